@@ -5,6 +5,7 @@ Environment switches (each kind of build keeps its own generated C and object fi
     RAY_ASYNC_DEBUG=1                  -O0 -g, assertions, counts of native objects (RA_DEBUG=1), line tracing
     RAY_ASYNC_COVERAGE=1               line tracing everywhere, for Cython.Coverage
     RAY_ASYNC_SANITIZE=address|thread  that sanitizer (address brings the undefined-behaviour one with it)
+    RAY_ASYNC_NO_EXTENSIONS=1          an installation whose extension modules `make build` puts in place
 """
 
 import os
@@ -87,7 +88,7 @@ def _switch(name: str) -> bool:
 def extensions(variant: Variant) -> list[Extension]:
     """One extension module for each .pyx of the core; none, when there are none."""
     sources = sorted(path.relative_to(ROOT) for path in (ROOT / CORE).rglob("*.pyx"))
-    if not sources:
+    if not sources or _switch("RAY_ASYNC_NO_EXTENSIONS"):
         return []
     from Cython.Build import cythonize
 
@@ -124,12 +125,18 @@ class Build(build):
 
 
 class BuildExtensions(build_ext):
-    """`build_ext` that compiles in parallel."""
+    """`build_ext` that compiles in parallel, and in place puts this variant over any other."""
 
     def finalize_options(self) -> None:
         super().finalize_options()
         if self.parallel is None:
             self.parallel = os.cpu_count() or 1
+
+    def copy_extensions_to_source(self) -> None:
+        # Without force, an older module of this variant would not replace a newer one of another variant.
+        force, self.force = self.force, True
+        super().copy_extensions_to_source()
+        self.force = force
 
 
 if __name__ == "__main__":
