@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 
 import cloudpickle
@@ -176,7 +177,7 @@ def test_actor_errors_carry_their_facts() -> None:
 
 def test_messages_name_the_reason() -> None:
     assert "put()" in str(ObjectReconstructionFailedError("ab", ReconstructionFailure.PUT))
-    assert "Task: t was cancelled. why" == str(TaskCancelledError("t", "why"))
+    assert str(TaskCancelledError("t", "why")) == "Task: t was cancelled. why"
     assert "full" in str(exceptions.ObjectStoreFullError("4 MiB"))
     assert str(exceptions.ObjectStoreFullError("4 MiB")).startswith("4 MiB\n")
 
@@ -190,7 +191,7 @@ def test_authentication_error_tells_the_mode(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_dual_is_both_and_looks_like_the_cause() -> None:
     dual = fail(Custom("1", "2")).as_instanceof_cause()
-    assert isinstance(dual, RayTaskError) and isinstance(dual, Custom)
+    assert isinstance(dual, Custom)
     assert type(dual).__name__ == "RayTaskError(Custom)"
     assert (dual.one, dual.two) == ("1", "2")
     assert dual.args == (dual.cause,)
@@ -240,10 +241,40 @@ def test_dual_of_a_class_with_its_own_new() -> None:
 
 
 def test_dual_of_a_class_with_read_only_args_and_cause() -> None:
-    dual = fail(OwnArgs("boom")).as_instanceof_cause()
-    assert isinstance(dual, OwnArgs)
-    assert isinstance(dual.cause, OwnArgs)
+    error = fail(OwnArgs("boom"))
+    dual = error.as_instanceof_cause()
+    assert OwnArgs in type(dual).__mro__
+    assert dual.cause is error.cause
     assert dual.args == (dual.cause,)
+
+
+class HasDefaults(Exception):
+    status = 0
+    pid = 0
+
+    def __init__(self) -> None:
+        self.status, self.pid = 5, 6
+
+    def __reduce_ex__(self, protocol: object) -> tuple[type, tuple[()]]:
+        return HasDefaults, ()
+
+
+def test_users_attributes_win_in_the_dual() -> None:
+    cause = HasDefaults()
+    cause.add_note("look here")
+    dual = fail(cause).as_instanceof_cause()
+    assert isinstance(dual, HasDefaults)
+    assert (dual.status, dual.pid) == (5, 6)
+    assert isinstance(through_store(dual), RayTaskError)
+    assert str(dual).count("look here") == 1
+    assert "look here" not in "".join(traceback.format_exception(dual)).replace(str(dual), "")
+
+
+@pytest.mark.parametrize("cause", [ActorDiedError(), TaskCancelledError("t"), NodeDiedError("n")])
+def test_dual_of_an_error_of_the_tree(cause: RayError) -> None:
+    dual = through_store(fail(cause)).as_instanceof_cause()  # type: ignore[attr-defined]
+    assert isinstance(dual, type(cause)) and isinstance(dual, RayTaskError)
+    assert f"{type(cause).__name__}: {cause}" in str(dual)
 
 
 def test_dual_of_a_group_is_matched_by_except_star() -> None:
@@ -420,6 +451,7 @@ def test_constructor_with_defaults() -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys, ray_async.exceptions; print([m for m in ('cloudpickle', 'numpy', 'asyncio') if m in sys.modules])"
+    heavy = "('cloudpickle', 'numpy', 'asyncio')"
+    code = f"import sys, ray_async.exceptions; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

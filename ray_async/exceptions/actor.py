@@ -112,9 +112,7 @@ class ActorDiedError(RayActorError):
             text = f"The actor died because of an error raised in its creation task, {cause}"
             super().__init__(cause._actor_id, text, actor_init_failed=True)
         else:
-            super().__init__(
-                cause.actor_hex, f"{self.BASE_ERROR_MSG}\n{cause.describe()}", preempted=cause.preempted
-            )
+            super().__init__(cause.actor_hex, f"{self.BASE_ERROR_MSG}\n{cause.describe()}", preempted=cause.preempted)
 
     @staticmethod
     def from_task_error(task_error: RayTaskError) -> ActorDiedError:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 __all__ = ("make_dual", "restore_dual")
 
 _HEAP_TYPE_FLAG = 1 << 9
-_BASE_FIELDS = frozenset(vars(BaseException))
 
 
 def make_dual(error: RayTaskError) -> RayTaskError:
@@ -29,8 +28,10 @@ def make_dual(error: RayTaskError) -> RayTaskError:
     else:
         # The user's own __new__ may want arguments that nobody has; the builtin underneath wants none.
         dual = _builtin_base(type(cause)).__new__(cls)
-    dual.__dict__.update(error.__dict__)
-    dual.__dict__["_task_error"] = error
+    # The user's own attributes win over ours of the same name. Notes are part of the text already.
+    fields = {**error.__dict__, **cause.__dict__, "cause": cause, "_task_error": error}
+    fields.pop("__notes__", None)
+    dual.__dict__.update(fields)
     _copy_native_fields(cause, dual)
     return dual  # type: ignore[no-any-return]
 
@@ -53,7 +54,8 @@ def _dual_class(cause_cls: type[BaseException]) -> type[RayTaskError]:
         return self.__dict__["cause"]  # type: ignore[no-any-return]
 
     def delegate(self: Any, attribute: str) -> object:
-        if "cause" not in self.__dict__:  # half built, as pickle and copy may see it
+        # A dual that is still being built has no cause yet; notes of the cause stand in the text already.
+        if "cause" not in self.__dict__ or attribute == "__notes__":
             raise AttributeError(attribute)
         return getattr(self.__dict__["cause"], attribute)
 
@@ -63,7 +65,9 @@ def _dual_class(cause_cls: type[BaseException]) -> type[RayTaskError]:
         "__qualname__": name,
         "__doc__": f"A task failed with {cause_cls.__module__}.{cause_cls.__qualname__}.",
         "__init__": lambda self, *args: None,
+        # Both, since the user's class may define either.
         "__reduce__": lambda self: (restore_dual, (self.__dict__["_task_error"],)),
+        "__reduce_ex__": lambda self, protocol: (restore_dual, (self.__dict__["_task_error"],)),
         "__getattr__": delegate,
         "__str__": lambda self: str(self.__dict__["_task_error"]),
         "__repr__": lambda self: f"{name}({self.cause!r})",
@@ -83,7 +87,9 @@ def _copy_native_fields(cause: BaseException, dual: BaseException) -> None:
     """Copy what lives in C structs and slots, such as `OSError.errno`, where attribute delegation never looks."""
     for base in type(cause).__mro__:
         for name, member in vars(base).items():
-            if name in _BASE_FIELDS or not isinstance(member, MemberDescriptorType | GetSetDescriptorType):
+            if name.startswith("__") or name == "args":  # __class__, __dict__ and what every exception has
+                continue
+            if not isinstance(member, MemberDescriptorType | GetSetDescriptorType):
                 continue
             # Unset slots have nothing to copy; read-only fields were set by __new__.
             with contextlib.suppress(AttributeError, TypeError):

@@ -47,7 +47,13 @@ def test_exit_status_in_words() -> None:
     ("who", "evidence", "cause", "error", "parts"),
     [
         (TASK, Evidence(ExitStatus(signal=11)), DeathCause.SIGNAL, WorkerCrashedError, ["SIGSEGV", "native code"]),
-        (TASK, Evidence(ExitStatus(code=3)), DeathCause.EXIT, WorkerCrashedError, ["exit code 3", "raise an exception"]),
+        (
+            TASK,
+            Evidence(ExitStatus(code=3)),
+            DeathCause.EXIT,
+            WorkerCrashedError,
+            ["exit code 3", "raise an exception"],
+        ),
         (TASK, Evidence(), DeathCause.UNKNOWN, WorkerCrashedError, ["unknown"]),
         (TASK, Evidence(KILL), DeathCause.SIGNAL, WorkerCrashedError, ["SIGKILL", "keeps no count", "dmesg"]),
         (
@@ -136,7 +142,12 @@ def test_stack_of_a_real_crash_is_found() -> None:
 
 
 def test_list_of_extension_modules_is_left_out() -> None:
-    lines = ["Fatal Python error: Aborted", "", "Current thread 0x00 (most recent call first):", '  File "a", line 1 in f']
+    lines = [
+        "Fatal Python error: Aborted",
+        "",
+        "Current thread 0x00 (most recent call first):",
+        '  File "a", line 1 in f',
+    ]
     others, stack = split_fault_stack([*lines, "", "Extension modules: numpy (total: 1)"])
     assert others == []
     assert stack == [line for line in lines if line]

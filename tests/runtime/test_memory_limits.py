@@ -140,7 +140,16 @@ def test_store_size_rule() -> None:
 
 @pytest.mark.parametrize(
     ("visible", "count"),
-    [(None, 3), ("", 0), ("-1", 0), ("NoDevFiles", 0), ("0,2", 2), ("0,-1,2", 1), ("GPU-ab, GPU-cd", 2), ("0,1,2,3", 3)],
+    [
+        (None, 3),
+        ("", 0),
+        ("-1", 0),
+        ("NoDevFiles", 0),
+        ("0,2", 2),
+        ("0,-1,2", 1),
+        ("GPU-ab, GPU-cd", 2),
+        ("0,1,2,3", 3),
+    ],
 )
 def test_gpus(root: Path, visible: str | None, count: int) -> None:
     for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm"):
