@@ -234,6 +234,15 @@ def test_dual_of_base_exceptions(cause: BaseException) -> None:
     assert isinstance(dual, RayTaskError)
 
 
+async def test_awaitable_form_fits_into_a_future() -> None:
+    for cause, kind in ((StopIteration(3), RayTaskError), (KeyError("k"), KeyError)):
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(fail(cause).as_awaitable_cause())
+        with pytest.raises(kind) as caught:
+            await future
+        assert vars(caught.value)["cause"] is cause
+
+
 def test_dual_of_a_class_with_its_own_new() -> None:
     dual = fail(NeedsArgumentsToBeMade(1, 2)).as_instanceof_cause()
     assert isinstance(dual, NeedsArgumentsToBeMade)
@@ -342,6 +351,16 @@ def test_payload_of_a_foreign_error_and_of_garbage() -> None:
     assert isinstance(from_payload(payload[:-3]), UnserializableException)
     number = to_payload(ValueError(), dumps=lambda error: pickle.dumps(3))
     assert "holds a int" in str(from_payload(memoryview(number)))
+
+
+def test_no_damage_to_a_payload_raises() -> None:
+    payload = to_payload(fail(Custom("1", "2")))
+    for end in range(len(payload)):
+        assert isinstance(from_payload(payload[:end]), UnserializableException | RaySystemError)
+    for place in range(12):
+        flipped = bytearray(payload)
+        flipped[place] ^= 0x80
+        assert isinstance(from_payload(flipped), RayError), place
 
 
 def test_custom_pickler_is_used() -> None:

@@ -131,6 +131,13 @@ class RayTaskError(RayError):
             )
             return self
 
+    def as_awaitable_cause(self) -> RayTaskError:
+        """The form for `await`: as `as_instanceof_cause`, but plain for a `StopIteration`.
+
+        Futures refuse a `StopIteration`, and coroutines turn one into a `RuntimeError`.
+        """
+        return self if isinstance(self.cause, StopIteration) else self.as_instanceof_cause()
+
     def with_serializable_cause(self, reason: BaseException) -> RayTaskError:
         """A copy whose cause, which cannot be pickled for `reason`, is replaced by a `RayError` that says so."""
         kind = type(self.cause)
