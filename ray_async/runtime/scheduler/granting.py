@@ -126,5 +126,7 @@ class Granting:
             return
         queue.remove(grant)
         node.waiting_count -= 1
+        # One more worker may start now.
+        self._state.freed = True
         if not queue:
             del node.waiting[env_key]
