@@ -34,6 +34,8 @@ class ClusterState:
         self.waiting: dict[Demand, None] = {}
         #: Leases that do nothing, with the time since when, the oldest first.
         self.idle_leases: dict[Grant, float] = {}
+        #: Workers that are leased to classes.
+        self.lease_count = 0
         #: Demands for which resources are held back.
         self.holders: dict[Demand, None] = {}
         #: Changes with every node and group that comes or goes: cached candidate places are void then.

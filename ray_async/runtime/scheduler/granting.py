@@ -78,6 +78,7 @@ class Granting:
         worker.state = WorkerState.LEASED
         owner.pending.pop(grant, None)
         owner.leases[worker.slot] = grant
+        self._state.lease_count += 1
         owner.note(grant)
         limit = 1 if isinstance(spec.strategy, SpreadStrategy) else 0
         self._state.emit(
@@ -95,6 +96,7 @@ class Granting:
         self._state.idle_leases.pop(grant, None)
         self._state.freed = True
         if isinstance(grant.owner, ClassDemandState):
+            self._state.lease_count -= grant.slot is not None
             grant.owner.forget(grant)
             self._state.review(grant.owner)
         else:

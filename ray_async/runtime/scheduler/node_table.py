@@ -60,6 +60,7 @@ class Node:
         "node_id",
         "pool",
         "soft_limit",
+        "start_pauses",
         "starting",
         "task_workers",
         "waiting",
@@ -84,6 +85,8 @@ class Node:
         self.waiting: dict[str, deque[Grant]] = {}
         self.waiting_count = 0
         self.limit_told = False
+        #: Environments whose workers failed to start: no new try before (time, after a pause of so many seconds).
+        self.start_pauses: dict[str, tuple[float, float]] = {}
 
     @property
     def starting_count(self) -> int:

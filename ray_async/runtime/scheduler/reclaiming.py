@@ -20,6 +20,7 @@ from ray_async.runtime.scheduler.resources import EMPTY, ResourceSet
 __all__ = ("Reclaimer",)
 
 _EXAMINED_AT_ONCE = 16
+_SLOWEST_CHECK_S = 0.5
 
 
 class Reclaimer:
@@ -33,6 +34,8 @@ class Reclaimer:
         self._state = state
         self._dispatcher = dispatcher
         self._busy_check_at = 0.0
+        self._interval = state.settings.quantum_s
+        self._youngest_seen: Demand | None = None
 
     def run(self) -> None:
         """Ask leases back for the oldest of those who wait."""
@@ -42,15 +45,27 @@ class Reclaimer:
         busy_too = state.now >= self._busy_check_at
         if not busy_too and not state.idle_leases:
             return
-        if busy_too:
-            self._busy_check_at = state.now + state.settings.quantum_s
         without = (demand for demand in state.waiting if demand not in state.holders)
+        found = False
         for demand in list(islice(without, _EXAMINED_AT_ONCE)):
             waited = state.now - (demand.waiting_since or 0.0)
             busy = busy_too and waited >= state.settings.quantum_s and state.now >= demand.hold_not_before
-            self._reclaim_for(demand, busy)
+            found = self._reclaim_for(demand, busy) or found
+        if busy_too:
+            self._pace(found)
 
-    def _reclaim_for(self, demand: Demand, busy: bool) -> None:
+    def _pace(self, found: bool) -> None:
+        """Look at busy leases each quantum, less and less often while it is in vain and nobody new waits."""
+        state = self._state
+        youngest = next(reversed(state.waiting), None)
+        if found or youngest is not self._youngest_seen:
+            self._interval = state.settings.quantum_s
+        else:
+            self._interval = min(self._interval * 2, _SLOWEST_CHECK_S)
+        self._youngest_seen = youngest
+        self._busy_check_at = state.now + self._interval
+
+    def _reclaim_for(self, demand: Demand, busy: bool) -> bool:
         for pool, request in self._targets(demand):
             taken: dict[ClassDemandState, int] = {}
 
@@ -64,7 +79,8 @@ class Reclaimer:
                 self.revoke(grant, urgent=True)
             self._hold(demand, pool, request)
             if not isinstance(demand, PlacementGroup):
-                return
+                break
+        return demand in self._state.holders
 
     def _may_take(self, demand: Demand, grant: Grant, taken: dict[ClassDemandState, int]) -> bool:
         victim = grant.owner
@@ -148,6 +164,14 @@ class Reclaimer:
             grant.owner.note(grant)
             self._state.review(grant.owner)
 
+    def write_off(self, grant: Grant) -> None:
+        """Expect nothing more of a lease whose worker is being killed."""
+        grant.revocation = Revocation.AFTER_TASK
+        self._state.idle_leases.pop(grant, None)
+        if isinstance(grant.owner, ClassDemandState):
+            grant.owner.note(grant)
+            self._state.review(grant.owner)
+
     def relieve(self, pool: ResourcePool, spare: Grant) -> None:
         """Ask leases back until the CPU of `pool` is no longer overcommitted; idle ones first, `spare` not."""
         over = -pool.available.get("CPU", 0)
@@ -180,6 +204,6 @@ class Reclaimer:
         times = [demand.hold_until for demand in state.holders]
         if state.idle_leases:
             times.append(next(iter(state.idle_leases.values())) + state.settings.lease_idle_s)
-        if len(state.waiting) > len(state.holders) and any(demand.tiers != () for demand in islice(state.waiting, 16)):
+        if state.lease_count and len(state.waiting) > len(state.holders):
             times.append(max(self._busy_check_at, state.now + state.settings.quantum_s / 2))
         return min(times, default=None)

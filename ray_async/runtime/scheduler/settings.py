@@ -22,6 +22,8 @@ class SchedulerSettings:
         quantum_s: how long a lease may run before it can be asked back for others, and how long those wait first.
         hold_s: how long resources are first held back for one that waits; doubles each time it was in vain.
         hold_limit_s: longest time that they are held back.
+        start_pause_s: pause after a worker failed to start; doubles with each further failure of its environment.
+        start_pause_limit_s: longest such pause.
         prestart: workers of the plain environment to start on a new node.
     """
 
@@ -35,4 +37,6 @@ class SchedulerSettings:
     quantum_s: float = 0.02
     hold_s: float = 1.0
     hold_limit_s: float = 60.0
+    start_pause_s: float = 0.1
+    start_pause_limit_s: float = 5.0
     prestart: int = 0

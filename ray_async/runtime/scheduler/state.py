@@ -12,7 +12,6 @@ from ray_async.runtime.scheduler.dispatching import Dispatcher
 from ray_async.runtime.scheduler.granting import Granting
 from ray_async.runtime.scheduler.instructions import (
     Instruction,
-    KillForPlacementGroup,
     PlacementGroupRescheduling,
     StopReason,
 )
@@ -212,7 +211,7 @@ class Scheduler:
         state.workers[event.slot] = node.workers[event.slot] = worker
         node.task_workers += 1
         if node.alive:
-            self._recycler.arrived(node, event.env_key, 1)
+            self._recycler.arrived(node, event.env_key)
             self._granting.settle(worker)
         else:
             node.add_idle(worker, state.now)
@@ -221,7 +220,7 @@ class Scheduler:
     def _worker_start_failed(self, event: ev.WorkerStartFailed) -> None:
         node = self._state.nodes.get(event.node_id)
         if node is not None:
-            self._recycler.arrived(node, event.env_key, event.count)
+            self._recycler.failed(node, event.env_key, event.count)
 
     def _worker_died(self, event: ev.WorkerDied) -> None:
         state = self._state
@@ -348,7 +347,8 @@ class Scheduler:
                 if grant.slot is None:
                     self._drop_pending(grant)
                 else:
-                    state.emit(KillForPlacementGroup(grant.slot, event.pg_id))
+                    self._reclaimer.write_off(grant)
+                    self._recycler.kill(state.workers[grant.slot], event.pg_id)
             pool.close()
 
     # -- time ----------------------------------------------------------------------------------------------------
@@ -357,5 +357,6 @@ class Scheduler:
         self._reclaimer.end_holds()
         self._reclaimer.return_unused()
         self._recycler.stop_unused()
+        self._recycler.retry()
         if self._state.waiting:
             self._reclaimer.run()

@@ -376,6 +376,7 @@ class FakeDriver:
         assert not state.waiting and not state.idle_leases
         for node in state.nodes:
             assert node.pool.available == node.pool.total, node.node_id
+            assert state.lease_count == 0
             assert not node.pool.grants and not node.pool.reservations and not node.waiting and not node.starting
             for devices in node.pool.devices.values():
                 assert devices.free == devices.capacity
