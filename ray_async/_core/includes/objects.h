@@ -145,11 +145,12 @@ static inline void ra_record_free_args(ra_heap *h, u64 record, u64 *stack) {
     ra_record *r = ra_record_at(h, record);
     if (!r->args) return;
     u64 args = r->args, lineage = atomic_load(&r->next);
-    if (RA_R_STATE(atomic_load(&r->word)) >= RA_REC_DONE && lineage) { /* the field is the queue's only before */
+    if (RA_R_STATE(atomic_load(&r->word)) == RA_REC_DONE && lineage) { /* before, and when cancelled, the field is the queue's */
         atomic_store(&r->next, 0);
         atomic_fetch_sub(&h->super->lineage, lineage);
     }
     r->args = 0;
+    atomic_store(&r->pending, 1); /* says that there were some */
     if (r->kflags & RA_KF_SEPARATE_ARGS)
         ra_payload_push(h, args, stack);
     else

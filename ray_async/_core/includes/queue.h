@@ -180,6 +180,7 @@ static inline void ra_enqueue(ra_heap *h, u64 offset) {
     ra_queue *q = RA_AT(h->base, ra_queue, r->queue);
     u32 gen = RA_R_GEN(atomic_load(&r->word));
     if (atomic_load(&q->overflowing) || !ra_queue_push(q, offset, gen)) {
+        atomic_fetch_add(&r->live, 1); /* the link keeps the record, should it be cancelled meanwhile */
         u64 top = atomic_load(&q->overflow);
         do atomic_store(&r->next, top);
         while (!atomic_compare_exchange_weak(&q->overflow, &top, offset));

@@ -209,6 +209,10 @@ static inline u32 ra_refill(ra_heap *h, u64 queue) {
         if (RA_R_STATE(w) == RA_REC_QUEUED && !ra_queue_push(q, record, RA_R_GEN(w))) return 1;
         q->backlog = next;
         if (!next) q->backlog_end = 0;
+        u64 stack = 0;
+        if (RA_R_STATE(w) != RA_REC_DONE) atomic_store(&r->next, 0);
+        ra_record_unlive(h, record, &stack);
+        ra_drain(h, &stack);
         ra_queue_wake(h, q);
     }
     atomic_store(&q->overflowing, 0);
