@@ -152,7 +152,10 @@ def _write(report: Report, options: argparse.Namespace) -> None:
     if options.json is not None:
         options.json.write_text(report.to_json())
     if options.plot is not None:
-        draw_plot(report, options.plot)
+        try:
+            draw_plot(report, options.plot)
+        except ValueError as error:
+            _say(f"bench: no picture: {error}")
     if options.update_readme is not None:
         update_document(options.update_readme, render_table(report))
     if options.table:

@@ -69,15 +69,19 @@ class _Driver:
         self.mark = uuid.uuid4().hex
         own = {processes.MARK: self.mark, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill()
-        self.process = subprocess.Popen(
-            launch.command(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            env={**os.environ, **own},
-            start_new_session=True,
-            bufsize=0,
-        )
+        try:
+            self.process = subprocess.Popen(
+                launch.command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.errors,
+                env={**os.environ, **own},
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError:
+            self.errors.close()
+            raise
         self.buffer = b""
 
     def send(self, request: Mapping[str, Any]) -> None:
@@ -99,7 +103,7 @@ class _Driver:
                 left = end - time.monotonic()
                 if left <= 0:
                     raise TimeoutError
-                if not selector.select(min(left, SAMPLE_SECONDS) if sampler else left):
+                if not selector.select(min(left, sampler.pause) if sampler else left):
                     if sampler:
                         sampler.sample()
                     continue
@@ -119,17 +123,14 @@ class _Driver:
     def end(self) -> None:
         """Let the driver end by itself, then kill whatever of it is left."""
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        left = set(processes.processes_of(self.mark))
         self.process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(END_SECONDS)
-        left |= set(processes.processes_of(self.mark))
-        self.kill(left & set(processes.processes_of(self.mark)))
+        self.kill()
 
-    def kill(self, pids: set[int] | None = None) -> None:
+    def kill(self) -> None:
         """Kill the driver and all its processes."""
-        for pid in processes.processes_of(self.mark) if pids is None else pids:
+        for pid in processes.processes_of(self.mark):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.kill()
@@ -145,11 +146,15 @@ class _Sampler:
     def __init__(self, mark: str) -> None:
         self.mark = mark
         self.peak = 0.0
+        self.pause = SAMPLE_SECONDS
 
     def sample(self) -> None:
+        start = time.perf_counter()
         pids = processes.processes_of(self.mark)
         private = sum(processes.private_bytes(pid) for pid in pids)
         self.peak = max(self.peak, private + processes.shared_bytes(pids))
+        # Walking the page tables of a large process takes long: keep that below a tenth of the time.
+        self.pause = max(SAMPLE_SECONDS, 9 * (time.perf_counter() - start))
 
 
 class DriverContender:

@@ -35,12 +35,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class RowResult:
-    """One row as measured. `base` names what the ratios are multiples of, `base_cost` is its median."""
+    """One row as measured.
+
+    `smaller` tells the sizes that peers were given, if other; `base` names what the ratios are multiples of, and
+    `base_cost` is its median.
+    """
 
     name: str
     subject: str
     unit: str
     size: int
+    smaller: str
     base: str
     base_cost: float | None
     costs: dict[str, Cost]
@@ -114,11 +119,13 @@ def evaluate(
     results = []
     for row in subject.rows:
         index = next(number for number, group in enumerate(plan) if same_work(row, group, quick))
-        results.append(_evaluate_row(subject, row, index, recording, contenders))
+        results.append(_evaluate_row(subject, row, index, recording, contenders, quick))
     return results
 
 
-def _evaluate_row(subject: Subject, row: Row, index: int, recording: Recording, contenders: Sequence[str]) -> RowResult:
+def _evaluate_row(
+    subject: Subject, row: Row, index: int, recording: Recording, contenders: Sequence[str], quick: bool
+) -> RowResult:
     ours = recording.costs(index, OURS, row.case, row.metric)
     base = recording.costs(index, FLOORS, row.floor, "wall") if row.floor else ours
     base_summary = summarize(list(base.values()))
@@ -134,11 +141,16 @@ def _evaluate_row(subject: Subject, row: Row, index: int, recording: Recording, 
         subject=subject.title,
         unit=row.unit.value,
         size=row.size,
+        smaller=_smaller(row, quick),
         base=row.floor_title if row.floor else OURS,
         base_cost=base_summary.median if base_summary else None,
         costs=costs,
         verdict=_judge(row, index, recording),
     )
+
+
+def _smaller(row: Row, quick: bool) -> str:
+    return "" if quick else ", ".join(f"{name} {value:,}" for name, value in row.for_peers.items())
 
 
 def _judge(row: Row, index: int, recording: Recording) -> Verdict | None:

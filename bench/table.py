@@ -12,7 +12,8 @@ def render_table(report: Report) -> str:
     """One line per row; each contender's cost as a multiple of the row's base.
 
     The column "1 =" names the base (a floor measured beside it, else ray_async itself) with its cost on this machine.
-    Smaller is better everywhere. Contenders that measured nothing are left out.
+    Smaller is better everywhere. A peer that was given less work has its size in brackets; contenders that measured
+    nothing are left out.
 
     Example: `print(render_table(report))`.
     """
@@ -37,7 +38,7 @@ def _cells(row: RowResult, shown: list[str]) -> list[str]:
         _base(row),
         _ratio(row.costs.get(OURS)),
         row.show(OURS),
-        *(_ratio(row.costs.get(name)) for name in shown),
+        *(_peer_ratio(row, name) for name in shown),
         text,
         met,
     ]
@@ -63,6 +64,11 @@ def _ratio(cost: Cost | None) -> str:
         return "failed" if cost.error else ("measured alone" if cost.cost else "")
     value = cost.ratio.median
     return f"{value:,.0f}x" if value >= 100 else f"{value:.2g}x" if value < 10 else f"{value:.0f}x"
+
+
+def _peer_ratio(row: RowResult, name: str) -> str:
+    shown = _ratio(row.costs.get(name))
+    return f"{shown} ({row.smaller})" if shown and row.smaller else shown
 
 
 def _measured(report: Report, name: str) -> bool:

@@ -16,7 +16,6 @@ __all__ = (
     "MARK",
     "cpu_seconds",
     "private_bytes",
-    "private_bytes_rolled_up",
     "processes_of",
     "shared_bytes",
     "thread_count",
@@ -62,16 +61,6 @@ def private_bytes(pid: int) -> int:
         if not fields[0].endswith(b":"):
             counted = not fields[1].endswith(b"s")
         elif counted and fields[0] in (b"Private_Clean:", b"Private_Dirty:"):
-            total += int(fields[1]) * 1024
-    return total
-
-
-def private_bytes_rolled_up(pid: int) -> int:
-    """The same with shared mappings that only this process touched: cheap enough to sample while others work."""
-    total = 0
-    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
-        fields = line.split()
-        if fields[0] in (b"Private_Clean:", b"Private_Dirty:"):
             total += int(fields[1]) * 1024
     return total
 
