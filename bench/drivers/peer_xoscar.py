@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -62,4 +63,6 @@ class Cases:
 if __name__ == "__main__":
     cases = Cases()
     served: dict[str, protocol.Case] = {"async_actor_await": cases.actor_await}
-    protocol.serve({**served, "async_actor_pipelined": cases.actor_pipelined}, xoscar.__version__, cases.close)
+    protocol.serve(
+        {**served, "async_actor_pipelined": cases.actor_pipelined}, importlib.metadata.version("xoscar"), cases.close
+    )
