@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import selectors
 import signal
 import subprocess
@@ -131,13 +132,26 @@ class _Driver:
     def kill(self) -> None:
         """Kill the driver and all its processes."""
         for pid in processes.processes_of(self.mark):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            _kill_and_wait(pid)
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             assert stream is not None
             stream.close()
+
+
+def _kill_and_wait(pid: int) -> None:
+    """Kill a process and wait until it is gone, so that its end does not disturb who is measured next."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        select.select([handle], [], [], END_SECONDS)
+    finally:
+        os.close(handle)
 
 
 class _Sampler:

@@ -11,7 +11,17 @@ from typing import Protocol
 
 from bench.subject import FLOORS, OURS, Params, Row, Subject
 
-__all__ = ("Contender", "Group", "MeasurementError", "Recording", "groups", "run_subject", "turns")
+__all__ = (
+    "Contender",
+    "Group",
+    "MeasurementError",
+    "Recording",
+    "groups",
+    "params_of",
+    "run_subject",
+    "same_work",
+    "turns",
+)
 
 Metrics = Mapping[str, float]
 
@@ -61,13 +71,14 @@ class Recording:
         return {index: found[metric] for index, found in rounds.items() if metric in found}
 
 
-def _params(row: Row, quick: bool) -> Params:
+def params_of(row: Row, quick: bool) -> Params:
+    """The sizes of a row's work."""
     return {**row.params, **row.quick} if quick else row.params
 
 
 def same_work(row: Row, group: Group, quick: bool) -> bool:
     """Whether the row's case is the one that the group measures."""
-    return (row.case, _params(row, quick), row.fresh) == (group.case, group.params, group.fresh)
+    return (row.case, params_of(row, quick), row.fresh) == (group.case, group.params, group.fresh)
 
 
 def groups(rows: Sequence[Row], quick: bool) -> list[Group]:
@@ -76,7 +87,7 @@ def groups(rows: Sequence[Row], quick: bool) -> list[Group]:
     for row in rows:
         if any(same_work(row, group, quick) for group in found):
             continue
-        params = _params(row, quick)
+        params = params_of(row, quick)
         peers = params if quick else {**params, **row.for_peers}
         new = Group(row.case, params, peers, row.fresh, (), ())
         alike = [other for other in rows if same_work(other, new, quick)]

@@ -18,7 +18,8 @@ MARKERS = ("o", "s", "D", "^", "X", "v")
 def distances(row: RowResult) -> dict[str, float]:
     """Each contender's cost as a multiple of what the bar allows: at most 1 is good enough.
 
-    ray_async's is its verdict's; a peer's is scaled from it by the medians of their costs. Empty without a verdict.
+    ray_async's is its verdict's; a peer's is scaled from it by the medians of their costs, where it did the same
+    amount of work. Empty without a verdict.
     """
     verdict, ours = row.verdict, row.costs.get(OURS)
     if verdict is None or verdict.value is None or ours is None or ours.cost is None:
@@ -26,7 +27,7 @@ def distances(row: RowResult) -> dict[str, float]:
     own = verdict.value / verdict.limit
     found = {OURS: own}
     for name, cost in row.costs.items():
-        if name != OURS and cost.cost is not None and ours.cost.median > 0:
+        if name != OURS and not row.smaller and cost.cost is not None and ours.cost.median > 0:
             found[name] = own * cost.cost.median / ours.cost.median
     return found
 
@@ -76,6 +77,7 @@ def _label(axes: Any, report: Report, rows: list[tuple[RowResult, dict[str, floa
     from matplotlib.patches import Patch
 
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
     axes.axvline(1, color="black", linewidth=1.2, zorder=4)
     axes.set_yticks(range(len(rows)), [f"{row.name}  [{row.verdict.text if row.verdict else ''}]" for row, _ in rows])
     axes.tick_params(axis="y", length=0, labelsize=8.5)
@@ -90,5 +92,5 @@ def _label(axes: Any, report: Report, rows: list[tuple[RowResult, dict[str, floa
     handles = [Patch(color=MET, label="ray_async, bar met"), Patch(color=MISSED, label="ray_async, bar not met")]
     peers = axes.get_legend_handles_labels()[0]
     axes.legend(
-        handles=[*handles, *peers], fontsize=8, loc="lower center", bbox_to_anchor=(0.3, 1.06), ncol=4, frameon=False
+        handles=[*handles, *peers], fontsize=8, loc="lower center", bbox_to_anchor=(0.3, 1.04), ncol=4, frameon=False
     )

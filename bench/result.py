@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bench.harness import Group, Recording, same_work
+from bench.harness import Group, Recording, params_of, same_work
 from bench.statistics import Summary, ratio_per_round, summarize
 from bench.subject import FLOORS, OURS, Reference, Row, Subject, Unit
 
@@ -140,7 +140,7 @@ def _evaluate_row(
         name=row.name,
         subject=subject.title,
         unit=row.unit.value,
-        size=row.size,
+        size=int(params_of(row, quick).get("bytes", 0)),
         smaller=_smaller(row, quick),
         base=row.floor_title if row.floor else OURS,
         base_cost=base_summary.median if base_summary else None,

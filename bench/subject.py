@@ -38,11 +38,11 @@ class Unit(Enum):
         if self is Unit.BANDWIDTH:
             return f"{size / cost / 1e9:.2f} GB/s" if cost > 0 else "-"
         if self is Unit.BYTES:
-            return f"{cost / 1e6:,.1f} MB"
+            return f"{_significant(cost / 1e6)} MB"
         if self is Unit.COUNT:
             return f"{cost:,.0f}"
         if self is Unit.FRACTION:
-            return f"{cost:.3f}"
+            return f"{cost:.3g}"
         for scale, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
             if cost >= scale:
                 return f"{cost / scale:.3g} {name}"
@@ -111,8 +111,8 @@ class Row:
         floor: the floor's case that the row is a ratio to, if any.
         floor_title: what people call that floor.
         bar: what has to be reached, if anything.
-        params: arguments of the case. `quick` replaces some of them in a smoke run, `for_peers` for all but ray_async.
-        size: bytes per operation, for bandwidths.
+        params: arguments of the case ("bytes" is the size that a bandwidth is about). `quick` replaces some of them in
+            a smoke run, `for_peers` for all but ray_async.
         fresh: measure in a driver process started for this alone.
     """
 
@@ -126,7 +126,6 @@ class Row:
     params: Params = field(default_factory=dict)
     quick: Params = field(default_factory=dict)
     for_peers: Params = field(default_factory=dict)
-    size: int = 0
     fresh: bool = False
 
 

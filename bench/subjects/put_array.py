@@ -21,7 +21,6 @@ SUBJECT = Subject(
             bar=Bar.of_floor(1.25, "copy_warm", "memcpy, warm"),
             params=PARAMS,
             quick=QUICK,
-            size=SIZE,
         ),
         Row(
             "single client put gigabytes, fresh pages",
@@ -32,7 +31,6 @@ SUBJECT = Subject(
             bar=Bar.of_floor(1.25, "copy_fresh", "memcpy, fresh pages"),
             params=PARAMS,
             quick=QUICK,
-            size=SIZE,
             fresh=True,
         ),
     ),

@@ -25,10 +25,9 @@ SUBJECT = Subject(
             "single client tasks async, CPU time per call", "tasks_pipelined", metric="cpu", params=PARAMS, quick=QUICK
         ),
         Row(
-            "single client tasks async, against Ray",
+            "single client tasks async, against peers",
             "tasks_pipelined",
             unit=Unit.RATE,
-            bar=Bar.faster_than("Ray", 100, "tasks_pipelined"),
             params=PARAMS,
             quick=QUICK,
         ),

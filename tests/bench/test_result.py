@@ -55,7 +55,7 @@ def test_without_the_peer_there_is_no_verdict() -> None:
 def test_fixed_bars() -> None:
     assert Bar.at_most(1 / 300_000, Unit.RATE).text == "≥ 300,000/s"
     assert Bar.at_most(0.05, Unit.TIME).text == "≤ 50 ms"
-    assert Bar.at_most(40e6, Unit.BYTES).text == "≤ 40.0 MB"
+    assert Bar.at_most(40e6, Unit.BYTES).text == "≤ 40 MB"
 
 
 @pytest.mark.parametrize(
