@@ -58,4 +58,4 @@ class LoopWatch:
 def _in_loop(frame: FrameType) -> bool:
     """Whether the thread is in the loop's own code (selecting), rather than in a callback."""
     # uvloop has no frame of its own: what called run_forever is then the innermost.
-    return frame.f_globals.get("__name__", "").startswith(("selectors", "asyncio.base_events", "asyncio.runners"))
+    return str(frame.f_globals.get("__name__", "")).startswith(("selectors", "asyncio.base_events", "asyncio.runners"))

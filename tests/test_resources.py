@@ -48,7 +48,8 @@ def test_a_process_that_init_adopted_is_found() -> None:
     # The child starts a grandchild and ends, as a node process does that loses its workers.
     script = (
         "import subprocess, sys;"
-        "p = subprocess.Popen([sys.executable, '-c', 'import sys; sys.stdin.read()'], stdin=0, stdout=subprocess.DEVNULL);"
+        "command = [sys.executable, '-c', 'import sys; sys.stdin.read()'];"
+        "p = subprocess.Popen(command, stdin=0, stdout=subprocess.DEVNULL);"
         "print(p.pid, flush=True)"
     )
     read, write = os.pipe()
