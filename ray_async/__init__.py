@@ -1,0 +1,1 @@
+"""The Ray programming model for asyncio: tasks, actors and objects."""

@@ -1,0 +1,1 @@
+"""What happens on the node: scheduling, workers, limits and recovery."""
