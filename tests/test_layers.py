@@ -5,7 +5,7 @@ api: tasks, actors, references, cli     whatever is not named below
 runtime                                 session, scheduler, workers, recovery
 transport | gpu                         independent of each other
 _core                                   Cython
-exceptions, config, ids
+exceptions, config, ids; and plain values: options, descriptors, signatures, resource requests
 """
 
 import ast
@@ -23,6 +23,11 @@ LAYERS = {
     "exceptions": 0,
     "config": 0,
     "ids": 0,
+    # Plain values that the API makes and the runtime reads.
+    "descriptors": 0,
+    "options": 0,
+    "resource_request": 0,
+    "signature": 0,
     "_core": 1,
     "transport": 2,
     "gpu": 2,
