@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from ray_async.runtime.scheduler.ceiling import FreeCeiling
 from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.demands import ActorQueue, ClassDemandState, Demand
 from ray_async.runtime.scheduler.granting import Granting
@@ -33,6 +34,9 @@ from ray_async.runtime.scheduler.specs import ActorSpec, Requirements
 
 __all__ = ("Dispatcher",)
 
+#: Up to so many demands, trying each is cheaper than a look at all nodes.
+_FEW = 4
+
 
 class Dispatcher:
     """Matches waiting demands with free resources."""
@@ -48,12 +52,28 @@ class Dispatcher:
             todo = deque(state.waiting) if state.freed else self._changed_by_age()
             state.freed = False
             state.changed.clear()
+            ceiling = FreeCeiling(state.nodes) if len(todo) > _FEW else None
             while todo:
                 demand = todo.popleft()
+                if ceiling is not None and self._hopeless(demand, ceiling):
+                    continue
                 if demand in state.waiting and self._serve(demand):
                     state.served(demand)
                     if demand in state.waiting:
                         todo.append(demand)
+
+    def _hopeless(self, demand: Demand, ceiling: FreeCeiling) -> bool:
+        """Whether a demand that has been looked at since the topology changed cannot be served for sure."""
+        if demand.tiers_version != self._state.topology:
+            return False
+        if isinstance(demand, PlacementGroup):
+            return ceiling.excludes_together(demand.missing_resources)
+        assert isinstance(demand, ActorQueue | ClassDemandState)
+        spec, tiers = demand.spec, demand.tiers
+        if spec.placement_group is not None or isinstance(tiers, Unschedulable) or not tiers:
+            return False
+        impatient = isinstance(spec.strategy, NodeAffinity) and spec.strategy.fail_on_unavailable
+        return not impatient and ceiling.excludes(spec.resources)
 
     def _changed_by_age(self) -> deque[Demand]:
         waiting = [demand for demand in self._state.changed if demand in self._state.waiting]

@@ -138,6 +138,7 @@ class Scheduler:
             return
         for index in lost:
             group.pools.pop(index).close()
+        group.count_missing()
         group.state = GroupState.RESCHEDULING
         self._state.emit(PlacementGroupRescheduling(group.pg_id, lost))
         self._state.review(group)
