@@ -100,9 +100,10 @@ class Dispatcher:
 
     def candidates(self, demand: Demand, spec: Requirements) -> Tiers | Unschedulable:
         """Return the places that could ever serve `demand`; cached until nodes or groups change."""
-        if demand.tiers is None or demand.tiers_version != self._state.topology:
+        version = self._state.version_for(spec)
+        if demand.tiers is None or demand.tiers_version != version:
             demand.tiers = self._find_candidates(spec)
-            demand.tiers_version = self._state.topology
+            demand.tiers_version = version
             demand.warned = demand.warned and not isinstance(demand.tiers, Unschedulable) and not demand.tiers
         return demand.tiers
 
@@ -236,7 +237,8 @@ class Dispatcher:
         for index, allocation in taken.items():
             group.pools[index] = ResourcePool.for_bundle(allocation, index)
         group.state = GroupState.CREATED
-        self._state.topology += 1
+        group.count_missing()
+        self._state.group_changes += 1
         self._state.freed = True
         self._state.emit(PlacementGroupReady(group.pg_id, group.bundle_nodes()))
         return True

@@ -120,6 +120,7 @@ class Scheduler:
         if node is None:
             return
         state.topology += 1
+        state.group_changes += 1
         state.freed = True
         for group in list(state.groups.values()):
             self._lose_bundles(group, node)
@@ -330,7 +331,7 @@ class Scheduler:
             event.pg_id, event.bundles, event.strategy, event.selectors, event.soft_target_node_id, event.name
         )
         self._state.groups[event.pg_id] = group
-        self._state.topology += 1
+        self._state.group_changes += 1
         self._state.review(group)
 
     def _group_removed(self, event: ev.PlacementGroupRemoved) -> None:
@@ -340,7 +341,7 @@ class Scheduler:
             return
         group.state = GroupState.REMOVED
         state.removed_groups.append(group)
-        state.topology += 1
+        state.group_changes += 1
         state.freed = True
         state.review(group)
         for pool in group.pools.values():
