@@ -101,6 +101,8 @@ class Recycler:
             node.task_workers -= 1
             node.limit_told = False
             self._state.freed = True
+            if node.waiting_count:
+                self._state.short_of_workers[node] = None
 
     def stop_unused(self) -> None:
         """Stop workers beyond the soft limit that were idle for too long, the longest idle first."""
