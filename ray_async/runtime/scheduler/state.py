@@ -192,8 +192,7 @@ class Scheduler:
         grant = self._leased(event.slot)
         if grant is not None:
             self._granting.note_activity(grant, Activity.IDLE)
-            if self._state.waiting:
-                self._state.freed = True
+            self._reclaimer.run()
 
     def _lease_busy(self, event: ev.LeaseBusy) -> None:
         grant = self._leased(event.slot)

@@ -145,10 +145,13 @@ def test_removal_kills_what_runs_in_it_and_fails_what_waits(harness: Make) -> No
     h.task_class(1, queued=5, spec={"placement_group": "p"}, CPU=1)
     h.busy(0, 1)
     h.send(ev.ClassDemand(1, 5))
+    h.send(ev.LeaseIdle(1))
     out = h.send(ev.PlacementGroupRemoved("p"))
     assert [i.slot for i in out if isinstance(i, ins.KillForPlacementGroup)] == [0, 1]
     assert [i.class_id for i in out if isinstance(i, ins.ClassUnschedulable)] == [1]
     assert h.available() == 0
+    h.send(ev.LeaseIdle(0))
+    assert h.tick(5.0) == [], "a worker that is being killed is asked for nothing more"
     h.send(ev.WorkerDied(0))
     h.send(ev.WorkerDied(1))
     assert h.available() == 2

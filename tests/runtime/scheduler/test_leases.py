@@ -123,6 +123,23 @@ def test_holding_back_ends_so_that_long_tasks_do_not_leave_cpus_unused(harness: 
     assert h.slots_of(1) == [1]
     h.tick(1.0)
     assert h.slots_of(1) == [0, 1]
+    h.busy(0, 1)
+    h.send(ev.LeaseReturned(1))
+    assert [h.tick(0.1) for _ in range(9)] == [[]] * 9, "a pause as long as the hold was"
+    assert {i.slot for i in h.tick(0.2)} == {0, 1}
+
+
+def test_a_class_behind_many_that_nothing_can_be_done_for_gets_its_turn(harness: Make) -> None:
+    h = harness()
+    h.node("head", CPU=1, GPU=1)
+    h.actor("a", GPU=1)
+    for class_id in range(100, 150):
+        h.task_class(class_id, queued=1, GPU=1)
+    h.task_class(1, queued=1000, CPU=1)
+    h.busy(*h.slots_of(1))
+    h.task_class(2, queued=1, CPU=1)
+    revoked = [instruction for _ in range(8) for instruction in h.tick(0.6)]
+    assert revoked == [ins.Revoke(h.slots_of(1)[0], urgent=True)]
 
 
 def test_a_blocked_task_lends_its_cpu_but_not_its_gpu(harness: Make) -> None:
@@ -191,7 +208,8 @@ def test_unused_leases_are_asked_back_if_idle_and_a_refusal_is_accepted(harness:
     h.task_class(1, queued=2, CPU=1)
     h.send(ev.LeaseIdle(0))
     assert h.scheduler.next_wakeup() == 0.5
-    assert h.tick(0.6) == [ins.Revoke(0, urgent=False)]
+    assert h.tick(0.4) == []
+    assert h.tick(0.2) == [ins.Revoke(0, urgent=False)]
     h.busy(0)
     assert h.tick(5.0) == []
     assert 0 in h.slots_of(1)

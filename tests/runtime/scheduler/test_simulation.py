@@ -508,7 +508,7 @@ def run_seed(seed: int, steps: int) -> None:
 @pytest.mark.parametrize("block", range(10))
 def test_many_seeds(block: int) -> None:
     for seed in range(block * 30, block * 30 + 30):
-        run_seed(seed, steps=120)
+        run_seed(seed, steps=200)
 
 
 def test_one_seed() -> None:

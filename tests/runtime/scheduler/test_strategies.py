@@ -97,6 +97,8 @@ def test_affinity_fails_at_once_when_asked(harness: Make) -> None:
     h = harness()
     h.node("head", CPU=1)
     h.task_class(1, queued=1, CPU=1)
+    for class_id in range(10, 20):
+        h.task_class(class_id, queued=1, CPU=1)
     strategy = NodeAffinity("head", fail_on_unavailable=True)
     (failed,) = h.task_class(2, queued=1, spec={"strategy": strategy}, CPU=1)
     assert isinstance(failed, ins.ClassUnschedulable)
