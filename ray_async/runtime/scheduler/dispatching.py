@@ -14,7 +14,6 @@ from ray_async.runtime.scheduler.instructions import (
     ClassUnschedulable,
     PlacementGroupReady,
     WarnInfeasible,
-    WorkerLimitReached,
 )
 from ray_async.runtime.scheduler.node_table import Node
 from ray_async.runtime.scheduler.placement_groups import GroupState, PlacementGroup
@@ -31,6 +30,7 @@ from ray_async.runtime.scheduler.policy.strategies import (
 from ray_async.runtime.scheduler.pool import Allocation, ResourcePool
 from ray_async.runtime.scheduler.resources import ResourceSet
 from ray_async.runtime.scheduler.specs import ActorSpec, Requirements
+from ray_async.runtime.scheduler.worker_limit import tell_limit
 
 __all__ = ("Dispatcher",)
 
@@ -167,20 +167,8 @@ class Dispatcher:
         coming = max(node.starting_count, node.waiting_count)
         if node.task_workers + coming < self._state.settings.max_task_workers or node.idle_since:
             return True
-        self._tell_limit(node)
+        tell_limit(self._state, node)
         return False
-
-    def _tell_limit(self, node: Node) -> None:
-        if node.limit_told:
-            return
-        node.limit_told = True
-        limit, blocked = self._state.settings.max_task_workers, node.blocked_workers
-        message = (
-            f"Node {node.node_id} has reached its limit of {limit} workers, and {blocked} of them wait for other "
-            "tasks. Each level of a recursion of tasks that wait for tasks needs a process of its own: limit its "
-            "depth, pass references on instead of waiting for them, or use async tasks."
-        )
-        self._state.emit(WorkerLimitReached(node.node_id, limit, blocked, message))
 
     def give_up(self, demand: ActorQueue | ClassDemandState, reason: str) -> None:
         """Tell that a demand can never be met, and forget it."""
