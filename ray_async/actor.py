@@ -7,7 +7,6 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from ray_async.actor_method import ActorMethod, method
 from ray_async.descriptors import ActorMeta, ClassDescriptor
-from ray_async.exceptions import ActorAlreadyExistsError, AsyncioActorExit
 from ray_async.option_rules import validate_actor_options
 from ray_async.options import ActorOptions, merge_options
 from ray_async.runtime.current import get_session, has_session
@@ -214,6 +213,8 @@ def exit_actor() -> NoReturn:
     if context is None or context.actor_id is None:
         raise TypeError("exit_actor can only be called inside an actor's method.")
     if context.is_async_actor:
+        from ray_async.exceptions import AsyncioActorExit
+
         raise AsyncioActorExit("exit_actor() is called.")
     raise ActorExit("exit_actor() is called.")
 
@@ -225,6 +226,8 @@ def _get_or_create(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> ActorHandle[Any]:
+    from ray_async.exceptions import ActorAlreadyExistsError
+
     assert options.name is not None
     found = _find(session, options.name, options.namespace)
     if found is not None:
