@@ -92,9 +92,6 @@ class FakeSession:
             raise ValueError(f"no actor {name}")
         return self.named[namespace, name]
 
-    def list_named_actors(self, all_namespaces: bool) -> list[dict[str, str]]:
-        return [{"name": name, "namespace": space or "here"} for space, name in self.named]
-
     def get(self, refs: list[Ref], timeout: float | None) -> list[Any]:
         self.calls.append(("get", len(refs), timeout))
         for ref in refs:

@@ -10,8 +10,9 @@ import cloudpickle
 import pytest
 
 import ray_async as ray
-from ray_async.actor import ActorClassInheritanceException, ActorExit, exit_actor
-from ray_async.exceptions import ActorAlreadyExistsError, AsyncioActorExit
+from ray_async.actor import ActorClassInheritanceException, exit_actor
+from ray_async.exceptions import ActorAlreadyExistsError
+from ray_async.runtime.worker.failure import WorkerExit
 from tests.api.fake_session import Core, FakeSession, Id, RefGenerator, round_trip
 
 
@@ -278,8 +279,5 @@ def test_exit_actor(session: FakeSession) -> None:
     with pytest.raises(TypeError, match="inside an actor"):
         exit_actor()
     session.now = session.now._replace(actor_id=Id(1))
-    with pytest.raises(ActorExit, match="exit_actor"):
-        exit_actor()
-    session.now = session.now._replace(is_async_actor=True)
-    with pytest.raises(AsyncioActorExit, match="exit_actor"):
+    with pytest.raises(WorkerExit):
         exit_actor()
