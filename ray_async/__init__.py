@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ray_async import actor, exceptions, remote_function
+from ray_async import actor, remote_function
 from ray_async.actor import ActorClass, ActorHandle, method
 from ray_async.cluster_state import available_resources, cluster_resources, get_gpu_ids, nodes, timeline
 from ray_async.lifecycle import init, is_initialized, shutdown
@@ -22,7 +22,7 @@ from ray_async.termination import cancel, kill
 from ray_async.version import __commit__, __version__
 
 if TYPE_CHECKING:
-    from ray_async import internal, job_config, logging_config, runtime_context
+    from ray_async import exceptions, internal, job_config, logging_config, runtime_context
     from ray_async.ids import (
         ActorClassID,
         ActorID,
@@ -110,6 +110,7 @@ _LAZY_MODULES = frozenset(
         "cloudpickle",
         "cluster_utils",
         "data",
+        "exceptions",
         "experimental",
         "ids",
         "internal",

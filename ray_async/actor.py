@@ -7,7 +7,6 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from ray_async.actor_method import ActorMethod, method
 from ray_async.descriptors import ActorMeta, ClassDescriptor
-from ray_async.exceptions import ActorAlreadyExistsError, AsyncioActorExit
 from ray_async.option_rules import validate_actor_options
 from ray_async.options import ActorOptions, merge_options
 from ray_async.runtime.current import get_session, has_session
@@ -16,7 +15,6 @@ from ray_async.runtime.session_protocol import ActorCore, Session
 __all__ = (
     "ActorClass",
     "ActorClassInheritanceException",
-    "ActorExit",
     "ActorHandle",
     "ActorMethod",
     "ActorProxy",
@@ -29,10 +27,6 @@ T = TypeVar("T", covariant=True)
 
 class ActorClassInheritanceException(TypeError):
     """An actor class was used as a base class."""
-
-
-class ActorExit(SystemExit):
-    """Raised by `exit_actor` in an actor without an event loop; ends the actor's process in order."""
 
 
 class ActorClass(Generic[T]):
@@ -209,13 +203,14 @@ def exit_actor() -> NoReturn:
 
     Raises:
         TypeError: Called outside an actor.
+        SystemExit: Otherwise; the worker knows it as an end that was asked for.
     """
     context = get_session().context() if has_session() else None
     if context is None or context.actor_id is None:
         raise TypeError("exit_actor can only be called inside an actor's method.")
-    if context.is_async_actor:
-        raise AsyncioActorExit("exit_actor() is called.")
-    raise ActorExit("exit_actor() is called.")
+    from ray_async.runtime.worker.failure import WorkerExit  # workers have it loaded; drivers need not
+
+    raise WorkerExit(0)
 
 
 def _get_or_create(
@@ -225,6 +220,8 @@ def _get_or_create(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> ActorHandle[Any]:
+    from ray_async.exceptions import ActorAlreadyExistsError
+
     assert options.name is not None
     found = _find(session, options.name, options.namespace)
     if found is not None:

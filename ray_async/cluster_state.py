@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray_async.exceptions import RaySystemError
 from ray_async.runtime.current import get_session, has_session
 from ray_async.runtime.session_protocol import Session
 
@@ -81,5 +80,7 @@ def get_gpu_ids() -> list[int] | list[str]:
 
 def _connected(what: str) -> Session:
     if not has_session():
+        from ray_async.exceptions import RaySystemError
+
         raise RaySystemError(f"{what}() needs a connection: call init() first.")
     return get_session()

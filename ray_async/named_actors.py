@@ -1,4 +1,4 @@
-"""Named actors: looking them up and listing them."""
+"""Named actors: looking them up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ray_async.actor import ActorHandle
 from ray_async.job_config import check_namespace
 from ray_async.runtime.current import get_session
 
-__all__ = ("get_actor", "list_named_actors")
+__all__ = ("get_actor",)
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
@@ -31,20 +31,3 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
     if not (name and str(name).strip()):
         raise ValueError("Please supply a non-empty value to get_actor")
     return ActorHandle(*get_session().get_actor(name, check_namespace(namespace)))
-
-
-def list_named_actors(all_namespaces: bool = False) -> list[str] | list[dict[str, str]]:
-    """List the living actors that have names.
-
-    Args:
-        all_namespaces: List those of all namespaces.
-
-    Returns:
-        Names; with ``all_namespaces``, mappings of ``name`` and ``namespace``.
-
-    Example:
-        >>> ray.util.list_named_actors()
-        ['counter']
-    """
-    actors = get_session().list_named_actors(all_namespaces)
-    return actors if all_namespaces else [actor["name"] for actor in actors]

@@ -61,14 +61,14 @@ class Signature(NamedTuple):
             TypeError: The call does not fit; the message names the parameter.
         """
         given = set(keywords)
-        if count > len(self.positional) and not self.varargs:
-            raise TypeError(self._too_many(count))
         by_keyword = self.positional[self.positional_only :]
+        if not self.varkeywords:
+            self._check_unexpected(given, by_keyword)
         for name in self.positional[self.positional_only : count]:
             if name in given:
                 raise TypeError(f"{self.name}() got multiple values for argument {name!r}")
-        if not self.varkeywords:
-            self._check_unexpected(given, by_keyword)
+        if count > len(self.positional) and not self.varargs:
+            raise TypeError(self._too_many(count))
         missing = [
             name
             for index, name in enumerate(self.positional[: self.required])

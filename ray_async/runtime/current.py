@@ -10,7 +10,6 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
-from ray_async.exceptions import RaySystemError
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.session_protocol import Session
 
@@ -49,14 +48,20 @@ def get_session() -> Session:
     if session is not None:
         return session
     if slot.forked:
-        raise RaySystemError(
+        raise _not_connected(
             "This process was forked from one that is connected, and a connection cannot be shared: "
             "call init() in the child, or start it by spawn."
         )
     if os.environ.get("RAY_ENABLE_AUTO_CONNECT", "1") == "0":
-        raise RaySystemError("Not connected: call init() first (RAY_ENABLE_AUTO_CONNECT=0 forbids doing it here).")
+        raise _not_connected("Not connected: call init() first (RAY_ENABLE_AUTO_CONNECT=0 forbids doing it here).")
     with slot.lock:
         return slot.session or connect(InitOptions())
+
+
+def _not_connected(reason: str) -> Exception:
+    from ray_async.exceptions import RaySystemError  # the error tree is not paid for by importing the package
+
+    return RaySystemError(reason)
 
 
 def has_session() -> bool:

@@ -101,9 +101,6 @@ class Session(Protocol):
     def kill_actor(self, core: ActorCore, no_restart: bool) -> None:
         """End an actor's process."""
 
-    def list_named_actors(self, all_namespaces: bool) -> list[dict[str, str]]:
-        """List named actors as mappings of ``name`` and ``namespace``."""
-
     def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
         """Wait for values, or raise the error of the first reference that has one."""
 
