@@ -1,0 +1,114 @@
+# Everything here works on a fresh machine with Python 3.11+ (with its headers), a C compiler and make.
+# `make help` lists the targets. A stamp per step makes repeated calls cheap.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+# An editable installation; the extension modules are `make build`'s.
+INSTALL := RAY_ASYNC_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable
+
+CORE := $(shell find ray_async/_core \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' \) 2>/dev/null)
+PYTHON_DIRS := $(wildcard ray_async bench examples tests tools)
+DEBUG_TREE := $(CURDIR)/build/debug/tree
+NATIVE := $(basename $(notdir $(wildcard tests/native/test_*.c)))
+NATIVE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -g -Wall -Wextra -Werror -Iray_async/_core/includes -pthread
+
+# The first interpreter that is new enough and can both make an environment and compile for itself.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import ensurepip, os, sys, sysconfig; \
+	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
+	>/dev/null 2>&1 && { echo $$python; break; }; done)
+
+.PHONY: help venv build debug demo test test-debug native lint format types layers wheel bench clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/.created:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11+ with venv and C headers found; name one with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip "setuptools>=77" "Cython>=3.1" wheel
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml
+	$(INSTALL) '.[default,test]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(INSTALL) '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(INSTALL) '.[bench]'
+	@touch $@
+
+$(VENV)/.wheel: $(VENV)/.installed
+	$(INSTALL) '.[wheel]'
+	@touch $@
+
+build/release/.built: $(VENV)/.installed setup.py $(CORE)
+	@mkdir -p $(@D)
+	$(PY) setup.py --quiet build_ext --inplace
+	@touch $@
+
+venv: $(VENV)/.installed ## create the virtual environment and install the package, editable
+
+build: build/release/.built ## compile the extension modules in place
+
+# Debug builds live in a copy of the tree, so that release and debug modules never mix.
+debug: $(VENV)/.installed ## compile a debug build in a copy of the tree (build/debug/tree)
+	@$(PY) tools/mirror.py $(DEBUG_TREE)
+	cd $(DEBUG_TREE) && RAY_ASYNC_DEBUG=1 $(abspath $(PY)) setup.py --quiet build_ext --inplace
+
+demo: build ## run the main example: measure the whole standard library in parallel
+	$(PY) -m examples.stdlib_metrics
+
+test: build ## run all tests
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+test-debug: debug ## run all tests on the debug build, which counts native objects
+	cd $(DEBUG_TREE) && PYTHONPATH=$(DEBUG_TREE) $(abspath $(PY)) -m pytest $(PYTEST_ARGS)
+
+native: $(NATIVE:%=native-%) ## run the C tests of the core, plain and under both sanitizers
+
+native-%: tests/native/%.c $(filter %.h,$(CORE))
+	@mkdir -p build/native
+	$(CC) $(NATIVE_CFLAGS) -O2 $< -o build/native/$*
+	build/native/$*
+	$(CC) $(NATIVE_CFLAGS) -O1 -fsanitize=thread $< -o build/native/$*-thread
+	TSAN_OPTIONS="halt_on_error=1 exitcode=66" build/native/$*-thread
+	$(CC) $(NATIVE_CFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all $< -o build/native/$*-address
+	build/native/$*-address
+
+lint: $(VENV)/.dev ## ruff: rules and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(VENV)/.dev ## let ruff mend what it can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+types: $(VENV)/.dev ## mypy --strict
+	$(VENV)/bin/mypy --strict $(PYTHON_DIRS)
+
+layers: $(VENV)/.installed ## the rules of the source tree: layers, exports, tracked files
+	$(PY) -m pytest tests/test_layers.py tests/test_source.py
+
+wheel: $(VENV)/.wheel ## build a wheel for an old glibc, audit it, and try it in a clean environment
+	$(PY) tools/wheel.py
+
+bench: build $(VENV)/.bench ## run the benchmarks (BENCH_ARGS=--quick for a smoke run)
+	$(PY) -m bench $(BENCH_ARGS)
+
+clean: ## remove what builds and checks leave
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.*
+	find ray_async -name '*.so' -delete
+	find $(PYTHON_DIRS) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## the same, and the virtual environment
+	rm -rf $(VENV)

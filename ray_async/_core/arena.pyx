@@ -1,0 +1,254 @@
+"""The shared arena: mapping it, joining it as a process, and allocating from it."""
+
+import os
+
+from libc.string cimport memcpy, memset
+from posix.unistd cimport close as c_close
+
+from ray_async._core.layout cimport *
+
+cdef extern from "sys/mman.h" nogil:
+    void *mmap_c "mmap"(void *, size_t, int, int, int, long)
+    int munmap(void *, size_t)
+    int PROT_READ, PROT_WRITE, MAP_SHARED, MAP_NORESERVE
+    void *MAP_FAILED
+
+cdef enum:
+    EVENTS_LOG2 = 16
+
+cdef Arena current_arena = None
+
+
+cpdef Arena get_current():
+    """The arena of this process's session, or None."""
+    return current_arena
+
+
+def set_current(Arena arena):
+    """Make ``arena`` the one that references are unpickled into; None when the session ends."""
+    global current_arena
+    current_arena = arena
+
+
+class ArenaFullError(MemoryError):
+    """No run of free chunks of the wanted size is left; ``args`` are the bytes wanted and the bytes in use."""
+
+
+cdef u64 _aligned(u64 n, u64 to) noexcept nogil:
+    return (n + to - 1) // to * to
+
+
+cdef class Arena:
+    """One mapping of a session's shared memory, seen from one process.
+
+    Args:
+        fd: descriptor of the memory; owned by the arena from now on.
+        directory: the session's directory, for wake-up sockets.
+    """
+
+    def __init__(self, int fd, str directory):
+        cdef u64 size = os.fstat(fd).st_size
+        cdef void *base = mmap_c(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0)
+        if base == MAP_FAILED:
+            raise OSError("cannot map the session's shared memory")
+        memset(&self.heap, 0, sizeof(self.heap))
+        self.heap.base = <u8 *>base
+        self.heap.super = <ra_super *>base
+        self.heap.wake_socket = -1
+        self.heap.directory = -1
+        self.size = size
+        self.fd = fd
+        self.directory = directory
+        self.pid = os.getpid()
+        self.idle_waiters = []
+        self.node_fd = -1
+
+    @staticmethod
+    def create(u64 limit, str directory, u64 lineage_limit=1 << 30):
+        """Make a new arena for at most ``limit`` bytes of objects, records and queues."""
+        cdef u64 n_chunks = max(64, limit // RA_CHUNK)
+        cdef u64 procs = 4096
+        cdef u64 waiters = procs + sizeof(ra_proc) * <u64>RA_MAX_PROCS
+        cdef u64 classes = waiters + sizeof(ra_waiter) * <u64>RA_MAX_WAITERS
+        cdef u64 events = _aligned(classes + sizeof(ra_class) * <u64>RA_MAX_CLASSES, 4096)
+        cdef u64 chunks = _aligned(events + ra_queue_bytes(EVENTS_LOG2), 4096)
+        cdef u64 data = _aligned(chunks + sizeof(ra_chunk) * n_chunks, RA_CHUNK)
+        cdef u64 size = data + n_chunks * RA_CHUNK
+        cdef int fd = ra_shared_memory(b"ray_async")
+        if fd < 0:
+            raise OSError(-fd, os.strerror(-fd))
+        os.ftruncate(fd, size)
+        cdef Arena self = Arena(fd, directory)
+        cdef ra_super *s = self.heap.super
+        session = os.urandom(16)
+        memcpy(s.session, <char *>session, 16)
+        s.version, s.n_chunks, s.bytes, s.limit = RA_VERSION, <u32>n_chunks, size, n_chunks * RA_CHUNK
+        s.procs, s.waiters, s.classes, s.events, s.chunks, s.data = procs, waiters, classes, events, chunks, data
+        s.lineage_limit = lineage_limit
+        atomic_store_u32(&s.next_uid, 1)
+        ra_queue_init(queue_at(&self.heap, events), EVENTS_LOG2)
+        s.magic = RA_MAGIC
+        self.session = session
+        return self
+
+    @staticmethod
+    def attach(int fd, str directory):
+        """Map an existing arena.
+
+        Raises:
+            ValueError: the memory is not an arena of this version.
+        """
+        cdef Arena self = Arena(fd, directory)
+        cdef ra_super *s = self.heap.super
+        if self.size < 4096 or s.magic != RA_MAGIC or s.version != RA_VERSION or s.bytes != self.size:
+            raise ValueError("this is not the shared memory of a session of this version of ray_async")
+        self.session = (<char *>s.session)[:16]
+        return self
+
+    def __dealloc__(self):
+        if self.heap.base != NULL:
+            munmap(self.heap.base, self.size)
+        if self.heap.wake_socket >= 0:
+            c_close(self.heap.wake_socket)
+        if self.heap.directory >= 0:
+            c_close(self.heap.directory)
+        if self.fd >= 0 and self.heap.base != NULL:
+            c_close(self.fd)
+
+    def join(self, u32 kind, int slot=-1, u32 job=0, int pid=0):
+        """Take a slot of the process table (or the given one, reserved by the node) and return it."""
+        cdef ra_heap *h = &self.heap
+        cdef ra_proc *p
+        cdef u32 expected, i
+        if slot < 0:
+            slot = self.reserve(kind)
+        p = proc_at(h, slot)
+        p.pid, p.kind, p.job = pid or os.getpid(), kind, job
+        p.uid = atomic_add_u32(&h.super.next_uid, 1) & 0xffffff
+        h.slot, h.uid, h.counter = slot, p.uid, 0
+        h.hold_free = h.hold_fresh = h.hold_end = 0
+        h.closed = 0
+        ra_heap_forget(h)
+        self.pid = os.getpid()
+        self.idle_waiters = []
+        h.wake_socket = -1
+        if h.directory < 0:
+            h.directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        p.waiter = self.new_waiter(RA_WAITER_THREAD)
+        atomic_store_u32(&p.state, RA_PROC_ALIVE)
+        return slot
+
+    def reserve(self, u32 kind):
+        """Claim a free slot of the process table for a process that will join."""
+        cdef ra_heap *h = &self.heap
+        cdef u32 i, expected, n
+        for i in range(1, RA_MAX_PROCS):
+            expected = RA_PROC_FREE
+            if atomic_cas_u32(&proc_at(h, i).state, &expected, RA_PROC_STARTING):
+                proc_at(h, i).kind = kind
+                proc_at(h, i).pid = 0
+                atomic_store_u32(&proc_at(h, i).flags, 0)
+                atomic_store_u32(&proc_at(h, i).blocked, 0)
+                atomic_store_u64(&proc_at(h, i).lease, 0)
+                atomic_store_u64(&proc_at(h, i).current, 0)
+                atomic_store_u64(&proc_at(h, i).holds, 0)
+                atomic_store_u64(&proc_at(h, i).idle_since, 0)
+                atomic_store_u64(&proc_at(h, i).done, 0)
+                n = atomic_load_u32(&h.super.n_procs)
+                while n < i + 1 and not atomic_cas_u32(&h.super.n_procs, &n, i + 1):
+                    pass
+                return i
+        raise RuntimeError(f"the session has {RA_MAX_PROCS - 1} processes, and no place for another one")
+
+    cdef ra_heap *open(self) except NULL:
+        if self.heap.closed:
+            raise RuntimeError(
+                "this process was forked from one with a ray_async session, or that session was shut down: "
+                "call init() to start a session of its own"
+            )
+        return &self.heap
+
+    cdef u32 new_waiter(self, u32 kind) except 0xffffffff:
+        cdef ra_heap *h = &self.heap
+        cdef u32 i, expected, n
+        cdef ra_waiter *w
+        for i in range(RA_MAX_WAITERS):
+            w = ra_waiter_at(h, i)
+            expected = RA_WAITER_FREE
+            if atomic_load_u32(&w.kind) == RA_WAITER_FREE and atomic_cas_u32(&w.kind, &expected, kind):
+                w.slot = h.slot
+                w.queue = 0
+                atomic_store_u32(&w.armed, 0)
+                atomic_store_u32(&w.multi, 0)
+                atomic_store_u32(&w.rescan, 0)
+                atomic_store_i32(&w.need, 0)
+                n = atomic_load_u32(&h.super.n_waiters)
+                while n < i + 1 and not atomic_cas_u32(&h.super.n_waiters, &n, i + 1):
+                    pass
+                return i
+        raise RuntimeError(f"more than {RA_MAX_WAITERS} threads and event loops wait in this session")
+
+    cdef u64 alloc(self, u32 kind, u64 size) except 0:
+        cdef u64 offset = ra_alloc(&self.heap, kind, size)
+        if offset:
+            return offset
+        if ra_reclaim_empty(&self.heap):
+            offset = ra_alloc(&self.heap, kind, size)
+            if offset:
+                return offset
+        return self._alloc_pressed(kind, size)
+
+    def _alloc_pressed(self, u32 kind, u64 size):
+        """The arena is full: have the node spill objects, and wait for room."""
+        cdef ra_heap *h = &self.heap
+        cdef u64 offset = 0, deadline = ra_now_ns() + 10 * 1000000000ull, pause = 1000000
+        cdef au32 word = 0
+        if size <= h.super.limit and atomic_load_u32(&h.super.node_state) == RA_NODE_UP:
+            while ra_now_ns() < deadline and atomic_load_u32(&h.super.node_state) == RA_NODE_UP:
+                ra_event(h, RA_EV_FULL, min(size >> 12, <u64>0xfffffff))
+                with nogil:
+                    ra_futex_wait(&word, 0, pause)
+                pause = min(pause * 2, <u64>50000000)
+                offset = ra_alloc(h, kind, size)
+                if offset:
+                    return offset
+                ra_reclaim_empty(h)
+                if atomic_load_u32(&h.super.spill_stuck) > 2:
+                    break  # the node found nothing to spill, several times in a row
+        raise ArenaFullError(size, atomic_load_u64(&h.super.used) * RA_CHUNK, h.super.limit)
+
+    def close(self):
+        """End this process's part; references and views that still exist stay readable, and do nothing when they go."""
+        self.heap.closed = 1
+
+    def after_fork(self):
+        """In a forked child: the slot belongs to the parent, so nothing of this process may touch the shared counts."""
+        self.heap.closed = 1
+
+    # -- facts --
+
+    @property
+    def slot(self):
+        return self.heap.slot
+
+    @property
+    def uid(self):
+        return self.heap.uid
+
+    @property
+    def limit(self):
+        """Bytes that objects, records and queues may take."""
+        return self.heap.super.limit
+
+    @property
+    def used(self):
+        """Bytes of the chunks in use."""
+        return atomic_load_u64(&self.heap.super.used) * RA_CHUNK
+
+    @property
+    def node_state(self):
+        return atomic_load_u32(&self.heap.super.node_state)
+
+    @property
+    def closed(self):
+        return bool(self.heap.closed)

@@ -1,0 +1,544 @@
+"""Values to bytes in the arena and back.
+
+Three ways, tried in this order: the value fits into the entry (None, bool, int, float); it is built of small exact builtins
+and gets a compact encoding; or it is pickled, protocol 5, with buffers out of band that are copied straight into the arena
+and come back as views of it.
+"""
+
+import pickle
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.dict cimport PyDict_Next
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_FromDouble
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
+from cpython.list cimport PyList_New, PyList_SET_ITEM
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from ray_async._core.arena cimport Arena, current_arena, get_current
+from ray_async._core.layout cimport *
+from ray_async._core.object_ref cimport Buffer, ObjectRef, Pin, new_buffer, new_pin, new_ref
+from ray_async._core.object_ref import load_ref
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
+    object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *)
+    long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
+    bint PyBytes_CheckExact(object)
+    bint PyUnicode_CheckExact(object)
+    bint PyLong_CheckExact(object)
+    bint PyFloat_CheckExact(object)
+    bint PyTuple_CheckExact(object)
+    bint PyList_CheckExact(object)
+    bint PyDict_CheckExact(object)
+    int PyBUF_READ
+    void Py_INCREF_ "Py_INCREF"(PyObject *)
+
+cdef enum:
+    SMALL = 4096
+    DEPTH = 6
+    COPY_NOGIL = 65536
+
+cdef enum Tag:
+    T_NONE = 0
+    T_TRUE
+    T_FALSE
+    T_INT8
+    T_INT
+    T_FLOAT
+    T_STR
+    T_BYTES
+    T_TUPLE
+    T_LIST
+    T_DICT
+    T_REF
+    T_ARG
+
+# Set by the package above: what a pickler does with types of its own (`make_pickler`), and how failures are told.
+_hooks = {}
+
+
+def set_hooks(**functions):
+    """Install ``make_pickler(encoder, sink, buffers)`` and ``explain(value, error)``."""
+    _hooks.update(functions)
+
+
+class Sink:
+    """The file that a pickler writes to: keeps the pieces."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self):
+        self.pieces = []
+
+    def write(self, data):
+        # Frames are bytes of the pickler's own; large objects are handed over as they are and must be copied now.
+        self.pieces.append(data if type(data) is bytes else bytes(data))
+        return len(data)
+
+
+@cython.no_gc
+cdef class ArgRef:
+    """Stands in an encoded call for an argument that is a reference."""
+
+    def __init__(self, ref):
+        self.ref = ref
+
+    def __reduce__(self):
+        raise TypeError("an argument placeholder is not picklable by itself")
+
+
+def load_argument(u64 entry, u64 seq, bytes session):
+    return ArgRef(load_ref(entry, seq, session))
+
+
+@cython.no_gc_clear
+cdef class Encoder:
+    """Encodes one value at a time; kept and used again, since making a pickler is dear."""
+
+    def __cinit__(self, Arena arena):
+        self.arena = arena
+        self.refs = []
+        self.buffers = []
+        self.sink = Sink()
+
+    def note_ref(self, ObjectRef ref):
+        """Called by the pickler for each reference inside the value; returns how to rebuild it."""
+        self.refs.append(ref)
+        return load_ref, (ref.at(), ra_entry_at(&self.arena.heap, ref.entry).seq, self.arena.session[:4])
+
+    def note_argument(self, ArgRef arg):
+        """The same for a reference that is an argument itself."""
+        function, args = self.note_ref(arg.ref)
+        return load_argument, args
+
+    cdef int finish(self) except -1:
+        self.busy = False
+        self.n = 0
+        self.stream = None
+        if self.refs:
+            self.refs = []
+        if self.buffers:
+            self.buffers.clear()
+        if self.sink.pieces:
+            self.sink.pieces = []
+        return 0
+
+    cdef int encode(self, object value) except -1:
+        cdef int overflow = 0
+        cdef Py_ssize_t size
+        cdef double number
+        self.n = 0
+        self.mutables = 0
+        self.n_direct = 0
+        if value is None:
+            self.format = RA_F_NONE
+        elif value is True:
+            self.format = RA_F_TRUE
+        elif value is False:
+            self.format = RA_F_FALSE
+        elif PyFloat_CheckExact(value):
+            self.format = RA_F_FLOAT
+            number = PyFloat_AS_DOUBLE(value)
+            memcpy(&self.immediate, &number, 8)
+        elif PyLong_CheckExact(value):
+            self.immediate = <u64>PyLong_AsLongLongAndOverflow(value, &overflow)
+            if overflow:
+                self._pickle(value)
+            else:
+                self.format = RA_F_INT
+        elif PyBytes_CheckExact(value):
+            self.format = RA_F_BYTES
+            self.stream = value
+        elif (
+            PyUnicode_CheckExact(value) or PyTuple_CheckExact(value) or PyList_CheckExact(value) or PyDict_CheckExact(value)
+        ) and fast_encode(self, value, 0):
+            self.format = RA_F_FAST
+        else:
+            self._pickle(value)
+        return 0
+
+    cdef int encode_arguments(self, tuple args, dict kwargs) except -1:
+        """Encode a call. References at top level become placeholders, and come first among the references."""
+        cdef bint fast = kwargs is None
+        cdef Py_ssize_t i
+        self.n = 0
+        self.mutables = 0
+        self.n_direct = 0
+        for value in args:
+            if isinstance(value, ObjectRef):
+                (<ObjectRef>value).at()
+                self.refs.append(value)
+        if kwargs is not None:
+            for value in kwargs.values():
+                if isinstance(value, ObjectRef):
+                    (<ObjectRef>value).at()
+                    self.refs.append(value)
+        self.n_direct = len(self.refs)
+        if fast:
+            if self.n_direct == 0:
+                if fast_encode(self, args, 0):
+                    self.format = RA_F_FAST
+                    return 0
+            elif fast_arguments(self, args):
+                self.format = RA_F_FAST
+                return 0
+        if self.n_direct:
+            args = tuple([ArgRef(v) if isinstance(v, ObjectRef) else v for v in args])
+            if kwargs is not None:
+                kwargs = {k: ArgRef(v) if isinstance(v, ObjectRef) else v for k, v in kwargs.items()}
+        self._pickle((args, kwargs or {}))
+        return 0
+
+    def _pickle(self, value):
+        self.n = 0
+        self.mutables = 0
+        del self.refs[self.n_direct:]
+        if self.pickler is None:
+            self.pickler = _hooks["make_pickler"](self, self.sink, self.buffers.append)
+        try:
+            self.pickler.dump(value)
+        except Exception as error:
+            # The pickler's memo and state are of no use after a failure.
+            self.pickler = None
+            self.sink.pieces = []
+            self.buffers.clear()
+            raise _hooks["explain"](value, error) from error
+        self.pickler.clear_memo()
+        self.pickler.forget()
+        pieces = self.sink.pieces
+        self.stream = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self.sink.pieces = []
+        self.format = RA_F_PICKLE
+
+    cdef u64 payload_size(self) except? 0:
+        """Bytes that the payload takes; 0 for a value that fits into the entry."""
+        cdef u64 size
+        if self.format <= RA_F_FLOAT:
+            return 0
+        size = sizeof(ra_payload) + 8 * <u64>len(self.refs)
+        size += self.n if self.stream is None else <u64>PyBytes_GET_SIZE(self.stream)
+        if self.buffers:
+            size += 16 * <u64>len(self.buffers)
+            for buffer in self.buffers:
+                size = (size + 63) // 64 * 64 + <u64>memoryview(buffer).nbytes
+        return size
+
+    cdef int write(self, u64 payload) except -1:
+        """Write the payload and pin the references inside. Its block is published by whoever points to it."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_payload *p = ra_payload_at(h, payload)
+        cdef u8 *at = <u8 *>p + sizeof(ra_payload)
+        cdef u8 *base = <u8 *>p
+        cdef u64 size, offset
+        cdef u64 *table
+        cdef Py_buffer view
+        cdef ObjectRef ref
+        cdef u32 n_bufs = len(self.buffers)
+        atomic_store_u64(&p.word, <u64>PAYLOAD_BUILDING | <u64>h.slot << 32 | <u64>self.format << 8)
+        p.n_bufs = n_bufs
+        p.n_refs = 0
+        for item in self.refs:
+            ref = <ObjectRef>item
+            atomic_add_u32(&ra_entry_at(h, ref.entry).refs, 1)
+            (<u64 *>at)[0] = ref.entry
+            p.n_refs += 1
+            at += 8
+        table = <u64 *>at
+        at += 16 * n_bufs
+        if self.stream is None:
+            p.stream = self.n
+            memcpy(at, self.small, self.n)
+        else:
+            size = PyBytes_GET_SIZE(self.stream)
+            p.stream = size
+            copy(at, PyBytes_AS_STRING(self.stream), size)
+        at += p.stream
+        offset = at - base
+        for i in range(n_bufs):
+            offset = (offset + 63) // 64 * 64
+            PyObject_GetBuffer(self.buffers[i].raw(), &view, PyBUF_SIMPLE)
+            table[0], table[1] = offset, view.len
+            copy(base + offset, view.buf, view.len)
+            offset += view.len
+            PyBuffer_Release(&view)
+            table += 2
+        # From here on the payload outlives its writer; before, a killed writer's block is given back.
+        atomic_store_u64(&p.word, atomic_load_u64(&p.word) & ~<u64>0xff | <u64>PAYLOAD_READY)
+        return 0
+
+
+cdef enum:
+    PAYLOAD_BUILDING = 1
+    PAYLOAD_READY = 2
+
+
+cdef int copy(void *to, const void *source, size_t size) except -1:
+    if size < COPY_NOGIL:
+        memcpy(to, source, size)
+    else:
+        with nogil:
+            memcpy(to, source, size)
+    return 0
+
+
+cdef Encoder _shared_encoder = None
+
+
+cdef Encoder acquire_encoder(Arena arena):
+    """This process's encoder, or a new one while that is in use (by another thread, or by a reducer that encodes)."""
+    global _shared_encoder
+    cdef Encoder e = _shared_encoder
+    if e is None or e.arena is not arena:
+        e = _shared_encoder = Encoder(arena)
+    if e.busy:
+        e = Encoder(arena)
+    e.busy = True
+    return e
+
+
+def forget_encoder():
+    """Drop the process's encoder, and with it the arena it refers to."""
+    global _shared_encoder
+    _shared_encoder = None
+
+
+# ---- the compact encoding: tag bytes, sizes of 4 bytes ----
+
+cdef inline bint put_sized(Encoder e, Tag tag, const char *data, Py_ssize_t size) noexcept:
+    if e.n + 5 + size > SMALL:
+        return False
+    e.small[e.n] = tag
+    (<u32 *>&e.small[e.n + 1])[0] = <u32>size
+    memcpy(&e.small[e.n + 5], data, size)
+    e.n += 5 + size
+    return True
+
+
+cdef inline bint put_count(Encoder e, Tag tag, Py_ssize_t count) noexcept:
+    if e.n + 5 > SMALL:
+        return False
+    e.small[e.n] = tag
+    (<u32 *>&e.small[e.n + 1])[0] = <u32>count
+    e.n += 5
+    return True
+
+
+cdef bint fast_encode(Encoder e, object value, int depth) except -1:
+    """Encode a value of exact builtin types; False when it is something else, too large, or may contain itself."""
+    cdef Py_ssize_t size, i, position = 0
+    cdef const char *text
+    cdef int overflow = 0
+    cdef long long number
+    cdef double real
+    cdef PyObject *key
+    cdef PyObject *item
+    if e.n + 16 > SMALL:
+        return False
+    if value is None:
+        e.small[e.n] = T_NONE
+        e.n += 1
+    elif value is True:
+        e.small[e.n] = T_TRUE
+        e.n += 1
+    elif value is False:
+        e.small[e.n] = T_FALSE
+        e.n += 1
+    elif PyLong_CheckExact(value):
+        number = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if overflow:
+            return False
+        if -128 <= number < 128:
+            e.small[e.n] = T_INT8
+            e.small[e.n + 1] = <char>number
+            e.n += 2
+        else:
+            e.small[e.n] = T_INT
+            memcpy(&e.small[e.n + 1], &number, 8)
+            e.n += 9
+    elif PyFloat_CheckExact(value):
+        real = PyFloat_AS_DOUBLE(value)
+        e.small[e.n] = T_FLOAT
+        memcpy(&e.small[e.n + 1], &real, 8)
+        e.n += 9
+    elif PyUnicode_CheckExact(value):
+        try:
+            text = PyUnicode_AsUTF8AndSize(value, &size)
+        except UnicodeEncodeError:
+            return False
+        return put_sized(e, T_STR, text, size)
+    elif PyBytes_CheckExact(value):
+        return put_sized(e, T_BYTES, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+    elif PyTuple_CheckExact(value):
+        size = PyTuple_GET_SIZE(value)
+        if depth >= DEPTH or not put_count(e, T_TUPLE, size):
+            return False
+        for i in range(size):
+            if not fast_encode(e, <object>PyTuple_GET_ITEM(value, i), depth + 1):
+                return False
+    elif PyList_CheckExact(value):
+        size = PyList_GET_SIZE(value)
+        e.mutables += 1
+        if e.mutables > 1 or depth >= DEPTH or not put_count(e, T_LIST, size):
+            return False
+        for i in range(size):
+            if not fast_encode(e, <object>PyList_GET_ITEM(value, i), depth + 1):
+                return False
+    elif PyDict_CheckExact(value):
+        e.mutables += 1
+        if e.mutables > 1 or depth >= DEPTH or not put_count(e, T_DICT, len(<dict>value)):
+            return False
+        while PyDict_Next(value, &position, &key, &item):
+            if not fast_encode(e, <object>key, depth + 1) or not fast_encode(e, <object>item, depth + 1):
+                return False
+    elif type(value) is ObjectRef:
+        (<ObjectRef>value).at()
+        e.refs.append(value)
+        return put_count(e, T_REF, len(e.refs) - 1)
+    else:
+        return False
+    return True
+
+
+cdef bint fast_arguments(Encoder e, tuple args) except -1:
+    cdef Py_ssize_t direct = 0
+    if not put_count(e, T_TUPLE, len(args)):
+        return False
+    for value in args:
+        if isinstance(value, ObjectRef):
+            if not put_count(e, T_ARG, direct):
+                return False
+            direct += 1
+        elif not fast_encode(e, value, 1):
+            return False
+    return True
+
+
+cdef struct Reader:
+    const char *at
+    u64 *refs
+
+
+cdef object fast_decode(Reader *r, Arena arena):
+    cdef char tag = r.at[0]
+    cdef u32 size, i
+    cdef long long number
+    cdef double real
+    cdef object key, value
+    r.at += 1
+    if tag == T_NONE:
+        return None
+    if tag == T_TRUE:
+        return True
+    if tag == T_FALSE:
+        return False
+    if tag == T_INT8:
+        i = <u32><int><signed char>r.at[0]
+        r.at += 1
+        return <int>i
+    if tag == T_INT:
+        memcpy(&number, r.at, 8)
+        r.at += 8
+        return number
+    if tag == T_FLOAT:
+        memcpy(&real, r.at, 8)
+        r.at += 8
+        return PyFloat_FromDouble(real)
+    memcpy(&size, r.at, 4)
+    r.at += 4
+    if tag == T_STR:
+        r.at += size
+        return PyUnicode_DecodeUTF8(r.at - size, size, NULL)
+    if tag == T_BYTES:
+        r.at += size
+        return PyBytes_FromStringAndSize(r.at - size, size)
+    if tag == T_TUPLE:
+        value = PyTuple_New(size)
+        for i in range(size):
+            key = fast_decode(r, arena)
+            Py_INCREF(key)
+            PyTuple_SET_ITEM(value, i, key)
+        return value
+    if tag == T_LIST:
+        value = PyList_New(size)
+        for i in range(size):
+            key = fast_decode(r, arena)
+            Py_INCREF(key)
+            PyList_SET_ITEM(value, i, key)
+        return value
+    if tag == T_DICT:
+        value = {}
+        for i in range(size):
+            key = fast_decode(r, arena)
+            value[key] = fast_decode(r, arena)
+        return value
+    if tag == T_REF:
+        return new_ref(arena, r.refs[size])
+    if tag == T_ARG:
+        return ArgRef(new_ref(arena, r.refs[size]))
+    raise ValueError(f"damaged payload: unknown tag {tag}")
+
+
+cdef u64 build_payload(Arena arena, Encoder e) except 0:
+    """A payload block of its own for what the encoder holds."""
+    cdef u64 payload = arena.alloc(RA_CHUNK_DATA, e.payload_size())
+    e.write(payload)
+    return payload
+
+
+cdef object decode_payload(Arena arena, u64 payload, u32 format, u64 entry):
+    """The value of a payload. ``entry`` is what views of it keep alive; 0: the caller keeps it, and buffers are copied."""
+    cdef ra_heap *h = &arena.heap
+    cdef ra_payload *p = ra_payload_at(h, payload)
+    cdef u64 *refs = <u64 *>(p + 1)
+    cdef u64 *table = refs + p.n_refs
+    cdef char *stream = <char *>(table + 2 * p.n_bufs)
+    cdef Reader reader
+    cdef Pin pin
+    if format == RA_F_FAST:
+        reader.at = stream
+        reader.refs = refs
+        return fast_decode(&reader, arena)
+    if format == RA_F_BYTES or format == RA_F_RAW:
+        return PyBytes_FromStringAndSize(stream, p.stream)
+    if format == RA_F_STR:
+        return PyUnicode_DecodeUTF8(stream, p.stream, NULL)
+    view = PyMemoryView_FromMemory(stream, p.stream, PyBUF_READ)
+    if p.n_bufs == 0:
+        return _loads(view)
+    if entry == 0:
+        return _loads(view, buffers=[
+            bytes(PyMemoryView_FromMemory(<char *>p + table[2 * i], table[2 * i + 1], PyBUF_READ)) for i in range(p.n_bufs)
+        ])
+    pin = new_pin(arena, entry)
+    return _loads(view, buffers=[new_buffer(pin, <u8 *>p + table[2 * i], table[2 * i + 1]) for i in range(p.n_bufs)])
+
+
+_loads = pickle.loads
+
+
+cdef object decode_value(Arena arena, u64 entry):
+    """The value of an entry in state VALUE or ERROR, which the caller holds."""
+    cdef ra_heap *h = &arena.heap
+    cdef ra_entry *e = ra_entry_at(h, entry)
+    cdef u64 w = atomic_load_u64(&e.word)
+    cdef u32 format = RA_FORMAT(w)
+    cdef double real
+    if format == RA_F_NONE:
+        return None
+    if format == RA_F_INT:
+        return <int64_t>e.payload
+    if format == RA_F_FLOAT:
+        memcpy(&real, &e.payload, 8)
+        return real
+    if format == RA_F_TRUE:
+        return True
+    if format == RA_F_FALSE:
+        return False
+    return decode_payload(arena, e.payload, format, entry)

@@ -1,0 +1,449 @@
+"""Executing: a worker's side of a record's life, from the queue to its completed returns."""
+
+import os
+
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.object cimport PyObject_Call
+from libc.stdint cimport int64_t
+
+from ray_async._core.arena cimport Arena
+from ray_async._core.codec cimport ArgRef, Encoder, acquire_encoder, decode_payload
+from ray_async._core.layout cimport *
+from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
+from ray_async._core.store cimport complete_with, make_entry, wait_for
+from ray_async._core.store import read
+from ray_async._core.submission import set_parent
+
+cdef enum:
+    SPIN = 20000                # ns that a worker looks for the next task before it sleeps
+    SLEEP = 500000000           # ns between looks at the flags
+
+LEFT, EXIT = 1, 2               # why serve() returned
+
+
+cdef class Executor:
+    """Takes records from queues and completes them.
+
+    Args:
+        arena: the session's shared memory, joined as a worker.
+        load: ``load(payload: bytes, key) -> (callable, meta)`` for an exported definition seen for the first time.
+        failed: ``failed(executor, record, callable, meta, error) -> bytes | None``: the payload of the error, or None when the task
+            is to be run again.
+    """
+
+    cdef Arena arena
+    cdef dict functions         # number of the exported entry → (callable, meta)
+    cdef object load, failed
+    cdef readonly u64 record    # what runs, in a worker that runs one task at a time
+    cdef public bint in_user_code
+    cdef public object meta
+    cdef readonly u64 done
+
+    def __init__(self, Arena arena, load, failed):
+        self.arena = arena
+        self.functions = {}
+        self.load, self.failed = load, failed
+
+    # -- the parts --
+
+    def pop(self, u64 queue):
+        """Claim the oldest record of a queue; 0 when it is empty."""
+        return ra_queue_pop(&self.arena.heap, queue_at(&self.arena.heap, queue))
+
+    cdef tuple definition(self, u64 fn):
+        """The callable behind an exported entry, and what is known of it."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_entry *e = ra_entry_at(h, fn)
+        found = self.functions.get(e.seq)
+        if found is None:
+            found = self.load(decode_payload(self.arena, e.payload, RA_F_BYTES, 0), e.seq)
+            self.functions[e.seq] = found
+        return found
+
+    def prepare(self, u64 record):
+        """The definition of a record: ``(callable, meta)``."""
+        return self.definition(ra_record_at(&self.arena.heap, record).fn)
+
+    def arguments(self, u64 record):
+        """Decoded arguments ``(args, kwargs)``. References that are arguments are still `ArgRef`s."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        if r.args == 0:
+            return (), {}
+        cdef u64 word = atomic_load_u64(&ra_payload_at(h, r.args).word)
+        cdef u32 format = <u32>(word >> 8 & 0xff)
+        if format == RA_F_FAST:
+            return decode_payload(self.arena, r.args, format, 0), {}
+        # Views of the arguments keep the first return's entry, and with it the record, where the arguments lie.
+        return decode_payload(self.arena, r.args, format, 0 if r.n_returns == 0 else record + sizeof(ra_record))
+
+    def direct_refs(self, u64 record):
+        """References that are arguments themselves."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        if r.args == 0:
+            return []
+        cdef ra_payload *p = ra_payload_at(h, r.args)
+        cdef u64 n = atomic_load_u64(&p.word) >> 16 & 0xffff
+        cdef u64 *refs = <u64 *>(p + 1)
+        return [new_ref(self.arena, refs[i]) for i in range(min(n, p.n_refs))]
+
+    def resolve(self, tuple args, dict kwargs):
+        """Replace references that are arguments by their values."""
+        args = tuple([read(self.arena, (<ArgRef>v).ref) if type(v) is ArgRef else v for v in args])
+        if kwargs:
+            kwargs = {k: read(self.arena, (<ArgRef>v).ref) if type(v) is ArgRef else v for k, v in kwargs.items()}
+        return args, kwargs
+
+    def options(self, u64 record):
+        """What the caller set of the rare options, as a dict."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        if r.opts == 0:
+            return {}
+        return decode_payload(self.arena, ra_entry_at(h, r.opts).payload, RA_FORMAT(atomic_load_u64(&ra_entry_at(h, r.opts).word)), 0)
+
+    def facts(self, u64 record):
+        """What a record says of itself."""
+        cdef ra_record *r = ra_record_at(&self.arena.heap, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        return {
+            "seq": r.seq, "kind": r.kind, "n_returns": r.n_returns, "stream": bool(r.kflags & RA_KF_STREAM),
+            "retry_errors": bool(r.kflags & RA_KF_RETRY_ERRORS), "retries": atomic_load_i32(&r.retries),
+            "attempt": RA_R_ATTEMPT(word), "cancelled": bool(RA_R_FLAGS(word) & RA_RF_CANCEL), "owner": r.owner, "job": r.job,
+            "backpressure": r.backpressure, "parent_seq": r.parent_seq, "actor": r.actor,
+        }
+
+    def is_cancelled(self, u64 record):
+        """Whether someone asked for the cancellation of a running record."""
+        return bool(RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & RA_RF_CANCEL)
+
+    def succeed(self, u64 record, result):
+        """Complete the returns with a result and end the record.
+
+        Raises:
+            ValueError, TypeError: the result does not have as many items as the call has returns.
+            Exception: the result cannot be serialized. The record is as before.
+        """
+        cdef ra_record *r = ra_record_at(&self.arena.heap, record)
+        cdef u64 first = record + sizeof(ra_record)
+        cdef u32 i
+        if r.n_returns == 1:
+            complete_with(self.arena, first, RA_VALUE, result)
+        elif r.n_returns > 1:
+            items = list(result) if isinstance(result, (tuple, list)) else None
+            if items is None:
+                raise TypeError(f"the task has num_returns={r.n_returns} and must return a tuple or list, not {type(result).__name__}")
+            if len(items) != r.n_returns:
+                raise ValueError(f"the task has num_returns={r.n_returns}, and returned {len(items)} values")
+            for i in range(r.n_returns):
+                complete_with(self.arena, first + i * sizeof(ra_entry), RA_VALUE, items[i])
+        self.end(record)
+
+    def fail(self, u64 record, bytes error):
+        """Complete all returns that are pending with an error and end the record."""
+        cdef ra_record *r = ra_record_at(&self.arena.heap, record)
+        cdef u64 first = record + sizeof(ra_record)
+        cdef u32 i, n = r.n_returns
+        if r.kflags & RA_KF_STREAM:
+            if r.tail and r.tail != first:
+                complete_with(self.arena, r.tail, RA_ERROR, error)
+        for i in range(n):
+            complete_with(self.arena, first + i * sizeof(ra_entry), RA_ERROR, error)
+        self.end(record)
+
+    cdef void end(self, u64 record) noexcept:
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_proc *p = proc_at(h, h.slot)
+        ra_record_finish(h, record, RA_REC_DONE, ra_keep_args(h, record))
+        atomic_add_u64(&p.done, 1)
+        self.done += 1
+
+    def requeue(self, u64 record, int retries):
+        """Put a running record back into its queue, with so many retries left."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        atomic_store_i32(&r.retries, retries)
+        while not atomic_cas_u64(
+            &r.word, &word,
+            RA_R_WORD(RA_REC_QUEUED, RA_R_FLAGS(word), RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), 0),
+        ):
+            pass
+        ra_enqueue(h, record)
+
+    # -- streams --
+
+    def yield_item(self, u64 record, value, bint error=False):
+        """Complete the stream's next item and make place for the one after it. Returns whether anyone still reads."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 item = r.tail, following
+        cdef ra_entry *e = ra_entry_at(h, item)
+        cdef ra_entry *n
+        cdef Encoder enc = acquire_encoder(self.arena)
+        try:
+            enc.encode(None)
+            following = make_entry(self.arena, enc, RA_PENDING)
+        finally:
+            enc.finish()
+        n = ra_entry_at(h, following)
+        n.seq, n.index, n.owner, n.job = r.seq, e.index + 1 if item != record + sizeof(ra_record) else 2, r.owner, r.job
+        # Two references: the item before it has one, and the producer has one, until the item after it exists.
+        atomic_store_u32(&n.refs, 2)
+        e.link = following
+        complete_with(self.arena, item, RA_ERROR if error else RA_VALUE, value)
+        atomic_add_u32(&r.produced, 1)
+        r.tail = following
+        if item != record + sizeof(ra_record):
+            ra_unpin(h, item)
+        return True
+
+    def end_stream(self, u64 record, bytes error=None):
+        """Complete the place of the item that will not come, and the reference that stands for the whole task."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 item = r.tail, first = record + sizeof(ra_record)
+        cdef ra_entry *e = ra_entry_at(h, item)
+        if error is None:
+            ra_complete(h, item, RA_END, RA_F_NONE, 0, 0, 0)
+            complete_with(self.arena, first + sizeof(ra_entry), RA_VALUE, None)
+        else:
+            complete_with(self.arena, item, RA_ERROR, error)
+            complete_with(self.arena, first + sizeof(ra_entry), RA_ERROR, error)
+        if item != first:
+            ra_unpin(h, item)
+        self.end(record)
+
+    def stream_position(self, u64 record):
+        """``(items produced, items consumed)``; more than none produced at the start means that this is a retry."""
+        cdef ra_record *r = ra_record_at(&self.arena.heap, record)
+        return atomic_load_u32(&r.produced), atomic_load_u32(&r.consumed)
+
+    def wait_for_consumer(self, u64 record, u64 timeout_ns):
+        """Sleep until an item is consumed, in a thread; at most so long."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u32 index = self.arena.idle_waiters.pop() if self.arena.idle_waiters else self.arena.new_waiter(RA_WAITER_THREAD)
+        cdef ra_waiter *w = ra_waiter_at(h, index)
+        try:
+            atomic_store_i32(&w.need, 1)
+            atomic_store_u32(&r.consumer_waits, index + 1)
+            atomic_store_u32(&w.armed, 1)
+            if atomic_load_u32(&r.produced) - atomic_load_u32(&r.consumed) >= r.backpressure and atomic_load_i32(&w.need) > 0:
+                with nogil:
+                    ra_futex_wait(&w.armed, 1, timeout_ns)
+            PyErr_CheckSignals()
+        finally:
+            atomic_store_u32(&w.armed, 0)
+            atomic_store_u32(&r.consumer_waits, 0)
+            self.arena.idle_waiters.append(index)
+
+    # -- one task at a time --
+
+    cdef int run(self, u64 record) except -1:
+        """Execute one record on this thread, whatever becomes of it."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_proc *p = proc_at(h, h.slot)
+        cdef ra_record *r = ra_record_at(h, record)
+        function = None
+        self.meta = None
+        self.record = record
+        set_parent(record)
+        atomic_store_u64(&p.current, record)
+        try:
+            function, self.meta = self.definition(r.fn)
+            args, kwargs = self.arguments(record) if r.args == 0 or format_of(h, r.args) != RA_F_FAST else (
+                decode_payload(self.arena, r.args, RA_F_FAST, 0), None
+            )
+            if r.args and atomic_load_u64(&ra_payload_at(h, r.args).word) >> 16 & 0xffff:
+                args, kwargs = self.resolve(args, kwargs)
+            if self.meta.special or r.opts or RA_R_FLAGS(atomic_load_u64(&r.word)) & RA_RF_CANCEL:
+                self.meta.run(self, record, function, args, kwargs or {})
+            else:
+                self.in_user_code = True
+                try:
+                    result = PyObject_Call(function, args, kwargs) if kwargs else function(*args)
+                finally:
+                    self.in_user_code = False
+                args = kwargs = None
+                self.succeed(record, result)
+                result = None
+        except BaseException as error:
+            self.in_user_code = False
+            payload = self.failed(self, record, function, self.meta, error)
+            if payload is not None:
+                self.fail(record, payload)
+        finally:
+            atomic_store_u64(&p.current, 0)
+            self.record = 0
+            set_parent(0)
+        return 0
+
+    def run_record(self, u64 record):
+        """Execute a claimed record on this thread."""
+        self.run(record)
+
+    # -- the loop of a worker that runs one task at a time --
+
+    def register(self, u64 queue, u32 waiter):
+        """Enter a waiter among those whom producers of a queue wake. Returns its place."""
+        cdef ra_queue *q = queue_at(&self.arena.heap, queue)
+        cdef u32 i, expected, n
+        for i in range(RA_QUEUE_WAITERS):
+            expected = 0
+            if atomic_cas_u32(&q.waiters[i], &expected, waiter + 1):
+                n = atomic_load_u32(&q.n_waiters)
+                while n < i + 1 and not atomic_cas_u32(&q.n_waiters, &n, i + 1):
+                    pass
+                return i
+        raise RuntimeError(f"more than {RA_QUEUE_WAITERS} workers serve one scheduling class")
+
+    def unregister(self, u64 queue, u32 waiter):
+        """Leave a queue; wakes someone else if work is left in it."""
+        cdef ra_queue *q = queue_at(&self.arena.heap, queue)
+        cdef u32 i, expected
+        for i in range(RA_QUEUE_WAITERS):
+            expected = waiter + 1
+            atomic_cas_u32(&q.waiters[i], &expected, 0)
+        if ra_queue_length(q):
+            ra_queue_wake(&self.arena.heap, q)
+
+    def serve(self, u64 queue, u64 lease, u64 limit=0):
+        """Run records of a queue one after the other while the lease holds.
+
+        Args:
+            lease: the lease word, in state IDLE, that was given.
+            limit: leave after so many records of one definition; 0: no limit.
+
+        Returns:
+            LEFT when the lease is gone or given back, EXIT when the process is to end.
+        """
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_proc *p = proc_at(h, h.slot)
+        cdef ra_queue *q = queue_at(h, queue)
+        cdef u32 waiter = p.waiter, flags
+        cdef ra_waiter *w = ra_waiter_at(h, waiter)
+        cdef bint actor = (lease & 0xff) == RA_LEASE_ACTOR
+        cdef u64 busy = lease if actor else (lease & ~<u64>0xff) | RA_LEASE_BUSY
+        cdef u64 expected, record, until
+        cdef bint idle = True
+        cdef int code
+        self.register(queue, waiter)
+        try:
+            while True:
+                flags = atomic_load_u32(&p.flags)
+                if flags & RA_PF_EXIT:
+                    return EXIT
+                if flags & RA_PF_REVOKE and not actor:
+                    return LEFT
+                if idle:
+                    expected = lease
+                    if not actor and not atomic_cas_u64(&p.lease, &expected, busy):
+                        return LEFT
+                    atomic_store_u64(&p.idle_since, 0)
+                    idle = False
+                record = ra_queue_pop(h, q)
+                if record:
+                    self.run(record)
+                    PyErr_CheckSignals()
+                    if limit and self.meta is not None and self.meta.used_up():
+                        return EXIT
+                    continue
+                if atomic_load_u32(&q.overflowing):
+                    ra_event(h, RA_EV_OVERFLOW, queue >> 6)
+                until = ra_now_ns() + SPIN
+                while ra_queue_length(q) == 0 and ra_now_ns() < until:
+                    ra_relax()
+                if ra_queue_length(q):
+                    continue
+                atomic_store_u64(&p.idle_since, ra_now_ns())
+                expected = busy
+                if not actor and not atomic_cas_u64(&p.lease, &expected, lease):
+                    return LEFT
+                idle = True
+                if atomic_load_u32(&q.doorbell) and atomic_exchange_u32(&q.doorbell, 0) and not actor:
+                    ra_event(h, RA_EV_IDLE, h.slot)
+                atomic_store_u32(&w.armed, 1)
+                atomic_store_u32(&q.sleepers, 1)
+                atomic_fence(memory_order_seq_cst)
+                if ra_queue_length(q) == 0 and atomic_load_u32(&p.flags) == 0 and (actor or atomic_load_u64(&p.lease) == lease):
+                    with nogil:
+                        code = ra_futex_wait(&w.armed, 1, SLEEP)
+                    if code == 2:
+                        PyErr_CheckSignals()
+                atomic_store_u32(&w.armed, 0)
+        finally:
+            self.unregister(queue, waiter)
+
+    def park(self, u64 seen):
+        """Wait for the lease word to become something else than ``seen``; returns it, or 0 when the process is to end."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_proc *p = proc_at(h, h.slot)
+        cdef ra_waiter *w = ra_waiter_at(h, p.waiter)
+        cdef u64 lease
+        while True:
+            atomic_store_u32(&w.armed, 1)
+            lease = atomic_load_u64(&p.lease)
+            if atomic_load_u32(&p.flags) & RA_PF_EXIT:
+                return 0
+            if lease != seen and (lease & 0xff) != RA_LEASE_NONE:
+                atomic_store_u32(&w.armed, 0)
+                return lease
+            with nogil:
+                ra_futex_wait(&w.armed, 1, SLEEP)
+            PyErr_CheckSignals()
+
+    def give_back(self):
+        """End the lease from our side and tell the node."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_proc *p = proc_at(h, h.slot)
+        cdef u64 lease = atomic_load_u64(&p.lease)
+        atomic_and_u32(&p.flags, ~RA_PF_REVOKE)
+        if (lease & 0xff) == RA_LEASE_BUSY or (lease & 0xff) == RA_LEASE_IDLE:
+            atomic_store_u64(&p.idle_since, ra_now_ns())
+            if atomic_cas_u64(&p.lease, &lease, lease & ~<u64>0xff):
+                ra_event(h, RA_EV_RETURNED, h.slot)
+        return lease
+
+    # -- the process's own slot --
+
+    def announce(self, u32 kind, u64 argument):
+        """Send an event to the node."""
+        ra_event(&self.arena.heap, kind, argument)
+
+    @property
+    def flags(self):
+        return atomic_load_u32(&proc_at(&self.arena.heap, self.arena.heap.slot).flags)
+
+    @property
+    def lease(self):
+        return atomic_load_u64(&proc_at(&self.arena.heap, self.arena.heap.slot).lease)
+
+    @property
+    def waiter(self):
+        return proc_at(&self.arena.heap, self.arena.heap.slot).waiter
+
+    def queue_of_class(self, u32 cls):
+        """The queue of a scheduling class."""
+        return class_at(&self.arena.heap, cls).queue
+
+    def queue_of_actor(self, u64 offset):
+        """The queue of an actor."""
+        return actor_at(&self.arena.heap, offset).queue
+
+    def creation_of_actor(self, u64 offset):
+        """The record of an actor's ``__init__``."""
+        return actor_at(&self.arena.heap, offset).creation
+
+    def arm(self, u64 queue):
+        """Declare the main waiter asleep on a queue; returns whether there is work after all."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_queue *q = queue_at(h, queue)
+        atomic_store_u32(&q.sleepers, 1)
+        atomic_fence(memory_order_seq_cst)
+        return ra_queue_length(q) != 0
+
+
+cdef inline u32 format_of(ra_heap *h, u64 payload) noexcept nogil:
+    return <u32>(atomic_load_u64(&ra_payload_at(h, payload).word) >> 8 & 0xff)

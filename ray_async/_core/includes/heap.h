@@ -1,0 +1,277 @@
+/* Allocation from the arena: slabs of equal blocks leased by a process, and runs of whole chunks.
+ *
+ * Lock-free. A process takes the free bits of a slab it leases 64 at a time; anyone gives a block back by setting its bit.
+ * A block's first word is 0 while it is free, so blocks that a killed process had taken are told from used ones.
+ */
+#ifndef RA_HEAP_H
+#define RA_HEAP_H
+
+#include "platform.h"
+
+#define RA_CLASSES 17
+static const u32 ra_block_size[RA_CLASSES] = {128,  192,  256,  384,  512,  768,   1024,  1536, 2048,
+                                              3072, 4096, 6144, 8192, 12288, 16384, 21824, 32768};
+#define RA_LARGEST_BLOCK 32768u
+
+typedef struct {
+    u32 chunk; /* index + 1 of the slab in use; 0: none */
+    u32 gen;
+    u32 word;  /* next bitmap word to look at */
+    u64 bits;  /* blocks of word - 1 that this process has taken from the bitmap and not yet used */
+    u32 *owned;
+    u32 n, capacity, next;
+} ra_slabs;
+
+typedef struct {
+    u8 *base;
+    ra_super *super;
+    u32 slot; /* of this process */
+    u32 uid;
+    u64 counter;
+    u64 hold_free; /* free list of the hold table */
+    u64 hold_fresh, hold_end;
+    int wake_socket;
+    int directory; /* descriptor of the session's directory */
+    u8 closed;     /* after fork in the child, or after shutdown */
+    ra_slabs slabs[RA_SLAB_KINDS][RA_CLASSES];
+} ra_heap;
+
+/* A forked child starts with no leases: those that it copied are its parent's. */
+static inline void ra_heap_forget(ra_heap *h) { memset(h->slabs, 0, sizeof h->slabs); }
+
+static inline ra_chunk *ra_chunk_at(ra_heap *h, u32 index) { return RA_AT(h->base, ra_chunk, h->super->chunks) + index; }
+static inline u64 ra_chunk_offset(ra_heap *h, u32 index) { return h->super->data + ((u64)index << RA_CHUNK_SHIFT); }
+static inline u32 ra_chunk_index(ra_heap *h, u64 offset) { return (u32)((offset - h->super->data) >> RA_CHUNK_SHIFT); }
+
+static inline u32 ra_size_class(u64 size) {
+    u32 c = 0;
+    while (ra_block_size[c] < size) c++;
+    return c;
+}
+
+static inline int ra_chunk_claim(ra_heap *h, u32 index, u32 kind, u32 cls) {
+    ra_chunk *c = ra_chunk_at(h, index);
+    u64 w = atomic_load_explicit(&c->word, memory_order_relaxed);
+    if (RA_CHUNK_KIND(w) != RA_CHUNK_FREE) return 0;
+    return atomic_compare_exchange_strong(&c->word, &w, RA_CHUNK_WORD(kind, cls, h->slot, RA_CHUNK_GEN(w) + 1));
+}
+
+static inline void ra_chunk_release(ra_heap *h, u32 index) {
+    ra_chunk *c = ra_chunk_at(h, index);
+    u64 w = atomic_load(&c->word);
+    atomic_store(&c->word, RA_CHUNK_WORD(RA_CHUNK_FREE, 0, 0, RA_CHUNK_GEN(w) + 1));
+    u64 hint = atomic_load_explicit(&h->super->hint, memory_order_relaxed);
+    while (index < hint && !atomic_compare_exchange_weak(&h->super->hint, &hint, index)) {
+    }
+}
+
+/* Claim `n` neighbouring chunks, lowest address first. Returns the first one's index, or -1 when there is no such run. */
+static inline int64_t ra_run_claim(ra_heap *h, u32 n, u32 kind, u32 cls) {
+    ra_super *s = h->super;
+    if (atomic_fetch_add(&s->used, n) + n > s->limit >> RA_CHUNK_SHIFT) {
+        atomic_fetch_sub(&s->used, n);
+        return -1;
+    }
+    u32 start = (u32)atomic_load_explicit(&s->hint, memory_order_relaxed);
+again:;
+    u32 first_free = UINT32_MAX;
+    for (u32 i = start; i + n <= s->n_chunks;) {
+        u32 got = 0;
+        while (got < n && ra_chunk_claim(h, i + got, RA_CHUNK_CLAIMED, 0)) got++;
+        if (got == n) {
+            u32 end = i + n, high = atomic_load(&s->high);
+            while (high < end && !atomic_compare_exchange_weak(&s->high, &high, end)) {
+            }
+            if (first_free == UINT32_MAX) { /* nothing free was passed over */
+                u64 hint = start;
+                atomic_compare_exchange_strong(&s->hint, &hint, end);
+            }
+            for (u32 k = n; k-- > 0;) {
+                ra_chunk *c = ra_chunk_at(h, i + k);
+                u64 w = atomic_load(&c->word);
+                u32 as = k == 0 ? kind : RA_CHUNK_TAIL;
+                if (k == 0) atomic_store(&c->length, n);
+                atomic_store(&c->word, RA_CHUNK_WORD(as == RA_CHUNK_HEAD || as == RA_CHUNK_TAIL || as == RA_CHUNK_HOLDS ? as : RA_CHUNK_CLAIMED,
+                                                     cls, h->slot, RA_CHUNK_GEN(w)));
+            }
+            return i;
+        }
+        if (got) first_free = i;
+        for (u32 k = got; k-- > 0;) ra_chunk_release(h, i + k);
+        i += got + 1;
+    }
+    if (start > 0) { /* the hint is only a hint: a chunk may have become free behind it */
+        start = 0;
+        goto again;
+    }
+    atomic_fetch_sub(&s->used, n);
+    return -1;
+}
+
+static inline void ra_run_release(ra_heap *h, u32 index) {
+    u32 n = atomic_load(&ra_chunk_at(h, index)->length);
+    for (u32 k = n; k-- > 0;) ra_chunk_release(h, index + k);
+    atomic_fetch_sub(&h->super->used, n);
+}
+
+static inline u32 ra_blocks_in(u32 cls) { return (u32)(RA_CHUNK / ra_block_size[cls]); }
+
+static inline u64 ra_full_bits(u32 cls, u32 word) {
+    u32 n = ra_blocks_in(cls), from = word * 64;
+    if (n <= from) return 0;
+    return n - from >= 64 ? ~0ull : (1ull << (n - from)) - 1;
+}
+
+static inline void ra_slabs_append(ra_slabs *s, u32 index) {
+    if (s->n == s->capacity) {
+        u32 capacity = s->capacity ? s->capacity * 2 : 8;
+        u32 *owned = (u32 *)realloc(s->owned, capacity * sizeof(u32));
+        if (!owned) return; /* the slab stays usable, only not found again once it is full */
+        s->owned = owned;
+        s->capacity = capacity;
+    }
+    s->owned[s->n++] = index;
+}
+
+static inline int ra_slab_open(ra_heap *h, ra_slabs *s, u32 index) {
+    s->chunk = index + 1;
+    s->gen = RA_CHUNK_GEN(atomic_load(&ra_chunk_at(h, index)->word));
+    s->word = 0;
+    s->bits = 0;
+    return 1;
+}
+
+/* Make a slab with free blocks current: one of ours that has become a quarter free, an orphan, or a new one. */
+static inline int ra_slab_next(ra_heap *h, u32 kind, u32 cls) {
+    ra_slabs *s = &h->slabs[kind - RA_CHUNK_DATA][cls];
+    u32 quarter = ra_blocks_in(cls) / 4;
+    if (quarter == 0) quarter = 1;
+    for (u32 tries = 0; tries < 8 && tries < s->n; tries++) {
+        if (s->next >= s->n) s->next = 0;
+        u32 index = s->owned[s->next], free_blocks = 0;
+        ra_chunk *c = ra_chunk_at(h, index);
+        u64 w = atomic_load(&c->word);
+        if (RA_CHUNK_KIND(w) != kind || RA_CHUNK_CLASS(w) != cls || RA_CHUNK_OWNER(w) != h->slot) {
+            s->owned[s->next] = s->owned[--s->n]; /* was taken back while it was empty */
+            continue;
+        }
+        for (u32 k = 0; k < RA_BITMAP_WORDS; k++) free_blocks += (u32)__builtin_popcountll(atomic_load(&c->free[k]));
+        s->next++;
+        if (free_blocks >= quarter) return ra_slab_open(h, s, index);
+    }
+    if (atomic_load(&h->super->orphans))
+        for (u32 i = 0, high = atomic_load(&h->super->high); i < high; i++) {
+            u64 w = atomic_load(&ra_chunk_at(h, i)->word);
+            if (RA_CHUNK_KIND(w) != kind || RA_CHUNK_CLASS(w) != cls || RA_CHUNK_OWNER(w) != RA_ORPHAN) continue;
+            if (!atomic_compare_exchange_strong(&ra_chunk_at(h, i)->word, &w, RA_CHUNK_WORD(kind, cls, h->slot, RA_CHUNK_GEN(w) + 1))) continue;
+            atomic_fetch_sub(&h->super->orphans, 1);
+            ra_slabs_append(s, i);
+            return ra_slab_open(h, s, i);
+        }
+    int64_t index = ra_run_claim(h, 1, RA_CHUNK_CLAIMED, cls);
+    if (index < 0) return 0;
+    ra_chunk *c = ra_chunk_at(h, (u32)index);
+    u64 w = atomic_load(&c->word);
+    u8 *start = h->base + ra_chunk_offset(h, (u32)index);
+    if (RA_CHUNK_GEN(w) > 1) /* used before: make all blocks' words say free */
+        for (u32 k = 0; k < ra_blocks_in(cls); k++) atomic_store_explicit((au64 *)(start + (u64)k * ra_block_size[cls]), 0, memory_order_relaxed);
+    for (u32 k = 0; k < RA_BITMAP_WORDS; k++) atomic_store(&c->free[k], ra_full_bits(cls, k));
+    atomic_store(&c->length, 1);
+    atomic_store(&c->word, RA_CHUNK_WORD(kind, cls, h->slot, RA_CHUNK_GEN(w)));
+    ra_slabs_append(s, (u32)index);
+    return ra_slab_open(h, s, (u32)index);
+}
+
+static inline u64 ra_block_take(ra_heap *h, u32 kind, u32 cls) {
+    ra_slabs *s = &h->slabs[kind - RA_CHUNK_DATA][cls];
+    for (;;) {
+        while (s->bits == 0) {
+            if (s->chunk == 0 || s->word == RA_BITMAP_WORDS) {
+                if (!ra_slab_next(h, kind, cls)) {
+                    s->chunk = 0;
+                    return 0;
+                }
+                continue;
+            }
+            ra_chunk *c = ra_chunk_at(h, s->chunk - 1);
+            if (atomic_load_explicit(&c->free[s->word], memory_order_relaxed)) {
+                u64 bits = atomic_exchange(&c->free[s->word], 0);
+                /* Only now is it certain that nobody took the whole slab away while it was empty. */
+                if (atomic_load(&c->word) != RA_CHUNK_WORD(kind, cls, h->slot, s->gen)) {
+                    atomic_fetch_or(&c->free[s->word], bits);
+                    s->chunk = 0;
+                    continue;
+                }
+                s->bits = bits;
+            }
+            s->word++;
+        }
+        u32 bit = (u32)__builtin_ctzll(s->bits);
+        s->bits &= s->bits - 1;
+        return ra_chunk_offset(h, s->chunk - 1) + ((u64)(s->word - 1) * 64 + bit) * ra_block_size[cls];
+    }
+}
+
+/* Memory for `size` bytes, 64-byte aligned, or 0 when the arena is full. The block's first word is still 0. */
+static inline u64 ra_alloc(ra_heap *h, u32 kind, u64 size) {
+    if (size <= RA_LARGEST_BLOCK) return ra_block_take(h, kind, ra_size_class(size));
+    u64 chunks = (size + RA_CHUNK - 1) >> RA_CHUNK_SHIFT;
+    if (chunks > h->super->n_chunks) return 0;
+    int64_t index = ra_run_claim(h, (u32)chunks, RA_CHUNK_HEAD, kind); /* a run's class says what is in it */
+    if (index < 0) return 0;
+    u64 offset = ra_chunk_offset(h, (u32)index);
+    atomic_store((au64 *)(h->base + offset), 0);
+    return offset;
+}
+
+static inline void ra_free(ra_heap *h, u64 offset) {
+    u32 index = ra_chunk_index(h, offset);
+    ra_chunk *c = ra_chunk_at(h, index);
+    u64 w = atomic_load(&c->word);
+    if (RA_CHUNK_KIND(w) == RA_CHUNK_HEAD) {
+        ra_run_release(h, index);
+        return;
+    }
+    atomic_store((au64 *)(h->base + offset), 0);
+    u64 block = (offset - ra_chunk_offset(h, index)) / ra_block_size[RA_CHUNK_CLASS(w)];
+    atomic_fetch_or(&c->free[block / 64], 1ull << (block % 64));
+}
+
+/* Take back slabs in which every block is free, from whoever leases them; for use when the arena is full. Returns how many. */
+static inline u32 ra_reclaim_empty(ra_heap *h) {
+    u32 n = 0, high = atomic_load(&h->super->high);
+    for (u32 i = 0; i < high; i++) {
+        ra_chunk *c = ra_chunk_at(h, i);
+        u64 w = atomic_load(&c->word);
+        u32 kind = RA_CHUNK_KIND(w), cls = RA_CHUNK_CLASS(w), k;
+        if (kind < RA_CHUNK_DATA || kind > RA_CHUNK_REC || cls >= RA_CLASSES) continue;
+        for (k = 0; k < RA_BITMAP_WORDS; k++) {
+            u64 full = ra_full_bits(cls, k);
+            if (!atomic_compare_exchange_strong(&c->free[k], &full, 0)) break;
+        }
+        if (k == RA_BITMAP_WORDS && atomic_compare_exchange_strong(&c->word, &w, RA_CHUNK_WORD(RA_CHUNK_CLAIMED, 0, h->slot, RA_CHUNK_GEN(w)))) {
+            if (RA_CHUNK_OWNER(w) == RA_ORPHAN) atomic_fetch_sub(&h->super->orphans, 1);
+            ra_chunk_release(h, i);
+            atomic_fetch_sub(&h->super->used, 1);
+            n++;
+            continue;
+        }
+        while (k-- > 0) atomic_fetch_or(&c->free[k], ra_full_bits(cls, k));
+    }
+    return n;
+}
+
+/* Whether `offset` is the start of a block of the given kind: for indices that another process wrote. */
+static inline int ra_block_check(ra_heap *h, u64 offset, u32 kind) {
+    ra_super *s = h->super;
+    if (offset < s->data || offset >= s->data + ((u64)s->n_chunks << RA_CHUNK_SHIFT) || offset % 64) return 0;
+    u32 index = ra_chunk_index(h, offset);
+    u64 w = atomic_load(&ra_chunk_at(h, index)->word);
+    if (RA_CHUNK_KIND(w) == RA_CHUNK_HEAD && RA_CHUNK_CLASS(w) == kind) return offset == ra_chunk_offset(h, index);
+    if (RA_CHUNK_KIND(w) != kind) return 0;
+    if (RA_CHUNK_CLASS(w) >= RA_CLASSES) return 0;
+    u64 inside = offset - ra_chunk_offset(h, index);
+    return inside % ra_block_size[RA_CHUNK_CLASS(w)] == 0 && inside / ra_block_size[RA_CHUNK_CLASS(w)] < ra_blocks_in(RA_CHUNK_CLASS(w));
+}
+
+#endif

@@ -1,0 +1,286 @@
+/* Objects: references, completion, and the freeing of what nobody refers to. */
+#ifndef RA_OBJECTS_H
+#define RA_OBJECTS_H
+
+#include "queue.h"
+
+static inline ra_entry *ra_entry_at(ra_heap *h, u64 offset) { return RA_AT(h->base, ra_entry, offset); }
+static inline ra_record *ra_record_at(ra_heap *h, u64 offset) { return RA_AT(h->base, ra_record, offset); }
+static inline ra_payload *ra_payload_at(ra_heap *h, u64 offset) { return RA_AT(h->base, ra_payload, offset); }
+
+/* The record that an entry with flag IN_RECORD lies in. */
+static inline u64 ra_record_of(u64 entry, u32 index) { return entry - sizeof(ra_record) - (u64)index * sizeof(ra_entry); }
+
+static inline u64 ra_next_seq(ra_heap *h) { return (u64)h->uid << 40 | ++h->counter; }
+
+/* ---- the hold table: which references this process has, for the node to return when the process is killed ----
+
+   A page is one chunk: the offset of the next page, then slots. A slot is an entry's offset with tag HELD, the next free
+   slot's offset with tag FREE_SLOT, or an offset with tag CHANGING while the count is being changed: then the node leaves
+   the count alone, since it cannot know which came first (a leak of one object, in a window of two instructions). */
+enum { RA_HOLD_HELD = 1, RA_HOLD_CHANGING = 2, RA_HOLD_FREE = 3, RA_HOLD_VIEW = 4, RA_HOLD_TAG = 7 };
+
+static inline u64 ra_hold_slot(ra_heap *h) {
+    u64 slot = h->hold_free;
+    if (slot) {
+        h->hold_free = atomic_load_explicit(RA_AT(h->base, au64, slot), memory_order_relaxed) & ~(u64)RA_HOLD_TAG;
+        return slot;
+    }
+    if (h->hold_fresh == h->hold_end) {
+        int64_t index = ra_run_claim(h, 1, RA_CHUNK_HOLDS, 0);
+        if (index < 0) return 0;
+        ra_proc *p = RA_AT(h->base, ra_proc, h->super->procs) + h->slot;
+        u64 page = ra_chunk_offset(h, (u32)index);
+        memset(h->base + page, 0, RA_CHUNK);
+        *RA_AT(h->base, u64, page) = atomic_load(&p->holds);
+        atomic_store(&p->holds, page);
+        h->hold_fresh = page + 8;
+        h->hold_end = page + RA_CHUNK;
+    }
+    slot = h->hold_fresh;
+    h->hold_fresh += 8;
+    return slot;
+}
+
+static inline void ra_hold_return(ra_heap *h, u64 slot) {
+    atomic_store_explicit(RA_AT(h->base, au64, slot), h->hold_free | RA_HOLD_FREE, memory_order_relaxed);
+    h->hold_free = slot;
+}
+
+/* Note a reference that is counted already (a new entry starts with one). Returns the slot, or 0 when the arena is full. */
+static inline u64 ra_hold_counted(ra_heap *h, u64 entry) {
+    u64 slot = ra_hold_slot(h);
+    if (slot) atomic_store(RA_AT(h->base, au64, slot), entry | RA_HOLD_HELD);
+    return slot;
+}
+
+/* Count one more reference of this process. The caller knows that the entry is alive (someone else's count keeps it). */
+static inline u64 ra_hold(ra_heap *h, u64 entry) {
+    u64 slot = ra_hold_slot(h);
+    if (!slot) return 0;
+    au64 *s = RA_AT(h->base, au64, slot);
+    atomic_store(s, entry | RA_HOLD_CHANGING);
+    atomic_fetch_add(&ra_entry_at(h, entry)->refs, 1);
+    atomic_store(s, entry | RA_HOLD_HELD);
+    return slot;
+}
+
+/* ---- freeing ---- */
+
+static inline void ra_record_unlive(ra_heap *h, u64 record, u64 *stack);
+static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack);
+
+/* Nested payloads are freed without recursion: payloads to free are linked through their headers. */
+static inline void ra_payload_push(ra_heap *h, u64 payload, u64 *stack) {
+    ra_payload *p = ra_payload_at(h, payload);
+    if (p->n_refs == 0) {
+        ra_free(h, payload);
+        return;
+    }
+    p->stream = *stack;
+    *stack = payload;
+}
+
+static inline int ra_has_payload(u64 w) {
+    return RA_FORMAT(w) >= RA_F_BYTES && RA_FORMAT(w) != RA_F_ACTOR && (RA_STATE(w) == RA_VALUE || RA_STATE(w) == RA_ERROR);
+}
+
+static inline void ra_payload_refs_drop(ra_heap *h, u64 payload, u64 *stack) {
+    ra_payload *p = ra_payload_at(h, payload);
+    u64 *refs = (u64 *)(p + 1);
+    for (u32 i = 0; i < p->n_refs; i++) ra_unpin_into(h, refs[i], stack);
+}
+
+/* The value of an entry that has no references left. */
+static inline void ra_entry_clear(ra_heap *h, u64 entry, u64 w, u64 *stack) {
+    ra_entry *e = ra_entry_at(h, entry);
+    if (ra_has_payload(w)) {
+        if (RA_FLAGS(w) & RA_EF_EMBEDDED)
+            ra_payload_refs_drop(h, e->payload, stack);
+        else
+            ra_payload_push(h, e->payload, stack);
+    } else if (RA_STATE(w) == RA_SPILLED) { /* the node frees it together with the file */
+        ra_event(h, RA_EV_LOST, entry >> 6);
+        return;
+    }
+    if (RA_FLAGS(w) & RA_EF_IN_RECORD)
+        ra_record_unlive(h, ra_record_of(entry, e->index), stack);
+    else
+        ra_free(h, entry);
+}
+
+static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack) {
+    ra_entry *e = ra_entry_at(h, entry);
+    for (;;) {
+        if (atomic_fetch_sub(&e->refs, 1) != 1) return;
+        u64 w = atomic_load(&e->word);
+        if (RA_FORMAT(w) == RA_F_ACTOR) {
+            ra_event(h, RA_EV_ACTOR_SCOPE, entry >> 6);
+            return;
+        }
+        do {
+            if (RA_FLAGS(w) & RA_EF_DEAD) return;
+        } while (!atomic_compare_exchange_weak(&e->word, &w, w | (u64)RA_EF_DEAD << 16));
+        if (RA_STATE(w) == RA_PENDING || RA_STATE(w) == RA_BUSY) return; /* whoever completes it sees DEAD and clears it */
+        /* Unread items of a stream hang on each other; go along the chain here. */
+        u64 next = e->link;
+        ra_entry_clear(h, entry, w, stack);
+        if (!next) return;
+        entry = next;
+        e = ra_entry_at(h, entry);
+    }
+}
+
+static inline void ra_drain(ra_heap *h, u64 *stack) {
+    while (*stack) {
+        u64 payload = *stack;
+        ra_payload *p = ra_payload_at(h, payload);
+        *stack = p->stream;
+        ra_payload_refs_drop(h, payload, stack);
+        ra_free(h, payload);
+    }
+}
+
+static inline void ra_record_free_args(ra_heap *h, u64 record, u64 *stack) {
+    ra_record *r = ra_record_at(h, record);
+    if (!r->args) return;
+    u64 args = r->args, lineage = atomic_load(&r->next);
+    if (RA_R_STATE(atomic_load(&r->word)) == RA_REC_DONE && lineage) { /* before, and when cancelled, the field is the queue's */
+        atomic_store(&r->next, 0);
+        atomic_fetch_sub(&h->super->lineage, lineage);
+    }
+    r->args = 0;
+    atomic_store(&r->pending, 1); /* says that there were some */
+    if (r->kflags & RA_KF_SEPARATE_ARGS)
+        ra_payload_push(h, args, stack);
+    else
+        ra_payload_refs_drop(h, args, stack);
+}
+
+/* One thing less keeps the record: a return entry without references, or the task itself when it is over. */
+static inline void ra_record_unlive(ra_heap *h, u64 record, u64 *stack) {
+    ra_record *r = ra_record_at(h, record);
+    if (atomic_fetch_sub(&r->live, 1) != 1) return;
+    ra_record_free_args(h, record, stack);
+    if (r->fn) ra_unpin_into(h, r->fn, stack);
+    if (r->opts) ra_unpin_into(h, r->opts, stack);
+    if (r->actor) ra_unpin_into(h, r->actor, stack);
+    ra_free(h, record);
+}
+
+static inline void ra_unpin(ra_heap *h, u64 entry) {
+    u64 stack = 0;
+    ra_unpin_into(h, entry, &stack);
+    ra_drain(h, &stack);
+}
+
+static inline void ra_release(ra_heap *h, u64 entry, u64 slot) {
+    atomic_store(RA_AT(h->base, au64, slot), entry | RA_HOLD_CHANGING);
+    ra_unpin(h, entry);
+    ra_hold_return(h, slot);
+}
+
+/* ---- completion ---- */
+
+static inline void ra_notify_multi(ra_heap *h) {
+    u32 n = atomic_load(&h->super->n_waiters);
+    for (u32 i = 0; i < n && i < RA_MAX_WAITERS; i++) {
+        ra_waiter *w = ra_waiter_at(h, i);
+        if (!atomic_load(&w->multi)) continue;
+        atomic_store(&w->rescan, 1);
+        atomic_store(&w->need, 0);
+        ra_wake(h, i);
+    }
+}
+
+static inline void ra_notify(ra_heap *h, u64 entry, u64 w, int urgent) {
+    if (RA_FLAGS(w) & RA_EF_MULTI) {
+        ra_notify_multi(h);
+        return;
+    }
+    if (RA_WATCHER(w) == 0 || RA_WATCHER(w) > RA_MAX_WAITERS) return;
+    u32 index = RA_WATCHER(w) - 1;
+    ra_waiter *waiter = ra_waiter_at(h, index);
+    if (atomic_load(&waiter->kind) == RA_WAITER_LOOP) {
+        if (!ra_queue_push(RA_AT(h->base, ra_queue, waiter->queue), entry, RA_GEN(w))) atomic_store(&waiter->rescan, 1);
+        ra_wake(h, index);
+    } else if (atomic_fetch_sub(&waiter->need, 1) <= 1 || urgent)
+        ra_wake(h, index);
+}
+
+/* Give a pending entry its outcome. The payload is set before the word, which publishes it. Returns 0 if it had one already. */
+static inline int ra_complete(ra_heap *h, u64 entry, u32 state, u32 format, u32 flags, u64 payload, u64 size) {
+    ra_entry *e = ra_entry_at(h, entry);
+    u64 w = atomic_load(&e->word), next;
+    if (RA_STATE(w) != RA_PENDING) return 0;
+    e->payload = payload;
+    e->size = size;
+    do {
+        if (RA_STATE(w) != RA_PENDING) return 0;
+        next = RA_WORD(state, format, (RA_FLAGS(w) & ~(u32)RA_EF_MULTI) | flags, RA_GEN(w), 0);
+    } while (!atomic_compare_exchange_weak(&e->word, &w, next));
+    if (RA_FLAGS(w) & RA_EF_DEAD) {
+        u64 stack = 0, link = e->link;
+        ra_entry_clear(h, entry, next, &stack);
+        if (link) ra_unpin_into(h, link, &stack);
+        ra_drain(h, &stack);
+        return 1;
+    }
+    ra_notify(h, entry, w, state != RA_VALUE);
+    return 1;
+}
+
+/* Ask for a wake-up of waiter `index` when the entry completes. Returns 0 if it is complete already. */
+static inline int ra_watch(ra_heap *h, u64 entry, u32 index) {
+    ra_entry *e = ra_entry_at(h, entry);
+    u64 w = atomic_load(&e->word);
+    for (;;) {
+        u64 next = w;
+        if (RA_STATE(w) != RA_PENDING && RA_STATE(w) != RA_BUSY && RA_STATE(w) != RA_SPILLED) return 0;
+        if (RA_WATCHER(w) == index + 1) return 1;
+        if (RA_WATCHER(w) == 0)
+            next |= (u64)(index + 1) << 40;
+        else {
+            atomic_store(&ra_waiter_at(h, index)->multi, 1);
+            atomic_store(&ra_waiter_at(h, RA_WATCHER(w) - 1)->multi, 1);
+            if (RA_FLAGS(w) & RA_EF_MULTI) return RA_STATE(atomic_load(&e->word)) == RA_STATE(w);
+            next |= (u64)RA_EF_MULTI << 16;
+        }
+        if (atomic_compare_exchange_weak(&e->word, &w, next)) return 1;
+    }
+}
+
+/* Whether a finished task's arguments stay, to run it again should its result be lost: as long as the budget allows, and
+   in any case while views of them exist (their pin is on the first return). */
+static inline int ra_keep_args(ra_heap *h, u64 record) {
+    ra_record *r = ra_record_at(h, record);
+    if (!r->args) return 1;
+    if (r->n_returns && atomic_load(&r->returns[0].views)) return 1;
+    if (r->kind != RA_KIND_TASK) return 0;
+    ra_payload *p = ra_payload_at(h, r->args);
+    u64 *refs = (u64 *)(p + 1), bytes = 0;
+    if (r->kflags & RA_KF_SEPARATE_ARGS) bytes += p->stream + RA_CHUNK * p->n_bufs;
+    for (u32 i = 0; i < p->n_refs; i++) bytes += ra_entry_at(h, refs[i])->size;
+    if (bytes == 0) return 1;
+    if (atomic_fetch_add(&h->super->lineage, bytes) + bytes > h->super->lineage_limit) {
+        atomic_fetch_sub(&h->super->lineage, bytes);
+        return 0;
+    }
+    atomic_store(&r->next, bytes);
+    return 1;
+}
+
+/* A task is over: DONE or CANCELLED, from RUNNING by us (or from any state, for the node). */
+static inline int ra_record_finish(ra_heap *h, u64 record, u32 state, int keep_args) {
+    ra_record *r = ra_record_at(h, record);
+    u64 w = atomic_load(&r->word), stack = 0;
+    do {
+        if (RA_R_STATE(w) >= RA_REC_DONE || RA_R_STATE(w) == 0) return 0;
+    } while (!atomic_compare_exchange_weak(&r->word, &w, RA_R_WORD(state, RA_R_FLAGS(w), RA_R_ATTEMPT(w), RA_R_GEN(w), RA_R_RUNNER(w))));
+    if (!keep_args) ra_record_free_args(h, record, &stack);
+    ra_record_unlive(h, record, &stack);
+    ra_drain(h, &stack);
+    return 1;
+}
+
+#endif

@@ -1,0 +1,192 @@
+/* Bounded lock-free queues of records, completion rings, and the waking of those who wait.
+ *
+ * Nobody ever owns a claimed but unpublished cell: producers publish by compare-and-swap on the cell itself and then help
+ * the tail forward, consumers claim the *record*, clear the cell and help the head forward. A process killed or stopped
+ * at any instruction therefore blocks nobody. Cells carry a lap, so that a slow process cannot write into a later one.
+ */
+#ifndef RA_QUEUE_H
+#define RA_QUEUE_H
+
+#include "heap.h"
+
+#define RA_CELL(offset, gen, lap) ((u64)((offset) >> 6) << 32 | (u64)((gen)&0xffff) << 16 | (u64)((lap)&0xffff))
+#define RA_CELL_OFFSET(c) ((u64)((c) >> 32) << 6)
+#define RA_CELL_GEN(c) ((u32)((c) >> 16 & 0xffff))
+#define RA_CELL_LAP(c) ((u32)((c)&0xffff))
+
+static inline void ra_queue_init(ra_queue *q, u32 log2) {
+    memset((u8 *)q + sizeof(u64), 0, sizeof *q - sizeof(u64));
+    q->mask = (1u << log2) - 1;
+    q->log2 = log2;
+    for (u32 i = 0; i <= q->mask; i++) atomic_store_explicit(&q->cells[i], RA_CELL(0, 0, 0), memory_order_relaxed);
+    atomic_store(&q->word, 1);
+}
+
+static inline u64 ra_queue_bytes(u32 log2) { return sizeof(ra_queue) + ((u64)8 << log2); }
+
+static inline u64 ra_queue_length(ra_queue *q) {
+    u64 head = atomic_load(&q->head), tail = atomic_load(&q->tail);
+    return tail > head ? tail - head : 0;
+}
+
+/* Returns 1, or 0 when the ring is full. */
+static inline int ra_queue_push(ra_queue *q, u64 offset, u32 gen) {
+    for (;;) {
+        u64 tail = atomic_load(&q->tail);
+        u32 lap = (u32)(tail >> q->log2);
+        au64 *cell = &q->cells[tail & q->mask];
+        u64 seen = atomic_load(cell);
+        if (tail != atomic_load(&q->tail)) continue;
+        if (RA_CELL_LAP(seen) != (lap & 0xffff)) {
+            if (tail - atomic_load(&q->head) > q->mask) return 0; /* still holds the value of the lap before */
+            continue;
+        }
+        if (RA_CELL_OFFSET(seen) == 0) {
+            if (atomic_compare_exchange_strong(cell, &seen, RA_CELL(offset, gen, lap))) {
+                atomic_compare_exchange_strong(&q->tail, &tail, tail + 1);
+                return 1;
+            }
+        }
+        atomic_compare_exchange_strong(&q->tail, &tail, tail + 1); /* help whoever published here */
+    }
+}
+
+/* The oldest cell, or 0 when the queue is empty; *at is its place, for ra_queue_drop. */
+static inline u64 ra_queue_peek(ra_queue *q, u64 *at) {
+    for (;;) {
+        u64 head = atomic_load(&q->head);
+        u32 lap = (u32)(head >> q->log2);
+        u64 seen = atomic_load(&q->cells[head & q->mask]);
+        if (head != atomic_load(&q->head)) continue;
+        if (RA_CELL_LAP(seen) != (lap & 0xffff)) { /* cleared already: help */
+            atomic_compare_exchange_strong(&q->head, &head, head + 1);
+            continue;
+        }
+        if (RA_CELL_OFFSET(seen) == 0) return 0;
+        *at = head;
+        return seen;
+    }
+}
+
+static inline int ra_queue_drop(ra_queue *q, u64 at, u64 cell) {
+    u32 lap = (u32)(at >> q->log2);
+    int mine = atomic_compare_exchange_strong(&q->cells[at & q->mask], &cell, RA_CELL(0, 0, lap + 1));
+    /* The tail may lag behind a producer that stopped between publishing and moving it. */
+    u64 tail = at;
+    atomic_compare_exchange_strong(&q->tail, &tail, at + 1);
+    u64 head = at;
+    atomic_compare_exchange_strong(&q->head, &head, at + 1);
+    return mine;
+}
+
+/* Take the oldest record in state QUEUED: it becomes RUNNING by `slot`. Returns its offset, or 0 when there is none. */
+static inline u64 ra_queue_pop(ra_heap *h, ra_queue *q) {
+    for (;;) {
+        u64 at, cell = ra_queue_peek(q, &at);
+        if (cell == 0) return 0;
+        u64 offset = RA_CELL_OFFSET(cell);
+        int won = 0;
+        if (ra_block_check(h, offset, RA_CHUNK_REC)) {
+            ra_record *r = RA_AT(h->base, ra_record, offset);
+            u64 w = atomic_load(&r->word);
+            while (RA_R_STATE(w) == RA_REC_QUEUED && RA_R_GEN(w) == RA_CELL_GEN(cell)) {
+                u64 next = (w & ~0xffull & 0xffffffffffffull) | RA_REC_RUNNING | (u64)h->slot << 48;
+                if (atomic_compare_exchange_weak(&r->word, &w, next)) {
+                    won = 1;
+                    break;
+                }
+            }
+        }
+        ra_queue_drop(q, at, cell);
+        if (won) return offset;
+    }
+}
+
+/* Plain values instead of records: events and completions. A single consumer. */
+static inline u64 ra_queue_take(ra_queue *q) {
+    for (;;) {
+        u64 at, cell = ra_queue_peek(q, &at);
+        if (cell == 0) return 0;
+        if (ra_queue_drop(q, at, cell)) return cell;
+    }
+}
+
+/* ---- wake-ups ---- */
+
+static inline ra_waiter *ra_waiter_at(ra_heap *h, u32 index) { return RA_AT(h->base, ra_waiter, h->super->waiters) + index; }
+
+/* Loops are woken by a datagram to the socket w<index> in the session's directory. */
+static inline void ra_wake_loop(ra_heap *h, u32 index) {
+    struct sockaddr_un a;
+    if (h->wake_socket < 0) {
+        h->wake_socket = socket(AF_UNIX, SOCK_DGRAM, 0);
+        if (h->wake_socket < 0) {
+            /* No descriptor left: the loop finds out at its next look at the ring, which is bounded in time. */
+            return;
+        }
+        fcntl(h->wake_socket, F_SETFD, FD_CLOEXEC);
+    }
+    memset(&a, 0, sizeof a);
+    a.sun_family = AF_UNIX;
+    snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/w%u", h->directory, index);
+    /* A full socket buffer means that the loop has a wake-up waiting already. */
+    (void)!sendto(h->wake_socket, "w", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&a, sizeof a);
+}
+
+static inline int ra_wake(ra_heap *h, u32 index) {
+    ra_waiter *w = ra_waiter_at(h, index);
+    if (atomic_load_explicit(&w->armed, memory_order_seq_cst) == 0 || atomic_exchange(&w->armed, 0) == 0) return 0;
+    if (atomic_load_explicit(&w->kind, memory_order_relaxed) == RA_WAITER_LOOP)
+        ra_wake_loop(h, index);
+    else
+        ra_futex_wake(&w->armed);
+    return 1;
+}
+
+static inline void ra_event(ra_heap *h, u32 kind, u64 argument) {
+    ra_super *s = h->super;
+    if (!ra_queue_push(RA_AT(h->base, ra_queue, s->events), (argument + 1) << 6, kind)) /* offset 0 would say empty */
+        atomic_store(&s->node_rescan, 1);
+    u32 node = atomic_load(&s->node_waiter);
+    if (node) ra_wake(h, node - 1);
+}
+
+/* Wake one sleeping worker of the queue; when none sleeps, ring the class's doorbell, once until the node answers. */
+static inline void ra_queue_wake(ra_heap *h, ra_queue *q) {
+    atomic_thread_fence(memory_order_seq_cst);
+    /* `sleepers` is a hint: whoever finds it takes it, wakes one, and puts it back when more sleep. Who misses it because of
+       that rings the doorbell, and the node looks again. */
+    if (atomic_load(&q->sleepers) && atomic_exchange(&q->sleepers, 0)) {
+        int woken = 0;
+        u32 n = atomic_load(&q->n_waiters);
+        for (u32 i = 0; i < n && i < RA_QUEUE_WAITERS; i++) {
+            u32 w = atomic_load(&q->waiters[i]);
+            if (w == 0 || w > RA_MAX_WAITERS) continue;
+            if (!woken)
+                woken = ra_wake(h, w - 1);
+            else if (atomic_load(&ra_waiter_at(h, w - 1)->armed)) {
+                atomic_store(&q->sleepers, 1);
+                break;
+            }
+        }
+        if (woken) return;
+    }
+    if (q->actor == 0 && atomic_load(&q->doorbell) == 0 && atomic_exchange(&q->doorbell, 1) == 0) ra_event(h, RA_EV_DEMAND, q->cls);
+}
+
+/* Queue a record whose state is QUEUED. */
+static inline void ra_enqueue(ra_heap *h, u64 offset) {
+    ra_record *r = RA_AT(h->base, ra_record, offset);
+    ra_queue *q = RA_AT(h->base, ra_queue, r->queue);
+    u32 gen = RA_R_GEN(atomic_load(&r->word));
+    if (atomic_load(&q->overflowing) || !ra_queue_push(q, offset, gen)) {
+        atomic_fetch_add(&r->live, 1); /* the link keeps the record, should it be cancelled meanwhile */
+        u64 top = atomic_load(&q->overflow);
+        do atomic_store(&r->next, top);
+        while (!atomic_compare_exchange_weak(&q->overflow, &top, offset));
+        if (atomic_exchange(&q->overflowing, 1) == 0) ra_event(h, RA_EV_OVERFLOW, r->queue >> 6);
+    }
+    ra_queue_wake(h, q);
+}
+
+#endif

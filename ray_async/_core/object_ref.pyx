@@ -1,0 +1,253 @@
+"""Object references, and the buffers that keep an object in place while Python looks at its memory."""
+
+cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
+from libc.string cimport memcpy
+
+from ray_async._core.arena cimport Arena, current_arena, get_current
+from ray_async._core.layout cimport *
+
+# Filled in by the package above: `await ref`, and futures, need an event loop, which this layer knows nothing of.
+_hooks = {}
+
+
+def set_hooks(**functions):
+    """Install what references do beyond being counted: ``wait`` (for await), ``future``, ``as_future``."""
+    _hooks.update(functions)
+
+
+@cython.freelist(1024)
+@cython.no_gc
+cdef class ObjectRef:
+    """A reference to an object that exists or will exist in the object store.
+
+    References are made by ``put`` and by calls of remote functions; they can be awaited, passed to other tasks, and kept in
+    data. The object lives for as long as any process has a reference to it.
+
+    Example:
+        >>> ref = ray.put([1, 2])
+        >>> await ref
+        [1, 2]
+    """
+
+    def __init__(self, id):
+        if not isinstance(id, bytes):
+            raise TypeError(f"an object id is made from bytes, not {type(id).__name__}")
+        if len(id) != 28:
+            raise ValueError(f"an object id has 28 bytes, not {len(id)}")
+        self.raw = id
+
+    def __dealloc__(self):
+        if self.hold and not self.arena.heap.closed:
+            ra_release(&self.arena.heap, self.entry, self.hold)
+
+    cdef u64 at(self) except 0:
+        if self.entry == 0:
+            raise ValueError(f"{self!r} was made from an id: there is no object behind it in this session")
+        if self.arena is not get_current() or self.arena.heap.closed:
+            raise ValueError(f"{self!r} belongs to a session that has been shut down")
+        return self.entry
+
+    @classmethod
+    def __class_getitem__(cls, item):
+        return cls
+
+    @staticmethod
+    def nil():
+        """The id that no object has."""
+        return ObjectRef(b"\xff" * 28)
+
+    @staticmethod
+    def from_random():
+        """An id that no object has, for tests."""
+        import os
+        return ObjectRef(os.urandom(28))
+
+    @staticmethod
+    def from_hex(text):
+        """The id with the given 56 hexadecimal digits."""
+        return ObjectRef(bytes.fromhex(text))
+
+    @staticmethod
+    def from_binary(data):
+        """The id with the given 28 bytes."""
+        return ObjectRef(data)
+
+    @staticmethod
+    def size():
+        """Bytes of an id."""
+        return 28
+
+    def binary(self):
+        """The id as 28 bytes: 24 of the task that makes the object, 4 of the index among its returns."""
+        cdef ra_entry *e
+        if self.raw is None:
+            e = ra_entry_at(&self.arena.heap, self.entry)
+            self.raw = (
+                (<u64>e.seq).to_bytes(8, "little") + self.arena.session[:12]
+                + (<u32>e.job).to_bytes(4, "little") + (<u32>e.index + 1).to_bytes(4, "little")
+            )
+        return self.raw
+
+    def hex(self):
+        """The id as 56 hexadecimal digits."""
+        return self.binary().hex()
+
+    def is_nil(self):
+        """Whether this is the id that no object has."""
+        return self.binary() == b"\xff" * 28
+
+    def task_id(self):
+        """Id of the task that makes the object."""
+        from ray_async.ids import TaskID
+        return TaskID(self.binary()[:24])
+
+    def job_id(self):
+        """Id of the job that the task belongs to."""
+        from ray_async.ids import JobID
+        return JobID(self.binary()[20:24])
+
+    def owner_address(self):
+        """Where the owner is, as opaque bytes."""
+        return self.binary()[8:20]
+
+    def call_site(self):
+        """Where the reference was made; empty, since call sites are not recorded."""
+        return ""
+
+    def tensor_transport(self):
+        """How tensors inside the object travel."""
+        return "object_store"
+
+    def __hash__(self):
+        cdef u64 seq
+        if self.entry:
+            seq = ra_entry_at(&self.arena.heap, self.entry).seq if self.raw is None else 0
+            if self.raw is None:
+                self.binary()
+        return hash(self.raw)
+
+    def __eq__(self, other):
+        if not isinstance(other, ObjectRef):
+            return NotImplemented
+        if self.entry and self.entry == (<ObjectRef>other).entry and self.arena is (<ObjectRef>other).arena:
+            return True
+        return self.binary() == other.binary()
+
+    def __repr__(self):
+        return f"ObjectRef({self.hex()})"
+
+    def __reduce__(self):
+        """Pickled by hand, outside an argument or result: the object is then kept to the end of the session."""
+        if self.entry == 0:
+            return ObjectRef, (self.raw,)
+        self.at()
+        _hooks["out_of_band"](self)
+        cdef ra_heap *h = &self.arena.heap
+        atomic_add_u32(&ra_entry_at(h, self.entry).refs, 1)
+        return load_ref, (self.entry, ra_entry_at(h, self.entry).seq, self.arena.session[:4])
+
+    def __await__(self):
+        return _hooks["wait"](self)
+
+    def future(self):
+        """A ``concurrent.futures.Future`` for the value."""
+        return _hooks["future"](self)
+
+    def as_future(self):
+        """An ``asyncio.Future`` for the value, of the running loop; cancelling it leaves the task alone."""
+        return _hooks["as_future"](self)
+
+    def as_coroutine(self):
+        """A coroutine for the value, as ``asyncio.TaskGroup.create_task`` demands."""
+        return _hooks["as_coroutine"](self)
+
+
+cdef ObjectRef own_ref(Arena arena, u64 entry):
+    """A reference whose count exists already: for an entry just made, which starts with one."""
+    cdef ObjectRef ref = ObjectRef.__new__(ObjectRef)
+    ref.arena = arena
+    ref.entry = entry
+    ref.hold = ra_hold_counted(&arena.heap, entry)
+    if ref.hold == 0:
+        raise MemoryError("no room for one more reference in the session's memory")
+    return ref
+
+
+cdef ObjectRef new_ref(Arena arena, u64 entry):
+    """One more reference to an entry that something else keeps alive at this moment."""
+    cdef ObjectRef ref = ObjectRef.__new__(ObjectRef)
+    ref.arena = arena
+    ref.entry = entry
+    ref.hold = ra_hold(&arena.heap, entry)
+    if ref.hold == 0:
+        raise MemoryError("no room for one more reference in the session's memory")
+    return ref
+
+
+def load_ref(u64 entry, u64 seq, bytes session):
+    """Rebuild a reference from a payload, or from a pickle made in this session."""
+    cdef Arena arena = get_current()
+    if arena is None or arena.heap.closed:
+        raise ValueError("an object reference can only be unpickled while a session runs")
+    cdef ra_heap *h = &arena.heap
+    if session != arena.session[:4]:
+        raise ValueError("this object reference belongs to another session")
+    if not valid_entry(h, entry) or ra_entry_at(h, entry).seq != seq:
+        raise ValueError("this object reference is to an object that does not exist any more")
+    return new_ref(arena, entry)
+
+
+cdef bint valid_entry(ra_heap *h, u64 entry) noexcept nogil:
+    cdef u64 block
+    if ra_block_check(h, entry, RA_CHUNK_OBJ):
+        return True
+    if entry < h.super.data or entry >= h.super.bytes - sizeof(ra_entry) or entry % 64:
+        return False
+    # In a record: its index says where the record starts.
+    block = ra_record_of(entry, ra_entry_at(h, entry).index)
+    return block < entry and ra_block_check(h, block, RA_CHUNK_REC) != 0
+
+
+@cython.no_gc
+cdef class Pin:
+    """Keeps an object's memory in place, for buffers that point into it."""
+
+    def __dealloc__(self):
+        cdef ra_heap *h
+        if self.hold and not self.arena.heap.closed:
+            h = &self.arena.heap
+            atomic_sub_u32(&ra_entry_at(h, self.entry).views, 1)
+            ra_release(h, self.entry, self.hold)
+
+
+cdef Pin new_pin(Arena arena, u64 entry):
+    cdef Pin pin = Pin.__new__(Pin)
+    cdef ra_heap *h = &arena.heap
+    pin.arena = arena
+    pin.entry = entry
+    pin.hold = ra_hold(h, entry)
+    if pin.hold == 0:
+        raise MemoryError("no room for one more reference in the session's memory")
+    atomic_add_u32(&ra_entry_at(h, entry).views, 1)
+    atomic_store_u64(<au64 *>(h.base + pin.hold), entry | RA_HOLD_HELD | RA_HOLD_VIEW)
+    return pin
+
+
+@cython.no_gc
+cdef class Buffer:
+    """Read-only memory of an object; supports the buffer protocol."""
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.data, self.size, 1, flags)
+
+    def __len__(self):
+        return self.size
+
+
+cdef Buffer new_buffer(Pin pin, void *data, Py_ssize_t size):
+    cdef Buffer buffer = Buffer.__new__(Buffer)
+    buffer.pin = pin
+    buffer.data = data
+    buffer.size = size
+    return buffer

@@ -1,0 +1,348 @@
+"""The object store: put, get and wait, as a thread does them. Event loops have `loop_waiter`."""
+
+from libc.stdlib cimport free, malloc
+
+from cpython.exc cimport PyErr_CheckSignals
+
+from ray_async._core.arena cimport Arena, current_arena
+from ray_async._core.codec cimport Encoder, acquire_encoder, decode_value
+from ray_async._core.layout cimport *
+from ray_async._core.object_ref cimport ObjectRef, own_ref
+
+cdef enum:
+    EMBED = 16384           # payloads up to here lie behind their entry
+    SLICE = 200000000       # ns: how long a wait goes on without a look at signals and at the node
+    GRACE = 200000          # ns: a task that waits longer gives its CPU back
+    SPIN = 15000            # ns: a completion this close is not worth a sleep
+
+cdef u64 NEVER = <u64>-1
+
+_hooks = {}
+
+
+def set_hooks(**functions):
+    """Install ``raise_error(exception)``, ``timed_out(message)``, ``node_died()``."""
+    _hooks.update(functions)
+
+
+cdef u64 make_entry(Arena arena, Encoder e, u32 state) except 0:
+    """A new entry, with one reference, for what the encoder holds."""
+    cdef ra_heap *h = arena.open()
+    cdef u64 size = e.payload_size(), entry, payload = 0
+    cdef u32 flags = 0
+    cdef ra_entry *at
+    if size == 0:
+        entry = arena.alloc(RA_CHUNK_OBJ, sizeof(ra_entry))
+        payload = e.immediate
+    elif size <= EMBED:
+        entry = arena.alloc(RA_CHUNK_OBJ, sizeof(ra_entry) + size)
+        payload = entry + sizeof(ra_entry)
+        flags = RA_EF_EMBEDDED
+        e.write(payload)
+    else:
+        payload = arena.alloc(RA_CHUNK_DATA, size)
+        e.write(payload)
+        entry = arena.alloc(RA_CHUNK_OBJ, sizeof(ra_entry))
+    at = ra_entry_at(h, entry)
+    at.seq = ra_next_seq(h)
+    at.payload, at.size, at.link, at.index, at.owner = payload, size, 0, 0, h.slot
+    at.job = proc_at(h, h.slot).job
+    atomic_store_u32(&at.refs, 1)
+    atomic_store_u32(&at.views, 0)
+    atomic_store_u64(&at.word, RA_WORD(state, e.format, flags, generation(at.seq), 0))
+    return entry
+
+
+def put(Arena arena, value):
+    """Copy ``value`` into the store and return a reference to it."""
+    cdef Encoder e = acquire_encoder(arena)
+    cdef u64 entry
+    try:
+        e.encode(value)
+        entry = make_entry(arena, e, RA_VALUE)
+    finally:
+        e.finish()
+    return own_ref(arena, entry)
+
+
+def put_raw(Arena arena, bytes data):
+    """An entry that holds bytes for the engine itself."""
+    cdef Encoder e = acquire_encoder(arena)
+    cdef u64 entry
+    try:
+        e.n = e.n_direct = 0
+        e.format = RA_F_RAW
+        e.stream = data
+        entry = make_entry(arena, e, RA_VALUE)
+    finally:
+        e.finish()
+    return own_ref(arena, entry)
+
+
+def new_promise(Arena arena):
+    """An entry that is completed by hand (see ``fulfil``): what the node answers later."""
+    cdef Encoder e = acquire_encoder(arena)
+    cdef u64 entry
+    try:
+        e.encode(None)
+        entry = make_entry(arena, e, RA_PENDING)
+    finally:
+        e.finish()
+    return own_ref(arena, entry)
+
+
+cdef int complete_with(Arena arena, u64 entry, u32 state, object value) except -1:
+    """Complete a pending entry with a value that is encoded now. Returns whether it was still pending."""
+    cdef Encoder e = acquire_encoder(arena)
+    cdef u64 payload, size
+    try:
+        e.encode(value)
+        size = e.payload_size()
+        if size == 0:
+            payload = e.immediate
+        else:
+            payload = arena.alloc(RA_CHUNK_DATA, size)
+            e.write(payload)
+        if not ra_complete(&arena.heap, entry, state, e.format, 0, payload, size):
+            if size:
+                discard(arena, payload)
+            return 0
+        return 1
+    finally:
+        e.finish()
+
+
+cdef void discard(Arena arena, u64 payload) noexcept:
+    """Free a payload that no entry took."""
+    cdef ra_heap *h = &arena.heap
+    cdef ra_payload *p = ra_payload_at(h, payload)
+    cdef u64 *refs = <u64 *>(p + 1)
+    cdef u32 i
+    for i in range(p.n_refs):
+        ra_unpin(h, refs[i])
+    ra_free(h, payload)
+
+
+def fulfil(Arena arena, ObjectRef ref, value, bint error=False):
+    """Complete a promise. Returns False when it was complete already."""
+    return bool(complete_with(arena, ref.at(), RA_ERROR if error else RA_VALUE, value))
+
+
+# ---- waiting ----
+
+cdef inline bint settled(u64 word, bint restore) noexcept nogil:
+    """Whether an entry has its outcome; with ``restore``, whether that can be read now."""
+    cdef u32 state = RA_STATE(word)
+    if state == RA_PENDING:
+        return False
+    return not restore or (state != RA_SPILLED and state != RA_BUSY)
+
+
+cdef u64 wait_for(Arena arena, u64 *entries, u64 n, u64 target, u64 deadline, bint restore) except? 0xffffffffffffffff:
+    """Wait until ``target`` of the entries are settled, one holds an error, or the deadline (ns) passes.
+
+    Returns how many are settled. The GIL is released while the thread sleeps.
+    """
+    cdef ra_heap *h = arena.open()
+    cdef u64 ready, i, missing, now, slice_end, started = 0
+    cdef int32_t need
+    cdef u32 index = 0
+    cdef bint failed, gave = False, have = False
+    cdef ra_waiter *w = NULL
+    cdef int code
+    try:
+        while True:
+            ready, failed = 0, False
+            for i in range(n):
+                word = atomic_load_u64(&ra_entry_at(h, entries[i]).word)
+                if settled(word, restore):
+                    ready += 1
+                    if restore and RA_STATE(word) == RA_ERROR:
+                        failed = True
+            if ready >= target or failed:
+                return ready
+            now = ra_now_ns()
+            if started == 0:
+                started = now
+            if now >= deadline:
+                return ready
+            if not have:
+                index = arena.idle_waiters.pop() if arena.idle_waiters else arena.new_waiter(RA_WAITER_THREAD)
+                have = True
+                w = ra_waiter_at(h, index)
+            atomic_store_u32(&w.rescan, 0)
+            atomic_store_u32(&w.multi, 0)
+            atomic_store_i32(&w.need, 1 << 30)
+            missing = 0
+            ready = 0
+            for i in range(n):
+                word = atomic_load_u64(&ra_entry_at(h, entries[i]).word)
+                if settled(word, restore):
+                    ready += 1
+                elif ra_watch(h, entries[i], index):
+                    missing += 1
+                    if restore and RA_STATE(word) == RA_SPILLED:
+                        ra_event(h, RA_EV_LOST, entries[i] >> 6)
+                else:
+                    ready += 1
+            if ready >= target:
+                continue
+            # Completions since the registration have counted down from 1 << 30 already.
+            need = <int32_t>(target - ready)
+            if atomic_sub_i32(&w.need, (1 << 30) - need) - ((1 << 30) - need) <= 0 or atomic_load_u32(&w.rescan):
+                continue
+            slice_end = SLICE
+            if arena.gives_cpu_back and not gave:
+                slice_end = GRACE
+            if now + slice_end > deadline:
+                slice_end = deadline - now
+            with nogil:
+                code = sleep(w, slice_end)
+            if code == 2:
+                PyErr_CheckSignals()
+            elif code == 1:
+                PyErr_CheckSignals()
+                if ra_readable(arena.node_fd):
+                    if atomic_load_i32(&w.need) > 0:
+                        raise _hooks["node_died"]()
+                if arena.gives_cpu_back and not gave and ra_now_ns() - started >= GRACE:
+                    gave = True
+                    if atomic_add_u32(&proc_at(h, h.slot).blocked, 1) == 0:
+                        ra_event(h, RA_EV_BLOCKED, h.slot)
+    finally:
+        if have:
+            arena.idle_waiters.append(index)
+        if gave and atomic_sub_u32(&proc_at(h, h.slot).blocked, 1) == 1:
+            ra_event(h, RA_EV_UNBLOCKED, h.slot)
+
+
+cdef int sleep(ra_waiter *w, u64 timeout) noexcept nogil:
+    """Returns 0 when woken, 1 after the timeout, 2 when a signal came."""
+    cdef int code = 0
+    cdef u64 until = ra_now_ns() + min(timeout, <u64>SPIN)
+    while ra_now_ns() < until:
+        if atomic_load_i32(&w.need) <= 0 or atomic_load_u32(&w.rescan):
+            return 0
+        ra_relax()
+    atomic_store_u32(&w.armed, 1)
+    if atomic_load_i32(&w.need) > 0 and not atomic_load_u32(&w.rescan):
+        code = ra_futex_wait(&w.armed, 1, timeout)
+    atomic_store_u32(&w.armed, 0)
+    return code
+
+
+cdef u64 deadline_of(object timeout) except? 0:
+    if timeout is None:
+        return NEVER
+    return ra_now_ns() + <u64>(max(0.0, <double>timeout) * 1e9)
+
+
+cdef u64 *entries_of(list refs) except NULL:
+    cdef Py_ssize_t i, n = len(refs)
+    cdef u64 *entries = <u64 *>malloc(8 * max(n, 1))
+    if entries == NULL:
+        raise MemoryError()
+    try:
+        for i in range(n):
+            entries[i] = (<ObjectRef?>refs[i]).at()
+    except BaseException:
+        free(entries)
+        raise
+    return entries
+
+
+def get_one(Arena arena, ObjectRef ref, timeout=None):
+    """The value of one reference; raises what the task raised."""
+    cdef u64 entry = ref.at()
+    cdef u64 word = atomic_load_u64(&ra_entry_at(&arena.heap, entry).word)
+    if not settled(word, True):
+        if wait_for(arena, &entry, 1, 1, deadline_of(timeout), True) < 1:
+            raise _hooks["timed_out"](1, timeout)
+    return read(arena, ref)
+
+
+def get(Arena arena, list refs, timeout=None):
+    """The values of a list of references, in order."""
+    cdef Py_ssize_t i, n = len(refs)
+    cdef u64 *entries
+    cdef u64 ready
+    if n == 0:
+        return []
+    if n == 1:
+        return [get_one(arena, refs[0], timeout)]
+    entries = entries_of(refs)
+    try:
+        ready = wait_for(arena, entries, n, n, deadline_of(timeout), True)
+        for i in range(n):
+            if RA_STATE(atomic_load_u64(&ra_entry_at(&arena.heap, entries[i]).word)) == RA_ERROR:
+                read(arena, refs[i])
+        if ready < n:
+            raise _hooks["timed_out"](n - ready, timeout)
+        return [read(arena, ref) for ref in refs]
+    finally:
+        free(entries)
+
+
+cpdef object read(Arena arena, ObjectRef ref):
+    """The value of a settled reference.
+
+    A small payload cannot move while the caller holds the reference. A large one may be spilled between the look at the
+    state and the reading: the view count keeps it in place, and is looked at by the node before and after it says so.
+    """
+    cdef ra_heap *h = arena.open()
+    cdef u64 entry = ref.at()
+    cdef ra_entry *e = ra_entry_at(h, entry)
+    cdef u64 word = atomic_load_u64(&e.word)
+    cdef u32 state = RA_STATE(word)
+    if e.size <= EMBED and (state == RA_VALUE or state == RA_ERROR):
+        value = decode_value(arena, entry)
+    elif state == RA_END:
+        raise StopIteration
+    else:
+        while True:
+            atomic_add_u32(&e.views, 1)
+            try:
+                word = atomic_load_u64(&e.word)
+                state = RA_STATE(word)
+                if state == RA_VALUE or state == RA_ERROR:
+                    value = decode_value(arena, entry)
+                    break
+            finally:
+                atomic_sub_u32(&e.views, 1)
+            wait_for(arena, &entry, 1, 1, NEVER, True)
+    if state == RA_ERROR:
+        _hooks["raise_error"](value)
+    return value
+
+
+def wait(Arena arena, list refs, Py_ssize_t num_returns, timeout=None):
+    """Split references into at most ``num_returns`` settled ones and the others, both in the order given."""
+    cdef Py_ssize_t i, n = len(refs), taken = 0
+    cdef u64 *entries = entries_of(refs)
+    cdef list ready = [], rest = []
+    try:
+        wait_for(arena, entries, n, num_returns, deadline_of(timeout), False)
+        for i in range(n):
+            if taken < num_returns and settled(atomic_load_u64(&ra_entry_at(&arena.heap, entries[i]).word), False):
+                ready.append(refs[i])
+                taken += 1
+            else:
+                rest.append(refs[i])
+        return ready, rest
+    finally:
+        free(entries)
+
+
+def is_ready(Arena arena, ObjectRef ref):
+    """Whether the object exists (or failed), without a wait."""
+    return settled(atomic_load_u64(&ra_entry_at(&arena.heap, ref.at()).word), False)
+
+
+def describe(Arena arena, ObjectRef ref):
+    """Facts about an object, for tests and for the state listings: state, bytes, references, views."""
+    cdef ra_entry *e = ra_entry_at(&arena.heap, ref.at())
+    cdef u64 word = atomic_load_u64(&e.word)
+    return {
+        "state": RA_STATE(word), "format": RA_FORMAT(word), "size": e.size,
+        "references": atomic_load_u32(&e.refs), "views": atomic_load_u32(&e.views), "offset": ref.entry,
+    }

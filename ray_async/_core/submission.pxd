@@ -1,0 +1,22 @@
+from ray_async._core.arena cimport Arena
+from ray_async._core.layout cimport u32, u64
+from ray_async._core.object_ref cimport ObjectRef
+
+
+cdef class ActorCore:
+    cdef readonly ObjectRef ref
+    cdef u64 offset
+    cdef object __weakref__
+
+
+cdef class Template:
+    cdef Arena arena
+    cdef readonly ObjectRef fn
+    cdef readonly ObjectRef opts
+    cdef readonly ActorCore actor
+    cdef u64 queue
+    cdef u32 n_returns, kflags, kind, backpressure
+    cdef int retries
+    cdef object make_generator
+
+    cdef u64 submit(self, tuple args, dict kwargs) except 0

@@ -1,0 +1,378 @@
+"""Submitting: from a call's arguments to a record in a queue."""
+
+import contextvars
+
+cimport cython
+
+from ray_async._core.arena cimport Arena, current_arena, get_current
+from ray_async._core.codec cimport Encoder, acquire_encoder
+from ray_async._core.layout cimport *
+from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
+from ray_async._core.object_ref import load_ref
+
+cdef enum:
+    INLINE_ARGS = 2048      # payloads up to here lie in the record's block
+    TASK_QUEUE_LOG2 = 14
+    ACTOR_QUEUE_LOG2 = 10
+
+
+# The record that is being executed, as the parent of what is submitted meanwhile. A worker that runs one task at a time keeps
+# it in a variable; one that runs several, in threads or on a loop, in a context variable.
+cdef u64 _parent = 0
+cdef bint _concurrent = False
+_parent_var = contextvars.ContextVar("ray_async_parent", default=0)
+
+
+cdef inline u64 parent_record() except? 0:
+    return <u64>_parent_var.get() if _concurrent else _parent
+
+
+def new_queue(Arena arena, u32 cls=0, u64 actor=0):
+    """A queue in the arena; returns its offset."""
+    cdef ra_heap *h = arena.open()
+    cdef u32 log2 = ACTOR_QUEUE_LOG2 if actor else TASK_QUEUE_LOG2
+    cdef u64 queue = arena.alloc(RA_CHUNK_OBJ, ra_queue_bytes(log2))
+    ra_queue_init(queue_at(h, queue), log2)
+    queue_at(h, queue).cls = cls
+    queue_at(h, queue).actor = actor
+    return queue
+
+
+def new_class(Arena arena, ObjectRef spec):
+    """Enter a scheduling class into the table: ``spec`` is its description as JSON. Returns ``(id, queue)``.
+
+    The node learns of it by an event; records may be queued at once.
+    """
+    cdef ra_heap *h = arena.open()
+    cdef u32 i, expected, n
+    cdef ra_class *c
+    cdef u64 queue
+    for i in range(1, RA_MAX_CLASSES):
+        c = class_at(h, i)
+        expected = RA_CLASS_FREE
+        if not atomic_cas_u32(&c.state, &expected, RA_CLASS_BUILDING):
+            continue
+        c.creator = h.slot
+        try:
+            queue = new_queue(arena, i)
+        except BaseException:
+            atomic_store_u32(&c.state, RA_CLASS_FREE)
+            raise
+        c.queue = queue
+        c.spec = spec.at()
+        atomic_add_u32(&ra_entry_at(h, c.spec).refs, 1)
+        atomic_store_u32(&c.state, RA_CLASS_READY)
+        n = atomic_load_u32(&h.super.n_classes)
+        while n < i + 1 and not atomic_cas_u32(&h.super.n_classes, &n, i + 1):
+            pass
+        ra_event(h, RA_EV_CLASS, i)
+        return i, queue
+    raise RuntimeError(
+        f"more than {RA_MAX_CLASSES - 1} different combinations of resources, environment and strategy in one session"
+    )
+
+
+@cython.no_gc
+cdef class ActorCore:
+    """A counted reference to an actor; what a handle wraps. Equal when the actor is the same."""
+
+    @property
+    def actor_id(self):
+        """The actor's id, 16 bytes."""
+        cdef ra_entry *e = ra_entry_at(&self.ref.arena.heap, self.offset)
+        return (
+            (<u64>e.seq).to_bytes(8, "little") + self.ref.arena.session[:4] + (<u32>e.job).to_bytes(4, "little")
+        )
+
+    @property
+    def seq(self):
+        return ra_entry_at(&self.ref.arena.heap, self.offset).seq
+
+    @property
+    def entry(self):
+        """Offset in the arena: what the node calls the actor."""
+        return self.ref.at()
+
+    @property
+    def state(self):
+        """1 pending, 2 alive, 3 restarting, 4 dead."""
+        return atomic_load_u32(&actor_at(&self.ref.arena.heap, self.ref.at()).state)
+
+    @property
+    def pending(self):
+        """Calls that wait in the queue."""
+        cdef ra_heap *h = &self.ref.arena.heap
+        return ra_queue_length(queue_at(h, actor_at(h, self.ref.at()).queue))
+
+    @property
+    def usable(self):
+        """Whether the session that the actor belongs to is this process's."""
+        return self.ref.arena is get_current() and not self.ref.arena.heap.closed
+
+    def __eq__(self, other):
+        return isinstance(other, ActorCore) and self.ref == (<ActorCore>other).ref
+
+    def __hash__(self):
+        return hash(self.ref)
+
+    def __reduce__(self):
+        return load_actor, self.ref.__reduce__()[1]
+
+
+def load_actor(u64 entry, u64 seq, bytes session):
+    """Rebuild what a handle wraps from a payload."""
+    return actor_core(load_ref(entry, seq, session))
+
+
+def actor_core(ObjectRef ref):
+    """Wrap a reference to an actor's entry."""
+    cdef ActorCore core = ActorCore.__new__(ActorCore)
+    core.ref = ref
+    core.offset = ref.at()
+    if RA_FORMAT(atomic_load_u64(&ra_entry_at(&ref.arena.heap, core.offset).word)) != RA_F_ACTOR:
+        raise ValueError(f"{ref!r} is not an actor")
+    return core
+
+
+def actor_at_offset(Arena arena, u64 offset):
+    """One more reference to the actor that the node named, which it keeps alive while it answers."""
+    if not ra_block_check(&arena.heap, offset, RA_CHUNK_OBJ):
+        raise ValueError("no actor there")
+    return actor_core(new_ref(arena, offset))
+
+
+def new_actor(Arena arena, ObjectRef spec):
+    """An actor's place in the arena, pending; returns its core."""
+    cdef ra_heap *h = arena.open()
+    cdef u64 offset = arena.alloc(RA_CHUNK_OBJ, sizeof(ra_actor))
+    cdef ra_actor *a = actor_at(h, offset)
+    a.entry.seq = ra_next_seq(h)
+    a.entry.payload = a.entry.size = a.entry.link = 0
+    a.entry.index, a.entry.owner = 0, h.slot
+    a.entry.job = a.job = proc_at(h, h.slot).job
+    atomic_store_u32(&a.entry.refs, 1)
+    atomic_store_u32(&a.entry.views, 0)
+    atomic_store_u32(&a.state, RA_ACTOR_PENDING)
+    atomic_store_u32(&a.slot, 0)
+    atomic_store_u32(&a.restarts, 0)
+    a.creation = a.error = 0
+    a.spec = spec.at()
+    atomic_add_u32(&ra_entry_at(h, a.spec).refs, 1)
+    a.queue = new_queue(arena, 0, offset)
+    atomic_store_u64(&a.entry.word, RA_WORD(RA_VALUE, RA_F_ACTOR, 0, generation(a.entry.seq), 0))
+    return actor_core(own_ref(arena, offset))
+
+
+def submit_actor(ActorCore actor, Template creation, tuple args, dict kwargs):
+    """Write the record of ``__init__`` and tell the node that the actor wants a place."""
+    cdef ra_heap *h = &actor.ref.arena.heap
+    cdef ra_actor *a = actor_at(h, actor.offset)
+    cdef u64 record = creation.submit(args, kwargs)
+    a.creation = record
+    ra_event(h, RA_EV_ACTOR, actor.offset >> 6)
+    return own_ref(actor.ref.arena, record + sizeof(ra_record))
+
+
+cdef class Template:
+    """Everything about a remote call but its arguments.
+
+    Args:
+        fn: reference to the exported function, class or method.
+        opts: reference to options that are rarely set, or None.
+        queue: offset of the queue; ignored for actors.
+        n_returns: number of references a call gives; -1 for a stream of them.
+        retries: after crashes; -1 for ever.
+    """
+
+    def __init__(
+        self, Arena arena, ObjectRef fn, *, ObjectRef opts=None, u64 queue=0, ActorCore actor=None, int n_returns=1,
+        int retries=0, u32 kind=0, bint retry_errors=False, bint is_async=False, u32 backpressure=0, make_generator=None,
+    ):
+        self.arena, self.fn, self.opts, self.actor = arena, fn, opts, actor
+        self.queue = queue if actor is None else actor_at(&arena.heap, actor.offset).queue
+        self.kflags = (RA_KF_RETRY_ERRORS if retry_errors else 0) | (RA_KF_ASYNC if is_async else 0)
+        self.kind, self.retries, self.backpressure = kind, retries, backpressure
+        if n_returns < 0:
+            self.kflags |= RA_KF_STREAM
+            n_returns = 2
+        self.n_returns = n_returns
+        self.make_generator = make_generator
+
+    @property
+    def returns(self):
+        return self.n_returns
+
+    cdef u64 submit(self, tuple args, dict kwargs) except 0:
+        cdef Arena arena = self.arena
+        cdef ra_heap *h = arena.open()
+        cdef Encoder e = None
+        cdef u64 record, args_size = 0, payload = 0, base, word
+        cdef u32 i, kflags = self.kflags
+        cdef bint pending = False
+        cdef ra_record *r
+        cdef ra_entry *entry
+        cdef ObjectRef ref
+        try:
+            if args or kwargs:
+                e = acquire_encoder(arena)
+                e.encode_arguments(args, kwargs if kwargs else None)
+                args_size = e.payload_size()
+            base = sizeof(ra_record) + self.n_returns * sizeof(ra_entry)
+            if args_size > INLINE_ARGS:
+                payload = arena.alloc(RA_CHUNK_DATA, args_size)
+                e.write(payload)
+                kflags |= RA_KF_SEPARATE_ARGS
+                record = arena.alloc(RA_CHUNK_REC, base)
+            else:
+                record = arena.alloc(RA_CHUNK_REC, base + args_size)
+                if args_size:
+                    payload = record + base
+                    e.write(payload)
+            r = ra_record_at(h, record)
+            r.seq = ra_next_seq(h)
+            atomic_store_u64(&r.word, RA_R_WORD(RA_REC_NEW, 0, 0, generation(r.seq), h.slot))
+            if e is not None:
+                for i in range(<u32>e.n_direct):
+                    ref = <ObjectRef>e.refs[i]
+                    word = atomic_load_u64(&ra_entry_at(h, ref.entry).word)
+                    if RA_STATE(word) != RA_VALUE:
+                        pending = True
+                ra_payload_at(h, payload).word |= <u64>e.n_direct << 16
+        finally:
+            if e is not None:
+                e.finish()
+        atomic_store_u32(&r.live, self.n_returns + 1)
+        r.kind, r.kflags, r.n_returns = <u8>self.kind, <u8>kflags, <u16>self.n_returns
+        r.parent = parent_record()
+        r.parent_seq = ra_record_at(h, r.parent).seq if r.parent else 0
+        r.fn = self.fn.entry
+        atomic_add_u32(&ra_entry_at(h, r.fn).refs, 1)
+        r.args = payload
+        r.opts = 0
+        if self.opts is not None:
+            r.opts = self.opts.entry
+            atomic_add_u32(&ra_entry_at(h, r.opts).refs, 1)
+        r.queue = self.queue
+        atomic_store_u64(&r.next, 0)
+        r.actor = 0
+        if self.actor is not None:
+            r.actor = self.actor.offset
+            atomic_add_u32(&ra_entry_at(h, r.actor).refs, 1)
+        r.owner, r.job = h.slot, proc_at(h, h.slot).job
+        atomic_store_i32(&r.retries, self.retries)
+        atomic_store_u32(&r.pending, 0)
+        atomic_store_u32(&r.produced, 0)
+        atomic_store_u32(&r.consumed, 0)
+        atomic_store_u32(&r.consumer_waits, 0)
+        r.backpressure, r.tail = self.backpressure, 0
+        for i in range(self.n_returns):
+            entry = &r.returns[i]
+            atomic_store_u32(&entry.refs, 1)
+            atomic_store_u32(&entry.views, 0)
+            entry.payload = entry.size = entry.link = 0
+            entry.seq, entry.index, entry.owner, entry.job = r.seq, i, h.slot, r.job
+            atomic_store_u64(&entry.word, RA_WORD(RA_PENDING, 0, RA_EF_IN_RECORD, generation(r.seq + i), 0))
+        if kflags & RA_KF_STREAM:
+            r.tail = record + sizeof(ra_record)
+        if self.kind == RA_KIND_ACTOR_INIT:
+            # The node queues it when the actor has a place; a pending argument is waited for in the worker.
+            atomic_store_u64(&r.word, RA_R_WORD(RA_REC_WAITING, 0, 0, generation(r.seq), 0))
+        elif pending and self.kind == RA_KIND_TASK:
+            atomic_store_u64(&r.word, RA_R_WORD(RA_REC_WAITING, 0, 0, generation(r.seq), 0))
+            ra_event(h, RA_EV_WAITING, record >> 6)
+        else:
+            atomic_store_u64(&r.word, RA_R_WORD(RA_REC_QUEUED, 0, 0, generation(r.seq), 0))
+            ra_enqueue(h, record)
+            if self.actor is not None and atomic_load_u32(&actor_at(h, self.actor.offset).state) == RA_ACTOR_DEAD:
+                ra_event(h, RA_EV_ACTOR_DRAIN, self.actor.offset >> 6)
+        return record
+
+    def __call__(self, tuple args, dict kwargs=None):
+        """Submit a call. Returns a reference, a list of them, None (no returns), or a generator of references."""
+        cdef u64 record = self.submit(args, kwargs)
+        cdef u64 first = record + sizeof(ra_record)
+        if self.n_returns == 1:
+            return own_ref(self.arena, first)
+        if self.n_returns == 0:
+            return None
+        if self.kflags & RA_KF_STREAM:
+            return self.make_generator(new_cursor(self.arena, record))
+        return [own_ref(self.arena, first + i * sizeof(ra_entry)) for i in range(self.n_returns)]
+
+
+cdef class StreamCursor:
+    """The reading end of a stream: the item that comes next, and the reference that says how the task ended."""
+
+    cdef Arena arena
+    cdef readonly ObjectRef current  # None once the stream is over
+    cdef readonly ObjectRef done
+    cdef u64 record                  # lives as long as `done` does
+
+    def advance(self):
+        """The reference of the item that is ready, or None at the end of the stream; the next one becomes current.
+
+        Raises:
+            RuntimeError: the item is not ready yet.
+        """
+        cdef ra_heap *h = self.arena.open()
+        cdef ObjectRef item = self.current
+        cdef ra_entry *e
+        cdef ra_record *r
+        cdef u64 word, following
+        cdef u32 waiter
+        if item is None:
+            return None
+        e = ra_entry_at(h, item.entry)
+        word = atomic_load_u64(&e.word)
+        if RA_STATE(word) == RA_PENDING:
+            raise RuntimeError("the next item of the stream is not ready")
+        if RA_STATE(word) == RA_END:
+            self.current = None
+            return None
+        # The pin that the item had on the next one becomes ours, so that a kept item does not keep all later ones.
+        following, e.link = e.link, 0
+        self.current = own_ref(self.arena, following) if following else None
+        r = ra_record_at(h, self.record)
+        atomic_add_u32(&r.consumed, 1)
+        waiter = atomic_load_u32(&r.consumer_waits)
+        if waiter:
+            atomic_store_i32(&ra_waiter_at(h, waiter - 1).need, 0)
+            ra_wake(h, waiter - 1)
+        return item
+
+    @property
+    def task(self):
+        """Any reference of the task, for cancelling it."""
+        return self.done
+
+
+cdef StreamCursor new_cursor(Arena arena, u64 record):
+    cdef StreamCursor cursor = StreamCursor.__new__(StreamCursor)
+    cursor.arena = arena
+    cursor.record = record
+    cursor.current = own_ref(arena, record + sizeof(ra_record))
+    cursor.done = own_ref(arena, record + sizeof(ra_record) + sizeof(ra_entry))
+    return cursor
+
+
+def set_parent(u64 record, bint concurrent=False):
+    """Say what this process (``concurrent``: this thread or asyncio task) executes; 0 for nothing."""
+    global _parent, _concurrent
+    if concurrent:
+        _concurrent = True
+        _parent_var.set(record)
+    else:
+        _parent = record
+
+
+def current_parent():
+    """Offset of the record being executed; 0 for none."""
+    return parent_record()
+
+
+def record_of(ObjectRef ref):
+    """Offset of the record that makes an object, or 0 for a put."""
+    cdef ra_entry *e = ra_entry_at(&ref.arena.heap, ref.at())
+    if RA_FLAGS(atomic_load_u64(&e.word)) & RA_EF_IN_RECORD:
+        return ra_record_of(ref.entry, e.index)
+    return 0

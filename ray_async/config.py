@@ -1,0 +1,244 @@
+"""Settings: their names, types and defaults, and where their values come from.
+
+A setting named `object_spilling_threshold` is looked up, at each use and in this order, in
+
+1. the overrides given to `Settings` (`init(_system_config={...})`),
+2. the environment as `RAY_ASYNC_object_spilling_threshold`, or in capitals,
+3. the environment as `RAY_object_spilling_threshold`, or in capitals,
+4. its default.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+__all__ = ("SETTINGS", "Setting", "Settings", "read_environment")
+
+T = TypeVar("T")
+
+_PREFIXES = ("RAY_ASYNC_", "RAY_")
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+
+KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T]):
+    """One setting: name, default, how its text is read, and what it means."""
+
+    name: str
+    default: T
+    parse: Callable[[str], T]
+    expects: str
+    meaning: str
+
+
+#: Every setting by name.
+SETTINGS: dict[str, Setting[Any]] = {}
+
+
+def read_environment(name: str, environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:
+    """The variable that sets `name`, and its text; None where no variable does.
+
+    Example:
+        >>> read_environment("namespace", {"RAY_NAMESPACE": "a"})
+        ('RAY_NAMESPACE', 'a')
+    """
+    environ = os.environ if environ is None else environ
+    for prefix in _PREFIXES:
+        for variable in (prefix + name, prefix + name.upper()):
+            if variable in environ:
+                return variable, environ[variable]
+    return None
+
+
+class Settings:
+    """Values of settings; nothing is cached, so a changed environment counts at the next use.
+
+    Args:
+        overrides: values that win over the environment; unknown names are kept and listed in `unknown`.
+        environ: stands in for `os.environ`.
+
+    Raises:
+        TypeError: `overrides` is no mapping from str.
+
+    Example:
+        >>> Settings({"task_max_retries": 5}).get(TASK_MAX_RETRIES)
+        5
+    """
+
+    def __init__(self, overrides: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> None:
+        if overrides is not None and not isinstance(overrides, Mapping):
+            raise TypeError(f"_system_config must be a dict, got {type(overrides).__name__}")
+        self.overrides: dict[str, object] = dict(overrides or {})
+        for name in self.overrides:
+            if not isinstance(name, str):
+                raise TypeError(f"names in _system_config must be str, got {name!r}")
+        self._environ = environ
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of overrides that no setting has."""
+        return tuple(name for name in self.overrides if name not in SETTINGS)
+
+    def get(self, setting: Setting[T]) -> T:
+        """The value of `setting`.
+
+        Raises:
+            ValueError: what is given cannot be read as the setting's type; the message names the variable.
+        """
+        if setting.name in self.overrides:
+            return _read_override(setting, self.overrides[setting.name])
+        found = read_environment(setting.name, self._environ)
+        if found is None:
+            return setting.default
+        variable, text = found
+        try:
+            return setting.parse(text)
+        except ValueError as error:
+            raise ValueError(f"environment variable {variable}={text!r}: expected {setting.expects}") from error
+
+    def as_dict(self) -> dict[str, object]:
+        """The values of all settings by name; ValueError as `get`."""
+        return {name: self.get(setting) for name, setting in SETTINGS.items()}
+
+
+def _read_override(setting: Setting[T], value: object) -> T:
+    # Values come from Python or JSON: numbers and flags as such, or the text that a variable would hold.
+    if isinstance(value, dict | list) and setting.expects == "JSON":
+        return value  # type: ignore[return-value]
+    try:
+        return setting.parse(value if isinstance(value, str) else json.dumps(value))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"_system_config[{setting.name!r}]={value!r}: expected {setting.expects}") from error
+
+
+def _parse_flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError(text)
+    return word in _TRUE
+
+
+def _add(setting: Setting[T]) -> Setting[T]:
+    if setting.name in SETTINGS:
+        raise ValueError(f"setting {setting.name} is defined twice")
+    SETTINGS[setting.name] = setting
+    return setting
+
+
+def _flag(name: str, default: bool, meaning: str) -> Setting[bool]:
+    return _add(Setting(name, default, _parse_flag, "one of 1, 0, true, false, yes, no, on, off", meaning))
+
+
+def _int(name: str, default: int, meaning: str) -> Setting[int]:
+    return _add(Setting(name, default, int, "a whole number", meaning))
+
+
+def _float(name: str, default: float, meaning: str) -> Setting[float]:
+    return _add(Setting(name, default, float, "a number", meaning))
+
+
+def _text(name: str, default: str, meaning: str) -> Setting[str]:
+    return _add(Setting(name, default, str, "text", meaning))
+
+
+def _json(name: str, meaning: str) -> Setting[Any]:
+    return _add(Setting(name, None, json.loads, "JSON", meaning))
+
+
+# Session
+ADDRESS = _text("address", "", "where init() attaches to; empty: start a node")
+NAMESPACE = _text("namespace", "", "default namespace; empty: an anonymous one")
+RUNTIME_ENV = _json("runtime_env", "default runtime_env")
+TMPDIR = _text("tmpdir", "", "root of session directories; empty: the system's temporary directory")
+ENABLE_AUTO_CONNECT = _flag("enable_auto_connect", True, "calls start a session where there is none")
+LOG_TO_DRIVER = _flag("log_to_driver", True, "workers' output comes to the driver")
+DEDUP_LOGS = _flag("dedup_logs", True, "repeated lines of many workers are shown once")
+DEDUP_LOGS_AGG_WINDOW_S = _float("dedup_logs_agg_window_s", 5.0, "seconds over which repeated lines are counted")
+DEDUP_LOGS_ALLOW_REGEX = _text("dedup_logs_allow_regex", "", "lines that match are always shown")
+DEDUP_LOGS_SKIP_REGEX = _text("dedup_logs_skip_regex", "", "lines that match are never shown")
+COLOR_PREFIX = _flag("color_prefix", True, "coloured prefix on workers' lines")
+DISABLE_WORKER_LOG_PREFIX = _flag("disable_worker_log_prefix", False, "no prefix on workers' lines")
+IGNORE_UNHANDLED_ERRORS = _flag("ignore_unhandled_errors", False, "say nothing of errors that nobody got")
+WARN_BLOCKING_GET_INSIDE_ASYNC = _flag("warn_blocking_get_inside_async", True, "warn of get() in an async actor")
+AUTH_MODE = _text("auth_mode", "token", "how peers on TCP prove who they are: token or disabled")
+AUTH_TOKEN = _text("auth_token", "", "the cluster's token")
+AUTH_TOKEN_PATH = _text("auth_token_path", "", "file that holds the cluster's token")
+USE_UVLOOP = _flag("use_uvloop", True, "event loops of nodes and workers are uvloop's")
+RECORD_REF_CREATION_SITES = _flag("record_ref_creation_sites", False, "references remember where they were made")
+ALLOW_OUT_OF_BAND_REFS = _flag("allow_out_of_band_object_ref_serialization", True, "references may be pickled by hand")
+
+# Resources
+OVERRIDE_RESOURCES = _json("override_resources", "resources of the node, over what init() was given")
+OVERRIDE_LABELS = _json("override_labels", "labels of the node, over what init() was given")
+USE_MULTIPROCESSING_CPU_COUNT = _flag("use_multiprocessing_cpu_count", False, "count CPUs of the machine, not of us")
+NOSET_CUDA_VISIBLE_DEVICES = _flag("experimental_noset_cuda_visible_devices", False, "leave CUDA_VISIBLE_DEVICES alone")
+ACCEL_ENV_VAR_OVERRIDE_ON_ZERO = _flag("accel_env_var_override_on_zero", False, "num_gpus=0 hides all GPUs")
+
+# Object store
+OBJECT_STORE_MEMORY_PROPORTION = _float("default_object_store_memory_proportion", 0.3, "store's share of memory")
+OBJECT_STORE_MAX_MEMORY_BYTES = _int("default_object_store_max_memory_bytes", 200 * 10**9, "store's limit, bytes")
+MAX_DIRECT_CALL_OBJECT_SIZE = _int("max_direct_call_object_size", 100 * KiB, "largest value kept inline, bytes")
+TASK_INLINED_BYTES_LIMIT = _int("task_rpc_inlined_bytes_limit", 10 * MiB, "all inline arguments of a call, bytes")
+AUTOMATIC_OBJECT_SPILLING = _flag("automatic_object_spilling_enabled", True, "objects move to disk as the store fills")
+OBJECT_SPILLING_THRESHOLD = _float("object_spilling_threshold", 0.8, "share of the store at which spilling starts")
+OBJECT_SPILLING_CONFIG = _json("object_spilling_config", "type and params of the place to spill to")
+OBJECT_SPILLING_DIRECTORY = _text("object_spilling_directory", "", "where to spill to; empty: the session directory")
+MIN_SPILLING_SIZE = _int("min_spilling_size", 100 * MiB, "least to spill at once, bytes")
+LOCAL_FS_CAPACITY_THRESHOLD = _float("local_fs_capacity_threshold", 0.95, "share of a disk past which it is full")
+OBJECT_STORE_FULL_DELAY_MS = _int("object_store_full_delay_ms", 10, "wait before trying again to allocate, ms")
+FETCH_FAIL_TIMEOUT_MS = _int("fetch_fail_timeout_milliseconds", 600_000, "wait for a place that has an object, ms")
+LINEAGE_PINNING_ENABLED = _flag("lineage_pinning_enabled", True, "lost task results are computed again")
+MAX_LINEAGE_BYTES = _int("max_lineage_bytes", GiB, "memory for records of finished tasks, bytes")
+
+# Tasks and actors
+TASK_MAX_RETRIES = _int("task_max_retries", 3, "default max_retries of tasks")
+TASK_RETRY_DELAY_MS = _int("task_retry_delay_ms", 0, "wait before a retry, ms")
+TASK_OOM_RETRIES = _int("task_oom_retries", -1, "retries after a kill for memory; -1: no limit")
+TASK_OOM_RETRY_DELAY_BASE_MS = _int("task_oom_retry_delay_base_ms", 1000, "first wait after a kill for memory, ms")
+CANCELLATION_RETRY_MS = _int("cancellation_retry_ms", 2000, "wait before a cancel is sent again, ms")
+DEFAULT_MAX_CONCURRENCY_ASYNC = _int("default_max_concurrency_async", 1000, "calls in flight of an async actor")
+DEFAULT_ASYNC_TASK_CONCURRENCY = _int("default_async_task_concurrency", 100, "async tasks in flight of a worker")
+MAX_NUM_GENERATOR_RETURNS = _int("max_num_generator_returns", 100_000_000, "most items of a streaming generator")
+ACTOR_QUEUE_WARN_THRESHOLD = _int("actor_excess_queueing_warn_threshold", 5000, "calls queued on an actor: a warning")
+ACTOR_GRACEFUL_SHUTDOWN_MS = _int("actor_graceful_shutdown_timeout_ms", 30_000, "wait for an actor to end itself, ms")
+FUNCTION_SIZE_WARN_BYTES = _int("function_size_warn_threshold", 10 * MiB, "a pickled function this large warns, bytes")
+FUNCTION_SIZE_ERROR_BYTES = _int("function_size_error_threshold", 100 * MiB, "and of this size fails, bytes")
+MAX_ERROR_MSG_SIZE_BYTES = _int("max_error_msg_size_bytes", 512 * KiB, "longest remote traceback, bytes")
+RUNTIME_ENV_SETUP_TIMEOUT_S = _int("runtime_env_setup_timeout_s", 600, "wait for a runtime_env, s")
+NAMED_ACTOR_TIMEOUT_S = _int("gcs_server_request_timeout_seconds", 60, "wait of get_actor, s")
+
+# Scheduling and workers
+SCHEDULER_SPREAD_THRESHOLD = _float("scheduler_spread_threshold", 0.5, "use of a node past which tasks spread")
+SCHEDULER_TOP_K_FRACTION = _float("scheduler_top_k_fraction", 0.2, "share of nodes to choose among")
+SCHEDULER_TOP_K_ABSOLUTE = _int("scheduler_top_k_absolute", 1, "least number of nodes to choose among")
+SCHEDULER_AVOID_GPU_NODES = _flag("scheduler_avoid_gpu_nodes", True, "tasks without GPUs prefer nodes without")
+NUM_WORKERS_SOFT_LIMIT = _int("num_workers_soft_limit", -1, "idle workers kept; -1: one for each CPU")
+IDLE_WORKER_KILLING_TIME_MS = _int("idle_worker_killing_time_threshold_ms", 1000, "idle workers past the limit end, ms")
+PRESTART_WORKER_FIRST_DRIVER = _flag("prestart_worker_first_driver", True, "workers are forked before the first call")
+WORKER_REGISTER_TIMEOUT_S = _int("worker_register_timeout_seconds", 60, "wait for a new worker, s")
+WORKER_OOM_SCORE_ADJUSTMENT = _int("worker_oom_score_adjustment", 1000, "oom_score_adj of workers")
+WORKER_NICENESS = _int("worker_niceness", 15, "nice value of workers")
+KILL_WORKER_TIMEOUT_MS = _int("kill_worker_timeout_milliseconds", 5000, "wait between asking and killing, ms")
+KILL_CHILD_PROCESSES = _flag("kill_child_processes_on_worker_exit", True, "what a worker started ends with it")
+
+# Memory
+MEMORY_USAGE_THRESHOLD = _float("memory_usage_threshold", 0.95, "share of memory past which workers are killed")
+MEMORY_MONITOR_REFRESH_MS = _int("memory_monitor_refresh_ms", 250, "interval of the memory check, ms; 0: no check")
+MIN_MEMORY_FREE_BYTES = _int("min_memory_free_bytes", -1, "least free memory, bytes; -1: only the threshold counts")
+
+# Health
+HEALTH_CHECK_INITIAL_DELAY_MS = _int("health_check_initial_delay_ms", 5000, "first check of a node after, ms")
+HEALTH_CHECK_PERIOD_MS = _int("health_check_period_ms", 3000, "checks of a node, ms apart")
+HEALTH_CHECK_TIMEOUT_MS = _int("health_check_timeout_ms", 10_000, "wait for a node's answer, ms")
+HEALTH_CHECK_FAILURE_THRESHOLD = _int("health_check_failure_threshold", 5, "missed answers until a node is dead")
+OBJECT_TIMEOUT_MS = _int("object_timeout_milliseconds", 100, "wait before an object is asked for again, ms")
+LOCAL_GC_INTERVAL_S = _float("local_gc_interval_s", 5400.0, "garbage collection in idle workers, s")
+LOCAL_GC_MIN_INTERVAL_S = _float("local_gc_min_interval_s", 10.0, "least time between two such collections, s")
+METRICS_REPORT_INTERVAL_MS = _int("metrics_report_interval_ms", 10_000, "metrics are sent, ms apart")

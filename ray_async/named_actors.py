@@ -1,0 +1,50 @@
+"""Named actors: looking them up and listing them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray_async.actor import ActorHandle
+from ray_async.job_config import check_namespace
+from ray_async.runtime.current import get_session
+
+__all__ = ("get_actor", "list_named_actors")
+
+
+def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
+    """Find an actor by its name.
+
+    Args:
+        name: The name it was created with.
+        namespace: Where to look; None is the job's own.
+
+    Returns:
+        A handle to it.
+
+    Raises:
+        TypeError: A namespace that is not a string.
+        ValueError: An empty name or namespace, or no living actor of that name.
+
+    Example:
+        >>> counter = ray.get_actor("counter")
+    """
+    if not (name and str(name).strip()):
+        raise ValueError("Please supply a non-empty value to get_actor")
+    return ActorHandle(*get_session().get_actor(name, check_namespace(namespace)))
+
+
+def list_named_actors(all_namespaces: bool = False) -> list[str] | list[dict[str, str]]:
+    """List the living actors that have names.
+
+    Args:
+        all_namespaces: List those of all namespaces.
+
+    Returns:
+        Names; with ``all_namespaces``, mappings of ``name`` and ``namespace``.
+
+    Example:
+        >>> ray.util.list_named_actors()
+        ['counter']
+    """
+    actors = get_session().list_named_actors(all_namespaces)
+    return actors if all_namespaces else [actor["name"] for actor in actors]

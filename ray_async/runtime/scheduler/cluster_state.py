@@ -1,0 +1,83 @@
+"""The data of the scheduler: what the parts of the machine read and change."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ray_async.runtime.scheduler.demands import ActorQueue, ActorRecord, ClassDemandState, Demand
+from ray_async.runtime.scheduler.instructions import Instruction
+from ray_async.runtime.scheduler.leases import Grant
+from ray_async.runtime.scheduler.node_table import Node, NodeTable, Worker
+from ray_async.runtime.scheduler.placement_groups import PlacementGroup
+from ray_async.runtime.scheduler.settings import SchedulerSettings
+from ray_async.runtime.scheduler.specs import ActorSpec
+
+__all__ = ("ClusterState",)
+
+_REMOVED_GROUPS_SHOWN = 1000
+
+
+class ClusterState:
+    """Tables of nodes, workers, classes, actors and groups, and what has changed since the last round."""
+
+    def __init__(self, settings: SchedulerSettings) -> None:
+        self.settings = settings
+        self.now = 0.0
+        self.nodes = NodeTable()
+        self.workers: dict[int, Worker] = {}
+        self.classes: dict[int, ClassDemandState] = {}
+        self.actors: dict[str, ActorRecord] = {}
+        self.actor_queues: dict[ActorSpec, ActorQueue] = {}
+        self.groups: dict[str, PlacementGroup] = {}
+        self.removed_groups: deque[PlacementGroup] = deque(maxlen=_REMOVED_GROUPS_SHOWN)
+        #: All who wait, the one that waits longest first.
+        self.waiting: dict[Demand, None] = {}
+        #: Leases that do nothing, with the time since when, the oldest first.
+        self.idle_leases: dict[Grant, float] = {}
+        #: Workers that are leased to classes.
+        self.lease_count = 0
+        #: Demands for which resources are held back.
+        self.holders: dict[Demand, None] = {}
+        #: Changes with every node and group that comes or goes: cached candidate places are void then.
+        self.topology = 0
+        #: Something was freed: all who wait are tried. Else only those in `changed`.
+        self.freed = False
+        self.changed: dict[Demand, None] = {}
+        self.short_of_workers: dict[Node, None] = {}
+        self.out: list[Instruction] = []
+
+    def emit(self, instruction: Instruction) -> None:
+        """Tell the driver to do something."""
+        self.out.append(instruction)
+
+    def review(self, demand: Demand) -> None:
+        """File a demand after a change: waiting or not; it is tried at the end of the event."""
+        if demand.wants_more:
+            if demand not in self.waiting:
+                self.waiting[demand] = None
+                demand.waiting_since = self.now
+            self.changed[demand] = None
+        else:
+            self.stop_waiting(demand)
+
+    def stop_waiting(self, demand: Demand) -> None:
+        """File a demand as satisfied."""
+        if self.waiting.pop(demand, self) is None:
+            demand.waiting_since = None
+        self.changed.pop(demand, None)
+        self.release_hold(demand)
+        demand.hold_length = 0.0
+        demand.hold_not_before = 0.0
+
+    def served(self, demand: Demand) -> None:
+        """File a demand that has just got something: what more it wants comes after the others."""
+        self.stop_waiting(demand)
+        if demand.wants_more:
+            self.waiting[demand] = None
+            demand.waiting_since = self.now
+
+    def release_hold(self, demand: Demand) -> None:
+        """Let others have what is held back for `demand`."""
+        if self.holders.pop(demand, self) is None:
+            demand.drop_hold()
+            self.freed = True

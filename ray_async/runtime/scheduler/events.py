@@ -1,0 +1,225 @@
+"""What the driver tells the scheduler. Each event is handed over with the current time, in seconds, monotonic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ray_async.runtime.scheduler.labels import LabelSelector
+from ray_async.runtime.scheduler.placement_groups import GroupStrategy
+from ray_async.runtime.scheduler.resources import ResourceSet
+from ray_async.runtime.scheduler.specs import ActorSpec, ClassSpec
+
+__all__ = (
+    "ActorEnded",
+    "ActorRestarting",
+    "ActorSubmitted",
+    "ClassAdded",
+    "ClassDemand",
+    "ClassRemoved",
+    "Event",
+    "LeaseBusy",
+    "LeaseIdle",
+    "LeaseReturned",
+    "NodeAdded",
+    "NodeRemoved",
+    "PlacementGroupCreated",
+    "PlacementGroupRemoved",
+    "Tick",
+    "WorkerBlocked",
+    "WorkerDied",
+    "WorkerStartFailed",
+    "WorkerStarted",
+    "WorkerUnblocked",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAdded:
+    """A logical node is there. The first one is the head.
+
+    Args:
+        node_id: unique among nodes, also past ones.
+        resources: totals, for example `{"CPU": 8, "GPU": 1, "memory": 2**34, "node:10.0.0.1": 1}`.
+        labels: label key to value; the scheduler adds `ray.io/node-id`.
+    """
+
+    node_id: str
+    resources: Mapping[str, float]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRemoved:
+    """A node is gone. The scheduler asks to stop its workers; each still ends with WorkerDied."""
+
+    node_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassAdded:
+    """A scheduling class exists from now on, without demand."""
+
+    class_id: int
+    spec: ClassSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRemoved:
+    """A scheduling class will have no tasks any more; its leases are asked back."""
+
+    class_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassDemand:
+    """The class's queue has this length now (0 too).
+
+    Tell LeaseBusy and LeaseIdle for leases of the class that changed first: each lease that is idle, or new and not
+    yet told busy, is expected to take from this queue. A number too large costs a lease that returns at once; one
+    too small delays tasks until the next ClassDemand.
+    """
+
+    class_id: int
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarted:
+    """A worker that StartWorker asked for (or that was adopted) is ready, without a lease."""
+
+    slot: int
+    node_id: str
+    env_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStartFailed:
+    """`count` of the workers that StartWorker asked for will not come. The scheduler asks again if still needed."""
+
+    node_id: str
+    env_key: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """A worker's process has ended, for whatever reason; its slot may be used again. Unknown slots are ignored."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseReturned:
+    """A worker has parked itself: after a Revoke, after `max_tasks`, or because its class's queue is empty.
+
+    Without a Revoke (and without `max_tasks`) the class's queue is taken to be empty until the next ClassDemand.
+    """
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseIdle:
+    """A leased worker runs nothing and waits for its class's queue. A hint."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseBusy:
+    """A leased worker runs a task. A hint, and the refusal of a Revoke that is not urgent."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBlocked:
+    """The worker's task or actor waits for other tasks: its CPU (not its GPU) goes to others."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerUnblocked:
+    """The blocked worker goes on and has its CPU again, even if that is more than the node has for a while."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActorSubmitted:
+    """An actor is to be placed. The scheduler knows it until ActorEnded."""
+
+    actor_id: str
+    spec: ActorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ActorRestarting:
+    """The actor's worker has died (WorkerDied comes first); place the actor again."""
+
+    actor_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActorEnded:
+    """The actor is over: waiting, placed, or already without a worker. A worker it still has is to be stopped."""
+
+    actor_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementGroupCreated:
+    """Bundles are to be reserved, all or none.
+
+    Args:
+        pg_id: unique id, as it shall appear in names such as `CPU_group_0_<pg_id>`.
+        bundles: what each bundle holds.
+        strategy: how bundles relate to nodes.
+        selectors: a label selector for each bundle, or nothing.
+        soft_target_node_id: STRICT_PACK only: prefer this node.
+        name: shown in the table.
+    """
+
+    pg_id: str
+    bundles: tuple[ResourceSet, ...]
+    strategy: GroupStrategy = GroupStrategy.PACK
+    selectors: tuple[LabelSelector, ...] = ()
+    soft_target_node_id: str | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementGroupRemoved:
+    """The group is over: what runs in it is killed, what waits for it can never run."""
+
+    pg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed. Send one at `Scheduler.next_wakeup()`."""
+
+
+Event = (
+    NodeAdded
+    | NodeRemoved
+    | ClassAdded
+    | ClassRemoved
+    | ClassDemand
+    | WorkerStarted
+    | WorkerStartFailed
+    | WorkerDied
+    | LeaseReturned
+    | LeaseIdle
+    | LeaseBusy
+    | WorkerBlocked
+    | WorkerUnblocked
+    | ActorSubmitted
+    | ActorRestarting
+    | ActorEnded
+    | PlacementGroupCreated
+    | PlacementGroupRemoved
+    | Tick
+)

@@ -1,0 +1,76 @@
+"""Placement groups: bundles of resources that are reserved together."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from ray_async.runtime.scheduler.demands import Demand
+from ray_async.runtime.scheduler.labels import ANY_NODE, LabelSelector
+from ray_async.runtime.scheduler.pool import ResourcePool
+from ray_async.runtime.scheduler.resources import ResourceSet
+
+__all__ = ("GroupState", "GroupStrategy", "PlacementGroup")
+
+
+class GroupStrategy(Enum):
+    """How the bundles of a group relate to nodes."""
+
+    PACK = "PACK"
+    SPREAD = "SPREAD"
+    STRICT_PACK = "STRICT_PACK"
+    STRICT_SPREAD = "STRICT_SPREAD"
+
+
+class GroupState(Enum):
+    """Life of a group."""
+
+    PENDING = "PENDING"
+    CREATED = "CREATED"
+    RESCHEDULING = "RESCHEDULING"
+    REMOVED = "REMOVED"
+
+
+class PlacementGroup(Demand):
+    """A group, and a demand while any bundle has no reservation. All missing bundles are reserved at once."""
+
+    __slots__ = ("bundles", "name", "pg_id", "pools", "selectors", "soft_target", "state", "strategy")
+
+    def __init__(
+        self,
+        pg_id: str,
+        bundles: tuple[ResourceSet, ...],
+        strategy: GroupStrategy,
+        selectors: tuple[LabelSelector, ...],
+        soft_target: str | None,
+        name: str,
+    ) -> None:
+        super().__init__()
+        self.pg_id = pg_id
+        self.bundles = bundles
+        self.strategy = strategy
+        self.selectors = selectors or (ANY_NODE,) * len(bundles)
+        self.soft_target = soft_target
+        self.name = name
+        self.state = GroupState.PENDING
+        self.pools: dict[int, ResourcePool] = {}
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether bundles wait for a reservation."""
+        return self.state in (GroupState.PENDING, GroupState.RESCHEDULING)
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Bundles without a reservation."""
+        return tuple(index for index in range(len(self.bundles)) if index not in self.pools)
+
+    def pools_for(self, bundle_index: int) -> tuple[ResourcePool, ...]:
+        """The reserved bundles that a request for `bundle_index` (-1: any) may use."""
+        if bundle_index >= 0:
+            pool = self.pools.get(bundle_index)
+            return () if pool is None else (pool,)
+        return tuple(self.pools[index] for index in sorted(self.pools))
+
+    def bundle_nodes(self) -> dict[int, str]:
+        """Node id by bundle index, for the reserved bundles."""
+        return {index: self.pools[index].node.node_id for index in sorted(self.pools)}

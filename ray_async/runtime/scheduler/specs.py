@@ -1,0 +1,67 @@
+"""What a scheduling class or an actor asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ray_async.runtime.scheduler.labels import ANY_NODE, LabelSelector
+from ray_async.runtime.scheduler.policy.strategies import DEFAULT, Strategy
+from ray_async.runtime.scheduler.resources import EMPTY, ResourceSet
+
+__all__ = ("ActorSpec", "ClassSpec", "Requirements", "TaskKind")
+
+
+class TaskKind(Enum):
+    """How a worker runs a class: one task at a time, or several on its event loop."""
+
+    SYNC = "sync"
+    ASYNC = "async"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What classes and actors have in common.
+
+    Args:
+        resources: held by each lease of the class, or by the actor for its life.
+        strategy: which node to choose.
+        label_selector: nodes that may be used.
+        fallback: selectors to try, in order, when no node of `label_selector` has room.
+        placement_group: id of the group whose bundles are used instead of whole nodes; None for none.
+        bundle_index: bundle of that group; -1 for any.
+        env_key: names the pool of workers with the right environment; "" for the plain one.
+    """
+
+    resources: ResourceSet = EMPTY
+    strategy: Strategy = DEFAULT
+    label_selector: LabelSelector = ANY_NODE
+    fallback: tuple[LabelSelector, ...] = ()
+    placement_group: str | None = None
+    bundle_index: int = -1
+    env_key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassSpec(Requirements):
+    """A scheduling class: tasks that any worker leased to the class can run.
+
+    Args:
+        kind: sync or async tasks.
+        tasks_per_worker: tasks that one worker takes at once; 1 for sync tasks, for example 100 for async ones.
+    """
+
+    kind: TaskKind = TaskKind.SYNC
+    tasks_per_worker: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorSpec(Requirements):
+    """An actor: one worker of its own.
+
+    Args:
+        placement_resources: a node must have these in total to be chosen, and is preferred while it has them
+            free; they are not held. An actor without resource options has `{"CPU": 1}` here and holds nothing.
+    """
+
+    placement_resources: ResourceSet = EMPTY
