@@ -52,6 +52,7 @@ class Nodes:
             return start_head({"address": "127.0.0.1:6379", "num_cpus": 2}, self.root, **options)
 
     def reap(self) -> None:
+        stop_nodes(force=True, root=self.root)
         for process in self.processes:
             try:
                 os.kill(process.pid, signal.SIGKILL)
