@@ -276,7 +276,7 @@ class BarManager:
                 self._make_bar = _UndrawnBar
             else:
 
-                class TerminalBar(plain_bar):  # type: ignore[misc, valid-type]
+                class TerminalBar(plain_bar):  # type: ignore[misc]
                     monitor_interval = 0  # tqdm's own thread has nothing to do: the manager refreshes
 
                 self._make_bar = TerminalBar

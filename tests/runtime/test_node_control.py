@@ -48,7 +48,7 @@ class Nodes:
             return process
 
         with self._monkeypatch.context() as patch:
-            patch.setattr(node_control.subprocess, "Popen", popen)
+            patch.setattr(subprocess, "Popen", popen)
             return start_head({"address": "127.0.0.1:6379", "num_cpus": 2}, self.root, **options)
 
     def reap(self) -> None:

@@ -28,6 +28,10 @@ def divide(a: int, b: int = 2) -> float:
     return a / b
 
 
+def unexpected(value: Any) -> None:
+    raise AssertionError(value)
+
+
 def test_the_number_of_processes(gate: threading.Event) -> None:
     assert len(Pool()._workers) == 4
     for processes in (0, -1, 5):
@@ -62,7 +66,13 @@ def test_an_error_in_the_middle_of_imap(pool: Pool) -> None:
 
 def test_imap_takes_items_as_results_are_taken(pool: Pool) -> None:
     taken = []
-    results = pool.imap(abs, (taken.append(i) or i for i in range(100)))  # type: ignore[func-returns-value]
+
+    def items() -> Iterator[int]:
+        for item in range(100):
+            taken.append(item)
+            yield item
+
+    results = pool.imap(abs, items())
     assert len(taken) == 4
     next(results)
     assert len(taken) == 5
@@ -70,13 +80,14 @@ def test_imap_takes_items_as_results_are_taken(pool: Pool) -> None:
 
 def test_waiting(pool: Pool, gate: threading.Event) -> None:
     result = pool.apply_async(gate.wait, (30,))
-    iterator = pool.imap(lambda _: gate.wait(30), [1])
+    iterator = pool.imap(gate.wait, [30])
     assert not result.ready()
     with pytest.raises(ValueError, match="not ready"):
         result.successful()
-    for get in (lambda: result.get(timeout=0), lambda: iterator.next(timeout=0)):
-        with pytest.raises(TimeoutError):
-            get()
+    with pytest.raises(TimeoutError):
+        result.get(timeout=0)
+    with pytest.raises(TimeoutError):
+        iterator.next(timeout=0)
     assert TimeoutError is multiprocessing.TimeoutError
     gate.set()
     assert result.get(timeout=30) is True
@@ -92,10 +103,10 @@ def test_callbacks(pool: Pool) -> None:
         seen.append(value)
         called.set()
 
-    pool.map_async(abs, [-1, -2], callback=note, error_callback=pytest.fail)
+    pool.map_async(abs, [-1, -2], callback=note, error_callback=unexpected)
     assert called.wait(30)
     called.clear()
-    failed = pool.apply_async(divide, (1, 0), callback=pytest.fail, error_callback=note)
+    failed = pool.apply_async(divide, (1, 0), callback=unexpected, error_callback=note)
     assert called.wait(30)
     assert not failed.successful()
     assert seen[0] == [1, 2]

@@ -18,7 +18,7 @@ def test_each_name_is_there_and_stays_after_its_module_is_imported(name: str) ->
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = util.nothing  # type: ignore[attr-defined]
+        _ = util.nothing
 
 
 def test_node_address(monkeypatch: pytest.MonkeyPatch) -> None:

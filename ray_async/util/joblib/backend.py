@@ -23,8 +23,6 @@ class RayBackend(MultiprocessingBackend):  # type: ignore[misc]
         kwargs: joblib's own.
     """
 
-    supports_retrieve_callback = False
-
     def __init__(
         self,
         nesting_level: int | None = None,
@@ -51,7 +49,7 @@ class RayBackend(MultiprocessingBackend):  # type: ignore[misc]
     ) -> int:
         """Start the pool; joblib calls this before its first batch."""
         workers = self.effective_n_jobs(n_jobs)
-        self._pool = Pool(workers, ray_remote_args=self.ray_remote_args)
+        self._pool: Pool | None = Pool(workers, ray_remote_args=self.ray_remote_args)
         self.parallel = parallel
         return workers
 

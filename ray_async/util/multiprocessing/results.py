@@ -94,9 +94,10 @@ class AsyncResult:
 
     def _combine(self) -> Outcome:
         try:
-            outcomes = [outcome for batch in ray.get(self._refs) for outcome in batch]
+            batches: list[list[Outcome]] = ray.get(self._refs)
         except Exception as error:  # a worker died: that is the result
             return Outcome(error=error)
+        outcomes = [outcome for batch in batches for outcome in batch]
         failed = next((outcome for outcome in outcomes if outcome.error is not None), None)
         if failed is not None:
             return failed
