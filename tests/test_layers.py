@@ -28,6 +28,9 @@ LAYERS = {
     "options": 0,
     "resource_request": 0,
     "signature": 0,
+    # What is done to a worker, and what its pickler looks up; both know nothing above the exceptions.
+    "runtime_env": 0,
+    "serializers": 0,
     "_core": 1,
     "transport": 2,
     "gpu": 2,

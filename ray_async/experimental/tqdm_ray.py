@@ -270,12 +270,16 @@ class BarManager:
     def _factory(self) -> Callable[..., Any]:
         if self._make_bar is None:
             try:
-                from tqdm import tqdm as terminal_bar
+                from tqdm import tqdm as plain_bar
             except ImportError:
                 warnings.warn("progress bars are not drawn: install tqdm, or ray_async[default]", stacklevel=2)
                 self._make_bar = _UndrawnBar
             else:
-                self._make_bar = terminal_bar
+
+                class TerminalBar(plain_bar):  # type: ignore[misc]
+                    monitor_interval = 0  # tqdm's own thread has nothing to do: the manager refreshes
+
+                self._make_bar = TerminalBar
         return self._make_bar
 
 

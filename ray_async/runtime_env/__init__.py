@@ -5,6 +5,7 @@ addresses in the session's directory → the node picks workers by `environment_
 worker.
 """
 
-from ray_async.runtime_env.runtime_env import RuntimeEnv, RuntimeEnvConfig
+from ray_async.runtime_env.runtime_env import RuntimeEnv, RuntimeEnvConfig, merge_runtime_env
+from ray_async.runtime_env.worker_setup import apply, environment_key, needs_exec
 
-__all__ = ("RuntimeEnv", "RuntimeEnvConfig")
+__all__ = ("RuntimeEnv", "RuntimeEnvConfig", "apply", "environment_key", "merge_runtime_env", "needs_exec")

@@ -24,14 +24,12 @@ from typing import Any
 from ray_async.runtime_env.ignore import included_files
 from ray_async.runtime_env.runtime_env import RuntimeEnv
 from ray_async.runtime_env.validation import local_path
+from ray_async.runtime_env.worker_setup import PICKLED_HOOK
 
-__all__ = ("DEFAULT_SIZE_LIMIT", "PICKLED_HOOK", "package", "package_env", "package_root", "unpack")
+__all__ = ("DEFAULT_SIZE_LIMIT", "package", "package_env", "package_root", "unpack")
 
 DEFAULT_SIZE_LIMIT = 512 * 1024 * 1024
 """Bytes that the files of one package may have together."""
-
-PICKLED_HOOK = "cloudpickle:"
-"""What a setup hook starts with that is a pickled function in base64."""
 
 _SCHEME = "pkg://"
 _ARCHIVES = (".zip", ".whl", ".tar.gz", ".tgz", ".tar.xz")

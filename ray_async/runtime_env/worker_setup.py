@@ -9,13 +9,15 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
-from ray_async.runtime_env.packaging import PICKLED_HOOK, unpack
 from ray_async.runtime_env.validation import FIELD_CHECKS, local_path
 
-__all__ = ("apply", "environment_key", "expand_variables", "needs_exec")
+__all__ = ("PICKLED_HOOK", "apply", "environment_key", "expand_variables", "needs_exec")
+
+PICKLED_HOOK = "cloudpickle:"
+"""What a setup hook starts with that is a pickled function in base64."""
 
 _UNAVAILABLE = ("pip", "uv", "conda", "container", "image_uri", "py_executable")
 # Fields that say how a worker is set up, not what it is like then.
@@ -103,11 +105,15 @@ def _refuse_unavailable(env: Mapping[str, Any]) -> None:
 def _directory(address: str, session_dir: str | os.PathLike[str]) -> str:
     if local_path(address) is not None:
         raise ValueError(f"{address!r} is a path of the driver's: the environment was not packaged")
+    from ray_async.runtime_env.packaging import unpack  # only few workers need the archive modules
+
     return str(unpack(address, session_dir))
 
 
-def _add_modules(addresses: list[str], session_dir: str | os.PathLike[str], environ: MutableMapping[str, str]) -> None:
-    for address in reversed(addresses):
+def _add_modules(
+    addresses: Iterable[str], session_dir: str | os.PathLike[str], environ: MutableMapping[str, str]
+) -> None:
+    for address in reversed([*addresses]):
         _put_first(_directory(address, session_dir), environ)
 
 

@@ -18,12 +18,12 @@ from ray_async.util.placement_group import (
 )
 
 if TYPE_CHECKING:
+    from ray_async.named_actors import list_named_actors
     from ray_async.util import accelerators
     from ray_async.util.actor_pool import ActorPool
     from ray_async.util.check_serialize import inspect_serializability
     from ray_async.util.completion import as_completed, map_unordered
     from ray_async.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
-    from ray_async.util.named_actors import list_named_actors
     from ray_async.util.node_address import get_node_instance_id, get_node_ip_address
     from ray_async.util.serialization import deregister_serializer, register_serializer
 
@@ -49,19 +49,19 @@ __all__ = (
 )
 
 _HOMES = {
-    "accelerators": "accelerators",
-    "ActorPool": "actor_pool",
-    "as_completed": "completion",
-    "deregister_serializer": "serialization",
-    "disable_log_once_globally": "debug",
-    "enable_periodic_logging": "debug",
-    "get_node_instance_id": "node_address",
-    "get_node_ip_address": "node_address",
-    "inspect_serializability": "check_serialize",
-    "list_named_actors": "named_actors",
-    "log_once": "debug",
-    "map_unordered": "completion",
-    "register_serializer": "serialization",
+    "accelerators": "ray_async.util.accelerators",
+    "ActorPool": "ray_async.util.actor_pool",
+    "as_completed": "ray_async.util.completion",
+    "deregister_serializer": "ray_async.util.serialization",
+    "disable_log_once_globally": "ray_async.util.debug",
+    "enable_periodic_logging": "ray_async.util.debug",
+    "get_node_instance_id": "ray_async.util.node_address",
+    "get_node_ip_address": "ray_async.util.node_address",
+    "inspect_serializability": "ray_async.util.check_serialize",
+    "list_named_actors": "ray_async.named_actors",
+    "log_once": "ray_async.util.debug",
+    "map_unordered": "ray_async.util.completion",
+    "register_serializer": "ray_async.util.serialization",
 }
 
 
@@ -69,8 +69,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{home}")
-    value = module if name == home else getattr(module, name)
+    module = importlib.import_module(home)
+    value = getattr(module, name, module)
     globals()[name] = value
     return value
 

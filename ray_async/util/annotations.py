@@ -87,7 +87,8 @@ def _warning(target: Any, message: str) -> Any:
     import warnings
 
     text = f"{target.__name__} is deprecated. {message}".rstrip()
-    owner, call = (target, target.__init__) if isinstance(target, type) else (None, target)
+    owner: Any = target if isinstance(target, type) else None
+    call = target if owner is None else owner.__init__
 
     @functools.wraps(call)
     def warn_and_call(*args: Any, **kwargs: Any) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
+
+from ray_async.label_selector import label_selector_error
 
 __all__ = ("VALID_PLACEMENT_GROUP_STRATEGIES", "validate_placement_group")
 
@@ -12,9 +13,6 @@ VALID_PLACEMENT_GROUP_STRATEGIES = frozenset({"PACK", "SPREAD", "STRICT_PACK", "
 
 # The name under which the node itself counts the places in a group's bundles.
 _RESERVED_RESOURCE = "bundle"
-_LABEL_WORD = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
-_LABEL_KEY = re.compile(rf"(?:[a-z0-9](?:[a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_LABEL_WORD}")
-_LABEL_CONDITION = re.compile(rf"!?(?:{_LABEL_WORD})?|!?in\(\s*{_LABEL_WORD}(?:\s*,\s*{_LABEL_WORD})*\s*\)")
 
 
 def validate_placement_group(
@@ -82,6 +80,6 @@ def _validate_bundle_label_selector(bundle_label_selector: Any) -> None:
             isinstance(part, str) for item in selector.items() for part in item
         ):
             raise ValueError(f"bundle_label_selector must be a list of string dictionary entries, got {selector!r}")
-        for key, condition in selector.items():
-            if not (_LABEL_KEY.fullmatch(key) and _LABEL_CONDITION.fullmatch(condition)):
-                raise ValueError(f"Invalid label selector provided: {key!r}: {condition!r}")
+        error = label_selector_error(dict(selector))
+        if error is not None:
+            raise ValueError(f"Invalid label selector provided: {error}")

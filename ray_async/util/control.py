@@ -7,7 +7,9 @@ error that the node answers with is raised here as the exception that it names.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
+
+from ray_async.runtime.current import get_session
 
 __all__ = ("ControlSession", "control_session")
 
@@ -24,7 +26,4 @@ class ControlSession(Protocol):
 
 def control_session() -> ControlSession:
     """Return the session of this process, starting one if there is none."""
-    from ray_async.runtime.session import ensure_session
-
-    session: ControlSession = ensure_session()
-    return session
+    return cast("ControlSession", get_session())

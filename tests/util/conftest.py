@@ -159,7 +159,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> FakeSession:
     session = FakeSession()
-    for module in ("placement_group", "named_actors"):
-        # The package's attribute `placement_group` is the function, so the module is looked up by its full name.
-        monkeypatch.setattr(importlib.import_module(f"ray_async.util.{module}"), "control_session", lambda: session)
+    # The package's attribute `placement_group` is the function, so the module is looked up by its full name.
+    module = importlib.import_module("ray_async.util.placement_group")
+    monkeypatch.setattr(module, "control_session", lambda: session)
     return session

@@ -1,19 +1,16 @@
 import importlib
-from typing import Any
 
 import pytest
 
 import ray_async.util as util
 from ray_async.util.annotations import Deprecated, PublicAPI, RayDeprecationWarning
-from ray_async.util.named_actors import list_named_actors
 from ray_async.util.node_address import get_node_instance_id, get_node_ip_address
 
 
 @pytest.mark.parametrize("name", util.__all__)
 def test_each_name_is_there_and_stays_after_its_module_is_imported(name: str) -> None:
     value = getattr(util, name)
-    home = util._HOMES.get(name, "placement_group")
-    importlib.import_module(f"ray_async.util.{home}")
+    importlib.import_module(util._HOMES.get(name, "ray_async.util.placement_group"))
     assert getattr(util, name) is value
     assert name in dir(util)
     assert name == "accelerators" or callable(value)
@@ -21,14 +18,7 @@ def test_each_name_is_there_and_stays_after_its_module_is_imported(name: str) ->
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = util.nothing  # type: ignore[attr-defined]
-
-
-def test_named_actors(session: Any) -> None:
-    session.replies["list_named_actors"] = [{"name": "a", "namespace": "n"}]
-    assert list_named_actors() == ["a"]
-    assert list_named_actors(all_namespaces=True) == [{"name": "a", "namespace": "n"}]
-    assert [fields for _, fields in session.requests] == [{"all_namespaces": False}, {"all_namespaces": True}]
+        _ = util.nothing
 
 
 def test_node_address(monkeypatch: pytest.MonkeyPatch) -> None:

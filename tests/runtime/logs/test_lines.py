@@ -52,8 +52,9 @@ def test_cursor_moves_go_and_colours_stay() -> None:
     assert splitter.feed(b"\x1b[31mred\x1b[0m\n") == ["\x1b[31mred\x1b[0m"]
 
 
-def test_a_bar_of_tqdm_leaves_its_last_state() -> None:
+def test_a_bar_of_tqdm_leaves_its_last_state(monkeypatch: pytest.MonkeyPatch) -> None:
     tqdm = pytest.importorskip("tqdm")
+    monkeypatch.setattr(tqdm.tqdm, "monitor_interval", 0)  # no thread of tqdm's own
     out = io.StringIO()
     for _ in tqdm.tqdm(range(50), file=out, mininterval=0, ascii=True):
         continue

@@ -19,7 +19,7 @@ def test_the_streams_of_processes_do_not_mix() -> None:
     pump = LogPump()
     for pid in (7, 8):
         for stream in ("out", "err"):
-            pump.feed(pid, stream, f"{stream} {pid}".encode())  # type: ignore[arg-type]
+            pump.feed(pid, stream, f"{stream} {pid}".encode())
     messages = pump.close(7) + pump.close(8)
     assert [message["lines"] for message in messages] == [["out 7"], ["err 7"], ["out 8"], ["err 8"]]
     assert pump.close(7) == []
