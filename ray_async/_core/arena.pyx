@@ -176,8 +176,7 @@ cdef class Arena:
             w = ra_waiter_at(h, i)
             expected = RA_WAITER_FREE
             if atomic_load_u32(&w.kind) == RA_WAITER_FREE and atomic_cas_u32(&w.kind, &expected, kind):
-                w.slot = h.slot
-                w.queue = 0
+                w.slot = h.slot  # `queue` stays: the next loop in this place uses the ring again
                 atomic_store_u32(&w.armed, 0)
                 atomic_store_u32(&w.multi, 0)
                 atomic_store_u32(&w.rescan, 0)

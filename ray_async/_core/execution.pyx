@@ -18,6 +18,16 @@ cdef enum:
     SPIN = 20000                # ns that a worker looks for the next task before it sleeps
     SLEEP = 500000000           # ns between looks at the flags
 
+
+cdef void leave_stream(ra_heap *h, u64 record) noexcept nogil:
+    """Give back the producer's reference to the stream's last item; the first one, in the record, needs none."""
+    cdef ra_record *r = ra_record_at(h, record)
+    cdef u64 first = record + sizeof(ra_record), item = r.tail
+    if item != first:
+        r.tail = first
+        ra_unpin(h, item)
+
+
 LEFT, EXIT = 1, 2               # why serve() returned
 
 
@@ -144,10 +154,11 @@ cdef class Executor:
         """Complete all returns that are pending with an error and end the record."""
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
         cdef u64 first = record + sizeof(ra_record)
+        cdef ra_heap *h = &self.arena.heap
         cdef u32 i, n = r.n_returns
-        if r.kflags & RA_KF_STREAM:
-            if r.tail and r.tail != first:
-                complete_with(self.arena, r.tail, RA_ERROR, error)
+        if r.kflags & RA_KF_STREAM and r.tail != first:
+            complete_with(self.arena, r.tail, RA_ERROR, error)
+            leave_stream(h, record)
         for i in range(n):
             complete_with(self.arena, first + i * sizeof(ra_entry), RA_ERROR, error)
         self.end(record)
@@ -165,12 +176,10 @@ cdef class Executor:
         cdef ra_record *r = ra_record_at(h, record)
         cdef u64 word = atomic_load_u64(&r.word)
         atomic_store_i32(&r.retries, retries)
-        while not atomic_cas_u64(
-            &r.word, &word,
-            RA_R_WORD(RA_REC_QUEUED, RA_R_FLAGS(word), RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), 0),
+        while not ra_queue_record(
+            h, record, &word, RA_R_WORD(RA_REC_QUEUED, RA_R_FLAGS(word), RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), 0)
         ):
             pass
-        ra_enqueue(h, record)
 
     # -- streams --
 
@@ -192,7 +201,12 @@ cdef class Executor:
         # Two references: the item before it has one, and the producer has one, until the item after it exists.
         atomic_store_u32(&n.refs, 2)
         e.link = following
-        complete_with(self.arena, item, RA_ERROR if error else RA_VALUE, value)
+        try:
+            complete_with(self.arena, item, RA_ERROR if error else RA_VALUE, value)
+        except BaseException:  # the value cannot be serialized: the item is as before
+            e.link = 0
+            ra_free(h, following)
+            raise
         atomic_add_u32(&r.produced, 1)
         r.tail = following
         if item != record + sizeof(ra_record):
@@ -211,8 +225,7 @@ cdef class Executor:
         else:
             complete_with(self.arena, item, RA_ERROR, error)
             complete_with(self.arena, first + sizeof(ra_entry), RA_ERROR, error)
-        if item != first:
-            ra_unpin(h, item)
+        leave_stream(h, record)
         self.end(record)
 
     def stream_position(self, u64 record):

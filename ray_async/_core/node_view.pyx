@@ -114,7 +114,7 @@ cdef class NodeView:
         if cls == 0 or cls >= RA_MAX_CLASSES:
             return None
         c = class_at(h, cls)
-        if atomic_load_u32(&c.state) != RA_CLASS_READY or not ra_block_check(h, c.queue, RA_CHUNK_OBJ):
+        if atomic_load_u32(&c.state) != RA_CLASS_READY or not ra_queue_check(h, c.queue):
             return None
         data = self.raw(c.spec)
         return None if data is None else (data, c.queue, c.creator)
@@ -168,7 +168,7 @@ cdef class NodeView:
     def refill(self, u64 queue):
         """Move overflowed records into the ring; returns whether some stay behind."""
         cdef ra_heap *h = self.arena.open()
-        if not ra_block_check(h, queue, RA_CHUNK_OBJ):
+        if not ra_queue_check(h, queue):
             return False
         return bool(ra_refill(h, queue))
 
@@ -271,8 +271,7 @@ cdef class NodeView:
         cdef ra_record *r = ra_record_at(h, record)
         cdef u64 word = atomic_load_u64(&r.word)
         while RA_R_STATE(word) == RA_REC_WAITING:
-            if atomic_cas_u64(&r.word, &word, (word & ~<u64>0xff) | RA_REC_QUEUED):
-                ra_enqueue(h, record)
+            if ra_queue_record(h, record, &word, (word & ~<u64>0xff) | RA_REC_QUEUED):
                 return True
         return False
 
@@ -281,7 +280,7 @@ cdef class NodeView:
         cdef ra_heap *h = self.arena.open()
         cdef ra_record *r = ra_record_at(h, record)
         cdef u32 i
-        for i in range(r.n_returns):
+        for i in range(ra_record_returns(h, record)):
             if RA_STATE(atomic_load_u64(&r.returns[i].word)) == RA_PENDING:
                 return False
         return r.n_returns > 0
@@ -299,11 +298,13 @@ cdef class NodeView:
         cdef u64 *refs
         cdef u64 word
         cdef u32 i
-        if r.args == 0:
+        if r.args == 0 or not self._inside(r.args, sizeof(ra_payload)):
             return None
         p = ra_payload_at(h, r.args)
         refs = <u64 *>(p + 1)
-        for i in range(min(<u32>(atomic_load_u64(&p.word) >> 16 & 0xffff), p.n_refs)):
+        for i in range(min(<u32>(atomic_load_u64(&p.word) >> 16 & 0xffff), ra_payload_refs(h, r.args))):
+            if not ra_entry_check(h, refs[i]):
+                continue
             e = ra_entry_at(h, refs[i])
             word = atomic_load_u64(&e.word)
             if RA_STATE(word) == RA_ERROR:
@@ -376,7 +377,7 @@ cdef class NodeView:
         ra_each_record(h, visit_any, <void *>records)
         for offset in records:
             r = ra_record_at(h, offset)
-            for i in range(r.n_returns):
+            for i in range(ra_record_returns(h, offset)):
                 found.append(offset + sizeof(ra_record) + i * sizeof(ra_entry))
         for offset in found:
             e = ra_entry_at(h, offset)
@@ -401,8 +402,6 @@ cdef class NodeView:
         cdef ra_heap *h = self.arena.open()
         cdef u64 payload = ra_spill_begin(h, entry)
         if payload == 0:
-            if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) == RA_BUSY:
-                ra_spill_end(h, entry, RA_VALUE, ra_entry_at(h, entry).payload)
             return None
         return PyMemoryView_FromMemory(<char *>h.base + payload, ra_entry_at(h, entry).size, PyBUF_READ)
 
@@ -479,9 +478,9 @@ cdef class NodeView:
         cdef u32 i
         if RA_R_STATE(word) != RA_REC_DONE or r.kind != RA_KIND_TASK or atomic_load_i32(&r.retries) == 0 or r.kflags & RA_KF_STREAM:
             return False
-        if r.args == 0 and self._had_arguments(r):
+        if r.kflags & RA_KF_ARGS_FREED:
             return False
-        for i in range(r.n_returns):
+        for i in range(ra_record_returns(h, record)):
             e = &r.returns[i]
             entry_word = atomic_load_u64(&e.word)
             if RA_STATE(entry_word) == RA_SPILLED:
@@ -492,9 +491,6 @@ cdef class NodeView:
         atomic_store_u64(&r.word, RA_R_WORD(RA_REC_QUEUED, 0, RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), 0))
         ra_enqueue(h, record)
         return True
-
-    cdef bint _had_arguments(self, ra_record *r):
-        return r.kflags & RA_KF_SEPARATE_ARGS != 0 or r.pending == 1
 
     # -- figures --
 
