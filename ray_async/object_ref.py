@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ray_async._core import ObjectRef, ObjectRefGenerator
+from ray_async._core.object_ref import ObjectRef
+from ray_async.runtime.generators import DynamicObjectRefGenerator, ObjectRefGenerator
 
-__all__ = ("ObjectID", "ObjectRef", "ObjectRefGenerator")
+__all__ = ("DynamicObjectRefGenerator", "ObjectID", "ObjectRef", "ObjectRefGenerator")
 
 ObjectID = ObjectRef

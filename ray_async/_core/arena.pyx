@@ -30,6 +30,14 @@ def set_current(Arena arena):
     current_arena = arena
 
 
+_hooks = {}
+
+
+def set_hooks(**functions):
+    """Install ``full(wanted, used, limit)``: the error for an arena without room."""
+    _hooks.update(functions)
+
+
 class ArenaFullError(MemoryError):
     """No run of free chunks of the wanted size is left; ``args`` are the bytes wanted and the bytes in use."""
 
@@ -176,8 +184,7 @@ cdef class Arena:
             w = ra_waiter_at(h, i)
             expected = RA_WAITER_FREE
             if atomic_load_u32(&w.kind) == RA_WAITER_FREE and atomic_cas_u32(&w.kind, &expected, kind):
-                w.slot = h.slot
-                w.queue = 0
+                w.slot = h.slot  # `queue` stays: the next loop in this place uses the ring again
                 atomic_store_u32(&w.armed, 0)
                 atomic_store_u32(&w.multi, 0)
                 atomic_store_u32(&w.rescan, 0)
@@ -215,7 +222,8 @@ cdef class Arena:
                 ra_reclaim_empty(h)
                 if atomic_load_u32(&h.super.spill_stuck) > 2:
                     break  # the node found nothing to spill, several times in a row
-        raise ArenaFullError(size, atomic_load_u64(&h.super.used) * RA_CHUNK, h.super.limit)
+        facts = (size, atomic_load_u64(&h.super.used) * RA_CHUNK, h.super.limit)
+        raise _hooks["full"](*facts) if "full" in _hooks else ArenaFullError(*facts)
 
     def close(self):
         """End this process's part; references and views that still exist stay readable, and do nothing when they go."""

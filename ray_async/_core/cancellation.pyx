@@ -17,7 +17,7 @@ def cancel(Arena arena, u64 record, bint force, bytes error):
     """
     cdef ra_heap *h = arena.open()
     cdef ra_record *r = ra_record_at(h, record)
-    cdef u64 word = atomic_load_u64(&r.word), flags
+    cdef u64 word = atomic_load_u64(&r.word), flags, item
     cdef u32 state, i
     while True:
         state = RA_R_STATE(word)
@@ -32,8 +32,11 @@ def cancel(Arena arena, u64 record, bint force, bytes error):
         # Claim it as its runner, so that nobody starts or cancels it while its references are completed.
         if atomic_cas_u64(&r.word, &word, RA_R_WORD(RA_REC_RUNNING, flags, RA_R_ATTEMPT(word), RA_R_GEN(word), h.slot)):
             break
-    if r.kflags & RA_KF_STREAM and r.tail and r.tail != record + sizeof(ra_record):
-        complete_with(arena, r.tail, RA_ERROR, error)
+    item = r.tail
+    if r.kflags & RA_KF_STREAM and item != record + sizeof(ra_record):
+        complete_with(arena, item, RA_ERROR, error)
+        r.tail = record + sizeof(ra_record)
+        ra_unpin(h, item)  # the producer's reference
     for i in range(r.n_returns):
         complete_with(arena, record + sizeof(ra_record) + i * sizeof(ra_entry), RA_ERROR, error)
     ra_record_finish(h, record, RA_REC_CANCELLED, 0)

@@ -28,5 +28,6 @@ cdef Encoder acquire_encoder(Arena arena)
 cdef object decode_payload(Arena arena, u64 payload, u32 format, u64 entry)
 cdef object decode_value(Arena arena, u64 entry)
 cdef u64 build_payload(Arena arena, Encoder e) except 0
+cdef void discard_payload(Arena arena, u64 payload) noexcept
 cdef class ArgRef:
     cdef object ref

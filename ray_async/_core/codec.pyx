@@ -204,11 +204,13 @@ cdef class Encoder:
             self.pickler = _hooks["make_pickler"](self, self.sink, self.buffers.append)
         try:
             self.pickler.dump(value)
-        except Exception as error:
+        except BaseException as error:
             # The pickler's memo and state are of no use after a failure.
             self.pickler = None
             self.sink.pieces = []
             self.buffers.clear()
+            if not isinstance(error, Exception):
+                raise
             raise _hooks["explain"](value, error) from error
         self.pickler.clear_memo()
         self.pickler.forget()
@@ -368,6 +370,8 @@ cdef bint fast_encode(Encoder e, object value, int depth) except -1:
         memcpy(&e.small[e.n + 1], &real, 8)
         e.n += 9
     elif PyUnicode_CheckExact(value):
+        if len(<str>value) > SMALL:
+            return False  # before the string keeps a copy of itself in UTF-8
         try:
             text = PyUnicode_AsUTF8AndSize(value, &size)
         except UnicodeEncodeError:
@@ -488,12 +492,30 @@ cdef object fast_decode(Reader *r, Arena arena):
 cdef u64 build_payload(Arena arena, Encoder e) except 0:
     """A payload block of its own for what the encoder holds."""
     cdef u64 payload = arena.alloc(RA_CHUNK_DATA, e.payload_size())
-    e.write(payload)
+    try:
+        e.write(payload)
+    except BaseException:
+        discard_payload(arena, payload)
+        raise
     return payload
 
 
+cdef void discard_payload(Arena arena, u64 payload) noexcept:
+    """Free a payload that no entry took."""
+    cdef ra_heap *h = &arena.heap
+    cdef ra_payload *p = ra_payload_at(h, payload)
+    cdef u64 *refs = <u64 *>(p + 1)
+    cdef u32 i
+    for i in range(p.n_refs):
+        ra_unpin(h, refs[i])
+    ra_free(h, payload)
+
+
 cdef object decode_payload(Arena arena, u64 payload, u32 format, u64 entry):
-    """The value of a payload. ``entry`` is what views of it keep alive; 0: the caller keeps it, and buffers are copied."""
+    """The value of a payload. ``entry`` is what views of it keep alive.
+
+    Buffers are copied when ``entry`` is 0, or when nothing refers to it any more: the result of a call that nobody waits for.
+    """
     cdef ra_heap *h = &arena.heap
     cdef ra_payload *p = ra_payload_at(h, payload)
     cdef u64 *refs = <u64 *>(p + 1)
@@ -512,11 +534,11 @@ cdef object decode_payload(Arena arena, u64 payload, u32 format, u64 entry):
     view = PyMemoryView_FromMemory(stream, p.stream, PyBUF_READ)
     if p.n_bufs == 0:
         return _loads(view)
-    if entry == 0:
+    pin = new_pin(arena, entry) if entry else None
+    if pin is None:
         return _loads(view, buffers=[
             bytes(PyMemoryView_FromMemory(<char *>p + table[2 * i], table[2 * i + 1], PyBUF_READ)) for i in range(p.n_bufs)
         ])
-    pin = new_pin(arena, entry)
     return _loads(view, buffers=[new_buffer(pin, <u8 *>p + table[2 * i], table[2 * i + 1]) for i in range(p.n_bufs)])
 
 

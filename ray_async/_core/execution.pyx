@@ -18,6 +18,19 @@ cdef enum:
     SPIN = 20000                # ns that a worker looks for the next task before it sleeps
     SLEEP = 500000000           # ns between looks at the flags
 
+
+cdef void leave_stream(ra_heap *h, u64 record) noexcept nogil:
+    """Give back the producer's reference to the stream's last item; the first one, in the record, needs none."""
+    cdef ra_record *r = ra_record_at(h, record)
+    cdef u64 first = record + sizeof(ra_record), item = r.tail
+    if item != first:
+        r.tail = first
+        ra_unpin(h, item)
+
+
+cdef enum:
+    ONE_TASK = 8                # flag of a lease that is for a single task
+
 LEFT, EXIT = 1, 2               # why serve() returned
 
 
@@ -110,7 +123,8 @@ cdef class Executor:
         return {
             "seq": r.seq, "kind": r.kind, "n_returns": r.n_returns, "stream": bool(r.kflags & RA_KF_STREAM),
             "retry_errors": bool(r.kflags & RA_KF_RETRY_ERRORS), "retries": atomic_load_i32(&r.retries),
-            "attempt": RA_R_ATTEMPT(word), "cancelled": bool(RA_R_FLAGS(word) & RA_RF_CANCEL), "owner": r.owner, "job": r.job,
+            "attempt": RA_R_ATTEMPT(word), "cancelled": bool(RA_R_FLAGS(word) & RA_RF_CANCEL),
+            "forced": bool(RA_R_FLAGS(word) & RA_RF_FORCE), "owner": r.owner, "job": r.job,
             "backpressure": r.backpressure, "parent_seq": r.parent_seq, "actor": r.actor,
         }
 
@@ -140,14 +154,19 @@ cdef class Executor:
                 complete_with(self.arena, first + i * sizeof(ra_entry), RA_VALUE, items[i])
         self.end(record)
 
+    def complete(self, u64 record, result):
+        """Complete the first return without ending the record."""
+        complete_with(self.arena, record + sizeof(ra_record), RA_VALUE, result)
+
     def fail(self, u64 record, bytes error):
         """Complete all returns that are pending with an error and end the record."""
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
         cdef u64 first = record + sizeof(ra_record)
+        cdef ra_heap *h = &self.arena.heap
         cdef u32 i, n = r.n_returns
-        if r.kflags & RA_KF_STREAM:
-            if r.tail and r.tail != first:
-                complete_with(self.arena, r.tail, RA_ERROR, error)
+        if r.kflags & RA_KF_STREAM and r.tail != first:
+            complete_with(self.arena, r.tail, RA_ERROR, error)
+            leave_stream(h, record)
         for i in range(n):
             complete_with(self.arena, first + i * sizeof(ra_entry), RA_ERROR, error)
         self.end(record)
@@ -165,12 +184,10 @@ cdef class Executor:
         cdef ra_record *r = ra_record_at(h, record)
         cdef u64 word = atomic_load_u64(&r.word)
         atomic_store_i32(&r.retries, retries)
-        while not atomic_cas_u64(
-            &r.word, &word,
-            RA_R_WORD(RA_REC_QUEUED, RA_R_FLAGS(word), RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), 0),
+        while not ra_queue_record(
+            h, record, &word, RA_R_WORD(RA_REC_QUEUED, RA_R_FLAGS(word), RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), 0)
         ):
             pass
-        ra_enqueue(h, record)
 
     # -- streams --
 
@@ -192,7 +209,12 @@ cdef class Executor:
         # Two references: the item before it has one, and the producer has one, until the item after it exists.
         atomic_store_u32(&n.refs, 2)
         e.link = following
-        complete_with(self.arena, item, RA_ERROR if error else RA_VALUE, value)
+        try:
+            complete_with(self.arena, item, RA_ERROR if error else RA_VALUE, value)
+        except BaseException:  # the value cannot be serialized: the item is as before
+            e.link = 0
+            ra_free(h, following)
+            raise
         atomic_add_u32(&r.produced, 1)
         r.tail = following
         if item != record + sizeof(ra_record):
@@ -211,8 +233,7 @@ cdef class Executor:
         else:
             complete_with(self.arena, item, RA_ERROR, error)
             complete_with(self.arena, first + sizeof(ra_entry), RA_ERROR, error)
-        if item != first:
-            ra_unpin(h, item)
+        leave_stream(h, record)
         self.end(record)
 
     def stream_position(self, u64 record):
@@ -327,7 +348,7 @@ cdef class Executor:
         cdef bint actor = (lease & 0xff) == RA_LEASE_ACTOR
         cdef u64 busy = lease if actor else (lease & ~<u64>0xff) | RA_LEASE_BUSY
         cdef u64 expected, record, until
-        cdef bint idle = True
+        cdef bint idle = True, ran = False
         cdef int code
         self.register(queue, waiter)
         try:
@@ -336,6 +357,9 @@ cdef class Executor:
                 if flags & RA_PF_EXIT:
                     return EXIT
                 if flags & RA_PF_REVOKE and not actor:
+                    return LEFT
+                if flags & ONE_TASK and not actor and ran:
+                    atomic_and_u32(&p.flags, ~<u32>ONE_TASK)
                     return LEFT
                 if idle:
                     expected = lease
@@ -346,6 +370,7 @@ cdef class Executor:
                 record = ra_queue_pop(h, q)
                 if record:
                     self.run(record)
+                    ran = True
                     PyErr_CheckSignals()
                     if limit and self.meta is not None and self.meta.used_up():
                         return EXIT
@@ -367,7 +392,7 @@ cdef class Executor:
                 atomic_store_u32(&w.armed, 1)
                 atomic_store_u32(&q.sleepers, 1)
                 atomic_fence(memory_order_seq_cst)
-                if ra_queue_length(q) == 0 and atomic_load_u32(&p.flags) == 0 and (actor or atomic_load_u64(&p.lease) == lease):
+                if ra_queue_length(q) == 0 and atomic_load_u32(&p.flags) & (RA_PF_EXIT | RA_PF_REVOKE) == 0 and (actor or atomic_load_u64(&p.lease) == lease):
                     with nogil:
                         code = ra_futex_wait(&w.armed, 1, SLEEP)
                     if code == 2:
@@ -375,6 +400,54 @@ cdef class Executor:
                 atomic_store_u32(&w.armed, 0)
         finally:
             self.unregister(queue, waiter)
+
+    def take(self, u64 queue):
+        """Wait for a record of a queue and claim it; 0 when the process is to end. For one thread only."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_proc *p = proc_at(h, h.slot)
+        cdef ra_queue *q = queue_at(h, queue)
+        cdef ra_waiter *w = ra_waiter_at(h, p.waiter)
+        cdef u64 record
+        self.register(queue, p.waiter)
+        try:
+            while True:
+                if atomic_load_u32(&p.flags) & RA_PF_EXIT:
+                    return 0
+                record = ra_queue_pop(h, q)
+                if record:
+                    return record
+                self.wants_refill(queue)
+                atomic_store_u32(&w.armed, 1)
+                if not self.arm(queue) and not atomic_load_u32(&p.flags) & RA_PF_EXIT:
+                    with nogil:
+                        ra_futex_wait(&w.armed, 1, SLEEP)
+                atomic_store_u32(&w.armed, 0)
+                PyErr_CheckSignals()
+        finally:
+            self.unregister(queue, p.waiter)
+
+    def wants_refill(self, u64 queue):
+        """Have the node move overflowed records into the ring, if there are some."""
+        if atomic_load_u32(&queue_at(&self.arena.heap, queue).overflowing):
+            ra_event(&self.arena.heap, RA_EV_OVERFLOW, queue >> 6)
+
+    def swap_lease(self, u64 old, u64 new):
+        """Change the lease word; False when the node has changed it."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_proc *p = proc_at(h, h.slot)
+        cdef u64 expected = old
+        atomic_store_u64(&p.idle_since, ra_now_ns() if (new & 0xff) == RA_LEASE_IDLE else 0)
+        return atomic_cas_u64(&p.lease, &expected, new)
+
+    def say_idle(self, u64 queue):
+        """Tell the node that the queue was found empty, if it wants to know."""
+        cdef ra_heap *h = &self.arena.heap
+        if atomic_load_u32(&queue_at(h, queue).doorbell) and atomic_exchange_u32(&queue_at(h, queue).doorbell, 0):
+            ra_event(h, RA_EV_IDLE, h.slot)
+
+    def watch_consumer(self, u64 record, u32 waiter):
+        """Have the consumer of a stream wake this waiter when it takes an item."""
+        atomic_store_u32(&ra_record_at(&self.arena.heap, record).consumer_waits, waiter + 1)
 
     def park(self, u64 seen):
         """Wait for the lease word to become something else than ``seen``; returns it, or 0 when the process is to end."""

@@ -24,7 +24,7 @@ cdef extern from "objects.h" nogil:
     u32 RA_REC_NEW, RA_REC_WAITING, RA_REC_QUEUED, RA_REC_RUNNING, RA_REC_DONE, RA_REC_CANCELLED
     u32 RA_RF_CANCEL, RA_RF_FORCE
     u32 RA_KIND_TASK, RA_KIND_ACTOR_INIT, RA_KIND_ACTOR_CALL
-    u32 RA_KF_STREAM, RA_KF_DYNAMIC, RA_KF_RETRY_ERRORS, RA_KF_ASYNC, RA_KF_SEPARATE_ARGS
+    u32 RA_KF_STREAM, RA_KF_DYNAMIC, RA_KF_RETRY_ERRORS, RA_KF_ASYNC, RA_KF_SEPARATE_ARGS, RA_KF_ARGS_FREED
     u32 RA_ACTOR_PENDING, RA_ACTOR_ALIVE, RA_ACTOR_RESTARTING, RA_ACTOR_DEAD
     u32 RA_CLASS_FREE, RA_CLASS_BUILDING, RA_CLASS_READY
     u32 RA_PROC_FREE, RA_PROC_STARTING, RA_PROC_ALIVE, RA_PROC_DEAD, RA_PROC_NODE, RA_PROC_DRIVER, RA_PROC_WORKER, RA_PROC_ZYGOTE
@@ -273,11 +273,18 @@ cdef extern from "objects.h" nogil:
     u64 ra_next_seq(ra_heap *)
     u64 ra_hold_counted(ra_heap *, u64)
     u64 ra_hold(ra_heap *, u64)
+    u64 ra_hold_alive(ra_heap *, u64)
+    int ra_entry_check(ra_heap *, u64)
+    int ra_queue_check(ra_heap *, u64)
+    u64 ra_take_link(ra_heap *, u64)
+    u32 ra_payload_refs(ra_heap *, u64 payload)
+    u32 ra_record_returns(ra_heap *, u64)
     void ra_hold_return(ra_heap *, u64)
     void ra_unpin(ra_heap *, u64)
     void ra_release(ra_heap *, u64, u64)
     int ra_complete(ra_heap *, u64 entry, u32 state, u32 format, u32 flags, u64 payload, u64 size)
     int ra_watch(ra_heap *, u64 entry, u32 waiter)
+    int ra_queue_record(ra_heap *, u64 record, u64 *seen, u64 word)
     int ra_record_finish(ra_heap *, u64 record, u32 state, int keep_args)
     int ra_has_payload(u64 word)
     int ra_keep_args(ra_heap *, u64 record)

@@ -34,9 +34,11 @@ cdef class LoopWaiter:
         cdef ra_heap *h = arena.open()
         self.arena = arena
         self.index = arena.new_waiter(RA_WAITER_LOOP)
-        self.ring = arena.alloc(RA_CHUNK_OBJ, ra_queue_bytes(RING_LOG2))
-        ra_queue_init(queue_at(h, self.ring), RING_LOG2)
-        ra_waiter_at(h, self.index).queue = self.ring
+        self.ring = ra_waiter_at(h, self.index).queue
+        if self.ring == 0:
+            self.ring = arena.alloc(RA_CHUNK_OBJ, ra_queue_bytes(RING_LOG2))
+            ra_queue_init(queue_at(h, self.ring), RING_LOG2)
+            ra_waiter_at(h, self.index).queue = self.ring
         self.pending = {}
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
@@ -119,6 +121,10 @@ cdef class LoopWaiter:
                 if not future.done():
                     future.set_exception(error)
 
+    def forget_all(self):
+        """Drop all watches: their loop is gone."""
+        self.pending.clear()
+
     @property
     def n_pending(self):
         """How many objects are waited for."""
@@ -137,5 +143,5 @@ cdef class LoopWaiter:
             except FileNotFoundError:
                 pass  # the session's directory is gone already
             atomic_store_u32(&ra_waiter_at(h, self.index).armed, 0)
-            # The ring's memory stays until the session ends: a completer may hold its offset.
+            # The ring stays for the next loop in this place: a completer may hold its offset.
             atomic_store_u32(&ra_waiter_at(h, self.index).kind, RA_WAITER_FREE)

@@ -5,6 +5,7 @@ import os
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 from ray_async._core.arena cimport Arena
 from ray_async._core.codec cimport Encoder, acquire_encoder, decode_payload
@@ -114,7 +115,7 @@ cdef class NodeView:
         if cls == 0 or cls >= RA_MAX_CLASSES:
             return None
         c = class_at(h, cls)
-        if atomic_load_u32(&c.state) != RA_CLASS_READY or not ra_block_check(h, c.queue, RA_CHUNK_OBJ):
+        if atomic_load_u32(&c.state) != RA_CLASS_READY or not ra_queue_check(h, c.queue):
             return None
         data = self.raw(c.spec)
         return None if data is None else (data, c.queue, c.creator)
@@ -168,7 +169,7 @@ cdef class NodeView:
     def refill(self, u64 queue):
         """Move overflowed records into the ring; returns whether some stay behind."""
         cdef ra_heap *h = self.arena.open()
-        if not ra_block_check(h, queue, RA_CHUNK_OBJ):
+        if not ra_queue_check(h, queue):
             return False
         return bool(ra_refill(h, queue))
 
@@ -271,8 +272,17 @@ cdef class NodeView:
         cdef ra_record *r = ra_record_at(h, record)
         cdef u64 word = atomic_load_u64(&r.word)
         while RA_R_STATE(word) == RA_REC_WAITING:
-            if atomic_cas_u64(&r.word, &word, (word & ~<u64>0xff) | RA_REC_QUEUED):
-                ra_enqueue(h, record)
+            if ra_queue_record(h, record, &word, (word & ~<u64>0xff) | RA_REC_QUEUED):
+                return True
+        return False
+
+    def release_to_node(self, u64 record):
+        """Claim a waiting record for the node, to fail it. Returns False when it was cancelled meanwhile."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while RA_R_STATE(word) == RA_REC_WAITING:
+            if atomic_cas_u64(&r.word, &word, RA_R_WORD(RA_REC_RUNNING, RA_R_FLAGS(word), RA_R_ATTEMPT(word), RA_R_GEN(word), h.slot)):
                 return True
         return False
 
@@ -281,7 +291,7 @@ cdef class NodeView:
         cdef ra_heap *h = self.arena.open()
         cdef ra_record *r = ra_record_at(h, record)
         cdef u32 i
-        for i in range(r.n_returns):
+        for i in range(ra_record_returns(h, record)):
             if RA_STATE(atomic_load_u64(&r.returns[i].word)) == RA_PENDING:
                 return False
         return r.n_returns > 0
@@ -299,11 +309,13 @@ cdef class NodeView:
         cdef u64 *refs
         cdef u64 word
         cdef u32 i
-        if r.args == 0:
+        if r.args == 0 or not self._inside(r.args, sizeof(ra_payload)):
             return None
         p = ra_payload_at(h, r.args)
         refs = <u64 *>(p + 1)
-        for i in range(min(<u32>(atomic_load_u64(&p.word) >> 16 & 0xffff), p.n_refs)):
+        for i in range(min(<u32>(atomic_load_u64(&p.word) >> 16 & 0xffff), ra_payload_refs(h, r.args))):
+            if not ra_entry_check(h, refs[i]):
+                continue
             e = ra_entry_at(h, refs[i])
             word = atomic_load_u64(&e.word)
             if RA_STATE(word) == RA_ERROR:
@@ -336,6 +348,29 @@ cdef class NodeView:
         atomic_store_u32(&a.slot, slot)
         atomic_store_u32(&a.state, state)
 
+    def claim_creation(self, u64 record, u32 slot):
+        """The record of ``__init__`` runs in a worker from now on."""
+        self._move_creation(record, RA_REC_RUNNING, slot)
+
+    def reset_creation(self, u64 record):
+        """``__init__`` is to run again."""
+        self._move_creation(record, RA_REC_WAITING, 0)
+
+    cdef void _move_creation(self, u64 record, u32 state, u32 slot):
+        cdef ra_record *r = ra_record_at(&self.arena.heap, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while not atomic_cas_u64(&r.word, &word, RA_R_WORD(state, RA_R_FLAGS(word), RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), slot)):
+            pass
+
+    def finish_creation(self, u64 record, executor, bytes error):
+        """The actor is dead: end the record of ``__init__``, which was kept for restarts."""
+        if self.is_record(record) and self.record_state(record) < RA_REC_DONE:
+            executor.fail(record, error)
+
+    def count_restart(self, u64 offset):
+        """Note that an actor begins again."""
+        atomic_add_u32(&actor_at(self.arena.open(), offset).restarts, 1)
+
     def claim_queued(self, u64 queue):
         """Take a record from a queue, as a worker would, so as to fail it; 0 when it is empty."""
         return ra_queue_pop(self.arena.open(), queue_at(self.arena.open(), queue))
@@ -347,6 +382,41 @@ cdef class NodeView:
     def unpin(self, u64 entry):
         """Take ``pin`` back."""
         ra_unpin(self.arena.open(), entry)
+
+    def checked_reference(self, u64 entry):
+        """The same, for an offset that another process sent.
+
+        Raises:
+            ValueError: there is no object there.
+        """
+        cdef ra_heap *h = self.arena.open()
+        if not ra_block_check(h, entry, RA_CHUNK_OBJ) or RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) not in (1, 2, 3):
+            raise ValueError("there is no object at that offset")
+        return new_ref(self.arena, entry)
+
+    def copy_value(self, ObjectRef source, ObjectRef promise):
+        """Complete a promise with the value of another object, byte for byte, without decoding it."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_entry *e = ra_entry_at(h, source.at())
+        cdef u64 word = atomic_load_u64(&e.word), payload = e.payload, size = e.size, i
+        cdef ra_payload *p
+        if RA_STATE(word) != RA_VALUE or not self._inside(e.payload, size):
+            return False
+        if ra_has_payload(word):
+            payload = self.arena.alloc(RA_CHUNK_DATA, size)
+            p = ra_payload_at(h, payload)
+            memcpy(p, h.base + e.payload, size)
+            for i in range(p.n_refs):
+                atomic_add_u32(&ra_entry_at(h, (<u64 *>(p + 1))[i]).refs, 1)
+        return bool(ra_complete(h, promise.at(), RA_VALUE, RA_FORMAT(word), 0, payload, size))
+
+    def fail_promise(self, ObjectRef promise, bytes error):
+        """Complete a promise with an error."""
+        complete_with(self.arena, promise.at(), RA_ERROR, error)
+
+    def function_of(self, u64 record):
+        """Export of the function that a record runs, as its exporter wrote it."""
+        return self.raw(ra_record_at(self.arena.open(), record).fn)
 
     def reference(self, u64 entry):
         """A reference to an entry that something else keeps alive at the moment."""
@@ -376,7 +446,7 @@ cdef class NodeView:
         ra_each_record(h, visit_any, <void *>records)
         for offset in records:
             r = ra_record_at(h, offset)
-            for i in range(r.n_returns):
+            for i in range(ra_record_returns(h, offset)):
                 found.append(offset + sizeof(ra_record) + i * sizeof(ra_entry))
         for offset in found:
             e = ra_entry_at(h, offset)
@@ -401,8 +471,6 @@ cdef class NodeView:
         cdef ra_heap *h = self.arena.open()
         cdef u64 payload = ra_spill_begin(h, entry)
         if payload == 0:
-            if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) == RA_BUSY:
-                ra_spill_end(h, entry, RA_VALUE, ra_entry_at(h, entry).payload)
             return None
         return PyMemoryView_FromMemory(<char *>h.base + payload, ra_entry_at(h, entry).size, PyBUF_READ)
 
@@ -479,9 +547,9 @@ cdef class NodeView:
         cdef u32 i
         if RA_R_STATE(word) != RA_REC_DONE or r.kind != RA_KIND_TASK or atomic_load_i32(&r.retries) == 0 or r.kflags & RA_KF_STREAM:
             return False
-        if r.args == 0 and self._had_arguments(r):
+        if r.kflags & RA_KF_ARGS_FREED:
             return False
-        for i in range(r.n_returns):
+        for i in range(ra_record_returns(h, record)):
             e = &r.returns[i]
             entry_word = atomic_load_u64(&e.word)
             if RA_STATE(entry_word) == RA_SPILLED:
@@ -493,9 +561,6 @@ cdef class NodeView:
         atomic_store_u64(&r.word, RA_R_WORD(RA_REC_QUEUED, 0, RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), 0))
         ra_enqueue(h, record)
         return True
-
-    cdef bint _had_arguments(self, ra_record *r):
-        return atomic_load_u32(&r.pending) == 1
 
     # -- figures --
 

@@ -170,6 +170,7 @@ cdef ObjectRef own_ref(Arena arena, u64 entry):
     ref.entry = entry
     ref.hold = ra_hold_counted(&arena.heap, entry)
     if ref.hold == 0:
+        ra_unpin(&arena.heap, entry)
         raise MemoryError("no room for one more reference in the session's memory")
     return ref
 
@@ -193,20 +194,9 @@ def load_ref(u64 entry, u64 seq, bytes session):
     cdef ra_heap *h = &arena.heap
     if session != arena.session[:4]:
         raise ValueError("this object reference belongs to another session")
-    if not valid_entry(h, entry) or ra_entry_at(h, entry).seq != seq:
+    if not ra_entry_check(h, entry) or ra_entry_at(h, entry).seq != seq:
         raise ValueError("this object reference is to an object that does not exist any more")
     return new_ref(arena, entry)
-
-
-cdef bint valid_entry(ra_heap *h, u64 entry) noexcept nogil:
-    cdef u64 block
-    if ra_block_check(h, entry, RA_CHUNK_OBJ):
-        return True
-    if entry < h.super.data or entry >= h.super.bytes - sizeof(ra_entry) or entry % 64:
-        return False
-    # In a record: its index says where the record starts.
-    block = ra_record_of(entry, ra_entry_at(h, entry).index)
-    return block < entry and ra_block_check(h, block, RA_CHUNK_REC) != 0
 
 
 @cython.no_gc
@@ -217,18 +207,21 @@ cdef class Pin:
         cdef ra_heap *h
         if self.hold and not self.arena.heap.closed:
             h = &self.arena.heap
+            # Noted before counted: a kill in between leaves the object viewed for ever, and never a view uncounted.
+            atomic_store_u64(<au64 *>(h.base + self.hold), self.entry | RA_HOLD_HELD)
             atomic_sub_u32(&ra_entry_at(h, self.entry).views, 1)
             ra_release(h, self.entry, self.hold)
 
 
 cdef Pin new_pin(Arena arena, u64 entry):
+    """Keep an object in place; None when nothing refers to it any more, or there is no room to note it."""
     cdef Pin pin = Pin.__new__(Pin)
     cdef ra_heap *h = &arena.heap
     pin.arena = arena
     pin.entry = entry
-    pin.hold = ra_hold(h, entry)
+    pin.hold = ra_hold_alive(h, entry)
     if pin.hold == 0:
-        raise MemoryError("no room for one more reference in the session's memory")
+        return None
     atomic_add_u32(&ra_entry_at(h, entry).views, 1)
     atomic_store_u64(<au64 *>(h.base + pin.hold), entry | RA_HOLD_HELD | RA_HOLD_VIEW)
     return pin

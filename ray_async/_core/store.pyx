@@ -1,11 +1,11 @@
 """The object store: put, get and wait, as a thread does them. Event loops have `loop_waiter`."""
 
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, qsort
 
 from cpython.exc cimport PyErr_CheckSignals
 
 from ray_async._core.arena cimport Arena, current_arena
-from ray_async._core.codec cimport Encoder, acquire_encoder, decode_value
+from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, decode_value, discard_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, own_ref
 
@@ -40,9 +40,12 @@ cdef u64 make_entry(Arena arena, Encoder e, u32 state) except 0:
         flags = RA_EF_EMBEDDED
         e.write(payload)
     else:
-        payload = arena.alloc(RA_CHUNK_DATA, size)
-        e.write(payload)
         entry = arena.alloc(RA_CHUNK_OBJ, sizeof(ra_entry))
+        try:
+            payload = build_payload(arena, e)
+        except BaseException:
+            ra_free(h, entry)
+            raise
     at = ra_entry_at(h, entry)
     at.seq = ra_next_seq(h)
     at.payload, at.size, at.link, at.index, at.owner = payload, size, 0, 0, h.slot
@@ -101,26 +104,14 @@ cdef int complete_with(Arena arena, u64 entry, u32 state, object value) except -
         if size == 0:
             payload = e.immediate
         else:
-            payload = arena.alloc(RA_CHUNK_DATA, size)
-            e.write(payload)
+            payload = build_payload(arena, e)
         if not ra_complete(&arena.heap, entry, state, e.format, 0, payload, size):
             if size:
-                discard(arena, payload)
+                discard_payload(arena, payload)
             return 0
         return 1
     finally:
         e.finish()
-
-
-cdef void discard(Arena arena, u64 payload) noexcept:
-    """Free a payload that no entry took."""
-    cdef ra_heap *h = &arena.heap
-    cdef ra_payload *p = ra_payload_at(h, payload)
-    cdef u64 *refs = <u64 *>(p + 1)
-    cdef u32 i
-    for i in range(p.n_refs):
-        ra_unpin(h, refs[i])
-    ra_free(h, payload)
 
 
 def fulfil(Arena arena, ObjectRef ref, value, bint error=False):
@@ -232,9 +223,15 @@ cdef int sleep(ra_waiter *w, u64 timeout) noexcept nogil:
 
 
 cdef u64 deadline_of(object timeout) except? 0:
+    cdef double seconds
     if timeout is None:
         return NEVER
-    return ra_now_ns() + <u64>(max(0.0, <double>timeout) * 1e9)
+    seconds = timeout
+    if seconds != seconds:
+        raise ValueError("the timeout is not a number")
+    if seconds > 1e9:
+        return NEVER
+    return ra_now_ns() + <u64>(max(0.0, seconds) * 1e9)
 
 
 cdef u64 *entries_of(list refs) except NULL:
@@ -261,23 +258,46 @@ def get_one(Arena arena, ObjectRef ref, timeout=None):
     return read(arena, ref)
 
 
+cdef int compare_entries(const void *a, const void *b) noexcept nogil:
+    return ((<u64 *>a)[0] > (<u64 *>b)[0]) - ((<u64 *>a)[0] < (<u64 *>b)[0])
+
+
+cdef u64 drop_repeats(u64 *entries, u64 n) noexcept nogil:
+    """Sort entries and drop those named before; returns how many are left."""
+    cdef u64 i, kept = 1
+    qsort(entries, n, sizeof(u64), compare_entries)
+    for i in range(1, n):
+        if entries[i] != entries[kept - 1]:
+            entries[kept] = entries[i]
+            kept += 1
+    return kept
+
+
 def get(Arena arena, list refs, timeout=None):
     """The values of a list of references, in order."""
     cdef Py_ssize_t i, n = len(refs)
     cdef u64 *entries
-    cdef u64 ready
+    cdef u64 different = n, ready = 0
     if n == 0:
         return []
     if n == 1:
         return [get_one(arena, refs[0], timeout)]
     entries = entries_of(refs)
     try:
-        ready = wait_for(arena, entries, n, n, deadline_of(timeout), True)
+        for i in range(n):
+            ready += settled(atomic_load_u64(&ra_entry_at(&arena.heap, entries[i]).word), True)
+        if ready < different:
+            # An object completes once, however often it is named.
+            different = drop_repeats(entries, n)
+            ready = wait_for(arena, entries, different, different, deadline_of(timeout), True)
+            free(entries)
+            entries = NULL
+            entries = entries_of(refs)
         for i in range(n):
             if RA_STATE(atomic_load_u64(&ra_entry_at(&arena.heap, entries[i]).word)) == RA_ERROR:
                 read(arena, refs[i])
-        if ready < n:
-            raise _hooks["timed_out"](n - ready, timeout)
+        if ready < different:
+            raise _hooks["timed_out"](different - ready, timeout)
         return [read(arena, ref) for ref in refs]
     finally:
         free(entries)
@@ -346,3 +366,25 @@ def describe(Arena arena, ObjectRef ref):
         "state": RA_STATE(word), "format": RA_FORMAT(word), "size": e.size,
         "references": atomic_load_u32(&e.refs), "views": atomic_load_u32(&e.views), "offset": ref.entry,
     }
+
+
+def is_readable(Arena arena, ObjectRef ref):
+    """Whether the value can be read now, without a wait for it or for its way back from disk."""
+    return settled(atomic_load_u64(&ra_entry_at(&arena.heap, ref.at()).word), True)
+
+
+def overwrite(Arena arena, ObjectRef ref, bytes error):
+    """Replace a value by an error and free its memory, unless someone looks at it."""
+    cdef ra_heap *h = arena.open()
+    cdef u64 entry = ref.at(), payload
+    cdef ra_entry *e = ra_entry_at(h, entry)
+    cdef u64 word = atomic_load_u64(&e.word)
+    if RA_STATE(word) != RA_VALUE or atomic_load_u32(&e.views):
+        return False
+    if not atomic_cas_u64(&e.word, &word, RA_WORD(RA_PENDING, 0, RA_FLAGS(word) & ~RA_EF_EMBEDDED, RA_GEN(word), 0)):
+        return False
+    payload = e.payload
+    complete_with(arena, entry, RA_ERROR, error)
+    if ra_has_payload(word) and not RA_FLAGS(word) & RA_EF_EMBEDDED:
+        discard_payload(arena, payload)
+    return True

@@ -5,7 +5,7 @@ import contextvars
 cimport cython
 
 from ray_async._core.arena cimport Arena, current_arena, get_current
-from ray_async._core.codec cimport Encoder, acquire_encoder, decode_payload
+from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, decode_payload, discard_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
 from ray_async._core.object_ref import load_ref
@@ -195,6 +195,8 @@ cdef class Template:
         if n_returns < 0:
             self.kflags |= RA_KF_STREAM
             n_returns = 2
+        if n_returns > 0xffff:
+            raise ValueError(f"a task has at most 65535 returns, not {n_returns}: return one list instead")
         self.n_returns = n_returns
         self.make_generator = make_generator
 
@@ -216,13 +218,18 @@ cdef class Template:
             if args or kwargs:
                 e = acquire_encoder(arena)
                 e.encode_arguments(args, kwargs if kwargs else None)
+                if e.n_direct > 0xffff:
+                    raise ValueError(f"a call takes at most 65535 references as arguments, not {e.n_direct}: pass a list of them")
                 args_size = e.payload_size()
             base = sizeof(ra_record) + self.n_returns * sizeof(ra_entry)
             if args_size > INLINE_ARGS:
-                payload = arena.alloc(RA_CHUNK_DATA, args_size)
-                e.write(payload)
+                payload = build_payload(arena, e)
                 kflags |= RA_KF_SEPARATE_ARGS
-                record = arena.alloc(RA_CHUNK_REC, base)
+                try:
+                    record = arena.alloc(RA_CHUNK_REC, base)
+                except BaseException:
+                    discard_payload(arena, payload)
+                    raise
             else:
                 record = arena.alloc(RA_CHUNK_REC, base + args_size)
                 if args_size:

@@ -43,7 +43,8 @@ class Exports:
             data = self._session.dumps(target)
             _check_size(facts["name"], len(data))
             facts = {**facts, "target": data}
-        payload = pickle.dumps(facts, protocol=5)
+        # The name stands before the pickle, for the node, which unpickles nothing.
+        payload = facts["name"].encode() + b"\n" + pickle.dumps(facts, protocol=5)
         key = hashlib.blake2b(payload, digest_size=16).digest()
         ref = self._refs.get(key)
         if ref is None:

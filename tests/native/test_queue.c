@@ -24,7 +24,7 @@ static void *consume(void *argument) {
         u64 cell = ra_queue_take(queue);
         if (cell) {
             u64 number = RA_CELL_OFFSET(cell) >> 6;
-            assert(RA_CELL_GEN(cell) == ((number - 1) % EACH + 1 & 0xffff));
+            assert(RA_CELL_GEN(cell) == (((number - 1) % EACH + 1) & 0xffff));
             atomic_fetch_add(&taken[number], 1);
         } else if (last)
             return NULL;

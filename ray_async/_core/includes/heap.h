@@ -43,6 +43,12 @@ static inline ra_chunk *ra_chunk_at(ra_heap *h, u32 index) { return RA_AT(h->bas
 static inline u64 ra_chunk_offset(ra_heap *h, u32 index) { return h->super->data + ((u64)index << RA_CHUNK_SHIFT); }
 static inline u32 ra_chunk_index(ra_heap *h, u64 offset) { return (u32)((offset - h->super->data) >> RA_CHUNK_SHIFT); }
 
+/* How many chunks were ever used. */
+static inline u32 ra_chunks_used(ra_heap *h) {
+    u32 high = atomic_load(&h->super->high);
+    return high < h->super->n_chunks ? high : h->super->n_chunks;
+}
+
 static inline u32 ra_size_class(u64 size) {
     u32 c = 0;
     while (ra_block_size[c] < size) c++;
@@ -109,7 +115,8 @@ again:;
 }
 
 static inline void ra_run_release(ra_heap *h, u32 index) {
-    u32 n = atomic_load(&ra_chunk_at(h, index)->length);
+    u32 n = atomic_load(&ra_chunk_at(h, index)->length), left = h->super->n_chunks - index;
+    if (n > left) n = left; /* only a damaged length can be so large */
     for (u32 k = n; k-- > 0;) ra_chunk_release(h, index + k);
     atomic_fetch_sub(&h->super->used, n);
 }
@@ -141,6 +148,18 @@ static inline int ra_slab_open(ra_heap *h, ra_slabs *s, u32 index) {
     return 1;
 }
 
+/* The arena is full: any slab of ours with a free block will do. */
+static inline int ra_slab_any(ra_heap *h, ra_slabs *s, u32 kind, u32 cls) {
+    for (u32 i = 0; i < s->n; i++) {
+        ra_chunk *c = ra_chunk_at(h, s->owned[i]);
+        u64 w = atomic_load(&c->word);
+        if (RA_CHUNK_KIND(w) != kind || RA_CHUNK_CLASS(w) != cls || RA_CHUNK_OWNER(w) != h->slot) continue;
+        for (u32 k = 0; k < RA_BITMAP_WORDS; k++)
+            if (atomic_load(&c->free[k])) return ra_slab_open(h, s, s->owned[i]);
+    }
+    return 0;
+}
+
 /* Make a slab with free blocks current: one of ours that has become a quarter free, an orphan, or a new one. */
 static inline int ra_slab_next(ra_heap *h, u32 kind, u32 cls) {
     ra_slabs *s = &h->slabs[kind - RA_CHUNK_DATA][cls];
@@ -160,7 +179,7 @@ static inline int ra_slab_next(ra_heap *h, u32 kind, u32 cls) {
         if (free_blocks >= quarter) return ra_slab_open(h, s, index);
     }
     if (atomic_load(&h->super->orphans))
-        for (u32 i = 0, high = atomic_load(&h->super->high); i < high; i++) {
+        for (u32 i = 0, high = ra_chunks_used(h); i < high; i++) {
             u64 w = atomic_load(&ra_chunk_at(h, i)->word);
             if (RA_CHUNK_KIND(w) != kind || RA_CHUNK_CLASS(w) != cls || RA_CHUNK_OWNER(w) != RA_ORPHAN) continue;
             if (!atomic_compare_exchange_strong(&ra_chunk_at(h, i)->word, &w, RA_CHUNK_WORD(kind, cls, h->slot, RA_CHUNK_GEN(w) + 1))) continue;
@@ -169,7 +188,7 @@ static inline int ra_slab_next(ra_heap *h, u32 kind, u32 cls) {
             return ra_slab_open(h, s, i);
         }
     int64_t index = ra_run_claim(h, 1, RA_CHUNK_CLAIMED, cls);
-    if (index < 0) return 0;
+    if (index < 0) return ra_slab_any(h, s, kind, cls);
     ra_chunk *c = ra_chunk_at(h, (u32)index);
     u64 w = atomic_load(&c->word);
     u8 *start = h->base + ra_chunk_offset(h, (u32)index);
@@ -224,7 +243,35 @@ static inline u64 ra_alloc(ra_heap *h, u32 kind, u64 size) {
     return offset;
 }
 
+/* Word of the chunk in which a block starts at `offset`, 0 where none can: for offsets that another process wrote. */
+static inline u64 ra_block_start(ra_heap *h, u64 offset) {
+    ra_super *s = h->super;
+    if (offset < s->data || offset >= s->data + ((u64)s->n_chunks << RA_CHUNK_SHIFT) || offset % 64) return 0;
+    u32 index = ra_chunk_index(h, offset);
+    u64 w = atomic_load(&ra_chunk_at(h, index)->word), inside = offset - ra_chunk_offset(h, index);
+    u32 kind = RA_CHUNK_KIND(w), cls = RA_CHUNK_CLASS(w);
+    if (kind == RA_CHUNK_HEAD) return inside == 0 ? w : 0;
+    if (kind < RA_CHUNK_DATA || kind > RA_CHUNK_REC || cls >= RA_CLASSES) return 0;
+    return inside % ra_block_size[cls] == 0 && inside / ra_block_size[cls] < ra_blocks_in(cls) ? w : 0;
+}
+
+/* Whether `offset` is the start of a block of the given kind. */
+static inline int ra_block_check(ra_heap *h, u64 offset, u32 kind) {
+    u64 w = ra_block_start(h, offset);
+    return w && (RA_CHUNK_KIND(w) == RA_CHUNK_HEAD ? RA_CHUNK_CLASS(w) : RA_CHUNK_KIND(w)) == kind;
+}
+
+/* Bytes of the block that starts at `offset`; 0 where none can. */
+static inline u64 ra_block_bytes(ra_heap *h, u64 offset) {
+    u64 w = ra_block_start(h, offset);
+    if (!w) return 0;
+    if (RA_CHUNK_KIND(w) != RA_CHUNK_HEAD) return ra_block_size[RA_CHUNK_CLASS(w)];
+    u32 index = ra_chunk_index(h, offset), n = atomic_load(&ra_chunk_at(h, index)->length), left = h->super->n_chunks - index;
+    return (u64)(n < left ? n : left) << RA_CHUNK_SHIFT;
+}
+
 static inline void ra_free(ra_heap *h, u64 offset) {
+    if (!ra_block_start(h, offset)) return; /* an offset out of damaged memory */
     u32 index = ra_chunk_index(h, offset);
     ra_chunk *c = ra_chunk_at(h, index);
     u64 w = atomic_load(&c->word);
@@ -239,7 +286,7 @@ static inline void ra_free(ra_heap *h, u64 offset) {
 
 /* Take back slabs in which every block is free, from whoever leases them; for use when the arena is full. Returns how many. */
 static inline u32 ra_reclaim_empty(ra_heap *h) {
-    u32 n = 0, high = atomic_load(&h->super->high);
+    u32 n = 0, high = ra_chunks_used(h);
     for (u32 i = 0; i < high; i++) {
         ra_chunk *c = ra_chunk_at(h, i);
         u64 w = atomic_load(&c->word);
@@ -259,19 +306,6 @@ static inline u32 ra_reclaim_empty(ra_heap *h) {
         while (k-- > 0) atomic_fetch_or(&c->free[k], ra_full_bits(cls, k));
     }
     return n;
-}
-
-/* Whether `offset` is the start of a block of the given kind: for indices that another process wrote. */
-static inline int ra_block_check(ra_heap *h, u64 offset, u32 kind) {
-    ra_super *s = h->super;
-    if (offset < s->data || offset >= s->data + ((u64)s->n_chunks << RA_CHUNK_SHIFT) || offset % 64) return 0;
-    u32 index = ra_chunk_index(h, offset);
-    u64 w = atomic_load(&ra_chunk_at(h, index)->word);
-    if (RA_CHUNK_KIND(w) == RA_CHUNK_HEAD && RA_CHUNK_CLASS(w) == kind) return offset == ra_chunk_offset(h, index);
-    if (RA_CHUNK_KIND(w) != kind) return 0;
-    if (RA_CHUNK_CLASS(w) >= RA_CLASSES) return 0;
-    u64 inside = offset - ra_chunk_offset(h, index);
-    return inside % ra_block_size[RA_CHUNK_CLASS(w)] == 0 && inside / ra_block_size[RA_CHUNK_CLASS(w)] < ra_blocks_in(RA_CHUNK_CLASS(w));
 }
 
 #endif

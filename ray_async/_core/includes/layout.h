@@ -157,6 +157,7 @@ enum {
     RA_KF_RETRY_ERRORS = 4, /* retry_exceptions; which ones is in opts */
     RA_KF_ASYNC = 8,
     RA_KF_SEPARATE_ARGS = 16, /* args block is not inside the record's block */
+    RA_KF_ARGS_FREED = 32,    /* it had arguments, and they are gone: it cannot run again */
 };
 
 typedef struct {
@@ -172,7 +173,7 @@ typedef struct {
     u64 args;   /* ra_payload; 0: no arguments */
     u64 opts;   /* entry with more options; pinned; 0: defaults */
     u64 queue;
-    au64 next;  /* overflow stack */
+    au64 next;  /* overflow list, which counts in `live`; stack of what is being freed */
     u64 actor;
     u32 owner; /* slot */
     u32 job;
@@ -181,7 +182,7 @@ typedef struct {
     au32 produced, consumed; /* items of a stream */
     au32 consumer_waits;     /* waiter index + 1 of a producer paused by backpressure */
     u32 backpressure;        /* items; 0: off */
-    u64 tail;                /* the stream's item that comes next */
+    u64 tail;                /* the stream's item that comes next; of other tasks, bytes of arguments kept for them */
     ra_entry returns[];
 } ra_record;
 

@@ -11,6 +11,30 @@ static inline ra_payload *ra_payload_at(ra_heap *h, u64 offset) { return RA_AT(h
 /* The record that an entry with flag IN_RECORD lies in. */
 static inline u64 ra_record_of(u64 entry, u32 index) { return entry - sizeof(ra_record) - (u64)index * sizeof(ra_entry); }
 
+/* Whether an entry is at `offset`: for offsets that another process wrote. */
+static inline int ra_entry_check(ra_heap *h, u64 offset) {
+    if (ra_block_check(h, offset, RA_CHUNK_OBJ)) return 1;
+    ra_super *s = h->super;
+    if (offset < s->data || offset > s->data + ((u64)s->n_chunks << RA_CHUNK_SHIFT) - sizeof(ra_entry) || offset % 64) return 0;
+    /* In a record: its index says where the record starts. */
+    u32 index = ra_entry_at(h, offset)->index;
+    u64 record = ra_record_of(offset, index);
+    return record < offset && ra_block_check(h, record, RA_CHUNK_REC) && index < ra_record_at(h, record)->n_returns;
+}
+
+/* Returns of a record, as many as its block can hold. */
+static inline u32 ra_record_returns(ra_heap *h, u64 record) {
+    u64 bytes = ra_block_bytes(h, record), room = bytes < sizeof(ra_record) ? 0 : (bytes - sizeof(ra_record)) / sizeof(ra_entry);
+    u32 n = ra_record_at(h, record)->n_returns;
+    return n < room ? n : (u32)room;
+}
+
+/* Whether `size` bytes at `offset` lie where blocks are. */
+static inline int ra_inside(ra_heap *h, u64 offset, u64 size) {
+    u64 end = h->super->data + ((u64)h->super->n_chunks << RA_CHUNK_SHIFT);
+    return offset >= h->super->data && offset % 64 == 0 && offset < end && size <= end - offset;
+}
+
 static inline u64 ra_next_seq(ra_heap *h) { return (u64)h->uid << 40 | ++h->counter; }
 
 /* ---- the hold table: which references this process has, for the node to return when the process is killed ----
@@ -28,6 +52,7 @@ static inline u64 ra_hold_slot(ra_heap *h) {
     }
     if (h->hold_fresh == h->hold_end) {
         int64_t index = ra_run_claim(h, 1, RA_CHUNK_HOLDS, 0);
+        if (index < 0 && ra_reclaim_empty(h)) index = ra_run_claim(h, 1, RA_CHUNK_HOLDS, 0);
         if (index < 0) return 0;
         ra_proc *p = RA_AT(h->base, ra_proc, h->super->procs) + h->slot;
         u64 page = ra_chunk_offset(h, (u32)index);
@@ -65,20 +90,52 @@ static inline u64 ra_hold(ra_heap *h, u64 entry) {
     return slot;
 }
 
+/* The same where nobody's count may be left: 0 then. A count that reached zero never rises again. */
+static inline u64 ra_hold_alive(ra_heap *h, u64 entry) {
+    u64 slot = ra_hold_slot(h);
+    if (!slot) return 0;
+    au64 *s = RA_AT(h->base, au64, slot);
+    au32 *refs = &ra_entry_at(h, entry)->refs;
+    u32 seen = atomic_load(refs);
+    atomic_store(s, entry | RA_HOLD_CHANGING);
+    do {
+        if (seen == 0) {
+            ra_hold_return(h, slot);
+            return 0;
+        }
+    } while (!atomic_compare_exchange_weak(refs, &seen, seen + 1));
+    atomic_store(s, entry | RA_HOLD_HELD);
+    return slot;
+}
+
 /* ---- freeing ---- */
 
 static inline void ra_record_unlive(ra_heap *h, u64 record, u64 *stack);
 static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack);
 
-/* Nested payloads are freed without recursion: payloads to free are linked through their headers. */
+/* What holds references is freed without recursion: it goes onto a stack, linked through itself, and `ra_drain` takes its
+   references from it. The low bits of the stack's offsets say what lies there. */
+enum {
+    RA_DROP_PAYLOAD = 0, /* a payload block, linked through `stream` */
+    RA_DROP_ENTRY = 1,   /* an entry with the payload behind it, linked through `link` */
+    RA_DROP_RECORD = 2,  /* a record, linked through `next` */
+    RA_DROP_KIND = 3,
+};
+
+/* References in a payload, none where it is damaged. */
+static inline u32 ra_payload_refs(ra_heap *h, u64 payload) {
+    if (!ra_inside(h, payload, sizeof(ra_payload))) return 0;
+    u32 n = ra_payload_at(h, payload)->n_refs;
+    return ra_inside(h, payload, sizeof(ra_payload) + 8 * (u64)n) ? n : 0;
+}
+
 static inline void ra_payload_push(ra_heap *h, u64 payload, u64 *stack) {
-    ra_payload *p = ra_payload_at(h, payload);
-    if (p->n_refs == 0) {
+    if (ra_payload_refs(h, payload) == 0) {
         ra_free(h, payload);
         return;
     }
-    p->stream = *stack;
-    *stack = payload;
+    ra_payload_at(h, payload)->stream = *stack;
+    *stack = payload | RA_DROP_PAYLOAD;
 }
 
 static inline int ra_has_payload(u64 w) {
@@ -86,19 +143,23 @@ static inline int ra_has_payload(u64 w) {
 }
 
 static inline void ra_payload_refs_drop(ra_heap *h, u64 payload, u64 *stack) {
-    ra_payload *p = ra_payload_at(h, payload);
-    u64 *refs = (u64 *)(p + 1);
-    for (u32 i = 0; i < p->n_refs; i++) ra_unpin_into(h, refs[i], stack);
+    u32 n = ra_payload_refs(h, payload);
+    u64 *refs = (u64 *)(ra_payload_at(h, payload) + 1);
+    for (u32 i = 0; i < n; i++)
+        if (ra_entry_check(h, refs[i])) ra_unpin_into(h, refs[i], stack);
 }
 
 /* The value of an entry that has no references left. */
 static inline void ra_entry_clear(ra_heap *h, u64 entry, u64 w, u64 *stack) {
     ra_entry *e = ra_entry_at(h, entry);
     if (ra_has_payload(w)) {
-        if (RA_FLAGS(w) & RA_EF_EMBEDDED)
-            ra_payload_refs_drop(h, e->payload, stack);
-        else
+        if (!(RA_FLAGS(w) & RA_EF_EMBEDDED))
             ra_payload_push(h, e->payload, stack);
+        else if (ra_payload_refs(h, e->payload)) {
+            e->link = *stack;
+            *stack = entry | RA_DROP_ENTRY;
+            return;
+        }
     } else if (RA_STATE(w) == RA_SPILLED) { /* the node frees it together with the file */
         ra_event(h, RA_EV_LOST, entry >> 6);
         return;
@@ -107,6 +168,14 @@ static inline void ra_entry_clear(ra_heap *h, u64 entry, u64 w, u64 *stack) {
         ra_record_unlive(h, ra_record_of(entry, e->index), stack);
     else
         ra_free(h, entry);
+}
+
+/* What comes after an item in its stream, which the item pins; the pin is the caller's from now on. */
+static inline u64 ra_take_link(ra_heap *h, u64 entry) {
+    ra_entry *e = ra_entry_at(h, entry);
+    u64 next = e->link;
+    e->link = 0;
+    return next && ra_entry_check(h, next) ? next : 0;
 }
 
 static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack) {
@@ -123,7 +192,7 @@ static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack) {
         } while (!atomic_compare_exchange_weak(&e->word, &w, w | (u64)RA_EF_DEAD << 16));
         if (RA_STATE(w) == RA_PENDING || RA_STATE(w) == RA_BUSY) return; /* whoever completes it sees DEAD and clears it */
         /* Unread items of a stream hang on each other; go along the chain here. */
-        u64 next = e->link;
+        u64 next = ra_take_link(h, entry);
         ra_entry_clear(h, entry, w, stack);
         if (!next) return;
         entry = next;
@@ -131,41 +200,63 @@ static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack) {
     }
 }
 
+static inline void ra_record_drop(ra_heap *h, u64 record, u64 *stack) {
+    ra_record *r = ra_record_at(h, record);
+    if (r->args) ra_payload_refs_drop(h, r->args, stack);
+    if (r->fn && ra_entry_check(h, r->fn)) ra_unpin_into(h, r->fn, stack);
+    if (r->opts && ra_entry_check(h, r->opts)) ra_unpin_into(h, r->opts, stack);
+    if (r->actor && ra_entry_check(h, r->actor)) ra_unpin_into(h, r->actor, stack);
+    ra_free(h, record);
+}
+
 static inline void ra_drain(ra_heap *h, u64 *stack) {
     while (*stack) {
-        u64 payload = *stack;
-        ra_payload *p = ra_payload_at(h, payload);
-        *stack = p->stream;
-        ra_payload_refs_drop(h, payload, stack);
-        ra_free(h, payload);
+        u64 at = *stack & ~(u64)RA_DROP_KIND;
+        switch (*stack & RA_DROP_KIND) {
+            case RA_DROP_PAYLOAD:
+                *stack = ra_payload_at(h, at)->stream;
+                ra_payload_refs_drop(h, at, stack);
+                ra_free(h, at);
+                break;
+            case RA_DROP_ENTRY:
+                *stack = ra_entry_at(h, at)->link;
+                ra_payload_refs_drop(h, ra_entry_at(h, at)->payload, stack);
+                ra_free(h, at);
+                break;
+            default:
+                *stack = atomic_load(&ra_record_at(h, at)->next);
+                ra_record_drop(h, at, stack);
+        }
     }
 }
 
+/* Give back the arguments of a task that is over, or is going. */
 static inline void ra_record_free_args(ra_heap *h, u64 record, u64 *stack) {
     ra_record *r = ra_record_at(h, record);
-    if (!r->args) return;
-    u64 args = r->args, lineage = atomic_load(&r->next);
-    if (RA_R_STATE(atomic_load(&r->word)) == RA_REC_DONE && lineage) { /* before, and when cancelled, the field is the queue's */
-        atomic_store(&r->next, 0);
-        atomic_fetch_sub(&h->super->lineage, lineage);
+    u64 args = r->args;
+    if (!args) return;
+    if (!(r->kflags & RA_KF_STREAM) && r->tail) { /* what ra_keep_args counted */
+        atomic_fetch_sub(&h->super->lineage, r->tail);
+        r->tail = 0;
     }
     r->args = 0;
-    atomic_store(&r->pending, 1); /* says that there were some */
+    r->kflags |= RA_KF_ARGS_FREED;
     if (r->kflags & RA_KF_SEPARATE_ARGS)
         ra_payload_push(h, args, stack);
     else
         ra_payload_refs_drop(h, args, stack);
 }
 
-/* One thing less keeps the record: a return entry without references, or the task itself when it is over. */
+/* One thing less keeps the record: a return entry without references, a place in an overflow list, or the task itself
+   when it is over. */
 static inline void ra_record_unlive(ra_heap *h, u64 record, u64 *stack) {
+    if (!ra_block_check(h, record, RA_CHUNK_REC)) return;
     ra_record *r = ra_record_at(h, record);
     if (atomic_fetch_sub(&r->live, 1) != 1) return;
-    ra_record_free_args(h, record, stack);
-    if (r->fn) ra_unpin_into(h, r->fn, stack);
-    if (r->opts) ra_unpin_into(h, r->opts, stack);
-    if (r->actor) ra_unpin_into(h, r->actor, stack);
-    ra_free(h, record);
+    if (r->kflags & RA_KF_SEPARATE_ARGS) ra_record_free_args(h, record, stack);
+    if (r->args && !(r->kflags & RA_KF_STREAM)) atomic_fetch_sub(&h->super->lineage, r->tail);
+    atomic_store(&r->next, *stack);
+    *stack = record | RA_DROP_RECORD;
 }
 
 static inline void ra_unpin(ra_heap *h, u64 entry) {
@@ -202,13 +293,17 @@ static inline void ra_notify(ra_heap *h, u64 entry, u64 w, int urgent) {
     u32 index = RA_WATCHER(w) - 1;
     ra_waiter *waiter = ra_waiter_at(h, index);
     if (atomic_load(&waiter->kind) == RA_WAITER_LOOP) {
-        if (!ra_queue_push(RA_AT(h->base, ra_queue, waiter->queue), entry, RA_GEN(w))) atomic_store(&waiter->rescan, 1);
+        if (!waiter->queue || !ra_queue_push(RA_AT(h->base, ra_queue, waiter->queue), entry, RA_GEN(w))) atomic_store(&waiter->rescan, 1);
         ra_wake(h, index);
-    } else if (atomic_fetch_sub(&waiter->need, 1) <= 1 || urgent)
+    } else if (urgent) { /* also for one who is about to sleep */
+        atomic_store(&waiter->need, 0);
+        ra_wake(h, index);
+    } else if (atomic_fetch_sub(&waiter->need, 1) <= 1)
         ra_wake(h, index);
 }
 
-/* Give a pending entry its outcome. The payload is set before the word, which publishes it. Returns 0 if it had one already. */
+/* Give a pending entry its outcome. The payload is set before the word, which publishes it. Returns 0 if it had one already.
+   One process at a time may complete an entry: the one that claimed its record, or the node for one that is dead. */
 static inline int ra_complete(ra_heap *h, u64 entry, u32 state, u32 format, u32 flags, u64 payload, u64 size) {
     ra_entry *e = ra_entry_at(h, entry);
     u64 w = atomic_load(&e->word), next;
@@ -220,7 +315,7 @@ static inline int ra_complete(ra_heap *h, u64 entry, u32 state, u32 format, u32 
         next = RA_WORD(state, format, (RA_FLAGS(w) & ~(u32)RA_EF_MULTI) | flags, RA_GEN(w), 0);
     } while (!atomic_compare_exchange_weak(&e->word, &w, next));
     if (RA_FLAGS(w) & RA_EF_DEAD) {
-        u64 stack = 0, link = e->link;
+        u64 stack = 0, link = ra_take_link(h, entry);
         ra_entry_clear(h, entry, next, &stack);
         if (link) ra_unpin_into(h, link, &stack);
         ra_drain(h, &stack);
@@ -237,7 +332,11 @@ static inline int ra_watch(ra_heap *h, u64 entry, u32 index) {
     for (;;) {
         u64 next = w;
         if (RA_STATE(w) != RA_PENDING && RA_STATE(w) != RA_BUSY && RA_STATE(w) != RA_SPILLED) return 0;
-        if (RA_WATCHER(w) == index + 1) return 1;
+        if (RA_WATCHER(w) == index + 1) {
+            if (!(RA_FLAGS(w) & RA_EF_MULTI)) return 1;
+            atomic_store(&ra_waiter_at(h, index)->multi, 1);
+            return RA_STATE(atomic_load(&e->word)) == RA_STATE(w);
+        }
         if (RA_WATCHER(w) == 0)
             next |= (u64)(index + 1) << 40;
         else {
@@ -256,18 +355,32 @@ static inline int ra_keep_args(ra_heap *h, u64 record) {
     ra_record *r = ra_record_at(h, record);
     if (!r->args) return 1;
     if (r->n_returns && atomic_load(&r->returns[0].views)) return 1;
-    if (r->kind != RA_KIND_TASK) return 0;
+    if (r->kind != RA_KIND_TASK || r->kflags & RA_KF_STREAM) return 0;
     ra_payload *p = ra_payload_at(h, r->args);
     u64 *refs = (u64 *)(p + 1), bytes = 0;
     if (r->kflags & RA_KF_SEPARATE_ARGS) bytes += p->stream + RA_CHUNK * p->n_bufs;
-    for (u32 i = 0; i < p->n_refs; i++) bytes += ra_entry_at(h, refs[i])->size;
+    for (u32 i = 0, n = ra_payload_refs(h, r->args); i < n; i++)
+        if (ra_entry_check(h, refs[i])) bytes += ra_entry_at(h, refs[i])->size;
     if (bytes == 0) return 1;
     if (atomic_fetch_add(&h->super->lineage, bytes) + bytes > h->super->lineage_limit) {
         atomic_fetch_sub(&h->super->lineage, bytes);
         return 0;
     }
-    atomic_store(&r->next, bytes);
+    r->tail = bytes;
     return 1;
+}
+
+/* Change a record's word from `*seen` to one in state QUEUED, and queue it. Returns 0, and sets `*seen`, when the word is
+   another one. The record is kept meanwhile: as soon as the word says QUEUED, someone may cancel and free it. */
+static inline int ra_queue_record(ra_heap *h, u64 record, u64 *seen, u64 word) {
+    ra_record *r = ra_record_at(h, record);
+    u64 stack = 0;
+    atomic_fetch_add(&r->live, 1);
+    int queued = atomic_compare_exchange_strong(&r->word, seen, word);
+    if (queued) ra_enqueue(h, record);
+    ra_record_unlive(h, record, &stack);
+    ra_drain(h, &stack);
+    return queued;
 }
 
 /* A task is over: DONE or CANCELLED, from RUNNING by us (or from any state, for the node). */

@@ -22,6 +22,7 @@ static inline void ra_queue_init(ra_queue *q, u32 log2) {
     atomic_store(&q->word, 1);
 }
 
+#define RA_QUEUE_MAX_LOG2 20
 static inline u64 ra_queue_bytes(u32 log2) { return sizeof(ra_queue) + ((u64)8 << log2); }
 
 static inline u64 ra_queue_length(ra_queue *q) {
@@ -37,8 +38,15 @@ static inline int ra_queue_push(ra_queue *q, u64 offset, u32 gen) {
         au64 *cell = &q->cells[tail & q->mask];
         u64 seen = atomic_load(cell);
         if (tail != atomic_load(&q->tail)) continue;
-        if (RA_CELL_LAP(seen) != (lap & 0xffff)) {
-            if (tail - atomic_load(&q->head) > q->mask) return 0; /* still holds the value of the lap before */
+        u32 ahead = (RA_CELL_LAP(seen) - lap) & 0xffff;
+        if (ahead == 1) { /* published and taken already, by processes that stopped before they moved the tail: help */
+            atomic_compare_exchange_strong(&q->tail, &tail, tail + 1);
+            continue;
+        }
+        if (ahead != 0) {
+            if (ahead == 0xffff && tail - atomic_load(&q->head) > q->mask) return 0; /* still holds the value of the lap before */
+            /* The head is past the place, so its cell was cleared since we looked, or never held what a queue writes. */
+            atomic_compare_exchange_strong(cell, &seen, RA_CELL(0, 0, lap));
             continue;
         }
         if (RA_CELL_OFFSET(seen) == 0) {
@@ -51,6 +59,8 @@ static inline int ra_queue_push(ra_queue *q, u64 offset, u32 gen) {
     }
 }
 
+static inline int ra_queue_drop(ra_queue *q, u64 at, u64 cell);
+
 /* The oldest cell, or 0 when the queue is empty; *at is its place, for ra_queue_drop. */
 static inline u64 ra_queue_peek(ra_queue *q, u64 *at) {
     for (;;) {
@@ -58,8 +68,13 @@ static inline u64 ra_queue_peek(ra_queue *q, u64 *at) {
         u32 lap = (u32)(head >> q->log2);
         u64 seen = atomic_load(&q->cells[head & q->mask]);
         if (head != atomic_load(&q->head)) continue;
-        if (RA_CELL_LAP(seen) != (lap & 0xffff)) { /* cleared already: help */
+        u32 ahead = (RA_CELL_LAP(seen) - lap) & 0xffff;
+        if (ahead == 1) { /* cleared already: help */
             atomic_compare_exchange_strong(&q->head, &head, head + 1);
+            continue;
+        }
+        if (ahead != 0) { /* nothing that a queue writes: clear it, so that a damaged cell costs one record at most */
+            ra_queue_drop(q, head, seen);
             continue;
         }
         if (RA_CELL_OFFSET(seen) == 0) return 0;
@@ -100,6 +115,15 @@ static inline u64 ra_queue_pop(ra_heap *h, ra_queue *q) {
         ra_queue_drop(q, at, cell);
         if (won) return offset;
     }
+}
+
+/* Whether a queue lies at `offset`: for offsets that another process wrote. */
+static inline int ra_queue_check(ra_heap *h, u64 offset) {
+    if (!ra_block_check(h, offset, RA_CHUNK_OBJ)) return 0;
+    ra_queue *q = RA_AT(h->base, ra_queue, offset);
+    u32 log2 = q->log2;
+    return atomic_load(&q->word) == 1 && log2 <= RA_QUEUE_MAX_LOG2 && q->mask == (1u << log2) - 1 &&
+           ra_queue_bytes(log2) <= ra_block_bytes(h, offset);
 }
 
 /* Plain values instead of records: events and completions. A single consumer. */
@@ -180,7 +204,7 @@ static inline void ra_enqueue(ra_heap *h, u64 offset) {
     ra_queue *q = RA_AT(h->base, ra_queue, r->queue);
     u32 gen = RA_R_GEN(atomic_load(&r->word));
     if (atomic_load(&q->overflowing) || !ra_queue_push(q, offset, gen)) {
-        atomic_fetch_add(&r->live, 1); /* the link keeps the record, should it be cancelled meanwhile */
+        atomic_fetch_add(&r->live, 1); /* the list keeps the record, should it be cancelled meanwhile; ra_refill gives that back */
         u64 top = atomic_load(&q->overflow);
         do atomic_store(&r->next, top);
         while (!atomic_compare_exchange_weak(&q->overflow, &top, offset));

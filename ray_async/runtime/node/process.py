@@ -130,9 +130,8 @@ class Node:
         self.workers.start()
         self._add_head()
         await self.control.start()
-        for number, request in enumerate(self.config.get("prestart", [])):
+        for request in self.config.get("prestart", []):
             self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
-            del number
         self._look_at_everything()
         self._wake()
         ready = self.config.get("on_ready")
@@ -293,6 +292,11 @@ class Node:
                 self.view.set_doorbell(queue)
                 queued = self.view.queue_length(queue)
         self.schedule(events.ClassDemand(class_id, queued))
+
+    def refresh_leases(self) -> None:
+        """Tell the scheduler which leases are idle, so that what it says of free resources is true now."""
+        for class_id in list(self.classes):
+            self._tell_demand(class_id)
 
     def _idle(self, slot: int) -> None:
         worker = self.workers.by_slot.get(slot)

@@ -127,6 +127,12 @@ class Tasks:
         else:
             self._executor.fail(record, make_error(record, facts))
 
+    def name_of(self, record: int) -> str:
+        """Name of the function that a record runs."""
+        data = self._view.function_of(record)
+        # The export is a pickled dict that a process of this session wrote; the node unpickles nothing, so it looks for the text.
+        return export_name(data) if data else "unknown"
+
     def cancelled(self, record: int) -> bytes:
         """The stored error of a cancelled record."""
         return errors.to_payload(errors.TaskCancelledError(self._node.task_id(record)))
@@ -175,3 +181,9 @@ class Tasks:
 
     def _cancel(self, record: int, force: bool) -> None:
         cancellation.cancel(self._view.arena, record, force, self.cancelled(record))
+
+
+def export_name(data: bytes) -> str:
+    """The name in an export, which begins with its length and its text."""
+    head, _, _ = data.partition(b"\n")
+    return head.decode("utf-8", "replace")

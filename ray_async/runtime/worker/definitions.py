@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
 import pickle
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
-
-from ray_async.runtime.worker.running import running
 
 if TYPE_CHECKING:
     from ray_async._core.execution import Executor
@@ -149,7 +146,7 @@ _SPECIAL_METHODS = {"__ray_ready__", "__ray_call__", "__ray_terminate__"}
 
 def load_definition(worker: Worker, payload: bytes) -> tuple[Callable[..., Any], Definition]:
     """Unpickle an export and bind it: a function is itself, a method is looked up on the worker's actor."""
-    facts = pickle.loads(payload)
+    facts = pickle.loads(payload.partition(b"\n")[2])
     if facts["kind"] != "method":
         facts = {**facts, "target": pickle.loads(facts["target"])}
         return facts["target"], Definition(worker, facts)
@@ -167,7 +164,3 @@ def load_definition(worker: Worker, payload: bytes) -> tuple[Callable[..., Any],
     definition.special = definition.special or definition.is_async
     return method, definition
 
-
-def is_coroutine_function(function: Any) -> bool:
-    """Whether a call gives a coroutine."""
-    return inspect.iscoroutinefunction(function) or asyncio.iscoroutinefunction(function)

@@ -85,7 +85,7 @@ class Worker:
             self._apply_environment(environment)
 
     def _apply_environment(self, environment: dict[str, Any]) -> None:
-        from ray_async.runtime_env import apply
+        from ray_async.runtime_env.worker_setup import apply
 
         try:
             apply(environment, self.config["session_dir"])
@@ -253,7 +253,8 @@ class Worker:
             self._creation_failed(record, definition, error)
             return
         self.actor_ready = True
-        self.executor.succeed(record, None)
+        # The record is kept, with its arguments, for a restart; the node ends it with the actor.
+        self.executor.complete(record, None)
         self.executor.announce(EVENT_KINDS["actor_ready"], self.actor >> 6)
 
     def _creation_failed(self, record: int, definition: Definition, error: BaseException) -> None:

@@ -1,0 +1,236 @@
+"""What the core's pickler does with types of its own, and how a failure to pickle is told.
+
+The core encodes small builtin values itself. For everything else it asks `make_pickler` for a pickler, once per process:
+cloudpickle's, protocol 5, with buffers out of band, so that arrays and tensors are copied straight into shared memory and
+come back as views of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pickle import PickleBuffer, PicklingError
+from typing import Any, Protocol
+
+from ray_async._core.codec import ArgRef, Encoder
+from ray_async._core.object_ref import ObjectRef
+from ray_async._core.submission import ActorCore, load_actor
+from ray_async.serializers import reduce_registered
+
+__all__ = ("explain", "make_pickler")
+
+# What memoryview.cast knows.
+_CASTABLE = frozenset("cbB?hHiIlLqQnNfd")
+_MAX_DEPTH = 8
+
+
+class Pickler(Protocol):
+    """What the core asks of a pickler."""
+
+    def dump(self, obj: Any, /) -> None:
+        """Write one value to the sink."""
+
+    def clear_memo(self) -> None:
+        """Forget the objects of the last value."""
+
+    def forget(self) -> None:
+        """Forget everything else that the last value left behind."""
+
+
+def make_pickler(encoder: Encoder, sink: Any, buffers: Callable[[PickleBuffer], Any]) -> Pickler:
+    """Return a pickler for the core.
+
+    Args:
+        encoder: takes the references that are met inside a value.
+        sink: gets the pickle, through `write`.
+        buffers: called with each buffer that is kept out of the pickle.
+    """
+    import cloudpickle
+
+    class ObjectPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+        """Made here, since cloudpickle is not loaded before the first value that needs it."""
+
+        def reducer_override(self, obj: Any) -> Any:
+            kind = type(obj)
+            if kind is ObjectRef:
+                return encoder.note_ref(obj)
+            if kind is ArgRef:
+                return encoder.note_argument(obj)
+            if kind is ActorCore:
+                return load_actor, encoder.note_ref(obj.ref)[1]
+            reduced = reduce_registered(obj)
+            if reduced is NotImplemented:
+                reduced = _reduce_memory(obj, kind)
+            if reduced is NotImplemented:
+                reduced = super().reducer_override(obj)
+            return reduced
+
+        def forget(self) -> None:
+            # cloudpickle shares the globals of functions that are pickled by one pickler.
+            self.globals_ref.clear()
+
+    pickler: Pickler = ObjectPickler(sink, protocol=5, buffer_callback=lambda buffer: _keep(buffers, buffer))
+    return pickler
+
+
+def _keep(buffers: Callable[[PickleBuffer], Any], buffer: PickleBuffer) -> bool:
+    """Keep a buffer out of band; a true answer would put it into the pickle."""
+    buffers(buffer)
+    return False
+
+
+# ---- memory ----
+
+
+def _reduce_memory(obj: Any, kind: type) -> Any:
+    if kind is memoryview:
+        return _reduce_memoryview(obj)
+    torch = sys.modules.get("torch")  # a tensor is only met where torch is loaded
+    if torch is not None and kind is getattr(torch, "Tensor", None):
+        return _reduce_tensor(torch, obj)
+    return NotImplemented
+
+
+def _reduce_memoryview(view: memoryview) -> Any:
+    """A contiguous view of plain numbers comes back as a view; cloudpickle makes bytes of the others."""
+    if not view.c_contiguous or view.format not in _CASTABLE:
+        return NotImplemented
+    return rebuild_memoryview, (PickleBuffer(view), view.format, view.shape)
+
+
+def rebuild_memoryview(buffer: Any, format: str, shape: tuple[int, ...]) -> memoryview:
+    """A memoryview over memory of the object store."""
+    flat = memoryview(buffer).cast("B")
+    if 0 in shape:  # memoryview.cast knows no shapes without items
+        return flat.cast(format)
+    return flat.cast(format, shape) if shape else flat.cast(format, [])  # type: ignore[call-overload]
+
+
+def _reduce_tensor(torch: Any, tensor: Any) -> Any:
+    """CPU tensors with a dense layout travel as memory; the others in torch's own way."""
+    if tensor.device.type != "cpu" or tensor.layout is not torch.strided or tensor.is_quantized:
+        return NotImplemented
+    if not tensor.is_leaf and tensor.requires_grad:
+        return NotImplemented  # torch says what is wrong with it
+    plain = tensor.detach().resolve_conj().resolve_neg().contiguous()
+    memory = PickleBuffer(plain.reshape(-1).view(torch.uint8).numpy()) if plain.numel() else b""
+    return rebuild_tensor, (memory, tensor.dtype, tuple(tensor.shape), tensor.requires_grad)
+
+
+def rebuild_tensor(memory: Any, dtype: Any, shape: tuple[int, ...], requires_grad: bool) -> Any:
+    """A tensor over memory of the object store. Like every object there it must not be written to."""
+    import torch
+
+    if len(memory) == 0:
+        return torch.empty(shape, dtype=dtype, requires_grad=requires_grad)
+    tensor = torch.frombuffer(_as_writable(memory), dtype=dtype).reshape(shape)
+    return tensor.requires_grad_() if requires_grad else tensor
+
+
+def _as_writable(memory: Any) -> Any:
+    """The same memory as a buffer that claims to be writable: torch has no read-only tensors, and warns of others."""
+    import ctypes
+
+    import numpy as np
+
+    view = np.frombuffer(memory, dtype=np.uint8)
+    buffer = (ctypes.c_ubyte * view.nbytes).from_address(view.ctypes.data)
+    buffer.owner = view  # keeps the object as long as the tensor lives
+    return buffer
+
+
+# ---- failures ----
+
+
+def explain(value: Any, error: Exception) -> Exception:
+    """The error to raise for a value that cannot be pickled: it names the part that is to blame, where that can be found."""
+    if not isinstance(error, TypeError | PicklingError | AttributeError | RecursionError | NotImplementedError):
+        return error  # a __reduce__ or a serializer raised it for a reason of its own
+    path, part = _culprit(value, _dumps())
+    where = f"{type(value).__name__}{path}"
+    what = "" if part is value else f", which is {_short(part)}"
+    return TypeError(
+        f"cannot serialize {_short(value)}: {error}\n"
+        f"The part that cannot be pickled is {where}{what}.\n"
+        "Leave it out (`__getstate__`), make it inside the task or actor, or register a serializer for its type with "
+        "`ray_async.util.register_serializer`."
+    )
+
+
+def _dumps() -> Callable[[Any], Any]:
+    import cloudpickle
+
+    class Probe(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+        """Pickles for the failure alone: references and registered types are taken for granted."""
+
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, ObjectRef | ArgRef | ActorCore):
+                return bytes, ()
+            reduced = reduce_registered(obj)
+            return super().reducer_override(obj) if reduced is NotImplemented else reduced
+
+    def dumps(obj: Any) -> None:
+        from io import BytesIO
+
+        Probe(BytesIO(), protocol=5, buffer_callback=lambda buffer: False).dump(obj)
+
+    return dumps
+
+
+def _fails(value: Any, dumps: Callable[[Any], Any]) -> bool:
+    try:
+        dumps(value)
+    except Exception:  # a user's __reduce__ may raise anything; that it does is the answer
+        return True
+    return False
+
+
+def _culprit(value: Any, dumps: Callable[[Any], Any]) -> tuple[str, Any]:
+    """The innermost part that cannot be pickled: the path to it, and the part itself."""
+    path = ""
+    for _ in range(_MAX_DEPTH):
+        for step, part in _parts(value):
+            if part is not value and _fails(part, dumps):
+                path, value = path + step, part
+                break
+        else:
+            return path, value
+    return path, value
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [(f"[{_short(key)}]", item) for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        return [(f"[{index}]", item) for index, item in enumerate(value)]
+    if isinstance(value, set | frozenset):
+        return [(f"{{{_short(item)}}}", item) for item in value]
+    found: list[tuple[str, Any]] = []
+    code = getattr(value, "__code__", None)
+    if code is not None:
+        for name, cell in zip(code.co_freevars, getattr(value, "__closure__", None) or (), strict=False):
+            try:
+                found.append((f" (captured variable {name!r})", cell.cell_contents))
+            except ValueError:
+                continue  # a variable that is not bound yet holds nothing
+        globals_ = getattr(value, "__globals__", {})
+        found += [(f" (global {name!r})", globals_[name]) for name in code.co_names if name in globals_]
+    attributes = getattr(value, "__dict__", None)
+    if isinstance(attributes, dict):
+        found += [(f".{name}", item) for name, item in attributes.items()]
+    for cls in type(value).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, name):
+                found.append((f".{name}", getattr(value, name)))
+    if isinstance(value, BaseException):
+        found += [(f".args[{index}]", item) for index, item in enumerate(value.args)]
+    return found
+
+
+def _short(value: Any, limit: int = 120) -> str:
+    try:
+        text = repr(value)
+    except Exception as error:  # a user's __repr__ may raise anything
+        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,53 @@
+"""A session in one process: an arena that the test has joined, and the core's hooks as the package installs them."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ray_async._core import codec, object_ref, store
+from ray_async._core.arena import Arena, set_current
+from ray_async.serialization import explain, make_pickler
+from tests.core.session import NODE, DamageError, raise_error, timed_out
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def hooks() -> None:
+    """Install the core's hooks, in the plainest form that shows their effect."""
+    codec.set_hooks(make_pickler=make_pickler, explain=explain)
+    store.set_hooks(raise_error=raise_error, timed_out=timed_out, node_died=lambda: DamageError("the node is gone"))
+    object_ref.set_hooks(out_of_band=lambda ref: None)
+
+
+@pytest.fixture
+def arena(tmp_path: Path) -> Iterator[Arena]:
+    """An arena of 64 MiB, joined and current."""
+    yield from joined(64 * MEBIBYTE, tmp_path)
+
+
+@pytest.fixture
+def small_arena(tmp_path: Path) -> Iterator[Arena]:
+    """The smallest arena that there is: 64 chunks, 4 MiB."""
+    yield from joined(0, tmp_path)
+
+
+def joined(limit: int, directory: Path) -> Iterator[Arena]:
+    """Make an arena, join it, and close it afterwards."""
+    before = len(os.listdir("/proc/self/fd"))
+    arena: Any = Arena.create(limit, str(directory))
+    arena.join(NODE)
+    set_current(arena)
+    yield arena
+    arena.close()
+    set_current(None)
+    codec.forget_encoder()
+    del arena
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before + 2  # the memory and its directory, while the test's frame holds them
