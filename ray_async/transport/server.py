@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from ray_async.transport.frames import FrameError, FrameReader, pack
 
@@ -27,10 +27,9 @@ class Peer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check who it is: only processes of our own user may talk to the node."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its class
         if not _same_user(transport.get_extra_info("socket")):
-            transport.abort()
+            self._transport.abort()
             return
         self._server.peers.add(self)
 
