@@ -284,8 +284,20 @@ static inline void ra_free(ra_heap *h, u64 offset) {
     atomic_fetch_or(&c->free[block / 64], 1ull << (block % 64));
 }
 
+/* Return the blocks that this process has taken from its slabs' bitmaps and not yet used. */
+static inline void ra_return_unused(ra_heap *h) {
+    for (u32 kind = 0; kind < RA_SLAB_KINDS; kind++)
+        for (u32 cls = 0; cls < RA_CLASSES; cls++) {
+            ra_slabs *s = &h->slabs[kind][cls];
+            if (s->bits) atomic_fetch_or(&ra_chunk_at(h, s->chunk - 1)->free[s->word - 1], s->bits);
+            s->chunk = 0;
+            s->bits = 0;
+        }
+}
+
 /* Take back slabs in which every block is free, from whoever leases them; for use when the arena is full. Returns how many. */
 static inline u32 ra_reclaim_empty(ra_heap *h) {
+    ra_return_unused(h);
     u32 n = 0, high = ra_chunks_used(h);
     for (u32 i = 0; i < high; i++) {
         ra_chunk *c = ra_chunk_at(h, i);
