@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
     from ray_async.runtime.node.workers import WorkerProcess
 
-__all__ = ("Actor", "Actors")
+__all__ = ("Actor", "Actors", "died")
 
 _logger = logging.getLogger("ray_async.node")
 
@@ -237,8 +237,7 @@ class Actors:
     def _death_error(self, actor: Actor, reason: Any) -> bytes:
         if isinstance(reason, BaseException):
             return errors.to_payload(reason)
-        text = f"The actor {actor.spec['class_name']} ({actor.id.hex()}) is dead because {reason}."
-        return errors.to_payload(errors.ActorDiedError(actor.id.hex(), text))
+        return errors.to_payload(died(actor, f"It is dead because {reason}."))
 
     def unschedulable(self, scheduler_id: str, reason: str) -> None:
         """The scheduler has given an actor up."""
@@ -325,3 +324,9 @@ class Actors:
         ]
 
 
+def died(actor: Actor, text: str) -> errors.ActorDiedError:
+    """The error for callers of a dead actor."""
+    context = errors.ActorDiedErrorContext(
+        actor.id.hex(), text, class_name=actor.spec["class_name"], name=actor.name, ray_namespace=actor.namespace
+    )
+    return errors.ActorDiedError(context)

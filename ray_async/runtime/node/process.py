@@ -26,7 +26,7 @@ from ray_async.runtime import placement_spec
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
-from ray_async.runtime.node.actors import Actors
+from ray_async.runtime.node.actors import Actors, died
 from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
@@ -487,9 +487,7 @@ class DeathExplainer:
                 if actor.error is not None:
                     return actor.error
                 if node.actors.may_restart(actor.offset):
-                    text = f"The actor {actor.spec['class_name']} ({actor.id.hex()}) died during this call and is restarted; "
-                    error: BaseException = errors.ActorUnavailableError(text + "the call may have run.", actor.id.binary())
-                    return errors.to_payload(error)
+                    return errors.to_payload(errors.ActorUnavailableError("it died, and is restarted.", actor.id.binary()))
                 return errors.to_payload(self.actor_error(actor))
         name = node.tasks.name_of(record)
         deceased = Deceased(name, pid=worker.pid, node_ip=node.config["node_ip"])
@@ -498,8 +496,7 @@ class DeathExplainer:
     def actor_error(self, actor: Any) -> BaseException:
         """The error for callers of an actor that the worker hosted."""
         if actor.leaving:
-            text = f"The actor {actor.spec['class_name']} ({actor.id.hex()}) has ended: {actor.leaving}."
-            return errors.ActorDiedError(actor.id.hex(), text)
+            return died(actor, f"It has ended: {actor.leaving}.")
         deceased = Deceased(
             actor.spec["class_name"],
             pid=self._worker.pid,
