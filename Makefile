@@ -66,7 +66,7 @@ debug: $(VENV)/.installed ## compile a debug build in a copy of the tree (build/
 	cd $(DEBUG_TREE) && RAY_ASYNC_DEBUG=1 $(abspath $(PY)) setup.py --quiet build_ext --inplace
 
 demo: build ## run the main example: measure the whole standard library in parallel
-	$(PY) examples/stdlib_metrics.py
+	$(PY) -m examples.stdlib_metrics
 
 test: build ## run all tests
 	$(PY) -m pytest $(PYTEST_ARGS)

@@ -1,1 +1,148 @@
-"""The Ray programming model for asyncio: tasks, actors and objects."""
+"""ray_async: tasks, actors and objects for asyncio.
+
+`remote` makes a task of a function and an actor of a class; ``.remote()`` starts work and gives an `ObjectRef`, which
+is awaited, or read with `get`. The API finds the process's session at its edge and hands work to it; the runtime
+schedules it on worker processes; values travel through an arena in shared memory that all processes map.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ray_async import actor, remote_function
+from ray_async.actor import ActorClass, ActorHandle, method
+from ray_async.cluster_state import available_resources, cluster_resources, get_gpu_ids, nodes, timeline
+from ray_async.lifecycle import init, is_initialized, shutdown
+from ray_async.named_actors import get_actor
+from ray_async.object_ref import ObjectID, ObjectRef, ObjectRefGenerator
+from ray_async.objects import get, put, wait
+from ray_async.remote_decorator import remote
+from ray_async.remote_function import RemoteFunction
+from ray_async.termination import cancel, kill
+from ray_async.version import __commit__, __version__
+
+if TYPE_CHECKING:
+    from ray_async import exceptions, internal, job_config, logging_config, runtime_context
+    from ray_async.ids import (
+        ActorClassID,
+        ActorID,
+        FunctionID,
+        JobID,
+        NodeID,
+        PlacementGroupID,
+        TaskID,
+        UniqueID,
+        WorkerID,
+    )
+    from ray_async.language import LOCAL_MODE, SCRIPT_MODE, WORKER_MODE, Language
+    from ray_async.logging_config import LoggingConfig
+    from ray_async.runtime_context import get_runtime_context
+
+__all__ = (
+    "LOCAL_MODE",
+    "SCRIPT_MODE",
+    "WORKER_MODE",
+    "ActorClass",
+    "ActorClassID",
+    "ActorHandle",
+    "ActorID",
+    "FunctionID",
+    "JobID",
+    "Language",
+    "LoggingConfig",
+    "NodeID",
+    "ObjectID",
+    "ObjectRef",
+    "ObjectRefGenerator",
+    "PlacementGroupID",
+    "RemoteFunction",
+    "TaskID",
+    "UniqueID",
+    "WorkerID",
+    "__commit__",
+    "__version__",
+    "actor",
+    "available_resources",
+    "cancel",
+    "cluster_resources",
+    "exceptions",
+    "get",
+    "get_actor",
+    "get_gpu_ids",
+    "get_runtime_context",
+    "init",
+    "internal",
+    "is_initialized",
+    "job_config",
+    "kill",
+    "logging_config",
+    "method",
+    "nodes",
+    "put",
+    "remote",
+    "remote_function",
+    "runtime_context",
+    "shutdown",
+    "timeline",
+    "wait",
+)
+
+_IDS = (
+    "ActorClassID",
+    "ActorID",
+    "FunctionID",
+    "JobID",
+    "NodeID",
+    "PlacementGroupID",
+    "TaskID",
+    "UniqueID",
+    "WorkerID",
+)
+_LAZY = {
+    **dict.fromkeys(_IDS, "ray_async.ids"),
+    **dict.fromkeys(("LOCAL_MODE", "SCRIPT_MODE", "WORKER_MODE", "Language"), "ray_async.language"),
+    "LoggingConfig": "ray_async.logging_config",
+    "get_runtime_context": "ray_async.runtime_context",
+}
+_LAZY_MODULES = frozenset(
+    {
+        "autoscaler",
+        "cloudpickle",
+        "cluster_utils",
+        "data",
+        "exceptions",
+        "experimental",
+        "ids",
+        "internal",
+        "job_config",
+        "logging_config",
+        "runtime_context",
+        "runtime_env",
+        "serve",
+        "tune",
+        "util",
+        "widgets",
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _LAZY:
+        value = getattr(import_module(_LAZY[name]), name)
+    elif name in _LAZY_MODULES:
+        try:
+            value = import_module(f"ray_async.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"ray_async.{name}":
+                raise
+            raise AttributeError(f"module 'ray_async' has no attribute {name!r}") from None
+    else:
+        raise AttributeError(f"module 'ray_async' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_LAZY_MODULES})

@@ -17,7 +17,7 @@ from ray_async._core.object_ref import ObjectRef
 from ray_async._core.submission import ActorCore, load_actor
 from ray_async.serializers import reduce_registered
 
-__all__ = ("explain", "make_pickler")
+__all__ = ("dumps", "explain", "make_pickler")
 
 # What memoryview.cast knows.
 _CASTABLE = frozenset("cbB?hHiIlLqQnNfd")
@@ -71,6 +71,33 @@ def make_pickler(encoder: Encoder, sink: Any, buffers: Callable[[PickleBuffer], 
 
     pickler: Pickler = ObjectPickler(sink, protocol=5, buffer_callback=lambda buffer: _keep(buffers, buffer))
     return pickler
+
+
+def dumps(value: Any) -> bytes:
+    """Pickle a value into bytes, with the registered serializers; functions and classes that cannot be imported by value.
+
+    References inside are pickled by themselves: what they refer to is kept to the end of the session.
+
+    Raises:
+        TypeError: some part cannot be pickled; the message names it.
+    """
+    from io import BytesIO
+
+    import cloudpickle
+
+    class BytesPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+        """Made here, since cloudpickle is not loaded before the first value that needs it."""
+
+        def reducer_override(self, obj: Any) -> Any:
+            reduced = reduce_registered(obj)
+            return super().reducer_override(obj) if reduced is NotImplemented else reduced
+
+    target = BytesIO()
+    try:
+        BytesPickler(target, protocol=5).dump(value)
+    except Exception as error:
+        raise explain(value, error) from error
+    return target.getvalue()
 
 
 def _keep(buffers: Callable[[PickleBuffer], Any], buffer: PickleBuffer) -> bool:

@@ -53,7 +53,7 @@ def build(folder: Path) -> Path:
     path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     audit = [sys.executable, "-m", "auditwheel"]
     run(*audit, "show", only(raw, "*.whl"), env=path)
-    run(*audit, "repair", "--plat", tag, "--wheel-dir", repaired, only(raw, "*.whl"), env=path)
+    run(*audit, "repair", "--plat", tag, "--only-plat", "--wheel-dir", repaired, only(raw, "*.whl"), env=path)
     wheel = only(repaired, "*.whl")
     dist = ROOT / "dist"
     dist.mkdir(exist_ok=True)

@@ -30,6 +30,14 @@ def set_current(Arena arena):
     current_arena = arena
 
 
+_hooks = {}
+
+
+def set_hooks(**functions):
+    """Install ``full(wanted, used, limit)``: the error for an arena without room."""
+    _hooks.update(functions)
+
+
 class ArenaFullError(MemoryError):
     """No run of free chunks of the wanted size is left; ``args`` are the bytes wanted and the bytes in use."""
 
@@ -214,7 +222,8 @@ cdef class Arena:
                 ra_reclaim_empty(h)
                 if atomic_load_u32(&h.super.spill_stuck) > 2:
                     break  # the node found nothing to spill, several times in a row
-        raise ArenaFullError(size, atomic_load_u64(&h.super.used) * RA_CHUNK, h.super.limit)
+        facts = (size, atomic_load_u64(&h.super.used) * RA_CHUNK, h.super.limit)
+        raise _hooks["full"](*facts) if "full" in _hooks else ArenaFullError(*facts)
 
     def close(self):
         """End this process's part; references and views that still exist stay readable, and do nothing when they go."""

@@ -28,6 +28,9 @@ cdef void leave_stream(ra_heap *h, u64 record) noexcept nogil:
         ra_unpin(h, item)
 
 
+cdef enum:
+    ONE_TASK = 8                # flag of a lease that is for a single task
+
 LEFT, EXIT = 1, 2               # why serve() returned
 
 
@@ -120,7 +123,8 @@ cdef class Executor:
         return {
             "seq": r.seq, "kind": r.kind, "n_returns": r.n_returns, "stream": bool(r.kflags & RA_KF_STREAM),
             "retry_errors": bool(r.kflags & RA_KF_RETRY_ERRORS), "retries": atomic_load_i32(&r.retries),
-            "attempt": RA_R_ATTEMPT(word), "cancelled": bool(RA_R_FLAGS(word) & RA_RF_CANCEL), "owner": r.owner, "job": r.job,
+            "attempt": RA_R_ATTEMPT(word), "cancelled": bool(RA_R_FLAGS(word) & RA_RF_CANCEL),
+            "forced": bool(RA_R_FLAGS(word) & RA_RF_FORCE), "owner": r.owner, "job": r.job,
             "backpressure": r.backpressure, "parent_seq": r.parent_seq, "actor": r.actor,
         }
 
@@ -149,6 +153,10 @@ cdef class Executor:
             for i in range(r.n_returns):
                 complete_with(self.arena, first + i * sizeof(ra_entry), RA_VALUE, items[i])
         self.end(record)
+
+    def complete(self, u64 record, result):
+        """Complete the first return without ending the record."""
+        complete_with(self.arena, record + sizeof(ra_record), RA_VALUE, result)
 
     def fail(self, u64 record, bytes error):
         """Complete all returns that are pending with an error and end the record."""
@@ -340,7 +348,7 @@ cdef class Executor:
         cdef bint actor = (lease & 0xff) == RA_LEASE_ACTOR
         cdef u64 busy = lease if actor else (lease & ~<u64>0xff) | RA_LEASE_BUSY
         cdef u64 expected, record, until
-        cdef bint idle = True
+        cdef bint idle = True, ran = False
         cdef int code
         self.register(queue, waiter)
         try:
@@ -349,6 +357,9 @@ cdef class Executor:
                 if flags & RA_PF_EXIT:
                     return EXIT
                 if flags & RA_PF_REVOKE and not actor:
+                    return LEFT
+                if flags & ONE_TASK and not actor and ran:
+                    atomic_and_u32(&p.flags, ~<u32>ONE_TASK)
                     return LEFT
                 if idle:
                     expected = lease
@@ -359,6 +370,7 @@ cdef class Executor:
                 record = ra_queue_pop(h, q)
                 if record:
                     self.run(record)
+                    ran = True
                     PyErr_CheckSignals()
                     if limit and self.meta is not None and self.meta.used_up():
                         return EXIT
@@ -380,7 +392,7 @@ cdef class Executor:
                 atomic_store_u32(&w.armed, 1)
                 atomic_store_u32(&q.sleepers, 1)
                 atomic_fence(memory_order_seq_cst)
-                if ra_queue_length(q) == 0 and atomic_load_u32(&p.flags) == 0 and (actor or atomic_load_u64(&p.lease) == lease):
+                if ra_queue_length(q) == 0 and atomic_load_u32(&p.flags) & (RA_PF_EXIT | RA_PF_REVOKE) == 0 and (actor or atomic_load_u64(&p.lease) == lease):
                     with nogil:
                         code = ra_futex_wait(&w.armed, 1, SLEEP)
                     if code == 2:
@@ -388,6 +400,54 @@ cdef class Executor:
                 atomic_store_u32(&w.armed, 0)
         finally:
             self.unregister(queue, waiter)
+
+    def take(self, u64 queue):
+        """Wait for a record of a queue and claim it; 0 when the process is to end. For one thread only."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_proc *p = proc_at(h, h.slot)
+        cdef ra_queue *q = queue_at(h, queue)
+        cdef ra_waiter *w = ra_waiter_at(h, p.waiter)
+        cdef u64 record
+        self.register(queue, p.waiter)
+        try:
+            while True:
+                if atomic_load_u32(&p.flags) & RA_PF_EXIT:
+                    return 0
+                record = ra_queue_pop(h, q)
+                if record:
+                    return record
+                self.wants_refill(queue)
+                atomic_store_u32(&w.armed, 1)
+                if not self.arm(queue) and not atomic_load_u32(&p.flags) & RA_PF_EXIT:
+                    with nogil:
+                        ra_futex_wait(&w.armed, 1, SLEEP)
+                atomic_store_u32(&w.armed, 0)
+                PyErr_CheckSignals()
+        finally:
+            self.unregister(queue, p.waiter)
+
+    def wants_refill(self, u64 queue):
+        """Have the node move overflowed records into the ring, if there are some."""
+        if atomic_load_u32(&queue_at(&self.arena.heap, queue).overflowing):
+            ra_event(&self.arena.heap, RA_EV_OVERFLOW, queue >> 6)
+
+    def swap_lease(self, u64 old, u64 new):
+        """Change the lease word; False when the node has changed it."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_proc *p = proc_at(h, h.slot)
+        cdef u64 expected = old
+        atomic_store_u64(&p.idle_since, ra_now_ns() if (new & 0xff) == RA_LEASE_IDLE else 0)
+        return atomic_cas_u64(&p.lease, &expected, new)
+
+    def say_idle(self, u64 queue):
+        """Tell the node that the queue was found empty, if it wants to know."""
+        cdef ra_heap *h = &self.arena.heap
+        if atomic_load_u32(&queue_at(h, queue).doorbell) and atomic_exchange_u32(&queue_at(h, queue).doorbell, 0):
+            ra_event(h, RA_EV_IDLE, h.slot)
+
+    def watch_consumer(self, u64 record, u32 waiter):
+        """Have the consumer of a stream wake this waiter when it takes an item."""
+        atomic_store_u32(&ra_record_at(&self.arena.heap, record).consumer_waits, waiter + 1)
 
     def park(self, u64 seen):
         """Wait for the lease word to become something else than ``seen``; returns it, or 0 when the process is to end."""

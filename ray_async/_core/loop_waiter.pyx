@@ -121,6 +121,10 @@ cdef class LoopWaiter:
                 if not future.done():
                     future.set_exception(error)
 
+    def forget_all(self):
+        """Drop all watches: their loop is gone."""
+        self.pending.clear()
+
     @property
     def n_pending(self):
         """How many objects are waited for."""

@@ -5,6 +5,7 @@ import os
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 from ray_async._core.arena cimport Arena
 from ray_async._core.codec cimport Encoder, acquire_encoder, decode_payload
@@ -275,6 +276,16 @@ cdef class NodeView:
                 return True
         return False
 
+    def release_to_node(self, u64 record):
+        """Claim a waiting record for the node, to fail it. Returns False when it was cancelled meanwhile."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while RA_R_STATE(word) == RA_REC_WAITING:
+            if atomic_cas_u64(&r.word, &word, RA_R_WORD(RA_REC_RUNNING, RA_R_FLAGS(word), RA_R_ATTEMPT(word), RA_R_GEN(word), h.slot)):
+                return True
+        return False
+
     def outcome(self, u64 record):
         """Whether all returns are complete already: a worker that dies after that has done its task."""
         cdef ra_heap *h = self.arena.open()
@@ -337,6 +348,29 @@ cdef class NodeView:
         atomic_store_u32(&a.slot, slot)
         atomic_store_u32(&a.state, state)
 
+    def claim_creation(self, u64 record, u32 slot):
+        """The record of ``__init__`` runs in a worker from now on."""
+        self._move_creation(record, RA_REC_RUNNING, slot)
+
+    def reset_creation(self, u64 record):
+        """``__init__`` is to run again."""
+        self._move_creation(record, RA_REC_WAITING, 0)
+
+    cdef void _move_creation(self, u64 record, u32 state, u32 slot):
+        cdef ra_record *r = ra_record_at(&self.arena.heap, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while not atomic_cas_u64(&r.word, &word, RA_R_WORD(state, RA_R_FLAGS(word), RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), slot)):
+            pass
+
+    def finish_creation(self, u64 record, executor, bytes error):
+        """The actor is dead: end the record of ``__init__``, which was kept for restarts."""
+        if self.is_record(record) and self.record_state(record) < RA_REC_DONE:
+            executor.fail(record, error)
+
+    def count_restart(self, u64 offset):
+        """Note that an actor begins again."""
+        atomic_add_u32(&actor_at(self.arena.open(), offset).restarts, 1)
+
     def claim_queued(self, u64 queue):
         """Take a record from a queue, as a worker would, so as to fail it; 0 when it is empty."""
         return ra_queue_pop(self.arena.open(), queue_at(self.arena.open(), queue))
@@ -348,6 +382,41 @@ cdef class NodeView:
     def unpin(self, u64 entry):
         """Take ``pin`` back."""
         ra_unpin(self.arena.open(), entry)
+
+    def checked_reference(self, u64 entry):
+        """The same, for an offset that another process sent.
+
+        Raises:
+            ValueError: there is no object there.
+        """
+        cdef ra_heap *h = self.arena.open()
+        if not ra_block_check(h, entry, RA_CHUNK_OBJ) or RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) not in (1, 2, 3):
+            raise ValueError("there is no object at that offset")
+        return new_ref(self.arena, entry)
+
+    def copy_value(self, ObjectRef source, ObjectRef promise):
+        """Complete a promise with the value of another object, byte for byte, without decoding it."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_entry *e = ra_entry_at(h, source.at())
+        cdef u64 word = atomic_load_u64(&e.word), payload = e.payload, size = e.size, i
+        cdef ra_payload *p
+        if RA_STATE(word) != RA_VALUE or not self._inside(e.payload, size):
+            return False
+        if ra_has_payload(word):
+            payload = self.arena.alloc(RA_CHUNK_DATA, size)
+            p = ra_payload_at(h, payload)
+            memcpy(p, h.base + e.payload, size)
+            for i in range(p.n_refs):
+                atomic_add_u32(&ra_entry_at(h, (<u64 *>(p + 1))[i]).refs, 1)
+        return bool(ra_complete(h, promise.at(), RA_VALUE, RA_FORMAT(word), 0, payload, size))
+
+    def fail_promise(self, ObjectRef promise, bytes error):
+        """Complete a promise with an error."""
+        complete_with(self.arena, promise.at(), RA_ERROR, error)
+
+    def function_of(self, u64 record):
+        """Export of the function that a record runs, as its exporter wrote it."""
+        return self.raw(ra_record_at(self.arena.open(), record).fn)
 
     def reference(self, u64 entry):
         """A reference to an entry that something else keeps alive at the moment."""
@@ -485,6 +554,7 @@ cdef class NodeView:
             entry_word = atomic_load_u64(&e.word)
             if RA_STATE(entry_word) == RA_SPILLED:
                 atomic_store_u64(&e.word, (entry_word & ~<u64>0xffff) | RA_PENDING)
+        atomic_sub_u64(&h.super.lineage, atomic_exchange_u64(&r.next, 0))
         atomic_add_u32(&r.live, 1)
         if atomic_load_i32(&r.retries) > 0:
             atomic_sub_i32(&r.retries, 1)

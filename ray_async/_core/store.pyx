@@ -366,3 +366,25 @@ def describe(Arena arena, ObjectRef ref):
         "state": RA_STATE(word), "format": RA_FORMAT(word), "size": e.size,
         "references": atomic_load_u32(&e.refs), "views": atomic_load_u32(&e.views), "offset": ref.entry,
     }
+
+
+def is_readable(Arena arena, ObjectRef ref):
+    """Whether the value can be read now, without a wait for it or for its way back from disk."""
+    return settled(atomic_load_u64(&ra_entry_at(&arena.heap, ref.at()).word), True)
+
+
+def overwrite(Arena arena, ObjectRef ref, bytes error):
+    """Replace a value by an error and free its memory, unless someone looks at it."""
+    cdef ra_heap *h = arena.open()
+    cdef u64 entry = ref.at(), payload
+    cdef ra_entry *e = ra_entry_at(h, entry)
+    cdef u64 word = atomic_load_u64(&e.word)
+    if RA_STATE(word) != RA_VALUE or atomic_load_u32(&e.views):
+        return False
+    if not atomic_cas_u64(&e.word, &word, RA_WORD(RA_PENDING, 0, RA_FLAGS(word) & ~RA_EF_EMBEDDED, RA_GEN(word), 0)):
+        return False
+    payload = e.payload
+    complete_with(arena, entry, RA_ERROR, error)
+    if ra_has_payload(word) and not RA_FLAGS(word) & RA_EF_EMBEDDED:
+        discard_payload(arena, payload)
+    return True

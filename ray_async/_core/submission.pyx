@@ -5,7 +5,7 @@ import contextvars
 cimport cython
 
 from ray_async._core.arena cimport Arena, current_arena, get_current
-from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, discard_payload
+from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, decode_payload, discard_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
 from ray_async._core.object_ref import load_ref
@@ -383,3 +383,33 @@ def record_of(ObjectRef ref):
     if RA_FLAGS(atomic_load_u64(&e.word)) & RA_EF_IN_RECORD:
         return ra_record_of(ref.entry, e.index)
     return 0
+
+
+def is_actor_call(Arena arena, u64 record):
+    """Whether a record is a call of an actor's method."""
+    return ra_record_at(&arena.heap, record).kind == RA_KIND_ACTOR_CALL
+
+
+def task_id(Arena arena, u64 record):
+    """The 24 bytes of a task's id."""
+    cdef ra_record *r = ra_record_at(&arena.heap, record)
+    return (<u64>r.seq).to_bytes(8, "little") + arena.session[:12] + (<u32>r.job).to_bytes(4, "little")
+
+
+cdef bytes read_raw(Arena arena, u64 entry):
+    return decode_payload(arena, ra_entry_at(&arena.heap, entry).payload, RA_F_RAW, 0)
+
+
+def read_class_spec(Arena arena, u32 cls):
+    """Description of a scheduling class."""
+    return read_raw(arena, class_at(arena.open(), cls).spec)
+
+
+def read_actor_spec(Arena arena, u64 actor):
+    """Description of an actor."""
+    return read_raw(arena, actor_at(arena.open(), actor).spec)
+
+
+def actor_restarts(Arena arena, u64 actor):
+    """How often an actor was restarted."""
+    return atomic_load_u32(&actor_at(arena.open(), actor).restarts)

@@ -10,7 +10,7 @@ from ray_async.runtime.scheduler.leases import Grant
 from ray_async.runtime.scheduler.node_table import Node, NodeTable, Worker
 from ray_async.runtime.scheduler.placement_groups import PlacementGroup
 from ray_async.runtime.scheduler.settings import SchedulerSettings
-from ray_async.runtime.scheduler.specs import ActorSpec
+from ray_async.runtime.scheduler.specs import ActorSpec, Requirements
 
 __all__ = ("ClusterState",)
 
@@ -38,13 +38,19 @@ class ClusterState:
         self.lease_count = 0
         #: Demands for which resources are held back.
         self.holders: dict[Demand, None] = {}
-        #: Changes with every node and group that comes or goes: cached candidate places are void then.
+        #: Changes with every node that comes or goes: cached candidate places are void then.
         self.topology = 0
+        #: Changes with every group that is created, reserved or removed: so are those inside groups.
+        self.group_changes = 0
         #: Something was freed: all who wait are tried. Else only those in `changed`.
         self.freed = False
         self.changed: dict[Demand, None] = {}
         self.short_of_workers: dict[Node, None] = {}
         self.out: list[Instruction] = []
+
+    def version_for(self, spec: Requirements) -> int:
+        """Return a number that grows when other places than before may be candidates for `spec`."""
+        return self.topology if spec.placement_group is None else self.topology + self.group_changes
 
     def emit(self, instruction: Instruction) -> None:
         """Tell the driver to do something."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from ray_async.runtime.scheduler.ceiling import FreeCeiling
 from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.demands import ActorQueue, ClassDemandState, Demand
 from ray_async.runtime.scheduler.granting import Granting
@@ -13,7 +14,6 @@ from ray_async.runtime.scheduler.instructions import (
     ClassUnschedulable,
     PlacementGroupReady,
     WarnInfeasible,
-    WorkerLimitReached,
 )
 from ray_async.runtime.scheduler.node_table import Node
 from ray_async.runtime.scheduler.placement_groups import GroupState, PlacementGroup
@@ -30,8 +30,12 @@ from ray_async.runtime.scheduler.policy.strategies import (
 from ray_async.runtime.scheduler.pool import Allocation, ResourcePool
 from ray_async.runtime.scheduler.resources import ResourceSet
 from ray_async.runtime.scheduler.specs import ActorSpec, Requirements
+from ray_async.runtime.scheduler.worker_limit import tell_limit
 
 __all__ = ("Dispatcher",)
+
+#: Up to so many demands, trying each is cheaper than a look at all nodes.
+_FEW = 4
 
 
 class Dispatcher:
@@ -48,12 +52,28 @@ class Dispatcher:
             todo = deque(state.waiting) if state.freed else self._changed_by_age()
             state.freed = False
             state.changed.clear()
+            ceiling = FreeCeiling(state.nodes) if len(todo) > _FEW else None
             while todo:
                 demand = todo.popleft()
+                if ceiling is not None and self._hopeless(demand, ceiling):
+                    continue
                 if demand in state.waiting and self._serve(demand):
                     state.served(demand)
                     if demand in state.waiting:
                         todo.append(demand)
+
+    def _hopeless(self, demand: Demand, ceiling: FreeCeiling) -> bool:
+        """Whether a demand that has been looked at since the topology changed cannot be served for sure."""
+        if demand.tiers_version != self._state.topology:
+            return False
+        if isinstance(demand, PlacementGroup):
+            return ceiling.excludes_together(demand.missing_resources)
+        assert isinstance(demand, ActorQueue | ClassDemandState)
+        spec, tiers = demand.spec, demand.tiers
+        if spec.placement_group is not None or isinstance(tiers, Unschedulable) or not tiers:
+            return False
+        impatient = isinstance(spec.strategy, NodeAffinity) and spec.strategy.fail_on_unavailable
+        return not impatient and ceiling.excludes(spec.resources)
 
     def _changed_by_age(self) -> deque[Demand]:
         waiting = [demand for demand in self._state.changed if demand in self._state.waiting]
@@ -80,9 +100,10 @@ class Dispatcher:
 
     def candidates(self, demand: Demand, spec: Requirements) -> Tiers | Unschedulable:
         """Return the places that could ever serve `demand`; cached until nodes or groups change."""
-        if demand.tiers is None or demand.tiers_version != self._state.topology:
+        version = self._state.version_for(spec)
+        if demand.tiers is None or demand.tiers_version != version:
             demand.tiers = self._find_candidates(spec)
-            demand.tiers_version = self._state.topology
+            demand.tiers_version = version
             demand.warned = demand.warned and not isinstance(demand.tiers, Unschedulable) and not demand.tiers
         return demand.tiers
 
@@ -146,20 +167,8 @@ class Dispatcher:
         coming = max(node.starting_count, node.waiting_count)
         if node.task_workers + coming < self._state.settings.max_task_workers or node.idle_since:
             return True
-        self._tell_limit(node)
+        tell_limit(self._state, node)
         return False
-
-    def _tell_limit(self, node: Node) -> None:
-        if node.limit_told:
-            return
-        node.limit_told = True
-        limit, blocked = self._state.settings.max_task_workers, node.blocked_workers
-        message = (
-            f"Node {node.node_id} has reached its limit of {limit} workers, and {blocked} of them wait for other "
-            "tasks. Each level of a recursion of tasks that wait for tasks needs a process of its own: limit its "
-            "depth, pass references on instead of waiting for them, or use async tasks."
-        )
-        self._state.emit(WorkerLimitReached(node.node_id, limit, blocked, message))
 
     def give_up(self, demand: ActorQueue | ClassDemandState, reason: str) -> None:
         """Tell that a demand can never be met, and forget it."""
@@ -216,7 +225,8 @@ class Dispatcher:
         for index, allocation in taken.items():
             group.pools[index] = ResourcePool.for_bundle(allocation, index)
         group.state = GroupState.CREATED
-        self._state.topology += 1
+        group.count_missing()
+        self._state.group_changes += 1
         self._state.freed = True
         self._state.emit(PlacementGroupReady(group.pg_id, group.bundle_nodes()))
         return True

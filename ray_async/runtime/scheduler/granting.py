@@ -54,6 +54,9 @@ class Granting:
                 self._attach(grant, worker)
                 return
         node.add_idle(worker, self._state.now)
+        if node.waiting_count:
+            # It can make room for a worker of another environment.
+            self._state.short_of_workers[node] = None
         self._state.freed = True
 
     def _attach(self, grant: Grant, worker: Worker) -> None:

@@ -7,7 +7,7 @@ from enum import Enum
 from ray_async.runtime.scheduler.demands import Demand
 from ray_async.runtime.scheduler.labels import ANY_NODE, LabelSelector
 from ray_async.runtime.scheduler.pool import ResourcePool
-from ray_async.runtime.scheduler.resources import ResourceSet
+from ray_async.runtime.scheduler.resources import EMPTY, ResourceSet
 
 __all__ = ("GroupState", "GroupStrategy", "PlacementGroup")
 
@@ -33,7 +33,17 @@ class GroupState(Enum):
 class PlacementGroup(Demand):
     """A group, and a demand while any bundle has no reservation. All missing bundles are reserved at once."""
 
-    __slots__ = ("bundles", "name", "pg_id", "pools", "selectors", "soft_target", "state", "strategy")
+    __slots__ = (
+        "bundles",
+        "missing_resources",
+        "name",
+        "pg_id",
+        "pools",
+        "selectors",
+        "soft_target",
+        "state",
+        "strategy",
+    )
 
     def __init__(
         self,
@@ -53,6 +63,8 @@ class PlacementGroup(Demand):
         self.name = name
         self.state = GroupState.PENDING
         self.pools: dict[int, ResourcePool] = {}
+        self.missing_resources = EMPTY
+        self.count_missing()
 
     @property
     def wants_more(self) -> bool:
@@ -63,6 +75,12 @@ class PlacementGroup(Demand):
     def missing(self) -> tuple[int, ...]:
         """Bundles without a reservation."""
         return tuple(index for index in range(len(self.bundles)) if index not in self.pools)
+
+    def count_missing(self) -> None:
+        """Sum up what the missing bundles need, after a change of `pools`."""
+        self.missing_resources = EMPTY
+        for index in self.missing:
+            self.missing_resources = self.missing_resources + self.bundles[index]
 
     def pools_for(self, bundle_index: int) -> tuple[ResourcePool, ...]:
         """The reserved bundles that a request for `bundle_index` (-1: any) may use."""

@@ -35,6 +35,7 @@ class Reclaimer:
         self._dispatcher = dispatcher
         self._busy_check_at = 0.0
         self._interval = state.settings.quantum_s
+        self._turn = 0
         self._youngest_seen: Demand | None = None
 
     def run(self) -> None:
@@ -45,14 +46,23 @@ class Reclaimer:
         busy_too = state.now >= self._busy_check_at
         if not busy_too and not state.idle_leases:
             return
-        without = (demand for demand in state.waiting if demand not in state.holders)
         found = False
-        for demand in list(islice(without, _EXAMINED_AT_ONCE)):
+        for demand in self._some_who_wait(busy_too):
             waited = state.now - (demand.waiting_since or 0.0)
             busy = busy_too and waited >= state.settings.quantum_s and state.now >= demand.hold_not_before
             found = self._reclaim_for(demand, busy) or found
         if busy_too:
             self._pace(found)
+
+    def _some_who_wait(self, all_in_turn: bool) -> list[Demand]:
+        """Return the oldest demands without a hold and, in busy rounds, some of the others, in turn."""
+        without = (demand for demand in self._state.waiting if demand not in self._state.holders)
+        oldest = list(islice(without, _EXAMINED_AT_ONCE))
+        others = list(without) if all_in_turn else []
+        if not others:
+            return oldest
+        self._turn = (self._turn + _EXAMINED_AT_ONCE) % len(others)
+        return oldest + others[self._turn : self._turn + _EXAMINED_AT_ONCE]
 
     def _pace(self, found: bool) -> None:
         """Look at busy leases each quantum, less and less often while it is in vain and nobody new waits."""

@@ -11,6 +11,7 @@ from ray_async.runtime.scheduler.instructions import (
     StopWorker,
 )
 from ray_async.runtime.scheduler.node_table import Node, Worker, WorkerState
+from ray_async.runtime.scheduler.worker_limit import tell_limit
 
 __all__ = ("Recycler",)
 
@@ -55,6 +56,7 @@ class Recycler:
                 if other is not None:
                     self.stop(other, StopReason.OTHER_ENVIRONMENT)
                 elif population >= self._state.settings.max_task_workers:
+                    tell_limit(self._state, node)
                     break
             node.starting[env_key] = node.starting.get(env_key, 0) + 1
             started += 1
@@ -101,6 +103,8 @@ class Recycler:
             node.task_workers -= 1
             node.limit_told = False
             self._state.freed = True
+            if node.waiting_count:
+                self._state.short_of_workers[node] = None
 
     def stop_unused(self) -> None:
         """Stop workers beyond the soft limit that were idle for too long, the longest idle first."""

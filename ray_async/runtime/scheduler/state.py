@@ -120,6 +120,7 @@ class Scheduler:
         if node is None:
             return
         state.topology += 1
+        state.group_changes += 1
         state.freed = True
         for group in list(state.groups.values()):
             self._lose_bundles(group, node)
@@ -138,6 +139,7 @@ class Scheduler:
             return
         for index in lost:
             group.pools.pop(index).close()
+        group.count_missing()
         group.state = GroupState.RESCHEDULING
         self._state.emit(PlacementGroupRescheduling(group.pg_id, lost))
         self._state.review(group)
@@ -190,8 +192,7 @@ class Scheduler:
         grant = self._leased(event.slot)
         if grant is not None:
             self._granting.note_activity(grant, Activity.IDLE)
-            if self._state.waiting:
-                self._state.freed = True
+            self._reclaimer.run()
 
     def _lease_busy(self, event: ev.LeaseBusy) -> None:
         grant = self._leased(event.slot)
@@ -329,7 +330,7 @@ class Scheduler:
             event.pg_id, event.bundles, event.strategy, event.selectors, event.soft_target_node_id, event.name
         )
         self._state.groups[event.pg_id] = group
-        self._state.topology += 1
+        self._state.group_changes += 1
         self._state.review(group)
 
     def _group_removed(self, event: ev.PlacementGroupRemoved) -> None:
@@ -339,7 +340,7 @@ class Scheduler:
             return
         group.state = GroupState.REMOVED
         state.removed_groups.append(group)
-        state.topology += 1
+        state.group_changes += 1
         state.freed = True
         state.review(group)
         for pool in group.pools.values():

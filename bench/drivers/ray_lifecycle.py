@@ -1,0 +1,148 @@
+"""Starting and ending, actors' creation, memory at rest, and a deep queue."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.drivers import processes, protocol
+from bench.drivers.ray_remote import remote
+
+__all__ = ("cases",)
+
+# Imports json last: it brings modules along that the library, or asyncio beside it, would otherwise pay for.
+START = """
+import sys, time
+start = time.perf_counter()
+ray = __import__(sys.argv[1])
+imported = time.perf_counter()
+ray.init(address="local", num_cpus=int(sys.argv[2]), include_dashboard=False, logging_level="ERROR")
+def first_task():
+    return 1
+ray.get(ray.remote(first_task).remote())
+first = time.perf_counter()
+ray.shutdown()
+done = time.perf_counter()
+import json
+print(json.dumps({"import": imported - start, "first": first - imported, "shutdown": done - first}))
+"""
+DEADLINE = 120.0
+SLICES = 10
+
+
+class Lifecycle:
+    """The cases over one session."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    @property
+    def ray(self) -> Any:
+        return self.session.ray
+
+    def start(self, params: Mapping[str, Any]) -> Mapping[str, float]:
+        return protocol.script_metrics(START, self.session.module, str(self.session.cpus))
+
+    def actors(self, params: Mapping[str, Any]) -> Mapping[str, float]:
+        """Creates actors at once and waits for a reply of each; the cost is of one actor."""
+        ray, count = self.ray, int(params["count"])
+
+        class Actor:
+            def small_value(self) -> bytes:
+                return b"ok"
+
+        remote_actor = remote(ray, num_cpus=0)(Actor)
+        start = time.perf_counter()
+        made = [remote_actor.remote() for _ in range(count)]
+        ray.get([actor.small_value.remote() for actor in made])
+        elapsed = time.perf_counter() - start
+        for actor in made:
+            ray.kill(actor)
+        return {"wall": elapsed / count}
+
+    def memory(self, params: Mapping[str, Any]) -> Mapping[str, float]:
+        """Needs a new driver process: its growth since its first line counts."""
+        ray = self.ray
+
+        @remote(ray)
+        def worker() -> int:
+            time.sleep(0.3)
+            return os.getpid()
+
+        workers = set(ray.get([worker.remote() for _ in range(self.session.cpus)]))
+        everyone = processes.processes_of(os.environ[processes.MARK])
+        private = {pid: processes.private_bytes(pid) for pid in everyone}
+        growth = private[os.getpid()] - self.session.private_at_start
+        system = sum(size for pid, size in private.items() if pid not in workers and pid != os.getpid())
+        return {
+            "system": growth + system,
+            "worker": sum(private.get(pid, 0) for pid in workers) / len(workers),
+            "threads": max(processes.thread_count(pid) for pid in everyone),
+            "processes": len(everyone) - len(workers),
+        }
+
+    def queued(self, params: Mapping[str, Any]) -> Mapping[str, float]:
+        """Queues tasks behind a closed gate, opens it, and drains them; compares the ends of both halves."""
+        ray, count = self.ray, int(params["count"])
+
+        @remote(ray)
+        def no_op() -> None:
+            return None
+
+        with tempfile.TemporaryDirectory() as folder:
+            gates = _closed_gates(ray, Path(folder), self.session.cpus)
+            refs: list[Any] = []
+            filling = _slice_seconds(count, lambda size: refs.extend(no_op.remote() for _ in range(size)))
+            (Path(folder) / "open").touch()
+            ray.get(gates)
+
+        def drain(size: int) -> None:
+            ray.get(refs[:size])
+            del refs[:size]
+
+        draining = _slice_seconds(count, drain)
+        slowdown = max(filling[-1] / filling[0], draining[0] / draining[-1])
+        return {"wall": (sum(filling) + sum(draining)) / count, "slowdown": slowdown}
+
+
+def _closed_gates(ray: Any, folder: Path, count: int) -> list[Any]:
+    """Tasks that hold all CPUs until a file named `open` appears; returns once all of them run."""
+
+    @remote(ray)
+    def gate(path: str, index: int) -> None:
+        Path(path, f"closed-{index}").touch()
+        while not Path(path, "open").exists():
+            time.sleep(0.005)
+
+    gates = [gate.remote(str(folder), index) for index in range(count)]
+    end = time.monotonic() + DEADLINE
+    while sum(1 for _ in folder.glob("closed-*")) < count:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{count} tasks of one CPU each did not start within {DEADLINE:g} s")
+        time.sleep(0.01)
+    return gates
+
+
+def _slice_seconds(count: int, work: Callable[[int], None]) -> list[float]:
+    """Do `work` in ten equal slices; the seconds of each."""
+    seconds = []
+    for _ in range(SLICES):
+        start = time.perf_counter()
+        work(max(1, count // SLICES))
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def cases(session: Any) -> dict[str, protocol.Case]:
+    """The cases by name."""
+    lifecycle = Lifecycle(session)
+    return {
+        "start": lifecycle.start,
+        "actors": lifecycle.actors,
+        "memory": lifecycle.memory,
+        "queued": lifecycle.queued,
+    }

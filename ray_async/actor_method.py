@@ -1,0 +1,164 @@
+"""Actor methods: the ``method`` decorator and what calls a method through a handle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
+
+from ray_async.descriptors import (
+    METHOD_OPTIONS_ATTRIBUTE,
+    MethodDescriptor,
+    is_generator_callable,
+)
+from ray_async.invocation import make_invocation
+from ray_async.option_rules import METHOD_CALL_RULES, check_num_returns, validate_method_call_options
+from ray_async.options import MethodOptions
+from ray_async.runtime.session_protocol import ActorCore
+
+__all__ = ("ActorMethod", "method")
+
+P = ParamSpec("P")
+Result = TypeVar("Result", covariant=True)
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DECORATOR_OPTIONS = frozenset(METHOD_CALL_RULES) - {"name", "_labels"}
+
+
+class ActorMethod(Generic[P, Result]):
+    """A method of a particular actor.
+
+    It holds the actor, so that ``A.remote().method.remote()`` works on a handle that is gone by then.
+
+    Args:
+        core: The actor.
+        class_name: Name of its class, for messages.
+        descriptor: The method.
+        options: Options of its calls.
+        groups: The concurrency groups that the class declares.
+    """
+
+    __slots__ = ("__weakref__", "_class_name", "_core", "_descriptor", "_groups", "_options", "remote")
+
+    def __init__(
+        self,
+        core: ActorCore,
+        class_name: str,
+        descriptor: MethodDescriptor,
+        options: MethodOptions,
+        groups: tuple[str, ...] = (),
+    ) -> None:
+        self._core = core
+        self._class_name = class_name
+        self._descriptor = descriptor
+        self._options = options
+        self._groups = groups
+        self.remote: Callable[P, Result] = make_invocation(
+            lambda: descriptor.signature,
+            lambda session: session.actor_template(core, descriptor, options),
+            descriptor.invocation_decorator,
+        )
+
+    @overload
+    def options(self, *, num_returns: int | str | None, **options: Any) -> ActorMethod[P, Any]: ...
+    @overload
+    def options(self, **options: Any) -> ActorMethod[P, Result]: ...
+    def options(self, **options: Any) -> ActorMethod[P, Any]:
+        """Give the same method with other options.
+
+        Args:
+            options: name, num_returns, max_task_retries, retry_exceptions, concurrency_group, enable_task_events,
+                tensor_transport and the like.
+
+        Raises:
+            TypeError: A value of the wrong type.
+            ValueError: An unknown option, a value that is not allowed, or a concurrency group that is not declared.
+        """
+        generator = self._descriptor.is_generator
+        validate_method_call_options(options, is_generator=generator)
+        group = options.get("concurrency_group")
+        if group is not None and group not in self._groups:
+            raise ValueError(
+                f"{self._class_name} has no concurrency group {group!r}: declared are {list(self._groups)}."
+            )
+        merged = self._options.merge(options, is_generator=generator)
+        return ActorMethod(self._core, self._class_name, self._descriptor, merged, self._groups)
+
+    def _remote(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        target: Any = self.options(**options) if options else self
+        return target.remote(*(args or ()), **(kwargs or {}))
+
+    def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse to build a task graph.
+
+        Raises:
+            NotImplementedError: Always: this release has no ``dag`` module.
+        """
+        raise NotImplementedError(
+            f"bind() of {self._class_name}.{self._descriptor.name} needs the dag module, which is not part of this "
+            "release: pass references from .remote() to other calls instead."
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse a direct call.
+
+        Raises:
+            TypeError: Always.
+        """
+        name = self._descriptor.name
+        raise TypeError(
+            f"Actor methods cannot be called directly. Instead of running 'object.{name}()', "
+            f"try 'object.{name}.remote()'."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ActorMethod, (self._core, self._class_name, self._descriptor, self._options, self._groups)
+
+    def __repr__(self) -> str:
+        return f"ActorMethod({self._class_name}.{self._descriptor.name}, {self._core.actor_id.hex()})"
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def method(function: F, /) -> F: ...
+    @overload
+    def method(**options: Any) -> Callable[[F], F]: ...
+
+
+def method(*args: Any, **options: Any) -> Any:
+    """Set the default options of an actor's method.
+
+    Args:
+        args: The method, where the decorator has no parentheses.
+        options: num_returns, concurrency_group, max_task_retries, retry_exceptions, enable_task_events,
+            tensor_transport, _generator_backpressure_num_objects, _num_objects_per_yield.
+
+    Raises:
+        AssertionError: Positional options, none at all, or an unknown one.
+        TypeError: A value of the wrong type.
+        ValueError: A value that is not allowed.
+
+    Example:
+        >>> class Splitter:
+        ...     @method(num_returns=2)
+        ...     def split(self, x): return x, x
+    """
+    if len(args) == 1 and not options and callable(args[0]):
+        return _mark(args[0], {})
+    unknown = set(options) - _DECORATOR_OPTIONS
+    if args or not options or unknown:
+        raise AssertionError(
+            "The @method decorator must be applied without parentheses, or with some of the keyword arguments "
+            f"{sorted(_DECORATOR_OPTIONS)}, for example '@method(num_returns=2)'; got {list(args) or sorted(unknown)}."
+        )
+    return lambda function: _mark(function, options)
+
+
+def _mark(function: Any, options: dict[str, Any]) -> Any:
+    generator = is_generator_callable(getattr(function, "__func__", function))
+    check_num_returns(options.get("num_returns"), is_generator=generator)
+    validate_method_call_options(options, is_generator=generator)
+    setattr(getattr(function, "__func__", function), METHOD_OPTIONS_ATTRIBUTE, options)
+    return function

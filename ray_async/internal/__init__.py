@@ -1,0 +1,31 @@
+"""Operations for programs that manage memory themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ray_async.object_ref import ObjectRef
+from ray_async.runtime.current import get_session
+
+__all__ = ("free",)
+
+
+def free(object_refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], local_only: bool = False) -> None:
+    """Free objects although there are references to them; getting one later raises `ObjectFreedError`.
+
+    Args:
+        object_refs: A reference, or a list of references.
+        local_only: Free the copies on this node only.
+
+    Raises:
+        TypeError: Not references.
+    """
+    refs = [object_refs] if isinstance(object_refs, ObjectRef) else object_refs
+    if not isinstance(refs, list):
+        raise TypeError(f"free() expects a list of ObjectRef, got {type(object_refs)}")
+    for ref in refs:
+        if not isinstance(ref, ObjectRef):
+            raise TypeError(f"Attempting to call `free` on the value {ref!r}, which is not an ObjectRef.")
+    if refs:
+        get_session().control("free", refs=refs, local_only=local_only)

@@ -1,0 +1,65 @@
+"""Invocations: the callable behind every ``.remote``, as thin as Python allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ray_async.descriptors import InvocationDecorator
+from ray_async.runtime.current import get_session, slot
+from ray_async.runtime.session_protocol import Session, Template
+from ray_async.signature import Signature
+
+__all__ = ("make_invocation",)
+
+
+def make_invocation(
+    signature: Callable[[], Signature],
+    prepare: Callable[[Session], Template],
+    decorator: InvocationDecorator | None = None,
+) -> Callable[..., Any]:
+    """Make a callable that checks its arguments and submits them.
+
+    The template is prepared at the first call of each session and kept: later calls compare one reference and two
+    integers before they are in the compiled core.
+
+    Args:
+        signature: Gives what the remote callable accepts; asked for at the first call.
+        prepare: Makes the template for a session.
+        decorator: Wraps the submission, called with a tuple and a mapping.
+
+    Returns:
+        The callable. It raises TypeError where the arguments do not fit.
+    """
+    bound: object = slot  # no session is this object, so that the first call prepares
+    accepts: Signature
+    submit: Template
+    low, high = 0, -1
+
+    def remote(*args: Any, **kwargs: Any) -> Any:
+        nonlocal bound, accepts, submit, low, high
+        if slot.session is not bound:
+            accepts = signature()
+            accepts.check(len(args), kwargs)
+            low, high = accepts.minimum, accepts.maximum
+            session = get_session()
+            template = prepare(session)
+            submit = template if decorator is None else _decorate(decorator, template)
+            bound = session  # last: a thread that sees the session sees its template
+        if kwargs:
+            accepts.check(len(args), kwargs)
+            return submit(args, kwargs)
+        if not low <= len(args) <= high:
+            accepts.check(len(args), ())
+        return submit(args, None)
+
+    return remote
+
+
+def _decorate(decorator: InvocationDecorator, template: Template) -> Template:
+    invoke = decorator(lambda args, kwargs: template(tuple(args), kwargs or None))
+
+    def submit(args: tuple[Any, ...], kwargs: dict[str, Any] | None, /) -> Any:
+        return invoke(args, kwargs or {})
+
+    return submit

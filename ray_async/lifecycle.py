@@ -1,0 +1,295 @@
+"""The lifecycle of a connection: init, shutdown, is_initialized."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+from ray_async.job_config import check_namespace
+from ray_async.label_selector import label_selector_error
+from ray_async.resource_request import custom_resources_error, quantity_error
+from ray_async.runtime.current import connect, disconnect, get_session, has_session
+from ray_async.runtime.init_options import InitOptions
+
+__all__ = ("RayContext", "init", "is_initialized", "shutdown")
+
+_HIDDEN: Mapping[str, str | None] = {  # hidden keyword: the option it sets, None where it has no meaning here
+    "object_spilling_directory": "spilling_directory",
+    "_enable_object_reconstruction": None,
+    "_plasma_directory": None,
+    "_node_ip_address": "node_ip_address",
+    "_driver_object_store_memory": None,
+    "_memory": "memory",
+    "_redis_username": None,
+    "_redis_password": None,
+    "_temp_dir": "temp_dir",
+    "_metrics_export_port": "metrics_export_port",
+    "_system_config": "system_config",
+    "_tracing_startup_hook": None,
+    "_node_name": "node_name",
+    "_skip_env_hook": None,
+}
+_NODE_SETTINGS = ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "system_config", "node_name")
+_INJECTED_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+
+
+class RayContext(Mapping[str, Any]):
+    """What `init` returns: facts about the connection; as a context manager, it ends the connection on exit.
+
+    It is a mapping of ``address_info`` too, for older programs.
+    """
+
+    def __init__(self, address_info: Mapping[str, Any]) -> None:
+        self.address_info: dict[str, Any] = dict(address_info)
+
+    @property
+    def dashboard_url(self) -> str | None:
+        """Address of the status page, or None where there is none."""
+        url: str | None = self.address_info.get("webui_url") or None
+        return url
+
+    @property
+    def python_version(self) -> str:
+        """Version of the interpreter."""
+        import platform
+
+        return platform.python_version()
+
+    @property
+    def ray_version(self) -> str:
+        """Version of the package."""
+        from ray_async.version import __version__
+
+        return __version__
+
+    @property
+    def ray_commit(self) -> str:
+        """Commit that the package was built from."""
+        from ray_async.version import __commit__
+
+        return __commit__
+
+    def disconnect(self) -> None:
+        """End the connection."""
+        shutdown()
+
+    def __enter__(self) -> RayContext:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutdown()
+
+    def __getitem__(self, key: str) -> Any:
+        return self.address_info[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.address_info)
+
+    def __len__(self) -> int:
+        return len(self.address_info)
+
+    def __repr__(self) -> str:
+        return f"RayContext(address={self.address_info.get('address')!r}, dashboard_url={self.dashboard_url!r})"
+
+
+def init(
+    address: str | None = None,
+    *,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    resources: Mapping[str, float] | None = None,
+    labels: Mapping[str, str] | None = None,
+    object_store_memory: int | None = None,
+    local_mode: bool = False,
+    ignore_reinit_error: bool = False,
+    include_dashboard: bool | None = None,
+    dashboard_host: str = "127.0.0.1",
+    dashboard_port: int | None = None,
+    job_config: Any = None,
+    configure_logging: bool = True,
+    logging_level: int | str = "info",
+    logging_format: str | None = None,
+    logging_config: Any = None,
+    log_to_driver: bool | None = None,
+    namespace: str | None = None,
+    runtime_env: Mapping[str, Any] | None = None,
+    enable_resource_isolation: bool = False,
+    cgroup_path: str | None = None,
+    system_reserved_cpu: float | None = None,
+    system_reserved_memory: int | None = None,
+    proxy_server_url: str | None = None,
+    **kwargs: Any,
+) -> RayContext:
+    """Connect to a node, starting one where none is.
+
+    Args:
+        address: None attaches to RAY_ADDRESS or this machine's latest node and else starts one; "auto" attaches;
+            "local" starts one; ``host:port`` attaches to that node.
+        num_cpus: CPUs that the started node offers; the machine's by default.
+        num_gpus: GPUs that it offers; the machine's by default.
+        resources: Other resources that it offers, by name.
+        labels: Labels of the node.
+        object_store_memory: Bytes that objects may take in memory.
+        local_mode: Refused: it was removed.
+        ignore_reinit_error: Whether a second call is accepted.
+        include_dashboard: Whether the status page is served.
+        dashboard_host: Address that the status page is bound to.
+        dashboard_port: Its port.
+        job_config: A `JobConfig`, or a mapping of its arguments.
+        configure_logging: Whether the package's logger is set up.
+        logging_level: Its level.
+        logging_format: Its format.
+        logging_config: A `LoggingConfig` for driver and workers.
+        log_to_driver: Whether the workers' output is shown here; yes by default.
+        namespace: Namespace of named actors; one of this connection's own by default.
+        runtime_env: Environment of the job's tasks and actors.
+        enable_resource_isolation: Whether workers are put in a control group.
+        cgroup_path: The control group.
+        system_reserved_cpu: CPUs kept from the workers.
+        system_reserved_memory: Bytes kept from the workers.
+        proxy_server_url: Accepted for programs written for Ray; has no effect.
+        kwargs: Settings with a leading underscore that programs written for Ray use.
+
+    Returns:
+        Facts about the connection; also a context manager.
+
+    Raises:
+        ConnectionError: The node to attach to does not run.
+        RuntimeError: Already connected, an unknown keyword, or one that was removed.
+        TypeError: A value of the wrong type.
+        ValueError: A value that is not allowed, or settings of a node while attaching to one.
+
+    Example:
+        >>> with ray.init(num_cpus=4):
+        ...     ray.get(f.remote())
+    """
+    _refuse_removed(local_mode, kwargs)
+    if has_session():
+        if ignore_reinit_error:
+            return RayContext(get_session().address_info())
+        raise RuntimeError(
+            "Maybe you called init() twice by accident? This process is connected already: call shutdown() first, "
+            "or pass ignore_reinit_error=True."
+        )
+    isolation = {
+        "enabled": enable_resource_isolation,
+        "cgroup_path": cgroup_path,
+        "reserved_cpu": system_reserved_cpu,
+        "reserved_memory": system_reserved_memory,
+    }
+    options = InitOptions(
+        address=address,
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+        resources=resources,
+        labels=labels,
+        object_store_memory=object_store_memory,
+        include_dashboard=include_dashboard,
+        dashboard_host=dashboard_host,
+        dashboard_port=dashboard_port,
+        job_config=_job_config(job_config),
+        configure_logging=configure_logging,
+        logging_level=logging_level,
+        logging_format=logging_format,
+        logging_config=logging_config,
+        log_to_driver=log_to_driver is not False,
+        namespace=check_namespace(namespace),
+        runtime_env=_job_runtime_env(runtime_env),
+        isolation=isolation if enable_resource_isolation else None,
+        **{option: kwargs[key] for key, option in _HIDDEN.items() if option is not None and key in kwargs},
+    ).with_environment()
+    _check(options)
+    return RayContext(connect(options).address_info())
+
+
+def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:
+    """End the connection, and the node if `init` started it. Does nothing when there is none.
+
+    Args:
+        wait_for_processes: Return only when the node's processes are gone.
+    """
+    disconnect(wait_for_processes)
+
+
+def is_initialized() -> bool:
+    """Tell whether this process is connected."""
+    return has_session()
+
+
+def _refuse_removed(local_mode: bool, kwargs: Mapping[str, Any]) -> None:
+    if local_mode:
+        raise RuntimeError("init(local_mode=True) was removed: call the functions directly to debug them.")
+    if "storage" in kwargs:
+        raise RuntimeError("init(storage=...) was removed.")
+    if "allow_multiple" in kwargs:
+        raise RuntimeError("init(allow_multiple=...) is for thin clients only.")
+    unknown = sorted(set(kwargs) - set(_HIDDEN))
+    if unknown:
+        raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}")
+
+
+def _check(options: InitOptions) -> None:
+    config = options.system_config
+    if config is not None and not isinstance(config, dict):
+        raise TypeError(f"_system_config must be a dict, but is {type(config)}.")
+    address = options.address
+    if address is not None and not isinstance(address, str):
+        raise TypeError(f"address must be None or a string, but is {type(address)}.")
+    problems = (
+        quantity_error("num_cpus", options.num_cpus),
+        quantity_error("num_gpus", options.num_gpus),
+        quantity_error("object_store_memory", options.object_store_memory),
+        custom_resources_error(options.resources),
+        label_selector_error(dict(options.labels)) if options.labels is not None else None,
+    )
+    for problem in problems:
+        if problem:
+            raise ValueError(problem)
+    if address in (None, "local"):
+        return
+    given = [name for name in _NODE_SETTINGS if getattr(options, name) is not None]
+    if given:
+        raise ValueError(
+            f"When attaching to a running node (address={address!r}), its settings cannot be given: {given}."
+        )
+
+
+def _job_config(given: Any) -> Any:
+    if isinstance(given, dict):
+        from ray_async.job_config import JobConfig
+
+        return JobConfig.from_json(given)
+    return given
+
+
+def _job_runtime_env(given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The environment of a submitted job is handed over by variable; both may set keys, but not the same ones."""
+    text = os.environ.get(_INJECTED_JOB_CONFIG)
+    if not text:
+        return given
+    import json
+
+    injected: dict[str, Any] = json.loads(text).get("runtime_env") or {}
+    ours = dict(given or {})
+    if os.environ.get("RAY_OVERRIDE_JOB_RUNTIME_ENV") != "1":
+        _refuse_conflicts(injected, ours)
+    variables = {**injected.get("env_vars", {}), **ours.get("env_vars", {})}
+    merged = {**injected, **ours}
+    if variables:
+        merged["env_vars"] = variables
+    return merged
+
+
+def _refuse_conflicts(injected: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    keys = [key for key in ours if key != "env_vars" and key in injected and injected[key] != ours[key]]
+    theirs = injected.get("env_vars", {})
+    keys += [f"env_vars[{name}]" for name in ours.get("env_vars", {}) if name in theirs]
+    if keys:
+        raise ValueError(
+            f"The job's runtime_env and that of init() both set {keys}. "
+            "Set them in one place, or set RAY_OVERRIDE_JOB_RUNTIME_ENV=1 to prefer init()."
+        )

@@ -1,0 +1,116 @@
+"""The current session: the one place where a process's connection is found."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import threading
+from importlib import import_module
+from types import FrameType
+from typing import Any
+
+from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.session_protocol import Session
+
+__all__ = ("connect", "disconnect", "get_session", "has_session", "set_session", "slot")
+
+
+class Slot:
+    """Holds the session; callers that keep templates compare theirs with it by identity."""
+
+    __slots__ = ("forked", "hooked", "lock", "session", "signalled")
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        self.forked = False
+        self.hooked = False
+        self.signalled = False
+        self.lock = threading.RLock()
+
+    def forget(self) -> None:
+        """In a forked child: the session belongs to the parent, whose descriptors must not be used."""
+        self.forked = self.forked or self.session is not None
+        self.session = None
+        self.lock = threading.RLock()
+
+
+slot = Slot()
+
+
+def get_session() -> Session:
+    """Find the session, starting one where none is (unless RAY_ENABLE_AUTO_CONNECT=0).
+
+    Raises:
+        RaySystemError: Not connected and not allowed to connect, or a child forked from a connected process.
+    """
+    session = slot.session
+    if session is not None:
+        return session
+    if slot.forked:
+        raise _not_connected(
+            "This process was forked from one that is connected, and a connection cannot be shared: "
+            "call init() in the child, or start it by spawn."
+        )
+    if os.environ.get("RAY_ENABLE_AUTO_CONNECT", "1") == "0":
+        raise _not_connected("Not connected: call init() first (RAY_ENABLE_AUTO_CONNECT=0 forbids doing it here).")
+    with slot.lock:
+        return slot.session or connect(InitOptions())
+
+
+def _not_connected(reason: str) -> Exception:
+    from ray_async.exceptions import RaySystemError  # the error tree is not paid for by importing the package
+
+    return RaySystemError(reason)
+
+
+def has_session() -> bool:
+    """Tell whether the process is connected."""
+    return slot.session is not None
+
+
+def set_session(session: Session | None) -> None:
+    """Make a session the process's current one, or None for no session."""
+    with slot.lock:
+        if session is not None and not slot.hooked:
+            os.register_at_fork(after_in_child=slot.forget)
+            atexit.register(disconnect)
+            slot.hooked = True
+        slot.session = session
+        slot.forked = False
+
+
+def connect(options: InitOptions) -> Session:
+    """Start a session and make it current.
+
+    Raises:
+        ConnectionError: The address names no running node.
+    """
+    with slot.lock:
+        session: Session = import_module("ray_async.runtime.session").start_session(options.with_environment())
+        set_session(session)
+        _end_on_sigterm()
+        return session
+
+
+def disconnect(wait_for_processes: bool = False) -> None:
+    """Close the current session, if there is one."""
+    with slot.lock:
+        session = slot.session
+        if session is None:
+            return
+        set_session(None)
+        session.close(wait_for_processes)
+
+
+def _end_on_sigterm() -> None:
+    """Turn SIGTERM, which skips exit handlers, into SystemExit, unless the user handles it."""
+    if threading.current_thread() is not threading.main_thread() or slot.signalled:
+        return
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _exit)
+        slot.signalled = True
+
+
+def _exit(number: int, frame: FrameType | None) -> Any:
+    raise SystemExit(128 + number)

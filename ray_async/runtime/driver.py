@@ -1,0 +1,265 @@
+"""A driver's session: starting a node and attaching to one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+from ray_async import exceptions as errors
+from ray_async._core.arena import Arena
+from ray_async.config import Settings
+from ray_async.runtime import node_control
+from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.session import CoreSession
+from ray_async.transport.channel import Channel, connect_unix
+
+__all__ = ("DriverSession", "connect_driver", "node_config")
+
+DRIVER, WORKER = 2, 3
+_BOOT = "from ray_async.runtime.boot import main; main()"
+
+
+def connect_driver(options: InitOptions) -> DriverSession:
+    """Attach to a node, or start one.
+
+    Raises:
+        ConnectionError: the address names no running node.
+    """
+    address = options.address
+    if address != "local":
+        found = node_control.find_node(address if address not in (None, "auto") else None)
+        if found is not None:
+            return _attach(found, options)
+        if address is not None:
+            raise ConnectionError(
+                f"Could not find a running node at {address!r}. Start one with `ray_async start --head`, "
+                "or call init() without an address."
+            )
+    return _start(options)
+
+
+def node_config(options: InitOptions) -> dict[str, Any]:
+    """What a new node is told: its resources, limits and directories."""
+    from ray_async.ids import NodeID
+    from ray_async.runtime import memory_limits
+
+    settings = Settings(dict(options.system_config or {}))
+    available = memory_limits.memory_state().available
+    store = int(options.object_store_memory or memory_limits.object_store_bytes(available, settings))
+    if options.object_store_memory is not None and store < memory_limits.MIN_OBJECT_STORE_BYTES:
+        raise ValueError(
+            f"object_store_memory must be at least {memory_limits.MIN_OBJECT_STORE_BYTES} bytes, but is {store}"
+        )
+    ip = options.node_ip_address or "127.0.0.1"
+    node_id = NodeID.from_random().hex()
+    resources: dict[str, float] = {
+        "CPU": float(options.num_cpus if options.num_cpus is not None else memory_limits.cpu_count(settings)),
+        "memory": float(options.memory or memory_limits.logical_memory(available, store)),
+        "object_store_memory": float(store),
+        f"node:{ip}": 1.0,
+        "node:__internal_head__": 1.0,
+        **{name: float(amount) for name, amount in (options.resources or {}).items()},
+    }
+    gpus = float(options.num_gpus if options.num_gpus is not None else memory_limits.gpu_count())
+    if gpus:
+        resources["GPU"] = gpus
+    root = str(node_control.runtime_root()) if options.temp_dir is None else options.temp_dir
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    session_dir = tempfile.mkdtemp(prefix=f"session_{os.getpid()}_", dir=root)
+    directory = os.path.join(session_dir, "waiters")
+    os.mkdir(directory, 0o700)
+    return {
+        "node_id": node_id,
+        "node_ip": ip,
+        "node_name": options.node_name,
+        "resources": {name: amount for name, amount in resources.items() if amount or name == "CPU"},
+        "labels": dict(options.labels or {}),
+        "session_dir": session_dir,
+        "directory": directory,
+        "store_bytes": store,
+        "system_config": dict(options.system_config or {}),
+        "spilling_directory": options.spilling_directory,
+        "address": f"{ip}:{6379}",
+        "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
+    }
+
+
+def job_config(options: InitOptions, number: int) -> dict[str, Any]:
+    """What workers must know of a driver's job."""
+    config = options.job_config
+    path = [os.getcwd() if entry == "" else entry for entry in sys.path]
+    namespace = options.namespace or getattr(config, "ray_namespace", None) or os.urandom(16).hex()
+    return {
+        "id": number,
+        "namespace": namespace,
+        "sys_path": path,
+        "cwd": os.getcwd(),
+        "default_actor_lifetime": getattr(config, "_default_actor_lifetime", None) or "non_detached",
+    }
+
+
+def _start(options: InitOptions) -> DriverSession:
+    config = node_config(options)
+    try:
+        return _spawn(options, config)
+    except BaseException:
+        shutil.rmtree(config["session_dir"], ignore_errors=True)
+        raise
+
+
+def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
+    arena = Arena.create(config["store_bytes"], config["directory"])
+    slot = arena.join(DRIVER, -1, 1)
+    job = job_config(options, 1)
+    ours, theirs = socket.socketpair()
+    listen_ours, listen_theirs = socket.socketpair()
+    environment = _job_environment(options, config["session_dir"])
+    prestart = []
+    if config["resources"].get("CPU", 0) >= 1 and not environment:
+        prestart.append({"slot": arena.reserve(WORKER), "env_key": "1:", "job": job, "runtime_env": {}, "node_id": config["node_id"]})
+    config.update(
+        job=job,
+        driver_pid=os.getpid(),
+        driver_slot=slot,
+        arena_fd=arena.fd,
+        control_fd=theirs.fileno(),
+        listen_fd=listen_theirs.fileno(),
+        prestart=prestart,
+    )
+    # The node outlives nothing of ours: a session of its own keeps Ctrl-C from it, and its output goes to a file.
+    with open(os.path.join(config["session_dir"], "node.log"), "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _BOOT],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            pass_fds=(arena.fd, theirs.fileno(), listen_theirs.fileno()),
+            start_new_session=True,
+            env=_node_environ(),
+        )
+    theirs.close()
+    listen_theirs.close()
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(json.dumps(config).encode())
+    facts = {**config, "runtime_env": environment}
+    session = DriverSession(arena, facts, options, Channel(ours), listen_ours, process)
+    session.watch_node(process.pid)
+    return session
+
+
+def _node_environ() -> dict[str, str]:
+    """The driver's variables; and where this package is found, which a changed sys.path would hide from the node."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([path, package] if path else [package])}
+
+
+def _job_environment(options: InitOptions, session_dir: str) -> dict[str, Any]:
+    given = dict(options.runtime_env or {})
+    if options.job_config is not None and getattr(options.job_config, "runtime_env", None):
+        given = {**options.job_config.runtime_env, **given}
+    if not given:
+        return {}
+    from ray_async.runtime_env.packaging import package_env
+    from ray_async.runtime_env.runtime_env import RuntimeEnv
+
+    return dict(package_env(RuntimeEnv(**given), session_dir))
+
+
+def _attach(found: Any, options: InitOptions) -> DriverSession:
+    sock = connect_unix(found.socket)
+    channel = Channel(sock)
+    job = job_config(options, 0)
+    answer = channel.request("attach", pid=os.getpid(), **{k: v for k, v in job.items() if k != "id"})
+    if "error" in answer:
+        raise ConnectionError(f"the node at {found.address} refused: {answer['error']}")
+    # The arena's descriptor is opened by way of the node's own, which only the same user may do.
+    fd = os.open(f"/proc/{answer['node_pid']}/fd/{answer['arena_fd']}", os.O_RDWR | os.O_CLOEXEC)
+    arena = Arena.attach(fd, answer["directory"])
+    arena.join(DRIVER, answer["slot"], answer["job"]["id"])
+    listener = connect_unix(found.socket)
+    facts = {**answer, "runtime_env": _job_environment(options, answer["session_dir"])}
+    session = DriverSession(arena, facts, options, channel, listener, None)
+    session.watch_node(answer["node_pid"])
+    return session
+
+
+class DriverSession(CoreSession):
+    """The session of a driver.
+
+    Args:
+        arena: the session's shared memory, joined.
+        facts: what the node was told, or says.
+        options: of ``init``.
+        channel: control connection.
+        listener: the connection on which workers' output arrives.
+        process: the node process, if this driver started it.
+    """
+
+    is_driver = True
+
+    def __init__(
+        self, arena: Any, facts: dict[str, Any], options: InitOptions, channel: Channel, listener: socket.socket, process: Any
+    ) -> None:
+        super().__init__(arena, facts)
+        self._channel = channel
+        self._listener = listener
+        self._process = process
+        self._closed = False
+        self._options = options
+        from ray_async.runtime.output import Output
+
+        self._output = Output(listener, self.job_number, options.log_to_driver, facts["node_ip"])
+        self._output.start()
+
+    def watch_node(self, pid: int) -> None:
+        """Notice the end of the node process in every wait."""
+        with contextlib.suppress(OSError, AttributeError):
+            self.arena.node_fd = os.pidfd_open(pid)
+
+    def node_died(self) -> BaseException:
+        """The error for those who wait when the node is gone; says what its log says."""
+        text = "the node process of this session has died: its tasks, actors and objects are lost"
+        if self._process is not None and self._process.poll() is not None:
+            text += f" (exit status {self._process.returncode})"
+        with contextlib.suppress(OSError):
+            with open(os.path.join(self.facts["session_dir"], "node.log"), "rb") as log:
+                words = log.read()[-2000:].decode("utf-8", "replace").strip()
+            if words:
+                text += f". Its last words:\n{words}"
+        return errors.NodeDiedError(text)
+
+    def close(self, wait_for_processes: bool = False) -> None:
+        """Leave the session; end the node if this driver started it."""
+        if self._closed:
+            return
+        self._closed = True
+        fd = self.arena.node_fd
+        slot = self.arena.slot
+        with contextlib.suppress(OSError, ConnectionError):
+            self._channel.send("shutdown", slot=slot)
+        if self._process is not None:
+            self._end_node()
+        self._output.stop()
+        super().close(wait_for_processes)
+        if fd >= 0:
+            self.arena.node_fd = -1
+            os.close(fd)
+
+    def _end_node(self) -> None:
+        """Wait for the node to end; it kills its workers first."""
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self.facts["session_dir"], ignore_errors=True)
+

@@ -1,0 +1,70 @@
+"""Definitions that tasks and actors run, exported once per content to the object store."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import pickle
+from typing import Any
+
+from ray_async._core import store
+
+__all__ = ("Exports",)
+
+_WARN_BYTES = 10_000_000
+_ERROR_BYTES = 100_000_000
+
+_logger = logging.getLogger("ray_async")
+
+
+class Exports:
+    """The definitions that this process has exported.
+
+    Args:
+        session: whose store and serializers are used.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._refs: dict[bytes, Any] = {}
+
+    def export(self, facts: dict[str, Any], target: Any = None) -> Any:
+        """Store a definition, unless the same one was stored before; returns its reference.
+
+        Args:
+            facts: what workers must know of it.
+            target: the function or class; pickled by value where it cannot be imported.
+
+        Raises:
+            TypeError: it cannot be pickled.
+            ValueError: it is larger than 100 MB, as with a large array captured from the surrounding code.
+        """
+        if target is not None:
+            data = self._session.dumps(target)
+            _check_size(facts["name"], len(data))
+            facts = {**facts, "target": data}
+        # The name stands before the pickle, for the node, which unpickles nothing.
+        payload = facts["name"].encode() + b"\n" + pickle.dumps(facts, protocol=5)
+        key = hashlib.blake2b(payload, digest_size=16).digest()
+        ref = self._refs.get(key)
+        if ref is None:
+            ref = self._refs[key] = store.put_raw(self._session.arena, payload)
+        return ref
+
+    def clear(self) -> None:
+        """Drop the references."""
+        self._refs.clear()
+
+
+def _check_size(name: str, size: int) -> None:
+    if size > _ERROR_BYTES:
+        raise ValueError(
+            f"{name} is too large ({size / 1e6:.0f} MB pickled; at most {_ERROR_BYTES / 1e6:.0f} MB): it captures a large "
+            "value from its surroundings. Put that value with ray.put() and pass the reference."
+        )
+    if size > _WARN_BYTES:
+        _logger.warning(
+            "%s is very large (%.0f MB pickled): check that it does not capture a large value; use ray.put() for it.",
+            name,
+            size / 1e6,
+        )

@@ -1,0 +1,69 @@
+"""What a session is started with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+__all__ = ("InitOptions",)
+
+
+class InitOptions(NamedTuple):
+    """Checked arguments of ``init``.
+
+    Args:
+        address: None (attach to this machine's latest node, else start one), "auto" (attach, ConnectionError when
+            there is none), "local" (start one), or ``host:port``.
+        num_cpus, num_gpus, resources, labels: What the started node offers; None detects.
+        object_store_memory: Bytes of the object store; None is a share of the machine's memory.
+        include_dashboard, dashboard_host, dashboard_port: The status page.
+        job_config: The job's settings, a ``JobConfig`` or a mapping.
+        configure_logging, logging_level, logging_format, logging_config: Logging of driver and workers.
+        log_to_driver: Whether workers' output is shown.
+        namespace: Namespace of named actors; None is one of the session's own.
+        runtime_env: The job's environment.
+        system_config: Settings by configuration name.
+        temp_dir: Directory of sessions.
+        node_name: Name of the node.
+        memory: Bytes offered as the resource ``memory``.
+        spilling_directory: Where objects are spilled to.
+        metrics_export_port: Port of the metrics page.
+        isolation: Settings of resource isolation by control group.
+        node_ip_address: The address that the node is known by.
+    """
+
+    address: str | None = None
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    resources: Mapping[str, float] | None = None
+    labels: Mapping[str, str] | None = None
+    object_store_memory: int | None = None
+    include_dashboard: bool | None = None
+    dashboard_host: str = "127.0.0.1"
+    dashboard_port: int | None = None
+    job_config: Any = None
+    configure_logging: bool = True
+    logging_level: int | str = "info"
+    logging_format: str | None = None
+    logging_config: Any = None
+    log_to_driver: bool = True
+    namespace: str | None = None
+    runtime_env: Mapping[str, Any] | None = None
+    system_config: Mapping[str, Any] | None = None
+    temp_dir: str | None = None
+    node_name: str | None = None
+    memory: int | None = None
+    spilling_directory: str | None = None
+    metrics_export_port: int | None = None
+    isolation: Mapping[str, Any] | None = None
+    node_ip_address: str | None = None
+
+    def with_environment(self) -> InitOptions:
+        """Take the address and the namespace from RAY_ADDRESS and RAY_NAMESPACE where none is given."""
+        changes: dict[str, Any] = {}
+        if self.address is None and os.environ.get("RAY_ADDRESS"):
+            changes["address"] = os.environ["RAY_ADDRESS"]
+        if self.namespace is None and os.environ.get("RAY_NAMESPACE"):
+            changes["namespace"] = os.environ["RAY_NAMESPACE"]
+        return self._replace(**changes)

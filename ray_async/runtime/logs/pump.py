@@ -1,0 +1,82 @@
+"""The node's side: what comes out of workers' pipes becomes messages for drivers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ray_async.runtime.logs.lines import LineSplitter
+from ray_async.runtime.logs.stderr_tail import StderrTail
+
+__all__ = ("LogPump",)
+
+Stream = Literal["out", "err"]
+Message = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Worker:
+    name: str
+    job: str | None
+    splitters: dict[Stream, LineSplitter] = field(
+        default_factory=lambda: {"out": LineSplitter(), "err": LineSplitter()}
+    )
+
+
+class LogPump:
+    """Splits the streams of all workers of a node into lines and addresses them.
+
+    The node's loop reads the pipes and calls `feed`; it calls `take_progress` about once a second, so that progress
+    bars are seen while they run.
+
+    Args:
+        tail: where the last lines of stderr are kept; a new one by default.
+    """
+
+    def __init__(self, tail: StderrTail | None = None) -> None:
+        self.tail = StderrTail() if tail is None else tail
+        self._workers: dict[int, _Worker] = {}
+
+    def set_worker(self, pid: int, name: str, job: str | None) -> None:
+        """Say what runs in a process: the name of its task or actor, and the job (in hexadecimal) that it works for."""
+        worker = self._workers.get(pid)
+        if worker is None:
+            self._workers[pid] = _Worker(name, job)
+        else:
+            worker.name, worker.job = name, job
+
+    def feed(self, pid: int, stream: Stream, data: bytes) -> Message | None:
+        """Take bytes of a worker's stream; return a message if they complete a line."""
+        worker = self._workers.setdefault(pid, _Worker("", None))
+        return self._message(pid, worker, stream, worker.splitters[stream].feed(data))
+
+    def take_progress(self) -> Iterator[Message]:
+        """Yield messages with the state of progress bars that are being drawn."""
+        for pid, worker in self._workers.items():
+            for stream, splitter in worker.splitters.items():
+                message = self._message(pid, worker, stream, splitter.take_progress())
+                if message is not None:
+                    yield message
+
+    def close(self, pid: int) -> list[Message]:
+        """End the streams of a process; return messages with what they still held. Its tail of stderr is kept."""
+        worker = self._workers.pop(pid, None)
+        if worker is None:
+            return []
+        messages = (self._message(pid, worker, stream, end.flush()) for stream, end in worker.splitters.items())
+        return [message for message in messages if message is not None]
+
+    def _message(self, pid: int, worker: _Worker, stream: Stream, lines: list[str]) -> Message | None:
+        if not lines:
+            return None
+        if stream == "err":
+            self.tail.add(pid, lines)
+        return {
+            "kind": "log",
+            "pid": pid,
+            "name": worker.name,
+            "stream": stream,
+            "lines": lines,
+            "job": worker.job,
+        }

@@ -1,0 +1,136 @@
+"""Awaiting references: one waiter for each event loop of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Generator
+from typing import Any
+
+from ray_async._core import store
+from ray_async._core.loop_waiter import LoopWaiter
+
+__all__ = ("LoopBinding", "Loops")
+
+
+class LoopBinding:
+    """One loop's waiter, watched by that loop.
+
+    Args:
+        arena: the session's shared memory.
+        loop: the running loop.
+        waiter: a waiter of a loop that is gone, to be used again; None for a new one.
+        node_fd: becomes readable when the node process is gone; -1: not watched.
+    """
+
+    def __init__(self, arena: Any, loop: asyncio.AbstractEventLoop, waiter: Any, node_fd: int, died: Any) -> None:
+        self.loop = weakref.ref(loop)
+        self.waiter = waiter if waiter is not None else LoopWaiter(arena)
+        self.waiter_index: int = self.waiter.index
+        self._wake: Callable[[], None] | None = None
+        self._node_fd = node_fd
+        self._died = died
+        loop.add_reader(self.waiter.fileno(), self._on_readable)
+        if node_fd >= 0:
+            loop.add_reader(node_fd, self._on_node_death)
+
+    def on_wake(self, callback: Callable[[], None]) -> None:
+        """Also call this at each wake-up."""
+        self._wake = callback
+
+    def _on_readable(self) -> None:
+        self.waiter.on_readable()
+        if self._wake is not None:
+            self._wake()
+
+    def _on_node_death(self) -> None:
+        self.close_readers()
+        self.waiter.fail_all(self._died())
+
+    def close_readers(self) -> None:
+        """Stop watching, if the loop still lives."""
+        loop = self.loop()
+        if loop is not None and not loop.is_closed():
+            loop.remove_reader(self.waiter.fileno())
+            if self._node_fd >= 0:
+                loop.remove_reader(self._node_fd)
+
+    def watch_stream(self, executor: Any, record: int) -> None:
+        """Have the stream's consumer wake this loop when it takes an item."""
+        executor.watch_consumer(record, self.waiter_index)
+
+
+class Loops:
+    """The bindings of a process's loops; loops come and go.
+
+    Args:
+        session: whose references are awaited.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._bindings: dict[int, LoopBinding] = {}
+        self._spare: list[Any] = []
+        self._closed = False
+
+    def binding(self) -> LoopBinding:
+        """The running loop's binding."""
+        loop = asyncio.get_running_loop() if asyncio._get_running_loop() is not None else self._session.own_loop()
+        found = self._bindings.get(id(loop))
+        if found is not None and found.loop() is loop:
+            return found
+        self._collect()
+        waiter = self._spare.pop() if self._spare else None
+        found = LoopBinding(self._session.arena, loop, waiter, self._session.node_fd(), self._session.node_died)
+        self._bindings[id(loop)] = found
+        return found
+
+    def _collect(self) -> None:
+        """Take the waiters of loops that are closed or gone, for new ones."""
+        for key, binding in list(self._bindings.items()):
+            loop = binding.loop()
+            if loop is None or loop.is_closed():
+                binding.waiter.forget_all()
+                self._spare.append(binding.waiter)
+                del self._bindings[key]
+
+    def wait(self, ref: Any) -> Generator[Any, None, Any]:
+        """What ``await ref`` does."""
+        session = self._session
+        if not store.is_readable(session.arena, ref):
+            future = self.binding_future(ref)
+            if future is not None:
+                yield from future
+        return store.read(session.arena, ref)
+
+    def binding_future(self, ref: Any) -> asyncio.Future[None] | None:
+        """A future that is done when ``ref`` is; None when it is already."""
+        binding = self.binding()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        return future if binding.waiter.watch(ref, future) else None
+
+    async def settled(self, ref: Any) -> None:
+        """Wait until ``ref`` is complete, without reading it."""
+        while not store.is_ready(self._session.arena, ref):
+            future = self.binding_future(ref)
+            if future is None:
+                return
+            await future
+
+    async def value(self, ref: Any) -> Any:
+        """A coroutine for the value."""
+        return await ref
+
+    def as_future(self, ref: Any) -> asyncio.Future[Any]:
+        """A task of the running loop for the value."""
+        return asyncio.ensure_future(self.value(ref))
+
+    def close(self) -> None:
+        """Leave all loops."""
+        for binding in self._bindings.values():
+            binding.close_readers()
+            binding.waiter.close()
+        for waiter in self._spare:
+            waiter.close()
+        self._bindings.clear()
+        self._spare.clear()

@@ -1,0 +1,327 @@
+"""The node's table of actors: placing, naming, restarting, ending them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ray_async import exceptions as errors
+from ray_async.ids import ActorID
+from ray_async.runtime import placement_spec
+from ray_async.runtime.scheduler import events
+from ray_async.runtime.scheduler.resources import ResourceSet
+from ray_async.runtime.scheduler.specs import ActorSpec
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.workers import WorkerProcess
+
+__all__ = ("Actor", "Actors")
+
+_logger = logging.getLogger("ray_async.node")
+
+PENDING, ALIVE, RESTARTING, DEAD = 1, 2, 3, 4
+
+
+class Actor:
+    """An actor as the node knows it. It is called by its offset in the arena."""
+
+    __slots__ = (
+        "creation",
+        "error",
+        "id",
+        "job",
+        "killed",
+        "leaving",
+        "name",
+        "namespace",
+        "offset",
+        "queue",
+        "restarts",
+        "scheduler_id",
+        "scope_ended",
+        "spec",
+        "state",
+        "worker",
+    )
+
+    def __init__(self, offset: int, facts: tuple[Any, ...], spec: dict[str, Any], identity: bytes) -> None:
+        _, _, self.queue, self.creation, self.job, _, _ = facts
+        self.offset = offset
+        self.spec = spec
+        self.id = ActorID(identity)
+        self.name: str = spec["name"]
+        self.namespace: str = spec["namespace"]
+        self.state = PENDING
+        self.worker: WorkerProcess | None = None
+        self.restarts = 0
+        self.scheduler_id = ""
+        self.error: bytes | None = None
+        self.killed: str | None = None
+        self.leaving: str | None = None
+        self.scope_ended = False
+
+
+class Actors:
+    """Creates actors where the scheduler places them, and decides what follows when one dies.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._view = node.view
+        self.by_offset: dict[int, Actor] = {}
+        self._by_id: dict[str, Actor] = {}
+        self._names: dict[tuple[str, str], tuple[int, str]] = {}
+        self._pinned: set[int] = set()
+
+    # -- names ---------------------------------------------------------------------------------------------------------
+
+    def take_name(self, offset: int, name: str, namespace: str, meta: str) -> bool:
+        """Reserve a name for an actor that is being created. Returns False when it is taken."""
+        if (namespace, name) in self._names:
+            return False
+        self._names[namespace, name] = (offset, meta)
+        return True
+
+    def find(self, name: str, namespace: str) -> tuple[int, str] | None:
+        """Offset and description of a named actor."""
+        found = self._names.get((namespace, name))
+        if found is None or not self._view.is_actor(found[0]):
+            return None
+        return found
+
+    def named(self, namespace: str | None) -> list[dict[str, str]]:
+        """Named actors of a namespace, or of all."""
+        return [
+            {"name": name, "namespace": space} for (space, name) in self._names if namespace is None or space == namespace
+        ]
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def submitted(self, offset: int) -> None:
+        """A process has written an actor and its creation into the arena."""
+        if not self._view.is_actor(offset) or offset in self.by_offset:
+            return
+        facts = self._view.actor(offset)
+        try:
+            spec = json.loads(facts[1])
+            actor = Actor(offset, facts, spec, self._node.actor_id(offset))
+        except (TypeError, ValueError, KeyError) as error:
+            _logger.error("an actor with a description that cannot be read: %s", error)
+            return
+        self.by_offset[offset] = actor
+        self._view.pin(offset)  # the node's own, until the actor is dead
+        self._pinned.add(offset)
+        if spec["detached"]:
+            self._view.pin(offset)
+        self._place(actor)
+
+    def _place(self, actor: Actor) -> None:
+        actor.scheduler_id = f"{actor.id.hex()}:{actor.restarts}"
+        self._by_id[actor.scheduler_id] = actor
+        wants = placement_spec.requirements(actor.spec)
+        placing = ResourceSet.of(actor.spec["placement_resources"])
+        self._node.environments.learn(actor.spec)
+        self._node.schedule(events.ActorSubmitted(actor.scheduler_id, ActorSpec(**wants, placement_resources=placing)))
+
+    def placed(self, scheduler_id: str, worker: WorkerProcess) -> None:
+        """The scheduler has found a worker for an actor: wait for the arguments of ``__init__``, in the worker."""
+        actor = self._by_id.get(scheduler_id)
+        if actor is None or actor.state == DEAD:
+            self._node.workers.kill(worker, "its actor ended before it began")
+            return
+        actor.worker = worker
+        worker.name = actor.spec["class_name"]
+        self._node.workers.pump.set_worker(worker.pid, worker.name, f"{worker.job:08x}")
+        self._view.claim_creation(actor.creation, worker.slot)
+        self._view.set_actor(actor.offset, actor.state, worker.slot)
+        worker.sequence += 1
+        self._view.lease(worker.slot, worker.sequence, actor.offset, True)
+
+    def ready(self, offset: int) -> None:
+        """``__init__`` has returned."""
+        actor = self.by_offset.get(offset)
+        if actor is not None and actor.state in (PENDING, RESTARTING):
+            actor.state = ALIVE
+            self._view.set_actor(offset, ALIVE, actor.worker.slot if actor.worker else 0)
+            if actor.scope_ended:
+                self.out_of_scope(offset)
+
+    def init_failed(self, offset: int, error: bytes) -> None:
+        """``__init__`` has raised: the actor is dead, without a restart."""
+        actor = self.by_offset.get(offset)
+        if actor is not None:
+            actor.error = error
+            self._end(actor)
+
+    def leaves(self, offset: int, reason: str) -> None:
+        """An actor ends itself."""
+        actor = self.by_offset.get(offset)
+        if actor is not None:
+            actor.leaving = reason
+
+    def kill(self, offset: int, no_restart: bool) -> None:
+        """End an actor's process; with ``no_restart`` the actor too."""
+        actor = self.by_offset.get(offset)
+        if actor is None or actor.state == DEAD:
+            return
+        if no_restart:
+            actor.killed = "it was killed by ray.kill()"
+            actor.error = self._death_error(actor, actor.killed)
+            self._end(actor)
+        elif actor.worker is not None:
+            self._node.workers.kill(actor.worker, "it was killed by ray.kill(no_restart=False)")
+
+    def out_of_scope(self, offset: int) -> None:
+        """No process refers to the actor any more: it ends after the calls that it has."""
+        actor = self.by_offset.get(offset)
+        references = 1 if offset in self._pinned else 0
+        if actor is None:
+            if self._view.is_actor(offset) and self._view.actor_references(offset) == 0:
+                self._view.free_actor(offset)
+            return
+        if self._view.actor_references(offset) > references:
+            return
+        actor.scope_ended = True
+        if actor.state == ALIVE and self._view.queue_length(actor.queue) == 0 and not self._running(actor):
+            actor.killed = "all references to it are gone"
+            actor.error = self._death_error(actor, actor.killed)
+            self._end(actor, gently=True)
+        elif actor.state in (PENDING, RESTARTING) and self._view.queue_length(actor.queue) == 0:
+            actor.killed = "all references to it were gone before it was created"
+            actor.error = self._death_error(actor, actor.killed)
+            self._end(actor)
+
+    def _running(self, actor: Actor) -> bool:
+        return bool(self._view.find_records(state=4, actor=actor.offset))
+
+    def tick(self) -> None:
+        """Look at the actors that end once they have nothing to do."""
+        for actor in list(self.by_offset.values()):
+            if actor.state != DEAD and self._view.actor_references(actor.offset) <= 1 and not actor.spec["detached"]:
+                self.out_of_scope(actor.offset)
+
+    def may_restart(self, offset: int) -> bool:
+        """Whether calls of a dying actor may be kept for its next life."""
+        actor = self.by_offset.get(offset)
+        return actor is not None and actor.state != DEAD and actor.killed is None and actor.leaving is None and (
+            actor.spec["max_restarts"] < 0 or actor.restarts < actor.spec["max_restarts"]
+        )
+
+    def worker_died(self, worker: WorkerProcess, explain: Any) -> bool:
+        """Restart or bury the actor of a dead worker. Returns whether it had one."""
+        actor = next((a for a in self.by_offset.values() if a.worker is worker), None)
+        if actor is None:
+            return False
+        actor.worker = None
+        if actor.state == DEAD:
+            return True
+        if self.may_restart(actor.offset):
+            actor.restarts += 1
+            actor.state = RESTARTING
+            self._view.set_actor(actor.offset, RESTARTING)
+            self._view.count_restart(actor.offset)
+            self._view.reset_creation(actor.creation)
+            self._node.schedule(events.ActorEnded(actor.scheduler_id))
+            self._by_id.pop(actor.scheduler_id, None)
+            self._place(actor)
+            return True
+        actor.error = actor.error or self._death_error(actor, actor.leaving or explain(actor))
+        self._end(actor)
+        return True
+
+    def _death_error(self, actor: Actor, reason: Any) -> bytes:
+        if isinstance(reason, BaseException):
+            return errors.to_payload(reason)
+        text = f"The actor {actor.spec['class_name']} ({actor.id.hex()}) is dead because {reason}."
+        return errors.to_payload(errors.ActorDiedError(actor.id.hex(), text))
+
+    def unschedulable(self, scheduler_id: str, reason: str) -> None:
+        """The scheduler has given an actor up."""
+        actor = self._by_id.pop(scheduler_id, None)
+        if actor is not None:
+            text = f"The actor {actor.spec['class_name']} cannot be scheduled because {reason}."
+            actor.error = errors.to_payload(errors.ActorUnschedulableError(text))
+            actor.scheduler_id = ""
+            self._end(actor)
+
+    def environment_failed(self, env_key: str, reason: str) -> None:
+        """The environment that actors wait for cannot be made."""
+        for actor in list(self.by_offset.values()):
+            if actor.state != DEAD and actor.worker is None and actor.spec.get("env_key") == env_key:
+                actor.error = errors.to_payload(errors.RuntimeEnvSetupError(reason))
+                self._end(actor)
+
+    def _end(self, actor: Actor, gently: bool = False) -> None:
+        """The actor is dead: its queue fails, its name is free, its worker goes."""
+        actor.state = DEAD
+        self._view.set_actor(actor.offset, DEAD)
+        if actor.name and self._names.get((actor.namespace, actor.name), (0, ""))[0] == actor.offset:
+            del self._names[actor.namespace, actor.name]
+        if actor.scheduler_id:
+            self._node.schedule(events.ActorEnded(actor.scheduler_id))
+            self._by_id.pop(actor.scheduler_id, None)
+        worker = actor.worker
+        if worker is not None:
+            if gently:
+                self._view.flag(worker.slot, 4)
+                self._node.later(1.0, lambda: self._node.workers.kill(worker, "its actor ended"))
+            else:
+                self._node.workers.kill(worker, actor.killed or "its actor ended")
+        self._view.finish_creation(actor.creation, self._node.executor, self.error_of(actor))
+        self.drain(actor.offset)
+        if actor.spec["detached"]:
+            self._view.unpin(actor.offset)
+        self._node.later(0.05, lambda: self._bury(actor))
+
+    def error_of(self, actor: Actor) -> bytes:
+        """The stored error for calls of a dead actor."""
+        return actor.error or self._death_error(actor, "its process ended")
+
+    def drain(self, offset: int) -> None:
+        """Fail the calls that were queued at a dead actor."""
+        actor = self.by_offset.get(offset)
+        if actor is None:
+            return
+        payload = self.error_of(actor)
+        self._node.tasks.fail_queue(actor.queue, lambda record, facts: payload)
+
+    def _bury(self, actor: Actor) -> None:
+        """Forget a dead actor once nobody refers to it; until then its calls must find it dead."""
+        self.drain(actor.offset)
+        if actor.worker is not None or self._view.actor_references(actor.offset) > 1:
+            self._node.later(0.5, lambda: self._bury(actor))
+            return
+        del self.by_offset[actor.offset]
+        self._pinned.discard(actor.offset)
+        self._view.unpin(actor.offset)  # the last one: the event of it frees the actor
+
+    def job_ended(self, job: int) -> None:
+        """End the actors of a job whose driver is gone, except the detached ones."""
+        for actor in list(self.by_offset.values()):
+            if actor.job == job and not actor.spec["detached"] and actor.state != DEAD:
+                actor.killed = "its job has ended"
+                actor.error = self._death_error(actor, actor.killed)
+                self._end(actor)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A description of each actor, for listings."""
+        names = {PENDING: "PENDING_CREATION", ALIVE: "ALIVE", RESTARTING: "RESTARTING", DEAD: "DEAD"}
+        return [
+            {
+                "actor_id": actor.id.hex(),
+                "class_name": actor.spec["class_name"],
+                "state": names[actor.state],
+                "name": actor.name,
+                "ray_namespace": actor.namespace,
+                "pid": actor.worker.pid if actor.worker else 0,
+                "restarts": actor.restarts,
+            }
+            for actor in self.by_offset.values()
+        ]
+
+

@@ -1,0 +1,216 @@
+"""Requests to the node over its sockets: JSON in, JSON out. Every field is checked; a bad request gets an error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ray_async.transport.frames import decode_bytes
+from ray_async.transport.server import Peer, Server
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+
+__all__ = ("Control",)
+
+_logger = logging.getLogger("ray_async.node")
+_MAX_BACKLOG = 8 << 20
+
+Message = dict[str, Any]
+
+
+class Control:
+    """The operations that processes of the session may ask for.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._server = Server(self._received, self._lost)
+        self._listeners: dict[Peer, int] = {}
+        self.accelerators: dict[int, dict[str, list[int]]] = {}
+        self._found: dict[Peer, list[int]] = {}
+        self._dropped = 0
+        self._answers: dict[str, Callable[[Peer, Message], Any]] = {
+            "attach": self._attach,
+            "name_actor": self._name_actor,
+            "get_actor": self._get_actor,
+            "kill_actor": self._kill_actor,
+            "actor_failed": self._actor_failed,
+            "actor_leaves": self._actor_leaves,
+            "lease_accelerators": lambda peer, m: {"accelerators": self.accelerators.get(int(m["slot"]), {})},
+            "list_named_actors": self._list_named_actors,
+            "nodes": lambda peer, m: {"value": self._node.drivers.node_rows()},
+            "cluster_resources": lambda peer, m: {"value": self._node.scheduler.report.cluster_resources()},
+            "available_resources": self._available_resources,
+            "timeline": lambda peer, m: {"value": []},
+            "statistics": self._statistics,
+            "pending_demands": self._pending_demands,
+            "pg_create": lambda peer, m: {"value": self._node.groups.create(m, self._job_of(peer))},
+            "pg_remove": lambda peer, m: {"value": self._node.groups.remove(str(m["placement_group_id"]))},
+            "pg_get": lambda peer, m: {"value": self._node.groups.find(str(m["name"]), self._namespace_of(peer))},
+            "pg_table": lambda peer, m: {"value": self._node.groups.table(m.get("placement_group_id"))},
+            "pg_ready": self._pg_ready,
+            "add_node": lambda peer, m: {"value": self._node.drivers.add_node(m)},
+            "remove_node": lambda peer, m: {"value": self._node.drivers.remove_node(str(m["node_id"]))},
+            "actors": lambda peer, m: {"value": self._node.actors.rows()},
+        }
+        self._notices: dict[str, Callable[[Peer, Message], None]] = {
+            "hello": self._hello,
+            "listen": self._listen,
+            "actor_found": self._actor_found,
+            "cancel_children": lambda peer, m: self._node.tasks.cancel_children(int(m["record"]), bool(m["force"])),
+            "environment_failed": lambda peer, m: self._node.fail_environment(str(m["env_key"]), str(m["reason"])),
+            "shutdown": self._shutdown,
+        }
+
+    async def start(self) -> None:
+        """Serve the driver's socket that came with the process, and listen for others."""
+        for key in ("control_fd", "listen_fd"):
+            if self._node.config.get(key, -1) >= 0:
+                await self._server.adopt(socket.socket(fileno=self._node.config[key]))
+        await self._server.listen(os.path.join(self._node.config["session_dir"], "node.sock"))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._server.close()
+
+    # -- messages ------------------------------------------------------------------------------------------------------
+
+    def _received(self, peer: Peer, message: Message) -> None:
+        op = message.get("op")
+        notice = self._notices.get(op) if isinstance(op, str) else None
+        answer = self._answers.get(op) if isinstance(op, str) else None
+        reply: Message
+        try:
+            if notice is not None:
+                notice(peer, message)
+                return
+            reply = answer(peer, message) if answer is not None else {"error": f"the node knows no request {op!r}"}
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            reply = {"error": f"{op}: {error}" if str(error) else f"{op}: a bad request", "kind": "ValueError"}
+        except Exception as error:
+            # The node outlives any request; the asker learns what went wrong.
+            _logger.exception("request %s failed", op)
+            reply = {"error": f"{op} failed in the node: {type(error).__name__}: {error}"}
+        if "id" in message:
+            peer.send({**reply, "id": message["id"]})
+
+    def _lost(self, peer: Peer) -> None:
+        self._listeners.pop(peer, None)
+        for offset in self._found.pop(peer, []):
+            self._node.view.unpin(offset)
+
+    def _hello(self, peer: Peer, message: Message) -> None:
+        peer.facts["slot"] = int(message["slot"])
+        peer.facts["pid"] = int(message["pid"])
+
+    def _attach(self, peer: Peer, message: Message) -> Message:
+        return dict(self._node.drivers.attach(peer, message))
+
+    def _shutdown(self, peer: Peer, message: Message) -> None:
+        self._node.drivers.left(int(message["slot"]))
+
+    def _job_of(self, peer: Peer) -> int:
+        slot = peer.facts.get("slot")
+        worker = self._node.workers.by_slot.get(slot) if slot is not None else None
+        return worker.job if worker is not None else self._node.drivers.job_of_slot(slot)
+
+    def _namespace_of(self, peer: Peer) -> str:
+        job = self._node.environments.job_of(f"{self._job_of(peer)}:")
+        return str(job["namespace"]) if job is not None else ""
+
+    # -- output --------------------------------------------------------------------------------------------------------
+
+    def _listen(self, peer: Peer, message: Message) -> None:
+        """The peer is a driver's listener: it gets the output of its job's workers."""
+        peer.facts["job"] = int(message["job"])
+        self._listeners[peer] = int(message["job"])
+
+    def broadcast(self, message: Message) -> None:
+        """Send output to the drivers whose it is; a driver that does not read loses lines rather than the node its memory."""
+        for peer, job in self._listeners.items():
+            if message.get("job") in (None, f"{job:08x}"):
+                if peer.backlog() > _MAX_BACKLOG:
+                    self._dropped += 1
+                    continue
+                peer.send(message)
+
+    def warn(self, text: str) -> None:
+        """Show a warning on all drivers' terminals."""
+        _logger.warning("%s", text)
+        for peer in self._listeners:
+            peer.send({"kind": "warning", "text": text})
+
+    # -- actors --------------------------------------------------------------------------------------------------------
+
+    def _name_actor(self, peer: Peer, message: Message) -> Message:
+        offset = int(message["actor"])
+        if not self._node.view.is_actor(offset):
+            raise ValueError("no actor there")
+        taken = not self._node.actors.take_name(offset, str(message["name"]), str(message["namespace"]), str(message["meta"]))
+        return {"taken": taken}
+
+    def _get_actor(self, peer: Peer, message: Message) -> Message:
+        found = self._node.actors.find(str(message["name"]), str(message["namespace"]))
+        if found is None:
+            return {}
+        # Held until the asker says that it has a reference of its own, or is gone.
+        self._node.view.pin(found[0])
+        self._found.setdefault(peer, []).append(found[0])
+        return {"actor": found[0], "meta": found[1]}
+
+    def _actor_found(self, peer: Peer, message: Message) -> None:
+        offset = int(message["actor"])
+        held = self._found.get(peer, [])
+        if offset in held:
+            held.remove(offset)
+            self._node.view.unpin(offset)
+
+    def _kill_actor(self, peer: Peer, message: Message) -> Message:
+        self._node.actors.kill(int(message["actor"]), bool(message["no_restart"]))
+        return {}
+
+    def _actor_failed(self, peer: Peer, message: Message) -> Message:
+        self._node.actors.init_failed(int(message["actor"]), decode_bytes(message["error"]))
+        return {}
+
+    def _actor_leaves(self, peer: Peer, message: Message) -> Message:
+        self._node.actors.leaves(int(message["actor"]), str(message["reason"]))
+        return {}
+
+    def _list_named_actors(self, peer: Peer, message: Message) -> Message:
+        return {"value": self._node.actors.named(None if message.get("all_namespaces") else self._namespace_of(peer))}
+
+    # -- the cluster ---------------------------------------------------------------------------------------------------
+
+    def _available_resources(self, peer: Peer, message: Message) -> Message:
+        self._node.refresh_leases()
+        return {"value": self._node.scheduler.report.available_resources()}
+
+    def _statistics(self, peer: Peer, message: Message) -> Message:
+        workers = self._node.workers.by_slot.values()
+        figures = dict(self._node.view.statistics())
+        figures["workers"] = [
+            {"pid": w.pid, "slot": w.slot, "done": self._node.view.process(w.slot)[6], "name": w.name} for w in workers
+        ]
+        figures["zygote_pid"] = self._node.workers.zygote_pid
+        figures["node_pid"] = os.getpid()
+        return {"value": figures}
+
+    def _pending_demands(self, peer: Peer, message: Message) -> Message:
+        rows = []
+        for queue, spec in self._node.classes.values():
+            count = self._node.view.queue_length(queue)
+            if count:
+                rows.append({"resources": spec["resources"], "count": count})
+        return {"value": rows}
+
+    def _pg_ready(self, peer: Peer, message: Message) -> Message:
+        self._node.groups.when_ready(str(message["placement_group_id"]), int(message["promise"]), int(message["holder"]))
+        return {}

@@ -1,0 +1,184 @@
+"""Drivers: who is attached to the node, and what happens when one goes. Also the table of logical nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from ray_async.ids import NodeID
+from ray_async.runtime.scheduler import events
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+    from ray_async.transport.server import Peer
+
+__all__ = ("Drivers",)
+
+
+class _Driver:
+    __slots__ = ("job", "owns_node", "pid", "pidfd", "slot")
+
+    def __init__(self, job: int, pid: int, slot: int, owns_node: bool) -> None:
+        self.job = job
+        self.pid = pid
+        self.slot = slot
+        self.owns_node = owns_node
+        self.pidfd = -1
+
+
+class Drivers:
+    """The node's drivers and logical nodes.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._by_slot: dict[int, _Driver] = {}
+        self._next_job = 1
+        self._nodes: dict[str, dict[str, Any]] = {}
+        self._add_row(node.config["node_id"], node.config, head=True)
+
+    # -- drivers -------------------------------------------------------------------------------------------------------
+
+    def add(self, job: int, pid: int, slot: int, owns_node: bool) -> None:
+        """Watch a driver's process."""
+        driver = self._by_slot[slot] = _Driver(job, pid, slot, owns_node)
+        self._next_job = max(self._next_job, job + 1)
+        with contextlib.suppress(OSError, AttributeError):
+            driver.pidfd = os.pidfd_open(pid)
+            asyncio.get_running_loop().add_reader(driver.pidfd, self._died, driver)
+        if driver.pidfd < 0 and not _is_alive(pid):
+            self._died(driver)
+
+    def attach(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
+        """A process of this user joins as a driver: it gets a job, and the arena's descriptor by another message."""
+        pid = int(message["pid"])
+        job = {
+            "id": self._next_job,
+            "namespace": str(message["namespace"]),
+            "sys_path": [str(p) for p in message["sys_path"]],
+            "cwd": str(message["cwd"]),
+            "default_actor_lifetime": message.get("default_actor_lifetime"),
+        }
+        slot = self._node.arena.reserve(2)
+        self._node.environments.add_job(job)
+        self.add(job["id"], pid, slot, owns_node=False)
+        peer.facts.update(slot=slot, pid=pid)
+        config = self._node.config
+        return {
+            "job": job,
+            "slot": slot,
+            "node_id": config["node_id"],
+            "node_ip": config["node_ip"],
+            "node_pid": os.getpid(),
+            "address": config["address"],
+            "session_dir": config["session_dir"],
+            "directory": config["directory"],
+            "arena_fd": self._node.arena.fd,
+            "labels": config.get("labels") or {},
+        }
+
+    def job_of_slot(self, slot: int | None) -> int:
+        """Job of the driver in a slot; 0 for none."""
+        driver = self._by_slot.get(slot) if slot is not None else None
+        return driver.job if driver is not None else 0
+
+    def tick(self) -> None:
+        """Where there are no pidfds: look for drivers that are gone."""
+        for driver in list(self._by_slot.values()):
+            if driver.pidfd < 0 and not _is_alive(driver.pid):
+                self._died(driver)
+
+    def left(self, slot: int) -> None:
+        """A driver has called shutdown."""
+        driver = self._by_slot.get(slot)
+        if driver is not None:
+            self._died(driver)
+
+    def _died(self, driver: _Driver) -> None:
+        if driver.pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(driver.pidfd)
+            os.close(driver.pidfd)
+            driver.pidfd = -1
+        self._by_slot.pop(driver.slot, None)
+        if driver.owns_node:
+            self._node.stop()
+            return
+        self._node.tasks.job_ended(driver.job)
+        self._node.actors.job_ended(driver.job)
+        self._node.groups.job_ended(driver.job)
+        self._node.view.reap(driver.slot)
+        if not any(a.job == driver.job and a.spec["detached"] for a in self._node.actors.by_offset.values()):
+            for worker in list(self._node.workers.by_slot.values()):
+                if worker.job == driver.job:
+                    self._node.workers.kill(worker, "its job has ended")
+            self._node.environments.end_job(driver.job)
+
+    # -- logical nodes -------------------------------------------------------------------------------------------------
+
+    def _add_row(self, node_id: str, facts: dict[str, Any], head: bool = False) -> None:
+        self._nodes[node_id] = {
+            "NodeID": node_id,
+            "Alive": True,
+            "alive": True,
+            "NodeManagerAddress": facts.get("node_ip", self._node.config["node_ip"]),
+            "NodeManagerHostname": socket.gethostname(),
+            "NodeManagerPort": 0,
+            "ObjectManagerPort": 0,
+            "ObjectStoreSocketName": self._node.config["session_dir"],
+            "RayletSocketName": os.path.join(self._node.config["session_dir"], "node.sock"),
+            "MetricsExportPort": 0,
+            "MetricsAgentPort": 0,
+            "DashboardAgentListenPort": 0,
+            "NodeName": facts.get("node_name") or facts.get("node_ip", self._node.config["node_ip"]),
+            "RuntimeEnvAgentPort": 0,
+            "DeathReason": 0,
+            "DeathReasonMessage": "",
+            "Resources": dict(facts["resources"]),
+            "Labels": {**(facts.get("labels") or {}), "ray.io/node-id": node_id},
+            "IsHeadNode": head,
+        }
+
+    def node_rows(self) -> list[dict[str, Any]]:
+        """A description of each logical node, past ones too."""
+        return list(self._nodes.values())
+
+    def add_node(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Add a logical node: resources and labels of its own, workers of its own."""
+        node_id = NodeID.from_random().hex()
+        resources = {str(k): float(v) for k, v in message["resources"].items()}
+        labels = {str(k): str(v) for k, v in (message.get("labels") or {}).items()}
+        self._add_row(node_id, {"resources": resources, "labels": labels, "node_name": message.get("node_name")})
+        self._node.schedule(events.NodeAdded(node_id, resources, labels))
+        return {"node_id": node_id}
+
+    def remove_node(self, node_id: str) -> dict[str, Any]:
+        """Take a logical node away: its workers die, what they ran is retried elsewhere or fails.
+
+        Raises:
+            ValueError: there is no such node.
+        """
+        row = self._nodes.get(node_id)
+        if row is None or not row["Alive"]:
+            raise ValueError(f"there is no node {node_id}")
+        row.update(Alive=False, alive=False, DeathReasonMessage="removed")
+        self._node.schedule(events.NodeRemoved(node_id))
+        for worker in list(self._node.workers.by_slot.values()):
+            if worker.node_id == node_id:
+                self._node.workers.kill(worker, "its node was removed")
+        return {}
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

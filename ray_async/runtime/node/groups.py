@@ -1,0 +1,164 @@
+"""Placement groups: their life between the scheduler's bookkeeping and who waits for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ray_async import exceptions as errors
+from ray_async.ids import JobID, PlacementGroupID
+from ray_async.runtime.scheduler import events
+from ray_async.runtime.scheduler.labels import LabelSelector
+from ray_async.runtime.scheduler.placement_groups import GroupStrategy
+from ray_async.runtime.scheduler.resources import ResourceSet
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+
+__all__ = ("Groups",)
+
+
+class _Group:
+    __slots__ = ("bundles", "detached", "id", "job", "name", "namespace", "promises", "state")
+
+    def __init__(self, group_id: str, bundles: list[dict[str, float]], name: str, namespace: str, job: int, detached: bool) -> None:
+        self.id = group_id
+        self.bundles = bundles
+        self.name = name
+        self.namespace = namespace
+        self.job = job
+        self.detached = detached
+        self.state = "PENDING"
+        self.promises: list[tuple[Any, Any]] = []
+
+
+class Groups:
+    """The node's placement groups.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._groups: dict[str, _Group] = {}
+
+    def create(self, message: dict[str, Any], job: int) -> dict[str, Any]:
+        """Reserve bundles, now or later; returns the group's id at once.
+
+        Raises:
+            ValueError: the name is taken, or the bundles cannot be read.
+        """
+        name = str(message.get("name") or "")
+        namespace = self._namespace(job)
+        if name and self._find(name, namespace) is not None:
+            raise ValueError(f"a placement group with the name {name!r} exists already")
+        group_id = PlacementGroupID.of(JobID.from_int(job)).hex()
+        bundles = [{str(k): float(v) for k, v in bundle.items() if v} for bundle in message["bundles"]]
+        selectors = tuple(LabelSelector.parse(s or {}) for s in message.get("bundle_label_selector") or ())
+        group = _Group(group_id, bundles, name, namespace, job, message.get("lifetime") == "detached")
+        self._groups[group_id] = group
+        self._node.schedule(
+            events.PlacementGroupCreated(
+                group_id,
+                tuple(ResourceSet.of(bundle) for bundle in bundles),
+                GroupStrategy[str(message["strategy"])],
+                selectors,
+                message.get("soft_target_node_id"),
+                name,
+            )
+        )
+        return {"placement_group_id": group_id}
+
+    def _namespace(self, job: int) -> str:
+        found = self._node.environments.job_of(f"{job}:")
+        return str(found["namespace"]) if found is not None else ""
+
+    def ready(self, group_id: str, bundle_nodes: Any) -> None:
+        """The scheduler has reserved all bundles."""
+        group = self._groups[group_id]
+        group.state = "CREATED"
+        for promise, holder in group.promises:
+            self._fulfil(promise, holder)
+        group.promises.clear()
+
+    def rescheduling(self, group_id: str) -> None:
+        """Bundles were lost with a node."""
+        self._groups[group_id].state = "RESCHEDULING"
+
+    def when_ready(self, group_id: str, promise_at: int, holder_at: int) -> None:
+        """Complete a promise with the value in ``holder`` once the group is ready."""
+        promise = self._node.view.checked_reference(promise_at)
+        holder = self._node.view.checked_reference(holder_at)
+        group = self._groups.get(group_id)
+        if group is None or group.state == "REMOVED":
+            self._fail(promise)
+        elif group.state == "CREATED":
+            self._fulfil(promise, holder)
+        else:
+            group.promises.append((promise, holder))
+
+    def _fulfil(self, promise: Any, holder: Any) -> None:
+        self._node.view.copy_value(holder, promise)
+
+    def _fail(self, promise: Any) -> None:
+        error = errors.TaskPlacementGroupRemoved("the placement group was removed")
+        self._node.view.fail_promise(promise, errors.to_payload(error))
+
+    def remove(self, group_id: str) -> None:
+        """Give the bundles back; what runs in them is killed."""
+        group = self._groups.get(group_id)
+        if group is None or group.state == "REMOVED":
+            return
+        group.state = "REMOVED"
+        for promise, _ in group.promises:
+            self._fail(promise)
+        group.promises.clear()
+        self._node.schedule(events.PlacementGroupRemoved(group_id))
+
+    def is_removed(self, group_id: str) -> bool:
+        """Whether a group is gone."""
+        group = self._groups.get(group_id)
+        return group is None or group.state == "REMOVED"
+
+    def _find(self, name: str, namespace: str) -> _Group | None:
+        for group in self._groups.values():
+            if group.name == name and group.namespace == namespace and group.state != "REMOVED":
+                return group
+        return None
+
+    def find(self, name: str, namespace: str) -> dict[str, Any] | None:
+        """A group by its name."""
+        group = self._find(name, namespace)
+        return None if group is None else {"placement_group_id": group.id, "bundles": group.bundles}
+
+    def table(self, group_id: str | None) -> dict[str, Any]:
+        """Rows of all groups, or of one."""
+        known = self._node.scheduler.report.placement_group_table()
+        rows = {}
+        for group in self._groups.values():
+            if group_id not in (None, group.id):
+                continue
+            row = dict(known.get(group.id, {}))
+            nodes = row.get("bundles_to_node_id") or {}
+            rows[group.id] = {
+                "placement_group_id": group.id,
+                "name": group.name,
+                "bundles": {str(i): bundle for i, bundle in enumerate(group.bundles)},
+                "bundles_to_node_id": {str(i): node for i, node in nodes.items()},
+                "strategy": row.get("strategy", "PACK"),
+                "state": group.state,
+                "stats": {
+                    "end_to_end_creation_latency_ms": 0,
+                    "scheduling_latency_ms": 0,
+                    "scheduling_attempt": 1,
+                    "highest_retry_delay_ms": 0,
+                    "scheduling_state": "FINISHED" if group.state == "CREATED" else "QUEUED",
+                },
+            }
+        return rows
+
+    def job_ended(self, job: int) -> None:
+        """Remove the groups of a job whose driver is gone, except detached ones."""
+        for group in list(self._groups.values()):
+            if group.job == job and not group.detached:
+                self.remove(group.id)

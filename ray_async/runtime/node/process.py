@@ -1,0 +1,512 @@
+"""The node process: its loop, and the way from events to instructions to actions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ray_async import exceptions as errors
+from ray_async._core import arena as arena_module
+from ray_async._core import execution, submission
+from ray_async._core.loop_waiter import LoopWaiter
+from ray_async._core.node_view import NodeView
+from ray_async._core.process import set_title
+from ray_async.config import Settings
+from ray_async.ids import TaskID
+from ray_async.runtime import placement_spec
+from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
+from ray_async.runtime.event_loop import new_event_loop
+from ray_async.runtime.exit_status import ExitStatus
+from ray_async.runtime.node.actors import Actors
+from ray_async.runtime.node.control import Control
+from ray_async.runtime.node.drivers import Drivers
+from ray_async.runtime.node.environments import Environments
+from ray_async.runtime.node.groups import Groups
+from ray_async.runtime.node.spilling import Spilling
+from ray_async.runtime.node.tasks import Tasks
+from ray_async.runtime.node.workers import WorkerProcess, Workers
+from ray_async.runtime.scheduler import events, instructions
+from ray_async.runtime.scheduler.settings import SchedulerSettings
+from ray_async.runtime.scheduler.specs import ClassSpec, TaskKind
+from ray_async.runtime.scheduler.state import Scheduler
+
+__all__ = ("Node", "run_node")
+
+_logger = logging.getLogger("ray_async.node")
+
+NODE = 1
+IDLE, BUSY = 1, 2
+TICK_S = 0.5
+
+
+def run_node(arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any]) -> None:
+    """Be the node until the session ends."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_title(b"ray::node")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    loop = new_event_loop()
+    asyncio.set_event_loop(loop)
+    node = Node(arena, zygote, zygote_pid, config)
+    try:
+        loop.run_until_complete(node.run())
+    finally:
+        node.clean_up()
+        loop.close()
+
+
+class Node:
+    """All parts of the node process, and what connects them.
+
+    Args:
+        arena: the session's shared memory.
+        zygote: socket to the zygote; ``zygote_pid`` its pid.
+        config: what the driver (or the command line) wants of the node.
+    """
+
+    def __init__(self, arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any]) -> None:
+        self.arena = arena
+        self.config = config
+        self.settings = Settings(config.get("system_config") or {})
+        arena.join(NODE)
+        arena_module.set_current(arena)
+        self.waiter = LoopWaiter(arena)
+        self.view = NodeView(arena, self.waiter.index)
+        self.executor = execution.Executor(arena, None, None)
+        self.scheduler = Scheduler(SchedulerSettings(prestart=0))
+        self.environments = Environments()
+        self.workers = Workers(
+            self.view,
+            zygote,
+            zygote_pid,
+            on_end=self._worker_ended,
+            on_failed=self._worker_failed,
+            on_output=lambda message: self.control.broadcast(message),
+            on_zygote_death=self._zygote_died,
+        )
+        self.tasks = Tasks(self)
+        self.actors = Actors(self)
+        self.groups = Groups(self)
+        self.spilling = Spilling(self)
+        self.drivers = Drivers(self)
+        self.control = Control(self)
+        self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._stop = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._handlers: dict[str, Callable[[int], None]] = {
+            "demand": self._demand,
+            "class": self._class,
+            "waiting": lambda argument: self.tasks.waiting(argument << 6),
+            "returned": self._returned,
+            "idle": self._idle,
+            "blocked": lambda slot: self._to_worker(slot, events.WorkerBlocked),
+            "unblocked": lambda slot: self._to_worker(slot, events.WorkerUnblocked),
+            "actor": lambda argument: self.actors.submitted(argument << 6),
+            "actor_ready": lambda argument: self.actors.ready(argument << 6),
+            "actor_scope": lambda argument: self.actors.out_of_scope(argument << 6),
+            "actor_drain": lambda argument: self.actors.drain(argument << 6),
+            "overflow": lambda argument: self.tasks.overflow(argument << 6),
+            "full": lambda pages: self.spilling.make_room(pages << 12),
+            "worker_up": self._worker_up,
+            "lost": lambda argument: self.spilling.wanted(argument << 6),
+            "cancel": lambda argument: self.tasks.cancel_requested(argument << 6),
+        }
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until the session is to end."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        loop.add_reader(self.waiter.fileno(), self._wake)
+        self.workers.start()
+        self._add_head()
+        await self.control.start()
+        for request in self.config.get("prestart", []):
+            self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
+        self._look_at_everything()
+        self._wake()
+        ready = self.config.get("on_ready")
+        if ready is not None:
+            ready()
+        ticker = asyncio.create_task(self._tick_for_ever())
+        try:
+            await self._stop.wait()
+        finally:
+            ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ticker
+            self.view.down()
+            self.view.wake_all()
+            self.control.close()
+
+    def stop(self) -> None:
+        """End the session."""
+        self._stop.set()
+
+    def _add_head(self) -> None:
+        self.schedule(events.NodeAdded(self.config["node_id"], self.config["resources"], self.config.get("labels") or {}))
+        job = self.config.get("job")
+        if job is not None:
+            self.environments.add_job(job)
+            self.drivers.add(job["id"], self.config["driver_pid"], self.config["driver_slot"], owns_node=True)
+
+    def clean_up(self) -> None:
+        """End all processes and remove the session's files."""
+        for worker in list(self.workers.by_slot.values()):
+            self.workers.kill(worker, "the session has ended")
+            if worker.pid:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(worker.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.workers.zygote_pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.workers.zygote_pid, 0)
+        self.spilling.remove_files()
+        on_end = self.config.get("on_end")
+        if on_end is not None:
+            on_end()
+        shutil.rmtree(self.config["session_dir"], ignore_errors=True)
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._tick()
+
+    def _tick(self) -> None:
+        self.tasks.tick()
+        self.actors.tick()
+        self.drivers.tick()
+        self.spilling.tick()
+        for message in self.workers.pump.take_progress():
+            self.control.broadcast(message)
+        for class_id in list(self.classes):
+            self._tell_demand(class_id)
+        self.schedule(events.Tick())
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call something in a while."""
+        asyncio.get_running_loop().call_later(seconds, action)
+
+    # -- events of the arena -------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        self.waiter.on_readable()
+        found, lost = self.view.events()
+        if lost:
+            self._look_at_everything()
+        for name, argument in found:
+            try:
+                self._handlers[name](argument)
+            except Exception:
+                # One bad event (its argument may be any number) must not end the node.
+                _logger.exception("event %s(%d) failed", name, argument)
+        if len(found) >= 4096:
+            asyncio.get_running_loop().call_soon(self._wake)
+        elif found:
+            # Events that came while these were handled sent no datagram if the waiter was not armed yet.
+            asyncio.get_running_loop().call_soon(self._wake)
+
+    def _look_at_everything(self) -> None:
+        """Events were lost, or came before there was a node."""
+        for class_id in range(1, self.view.n_classes()):
+            self._class(class_id)
+        for record in self.view.find_records(state=2):
+            facts = self.executor.facts(record)
+            if facts["kind"] == 0:
+                self.tasks.waiting(record)
+
+    def schedule(self, event: Any) -> None:
+        """Hand an event to the scheduler and carry out what it wants."""
+        for instruction in self.scheduler.handle(event, time.monotonic()):
+            self._carry_out(instruction)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self.scheduler.next_wakeup()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            delay = max(0.0, due - time.monotonic())
+            if delay < TICK_S:
+                self._timer = asyncio.get_event_loop().call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        for class_id in list(self.classes):
+            self._tell_demand(class_id)
+        self.schedule(events.Tick())
+
+    def _class(self, class_id: int) -> None:
+        if class_id in self.classes:
+            return
+        found = self.view.class_spec(class_id)
+        if found is None:
+            return
+        data, queue, _ = found
+        try:
+            spec = json.loads(data)
+            wants = placement_spec.requirements(spec)
+            kind = TaskKind.ASYNC if spec.get("kind") == "async" else TaskKind.SYNC
+            parsed = ClassSpec(kind=kind, tasks_per_worker=int(spec.get("tasks_per_worker", 1)), **wants)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            _logger.error("scheduling class %d has a description that cannot be read: %s", class_id, error)
+            return
+        self.classes[class_id] = (queue, spec)
+        self.environments.learn(spec)
+        self.schedule(events.ClassAdded(class_id, parsed))
+        self._tell_demand(class_id)
+
+    def _demand(self, class_id: int) -> None:
+        if class_id not in self.classes:
+            self._class(class_id)
+            return
+        self._tell_demand(class_id)
+
+    def _tell_demand(self, class_id: int) -> None:
+        """Tell the scheduler a class's leases as they are, then the length of its queue."""
+        queue, _ = self.classes[class_id]
+        queued = self.view.queue_length(queue)
+        for worker in self.workers.by_slot.values():
+            if worker.lease == class_id:
+                state = self.view.lease_state(worker.slot)
+                if state == BUSY:
+                    self.schedule(events.LeaseBusy(worker.slot))
+                elif state == IDLE:
+                    self.schedule(events.LeaseIdle(worker.slot))
+        if queued:
+            self.view.set_doorbell(queue)
+            self.view.wake_queue(queue)
+        else:
+            self.view.reset_doorbell(queue)
+            if self.view.queue_length(queue):
+                self.view.set_doorbell(queue)
+                queued = self.view.queue_length(queue)
+        self.schedule(events.ClassDemand(class_id, queued))
+
+    def refresh_leases(self) -> None:
+        """Tell the scheduler which leases are idle, so that what it says of free resources is true now."""
+        for class_id in list(self.classes):
+            self._tell_demand(class_id)
+
+    def _idle(self, slot: int) -> None:
+        worker = self.workers.by_slot.get(slot)
+        if worker is not None and worker.lease in self.classes:
+            self._tell_demand(worker.lease)
+
+    def _returned(self, slot: int) -> None:
+        worker = self.workers.by_slot.get(slot)
+        if worker is None or worker.lease is None:
+            return
+        class_id, worker.lease = worker.lease, None
+        self.schedule(events.LeaseReturned(slot))
+        if class_id in self.classes:
+            self._tell_demand(class_id)
+
+    def _to_worker(self, slot: int, event: Any) -> None:
+        if slot in self.workers.by_slot:
+            self.schedule(event(slot))
+
+    # -- workers -------------------------------------------------------------------------------------------------------
+
+    def _worker_up(self, slot: int) -> None:
+        worker = self.workers.by_slot.get(slot)
+        if worker is not None and not worker.up:
+            worker.up = True
+            self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key))
+
+    def _start_worker(self, node_id: str, env_key: str) -> None:
+        job = self.environments.job_of(env_key)
+        if job is None:
+            self.schedule(events.WorkerStartFailed(node_id, env_key, 1))
+            return
+        facts = {"labels": dict(self.config.get("labels") or {})}
+        self.workers.fork(node_id, env_key, job, self.environments.environment(env_key), facts)
+
+    def _worker_failed(self, worker: WorkerProcess, reason: str) -> None:
+        self.control.warn(f"a worker could not be started: {reason}")
+        self.schedule(events.WorkerStartFailed(worker.node_id, worker.env_key, 1))
+
+    def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
+        """A worker is dead: take its memory back, retry or fail its task, restart its actor."""
+        make_error = self._explain_death(worker, status)
+        self.tasks.worker_died(worker.slot, make_error)
+        self.view.reap(worker.slot)
+        if worker.up:
+            self.schedule(events.WorkerDied(worker.slot))
+        else:
+            self.schedule(events.WorkerStartFailed(worker.node_id, worker.env_key, 1))
+        self.actors.worker_died(worker, lambda actor: make_error.actor_error(actor))
+        if worker.lease in self.classes:
+            self._tell_demand(worker.lease)
+
+    def _explain_death(self, worker: WorkerProcess, status: int) -> DeathExplainer:
+        before, after = self.workers.take_memory_events()
+        return DeathExplainer(self, worker, ExitStatus.from_wait_status(status), before, after)
+
+    def _zygote_died(self) -> None:
+        _logger.error("the zygote has died; the session ends")
+        self.control.warn("the process that forks workers has died; the session ends")
+        self._stop.set()
+
+    # -- instructions --------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, instruction: Any) -> None:
+        match instruction:
+            case instructions.StartWorker(node_id, env_key, count):
+                for _ in range(count):
+                    self._start_worker(node_id, env_key)
+            case instructions.Lease():
+                self._lease(instruction)
+            case instructions.Revoke(slot, urgent):
+                self._revoke(slot, urgent)
+            case instructions.StopWorker(slot, reason):
+                self._stop_worker(slot, reason.value)
+            case instructions.PlaceActor():
+                self._place_actor(instruction)
+            case instructions.ActorUnschedulable(actor_id, reason):
+                self.actors.unschedulable(actor_id, reason)
+            case instructions.ClassUnschedulable(class_id, reason):
+                self._class_unschedulable(class_id, reason)
+            case instructions.WarnInfeasible(_, _, message) | instructions.WorkerLimitReached(_, _, _, message):
+                self.control.warn(message)
+            case instructions.PlacementGroupReady(pg_id, bundle_nodes):
+                self.groups.ready(pg_id, bundle_nodes)
+            case instructions.PlacementGroupRescheduling(pg_id, _):
+                self.groups.rescheduling(pg_id)
+            case instructions.KillForPlacementGroup(slot, _):
+                self._stop_worker(slot, "its placement group was removed")
+
+    def _lease(self, lease: instructions.Lease) -> None:
+        worker = self.workers.by_slot.get(lease.slot)
+        if worker is None:
+            return
+        worker.lease = lease.class_id
+        worker.sequence += 1
+        self.control.accelerators[lease.slot] = {name: list(ids) for name, ids in lease.accelerator_ids}
+        self.view.lease(lease.slot, worker.sequence, lease.class_id)
+        if lease.max_tasks:
+            self.view.flag(lease.slot, 8)
+
+    def _revoke(self, slot: int, urgent: bool) -> None:
+        worker = self.workers.by_slot.get(slot)
+        if worker is None or worker.lease is None:
+            return
+        if self.view.take_idle(slot):
+            class_id, worker.lease = worker.lease, None
+            asyncio.get_event_loop().call_soon(self._took_back, slot, class_id)
+        elif urgent:
+            self.view.flag(slot, 1)
+        else:
+            asyncio.get_event_loop().call_soon(self.schedule, events.LeaseBusy(slot))
+
+    def _took_back(self, slot: int, class_id: int) -> None:
+        if slot in self.workers.by_slot:
+            self.schedule(events.LeaseReturned(slot))
+        if class_id in self.classes and self.view.queue_length(self.classes[class_id][0]):
+            self._tell_demand(class_id)
+
+    def _stop_worker(self, slot: int, reason: str) -> None:
+        worker = self.workers.by_slot.get(slot)
+        if worker is not None:
+            self.workers.kill(worker, reason)
+
+    def _place_actor(self, placed: instructions.PlaceActor) -> None:
+        worker = self.workers.by_slot.get(placed.slot)
+        if worker is None:
+            return
+        self.control.accelerators[placed.slot] = {name: list(ids) for name, ids in placed.accelerator_ids}
+        self.actors.placed(placed.actor_id, worker)
+
+    def _class_unschedulable(self, class_id: int, reason: str) -> None:
+        queue, spec = self.classes[class_id]
+        if "group" in spec and self.groups.is_removed(spec["group"]):
+            payload = errors.to_payload(errors.TaskPlacementGroupRemoved())
+        else:
+            payload = errors.to_payload(errors.TaskUnschedulableError(f"it cannot run because {reason}"))
+        self.tasks.fail_queue(queue, lambda record, facts: payload)
+
+    def fail_environment(self, env_key: str, reason: str) -> None:
+        """The environment of some classes and actors cannot be made: fail what waits for it."""
+        payload = errors.to_payload(errors.RuntimeEnvSetupError(reason))
+        for queue, spec in self.classes.values():
+            if spec.get("env_key") == env_key:
+                self.tasks.fail_queue(queue, lambda record, facts: payload)
+        self.actors.environment_failed(env_key, reason)
+
+    # -- ids -----------------------------------------------------------------------------------------------------------
+
+    def task_id(self, record: int) -> TaskID:
+        """Id of the task that a record is."""
+        return TaskID(submission.task_id(self.arena, record))
+
+    def actor_id(self, offset: int) -> bytes:
+        """Id of the actor at an offset."""
+        return bytes(submission.actor_at_offset(self.arena, offset).actor_id)
+
+
+class DeathExplainer:
+    """Gives the stored errors for what a dead worker ran.
+
+    Args:
+        node: the process's parts.
+        worker: the dead worker.
+        status: how it ended.
+        before, after: counts of kills for lack of memory.
+    """
+
+    def __init__(self, node: Node, worker: WorkerProcess, status: Any, before: Any, after: Any) -> None:
+        self._node = node
+        self._worker = worker
+        self._evidence = Evidence(
+            status=status,
+            intent=DeathCause.KILLED if worker.doomed else None,
+            memory_before=before,
+            memory_after=after,
+            stderr=node.workers.pump.tail.get(worker.pid),
+            detail=worker.doomed or "",
+        )
+
+    def __call__(self, record: int, facts: dict[str, Any]) -> bytes:
+        """The error of a task or of an actor's call that the worker ran."""
+        node, worker = self._node, self._worker
+        if worker.doomed == "its placement group was removed":
+            return errors.to_payload(errors.TaskPlacementGroupRemoved())
+        if facts["actor"]:
+            actor = node.actors.by_offset.get(facts["actor"])
+            if actor is not None:
+                if actor.error is not None:
+                    return actor.error
+                if node.actors.may_restart(actor.offset):
+                    text = f"The actor {actor.spec['class_name']} ({actor.id.hex()}) died during this call and is restarted; "
+                    error: BaseException = errors.ActorUnavailableError(text + "the call may have run.", actor.id.binary())
+                    return errors.to_payload(error)
+                return errors.to_payload(self.actor_error(actor))
+        name = node.tasks.name_of(record)
+        deceased = Deceased(name, pid=worker.pid, node_ip=node.config["node_ip"])
+        return errors.to_payload(DeathReport.build(deceased, self._evidence).error())
+
+    def actor_error(self, actor: Any) -> BaseException:
+        """The error for callers of an actor that the worker hosted."""
+        if actor.leaving:
+            text = f"The actor {actor.spec['class_name']} ({actor.id.hex()}) has ended: {actor.leaving}."
+            return errors.ActorDiedError(actor.id.hex(), text)
+        deceased = Deceased(
+            actor.spec["class_name"],
+            pid=self._worker.pid,
+            node_ip=self._node.config["node_ip"],
+            actor_id=actor.id.hex(),
+            class_name=actor.spec["class_name"],
+            actor_name=actor.name,
+            namespace=actor.namespace,
+        )
+        return DeathReport.build(deceased, self._evidence).error()

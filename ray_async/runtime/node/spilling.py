@@ -1,0 +1,182 @@
+"""Objects to disk when the store is full, and back when they are wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from ray_async import exceptions as errors
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+
+__all__ = ("Spilling",)
+
+_logger = logging.getLogger("ray_async.node")
+
+_BATCH = 64 << 20
+
+
+class Spilling:
+    """Moves the oldest objects that nobody looks at into files, one for each object.
+
+    The disk that files may take is bounded: by the setting, and by leaving a share of the file system free.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._view = node.view
+        root = node.config.get("spilling_directory") or os.path.join(node.config["session_dir"], "spill")
+        self._directory = os.path.join(root, f"ray_async-spill-{os.getpid()}")
+        self._next = 1
+        self._sizes: dict[int, int] = {}
+        self._stuck = 0
+        self._capacity = float(node.config.get("spill_capacity_threshold", 0.95))
+        self._budget = int(node.config.get("spill_budget", 0))
+        self._threshold = float(node.config.get("spill_threshold", 0.8))
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """Bytes of all spill files."""
+        return sum(self._sizes.values())
+
+    def make_room(self, wanted: int) -> None:
+        """A process waits for so many bytes: spill at least that much."""
+        freed = self._spill(max(wanted, 1 << 20))
+        self._stuck = 0 if freed else self._stuck + 1
+        self._view.set_spill_stuck(self._stuck)
+
+    def tick(self) -> None:
+        """Spill ahead of need, when the store is nearly full."""
+        figures = self._view.statistics()
+        excess = figures["used"] - int(figures["limit"] * self._threshold)
+        if excess > 0 and self._stuck < 3:
+            self._spill(min(excess, _BATCH))
+
+    def _spill(self, wanted: int) -> int:
+        freed = 0
+        for entry, size in self._view.spill_candidates(wanted):
+            if not self._room_on_disk(size):
+                break
+            if self._spill_one(entry):
+                freed += size
+        return freed
+
+    def _room_on_disk(self, size: int) -> bool:
+        if self._budget and self.bytes_on_disk + size > self._budget:
+            return False
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        usage = os.statvfs(self._directory)
+        free = usage.f_bavail * usage.f_frsize
+        return free - size > (1 - self._capacity) * usage.f_blocks * usage.f_frsize
+
+    def _spill_one(self, entry: int) -> bool:
+        data = self._view.spill_begin(entry)
+        if data is None:
+            return False
+        number = self._next
+        self._next += 1
+        path = self._path(number)
+        try:
+            with open(path, "wb", buffering=0) as file:
+                written = 0
+                while written < len(data):
+                    written += file.write(data[written:])
+        except OSError as error:
+            self._view.spill_failed(entry)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            self._node.control.warn(f"objects cannot be spilled to {self._directory}: {error}")
+            return False
+        self._sizes[number] = len(data)
+        del data
+        self._view.spill_done(entry, number)
+        return True
+
+    def _path(self, number: int) -> str:
+        return os.path.join(self._directory, str(number))
+
+    # -- back ----------------------------------------------------------------------------------------------------------
+
+    def wanted(self, entry: int) -> None:
+        """A spilled object is to be read, or nobody refers to it any more."""
+        facts = self._view.spilled(entry)
+        if facts is None:
+            return
+        number, size, unreferenced = facts
+        if unreferenced:
+            self._forget(entry, number)
+            return
+        memory = self._view.restore_begin(entry)
+        if memory is None:
+            self.make_room(size)
+            memory = self._view.restore_begin(entry)
+        if memory is None:
+            if self._stuck > 2:
+                error = errors.ObjectStoreFullError("no room to bring a spilled object back: too much of the store is in use")
+                self._view.lose(entry, errors.to_payload(error))
+            else:
+                self._node.later(0.05, lambda: self.wanted(entry))
+            return
+        payload, target = memory
+        if not self._read(number, target):
+            self._view.restore_failed(entry, payload)
+            self._lost(entry, number)
+            return
+        del target, memory
+        self._view.restore_done(entry, payload)
+        self._remove(number)
+
+    def _read(self, number: int, target: memoryview) -> bool:
+        try:
+            with open(self._path(number), "rb", buffering=0) as file:
+                done = 0
+                while done < len(target):
+                    count = file.readinto(target[done:])
+                    if not count:
+                        return False
+                    done += count
+        except OSError as error:
+            _logger.error("spill file %d cannot be read: %s", number, error)
+            return False
+        return True
+
+    def _lost(self, entry: int, number: int) -> None:
+        """The file is gone: run the task again that made the object, if that is possible."""
+        self._remove(number)
+        record = self._view.record_of(entry)
+        if record and self._view.rebuild(record):
+            return
+        reason = "its spill file is gone, and "
+        reason += "its task's arguments are no longer kept" if record else "objects made by put() cannot be rebuilt"
+        ref = self._view.reference(entry)
+        self._view.lose(entry, errors.to_payload(errors.ObjectReconstructionFailedError(ref.hex(), reason)))
+
+    def _forget(self, entry: int, number: int) -> None:
+        """Nobody refers to a spilled object: its references inside go, and the file."""
+        memory = self._view.restore_begin(entry)
+        if memory is not None and self._read(number, memory[1]):
+            # Back in memory it is freed like any other value, and what it refers to as well.
+            payload = memory[0]
+            del memory
+            self._view.restore_done(entry, payload)
+        else:
+            if memory is not None:
+                self._view.restore_failed(entry, memory[0])
+            self._view.forget(entry)
+        self._remove(number)
+
+    def _remove(self, number: int) -> None:
+        self._sizes.pop(number, None)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(number))
+
+    def remove_files(self) -> None:
+        """The session ends."""
+        shutil.rmtree(self._directory, ignore_errors=True)

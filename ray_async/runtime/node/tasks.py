@@ -1,0 +1,189 @@
+"""Tasks as far as the node has to do with them: pending arguments, retries after a death, cancels, overflow."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ray_async import exceptions as errors
+from ray_async._core import cancellation
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+
+__all__ = ("Tasks",)
+
+_logger = logging.getLogger("ray_async.node")
+
+NEW, WAITING, QUEUED, RUNNING = 1, 2, 3, 4
+KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
+
+
+class _Pending:
+    """Counts the arguments of one record that are not there yet; a future as the loop waiter knows it."""
+
+    __slots__ = ("left", "record", "tasks")
+
+    def __init__(self, tasks: Tasks, record: int) -> None:
+        self.tasks = tasks
+        self.record = record
+        self.left = 0
+
+    def done(self) -> bool:
+        """Never: each completion counts."""
+        return False
+
+    def set_result(self, _: None) -> None:
+        """One argument more is complete."""
+        self.left -= 1
+        if self.left == 0:
+            self.tasks.arguments_ready(self.record)
+
+    def set_exception(self, error: BaseException) -> None:
+        """The node does not fail its own waits."""
+        raise error
+
+
+class Tasks:
+    """Looks after records that need the node.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._view = node.view
+        self._executor = node.executor
+        self._overflowing: set[int] = set()
+        self._waiting: dict[int, _Pending] = {}
+
+    # -- arguments -----------------------------------------------------------------------------------------------------
+
+    def waiting(self, record: int) -> None:
+        """A record's arguments are not all there: queue it when they are."""
+        if record in self._waiting or not self._view.is_record(record) or self._view.record_state(record) != WAITING:
+            return
+        pending = _Pending(self, record)
+        pending.left = 1
+        self._waiting[record] = pending
+        for ref in self._executor.direct_refs(record):
+            pending.left += 1
+            if not self._node.waiter.watch(ref, pending):
+                pending.left -= 1
+        pending.set_result(None)
+
+    def arguments_ready(self, record: int) -> None:
+        """All arguments of a record are complete."""
+        self._waiting.pop(record, None)
+        if not self._view.is_record(record) or self._view.record_state(record) != WAITING:
+            return
+        error = self._view.first_error(record)
+        if error is None:
+            self._view.release(record)
+            return
+        if self._view.release_to_node(record):
+            self._executor.fail(record, error)
+
+    # -- overflow ------------------------------------------------------------------------------------------------------
+
+    def overflow(self, queue: int) -> None:
+        """A queue's ring is full, or has room again."""
+        if self._view.refill(queue):
+            self._overflowing.add(queue)
+        else:
+            self._overflowing.discard(queue)
+
+    def tick(self) -> None:
+        """Look at the queues whose overflow did not fit."""
+        for queue in list(self._overflowing):
+            self.overflow(queue)
+
+    # -- deaths --------------------------------------------------------------------------------------------------------
+
+    def worker_died(self, slot: int, make_error: Any) -> None:
+        """Retry or fail what a dead worker ran.
+
+        Args:
+            slot: the worker's.
+            make_error: gives the stored error for a record.
+        """
+        for record in self._view.find_records(state=RUNNING, runner=slot):
+            facts = self._executor.facts(record)
+            if facts["kind"] == KIND_ACTOR_INIT:
+                continue  # the actor's matter
+            if self._view.outcome(record):
+                self._view.finish(record)
+                continue
+            self._lost_run(record, facts, make_error)
+
+    def _lost_run(self, record: int, facts: dict[str, Any], make_error: Any) -> None:
+        if facts["cancelled"]:
+            self._executor.fail(record, self.cancelled(record))
+        elif facts["kind"] == KIND_TASK and facts["retries"] != 0:
+            self._executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
+        elif facts["kind"] == KIND_ACTOR_CALL and facts["retries"] != 0 and self._node.actors.may_restart(facts["actor"]):
+            self._executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
+        else:
+            self._executor.fail(record, make_error(record, facts))
+
+    def name_of(self, record: int) -> str:
+        """Name of the function that a record runs."""
+        data = self._view.function_of(record)
+        # The export is a pickled dict that a process of this session wrote; the node unpickles nothing, so it looks for the text.
+        return export_name(data) if data else "unknown"
+
+    def cancelled(self, record: int) -> bytes:
+        """The stored error of a cancelled record."""
+        return errors.to_payload(errors.TaskCancelledError(self._node.task_id(record)))
+
+    def fail_queue(self, queue: int, make_error: Any) -> None:
+        """Fail all that waits in a queue."""
+        self._view.refill(queue)
+        while True:
+            record = self._view.claim_queued(queue)
+            if record == 0:
+                if not self._view.refill(queue) and self._view.queue_length(queue) == 0:
+                    return
+                continue
+            self._executor.fail(record, make_error(record, self._executor.facts(record)))
+
+    def job_ended(self, job: int) -> None:
+        """Drop the tasks of a job whose driver is gone."""
+        for record in self._view.find_records(job=job):
+            if self._executor.facts(record)["kind"] == KIND_TASK:
+                self._cancel(record, force=True)
+
+    # -- cancels -------------------------------------------------------------------------------------------------------
+
+    def cancel_requested(self, record: int) -> None:
+        """Someone flagged a running record."""
+        if not self._view.is_record(record) or self._view.record_state(record) != RUNNING:
+            return
+        worker = self._node.workers.by_slot.get(self._view.runner(record))
+        if worker is None:
+            return
+        facts = self._executor.facts(record)
+        if facts["forced"] and facts["kind"] == KIND_TASK:
+            self._node.workers.kill(worker, "its task was cancelled with force=True")
+            return
+        self._view.flag(worker.slot, 2)
+        self._node.workers.interrupt(worker)
+
+    def cancel_children(self, record: int, force: bool) -> None:
+        """Cancel what a task has submitted, and what that has."""
+        if not self._view.is_record(record):
+            return
+        for child in self._view.find_records(parent=record):
+            facts = self._executor.facts(child)
+            self.cancel_children(child, force)
+            self._cancel(child, force and facts["kind"] == KIND_TASK)
+
+    def _cancel(self, record: int, force: bool) -> None:
+        cancellation.cancel(self._view.arena, record, force, self.cancelled(record))
+
+
+def export_name(data: bytes) -> str:
+    """The name in an export, which begins with its length and its text."""
+    head, _, _ = data.partition(b"\n")
+    return head.decode("utf-8", "replace")

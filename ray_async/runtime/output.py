@@ -1,0 +1,81 @@
+"""Workers' output and the node's warnings, printed by a thread of the driver."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import socket
+import threading
+from typing import Any
+
+from ray_async.runtime.logs import LogSink
+from ray_async.transport.frames import FrameError, FrameReader, pack
+
+__all__ = ("Output",)
+
+_logger = logging.getLogger("ray_async")
+_TICK_S = 1.0
+
+
+class Output:
+    """Reads the node's output messages and prints them.
+
+    Args:
+        sock: connected to the node.
+        job: whose output is wanted.
+        enabled: whether workers' lines are shown; warnings always are.
+        ip: this machine's address, which prefixes leave out.
+    """
+
+    def __init__(self, sock: socket.socket, job: int, enabled: bool, ip: str) -> None:
+        self._socket = sock
+        self._reader = FrameReader()
+        self._sink = LogSink(log_to_driver=enabled, bars=_bars(), own_ip=ip)
+        self._thread = threading.Thread(target=self._run, name="ray::output", daemon=True)
+        with contextlib.suppress(OSError):
+            sock.sendall(pack({"op": "listen", "job": job}))
+
+    def start(self) -> None:
+        """Begin to print."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        pending = False
+        while True:
+            # Only while lines are held back is there anything to do without a message.
+            ready, _, _ = select.select([self._socket], [], [], _TICK_S if pending else None)
+            if not ready:
+                self._sink.tick()
+                pending = False
+                continue
+            try:
+                data = self._socket.recv(1 << 16)
+                messages = self._reader.feed(data)
+            except (OSError, FrameError):
+                data, messages = b"", []
+            if not data:
+                self._sink.close()
+                return
+            for message in messages:
+                self._show(message)
+                pending = True
+
+    def _show(self, message: dict[str, Any]) -> None:
+        if message.get("kind") == "warning":
+            _logger.warning("%s", message["text"])
+        elif message.get("kind") == "log":
+            self._sink.handle(message)
+
+    def stop(self) -> None:
+        """Print what has come, and end the thread."""
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout=2)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(timeout=2)
+        self._socket.close()
+
+
+def _bars() -> Any:
+    return None

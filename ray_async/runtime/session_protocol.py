@@ -1,0 +1,140 @@
+"""The seam between the API and the runtime: what a session does, as protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
+from ray_async.options import ActorOptions, MethodOptions, TaskOptions
+
+__all__ = ("ActorCore", "ExecutionContext", "Session", "Template")
+
+
+class ExecutionContext(NamedTuple):
+    """What the calling thread or coroutine is executing; ids are id objects, None where there is none.
+
+    Args:
+        job_id, node_id, worker_id: Where it runs.
+        task_id: The task, or None in a driver outside tasks.
+        task_name: Its name.
+        function_name: Module and qualified name of its function.
+        actor_id: The actor whose method runs.
+        actor_name: The actor's name, "" when it has none.
+        actor: A handle's opaque core and meta of that actor.
+        is_driver: Whether the process is a driver.
+        is_async_actor: Whether the actor's methods run on an event loop.
+        assigned_resources: Quantities that the task or actor holds.
+        accelerator_ids: Device ids by resource.
+        placement_group_id: The group it was placed in.
+        captures_placement_group: Whether children inherit that group.
+        runtime_env: The environment as a mapping.
+        namespace: The job's namespace.
+        was_reconstructed: Whether the actor was restarted.
+        is_canceled: Whether a cancel has been asked for.
+        node_labels: Labels of the node.
+        session_name: Name of the session.
+        temp_dir: Directory of sessions.
+        address: Address of the cluster's head.
+    """
+
+    job_id: Any
+    node_id: Any
+    worker_id: Any
+    task_id: Any = None
+    task_name: str | None = None
+    function_name: str | None = None
+    actor_id: Any = None
+    actor_name: str | None = None
+    actor: tuple[ActorCore, ActorMeta] | None = None
+    is_driver: bool = True
+    is_async_actor: bool = False
+    assigned_resources: Mapping[str, float] = {}
+    accelerator_ids: Mapping[str, list[str]] = {}
+    placement_group_id: Any = None
+    captures_placement_group: bool = False
+    runtime_env: Mapping[str, Any] = {}
+    namespace: str = ""
+    was_reconstructed: bool = False
+    is_canceled: bool = False
+    node_labels: Mapping[str, str] = {}
+    session_name: str = ""
+    temp_dir: str = ""
+    address: str = ""
+
+
+class Template(Protocol):
+    """A call with everything but its arguments settled."""
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, /) -> Any:
+        """Submit: gives a reference, a list of them, a generator of them, or None, as ``num_returns`` says."""
+
+
+class ActorCore(Protocol):
+    """An actor as the compiled core holds it: compared by id, pickled by the session's serializer.
+
+    The actor is in scope for as long as a process has one.
+    """
+
+    @property
+    def actor_id(self) -> Any:
+        """The actor's id."""
+
+
+class Session(Protocol):
+    """A process's connection to a node."""
+
+    def task_template(self, function: FunctionDescriptor, options: TaskOptions) -> Template:
+        """Prepare calls of a function."""
+
+    def create_actor(
+        self, cls: ClassDescriptor, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+    ) -> ActorCore:
+        """Start an actor; returns at once."""
+
+    def actor_template(self, core: ActorCore, method: MethodDescriptor, options: MethodOptions) -> Template:
+        """Prepare calls of a method."""
+
+    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorCore, ActorMeta]:
+        """Find a named actor; ValueError when there is none."""
+
+    def kill_actor(self, core: ActorCore, no_restart: bool) -> None:
+        """End an actor's process."""
+
+    def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
+        """Wait for values, or raise the error of the first reference that has one."""
+
+    def put(self, value: Any) -> Any:
+        """Store a value and return its reference."""
+
+    def wait(
+        self, refs: list[Any], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[Any], list[Any]]:
+        """Wait until some references are ready; both lists keep the order given."""
+
+    def cancel(self, ref: Any, force: bool, recursive: bool) -> None:
+        """Ask for a task to be cancelled."""
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Describe the nodes."""
+
+    def cluster_resources(self) -> dict[str, float]:
+        """Sum what the nodes have."""
+
+    def available_resources(self) -> dict[str, float]:
+        """Sum what the nodes have free."""
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """Give the events of finished tasks in Chrome's trace format."""
+
+    def context(self) -> ExecutionContext:
+        """Say what the calling thread or coroutine is executing."""
+
+    def control(self, op: str, **fields: Any) -> Any:
+        """Ask the node for anything else."""
+
+    def address_info(self) -> dict[str, Any]:
+        """Give the addresses of the session's parts."""
+
+    def close(self, wait_for_processes: bool = False) -> None:
+        """Disconnect, and end the node if this session started it."""

@@ -1,0 +1,166 @@
+"""Exported functions and methods as a worker sees them: how each kind of callable is run."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import pickle
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ray_async._core.execution import Executor
+    from ray_async.runtime.worker.process import Worker
+
+__all__ = ("Definition", "load_definition")
+
+
+class Definition:
+    """What is known of an exported callable, and how a record of it is run on one thread.
+
+    The executor looks at ``special`` first: plain functions without options never come here.
+    """
+
+    __slots__ = (
+        "calls",
+        "group",
+        "is_async",
+        "is_generator",
+        "kind",
+        "max_calls",
+        "method",
+        "name",
+        "objects_per_yield",
+        "options",
+        "qualname",
+        "special",
+        "worker",
+    )
+
+    def __init__(self, worker: Worker, facts: dict[str, Any]) -> None:
+        self.worker = worker
+        self.kind: str = facts["kind"]
+        self.name: str = facts["name"]
+        self.qualname: str = facts.get("qualname", self.name)
+        self.is_async: bool = facts.get("is_async", False)
+        self.is_generator: bool = facts.get("is_generator", False)
+        self.max_calls: int = facts.get("max_calls", 0)
+        self.group: str | None = facts.get("group")
+        self.method: str | None = facts.get("method")
+        self.options: dict[str, Any] = facts.get("options", {})
+        self.objects_per_yield = 1
+        self.calls = 0
+        self.special = self.is_async or self.is_generator or self.kind == "class" or self.method in _SPECIAL_METHODS
+
+    def used_up(self) -> bool:
+        """Count a call; whether the worker has run as many of this function as one process may."""
+        self.calls += 1
+        return 0 < self.max_calls <= self.calls
+
+    def run(
+        self, executor: Executor, record: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Run one record on this thread and complete it; what it raises is the task's failure."""
+        if executor.is_cancelled(record):
+            raise KeyboardInterrupt
+        options = executor.options(record)
+        facts = executor.facts(record)
+        with self.worker.executing(record, self, options):
+            if self.kind == "class":
+                self.worker.create_actor(record, function, self, args, kwargs)
+                return
+            with _user_code(executor):
+                result = function(*args, **kwargs)
+                if inspect.iscoroutine(result):
+                    result = self.worker.run_coroutine(result)
+            if facts["stream"]:
+                self._stream(executor, record, facts, result)
+            elif facts["n_returns"] != 1 and inspect.isgenerator(result):
+                with _user_code(executor):
+                    result = list(result)
+                executor.succeed(record, result)
+            elif options.get("dynamic"):
+                executor.succeed(record, self.worker.collect_dynamic(result))
+            else:
+                executor.succeed(record, result)
+
+    def _stream(self, executor: Executor, record: int, facts: dict[str, Any], items: Any) -> None:
+        produced, _ = executor.stream_position(record)
+        skip = produced  # a retry goes on after the items that exist already
+        iterator: Iterator[Any] = (
+            self.worker.iterate(items) if hasattr(items, "__anext__") else iter(_checked(items, self.name))
+        )
+        while True:
+            if executor.is_cancelled(record):
+                raise KeyboardInterrupt
+            with _user_code(executor):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    break
+            if skip:
+                skip -= 1
+                continue
+            executor.yield_item(record, item)
+            self._pause(executor, record, facts["backpressure"])
+        executor.end_stream(record)
+
+    @staticmethod
+    def _pause(executor: Executor, record: int, limit: int) -> None:
+        while limit:
+            produced, consumed = executor.stream_position(record)
+            if produced - consumed < limit or executor.is_cancelled(record):
+                return
+            with _user_code(executor):  # a cancel interrupts the pause like user code
+                executor.wait_for_consumer(record, 200_000_000)
+
+
+def _checked(items: Any, name: str) -> Any:
+    if not hasattr(items, "__iter__"):
+        raise ValueError(
+            f"{name} has num_returns='streaming' and must be a generator, but returned {type(items).__name__}"
+        )
+    return items
+
+
+@contextlib.contextmanager
+def _user_code(executor: Executor) -> Iterator[None]:
+    """Mark what a cancel may interrupt."""
+    executor.in_user_code = True
+    try:
+        yield
+    finally:
+        executor.in_user_code = False
+
+
+def _call_with_self(instance: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return function(instance, *args, **kwargs)
+
+
+def _terminate(worker: Worker) -> None:
+    worker.exit_actor()
+
+
+_SPECIAL_METHODS = {"__ray_ready__", "__ray_call__", "__ray_terminate__"}
+
+
+def load_definition(worker: Worker, payload: bytes) -> tuple[Callable[..., Any], Definition]:
+    """Unpickle an export and bind it: a function is itself, a method is looked up on the worker's actor."""
+    facts = pickle.loads(payload.partition(b"\n")[2])
+    if facts["kind"] != "method":
+        facts = {**facts, "target": pickle.loads(facts["target"])}
+        return facts["target"], Definition(worker, facts)
+    definition = Definition(worker, facts)
+    name = facts["method"]
+    instance = worker.actor_instance
+    if name == "__ray_ready__":
+        return lambda: True, definition
+    if name == "__ray_call__":
+        return lambda function, *args, **kwargs: _call_with_self(instance, function, *args, **kwargs), definition
+    if name == "__ray_terminate__":
+        return lambda: _terminate(worker), definition
+    method = getattr(instance, name)
+    definition.is_async = definition.is_async or inspect.iscoroutinefunction(method)
+    definition.special = definition.special or definition.is_async
+    return method, definition
+

@@ -1,0 +1,58 @@
+"""From an exception in a task to the error that is stored for the caller."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from ray_async import exceptions as errors
+
+if TYPE_CHECKING:
+    from ray_async.runtime.worker.definitions import Definition
+    from ray_async.runtime.worker.process import Worker
+
+__all__ = ("WorkerExit", "cancelled_payload", "failure_payload", "wants_retry")
+
+
+class WorkerExit(SystemExit):
+    """Ends the worker on its own terms (exit_actor, an asked-for exit): not a failure of the task."""
+
+
+def wants_retry(error: BaseException, filters: Any) -> bool:
+    """Whether an application error is of a kind that ``retry_exceptions`` names; True names all."""
+    if not isinstance(error, Exception):
+        return False
+    if filters is True or filters is None:
+        return True
+    cause = getattr(error, "cause", None)
+    candidates = [error, cause] if isinstance(cause, BaseException) else [error]
+    return any(isinstance(candidate, tuple(filters)) for candidate in candidates)
+
+
+def failure_payload(worker: Worker, definition: Definition | None, error: BaseException) -> bytes:
+    """The stored form of what user code (or the decoding of its arguments) raised."""
+    name = definition.name if definition is not None else "unknown"
+    if isinstance(error, errors.RayTaskError) and getattr(error, "_from_argument", False):
+        return errors.to_payload(error, dumps=worker.dumps)
+    described = errors.RayTaskError.from_exception(
+        error,
+        function_name=name,
+        proctitle=f"ray::{name}",
+        pid=os.getpid(),
+        ip=worker.node_ip,
+        actor_repr=worker.actor_repr(),
+        actor_id=worker.actor_id_hex(),
+    )
+    return errors.to_payload(described, dumps=worker.dumps)
+
+
+def cancelled_payload(task_id: Any, message: str = "") -> bytes:
+    """The stored form of a cancellation."""
+    error = errors.TaskCancelledError(task_id, message) if message else errors.TaskCancelledError(task_id)
+    return errors.to_payload(error)
+
+
+def host_name() -> str:
+    """This machine's name."""
+    return socket.gethostname()

@@ -1,0 +1,304 @@
+"""The main loop of a worker: wait for a lease, serve it, give it back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from ray_async import exceptions as errors
+from ray_async._core import execution
+from ray_async._core.arena import Arena
+from ray_async._core.node_view import EVENT_KINDS
+from ray_async.runtime.worker.definitions import Definition, load_definition
+from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, wants_retry
+from ray_async.runtime.worker.running import Running, running
+
+__all__ = ("Worker", "run_worker")
+
+WORKER = 3
+LEASE_ACTOR = 3
+
+
+def run_worker(arena: Arena, config: dict[str, Any]) -> int:
+    """Be a worker until the node says otherwise; returns the process's exit code."""
+    import faulthandler
+
+    faulthandler.enable()
+    slot = arena.join(WORKER, config["slot"], config["job"]["id"])
+    worker = Worker(arena, config)
+    try:
+        worker.prepare()
+        worker.executor.announce(EVENT_KINDS["worker_up"], slot)
+        worker.serve()
+    except WorkerExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
+    finally:
+        worker.run_exit_hooks()
+    return 0
+
+
+class Worker:
+    """State of a worker process: its session, its executor, and the actor it hosts, if any.
+
+    Args:
+        arena: the session's shared memory, joined.
+        config: the node's configuration with this worker's slot, job, logical node and environment.
+    """
+
+    def __init__(self, arena: Arena, config: dict[str, Any]) -> None:
+        self.arena = arena
+        self.config = config
+        self.node_ip: str = config["node_ip"]
+        self.executor = execution.Executor(arena, self._load, self._failed)
+        self.actor: int = 0
+        self.actor_instance: Any = None
+        self.actor_facts: dict[str, Any] = {}
+        self.actor_ready = False
+        self.lease_facts: dict[str, Any] = {}
+        self.session: Any = None
+        self._loop: Any = None
+        self._exiting = False
+        self._leases: dict[int, dict[str, Any]] = {}
+
+    # -- start ---------------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Become the job's: path, directory, environment, session, signals."""
+        from ray_async.runtime import current
+        from ray_async.runtime.session import WorkerSession
+
+        job = self.config["job"]
+        sys.path[:] = job["sys_path"] + [p for p in sys.path if p not in job["sys_path"]]
+        with contextlib.suppress(OSError):
+            os.chdir(job["cwd"])  # the driver's directory may be gone; then the node's will do
+        sys.argv = [""]
+        signal.signal(signal.SIGINT, self._interrupted)
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+        self.session = WorkerSession(self.arena, self.config, self)
+        current.set_session(self.session)
+        environment = self.config.get("runtime_env") or {}
+        if environment:
+            self._apply_environment(environment)
+
+    def _apply_environment(self, environment: dict[str, Any]) -> None:
+        from ray_async.runtime_env.worker_setup import apply
+
+        try:
+            apply(environment, self.config["session_dir"])
+        except Exception as error:
+            self.session.tell("environment_failed", env_key=self.config["env_key"], reason=f"{type(error).__name__}: {error}")
+            raise WorkerExit(0) from error
+
+    def dumps(self, value: object) -> bytes:
+        """Pickle with the session's serializers."""
+        return bytes(self.session.dumps(value))
+
+    def _interrupted(self, number: int, frame: Any) -> None:
+        """The node's signal for a cancel. It must not hit another task than the one that was cancelled."""
+        executor = self.executor
+        if executor.in_user_code and executor.record and executor.is_cancelled(executor.record):
+            executor.in_user_code = False
+            raise KeyboardInterrupt
+
+    # -- leases --------------------------------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Take lease after lease."""
+        seen = 0
+        while True:
+            lease = self.executor.park(seen)
+            if lease == 0:
+                return
+            seen = lease
+            what = lease >> 32
+            if lease & 0xFF == LEASE_ACTOR:
+                self._serve_actor(what << 6, lease)
+                return
+            facts = self._lease(what)
+            if facts["kind"] == "async":
+                from ray_async.runtime.worker.async_host import serve_async_class
+
+                code = serve_async_class(self, what, lease, facts)
+            else:
+                self.arena.gives_cpu_back = True
+                code = self.executor.serve(self.executor.queue_of_class(what), lease)
+                self.arena.gives_cpu_back = False
+            if code == execution.EXIT:
+                return
+            self.executor.give_back()
+            seen = self.executor.lease
+
+    def _lease(self, class_id: int) -> dict[str, Any]:
+        """Facts of a scheduling class, from its entry in the table."""
+        import json
+
+        facts = self._leases.get(class_id)
+        if facts is None:
+            facts = self._leases[class_id] = json.loads(self.session.class_spec(class_id))
+        self.lease_facts = facts
+        gpus = facts["resources"].get("GPU", 0)
+        if gpus and "accelerators" not in facts:
+            facts["accelerators"] = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(str(i) for i in facts["accelerators"].get("GPU", []))
+        return facts
+
+    # -- one task ------------------------------------------------------------------------------------------------------
+
+    def _load(self, payload: bytes, number: int) -> tuple[Any, Definition]:
+        return load_definition(self, payload)
+
+    def _failed(
+        self, executor: Any, record: int, function: Any, definition: Definition | None, error: BaseException
+    ) -> bytes | None:
+        """Decide what becomes of a task that raised. Returns the stored error, or None when it is queued again."""
+        cancelled = executor.is_cancelled(record)
+        if cancelled and isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError" and cancelled:
+            payload = cancelled_payload(self.session.task_id_of(record))
+        elif isinstance(error, SystemExit):
+            self._leave(executor, record, error)
+        else:
+            if self._retry(executor, record, error):
+                return None
+            payload = failure_payload(self, definition, error)
+        if executor.facts(record)["stream"]:
+            executor.end_stream(record, payload)
+            return None
+        return payload
+
+    def _retry(self, executor: Any, record: int, error: BaseException) -> bool:
+        facts = executor.facts(record)
+        if not facts["retry_errors"] or facts["retries"] == 0 or facts["cancelled"]:
+            return False
+        if not wants_retry(error, executor.options(record).get("retry_exceptions")):
+            return False
+        executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
+        return True
+
+    def _leave(self, executor: Any, record: int, error: SystemExit) -> None:
+        """A task that calls ``sys.exit`` ends its worker; the node tells the caller."""
+        self.run_exit_hooks()
+        if self.actor:
+            reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit()"
+            self.session.ask("actor_leaves", actor=self.actor, reason=reason, record=record)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        os._exit(code)
+
+    @contextlib.contextmanager
+    def executing(self, record: int, definition: Definition, options: dict[str, Any]) -> Iterator[None]:
+        """Note what the current thread or asyncio task runs."""
+        facts = self.executor.facts(record)
+        name = options.get("name") or definition.name
+        token = running.set(Running(record, facts["seq"], name, definition.qualname, options))
+        try:
+            yield
+        finally:
+            running.reset(token)
+
+    # -- coroutines in one-at-a-time workers ---------------------------------------------------------------------------
+
+    def loop(self) -> Any:
+        """The event loop of this worker's main thread, made at first use."""
+        if self._loop is None:
+            from ray_async.runtime.event_loop import new_event_loop
+
+            self._loop = new_event_loop()
+        return self._loop
+
+    def run_coroutine(self, coroutine: Any) -> Any:
+        """Run a coroutine to its end on the worker's loop."""
+        return self.loop().run_until_complete(coroutine)
+
+    def iterate(self, items: Any) -> Iterator[Any]:
+        """The items of an asynchronous generator, one by one, on the worker's loop."""
+        while True:
+            try:
+                yield self.loop().run_until_complete(anext(items))
+            except StopAsyncIteration:
+                return
+
+    def collect_dynamic(self, items: Any) -> Any:
+        """Store each item of a generator and return the references, for ``num_returns="dynamic"``."""
+        from ray_async.runtime.generators import DynamicObjectRefGenerator
+
+        return DynamicObjectRefGenerator([self.session.put(item) for item in items])
+
+    # -- actors --------------------------------------------------------------------------------------------------------
+
+    def _serve_actor(self, offset: int, lease: int) -> None:
+        from ray_async.runtime.worker.actor_host import host_actor
+
+        self.actor = offset
+        host_actor(self, offset, lease)
+
+    def create_actor(
+        self, record: int, cls: type, definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Run ``__init__`` and complete the creation's record."""
+        self.actor_facts = definition.options
+        try:
+            self.executor.in_user_code = True
+            try:
+                self.actor_instance = cls(*args, **kwargs)
+            finally:
+                self.executor.in_user_code = False
+        except BaseException as error:
+            if isinstance(error, SystemExit):
+                self._leave(self.executor, record, error)
+            self._creation_failed(record, definition, error)
+            return
+        self.actor_ready = True
+        # The record is kept, with its arguments, for a restart; the node ends it with the actor.
+        self.executor.complete(record, None)
+        self.executor.announce(EVENT_KINDS["actor_ready"], self.actor >> 6)
+
+    def _creation_failed(self, record: int, definition: Definition, error: BaseException) -> None:
+        described = errors.from_payload(failure_payload(self, definition, error))
+        if isinstance(described, errors.RayTaskError):
+            died: BaseException = errors.ActorDiedError.from_task_error(described)
+        else:
+            died = errors.ActorDiedError(str(described))
+        payload = errors.to_payload(died, dumps=self.dumps)
+        from ray_async.transport.frames import encode_bytes
+
+        self.session.ask("actor_failed", actor=self.actor, error=encode_bytes(payload))
+        self.executor.fail(record, payload)
+
+    def exit_actor(self) -> None:
+        """End the actor: its process leaves after the current call.
+
+        Raises:
+            WorkerExit: always.
+        """
+        raise WorkerExit(0)
+
+    def actor_repr(self) -> str | None:
+        """How error messages call the actor, or None outside one."""
+        if self.actor_instance is None:
+            return None
+        try:
+            return repr(self.actor_instance)
+        except Exception as error:
+            return f"{type(self.actor_instance).__name__} (its __repr__ raised {type(error).__name__})"
+
+    def actor_id_hex(self) -> str | None:
+        """The id of the actor that this worker hosts."""
+        return self.session.actor_id_of(self.actor).hex() if self.actor else None
+
+    def run_exit_hooks(self) -> None:
+        """Run what atexit would, once; a worker ends by ``_exit``, since the zygote's own hooks are not its."""
+        if self._exiting:
+            return
+        self._exiting = True
+        import atexit
+
+        from ray_async.runtime import current
+
+        atexit.unregister(current.disconnect)
+        atexit._run_exitfuncs()
+

@@ -1,0 +1,165 @@
+"""The zygote: a warm interpreter that forks workers on request and reports how they ended.
+
+It stays single-threaded and has no event loop. Requests and reports are JSON frames over a socket pair with the node; a
+new worker's output pipes travel along as descriptors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import random
+import select
+import signal
+import socket
+from typing import Any
+
+from ray_async._core.arena import Arena
+from ray_async._core.process import die_with_parent, set_subreaper, set_title
+from ray_async.transport.frames import FrameReader, pack
+
+__all__ = ("Zygote",)
+
+#: Imported once the first workers are on their way, so that later ones have them for nothing.
+_WARM = ("asyncio", "numpy", "cloudpickle", "concurrent.futures", "uvloop", "ray_async.runtime.worker.process")
+
+
+class Zygote:
+    """Forks, reaps, reports.
+
+    Args:
+        arena: mapped by the node and the zygote alike; workers get it by the fork.
+        sock: to the node.
+        config: the node's configuration.
+        node_pid: whose death ends us.
+    """
+
+    def __init__(self, arena: Arena, sock: socket.socket, config: dict[str, Any], node_pid: int) -> None:
+        self._arena = arena
+        self._socket = sock
+        self._config = config
+        self._node_pid = node_pid
+        self._reader = FrameReader()
+        self._warm = list(_WARM)
+
+    def run(self) -> None:
+        """Serve until the node closes the socket or is gone."""
+        die_with_parent(signal.SIGKILL)
+        if os.getppid() != self._node_pid:
+            return
+        set_subreaper()
+        set_title(b"ray::zygote")
+        read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(write_end)
+        signal.signal(signal.SIGCHLD, _only_wake)
+        for request in self._config.get("prestart", []):
+            self._fork(request)
+        while True:
+            timeout = 0.0 if self._warm else None
+            ready, _, _ = select.select([self._socket, read_end], [], [], timeout)
+            if not ready and self._warm:
+                self._import_one()
+                continue
+            if read_end in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(read_end, 4096)
+                self._reap()
+            if self._socket in ready:
+                data = self._socket.recv(1 << 16)
+                if not data:
+                    return
+                for request in self._reader.feed(data):
+                    self._fork(request)
+
+    def _import_one(self) -> None:
+        name = self._warm.pop(0)
+        try:
+            # NumPy must not start its BLAS threads here: threads do not survive a fork.
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+            __import__(name)
+        except ImportError:
+            self._send({"absent": name})
+        finally:
+            if "OPENBLAS_NUM_THREADS" not in self._config["environ"]:
+                os.environ.pop("OPENBLAS_NUM_THREADS", None)
+        if not self._warm:
+            gc.collect()
+            gc.freeze()
+
+    def _fork(self, request: dict[str, Any]) -> None:
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            for fd in (out_read, out_write, err_read, err_write):
+                os.close(fd)
+            self._send({"failed": request["slot"], "reason": str(error)})
+            return
+        if pid == 0:
+            self._become_worker(request, out_write, err_write)
+        os.close(out_write)
+        os.close(err_write)
+        self._send({"forked": request["slot"], "pid": pid}, [out_read, err_read])
+        os.close(out_read)
+        os.close(err_read)
+
+    def _become_worker(self, request: dict[str, Any], out: int, err: int) -> None:
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setpgid(0, 0)
+            die_with_parent(signal.SIGKILL)
+            self._socket.close()
+            os.dup2(out, 1)
+            os.dup2(err, 2)
+            for fd in (out, err):
+                os.close(fd)
+            random.seed()
+            from ray_async.runtime.worker.process import run_worker
+
+            code = run_worker(self._arena, {**self._config, **request})
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            _flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._send({"ended": pid, "status": status})
+
+    def _send(self, message: dict[str, Any], fds: list[int] | None = None) -> None:
+        data = pack(message)
+        try:
+            if fds:
+                sent = socket.send_fds(self._socket, [data], fds)
+                data = data[sent:]
+            self._socket.sendall(data)
+        except OSError:
+            # The node is gone; its end of the socket will tell the loop, which then returns.
+            return
+
+
+def _only_wake(number: int, frame: Any) -> None:
+    """SIGCHLD: the byte that Python writes to the wake-up descriptor is all that is wanted."""
+
+
+def _flush() -> None:
+    import sys
+
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()

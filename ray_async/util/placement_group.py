@@ -1,0 +1,230 @@
+"""Placement groups: resources reserved together, over which tasks and actors are then spread.
+
+Requests to the node (see `ray_async.util.control`), ids in hexadecimal:
+
+    pg_create {"bundles": [{resource: float}], "strategy": str, "name": str, "lifetime": "detached" | None,
+               "soft_target_node_id": hex | None, "bundle_label_selector": [{label: condition}] | None,
+               "topology_strategy": {...} | None}         → {"placement_group_id": hex}
+    pg_remove {"placement_group_id": hex}                 → None; unknown and removed groups are no error
+    pg_get    {"name": str}                               → {"placement_group_id": hex, "bundles": [...]} | None
+    pg_table  {"placement_group_id": hex | None}          → {hex: row}; a row has what `placement_group_table` returns,
+                                                            with string indices in its "bundles" (JSON's keys)
+    pg_ready  {"placement_group_id": hex, "value": group} → a reference (control_ref) whose value is `value`, complete
+                                                            once the group is; an error once it is removed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ray_async as ray
+from ray_async.util.bundles import VALID_PLACEMENT_GROUP_STRATEGIES, validate_placement_group
+
+# Checks of one argument each; programs written for Ray import them from here.
+from ray_async.util.bundles import _validate_bundle_label_selector as _validate_bundle_label_selector
+from ray_async.util.bundles import _validate_bundles as _validate_bundles
+from ray_async.util.control import control_session
+
+if TYPE_CHECKING:
+    from ray_async.ids import PlacementGroupID
+
+__all__ = (
+    "VALID_PLACEMENT_GROUP_STRATEGIES",
+    "PlacementGroup",
+    "get_current_placement_group",
+    "get_placement_group",
+    "placement_group",
+    "placement_group_table",
+    "remove_placement_group",
+    "validate_placement_group",
+)
+
+
+class PlacementGroup:
+    """A handle of a placement group; it can be passed to tasks and actors.
+
+    Args:
+        id: the group's id.
+        bundle_cache: its bundles, when they are known already.
+    """
+
+    def __init__(self, id: PlacementGroupID, bundle_cache: list[dict[str, float]] | None = None) -> None:
+        self.id = id
+        self.bundle_cache = bundle_cache
+
+    @staticmethod
+    def empty() -> PlacementGroup:
+        """Return the handle that stands for no group."""
+        from ray_async.ids import PlacementGroupID
+
+        return PlacementGroup(PlacementGroupID.nil(), [])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether this handle stands for no group."""
+        return bool(self.id.is_nil())
+
+    @property
+    def bundle_specs(self) -> list[dict[str, float]]:
+        """The resources of each bundle."""
+        if self.bundle_cache is None:
+            row = _rows(self.id.hex()).get(self.id.hex(), {"bundles": {}})
+            self.bundle_cache = [row["bundles"][index] for index in sorted(row["bundles"])]
+        return self.bundle_cache
+
+    @property
+    def bundle_count(self) -> int:
+        """The number of bundles."""
+        return len(self.bundle_specs)
+
+    def ready(self) -> Any:
+        """Return a reference that is ready, with this group as its value, once all bundles are reserved.
+
+        Example:
+            >>> await placement_group([{"CPU": 1}]).ready()
+        """
+        return control_session().control_ref("pg_ready", placement_group_id=self.id.hex(), value=self)
+
+    def wait(self, timeout_seconds: float = 30) -> bool:
+        """Wait until all bundles are reserved.
+
+        Args:
+            timeout_seconds: how long to wait.
+
+        Returns:
+            Whether they are.
+        """
+        ready, _ = ray.wait([self.ready()], num_returns=1, timeout=timeout_seconds)
+        return bool(ready)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PlacementGroup) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"PlacementGroup({self.id.hex()})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PlacementGroup, (self.id, self.bundle_cache)
+
+
+def placement_group(
+    bundles: Sequence[Mapping[str, float]],
+    strategy: str | None = None,
+    name: str = "",
+    lifetime: str | None = None,
+    _soft_target_node_id: str | None = None,
+    bundle_label_selector: Sequence[Mapping[str, str]] | None = None,
+    topology_strategy: Mapping[str, Any] | None = None,
+) -> PlacementGroup:
+    """Reserve bundles of resources: all of them, or none as long as they do not fit.
+
+    This returns at once; `ready()` and `wait()` of the result tell when the resources are there.
+
+    Args:
+        bundles: the resources of each bundle, such as `[{"CPU": 2}, {"CPU": 1, "GPU": 1}]`.
+        strategy: "PACK" (few nodes if possible; the default), "SPREAD" (many nodes if possible), "STRICT_PACK" (one
+            node) or "STRICT_SPREAD" (a node for each bundle).
+        name: a name for `get_placement_group`.
+        lifetime: "detached" outlives the job; None ends with the job or actor that made it.
+        _soft_target_node_id: the node to prefer; with "STRICT_PACK" only.
+        bundle_label_selector: conditions on the labels of each bundle's node.
+        topology_strategy: a strategy per level of the network, in place of `strategy`.
+
+    Raises:
+        ValueError: one of the arguments is not as described.
+
+    Example:
+        >>> group = placement_group([{"CPU": 1}] * 2, strategy="SPREAD")
+        >>> group.wait(timeout_seconds=10)
+        True
+    """
+    from ray_async.ids import PlacementGroupID
+
+    if strategy is not None and topology_strategy is not None:
+        raise ValueError("strategy and topology_strategy cannot be given together")
+    strategy = strategy or "PACK"
+    validate_placement_group(bundles, strategy, lifetime, _soft_target_node_id, bundle_label_selector)
+    specs = [{resource: float(amount) for resource, amount in bundle.items()} for bundle in bundles]
+    reply = control_session().control(
+        "pg_create",
+        bundles=specs,
+        strategy=strategy,
+        name=name or "",
+        lifetime=lifetime,
+        soft_target_node_id=_soft_target_node_id,
+        bundle_label_selector=[dict(selector) for selector in bundle_label_selector or ()] or None,
+        topology_strategy=dict(topology_strategy) if topology_strategy else None,
+    )
+    return PlacementGroup(PlacementGroupID.from_hex(reply["placement_group_id"]), specs)
+
+
+def remove_placement_group(placement_group: PlacementGroup) -> None:
+    """Give a group's resources back, and end the tasks and actors that use them. Returns before that is done.
+
+    Raises:
+        ValueError: the argument is not a placement group.
+    """
+    _check_group(placement_group)
+    control_session().control("pg_remove", placement_group_id=placement_group.id.hex())
+
+
+def get_placement_group(placement_group_name: str) -> PlacementGroup:
+    """Find a placement group of this namespace by its name.
+
+    Raises:
+        ValueError: the name is empty, or there is no such group.
+    """
+    from ray_async.ids import PlacementGroupID
+
+    if not placement_group_name:
+        raise ValueError("the name of a placement group to look up must not be empty")
+    found = control_session().control("pg_get", name=placement_group_name)
+    if found is None:
+        raise ValueError(f"there is no placement group named {placement_group_name!r} in this namespace")
+    return PlacementGroup(PlacementGroupID.from_hex(found["placement_group_id"]), found["bundles"])
+
+
+def placement_group_table(placement_group: PlacementGroup | None = None) -> dict[str, Any]:
+    """Describe one placement group, or all of them by id.
+
+    Returns:
+        For a group: `placement_group_id`, `name`, `bundles` (index → resources), `bundles_to_node_id`, `strategy`,
+        `state` ("PENDING", "PREPARED", "CREATED", "RESCHEDULING" or "REMOVED") and `stats`; empty when it is unknown.
+
+    Raises:
+        ValueError: the argument is not a placement group.
+    """
+    if placement_group is None:
+        return _rows(None)
+    _check_group(placement_group)
+    row: dict[str, Any] = _rows(placement_group.id.hex()).get(placement_group.id.hex(), {})
+    return row
+
+
+def get_current_placement_group() -> PlacementGroup | None:
+    """Return the placement group that the running task or actor is in; None in a driver and outside of groups."""
+    from ray_async.ids import PlacementGroupID
+
+    current = ray.get_runtime_context().get_placement_group_id() if ray.is_initialized() else None
+    return PlacementGroup(PlacementGroupID.from_hex(current)) if current else None
+
+
+def _rows(placement_group_id: str | None) -> dict[str, Any]:
+    rows: dict[str, Any] = control_session().control("pg_table", placement_group_id=placement_group_id)
+    return {
+        group: {
+            **row,
+            "bundles": {int(index): bundle for index, bundle in row["bundles"].items()},
+            "bundles_to_node_id": {int(index): node for index, node in row["bundles_to_node_id"].items()},
+        }
+        for group, row in rows.items()
+    }
+
+
+def _check_group(group: Any) -> None:
+    if not isinstance(group, PlacementGroup):
+        raise ValueError(f"a PlacementGroup is needed, got {group!r} ({type(group).__name__})")

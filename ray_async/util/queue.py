@@ -1,0 +1,224 @@
+"""A first-in first-out queue that tasks and actors share: an async actor with a handle that can be passed around."""
+
+from __future__ import annotations
+
+import asyncio
+import queue as stdlib_queue
+from collections.abc import Iterable
+from typing import Any
+
+import ray_async as ray
+
+__all__ = ("Empty", "Full", "Queue")
+
+
+class Empty(stdlib_queue.Empty):
+    """The queue held too few items, and none came in time."""
+
+
+class Full(stdlib_queue.Full):
+    """The queue had too little room, and none came in time."""
+
+
+class Queue:
+    """A queue that lives in an actor of its own. The handle may be pickled and used from any task or actor.
+
+    Args:
+        maxsize: items that the queue holds at most; 0 or less means no limit.
+        actor_options: options of the actor, as in `.options()`. Without any it holds no resources.
+
+    Example:
+        >>> queue = Queue(maxsize=100)
+        >>> queue.put("item")
+        >>> queue.get(timeout=1.0)
+        'item'
+    """
+
+    def __init__(self, maxsize: int = 0, actor_options: dict[str, Any] | None = None) -> None:
+        self.maxsize = maxsize
+        options = {"num_cpus": 0, **(actor_options or {})}
+        self.actor: Any = ray.remote(_QueueActor).options(**options).remote(maxsize)
+
+    def __len__(self) -> int:
+        return self.size()
+
+    def size(self) -> int:
+        """Return the number of items in the queue."""
+        return int(ray.get(self.actor.qsize.remote()))
+
+    def qsize(self) -> int:
+        """Return the number of items in the queue."""
+        return self.size()
+
+    def empty(self) -> bool:
+        """Whether the queue holds nothing right now."""
+        return bool(ray.get(self.actor.empty.remote()))
+
+    def full(self) -> bool:
+        """Whether the queue holds `maxsize` items right now."""
+        return bool(ray.get(self.actor.full.remote()))
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Add an item.
+
+        Args:
+            item: what to add.
+            block: wait for room; otherwise `timeout` is ignored.
+            timeout: seconds to wait for room; None waits as long as it takes.
+
+        Raises:
+            Full: there was no room in time.
+            ValueError: the timeout is negative.
+        """
+        _check_put(ray.get(self._put(item, block, timeout)))
+
+    async def put_async(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Add an item without blocking the event loop; otherwise as `put`."""
+        _check_put(await self._put(item, block, timeout))
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Remove the oldest item and return it.
+
+        Args:
+            block: wait for an item; otherwise `timeout` is ignored.
+            timeout: seconds to wait for an item; None waits as long as it takes.
+
+        Raises:
+            Empty: there was no item in time.
+            ValueError: the timeout is negative.
+        """
+        return _unpack_get(ray.get(self._get(block, timeout)))
+
+    async def get_async(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Remove the oldest item without blocking the event loop; otherwise as `get`."""
+        return _unpack_get(await self._get(block, timeout))
+
+    def put_nowait(self, item: Any) -> None:
+        """Add an item if there is room, else raise `Full`."""
+        self.put(item, block=False)
+
+    def get_nowait(self) -> Any:
+        """Remove and return the oldest item if there is one, else raise `Empty`."""
+        return self.get(block=False)
+
+    def put_nowait_batch(self, items: Iterable[Any]) -> None:
+        """Add all items at once, or none of them.
+
+        Raises:
+            Full: there is no room for all of them.
+            TypeError: `items` is not iterable.
+        """
+        if not isinstance(items, Iterable):
+            raise TypeError(f"items must be iterable, not {type(items).__name__}")
+        batch = list(items)
+        if not ray.get(self.actor.put_batch.remote(batch)):
+            raise Full(f"the queue has no room for {len(batch)} more items (maxsize {self.maxsize})")
+
+    def get_nowait_batch(self, num_items: int) -> list[Any]:
+        """Remove and return the `num_items` oldest items, or none of them.
+
+        Raises:
+            Empty: the queue holds fewer items.
+            TypeError: `num_items` is not an int.
+            ValueError: `num_items` is negative.
+        """
+        if not isinstance(num_items, int):
+            raise TypeError(f"num_items must be an int, not {type(num_items).__name__}")
+        if num_items < 0:
+            raise ValueError(f"num_items must not be negative, got {num_items}")
+        items: list[Any] | None = ray.get(self.actor.get_batch.remote(num_items))
+        if items is None:
+            raise Empty(f"the queue holds fewer than {num_items} items")
+        return items
+
+    def shutdown(self, force: bool = False, grace_period_s: float = 5) -> None:
+        """End the queue's actor; after that the queue cannot be used.
+
+        Args:
+            force: kill the actor at once instead of letting calls in progress finish.
+            grace_period_s: seconds until it is killed all the same.
+        """
+        actor, self.actor = self.actor, None
+        if actor is None:
+            return
+        if not force:
+            done, _ = ray.wait([actor.__ray_terminate__.remote()], timeout=grace_period_s)
+            if done:
+                return
+        ray.kill(actor, no_restart=True)
+
+    def _put(self, item: Any, block: bool, timeout: float | None) -> Any:
+        _check_timeout(timeout)
+        return self.actor.put.remote(item, timeout) if block else self.actor.put_nowait.remote(item)
+
+    def _get(self, block: bool, timeout: float | None) -> Any:
+        _check_timeout(timeout)
+        return self.actor.get.remote(timeout) if block else self.actor.get_nowait.remote()
+
+
+class _QueueActor:
+    """The items. A lack of room or of items is an answer, not an exception: it costs no traceback."""
+
+    def __init__(self, maxsize: int) -> None:
+        self._queue: asyncio.Queue[Any] = asyncio.Queue(maxsize)
+
+    async def qsize(self) -> int:
+        return self._queue.qsize()
+
+    async def empty(self) -> bool:
+        return self._queue.empty()
+
+    async def full(self) -> bool:
+        return self._queue.full()
+
+    async def put(self, item: Any, timeout: float | None = None) -> bool:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._queue.put(item)
+        except TimeoutError:
+            return False
+        return True
+
+    async def put_nowait(self, item: Any) -> bool:
+        if self._queue.full():
+            return False
+        self._queue.put_nowait(item)
+        return True
+
+    async def get(self, timeout: float | None = None) -> tuple[Any, ...]:
+        try:
+            async with asyncio.timeout(timeout):
+                return (await self._queue.get(),)
+        except TimeoutError:
+            return ()
+
+    async def get_nowait(self) -> tuple[Any, ...]:
+        return () if self._queue.empty() else (self._queue.get_nowait(),)
+
+    async def put_batch(self, items: list[Any]) -> bool:
+        if 0 < self._queue.maxsize < self._queue.qsize() + len(items):
+            return False
+        for item in items:
+            self._queue.put_nowait(item)
+        return True
+
+    async def get_batch(self, num_items: int) -> list[Any] | None:
+        if self._queue.qsize() < num_items:
+            return None
+        return [self._queue.get_nowait() for _ in range(num_items)]
+
+
+def _check_timeout(timeout: float | None) -> None:
+    if timeout is not None and timeout < 0:
+        raise ValueError(f"timeout must not be negative, got {timeout}")
+
+
+def _check_put(accepted: bool) -> None:
+    if not accepted:
+        raise Full("the queue is full")
+
+
+def _unpack_get(answer: tuple[Any, ...]) -> Any:
+    if not answer:
+        raise Empty("the queue is empty")
+    return answer[0]

@@ -1,0 +1,105 @@
+"""Checks around every test: nothing is left behind, and no event loop is blocked.
+
+What was there when the test's own fixtures began is compared with what is there after they ended. While a session
+lives that a fixture of wider scope keeps, descriptors, threads and files come and go on its behalf; the comparison
+then waits for the first test that ends without a session, against what was there before that session began.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+
+import pytest
+
+from tests.loop_watch import LoopWatch
+from tests.resources import TMPDIR_VARIABLE, Resources, leaks, session_is_live
+from tests.resources import wait_until as poll_until
+
+
+class Baseline:
+    """What was there before the present session or test."""
+
+    def __init__(self) -> None:
+        self.before: Resources | None = None
+        self.session_was_live = False
+
+    def take(self) -> None:
+        self.session_was_live = session_is_live()
+        if not self.session_was_live or self.before is None:
+            self.before = Resources.now()
+
+
+BASELINE = pytest.StashKey[Baseline]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[BASELINE] = Baseline()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.fixturenames.insert(0, "unblocked_loop")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Sessions keep their files in pytest's folder, under a short name: paths of sockets have about 100 bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TMPDIR_VARIABLE, str(tmp_path_factory.mktemp("s", numbered=False)))
+        yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    if not session_is_live():
+        item.config.stash[BASELINE].before = None
+    item.config.stash[BASELINE].take()
+    return (yield)
+
+
+@pytest.fixture(autouse=True)
+def resources_before(request: pytest.FixtureRequest, session_folder: None) -> None:
+    """Look again once the fixtures of wider scope are there; the test's own come after this one."""
+    request.config.stash[BASELINE].take()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    result = yield
+    baseline = item.config.stash[BASELINE]
+    if item.get_closest_marker("keeps_resources") is not None or baseline.before is None:
+        return result
+    if not session_is_live():
+        left = leaks(baseline.before)
+        if left:
+            pytest.fail("left behind:\n  " + "\n  ".join(left), pytrace=False)
+    elif not baseline.session_was_live:
+        pytest.fail("the test left its session running: call shutdown(), or use a fixture that does", pytrace=False)
+    return result
+
+
+@pytest.fixture
+async def unblocked_loop(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Fail an async test whose loop was blocked; every async test has this, unless marked `blocks_loop`."""
+    if request.node.get_closest_marker("blocks_loop") is not None:
+        yield
+        return
+    watch = LoopWatch()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(watch.close)
+    if watch.stalls:
+        pytest.fail("the event loop was blocked here:\n" + "\n".join(watch.stalls), pytrace=False)
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """`wait_until(predicate, timeout=30)` polls, and fails the test when time is up."""
+
+    def wait(predicate: Callable[[], object], timeout: float = 30.0) -> None:
+        if not poll_until(predicate, timeout):
+            pytest.fail(f"{predicate!r} did not become true within {timeout} s")
+
+    return wait

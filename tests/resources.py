@@ -1,0 +1,148 @@
+"""What a process holds of the system, before and after a test: processes, threads, descriptors, shared memory, files.
+
+Processes are recognised by an environment variable that they inherit, so that a worker which outlived its node process
+and was adopted by init still counts. Without /proc only threads and files are compared.
+"""
+
+import gc
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ("TMPDIR_VARIABLE", "Resources", "leaks", "session_is_live", "wait_until")
+
+TMPDIR_VARIABLE = "RAY_ASYNC_TMPDIR"
+PROC = Path("/proc")
+SHARED_MEMORY = Path("/dev/shm")
+# Opened once by the interpreter or a library, whenever it is first needed, and kept for the life of the process.
+KEPT_DESCRIPTORS = ("/dev/null", "/dev/urandom", "/dev/random", "/dev/tty", "/dev/pts/")
+# Threads of a loop's default executor end when the loop is closed, which pytest-asyncio does after the last fixture.
+KEPT_THREADS = ("asyncio_",)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """One look at everything a test could leave behind; each part maps an identity to words for a person."""
+
+    processes: dict[int, str]
+    threads: dict[int, str]
+    descriptors: dict[tuple[int, str], str]
+    shared_memory: dict[str, str]
+    files: dict[str, str]
+    native: dict[str, int]
+
+    @classmethod
+    def now(cls) -> "Resources":
+        return cls(
+            _processes(), _threads(), _descriptors(), _entries(SHARED_MEMORY, "ray_async"), _session_files(), _native()
+        )
+
+    def beyond(self, before: "Resources") -> list[str]:
+        """Say what is here that was not there before, one line each."""
+        lines = [
+            f"{kind}: {words}"
+            for kind, after, earlier in (
+                ("process", self.processes, before.processes),
+                ("thread", self.threads, before.threads),
+                ("descriptor", self.descriptors, before.descriptors),
+                ("shared memory", self.shared_memory, before.shared_memory),
+                ("file", self.files, before.files),
+            )
+            for identity, words in after.items()
+            if identity not in earlier
+        ]
+        for name, count in self.native.items():
+            if count != before.native.get(name, 0):
+                lines.append(f"native object: {name}, {before.native.get(name, 0)} before and {count} after")
+        return lines
+
+
+def wait_until(predicate: Callable[[], object], timeout: float = 30.0) -> bool:
+    """Poll until `predicate()` is true; return False after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    pause = 0.0005
+    while not predicate():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)
+    return True
+
+
+def leaks(before: Resources, timeout: float = 10.0) -> list[str]:
+    """What is left of a test once garbage is collected and ends have had `timeout` seconds to take effect."""
+    if not Resources.now().beyond(before):
+        return []
+    gc.collect()
+    wait_until(lambda: not Resources.now().beyond(before), timeout)
+    return Resources.now().beyond(before)
+
+
+def session_is_live() -> bool:
+    """Whether this process has a ray_async session, without importing the package."""
+    package = sys.modules.get("ray_async")
+    is_initialized = getattr(package, "is_initialized", None)
+    return bool(is_initialized is not None and is_initialized())
+
+
+def _processes() -> dict[int, str]:
+    marker = os.environ.get(TMPDIR_VARIABLE)
+    if marker is None or not PROC.is_dir():
+        return {}
+    wanted = f"{TMPDIR_VARIABLE}={marker}".encode()
+    found = {}
+    for entry in PROC.iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            status = (entry / "stat").read_text()
+            parent, state = int(status.rpartition(")")[2].split()[1]), status.rpartition(")")[2].split()[0]
+            # A zombie has no environment any more; it is ours when it is our child.
+            ours = parent == os.getpid() or wanted in (entry / "environ").read_bytes().split(b"\0")
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # It ended while we looked, or belongs to another user.
+        if ours:
+            found[int(entry.name)] = f"pid {entry.name} (state {state}, parent {parent}) {command[:160]}"
+    return found
+
+
+def _threads() -> dict[int, str]:
+    return {id(thread): repr(thread) for thread in threading.enumerate() if not thread.name.startswith(KEPT_THREADS)}
+
+
+def _descriptors() -> dict[tuple[int, str], str]:
+    folder = PROC / "self" / "fd"
+    if not folder.is_dir():
+        return {}
+    found = {}
+    for name in os.listdir(folder):
+        try:
+            target = os.readlink(folder / name)
+        except FileNotFoundError:
+            continue  # The descriptor of the listing itself.
+        # pytest exchanges the standard streams while it captures.
+        if int(name) > 2 and not target.startswith(KEPT_DESCRIPTORS):
+            found[int(name), target] = f"{name} -> {target}"
+    return found
+
+
+def _entries(folder: Path, prefix: str) -> dict[str, str]:
+    if not folder.is_dir():
+        return {}
+    return {name: str(folder / name) for name in os.listdir(folder) if name.startswith(prefix)}
+
+
+def _session_files() -> dict[str, str]:
+    folder = os.environ.get(TMPDIR_VARIABLE)
+    return _entries(Path(folder), "") if folder else {}
+
+
+def _native() -> dict[str, int]:
+    """Counts of native objects; only debug builds of the core have them."""
+    live_objects = getattr(sys.modules.get("ray_async._core"), "live_objects", None)
+    return dict(live_objects()) if live_objects is not None else {}

@@ -1,0 +1,69 @@
+"""Answers to people: resources, nodes, and why something waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ray_async.runtime.scheduler import events as ev
+from ray_async.runtime.scheduler.policy.strategies import NodeAffinity
+
+Make = Callable[..., Any]
+
+
+def test_resources_of_the_cluster_and_of_a_node(harness: Make) -> None:
+    h = harness()
+    h.node("head", CPU=2, memory=100)
+    h.node("a", CPU=1)
+    h.task_class(1, queued=1, spec={"strategy": NodeAffinity("a")}, CPU=1)
+    report = h.scheduler.report
+    assert report.cluster_resources() == {"CPU": 3, "memory": 100}
+    assert report.available_resources() == {"CPU": 2, "memory": 100}
+    assert report.available_resources(node_id="a") == {}
+    h.send(ev.LeaseIdle(0))
+    assert report.available_resources()["CPU"] == 3
+    assert report.available_resources(idle_is_free=False)["CPU"] == 2
+
+
+def test_overcommitment_shows_as_nothing_free(harness: Make) -> None:
+    h = harness()
+    h.node("head", CPU=1)
+    h.task_class(1, queued=1, CPU=1)
+    h.busy(0)
+    h.send(ev.WorkerBlocked(0))
+    h.send(ev.ClassDemand(1, 1))
+    h.send(ev.WorkerUnblocked(0))
+    assert h.scheduler.report.available_resources() == {}
+
+
+def test_nodes_table(harness: Make) -> None:
+    h = harness()
+    h.node("head", {"zone": "z"}, CPU=4)
+    h.node("a", CPU=1)
+    h.task_class(1, queued=1, CPU=1)
+    h.actor("x", CPU=1)
+    h.send(ev.NodeRemoved("a"))
+    head, gone = h.scheduler.report.nodes()
+    assert head["labels"] == {"zone": "z", "ray.io/node-id": "head"}
+    assert (head["task_workers"], head["actor_workers"], head["alive"]) == (1, 1, True)
+    assert (gone["node_id"], gone["alive"], gone["resources"]) == ("a", False, {})
+
+
+def test_explain(harness: Make) -> None:
+    h = harness()
+    h.node("head", CPU=1)
+    h.task_class(1, queued=1, CPU=1)
+    h.busy(0)
+    h.send(ev.ClassDemand(1, 0))
+    h.task_class(2, queued=3, CPU=1)
+    h.task_class(3, queued=1, CPU=7)
+    h.group("p", {"CPU": 9})
+    h.task_class(4, queued=1, spec={"placement_group": "p"}, CPU=1)
+    h.actor("a", CPU=1)
+    explain = h.scheduler.report.explain
+    assert explain(1) == "class 1: 0 queued, 1 leases; it waits for nothing"
+    assert "3 queued, 0 leases; it needs {'CPU': 1.0}; node head: CPU 0 of 1 free, in use by 1 of class 1" in explain(2)
+    assert "no place has {'CPU': 7.0} in total" in explain(3)
+    assert "it waits for placement group p, which is PENDING" in explain(4)
+    assert "CPU 0 of 1 free" in h.scheduler.report.explain_actor("a")
+    assert explain(99) == "class 99 is not known"

@@ -1,0 +1,179 @@
+"""The layers of the package: each imports only downward, and the libraries use the public API alone.
+
+serve | tune | data                     independent of each other; public API only
+api: tasks, actors, references, cli     whatever is not named below
+runtime                                 session, scheduler, workers, recovery
+transport | gpu                         independent of each other
+_core                                   Cython
+exceptions, config, ids; and plain values: options, descriptors, signatures, resource requests
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "ray_async"
+LIBRARIES = ("serve", "tune", "data")
+API = 4
+LAYERS = {
+    "exceptions": 0,
+    "config": 0,
+    "ids": 0,
+    # Plain values that the API makes and the runtime reads.
+    "descriptors": 0,
+    "options": 0,
+    "resource_request": 0,
+    "signature": 0,
+    # What is done to a worker, and what its pickler looks up; both know nothing above the exceptions.
+    "runtime_env": 0,
+    "serializers": 0,
+    "_core": 1,
+    "transport": 2,
+    "gpu": 2,
+    "runtime": 3,
+    **dict.fromkeys(LIBRARIES, API + 1),
+}
+# Parts of one rank that know each other; elsewhere in these ranks neighbours are strangers.
+INDEPENDENT = ("transport", "gpu", *LIBRARIES)
+CYTHON_IMPORT = re.compile(
+    r"^\s*(?:from\s+(?P<origin>[\w.]+)\s+c?import\s+(?P<names>[^#]+)|c?import\s+(?P<whole>[^#]+))"
+)
+
+
+def modules(package: Path) -> dict[str, Path]:
+    """Every module of the package by its dotted name; a compiled module's stub counts as the module."""
+    found = {}
+    for path in sorted(package.rglob("*")):
+        if path.suffix in (".py", ".pyi", ".pyx", ".pxd"):
+            parts = path.relative_to(package.parent).with_suffix("").parts
+            found[".".join(parts) + ("" if path.suffix == ".py" else path.suffix)] = path
+    return found
+
+
+def python_imports(source: str, module: str, is_package: bool) -> Iterator[tuple[int, str]]:
+    """(line, absolute dotted name) of all that a module imports, wherever the statement stands."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = absolute(node.module or "", node.level, module, is_package)
+            yield from ((node.lineno, f"{origin}.{alias.name}") for alias in node.names)
+
+
+def cython_imports(source: str, module: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(source.splitlines(), 1):
+        match = CYTHON_IMPORT.match(line)
+        if match is None:
+            continue
+        if match["whole"] is not None:
+            yield from ((number, name.split()[0]) for name in match["whole"].split(",") if name.strip())
+            continue
+        dots = len(match["origin"]) - len(match["origin"].lstrip("."))
+        origin = absolute(match["origin"][dots:], dots, module, is_package=False)
+        names = match["names"].replace("(", "").replace(")", "").split(",")
+        yield from ((number, f"{origin}.{name.split()[0]}") for name in names if name.strip())
+
+
+def absolute(name: str, level: int, module: str, is_package: bool) -> str:
+    if level == 0:
+        return name
+    base = module.split(".")
+    base = base[: len(base) - level + (1 if is_package else 0)]
+    return ".".join([*base, name] if name else base)
+
+
+def part_of(dotted: str) -> str:
+    """The part of the package that a dotted name lies in; "" for the package itself and its public names."""
+    parts = dotted.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def rank(part: str) -> int:
+    return LAYERS.get(part, API)
+
+
+def complaint(importer: str, imported: str) -> str | None:
+    """Why `importer` must not import `imported` (dotted names inside the package), or None."""
+    here, there = part_of(importer), part_of(imported)
+    if here == there:
+        return None
+    if here in LIBRARIES:
+        if there in LIBRARIES:
+            return "libraries are independent of each other"
+        if there in ("_core", "runtime", "transport", "gpu") or there.startswith("_"):
+            return "libraries use the public API only"
+        return None
+    if there in LIBRARIES or rank(there) > rank(here):
+        return "imports go downward only"
+    if rank(there) == rank(here) and here in INDEPENDENT:
+        return f"{here} and {there} are independent of each other"
+    return None
+
+
+def imports(name: str, path: Path) -> list[tuple[int, str]]:
+    source = path.read_text()
+    module = name.removesuffix(path.suffix)
+    if path.suffix in (".pyx", ".pxd"):
+        return list(cython_imports(source, module))
+    is_package = path.stem == "__init__"
+    return list(python_imports(source, module.removesuffix(".__init__"), is_package))
+
+
+def violations(package: Path) -> list[str]:
+    found = []
+    for name, path in modules(package).items():
+        importer = name.removesuffix(path.suffix).removesuffix(".__init__")
+        for line, imported in imports(name, path):
+            if imported.split(".")[0] != PACKAGE:
+                continue
+            reason = complaint(importer, imported)
+            if reason is not None:
+                found.append(f"{path.relative_to(package.parent)}:{line}: {imported}: {reason}")
+    return found
+
+
+def test_imports_go_downward() -> None:
+    assert violations(ROOT / PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "allowed"),
+    [
+        ("ray_async.actors", "ray_async.runtime.session.Session", True),
+        ("ray_async.runtime.session", "ray_async.actors.ActorHandle", False),
+        ("ray_async.runtime.session", "ray_async.get", False),
+        ("ray_async.runtime.workers", "ray_async.runtime.session", True),
+        ("ray_async.transport.stream", "ray_async.gpu.handles", False),
+        ("ray_async._core.arena", "ray_async.exceptions.ObjectStoreFullError", True),
+        ("ray_async._core.arena", "ray_async.transport.stream", False),
+        ("ray_async.exceptions", "ray_async._core.arena", False),
+        ("ray_async.ids", "ray_async.exceptions.CallerError", True),
+        ("ray_async.serve.replica", "ray_async.remote", True),
+        ("ray_async.serve.replica", "ray_async.util.Queue", True),
+        ("ray_async.serve.replica", "ray_async._core.arena", False),
+        ("ray_async.serve.replica", "ray_async.tune.run", False),
+        ("ray_async", "ray_async.serve.run", False),
+    ],
+)
+def test_the_rules(importer: str, imported: str, allowed: bool) -> None:
+    assert (complaint(importer, imported) is None) is allowed
+
+
+def test_upward_imports_are_seen_in_python_and_cython(tmp_path: Path) -> None:
+    package = tmp_path / PACKAGE
+    for folder in ("_core", "runtime"):
+        (package / folder).mkdir(parents=True)
+    (package / "runtime" / "__init__.py").write_text("def f():\n    from ..actors import ActorHandle\n")
+    (package / "runtime" / "low.py").write_text("from .. import ids\nimport os, ray_async._core.arena\n")
+    (package / "_core" / "arena.pyx").write_text(
+        "from libc.stdint cimport uint64_t\nfrom ray_async.runtime.session import Session  # no\n"
+        "cimport ray_async._core.queue\nfrom ..exceptions import A, B\n"
+    )
+    assert violations(package) == [
+        "ray_async/_core/arena.pyx:2: ray_async.runtime.session.Session: imports go downward only",
+        "ray_async/runtime/__init__.py:2: ray_async.actors.ActorHandle: imports go downward only",
+    ]

@@ -1,0 +1,99 @@
+"""What type checkers see of the API; checked by mypy, never run."""
+
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import assert_type
+
+import ray_async as ray
+from ray_async import ActorHandle, ObjectRef, ObjectRefGenerator
+
+
+@ray.remote
+def text(a: int, b: str = "") -> str:
+    return f"{a}{b}"
+
+
+@ray.remote(num_cpus=2)
+def number(s: str) -> int:
+    return len(s)
+
+
+@ray.remote
+async def later(x: int) -> float:
+    return x / 2
+
+
+@ray.remote
+def generator(n: int) -> Generator[int, None, None]:
+    yield n
+
+
+@ray.remote
+def iterator() -> Iterator[str]:
+    yield ""
+
+
+@ray.remote
+async def stream() -> AsyncIterator[bytes]:
+    yield b""
+
+
+@ray.remote(num_returns=2)
+def pair() -> tuple[int, int]:
+    return 1, 2
+
+
+class Counter:
+    def __init__(self, start: int) -> None:
+        self.n = start
+
+    @ray.method(num_returns=1)
+    def add(self, by: int) -> int:
+        self.n += by
+        return self.n
+
+
+# mypy leaves the type of a class as it is under a decorator, so typed programs call it
+CounterActor = ray.remote(Counter)
+
+
+async def awaited() -> None:
+    assert_type(await text.remote(1), str)
+    assert_type(await text.remote(1, b="x"), str)
+    assert_type(await number.remote("x"), int)
+    assert_type(await later.remote(1), float)
+    async for ref in generator.remote(3):
+        assert_type(ref, ObjectRef[int])
+
+
+def blocking() -> None:
+    assert_type(ray.get(text.remote(1)), str)
+    assert_type(ray.get([number.remote("x")]), list[int])
+    assert_type(text.options(name="n").remote(1), ObjectRef[str])
+    assert_type(generator.remote(1), ObjectRefGenerator[int])
+    assert_type(iterator.remote(), ObjectRefGenerator[str])
+    assert_type(stream.remote(), ObjectRefGenerator[bytes])
+    assert_type(ray.put(1), ObjectRef[int])
+    left, right = pair.remote()
+    first, second = text.options(num_returns=2).remote(1)
+    print(left, right, first, second)
+
+
+def references_as_arguments() -> None:
+    reference = ray.put(1)
+    assert_type(text.remote(reference), ObjectRef[str])
+    assert_type(text.remote(reference, "x"), ObjectRef[str])
+    assert_type(text.remote(1, ray.put("x")), ObjectRef[str])
+
+
+def actors() -> None:
+    counter = CounterActor.remote(1)
+    assert_type(counter, ActorHandle[Counter])
+    print(ray.get(counter.add.remote(2)))
+    ray.kill(counter)
+
+
+def contexts() -> None:
+    with ray.init(num_cpus=1) as context:
+        print(context.address_info)
+    ready, rest = ray.wait([text.remote(1), number.remote("x")])
+    print(ready, rest)
