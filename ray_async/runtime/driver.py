@@ -87,6 +87,8 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         "system_config": dict(options.system_config or {}),
         "spilling_directory": options.spilling_directory,
         "address": f"{ip}:{6379}",
+        # What the driver has loaded its workers will want, too.
+        "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
     }
 
@@ -214,11 +216,21 @@ class DriverSession(CoreSession):
         self._listener = listener
         self._process = process
         self._closed = False
+        self._leased_first = False
         self._options = options
         from ray_async.runtime.output import Output
 
         self._output = Output(listener, self.job_number, options.log_to_driver, facts["node_ip"])
         self._output.start()
+
+    def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
+        """The first plain class goes to the worker that was forked with the node, without waiting for the node."""
+        from ray_async._core import submission
+
+        plain = set(spec) <= {"resources", "job", "env_key", "kind"} and spec["resources"] in ({"CPU": 1}, {})
+        if plain and spec["kind"] == "sync" and self.facts.get("prestart") and not self._leased_first:
+            self._leased_first = True
+            submission.lease_first(self.arena, self.facts["prestart"][0]["slot"], class_id)
 
     def watch_node(self, pid: int) -> None:
         """Notice the end of the node process in every wait."""

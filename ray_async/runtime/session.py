@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import arena as arena_module
@@ -19,6 +18,9 @@ from ray_async.runtime.exports import Exports
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.session_protocol import ExecutionContext
 from ray_async.transport.frames import decode_bytes
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ("CoreSession", "WorkerSession", "start_session")
 
@@ -50,12 +52,19 @@ class CoreSession:
         self._classes: dict[bytes, tuple[int, int, Any]] = {}
         self._lock = threading.RLock()
         self._channel: Any = None
-        from ray_async.runtime.loops import Loops
-
-        self.loops = Loops(self)
+        self._loops: Any = None
         self.exports = Exports(self)
         self._install_hooks()
         arena_module.set_current(arena)
+
+    @property
+    def loops(self) -> Any:
+        """What awaits references; asyncio is imported with it."""
+        if self._loops is None:
+            from ray_async.runtime.loops import Loops
+
+            self._loops = Loops(self)
+        return self._loops
 
     def _install_hooks(self) -> None:
         from ray_async import serialization
@@ -67,10 +76,10 @@ class CoreSession:
             raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=self.node_died
         )
         object_ref.set_hooks(
-            wait=self.loops.wait,
+            wait=lambda ref: self.loops.wait(ref),
             future=self._thread_future,
-            as_future=self.loops.as_future,
-            as_coroutine=self.loops.value,
+            as_future=lambda ref: self.loops.as_future(ref),
+            as_coroutine=lambda ref: self.loops.value(ref),
             out_of_band=reading.check_out_of_band,
         )
 
@@ -168,7 +177,11 @@ class CoreSession:
                 ref = store.put_raw(self.arena, key)
                 class_id, queue = submission.new_class(self.arena, ref)
                 found = self._classes[key] = (class_id, queue, ref)
+                self._class_added(class_id, spec)
             return found
+
+    def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
+        """A new class is in the table."""
 
     def class_spec(self, class_id: int) -> bytes:
         """Description of a class, as its creator wrote it."""
@@ -502,7 +515,8 @@ class CoreSession:
 
     def close(self, wait_for_processes: bool = False) -> None:
         """Leave the session."""
-        self.loops.close()
+        if self._loops is not None:
+            self._loops.close()
         self.exports.clear()
         self._classes.clear()
         self.arena.close()

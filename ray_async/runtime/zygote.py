@@ -21,8 +21,10 @@ from ray_async.transport.frames import FrameReader, pack
 
 __all__ = ("Zygote",)
 
+#: What every worker needs, imported before the first fork: pages that all workers share.
+_FIRST = ("cloudpickle", "ray_async.runtime.session", "ray_async.runtime.worker.process", "ray_async.serialization", "ray_async.runtime.reading")
 #: Imported once the first workers are on their way, so that later ones have them for nothing.
-_WARM = ("asyncio", "numpy", "cloudpickle", "concurrent.futures", "uvloop", "ray_async.runtime.worker.process")
+_WARM = ("asyncio", "uvloop", "ray_async.runtime.worker.async_host", "ray_async.runtime.worker.actor_host", "ray_async.runtime.loops")
 
 
 class Zygote:
@@ -41,7 +43,7 @@ class Zygote:
         self._config = config
         self._node_pid = node_pid
         self._reader = FrameReader()
-        self._warm = list(_WARM)
+        self._warm = [*_WARM, *config.get("warm", [])]
 
     def run(self) -> None:
         """Serve until the node closes the socket or is gone."""
@@ -53,6 +55,9 @@ class Zygote:
         read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(write_end)
         signal.signal(signal.SIGCHLD, _only_wake)
+        for name in _FIRST:
+            __import__(name)
+        gc.freeze()
         for request in self._config.get("prestart", []):
             self._fork(request)
         while True:

@@ -127,11 +127,10 @@ class Node:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_reader(self.waiter.fileno(), self._wake)
-        self.workers.start()
         self._add_head()
+        self._adopt_prestarted()
+        self.workers.start()
         await self.control.start()
-        for request in self.config.get("prestart", []):
-            self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
         self._look_at_everything()
         self._wake()
         ready = self.config.get("on_ready")
@@ -158,6 +157,12 @@ class Node:
         if job is not None:
             self.environments.add_job(job)
             self.drivers.add(job["id"], self.config["driver_pid"], self.config["driver_slot"], owns_node=True)
+
+    def _adopt_prestarted(self) -> None:
+        """Workers that the zygote forked by itself. The driver may have given one its first lease already."""
+        for request in self.config.get("prestart", []):
+            self.view.close_first_lease(request["slot"])
+            self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
 
     def clean_up(self) -> None:
         """End all processes and remove the session's files."""
@@ -307,6 +312,9 @@ class Node:
         worker = self.workers.by_slot.get(slot)
         if worker is None or worker.lease is None:
             return
+        if worker.follows:
+            self._follow(worker)
+            return
         class_id, worker.lease = worker.lease, None
         self.schedule(events.LeaseReturned(slot))
         if class_id in self.classes:
@@ -322,7 +330,13 @@ class Node:
         worker = self.workers.by_slot.get(slot)
         if worker is not None and not worker.up:
             worker.up = True
+            given = self.view.leased_class(slot)
+            if given:
+                self._class(given)
             self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key))
+            if given in self.classes and worker.lease is None:
+                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty by now.
+                self.schedule(events.ClassDemand(given, max(1, self.view.queue_length(self.classes[given][0]))))
 
     def _start_worker(self, node_id: str, env_key: str) -> None:
         job = self.environments.job_of(env_key)
@@ -390,12 +404,26 @@ class Node:
         worker = self.workers.by_slot.get(lease.slot)
         if worker is None:
             return
-        worker.lease = lease.class_id
-        worker.sequence += 1
         self.control.accelerators[lease.slot] = {name: list(ids) for name, ids in lease.accelerator_ids}
-        self.view.lease(lease.slot, worker.sequence, lease.class_id)
+        worker.lease = lease.class_id
+        given = self.view.leased_class(lease.slot)
+        if given == 0:
+            worker.sequence += 1
+            self.view.lease(lease.slot, worker.sequence, lease.class_id)
+        elif given != lease.class_id:
+            # The driver's lease of the start is for another class: this one follows when that is given back.
+            worker.follows = lease.class_id
+            if self.view.take_idle(lease.slot):
+                self._follow(worker)
+            else:
+                self.view.flag(lease.slot, 1)
         if lease.max_tasks:
             self.view.flag(lease.slot, 8)
+
+    def _follow(self, worker: WorkerProcess) -> None:
+        class_id, worker.follows = worker.follows, 0
+        worker.sequence += 1
+        self.view.lease(worker.slot, worker.sequence, class_id)
 
     def _revoke(self, slot: int, urgent: bool) -> None:
         worker = self.workers.by_slot.get(slot)
@@ -423,6 +451,11 @@ class Node:
     def _place_actor(self, placed: instructions.PlaceActor) -> None:
         worker = self.workers.by_slot.get(placed.slot)
         if worker is None:
+            return
+        if self.view.leased_class(placed.slot) and not self.view.take_idle(placed.slot):
+            # The driver's lease of the start still runs a task: the actor follows it.
+            self.view.flag(placed.slot, 1)
+            self.later(0.002, lambda: self._place_actor(placed))
             return
         self.control.accelerators[placed.slot] = {name: list(ids) for name, ids in placed.accelerator_ids}
         self.actors.placed(placed.actor_id, worker)

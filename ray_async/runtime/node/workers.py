@@ -23,7 +23,7 @@ _logger = logging.getLogger("ray_async.node")
 class WorkerProcess:
     """A worker as the node knows it."""
 
-    __slots__ = ("doomed", "env_key", "job", "lease", "name", "node_id", "pid", "pipes", "sequence", "slot", "status", "up")
+    __slots__ = ("doomed", "env_key", "follows", "job", "lease", "name", "node_id", "pid", "pipes", "sequence", "slot", "status", "up")
 
     def __init__(self, slot: int, node_id: str, env_key: str, job: int) -> None:
         self.slot = slot
@@ -38,6 +38,7 @@ class WorkerProcess:
         self.sequence = 0
         self.lease: Any = None
         self.doomed: str | None = None
+        self.follows = 0
 
 
 class Workers:
