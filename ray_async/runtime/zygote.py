@@ -122,6 +122,7 @@ class Zygote:
             os.dup2(err, 2)
             for fd in (out, err):
                 os.close(fd)
+            _be_the_first_to_go(self._config.get("oom_score_adj", 1000))
             random.seed()
             from ray_async.runtime.worker.process import run_worker
 
@@ -160,6 +161,12 @@ class Zygote:
 
 def _only_wake(number: int, frame: Any) -> None:
     """SIGCHLD: the byte that Python writes to the wake-up descriptor is all that is wanted."""
+
+
+def _be_the_first_to_go(adjustment: int) -> None:
+    """When memory runs out the kernel is to take a worker, not the driver or the node."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(str(adjustment))
 
 
 def _flush() -> None:

@@ -20,7 +20,7 @@ from ray_async._core import execution, submission
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
 from ray_async._core.process import set_title
-from ray_async.config import Settings
+from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
 from ray_async.ids import TaskID
 from ray_async.runtime import placement_spec
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
@@ -31,6 +31,7 @@ from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
+from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.spilling import Spilling
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
@@ -81,7 +82,7 @@ class Node:
         self.waiter = LoopWaiter(arena)
         self.view = NodeView(arena, self.waiter.index)
         self.executor = execution.Executor(arena, None, None)
-        self.scheduler = Scheduler(SchedulerSettings(prestart=0))
+        self.scheduler = Scheduler(scheduler_settings(self.settings))
         self.environments = Environments()
         self.workers = Workers(
             self.view,
@@ -96,6 +97,7 @@ class Node:
         self.actors = Actors(self)
         self.groups = Groups(self)
         self.spilling = Spilling(self)
+        self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
         self.control = Control(self)
         self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
@@ -191,6 +193,7 @@ class Node:
         self.actors.tick()
         self.drivers.tick()
         self.spilling.tick()
+        self.memory.tick()
         for message in self.workers.pump.take_progress():
             self.control.broadcast(message)
         for class_id in list(self.classes):
@@ -487,6 +490,15 @@ class Node:
         return bytes(submission.actor_at_offset(self.arena, offset).actor_id)
 
 
+def scheduler_settings(settings: Settings) -> SchedulerSettings:
+    """The scheduler's share of the settings."""
+    return SchedulerSettings(
+        spread_threshold=settings.get(SCHEDULER_SPREAD_THRESHOLD),
+        soft_worker_limit=max(0, settings.get(NUM_WORKERS_SOFT_LIMIT)),
+        worker_idle_s=settings.get(IDLE_WORKER_KILLING_TIME_MS) / 1000,
+    )
+
+
 class DeathExplainer:
     """Gives the stored errors for what a dead worker ran.
 
@@ -502,7 +514,7 @@ class DeathExplainer:
         self._worker = worker
         self._evidence = Evidence(
             status=status,
-            intent=DeathCause.KILLED if worker.doomed else None,
+            intent=DeathCause.MEMORY_MONITOR if worker.short_of_memory else DeathCause.KILLED if worker.doomed else None,
             memory_before=before,
             memory_after=after,
             stderr=node.workers.pump.tail.get(worker.pid),

@@ -23,7 +23,7 @@ _logger = logging.getLogger("ray_async.node")
 class WorkerProcess:
     """A worker as the node knows it."""
 
-    __slots__ = ("doomed", "env_key", "follows", "job", "lease", "name", "node_id", "pid", "pipes", "sequence", "slot", "status", "up")
+    __slots__ = ("doomed", "env_key", "follows", "job", "lease", "name", "node_id", "pid", "pipes", "sequence", "short_of_memory", "slot", "status", "up")
 
     def __init__(self, slot: int, node_id: str, env_key: str, job: int) -> None:
         self.slot = slot
@@ -39,6 +39,7 @@ class WorkerProcess:
         self.lease: Any = None
         self.doomed: str | None = None
         self.follows = 0
+        self.short_of_memory: str | None = None
 
 
 class Workers:
