@@ -225,9 +225,21 @@ cdef class Arena:
         facts = (size, atomic_load_u64(&h.super.used) * RA_CHUNK, h.super.limit)
         raise _hooks["full"](*facts) if "full" in _hooks else ArenaFullError(*facts)
 
+    def trim(self):
+        """Take back slabs in which every block is free. Returns the bytes that this gave."""
+        return ra_reclaim_empty(self.open()) * RA_CHUNK
+
     def close(self):
         """End this process's part; references and views that still exist stay readable, and do nothing when they go."""
         self.heap.closed = 1
+        # The mapping needs no descriptor, and the last reference may be kept for long.
+        if self.heap.wake_socket >= 0:
+            c_close(self.heap.wake_socket)
+        if self.heap.directory >= 0:
+            c_close(self.heap.directory)
+        if self.fd >= 0:
+            c_close(self.fd)
+        self.heap.wake_socket = self.heap.directory = self.fd = -1
 
     def after_fork(self):
         """In a forked child: the slot belongs to the parent, so nothing of this process may touch the shared counts."""
