@@ -123,7 +123,15 @@ def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
     environment = _job_environment(options, config["session_dir"])
     prestart = []
     if config["resources"].get("CPU", 0) >= 1 and not environment:
-        prestart.append({"slot": arena.reserve(WORKER), "env_key": "1:", "job": job, "runtime_env": {}, "node_id": config["node_id"]})
+        prestart.append(
+            {
+                "slot": arena.reserve(WORKER),
+                "env_key": "1:",
+                "job": job,
+                "runtime_env": {},
+                "node_id": config["node_id"],
+            }
+        )
     config.update(
         job=job,
         driver_pid=os.getpid(),
@@ -207,7 +215,13 @@ class DriverSession(CoreSession):
     is_driver = True
 
     def __init__(
-        self, arena: Any, facts: dict[str, Any], options: InitOptions, channel: Channel, listener: socket.socket, process: Any
+        self,
+        arena: Any,
+        facts: dict[str, Any],
+        options: InitOptions,
+        channel: Channel,
+        listener: socket.socket,
+        process: Any,
     ) -> None:
         super().__init__(arena, facts)
         self._channel = channel
@@ -262,4 +276,3 @@ class DriverSession(CoreSession):
             self._process.kill()
             self._process.wait()
         shutil.rmtree(self.facts["session_dir"], ignore_errors=True)
-

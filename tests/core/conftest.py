@@ -50,4 +50,6 @@ def joined(limit: int, directory: Path) -> Iterator[Arena]:
     codec.forget_encoder()
     del arena
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) <= before + 2  # the memory and its directory, while the test's frame holds them
+    assert (
+        len(os.listdir("/proc/self/fd")) <= before + 2
+    )  # the memory and its directory, while the test's frame holds them

@@ -153,7 +153,9 @@ class Control:
         offset = int(message["actor"])
         if not self._node.view.is_actor(offset):
             raise ValueError("no actor there")
-        taken = not self._node.actors.take_name(offset, str(message["name"]), str(message["namespace"]), str(message["meta"]))
+        taken = not self._node.actors.take_name(
+            offset, str(message["name"]), str(message["namespace"]), str(message["meta"])
+        )
         return {"taken": taken}
 
     def _get_actor(self, peer: Peer, message: Message) -> Message:
@@ -212,5 +214,7 @@ class Control:
         return {"value": rows}
 
     def _pg_ready(self, peer: Peer, message: Message) -> Message:
-        self._node.groups.when_ready(str(message["placement_group_id"]), int(message["promise"]), int(message["holder"]))
+        self._node.groups.when_ready(
+            str(message["placement_group_id"]), int(message["promise"]), int(message["holder"])
+        )
         return {}

@@ -90,7 +90,9 @@ class Worker:
         try:
             apply(environment, self.config["session_dir"])
         except Exception as error:
-            self.session.tell("environment_failed", env_key=self.config["env_key"], reason=f"{type(error).__name__}: {error}")
+            self.session.tell(
+                "environment_failed", env_key=self.config["env_key"], reason=f"{type(error).__name__}: {error}"
+            )
             raise WorkerExit(0) from error
 
     def dumps(self, value: object) -> bytes:
@@ -156,7 +158,7 @@ class Worker:
     ) -> bytes | None:
         """Decide what becomes of a task that raised. Returns the stored error, or None when it is queued again."""
         cancelled = executor.is_cancelled(record)
-        if cancelled and isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError" and cancelled:
+        if (cancelled and isinstance(error, KeyboardInterrupt)) or (type(error).__name__ == "CancelledError" and cancelled):
             payload = cancelled_payload(self.session.task_id_of(record))
         elif isinstance(error, SystemExit):
             self._leave(executor, record, error)
@@ -301,4 +303,3 @@ class Worker:
 
         atexit.unregister(current.disconnect)
         atexit._run_exitfuncs()
-
