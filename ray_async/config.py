@@ -215,6 +215,8 @@ MAX_ERROR_MSG_SIZE_BYTES = _int("max_error_msg_size_bytes", 512 * KiB, "longest 
 RUNTIME_ENV_SETUP_TIMEOUT_S = _int("runtime_env_setup_timeout_s", 600, "wait for a runtime_env, s")
 NAMED_ACTOR_TIMEOUT_S = _int("gcs_server_request_timeout_seconds", 60, "wait of get_actor, s")
 
+PROFILING = _flag("profiling", False, "record the times of tasks, for timeline()")
+
 # Scheduling and workers
 SCHEDULER_SPREAD_THRESHOLD = _float("scheduler_spread_threshold", 0.5, "use of a node past which tasks spread")
 SCHEDULER_TOP_K_FRACTION = _float("scheduler_top_k_fraction", 0.2, "share of nodes to choose among")

@@ -14,7 +14,7 @@ from typing import Any
 
 from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
-from ray_async.config import Settings
+from ray_async.config import PROFILING, Settings
 from ray_async.runtime import node_control
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.session import CoreSession
@@ -84,6 +84,7 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         "session_dir": session_dir,
         "directory": directory,
         "store_bytes": store,
+        "timeline": settings.get(PROFILING),
         "system_config": dict(options.system_config or {}),
         "spilling_directory": options.spilling_directory,
         "address": f"{ip}:{6379}",
@@ -125,7 +126,15 @@ def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
     environment = _job_environment(options, config["session_dir"])
     prestart = []
     if config["resources"].get("CPU", 0) >= 1 and not environment:
-        prestart.append({"slot": arena.reserve(WORKER), "env_key": "1:", "job": job, "runtime_env": {}, "node_id": config["node_id"]})
+        prestart.append(
+            {
+                "slot": arena.reserve(WORKER),
+                "env_key": "1:",
+                "job": job,
+                "runtime_env": {},
+                "node_id": config["node_id"],
+            }
+        )
     config.update(
         job=job,
         driver_pid=os.getpid(),
@@ -209,7 +218,13 @@ class DriverSession(CoreSession):
     is_driver = True
 
     def __init__(
-        self, arena: Any, facts: dict[str, Any], options: InitOptions, channel: Channel, listener: socket.socket, process: Any
+        self,
+        arena: Any,
+        facts: dict[str, Any],
+        options: InitOptions,
+        channel: Channel,
+        listener: socket.socket,
+        process: Any,
     ) -> None:
         super().__init__(arena, facts)
         self._channel = channel
@@ -274,4 +289,3 @@ class DriverSession(CoreSession):
             self._process.kill()
             self._process.wait()
         shutil.rmtree(self.facts["session_dir"], ignore_errors=True)
-

@@ -72,9 +72,7 @@ class CoreSession:
 
         arena_module.set_hooks(full=reading.store_full)
         codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain)
-        store.set_hooks(
-            raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=self.node_died
-        )
+        store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=self.node_died)
         object_ref.set_hooks(
             wait=lambda ref: self.loops.wait(ref),
             future=self._thread_future,
@@ -435,7 +433,12 @@ class CoreSession:
         value = fields.pop("value", None)
         holder = store.put(self.arena, value)
         promise = store.new_promise(self.arena)
-        self.ask(op, promise=store.describe(self.arena, promise)["offset"], holder=store.describe(self.arena, holder)["offset"], **fields)
+        self.ask(
+            op,
+            promise=store.describe(self.arena, promise)["offset"],
+            holder=store.describe(self.arena, holder)["offset"],
+            **fields,
+        )
         return promise
 
     def node_fd(self) -> int:
@@ -589,5 +592,3 @@ class WorkerSession(CoreSession):
 def _remote_error(answer: dict[str, Any]) -> BaseException:
     kinds: dict[str, Callable[[str], BaseException]] = {"ValueError": ValueError, "RuntimeError": RuntimeError}
     return kinds.get(answer.get("kind", ""), errors.RaySystemError)(answer["error"])
-
-

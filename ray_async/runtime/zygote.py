@@ -71,7 +71,10 @@ class Zygote:
                     os.read(read_end, 4096)
                 self._reap()
             if self._socket in ready:
-                data = self._socket.recv(1 << 16)
+                try:
+                    data = self._socket.recv(1 << 16)
+                except ConnectionResetError:
+                    data = b""  # the node was killed with answers of ours unread
                 if not data:
                     return
                 for request in self._reader.feed(data):

@@ -154,7 +154,9 @@ class Node:
         self._stop.set()
 
     def _add_head(self) -> None:
-        self.schedule(events.NodeAdded(self.config["node_id"], self.config["resources"], self.config.get("labels") or {}))
+        self.schedule(
+            events.NodeAdded(self.config["node_id"], self.config["resources"], self.config.get("labels") or {})
+        )
         job = self.config.get("job")
         if job is not None:
             self.environments.add_job(job)
@@ -532,7 +534,9 @@ class DeathExplainer:
                 if actor.error is not None:
                     return actor.error
                 if node.actors.may_restart(actor.offset):
-                    return errors.to_payload(errors.ActorUnavailableError("it died, and is restarted.", actor.id.binary()))
+                    return errors.to_payload(
+                        errors.ActorUnavailableError("it died, and is restarted.", actor.id.binary())
+                    )
                 return errors.to_payload(self.actor_error(actor))
         name = node.tasks.name_of(record)
         deceased = Deceased(name, pid=worker.pid, node_ip=node.config["node_ip"])

@@ -129,7 +129,9 @@ class Spilling:
             memory = self._view.restore_begin(entry)
         if memory is None:
             if self._stuck > 2:
-                error = errors.ObjectStoreFullError("no room to bring a spilled object back: too much of the store is in use")
+                error = errors.ObjectStoreFullError(
+                    "no room to bring a spilled object back: too much of the store is in use"
+                )
                 self._view.lose(entry, errors.to_payload(error))
             else:
                 self._node.later(0.05, lambda: self.wanted(entry))
