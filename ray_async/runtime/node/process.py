@@ -22,7 +22,7 @@ from ray_async._core.node_view import NodeView
 from ray_async._core.process import set_title
 from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
 from ray_async.ids import TaskID
-from ray_async.runtime import placement_spec
+from ray_async.runtime import node_control, placement_spec
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
@@ -49,14 +49,16 @@ IDLE, BUSY = 1, 2
 TICK_S = 0.5
 
 
-def run_node(arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any]) -> None:
-    """Be the node until the session ends."""
+def run_node(
+    arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any], on_ready: Callable[[], None] | None = None
+) -> None:
+    """Be the node until the session ends; ``on_ready`` is called once processes can connect."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     set_title(b"ray::node")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
-    node = Node(arena, zygote, zygote_pid, config)
+    node = Node(arena, zygote, zygote_pid, config, on_ready)
     try:
         loop.run_until_complete(node.run())
     finally:
@@ -71,9 +73,17 @@ class Node:
         arena: the session's shared memory.
         zygote: socket to the zygote; ``zygote_pid`` its pid.
         config: what the driver (or the command line) wants of the node.
+        on_ready: called once processes can connect.
     """
 
-    def __init__(self, arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        arena: Any,
+        zygote: socket.socket,
+        zygote_pid: int,
+        config: dict[str, Any],
+        on_ready: Callable[[], None] | None = None,
+    ) -> None:
         self.arena = arena
         self.config = config
         self.settings = Settings(config.get("system_config") or {})
@@ -101,6 +111,7 @@ class Node:
         self.drivers = Drivers(self)
         self.control = Control(self)
         self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._on_ready = on_ready
         self._stop = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._handlers: dict[str, Callable[[int], None]] = {
@@ -135,9 +146,8 @@ class Node:
         await self.control.start()
         self._look_at_everything()
         self._wake()
-        ready = self.config.get("on_ready")
-        if ready is not None:
-            ready()
+        if self._on_ready is not None:
+            self._on_ready()
         ticker = asyncio.create_task(self._tick_for_ever())
         try:
             await self._stop.wait()
@@ -180,9 +190,7 @@ class Node:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.workers.zygote_pid, 0)
         self.spilling.remove_files()
-        on_end = self.config.get("on_end")
-        if on_end is not None:
-            on_end()
+        node_control.unregister_node(os.getpid())
         shutil.rmtree(self.config["session_dir"], ignore_errors=True)
 
     async def _tick_for_ever(self) -> None:
