@@ -13,8 +13,31 @@ cdef extern from "sys/mman.h" nogil:
     int PROT_READ, PROT_WRITE, MAP_SHARED, MAP_NORESERVE
     void *MAP_FAILED
 
+cdef extern from *:
+    """
+    #ifdef RA_DEBUG
+    #define RA_IS_DEBUG 1
+    #else
+    #define RA_IS_DEBUG 0
+    #endif
+    #if defined(__SANITIZE_THREAD__)
+    #define RA_SANITIZER "thread"
+    #elif defined(__SANITIZE_ADDRESS__)
+    #define RA_SANITIZER "address"
+    #else
+    #define RA_SANITIZER ""
+    #endif
+    """
+    int RA_IS_DEBUG
+    const char *RA_SANITIZER
+
 cdef enum:
     EVENTS_LOG2 = 16
+
+
+def build_info():
+    """How the core was compiled: ``debug``, ``sanitize`` (None, "address" or "thread"), and the ``version`` of the arena's layout."""
+    return {"debug": bool(RA_IS_DEBUG), "sanitize": RA_SANITIZER.decode() or None, "version": RA_VERSION}
 
 cdef Arena current_arena = None
 

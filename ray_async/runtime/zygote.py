@@ -71,7 +71,10 @@ class Zygote:
                     os.read(read_end, 4096)
                 self._reap()
             if self._socket in ready:
-                data = self._socket.recv(1 << 16)
+                try:
+                    data = self._socket.recv(1 << 16)
+                except ConnectionResetError:
+                    data = b""  # the node was killed with answers of ours unread
                 if not data:
                     return
                 for request in self._reader.feed(data):
@@ -122,6 +125,7 @@ class Zygote:
             os.dup2(err, 2)
             for fd in (out, err):
                 os.close(fd)
+            _be_the_first_to_go(self._config.get("oom_score_adj", 1000))
             random.seed()
             from ray_async.runtime.worker.process import run_worker
 
@@ -160,6 +164,12 @@ class Zygote:
 
 def _only_wake(number: int, frame: Any) -> None:
     """SIGCHLD: the byte that Python writes to the wake-up descriptor is all that is wanted."""
+
+
+def _be_the_first_to_go(adjustment: int) -> None:
+    """When memory runs out the kernel is to take a worker, not the driver or the node."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(str(adjustment))
 
 
 def _flush() -> None:

@@ -43,7 +43,12 @@ def test_release_in_every_order(small_arena: Arena, order: tuple[int, ...]) -> N
     base = settle(small_arena)
     inner = store.put(small_arena, np.arange(5000))
     middle = store.put(small_arena, [inner, inner])
-    held: list[Any] = [inner, middle, store.put(small_arena, {"a": middle, "b": inner}), store.get_one(small_arena, inner)]
+    held: list[Any] = [
+        inner,
+        middle,
+        store.put(small_arena, {"a": middle, "b": inner}),
+        store.get_one(small_arena, inner),
+    ]
     del inner, middle
     for index in order:
         held[index] = None
@@ -189,9 +194,10 @@ def test_a_closed_session_is_told_of(arena: Arena) -> None:
     ref = store.put(arena, np.arange(10))
     array = store.get_one(arena, ref)
     arena.close()
-    for use in (lambda: store.get_one(arena, ref), lambda: store.put(arena, 1), lambda: ref.__reduce__()):
-        with pytest.raises((ValueError, RuntimeError), match="shut down|forked"):
-            use()
+    uses: list[Any] = [store.get_one, store.is_ready, lambda arena, ref: store.put(arena, 1)]
+    for use in uses:
+        with pytest.raises((ValueError, RuntimeError), match=r"shut down|forked"):
+            use(arena, ref)
     assert array.sum() == 45
     del ref, array
 
@@ -201,7 +207,13 @@ def test_pickled_references_are_checked(arena: Arena) -> None:
     entry, seq, session = ref.__reduce__()[1]
     assert load_ref(entry, seq, session) == ref
     assert pickle.loads(pickle.dumps(ref)) == ref
-    for wrong in ((entry + 64, seq, session), (entry + 1, seq, session), (0, seq, session), (2**63, seq, session), (entry, seq + 1, session)):
+    for wrong in (
+        (entry + 64, seq, session),
+        (entry + 1, seq, session),
+        (0, seq, session),
+        (2**63, seq, session),
+        (entry, seq + 1, session),
+    ):
         with pytest.raises(ValueError, match="does not exist"):
             load_ref(*wrong)
     with pytest.raises(ValueError, match="another session"):
@@ -268,8 +280,17 @@ def test_threads_that_wait_for_the_same_objects_all_wake(arena: Arena) -> None:
     for _ in range(50):
         refs = [store.new_promise(arena) for _ in range(3)]
         found: list[Any] = []
-        threads = [threading.Thread(target=lambda refs=refs: found.append(store.get(arena, refs, 30))) for _ in range(4)]
-        threads.append(threading.Thread(target=lambda refs=refs: found.append(store.get(arena, [refs[0], refs[0], *refs[1:]], 30)[1:])))
+        threads = [
+            threading.Thread(target=lambda refs=refs, found=found: found.append(store.get(arena, refs, 30)))
+            for _ in range(4)
+        ]
+        threads.append(
+            threading.Thread(
+                target=lambda refs=refs, found=found: found.append(
+                    store.get(arena, [refs[0], refs[0], *refs[1:]], 30)[1:]
+                )
+            )
+        )
         for thread in threads:
             thread.start()
         for number, ref in enumerate(refs):

@@ -20,9 +20,9 @@ from ray_async._core import execution, submission
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
 from ray_async._core.process import set_title
-from ray_async.config import Settings
+from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
 from ray_async.ids import TaskID
-from ray_async.runtime import placement_spec
+from ray_async.runtime import node_control, placement_spec
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
@@ -31,6 +31,7 @@ from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
+from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.spilling import Spilling
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
@@ -48,14 +49,16 @@ IDLE, BUSY = 1, 2
 TICK_S = 0.5
 
 
-def run_node(arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any]) -> None:
-    """Be the node until the session ends."""
+def run_node(
+    arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any], on_ready: Callable[[], None] | None = None
+) -> None:
+    """Be the node until the session ends; ``on_ready`` is called once processes can connect."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     set_title(b"ray::node")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
-    node = Node(arena, zygote, zygote_pid, config)
+    node = Node(arena, zygote, zygote_pid, config, on_ready)
     try:
         loop.run_until_complete(node.run())
     finally:
@@ -70,9 +73,17 @@ class Node:
         arena: the session's shared memory.
         zygote: socket to the zygote; ``zygote_pid`` its pid.
         config: what the driver (or the command line) wants of the node.
+        on_ready: called once processes can connect.
     """
 
-    def __init__(self, arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        arena: Any,
+        zygote: socket.socket,
+        zygote_pid: int,
+        config: dict[str, Any],
+        on_ready: Callable[[], None] | None = None,
+    ) -> None:
         self.arena = arena
         self.config = config
         self.settings = Settings(config.get("system_config") or {})
@@ -81,7 +92,7 @@ class Node:
         self.waiter = LoopWaiter(arena)
         self.view = NodeView(arena, self.waiter.index)
         self.executor = execution.Executor(arena, None, None)
-        self.scheduler = Scheduler(SchedulerSettings(prestart=0))
+        self.scheduler = Scheduler(scheduler_settings(self.settings))
         self.environments = Environments()
         self.workers = Workers(
             self.view,
@@ -96,9 +107,11 @@ class Node:
         self.actors = Actors(self)
         self.groups = Groups(self)
         self.spilling = Spilling(self)
+        self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
         self.control = Control(self)
         self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._on_ready = on_ready
         self._stop = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._handlers: dict[str, Callable[[int], None]] = {
@@ -133,9 +146,8 @@ class Node:
         await self.control.start()
         self._look_at_everything()
         self._wake()
-        ready = self.config.get("on_ready")
-        if ready is not None:
-            ready()
+        if self._on_ready is not None:
+            self._on_ready()
         ticker = asyncio.create_task(self._tick_for_ever())
         try:
             await self._stop.wait()
@@ -152,7 +164,9 @@ class Node:
         self._stop.set()
 
     def _add_head(self) -> None:
-        self.schedule(events.NodeAdded(self.config["node_id"], self.config["resources"], self.config.get("labels") or {}))
+        self.schedule(
+            events.NodeAdded(self.config["node_id"], self.config["resources"], self.config.get("labels") or {})
+        )
         job = self.config.get("job")
         if job is not None:
             self.environments.add_job(job)
@@ -176,9 +190,7 @@ class Node:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.workers.zygote_pid, 0)
         self.spilling.remove_files()
-        on_end = self.config.get("on_end")
-        if on_end is not None:
-            on_end()
+        node_control.unregister_node(os.getpid())
         shutil.rmtree(self.config["session_dir"], ignore_errors=True)
 
     async def _tick_for_ever(self) -> None:
@@ -191,6 +203,7 @@ class Node:
         self.actors.tick()
         self.drivers.tick()
         self.spilling.tick()
+        self.memory.tick()
         for message in self.workers.pump.take_progress():
             self.control.broadcast(message)
         for class_id in list(self.classes):
@@ -487,6 +500,15 @@ class Node:
         return bytes(submission.actor_at_offset(self.arena, offset).actor_id)
 
 
+def scheduler_settings(settings: Settings) -> SchedulerSettings:
+    """The scheduler's share of the settings."""
+    return SchedulerSettings(
+        spread_threshold=settings.get(SCHEDULER_SPREAD_THRESHOLD),
+        soft_worker_limit=max(0, settings.get(NUM_WORKERS_SOFT_LIMIT)),
+        worker_idle_s=settings.get(IDLE_WORKER_KILLING_TIME_MS) / 1000,
+    )
+
+
 class DeathExplainer:
     """Gives the stored errors for what a dead worker ran.
 
@@ -502,7 +524,7 @@ class DeathExplainer:
         self._worker = worker
         self._evidence = Evidence(
             status=status,
-            intent=DeathCause.KILLED if worker.doomed else None,
+            intent=DeathCause.MEMORY_MONITOR if worker.short_of_memory else DeathCause.KILLED if worker.doomed else None,
             memory_before=before,
             memory_after=after,
             stderr=node.workers.pump.tail.get(worker.pid),
@@ -520,7 +542,9 @@ class DeathExplainer:
                 if actor.error is not None:
                     return actor.error
                 if node.actors.may_restart(actor.offset):
-                    return errors.to_payload(errors.ActorUnavailableError("it died, and is restarted.", actor.id.binary()))
+                    return errors.to_payload(
+                        errors.ActorUnavailableError("it died, and is restarted.", actor.id.binary())
+                    )
                 return errors.to_payload(self.actor_error(actor))
         name = node.tasks.name_of(record)
         deceased = Deceased(name, pid=worker.pid, node_ip=node.config["node_ip"])
