@@ -7,7 +7,7 @@ import sys
 import tempfile
 from typing import Any
 
-from ray_async.config import PROFILING, Settings
+from ray_async.config import OBJECT_SPILLING_DIRECTORY, PROFILING, Settings
 from ray_async.ids import NodeID
 from ray_async.runtime import memory_limits, node_control
 from ray_async.runtime.init_options import InitOptions
@@ -53,7 +53,10 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         # What the driver has loaded its workers will want, too.
         "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
         "system_config": dict(options.system_config or {}),
-        "spilling_directory": options.spilling_directory,
+        "spill_path": os.path.join(
+            options.spilling_directory or settings.get(OBJECT_SPILLING_DIRECTORY) or session_dir,
+            f"ray_async-spill-{os.path.basename(session_dir)}",
+        ),
         "address": f"{ip}:{_port()}",
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
     }
@@ -73,9 +76,7 @@ def node_resources(given: dict[str, float | None], ip: str, custom: Any = None) 
     return {name: amount for name, amount in resources.items() if amount or name == "CPU"}
 
 
-def _head_resources(
-    options: InitOptions, ip: str, store: int, available: int, settings: Settings
-) -> dict[str, float]:
+def _head_resources(options: InitOptions, ip: str, store: int, available: int, settings: Settings) -> dict[str, float]:
     cpus, gpus = options.num_cpus, options.num_gpus
     given: dict[str, float | None] = {
         "CPU": cpus if cpus is not None else memory_limits.cpu_count(settings),

@@ -156,8 +156,10 @@ def test_calls_after_the_death_are_refused(start):
 def test_submitting_in_a_loop_ends(start):
     start()
 
+    pace = threading.Event()
+
     def submit():
-        while True:
+        while not pace.wait(0.001):
             one.remote()
 
     thread = Thread(submit)

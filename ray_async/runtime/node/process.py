@@ -23,10 +23,10 @@ from ray_async._core.process import set_title
 from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
 from ray_async.ids import TaskID
 from ray_async.runtime import node_control, placement_spec
+from ray_async.runtime.boot import start_zygote
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
-from ray_async.runtime.boot import start_zygote
 from ray_async.runtime.node import descendants
 from ray_async.runtime.node.actors import Actors, died
 from ray_async.runtime.node.control import Control
@@ -52,7 +52,11 @@ TICK_S = 0.5
 
 
 def run_node(
-    arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any], on_ready: Callable[[], None] | None = None
+    arena: Any,
+    zygote: socket.socket,
+    zygote_pid: int,
+    config: dict[str, Any],
+    on_ready: Callable[[], None] | None = None,
 ) -> None:
     """Be the node until the session ends; ``on_ready`` is called once processes can connect."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -528,7 +532,11 @@ class DeathExplainer:
         self._worker = worker
         self._evidence = Evidence(
             status=status,
-            intent=DeathCause.MEMORY_MONITOR if worker.short_of_memory else DeathCause.KILLED if worker.doomed else None,
+            intent=DeathCause.MEMORY_MONITOR
+            if worker.short_of_memory
+            else DeathCause.KILLED
+            if worker.doomed
+            else None,
             memory_before=before,
             memory_after=after,
             stderr=node.workers.pump.tail.get(worker.pid),
