@@ -44,7 +44,7 @@ class Thread(threading.Thread):
     """Runs a function and keeps what came of it."""
 
     def __init__(self, function):
-        super().__init__()
+        super().__init__(daemon=True)
         self._function = function
         self.outcome = None
         self.start()
