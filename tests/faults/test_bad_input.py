@@ -30,7 +30,7 @@ def test_unknown_options_and_wrong_values():
         echo.options(num_cpus=-1)
     with pytest.raises((TypeError, ValueError), match="max_retries"):
         echo.options(max_retries="many")
-    with pytest.raises((TypeError, ValueError), match="resources"):
+    with pytest.raises((TypeError, ValueError), match="resource x"):
         echo.options(resources={"x": "y"})
     with pytest.raises(ValueError, match="lifetime"):
         Holder.options(lifetime="forever")
@@ -175,21 +175,12 @@ finally:
     while held:
         held.pop().close()
 ray.shutdown()
-try:
-    import resource
-    resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
-    ray.init(num_cpus=1)
-except OSError as error:
-    say("refused", error)
-resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
 """,
         limits="import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n",
     )
     code, out, err = driver.finish()
     lines = out.splitlines()
     assert lines[:3] == ["full", "True", "2.0"], out + err
-    assert lines[3].startswith("refused"), out + err
-    assert "open files" in lines[3]
     assert code == 0, err
     assert driver.left() == []
 

@@ -6,6 +6,7 @@ import os
 import threading
 
 import numpy as np
+import pytest
 
 import ray_async as ray
 
@@ -38,9 +39,14 @@ def mappings():
 
 
 def descriptors():
-    return sorted(os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if fd.isdigit() and int(fd) > 2 and os.path.lexists(f"/proc/self/fd/{fd}"))
+    return sorted(
+        os.readlink(f"/proc/self/fd/{fd}")
+        for fd in os.listdir("/proc/self/fd")
+        if fd.isdigit() and int(fd) > 2 and os.path.lexists(f"/proc/self/fd/{fd}")
+    )
 
 
+@pytest.mark.timeout(600)
 def test_a_hundred_cycles():
     for _ in range(5):
         cycle()

@@ -77,7 +77,26 @@ resources labels node_id bundles strategy no_restart sys_path cwd all_namespaces
 def test_requests_with_random_fields(start):
     start()
     choice = random.Random(SEED + 1)
-    values = [None, True, -1, 0, 1, 64, 1 << 20, 1 << 63, 1 << 70, 1.5, "", "x", "00", [], [1], {}, {"CPU": 1e-9}, [{"CPU": -1}]]
+    values = [
+        None,
+        True,
+        -1,
+        0,
+        1,
+        64,
+        1 << 20,
+        1 << 63,
+        1 << 70,
+        1.5,
+        "",
+        "x",
+        "00",
+        [],
+        [1],
+        {},
+        {"CPU": 1e-9},
+        [{"CPU": -1}],
+    ]
     values += [{"CPU": "many"}, float(1 << 200), [[[]]], [{"a": {}}], "é" * 300]
     pid = node_pid()
     for _ in range(40):
@@ -104,7 +123,9 @@ def test_random_datagrams_at_waiters(start):
         sock.setblocking(False)
         for _ in range(3000):
             with contextlib.suppress(BlockingIOError):
-                sock.sendto(choice.randbytes(choice.randrange(1, 200)), f"/proc/self/fd/{folder}/{choice.choice(names)}")
+                sock.sendto(
+                    choice.randbytes(choice.randrange(1, 200)), f"/proc/self/fd/{folder}/{choice.choice(names)}"
+                )
     finally:
         os.close(folder)
         sock.close()
@@ -181,11 +202,25 @@ def test_random_events(start, wait_until):
         for _ in range(4000):
             kind = choice.randrange(0, 24)
             place = memory.data + choice.randrange(0, used, 64)
-            argument = choice.choice([0, 1, 2, 3, choice.randrange(5000), choice.randrange(1 << 32), place >> 6, place >> 6])
+            argument = choice.choice(
+                [0, 1, 2, 3, choice.randrange(5000), choice.randrange(1 << 32), place >> 6, place >> 6]
+            )
             announce(kind, argument)
         wait_until(lambda: state_of(pid) in ("", "Z") or memory.unread() == 0)
     assert state_of(pid) not in ("", "Z"), (session_dir() / "node.log").read_text()[-3000:]
     assert node_pid() == pid
+
+
+def announce_from_child(announce, events):
+    """Announce from a process that may crash: it writes into the damaged structures."""
+    child = os.fork()
+    if child == 0:
+        try:
+            for kind, argument in events:
+                announce(kind, argument)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
 
 
 @pytest.mark.parametrize("part", ["classes", "records", "events", "everything"])
@@ -208,12 +243,15 @@ def test_random_memory(start, part, wait_until):
         for _ in range(60):
             for _ in range(30):
                 at = choice.randrange(low, high, 8)
-                memory.map[at : at + 8] = choice.choice([choice.randbytes(8), b"\0" * 8, struct.pack("<Q", choice.randrange(high))])
+                memory.map[at : at + 8] = choice.choice(
+                    [choice.randbytes(8), b"\0" * 8, struct.pack("<Q", choice.randrange(high))]
+                )
+            events = []
             for _ in range(40):
-                kind = choice.choice([1, 2, 3, 8, 9, 11, 12, 13, 18, 19])
                 place = memory.data + choice.randrange(0, used, 64)
                 argument = choice.choice([choice.randrange(8), place >> 6])
-                announce(kind, argument)
+                events.append((choice.choice([1, 2, 3, 8, 9, 11, 12, 13, 18, 19]), argument))
+            announce_from_child(announce, events)
             if state_of(pid) in ("", "Z"):
                 break
         # The driver's own memory is damaged as well; what counts is that the node answers on its socket.
