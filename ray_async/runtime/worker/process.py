@@ -141,7 +141,7 @@ class Worker:
             if code == execution.EXIT:
                 return
             self.executor.give_back()
-            seen = self.executor.lease
+            # Not the word as it is now: the node may have written the next lease into it already.
 
     def _lease(self, class_id: int) -> dict[str, Any]:
         """Facts of a scheduling class, from its entry in the table."""
