@@ -79,7 +79,15 @@ def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
     environment = _job_environment(options, config["session_dir"])
     prestart = []
     if config["resources"].get("CPU", 0) >= 1 and not environment:
-        prestart.append({"slot": arena.reserve(WORKER), "env_key": "1:", "job": job, "runtime_env": {}, "node_id": config["node_id"]})
+        prestart.append(
+            {
+                "slot": arena.reserve(WORKER),
+                "env_key": "1:",
+                "job": job,
+                "runtime_env": {},
+                "node_id": config["node_id"],
+            }
+        )
     config.update(
         job=job,
         driver_pid=os.getpid(),
@@ -181,18 +189,34 @@ class DriverSession(CoreSession):
     is_driver = True
 
     def __init__(
-        self, arena: Any, facts: dict[str, Any], options: InitOptions, channel: Channel, listener: socket.socket, process: Any
+        self,
+        arena: Any,
+        facts: dict[str, Any],
+        options: InitOptions,
+        channel: Channel,
+        listener: socket.socket,
+        process: Any,
     ) -> None:
         super().__init__(arena, facts)
         self._channel = channel
         self._listener = listener
         self._process = process
         self._closed = False
+        self._leased_first = False
         self._options = options
         from ray_async.runtime.output import Output
 
         self._output = Output(listener, self.job_number, options.log_to_driver, facts["node_ip"])
         self._output.start()
+
+    def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
+        """The first plain class goes to the worker that was forked with the node, without waiting for the node."""
+        from ray_async._core import submission
+
+        plain = set(spec) <= {"resources", "job", "env_key", "kind"} and spec["resources"] in ({"CPU": 1}, {})
+        if plain and spec["kind"] == "sync" and self.facts.get("prestart") and not self._leased_first:
+            self._leased_first = True
+            submission.lease_first(self.arena, self.facts["prestart"][0]["slot"], class_id)
 
     def watch_node(self, pid: int) -> None:
         """Notice the end of the node process in every wait."""
@@ -237,4 +261,3 @@ class DriverSession(CoreSession):
             self._process.wait()
         node_control.unregister_node(self._process.pid)
         shutil.rmtree(self.facts["session_dir"], ignore_errors=True)
-

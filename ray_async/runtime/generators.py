@@ -103,7 +103,9 @@ class ObjectRefGenerator(Generic[R]):
         return f"ObjectRefGenerator({self._cursor.done.hex()})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("an ObjectRefGenerator cannot be pickled: pass the references that it yields, or collect them first")
+        raise TypeError(
+            "an ObjectRefGenerator cannot be pickled: pass the references that it yields, or collect them first"
+        )
 
     def send(self, value: object) -> NoReturn:
         """Refuse: the generator runs elsewhere and takes nothing."""
@@ -143,4 +145,3 @@ class DynamicObjectRefGenerator(Generic[R]):
 
     def __len__(self) -> int:
         return len(self._refs)
-

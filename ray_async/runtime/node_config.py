@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from typing import Any
 
-from ray_async.config import Settings
+from ray_async.config import PROFILING, Settings
 from ray_async.ids import NodeID
 from ray_async.runtime import memory_limits, node_control
 from ray_async.runtime.init_options import InitOptions
@@ -48,9 +49,12 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         "session_dir": session_dir,
         "directory": directory,
         "store_bytes": store,
+        "timeline": settings.get(PROFILING),
         "system_config": dict(options.system_config or {}),
         "spilling_directory": options.spilling_directory,
         "address": f"{ip}:{_port()}",
+        # What the driver has loaded its workers will want, too.
+        "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
     }
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import arena as arena_module
@@ -19,6 +18,9 @@ from ray_async.runtime.exports import Exports
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.session_protocol import ExecutionContext
 from ray_async.transport.frames import decode_bytes
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ("CoreSession", "WorkerSession", "start_session")
 
@@ -50,12 +52,19 @@ class CoreSession:
         self._classes: dict[bytes, tuple[int, int, Any]] = {}
         self._lock = threading.RLock()
         self._channel: Any = None
-        from ray_async.runtime.loops import Loops
-
-        self.loops = Loops(self)
+        self._loops: Any = None
         self.exports = Exports(self)
         self._install_hooks()
         arena_module.set_current(arena)
+
+    @property
+    def loops(self) -> Any:
+        """What awaits references; asyncio is imported with it."""
+        if self._loops is None:
+            from ray_async.runtime.loops import Loops
+
+            self._loops = Loops(self)
+        return self._loops
 
     def _install_hooks(self) -> None:
         from ray_async import serialization
@@ -63,14 +72,12 @@ class CoreSession:
 
         arena_module.set_hooks(full=reading.store_full)
         codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain)
-        store.set_hooks(
-            raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=self.node_died
-        )
+        store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=self.node_died)
         object_ref.set_hooks(
-            wait=self.loops.wait,
+            wait=lambda ref: self.loops.wait(ref),
             future=self._thread_future,
-            as_future=self.loops.as_future,
-            as_coroutine=self.loops.value,
+            as_future=lambda ref: self.loops.as_future(ref),
+            as_coroutine=lambda ref: self.loops.value(ref),
             out_of_band=reading.check_out_of_band,
         )
 
@@ -168,7 +175,11 @@ class CoreSession:
                 ref = store.put_raw(self.arena, key)
                 class_id, queue = submission.new_class(self.arena, ref)
                 found = self._classes[key] = (class_id, queue, ref)
+                self._class_added(class_id, spec)
             return found
+
+    def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
+        """A new class is in the table."""
 
     def class_spec(self, class_id: int) -> bytes:
         """Description of a class, as its creator wrote it."""
@@ -422,7 +433,12 @@ class CoreSession:
         value = fields.pop("value", None)
         holder = store.put(self.arena, value)
         promise = store.new_promise(self.arena)
-        self.ask(op, promise=store.describe(self.arena, promise)["offset"], holder=store.describe(self.arena, holder)["offset"], **fields)
+        self.ask(
+            op,
+            promise=store.describe(self.arena, promise)["offset"],
+            holder=store.describe(self.arena, holder)["offset"],
+            **fields,
+        )
         return promise
 
     def node_fd(self) -> int:
@@ -502,7 +518,8 @@ class CoreSession:
 
     def close(self, wait_for_processes: bool = False) -> None:
         """Leave the session."""
-        self.loops.close()
+        if self._loops is not None:
+            self._loops.close()
         self.exports.clear()
         self._classes.clear()
         self.arena.close()
@@ -575,5 +592,3 @@ class WorkerSession(CoreSession):
 def _remote_error(answer: dict[str, Any]) -> BaseException:
     kinds: dict[str, Callable[[str], BaseException]] = {"ValueError": ValueError, "RuntimeError": RuntimeError}
     return kinds.get(answer.get("kind", ""), errors.RaySystemError)(answer["error"])
-
-

@@ -37,7 +37,13 @@ def test_a_call(bench: Bench, arena: Arena) -> None:
     refs = [add((1,)), add((1, 2, 3)), add((1,), {"c": 4}), add(("x" * 5000,), {"b": [1]}), add((), {"a": 9})]
     assert not store.is_ready(arena, refs[0])
     assert bench.run_all() == 5
-    assert store.get(arena, refs) == [(1, 2, (), 0), (1, 2, (3,), 0), (1, 2, (), 4), ("x" * 5000, [1], (), 0), (9, 2, (), 0)]
+    assert store.get(arena, refs) == [
+        (1, 2, (), 0),
+        (1, 2, (3,), 0),
+        (1, 2, (), 4),
+        ("x" * 5000, [1], (), 0),
+        (9, 2, (), 0),
+    ]
 
 
 def test_references_as_arguments_are_resolved_and_nested_ones_are_not(bench: Bench, arena: Arena) -> None:

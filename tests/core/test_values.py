@@ -74,7 +74,9 @@ def test_nan_and_strings_that_are_not_unicode(arena: Arena) -> None:
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
         lambda inner: (
-            st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text() | st.integers() | st.booleans(), inner)
+            st.lists(inner)
+            | st.tuples(inner, inner)
+            | st.dictionaries(st.text() | st.integers() | st.booleans(), inner)
         ),
         max_leaves=40,
     )
@@ -144,7 +146,9 @@ def test_arrays(arena: Arena, array: Any) -> None:
     np.testing.assert_array_equal(found, array)
 
 
-@pytest.mark.parametrize("size", [1, 7, 8, 63, 64, 65, 500, 2000, 2048, 4090, 16_000, 16_384, 16_500, 32_700, 32_768, 65_536, 1_000_000])
+@pytest.mark.parametrize(
+    "size", [1, 7, 8, 63, 64, 65, 500, 2000, 2048, 4090, 16_000, 16_384, 16_500, 32_700, 32_768, 65_536, 1_000_000]
+)
 def test_arrays_of_all_sizes_share_memory_and_are_read_only(arena: Arena, size: int) -> None:
     array = np.random.default_rng(size).integers(0, 255, size, dtype=np.uint8)
     ref = store.put(arena, array)

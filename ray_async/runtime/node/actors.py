@@ -97,7 +97,9 @@ class Actors:
     def named(self, namespace: str | None) -> list[dict[str, str]]:
         """Named actors of a namespace, or of all."""
         return [
-            {"name": name, "namespace": space} for (space, name) in self._names if namespace is None or space == namespace
+            {"name": name, "namespace": space}
+            for (space, name) in self._names
+            if namespace is None or space == namespace
         ]
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -208,8 +210,12 @@ class Actors:
     def may_restart(self, offset: int) -> bool:
         """Whether calls of a dying actor may be kept for its next life."""
         actor = self.by_offset.get(offset)
-        return actor is not None and actor.state != DEAD and actor.killed is None and actor.leaving is None and (
-            actor.spec["max_restarts"] < 0 or actor.restarts < actor.spec["max_restarts"]
+        return (
+            actor is not None
+            and actor.state != DEAD
+            and actor.killed is None
+            and actor.leaving is None
+            and (actor.spec["max_restarts"] < 0 or actor.restarts < actor.spec["max_restarts"])
         )
 
     def worker_died(self, worker: WorkerProcess, explain: Any) -> bool:

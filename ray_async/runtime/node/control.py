@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ __all__ = ("Control",)
 
 _logger = logging.getLogger("ray_async.node")
 _MAX_BACKLOG = 8 << 20
+_MAX_TIMES = 100_000
 
 Message = dict[str, Any]
 
@@ -48,7 +50,7 @@ class Control:
             "nodes": lambda peer, m: {"value": self._node.drivers.node_rows()},
             "cluster_resources": lambda peer, m: {"value": self._node.scheduler.report.cluster_resources()},
             "available_resources": self._available_resources,
-            "timeline": lambda peer, m: {"value": []},
+            "timeline": self._timeline,
             "statistics": self._statistics,
             "pending_demands": self._pending_demands,
             "pg_create": lambda peer, m: {"value": self._node.groups.create(m, self._job_of(peer))},
@@ -67,7 +69,9 @@ class Control:
             "cancel_children": lambda peer, m: self._node.tasks.cancel_children(int(m["record"]), bool(m["force"])),
             "environment_failed": lambda peer, m: self._node.fail_environment(str(m["env_key"]), str(m["reason"])),
             "shutdown": self._shutdown,
+            "trace": self._trace,
         }
+        self._times: deque[tuple[int, str, int, int, int]] = deque(maxlen=_MAX_TIMES)
 
     async def start(self) -> None:
         """Serve the driver's socket that came with the process, and listen for others."""
@@ -94,6 +98,8 @@ class Control:
             reply = answer(peer, message) if answer is not None else {"error": f"the node knows no request {op!r}"}
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             reply = {"error": f"{op}: {error}" if str(error) else f"{op}: a bad request", "kind": "ValueError"}
+        except RuntimeError as error:
+            reply = {"error": str(error), "kind": "RuntimeError"}
         except Exception as error:
             # The node outlives any request; the asker learns what went wrong.
             _logger.exception("request %s failed", op)
@@ -153,7 +159,9 @@ class Control:
         offset = int(message["actor"])
         if not self._node.view.is_actor(offset):
             raise ValueError("no actor there")
-        taken = not self._node.actors.take_name(offset, str(message["name"]), str(message["namespace"]), str(message["meta"]))
+        taken = not self._node.actors.take_name(
+            offset, str(message["name"]), str(message["namespace"]), str(message["meta"])
+        )
         return {"taken": taken}
 
     def _get_actor(self, peer: Peer, message: Message) -> Message:
@@ -203,6 +211,34 @@ class Control:
         figures["node_pid"] = os.getpid()
         return {"value": figures}
 
+    def _trace(self, peer: Peer, message: Message) -> None:
+        pid = int(message["pid"])
+        for name, start, end, number in message["rows"]:
+            self._times.append((pid, str(name), int(start), int(end), int(number)))
+
+    def _timeline(self, peer: Peer, message: Message) -> Message:
+        """Times of finished tasks as events of Chrome's trace format, in microseconds."""
+        if not self._node.config.get("timeline"):
+            raise RuntimeError(
+                "times of tasks are not recorded: start with RAY_ASYNC_PROFILING=1, or init(_system_config={'profiling': True})"
+            )
+        ip = self._node.config["node_ip"]
+        return {
+            "value": [
+                {
+                    "cat": "task",
+                    "name": name,
+                    "ph": "X",
+                    "ts": start / 1000,
+                    "dur": (end - start) / 1000,
+                    "pid": f"node:{ip}",
+                    "tid": f"worker:{pid}",
+                    "args": {"task": number},
+                }
+                for pid, name, start, end, number in self._times
+            ]
+        }
+
     def _pending_demands(self, peer: Peer, message: Message) -> Message:
         rows = []
         for queue, spec in self._node.classes.values():
@@ -212,5 +248,7 @@ class Control:
         return {"value": rows}
 
     def _pg_ready(self, peer: Peer, message: Message) -> Message:
-        self._node.groups.when_ready(str(message["placement_group_id"]), int(message["promise"]), int(message["holder"]))
+        self._node.groups.when_ready(
+            str(message["placement_group_id"]), int(message["promise"]), int(message["holder"])
+        )
         return {}

@@ -20,7 +20,9 @@ __all__ = ("Groups",)
 class _Group:
     __slots__ = ("bundles", "detached", "id", "job", "name", "namespace", "promises", "state")
 
-    def __init__(self, group_id: str, bundles: list[dict[str, float]], name: str, namespace: str, job: int, detached: bool) -> None:
+    def __init__(
+        self, group_id: str, bundles: list[dict[str, float]], name: str, namespace: str, job: int, detached: bool
+    ) -> None:
         self.id = group_id
         self.bundles = bundles
         self.name = name

@@ -20,7 +20,7 @@ from ray_async._core import execution, submission
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
 from ray_async._core.process import set_title
-from ray_async.config import Settings
+from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
 from ray_async.ids import TaskID
 from ray_async.runtime import node_control, placement_spec
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
@@ -31,6 +31,7 @@ from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
+from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.spilling import Spilling
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
@@ -91,7 +92,7 @@ class Node:
         self.waiter = LoopWaiter(arena)
         self.view = NodeView(arena, self.waiter.index)
         self.executor = execution.Executor(arena, None, None)
-        self.scheduler = Scheduler(SchedulerSettings(prestart=0))
+        self.scheduler = Scheduler(scheduler_settings(self.settings))
         self.environments = Environments()
         self.workers = Workers(
             self.view,
@@ -106,6 +107,7 @@ class Node:
         self.actors = Actors(self)
         self.groups = Groups(self)
         self.spilling = Spilling(self)
+        self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
         self.control = Control(self)
         self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
@@ -138,11 +140,10 @@ class Node:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_reader(self.waiter.fileno(), self._wake)
-        self.workers.start()
         self._add_head()
+        self._adopt_prestarted()
+        self.workers.start()
         await self.control.start()
-        for request in self.config.get("prestart", []):
-            self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
         self._look_at_everything()
         self._wake()
         if self._on_ready is not None:
@@ -163,11 +164,19 @@ class Node:
         self._stop.set()
 
     def _add_head(self) -> None:
-        self.schedule(events.NodeAdded(self.config["node_id"], self.config["resources"], self.config.get("labels") or {}))
+        self.schedule(
+            events.NodeAdded(self.config["node_id"], self.config["resources"], self.config.get("labels") or {})
+        )
         job = self.config.get("job")
         if job is not None:
             self.environments.add_job(job)
             self.drivers.add(job["id"], self.config["driver_pid"], self.config["driver_slot"], owns_node=True)
+
+    def _adopt_prestarted(self) -> None:
+        """Workers that the zygote forked by itself. The driver may have given one its first lease already."""
+        for request in self.config.get("prestart", []):
+            self.view.close_first_lease(request["slot"])
+            self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
 
     def clean_up(self) -> None:
         """End all processes and remove the session's files."""
@@ -194,6 +203,7 @@ class Node:
         self.actors.tick()
         self.drivers.tick()
         self.spilling.tick()
+        self.memory.tick()
         for message in self.workers.pump.take_progress():
             self.control.broadcast(message)
         for class_id in list(self.classes):
@@ -315,6 +325,9 @@ class Node:
         worker = self.workers.by_slot.get(slot)
         if worker is None or worker.lease is None:
             return
+        if worker.follows:
+            self._follow(worker)
+            return
         class_id, worker.lease = worker.lease, None
         self.schedule(events.LeaseReturned(slot))
         if class_id in self.classes:
@@ -330,7 +343,13 @@ class Node:
         worker = self.workers.by_slot.get(slot)
         if worker is not None and not worker.up:
             worker.up = True
+            given = self.view.leased_class(slot)
+            if given:
+                self._class(given)
             self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key))
+            if given in self.classes and worker.lease is None:
+                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty by now.
+                self.schedule(events.ClassDemand(given, max(1, self.view.queue_length(self.classes[given][0]))))
 
     def _start_worker(self, node_id: str, env_key: str) -> None:
         job = self.environments.job_of(env_key)
@@ -398,12 +417,26 @@ class Node:
         worker = self.workers.by_slot.get(lease.slot)
         if worker is None:
             return
-        worker.lease = lease.class_id
-        worker.sequence += 1
         self.control.accelerators[lease.slot] = {name: list(ids) for name, ids in lease.accelerator_ids}
-        self.view.lease(lease.slot, worker.sequence, lease.class_id)
+        worker.lease = lease.class_id
+        given = self.view.leased_class(lease.slot)
+        if given == 0:
+            worker.sequence += 1
+            self.view.lease(lease.slot, worker.sequence, lease.class_id)
+        elif given != lease.class_id:
+            # The driver's lease of the start is for another class: this one follows when that is given back.
+            worker.follows = lease.class_id
+            if self.view.take_idle(lease.slot):
+                self._follow(worker)
+            else:
+                self.view.flag(lease.slot, 1)
         if lease.max_tasks:
             self.view.flag(lease.slot, 8)
+
+    def _follow(self, worker: WorkerProcess) -> None:
+        class_id, worker.follows = worker.follows, 0
+        worker.sequence += 1
+        self.view.lease(worker.slot, worker.sequence, class_id)
 
     def _revoke(self, slot: int, urgent: bool) -> None:
         worker = self.workers.by_slot.get(slot)
@@ -431,6 +464,11 @@ class Node:
     def _place_actor(self, placed: instructions.PlaceActor) -> None:
         worker = self.workers.by_slot.get(placed.slot)
         if worker is None:
+            return
+        if self.view.leased_class(placed.slot) and not self.view.take_idle(placed.slot):
+            # The driver's lease of the start still runs a task: the actor follows it.
+            self.view.flag(placed.slot, 1)
+            self.later(0.002, lambda: self._place_actor(placed))
             return
         self.control.accelerators[placed.slot] = {name: list(ids) for name, ids in placed.accelerator_ids}
         self.actors.placed(placed.actor_id, worker)
@@ -462,6 +500,15 @@ class Node:
         return bytes(submission.actor_at_offset(self.arena, offset).actor_id)
 
 
+def scheduler_settings(settings: Settings) -> SchedulerSettings:
+    """The scheduler's share of the settings."""
+    return SchedulerSettings(
+        spread_threshold=settings.get(SCHEDULER_SPREAD_THRESHOLD),
+        soft_worker_limit=max(0, settings.get(NUM_WORKERS_SOFT_LIMIT)),
+        worker_idle_s=settings.get(IDLE_WORKER_KILLING_TIME_MS) / 1000,
+    )
+
+
 class DeathExplainer:
     """Gives the stored errors for what a dead worker ran.
 
@@ -477,7 +524,7 @@ class DeathExplainer:
         self._worker = worker
         self._evidence = Evidence(
             status=status,
-            intent=DeathCause.KILLED if worker.doomed else None,
+            intent=DeathCause.MEMORY_MONITOR if worker.short_of_memory else DeathCause.KILLED if worker.doomed else None,
             memory_before=before,
             memory_after=after,
             stderr=node.workers.pump.tail.get(worker.pid),
@@ -495,7 +542,9 @@ class DeathExplainer:
                 if actor.error is not None:
                     return actor.error
                 if node.actors.may_restart(actor.offset):
-                    return errors.to_payload(errors.ActorUnavailableError("it died, and is restarted.", actor.id.binary()))
+                    return errors.to_payload(
+                        errors.ActorUnavailableError("it died, and is restarted.", actor.id.binary())
+                    )
                 return errors.to_payload(self.actor_error(actor))
         name = node.tasks.name_of(record)
         deceased = Deceased(name, pid=worker.pid, node_ip=node.config["node_ip"])

@@ -120,9 +120,9 @@ class Tasks:
     def _lost_run(self, record: int, facts: dict[str, Any], make_error: Any) -> None:
         if facts["cancelled"]:
             self._executor.fail(record, self.cancelled(record))
-        elif facts["kind"] == KIND_TASK and facts["retries"] != 0:
-            self._executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
-        elif facts["kind"] == KIND_ACTOR_CALL and facts["retries"] != 0 and self._node.actors.may_restart(facts["actor"]):
+        elif (facts["kind"] == KIND_TASK and facts["retries"] != 0) or (
+            facts["kind"] == KIND_ACTOR_CALL and facts["retries"] != 0 and self._node.actors.may_restart(facts["actor"])
+        ):
             self._executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
         else:
             self._executor.fail(record, make_error(record, facts))

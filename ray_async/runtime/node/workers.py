@@ -23,7 +23,22 @@ _logger = logging.getLogger("ray_async.node")
 class WorkerProcess:
     """A worker as the node knows it."""
 
-    __slots__ = ("doomed", "env_key", "job", "lease", "name", "node_id", "pid", "pipes", "sequence", "slot", "status", "up")
+    __slots__ = (
+        "doomed",
+        "env_key",
+        "follows",
+        "job",
+        "lease",
+        "name",
+        "node_id",
+        "pid",
+        "pipes",
+        "sequence",
+        "short_of_memory",
+        "slot",
+        "status",
+        "up",
+    )
 
     def __init__(self, slot: int, node_id: str, env_key: str, job: int) -> None:
         self.slot = slot
@@ -38,6 +53,8 @@ class WorkerProcess:
         self.sequence = 0
         self.lease: Any = None
         self.doomed: str | None = None
+        self.follows = 0
+        self.short_of_memory: str | None = None
 
 
 class Workers:
@@ -81,12 +98,21 @@ class Workers:
         self._zygote.setblocking(False)
         asyncio.get_running_loop().add_reader(self._zygote.fileno(), self._on_zygote)
 
-    def fork(self, node_id: str, env_key: str, job: dict[str, Any], environment: Any, facts: dict[str, Any]) -> WorkerProcess:
+    def fork(
+        self, node_id: str, env_key: str, job: dict[str, Any], environment: Any, facts: dict[str, Any]
+    ) -> WorkerProcess:
         """Ask the zygote for a worker."""
         slot = self._view.reserve()
         worker = WorkerProcess(slot, node_id, env_key, job["id"])
         self.by_slot[slot] = worker
-        request = {"slot": slot, "env_key": env_key, "job": job, "runtime_env": environment, "node_id": node_id, **facts}
+        request = {
+            "slot": slot,
+            "env_key": env_key,
+            "job": job,
+            "runtime_env": environment,
+            "node_id": node_id,
+            **facts,
+        }
         self._send(request)
         return worker
 

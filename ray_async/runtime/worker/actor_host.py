@@ -103,5 +103,3 @@ def run_in_thread(worker: Worker, record: int) -> None:
             executor.fail(record, payload)
     finally:
         set_parent(0, True)
-
-

@@ -38,7 +38,9 @@ def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
     """Create an async actor and serve it: ``__init__`` and all methods run on one loop."""
     loop = worker.loop()
     asyncio.set_event_loop(loop)
-    host = AsyncHost(worker, worker.executor.queue_of_actor(offset), spec["concurrency_groups"], spec["max_concurrency"])
+    host = AsyncHost(
+        worker, worker.executor.queue_of_actor(offset), spec["concurrency_groups"], spec["max_concurrency"]
+    )
     loop.run_until_complete(host.create_and_serve(worker.executor.creation_of_actor(offset)))
 
 
@@ -196,7 +198,7 @@ class AsyncHost:
         executor = self._executor
         facts = executor.facts(record)
         self.current = definition.name
-        if definition.is_async and definition.is_generator or inspect.isasyncgenfunction(function):
+        if (definition.is_async and definition.is_generator) or inspect.isasyncgenfunction(function):
             await self._stream(record, facts, function(*args, **kwargs))
             return
         result = function(*args, **kwargs)
@@ -308,5 +310,3 @@ class StallWatch:
                 file=sys.stderr,
                 flush=True,
             )
-
-

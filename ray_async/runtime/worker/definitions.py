@@ -58,7 +58,12 @@ class Definition:
         return 0 < self.max_calls <= self.calls
 
     def run(
-        self, executor: Executor, record: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        executor: Executor,
+        record: int,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> None:
         """Run one record on this thread and complete it; what it raises is the task's failure."""
         if executor.is_cancelled(record):
@@ -163,4 +168,3 @@ def load_definition(worker: Worker, payload: bytes) -> tuple[Callable[..., Any],
     definition.is_async = definition.is_async or inspect.iscoroutinefunction(method)
     definition.special = definition.special or definition.is_async
     return method, definition
-

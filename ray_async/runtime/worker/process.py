@@ -13,6 +13,7 @@ from ray_async import exceptions as errors
 from ray_async._core import execution
 from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
+from ray_async._core.process import now_ns
 from ray_async.runtime.worker.definitions import Definition, load_definition
 from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, wants_retry
 from ray_async.runtime.worker.running import Running, running
@@ -80,9 +81,17 @@ class Worker:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
         self.session = WorkerSession(self.arena, self.config, self)
         current.set_session(self.session)
+        if self.config.get("timeline"):
+            self.executor.trace = []
+            self.executor.flush_trace = self._flush_trace
         environment = self.config.get("runtime_env") or {}
         if environment:
             self._apply_environment(environment)
+
+    def _flush_trace(self, trace: list[Any]) -> None:
+        """Send recorded times to the node."""
+        rows, trace[:] = list(trace), []
+        self.session.tell("trace", pid=os.getpid(), rows=rows)
 
     def _apply_environment(self, environment: dict[str, Any]) -> None:
         from ray_async.runtime_env.worker_setup import apply
@@ -90,7 +99,9 @@ class Worker:
         try:
             apply(environment, self.config["session_dir"])
         except Exception as error:
-            self.session.tell("environment_failed", env_key=self.config["env_key"], reason=f"{type(error).__name__}: {error}")
+            self.session.tell(
+                "environment_failed", env_key=self.config["env_key"], reason=f"{type(error).__name__}: {error}"
+            )
             raise WorkerExit(0) from error
 
     def dumps(self, value: object) -> bytes:
@@ -156,7 +167,7 @@ class Worker:
     ) -> bytes | None:
         """Decide what becomes of a task that raised. Returns the stored error, or None when it is queued again."""
         cancelled = executor.is_cancelled(record)
-        if cancelled and isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError" and cancelled:
+        if (cancelled and isinstance(error, KeyboardInterrupt)) or (type(error).__name__ == "CancelledError" and cancelled):
             payload = cancelled_payload(self.session.task_id_of(record))
         elif isinstance(error, SystemExit):
             self._leave(executor, record, error)
@@ -195,10 +206,15 @@ class Worker:
         facts = self.executor.facts(record)
         name = options.get("name") or definition.name
         token = running.set(Running(record, facts["seq"], name, definition.qualname, options))
+        started = now_ns()
         try:
             yield
         finally:
             running.reset(token)
+            if self.executor.trace is not None:
+                self.executor.trace.append((name, started, now_ns(), facts["seq"]))
+                if self.lease_facts.get("is_async") or len(self.executor.trace) > 1000:
+                    self._flush_trace(self.executor.trace)
 
     # -- coroutines in one-at-a-time workers ---------------------------------------------------------------------------
 
@@ -301,4 +317,3 @@ class Worker:
 
         atexit.unregister(current.disconnect)
         atexit._run_exitfuncs()
-
