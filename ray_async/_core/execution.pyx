@@ -130,6 +130,18 @@ cdef class Executor:
             "backpressure": r.backpressure, "parent_seq": r.parent_seq, "actor": r.actor,
         }
 
+    def is_plain(self, u64 record):
+        """Whether a record has one return, no options, no references as arguments, and is not cancelled."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        if r.opts or r.n_returns != 1 or RA_R_FLAGS(atomic_load_u64(&r.word)) or self.trace is not None:
+            return False
+        return r.args == 0 or atomic_load_u64(&ra_payload_at(h, r.args).word) >> 16 & 0xffff == 0
+
+    def clear_flag(self, u32 bits):
+        """Take flags back that the node has set for this process."""
+        atomic_and_u32(&proc_at(&self.arena.heap, self.arena.heap.slot).flags, ~bits)
+
     def is_cancelled(self, u64 record):
         """Whether someone asked for the cancellation of a running record."""
         return bool(RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & RA_RF_CANCEL)
