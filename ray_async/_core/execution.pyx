@@ -222,11 +222,13 @@ cdef class Executor:
         n.seq, n.index, n.owner, n.job = r.seq, e.index + 1 if item != record + sizeof(ra_record) else 2, r.owner, r.job
         # Two references: the item before it has one, and the producer has one, until the item after it exists.
         atomic_store_u32(&n.refs, 2)
+        # The note for ra_stream_repair, should this process be killed before the tail has moved.
+        r.returns[1].payload = following
         e.link = following
         try:
             complete_with(self.arena, item, RA_ERROR if error else RA_VALUE, value)
         except BaseException:  # the value cannot be serialized: the item is as before
-            e.link = 0
+            e.link = r.returns[1].payload = 0
             ra_free(h, following)
             raise
         atomic_add_u32(&r.produced, 1)
