@@ -133,7 +133,7 @@ class Control:
         self._listeners[peer] = int(message["job"])
 
     def broadcast(self, message: Message) -> None:
-        """Send output to the drivers whose it is; a driver that does not read loses lines rather than the node its memory."""
+        """Send output to the drivers whose it is; one that does not read loses lines, not the node memory."""
         for peer, job in self._listeners.items():
             if message.get("job") in (None, f"{job:08x}"):
                 if peer.backlog() > _MAX_BACKLOG:
