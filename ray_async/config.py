@@ -191,6 +191,7 @@ OBJECT_SPILLING_THRESHOLD = _float("object_spilling_threshold", 0.8, "share of t
 OBJECT_SPILLING_CONFIG = _json("object_spilling_config", "type and params of the place to spill to")
 OBJECT_SPILLING_DIRECTORY = _text("object_spilling_directory", "", "where to spill to; empty: the session directory")
 MIN_SPILLING_SIZE = _int("min_spilling_size", 100 * MiB, "least to spill at once, bytes")
+SPILL_BUDGET_BYTES = _int("spill_budget_bytes", 0, "most that spilled objects may take on disk, bytes; 0: what is free")
 LOCAL_FS_CAPACITY_THRESHOLD = _float("local_fs_capacity_threshold", 0.95, "share of a disk past which it is full")
 OBJECT_STORE_FULL_DELAY_MS = _int("object_store_full_delay_ms", 10, "wait before trying again to allocate, ms")
 FETCH_FAIL_TIMEOUT_MS = _int("fetch_fail_timeout_milliseconds", 600_000, "wait for a place that has an object, ms")
@@ -214,6 +215,8 @@ MAX_ERROR_MSG_SIZE_BYTES = _int("max_error_msg_size_bytes", 512 * KiB, "longest 
 RUNTIME_ENV_SETUP_TIMEOUT_S = _int("runtime_env_setup_timeout_s", 600, "wait for a runtime_env, s")
 NAMED_ACTOR_TIMEOUT_S = _int("gcs_server_request_timeout_seconds", 60, "wait of get_actor, s")
 
+PROFILING = _flag("profiling", False, "record the times of tasks, for timeline()")
+
 # Scheduling and workers
 SCHEDULER_SPREAD_THRESHOLD = _float("scheduler_spread_threshold", 0.5, "use of a node past which tasks spread")
 SCHEDULER_TOP_K_FRACTION = _float("scheduler_top_k_fraction", 0.2, "share of nodes to choose among")
@@ -232,6 +235,7 @@ KILL_CHILD_PROCESSES = _flag("kill_child_processes_on_worker_exit", True, "what 
 MEMORY_USAGE_THRESHOLD = _float("memory_usage_threshold", 0.95, "share of memory past which workers are killed")
 MEMORY_MONITOR_REFRESH_MS = _int("memory_monitor_refresh_ms", 250, "interval of the memory check, ms; 0: no check")
 MIN_MEMORY_FREE_BYTES = _int("min_memory_free_bytes", -1, "least free memory, bytes; -1: only the threshold counts")
+WORKER_RSS_LIMIT_BYTES = _int("worker_rss_limit_bytes", 0, "resident memory past which an idle worker ends; 0: none")
 
 # Health
 HEALTH_CHECK_INITIAL_DELAY_MS = _int("health_check_initial_delay_ms", 5000, "first check of a node after, ms")

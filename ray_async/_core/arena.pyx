@@ -13,8 +13,31 @@ cdef extern from "sys/mman.h" nogil:
     int PROT_READ, PROT_WRITE, MAP_SHARED, MAP_NORESERVE
     void *MAP_FAILED
 
+cdef extern from *:
+    """
+    #ifdef RA_DEBUG
+    #define RA_IS_DEBUG 1
+    #else
+    #define RA_IS_DEBUG 0
+    #endif
+    #if defined(__SANITIZE_THREAD__)
+    #define RA_SANITIZER "thread"
+    #elif defined(__SANITIZE_ADDRESS__)
+    #define RA_SANITIZER "address"
+    #else
+    #define RA_SANITIZER ""
+    #endif
+    """
+    int RA_IS_DEBUG
+    const char *RA_SANITIZER
+
 cdef enum:
     EVENTS_LOG2 = 16
+
+
+def build_info():
+    """How the core was compiled: ``debug``, ``sanitize`` (None, "address" or "thread"), and the ``version`` of the arena's layout."""
+    return {"debug": bool(RA_IS_DEBUG), "sanitize": RA_SANITIZER.decode() or None, "version": RA_VERSION}
 
 cdef Arena current_arena = None
 
@@ -225,9 +248,21 @@ cdef class Arena:
         facts = (size, atomic_load_u64(&h.super.used) * RA_CHUNK, h.super.limit)
         raise _hooks["full"](*facts) if "full" in _hooks else ArenaFullError(*facts)
 
+    def trim(self):
+        """Take back slabs in which every block is free. Returns the bytes that this gave."""
+        return ra_reclaim_empty(self.open()) * RA_CHUNK
+
     def close(self):
         """End this process's part; references and views that still exist stay readable, and do nothing when they go."""
         self.heap.closed = 1
+        # The mapping needs no descriptor, and the last reference may be kept for long.
+        if self.heap.wake_socket >= 0:
+            c_close(self.heap.wake_socket)
+        if self.heap.directory >= 0:
+            c_close(self.heap.directory)
+        if self.fd >= 0:
+            c_close(self.fd)
+        self.heap.wake_socket = self.heap.directory = self.fd = -1
 
     def after_fork(self):
         """In a forked child: the slot belongs to the parent, so nothing of this process may touch the shared counts."""

@@ -51,6 +51,8 @@ cdef class Executor:
     cdef public bint in_user_code
     cdef public object meta
     cdef readonly u64 done
+    cdef public object trace        # a list of (name, start ns, end ns, task number) while times are recorded, else None
+    cdef public object flush_trace  # takes that list when the worker has nothing to do
 
     def __init__(self, Arena arena, load, failed):
         self.arena = arena
@@ -267,6 +269,7 @@ cdef class Executor:
         cdef ra_heap *h = &self.arena.heap
         cdef ra_proc *p = proc_at(h, h.slot)
         cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 started = 0
         function = None
         self.meta = None
         self.record = record
@@ -283,10 +286,14 @@ cdef class Executor:
                 self.meta.run(self, record, function, args, kwargs or {})
             else:
                 self.in_user_code = True
+                if self.trace is not None:
+                    started = ra_now_ns()
                 try:
                     result = PyObject_Call(function, args, kwargs) if kwargs else function(*args)
                 finally:
                     self.in_user_code = False
+                    if self.trace is not None:
+                        self.trace.append((self.meta.name, started, ra_now_ns(), r.seq))
                 args = kwargs = None
                 self.succeed(record, result)
                 result = None
@@ -382,6 +389,8 @@ cdef class Executor:
                     ra_relax()
                 if ra_queue_length(q):
                     continue
+                if self.trace:
+                    self.flush_trace(self.trace)
                 atomic_store_u64(&p.idle_since, ra_now_ns())
                 expected = busy
                 if not actor and not atomic_cas_u64(&p.lease, &expected, lease):

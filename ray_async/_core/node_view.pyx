@@ -209,6 +209,16 @@ cdef class NodeView:
         """0 none, 1 idle, 2 busy, 3 an actor's."""
         return atomic_load_u64(&proc_at(self.arena.open(), slot).lease) & 0xff
 
+    def leased_class(self, u32 slot):
+        """The class that a worker's lease word names, idle or busy; 0 for none."""
+        cdef u64 lease = atomic_load_u64(&proc_at(self.arena.open(), slot).lease)
+        return lease >> 32 if (lease & 0xff) == RA_LEASE_IDLE or (lease & 0xff) == RA_LEASE_BUSY else 0
+
+    def close_first_lease(self, u32 slot):
+        """From now on only the node leases this worker; a lease that the driver gave before stands."""
+        cdef u64 none = 0
+        atomic_cas_u64(&proc_at(self.arena.open(), slot).lease, &none, RA_LEASE_WORD(RA_LEASE_NONE, 1, 0))
+
     def take_idle(self, u32 slot):
         """Take an idle lease back. Returns False when the worker is busy."""
         cdef ra_heap *h = self.arena.open()

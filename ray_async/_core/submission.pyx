@@ -72,6 +72,23 @@ def new_class(Arena arena, ObjectRef spec):
     )
 
 
+def lease_first(Arena arena, u32 slot, u32 cls):
+    """Give a worker that was forked with the node its first lease, before there is a node to do so.
+
+    The node finds the lease in the process table when it is up. Returns False when it is up already.
+    """
+    cdef ra_heap *h = arena.open()
+    cdef ra_proc *p = proc_at(h, slot)
+    cdef u64 none = 0
+    if atomic_load_u32(&h.super.node_state) != RA_NODE_STARTING:
+        return False
+    if not atomic_cas_u64(&p.lease, &none, RA_LEASE_WORD(RA_LEASE_IDLE, 0, cls)):
+        return False
+    if p.pid and p.waiter < RA_MAX_WAITERS:
+        ra_wake(h, p.waiter)
+    return True
+
+
 @cython.no_gc
 cdef class ActorCore:
     """A counted reference to an actor; what a handle wraps. Equal when the actor is the same."""

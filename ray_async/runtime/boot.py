@@ -10,11 +10,12 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from ray_async._core.arena import Arena
 
-__all__ = ("main",)
+__all__ = ("become_node", "main")
 
 
 def main() -> None:
@@ -24,14 +25,31 @@ def main() -> None:
     os.dup2(null, 0)
     os.close(null)
     arena = Arena.attach(config["arena_fd"], config["directory"])
+    become_node(arena, config, close_in_zygote=(config["control_fd"], config["listen_fd"]))
+
+
+def become_node(
+    arena: Arena,
+    config: dict[str, Any],
+    *,
+    on_ready: Callable[[], None] | None = None,
+    close_in_zygote: tuple[int, ...] = (),
+) -> None:
+    """Fork the zygote, then be the node until the session ends.
+
+    Args:
+        arena: the session's shared memory.
+        config: the node's configuration.
+        on_ready: called once processes can connect.
+        close_in_zygote: descriptors that only the node is to have.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    driver = config["control_fd"]
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         ours.close()
-        if driver >= 0:
-            os.close(driver)
+        for descriptor in close_in_zygote:
+            os.close(descriptor)
         from ray_async.runtime.zygote import Zygote
 
         Zygote(arena, theirs, config, parent).run()
@@ -39,4 +57,4 @@ def main() -> None:
     theirs.close()
     from ray_async.runtime.node.process import run_node
 
-    run_node(arena, ours, pid, config)
+    run_node(arena, ours, pid, config, on_ready)

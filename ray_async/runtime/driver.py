@@ -9,20 +9,22 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
+import time
 from typing import Any
 
 from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
-from ray_async.config import Settings
 from ray_async.runtime import node_control
 from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.node_config import node_config
+from ray_async.runtime.node_control import NodeEntry
 from ray_async.runtime.session import CoreSession
 from ray_async.transport.channel import Channel, connect_unix
 
-__all__ = ("DriverSession", "connect_driver", "node_config")
+__all__ = ("DriverSession", "connect_driver")
 
 DRIVER, WORKER = 2, 3
+_ATTACH_TIMEOUT_S = 30
 _BOOT = "from ray_async.runtime.boot import main; main()"
 
 
@@ -34,7 +36,7 @@ def connect_driver(options: InitOptions) -> DriverSession:
     """
     address = options.address
     if address != "local":
-        found = node_control.find_node(address if address not in (None, "auto") else None)
+        found = node_control.find_node(address)
         if found is not None:
             return _attach(found, options)
         if address is not None:
@@ -43,52 +45,6 @@ def connect_driver(options: InitOptions) -> DriverSession:
                 "or call init() without an address."
             )
     return _start(options)
-
-
-def node_config(options: InitOptions) -> dict[str, Any]:
-    """What a new node is told: its resources, limits and directories."""
-    from ray_async.ids import NodeID
-    from ray_async.runtime import memory_limits
-
-    settings = Settings(dict(options.system_config or {}))
-    available = memory_limits.memory_state().available
-    store = int(options.object_store_memory or memory_limits.object_store_bytes(available, settings))
-    if options.object_store_memory is not None and store < memory_limits.MIN_OBJECT_STORE_BYTES:
-        raise ValueError(
-            f"object_store_memory must be at least {memory_limits.MIN_OBJECT_STORE_BYTES} bytes, but is {store}"
-        )
-    ip = options.node_ip_address or "127.0.0.1"
-    node_id = NodeID.from_random().hex()
-    resources: dict[str, float] = {
-        "CPU": float(options.num_cpus if options.num_cpus is not None else memory_limits.cpu_count(settings)),
-        "memory": float(options.memory or memory_limits.logical_memory(available, store)),
-        "object_store_memory": float(store),
-        f"node:{ip}": 1.0,
-        "node:__internal_head__": 1.0,
-        **{name: float(amount) for name, amount in (options.resources or {}).items()},
-    }
-    gpus = float(options.num_gpus if options.num_gpus is not None else memory_limits.gpu_count())
-    if gpus:
-        resources["GPU"] = gpus
-    root = str(node_control.runtime_root()) if options.temp_dir is None else options.temp_dir
-    os.makedirs(root, mode=0o700, exist_ok=True)
-    session_dir = tempfile.mkdtemp(prefix=f"session_{os.getpid()}_", dir=root)
-    directory = os.path.join(session_dir, "waiters")
-    os.mkdir(directory, 0o700)
-    return {
-        "node_id": node_id,
-        "node_ip": ip,
-        "node_name": options.node_name,
-        "resources": {name: amount for name, amount in resources.items() if amount or name == "CPU"},
-        "labels": dict(options.labels or {}),
-        "session_dir": session_dir,
-        "directory": directory,
-        "store_bytes": store,
-        "system_config": dict(options.system_config or {}),
-        "spilling_directory": options.spilling_directory,
-        "address": f"{ip}:{6379}",
-        "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
-    }
 
 
 def job_config(options: InitOptions, number: int) -> dict[str, Any]:
@@ -154,6 +110,9 @@ def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
         )
     theirs.close()
     listen_theirs.close()
+    entry = node_control.node_entry(process.pid, config["address"], config["session_dir"], public=False)
+    if entry is not None:
+        node_control.register_node(entry)
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError), process.stdin:
         process.stdin.write(json.dumps(config).encode())
@@ -182,9 +141,8 @@ def _job_environment(options: InitOptions, session_dir: str) -> dict[str, Any]:
     return dict(package_env(RuntimeEnv(**given), session_dir))
 
 
-def _attach(found: Any, options: InitOptions) -> DriverSession:
-    sock = connect_unix(found.socket)
-    channel = Channel(sock)
+def _attach(found: NodeEntry, options: InitOptions) -> DriverSession:
+    channel = Channel(_connect(found))
     job = job_config(options, 0)
     answer = channel.request("attach", pid=os.getpid(), **{k: v for k, v in job.items() if k != "id"})
     if "error" in answer:
@@ -198,6 +156,22 @@ def _attach(found: Any, options: InitOptions) -> DriverSession:
     session = DriverSession(arena, facts, options, channel, listener, None)
     session.watch_node(answer["node_pid"])
     return session
+
+
+def _connect(found: NodeEntry) -> socket.socket:
+    """Connect to a node, which may be known before it listens.
+
+    Raises:
+        ConnectionError: it ended, or does not listen in time.
+    """
+    deadline = time.monotonic() + _ATTACH_TIMEOUT_S
+    while True:
+        try:
+            return connect_unix(found.socket)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            if node_control.process_start_time(found.pid) != found.start_time or time.monotonic() > deadline:
+                raise ConnectionError(f"the node at {found.address} does not answer") from error
+        time.sleep(0.01)
 
 
 class DriverSession(CoreSession):
@@ -228,11 +202,21 @@ class DriverSession(CoreSession):
         self._listener = listener
         self._process = process
         self._closed = False
+        self._leased_first = False
         self._options = options
         from ray_async.runtime.output import Output
 
         self._output = Output(listener, self.job_number, options.log_to_driver, facts["node_ip"])
         self._output.start()
+
+    def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
+        """The first plain class goes to the worker that was forked with the node, without waiting for the node."""
+        from ray_async._core import submission
+
+        plain = set(spec) <= {"resources", "job", "env_key", "kind"} and spec["resources"] in ({"CPU": 1}, {})
+        if plain and spec["kind"] == "sync" and self.facts.get("prestart") and not self._leased_first:
+            self._leased_first = True
+            submission.lease_first(self.arena, self.facts["prestart"][0]["slot"], class_id)
 
     def watch_node(self, pid: int) -> None:
         """Notice the end of the node process in every wait."""
@@ -275,4 +259,5 @@ class DriverSession(CoreSession):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        node_control.unregister_node(self._process.pid)
         shutil.rmtree(self.facts["session_dir"], ignore_errors=True)

@@ -28,6 +28,7 @@ __all__ = (
     "StopOutcome",
     "find_node",
     "find_nodes",
+    "node_entry",
     "register_node",
     "runtime_root",
     "start_head",
@@ -51,6 +52,7 @@ class NodeEntry:
         pid: the node process.
         start_time: when that process started, in clock ticks since boot; tells it from a later one with its pid.
         socket: the path of its control socket.
+        public: whether ``init()`` without an address attaches to it; the node of a driver waits to be named.
     """
 
     address: str
@@ -58,6 +60,7 @@ class NodeEntry:
     pid: int
     start_time: int
     socket: str
+    public: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,20 @@ def register_node(entry: NodeEntry, root: Path | None = None) -> None:
     os.replace(name, directory / f"{entry.pid}.json")
 
 
+def node_entry(pid: int, address: str, session_dir: str, public: bool) -> NodeEntry | None:
+    """Describe a node process for the registry; None if it has ended.
+
+    Args:
+        pid: the process.
+        address: what ``init(address=...)`` takes.
+        session_dir: the session's directory.
+        public: whether ``init()`` without an address attaches to it.
+    """
+    start_time = process_start_time(pid)
+    socket = os.path.join(session_dir, "node.sock")
+    return None if start_time is None else NodeEntry(address, session_dir, pid, start_time, socket, public)
+
+
 def unregister_node(pid: int, root: Path | None = None) -> None:
     """Forget a node; an unknown one is no error."""
     ((root or runtime_root()) / "nodes" / f"{pid}.json").unlink(missing_ok=True)
@@ -127,8 +144,18 @@ def find_nodes(root: Path | None = None) -> list[NodeEntry]:
 
 
 def find_node(address: str | None = None, root: Path | None = None) -> NodeEntry | None:
-    """Return the running node with this address, the one started last if none is given; None if there is none."""
-    return next((entry for entry in find_nodes(root) if address in (None, "auto", entry.address)), None)
+    """Return a running node, or None if there is none.
+
+    Args:
+        address: the node's; "auto" for the one started last, nodes that no driver owns coming first; None for the
+            last of these alone.
+        root: the directory of the registry.
+    """
+    found = find_nodes(root)
+    if address not in (None, "auto"):
+        return next((entry for entry in found if entry.address == address), None)
+    public = next((entry for entry in found if entry.public), None)
+    return public or (found[0] if found and address == "auto" else None)
 
 
 def start_head(config: Mapping[str, Any], root: Path | None = None, timeout_s: float = 60) -> NodeEntry:

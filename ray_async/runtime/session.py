@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import arena as arena_module
@@ -20,8 +20,13 @@ from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.session_protocol import ExecutionContext
 from ray_async.transport.frames import decode_bytes
 
+if TYPE_CHECKING:
+    import asyncio
+
 __all__ = ("CoreSession", "WorkerSession", "start_session")
 
+_NODE_START_S = 30.0
+_NODE_DOWN = 2
 KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
 
 
@@ -50,12 +55,19 @@ class CoreSession:
         self._classes: dict[bytes, tuple[int, int, Any]] = {}
         self._lock = threading.RLock()
         self._channel: Any = None
-        from ray_async.runtime.loops import Loops
-
-        self.loops = Loops(self)
+        self._loops: Any = None
         self.exports = Exports(self)
         self._install_hooks()
         arena_module.set_current(arena)
+
+    @property
+    def loops(self) -> Any:
+        """What awaits references; asyncio is imported with it."""
+        if self._loops is None:
+            from ray_async.runtime.loops import Loops
+
+            self._loops = Loops(self)
+        return self._loops
 
     def _install_hooks(self) -> None:
         from ray_async import serialization
@@ -65,10 +77,10 @@ class CoreSession:
         codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain)
         store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=self.node_died)
         object_ref.set_hooks(
-            wait=self.loops.wait,
+            wait=lambda ref: self.loops.wait(ref),
             future=self._thread_future,
-            as_future=self.loops.as_future,
-            as_coroutine=self.loops.value,
+            as_future=lambda ref: self.loops.as_future(ref),
+            as_coroutine=lambda ref: self.loops.value(ref),
             out_of_band=reading.check_out_of_band,
         )
 
@@ -166,7 +178,11 @@ class CoreSession:
                 ref = store.put_raw(self.arena, key)
                 class_id, queue = submission.new_class(self.arena, ref)
                 found = self._classes[key] = (class_id, queue, ref)
+                self._class_added(class_id, spec)
             return found
+
+    def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
+        """A new class is in the table."""
 
     def class_spec(self, class_id: int) -> bytes:
         """Description of a class, as its creator wrote it."""
@@ -377,11 +393,25 @@ class CoreSession:
         """The control connection, made at first use."""
         with self._lock:
             if self._channel is None:
-                from ray_async.transport.channel import Channel, connect_unix
+                from ray_async.transport.channel import Channel
 
-                self._channel = Channel(connect_unix(os.path.join(self.facts["session_dir"], "node.sock")))
+                self._channel = Channel(self._connect())
                 self._channel.send("hello", slot=self.arena.slot, pid=os.getpid())
             return self._channel
+
+    def _connect(self) -> Any:
+        """Connect to the node, which may still be on its way up when its first worker runs already."""
+        from ray_async.transport.channel import connect_unix
+
+        path = os.path.join(self.facts["session_dir"], "node.sock")
+        deadline = time.monotonic() + _NODE_START_S
+        while True:
+            try:
+                return connect_unix(path)
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                if time.monotonic() > deadline or self.arena.node_state == _NODE_DOWN:
+                    raise self.node_died() from error
+                time.sleep(0.005)
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """Send a request to the node and return its answer.
@@ -505,7 +535,8 @@ class CoreSession:
 
     def close(self, wait_for_processes: bool = False) -> None:
         """Leave the session."""
-        self.loops.close()
+        if self._loops is not None:
+            self._loops.close()
         self.exports.clear()
         self._classes.clear()
         self.arena.close()

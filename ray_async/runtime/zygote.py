@@ -21,8 +21,22 @@ from ray_async.transport.frames import FrameReader, pack
 
 __all__ = ("Zygote",)
 
+#: What every worker needs, imported before the first fork: pages that all workers share.
+_FIRST = (
+    "cloudpickle",
+    "ray_async.runtime.session",
+    "ray_async.runtime.worker.process",
+    "ray_async.serialization",
+    "ray_async.runtime.reading",
+)
 #: Imported once the first workers are on their way, so that later ones have them for nothing.
-_WARM = ("asyncio", "numpy", "cloudpickle", "concurrent.futures", "uvloop", "ray_async.runtime.worker.process")
+_WARM = (
+    "asyncio",
+    "uvloop",
+    "ray_async.runtime.worker.async_host",
+    "ray_async.runtime.worker.actor_host",
+    "ray_async.runtime.loops",
+)
 
 
 class Zygote:
@@ -41,7 +55,7 @@ class Zygote:
         self._config = config
         self._node_pid = node_pid
         self._reader = FrameReader()
-        self._warm = list(_WARM)
+        self._warm = [*_WARM, *config.get("warm", [])]
 
     def run(self) -> None:
         """Serve until the node closes the socket or is gone."""
@@ -53,6 +67,9 @@ class Zygote:
         read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(write_end)
         signal.signal(signal.SIGCHLD, _only_wake)
+        for name in _FIRST:
+            __import__(name)
+        gc.freeze()
         for request in self._config.get("prestart", []):
             self._fork(request)
         while True:
@@ -66,7 +83,10 @@ class Zygote:
                     os.read(read_end, 4096)
                 self._reap()
             if self._socket in ready:
-                data = self._socket.recv(1 << 16)
+                try:
+                    data = self._socket.recv(1 << 16)
+                except ConnectionResetError:
+                    data = b""  # the node was killed with answers of ours unread
                 if not data:
                     return
                 for request in self._reader.feed(data):
@@ -117,6 +137,7 @@ class Zygote:
             os.dup2(err, 2)
             for fd in (out, err):
                 os.close(fd)
+            _be_the_first_to_go(self._config.get("oom_score_adj", 1000))
             random.seed()
             from ray_async.runtime.worker.process import run_worker
 
@@ -155,6 +176,12 @@ class Zygote:
 
 def _only_wake(number: int, frame: Any) -> None:
     """SIGCHLD: the byte that Python writes to the wake-up descriptor is all that is wanted."""
+
+
+def _be_the_first_to_go(adjustment: int) -> None:
+    """When memory runs out the kernel is to take a worker, not the driver or the node."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(str(adjustment))
 
 
 def _flush() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ __all__ = ("Control",)
 
 _logger = logging.getLogger("ray_async.node")
 _MAX_BACKLOG = 8 << 20
+_MAX_TIMES = 100_000
+_MAX_EARLY = 1000
 
 Message = dict[str, Any]
 
@@ -36,6 +39,7 @@ class Control:
         self.accelerators: dict[int, dict[str, list[int]]] = {}
         self._found: dict[Peer, list[int]] = {}
         self._dropped = 0
+        self._early: deque[Message] = deque(maxlen=_MAX_EARLY)
         self._answers: dict[str, Callable[[Peer, Message], Any]] = {
             "attach": self._attach,
             "name_actor": self._name_actor,
@@ -48,7 +52,7 @@ class Control:
             "nodes": lambda peer, m: {"value": self._node.drivers.node_rows()},
             "cluster_resources": lambda peer, m: {"value": self._node.scheduler.report.cluster_resources()},
             "available_resources": self._available_resources,
-            "timeline": lambda peer, m: {"value": []},
+            "timeline": self._timeline,
             "statistics": self._statistics,
             "pending_demands": self._pending_demands,
             "pg_create": lambda peer, m: {"value": self._node.groups.create(m, self._job_of(peer))},
@@ -67,7 +71,9 @@ class Control:
             "cancel_children": lambda peer, m: self._node.tasks.cancel_children(int(m["record"]), bool(m["force"])),
             "environment_failed": lambda peer, m: self._node.fail_environment(str(m["env_key"]), str(m["reason"])),
             "shutdown": self._shutdown,
+            "trace": self._trace,
         }
+        self._times: deque[tuple[int, str, int, int, int]] = deque(maxlen=_MAX_TIMES)
 
     async def start(self) -> None:
         """Serve the driver's socket that came with the process, and listen for others."""
@@ -94,6 +100,8 @@ class Control:
             reply = answer(peer, message) if answer is not None else {"error": f"the node knows no request {op!r}"}
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             reply = {"error": f"{op}: {error}" if str(error) else f"{op}: a bad request", "kind": "ValueError"}
+        except RuntimeError as error:
+            reply = {"error": str(error), "kind": "RuntimeError"}
         except Exception as error:
             # The node outlives any request; the asker learns what went wrong.
             _logger.exception("request %s failed", op)
@@ -131,15 +139,23 @@ class Control:
         """The peer is a driver's listener: it gets the output of its job's workers."""
         peer.facts["job"] = int(message["job"])
         self._listeners[peer] = int(message["job"])
+        early, self._early = self._early, deque(maxlen=_MAX_EARLY)
+        for output in early:
+            self.broadcast(output)
 
     def broadcast(self, message: Message) -> None:
         """Send output to the drivers whose it is; one that does not read loses lines, not the node memory."""
+        heard = False
         for peer, job in self._listeners.items():
             if message.get("job") in (None, f"{job:08x}"):
+                heard = True
                 if peer.backlog() > _MAX_BACKLOG:
                     self._dropped += 1
                     continue
                 peer.send(message)
+        if not heard:
+            # A worker may print before its driver listens: they start at the same time.
+            self._early.append(message)
 
     def warn(self, text: str) -> None:
         """Show a warning on all drivers' terminals."""
@@ -204,6 +220,34 @@ class Control:
         figures["zygote_pid"] = self._node.workers.zygote_pid
         figures["node_pid"] = os.getpid()
         return {"value": figures}
+
+    def _trace(self, peer: Peer, message: Message) -> None:
+        pid = int(message["pid"])
+        for name, start, end, number in message["rows"]:
+            self._times.append((pid, str(name), int(start), int(end), int(number)))
+
+    def _timeline(self, peer: Peer, message: Message) -> Message:
+        """Times of finished tasks as events of Chrome's trace format, in microseconds."""
+        if not self._node.config.get("timeline"):
+            raise RuntimeError(
+                "times of tasks are not recorded: start with RAY_ASYNC_PROFILING=1, or init(_system_config={'profiling': True})"
+            )
+        ip = self._node.config["node_ip"]
+        return {
+            "value": [
+                {
+                    "cat": "task",
+                    "name": name,
+                    "ph": "X",
+                    "ts": start / 1000,
+                    "dur": (end - start) / 1000,
+                    "pid": f"node:{ip}",
+                    "tid": f"worker:{pid}",
+                    "args": {"task": number},
+                }
+                for pid, name, start, end, number in self._times
+            ]
+        }
 
     def _pending_demands(self, peer: Peer, message: Message) -> Message:
         rows = []

@@ -20,9 +20,9 @@ from ray_async._core import execution, submission
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
 from ray_async._core.process import set_title
-from ray_async.config import Settings
+from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
 from ray_async.ids import TaskID
-from ray_async.runtime import placement_spec
+from ray_async.runtime import node_control, placement_spec
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
@@ -31,6 +31,7 @@ from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
+from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.spilling import Spilling
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
@@ -48,14 +49,20 @@ IDLE, BUSY = 1, 2
 TICK_S = 0.5
 
 
-def run_node(arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any]) -> None:
-    """Be the node until the session ends."""
+def run_node(
+    arena: Any,
+    zygote: socket.socket,
+    zygote_pid: int,
+    config: dict[str, Any],
+    on_ready: Callable[[], None] | None = None,
+) -> None:
+    """Be the node until the session ends; ``on_ready`` is called once processes can connect."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     set_title(b"ray::node")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
-    node = Node(arena, zygote, zygote_pid, config)
+    node = Node(arena, zygote, zygote_pid, config, on_ready)
     try:
         loop.run_until_complete(node.run())
     finally:
@@ -70,9 +77,17 @@ class Node:
         arena: the session's shared memory.
         zygote: socket to the zygote; ``zygote_pid`` its pid.
         config: what the driver (or the command line) wants of the node.
+        on_ready: called once processes can connect.
     """
 
-    def __init__(self, arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        arena: Any,
+        zygote: socket.socket,
+        zygote_pid: int,
+        config: dict[str, Any],
+        on_ready: Callable[[], None] | None = None,
+    ) -> None:
         self.arena = arena
         self.config = config
         self.settings = Settings(config.get("system_config") or {})
@@ -81,7 +96,7 @@ class Node:
         self.waiter = LoopWaiter(arena)
         self.view = NodeView(arena, self.waiter.index)
         self.executor = execution.Executor(arena, None, None)
-        self.scheduler = Scheduler(SchedulerSettings(prestart=0))
+        self.scheduler = Scheduler(scheduler_settings(self.settings))
         self.environments = Environments()
         self.workers = Workers(
             self.view,
@@ -96,9 +111,11 @@ class Node:
         self.actors = Actors(self)
         self.groups = Groups(self)
         self.spilling = Spilling(self)
+        self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
         self.control = Control(self)
         self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._on_ready = on_ready
         self._stop = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._handlers: dict[str, Callable[[int], None]] = {
@@ -127,16 +144,14 @@ class Node:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         loop.add_reader(self.waiter.fileno(), self._wake)
-        self.workers.start()
         self._add_head()
+        self._adopt_prestarted()
+        self.workers.start()
         await self.control.start()
-        for request in self.config.get("prestart", []):
-            self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
         self._look_at_everything()
         self._wake()
-        ready = self.config.get("on_ready")
-        if ready is not None:
-            ready()
+        if self._on_ready is not None:
+            self._on_ready()
         ticker = asyncio.create_task(self._tick_for_ever())
         try:
             await self._stop.wait()
@@ -161,6 +176,12 @@ class Node:
             self.environments.add_job(job)
             self.drivers.add(job["id"], self.config["driver_pid"], self.config["driver_slot"], owns_node=True)
 
+    def _adopt_prestarted(self) -> None:
+        """Workers that the zygote forked by itself. The driver may have given one its first lease already."""
+        for request in self.config.get("prestart", []):
+            self.view.close_first_lease(request["slot"])
+            self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
+
     def clean_up(self) -> None:
         """End all processes and remove the session's files."""
         for worker in list(self.workers.by_slot.values()):
@@ -173,9 +194,7 @@ class Node:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.workers.zygote_pid, 0)
         self.spilling.remove_files()
-        on_end = self.config.get("on_end")
-        if on_end is not None:
-            on_end()
+        node_control.unregister_node(os.getpid())
         shutil.rmtree(self.config["session_dir"], ignore_errors=True)
 
     async def _tick_for_ever(self) -> None:
@@ -188,6 +207,7 @@ class Node:
         self.actors.tick()
         self.drivers.tick()
         self.spilling.tick()
+        self.memory.tick()
         for message in self.workers.pump.take_progress():
             self.control.broadcast(message)
         for class_id in list(self.classes):
@@ -309,6 +329,9 @@ class Node:
         worker = self.workers.by_slot.get(slot)
         if worker is None or worker.lease is None:
             return
+        if worker.follows:
+            self._follow(worker)
+            return
         class_id, worker.lease = worker.lease, None
         self.schedule(events.LeaseReturned(slot))
         if class_id in self.classes:
@@ -324,7 +347,13 @@ class Node:
         worker = self.workers.by_slot.get(slot)
         if worker is not None and not worker.up:
             worker.up = True
+            given = self.view.leased_class(slot)
+            if given:
+                self._class(given)
             self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key))
+            if given in self.classes and worker.lease is None:
+                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty by now.
+                self.schedule(events.ClassDemand(given, max(1, self.view.queue_length(self.classes[given][0]))))
 
     def _start_worker(self, node_id: str, env_key: str) -> None:
         job = self.environments.job_of(env_key)
@@ -392,12 +421,26 @@ class Node:
         worker = self.workers.by_slot.get(lease.slot)
         if worker is None:
             return
-        worker.lease = lease.class_id
-        worker.sequence += 1
         self.control.accelerators[lease.slot] = {name: list(ids) for name, ids in lease.accelerator_ids}
-        self.view.lease(lease.slot, worker.sequence, lease.class_id)
+        worker.lease = lease.class_id
+        given = self.view.leased_class(lease.slot)
+        if given == 0:
+            worker.sequence += 1
+            self.view.lease(lease.slot, worker.sequence, lease.class_id)
+        elif given != lease.class_id:
+            # The driver's lease of the start is for another class: this one follows when that is given back.
+            worker.follows = lease.class_id
+            if self.view.take_idle(lease.slot):
+                self._follow(worker)
+            else:
+                self.view.flag(lease.slot, 1)
         if lease.max_tasks:
             self.view.flag(lease.slot, 8)
+
+    def _follow(self, worker: WorkerProcess) -> None:
+        class_id, worker.follows = worker.follows, 0
+        worker.sequence += 1
+        self.view.lease(worker.slot, worker.sequence, class_id)
 
     def _revoke(self, slot: int, urgent: bool) -> None:
         worker = self.workers.by_slot.get(slot)
@@ -425,6 +468,11 @@ class Node:
     def _place_actor(self, placed: instructions.PlaceActor) -> None:
         worker = self.workers.by_slot.get(placed.slot)
         if worker is None:
+            return
+        if self.view.leased_class(placed.slot) and not self.view.take_idle(placed.slot):
+            # The driver's lease of the start still runs a task: the actor follows it.
+            self.view.flag(placed.slot, 1)
+            self.later(0.002, lambda: self._place_actor(placed))
             return
         self.control.accelerators[placed.slot] = {name: list(ids) for name, ids in placed.accelerator_ids}
         self.actors.placed(placed.actor_id, worker)
@@ -456,6 +504,15 @@ class Node:
         return bytes(submission.actor_at_offset(self.arena, offset).actor_id)
 
 
+def scheduler_settings(settings: Settings) -> SchedulerSettings:
+    """The scheduler's share of the settings."""
+    return SchedulerSettings(
+        spread_threshold=settings.get(SCHEDULER_SPREAD_THRESHOLD),
+        soft_worker_limit=max(0, settings.get(NUM_WORKERS_SOFT_LIMIT)),
+        worker_idle_s=settings.get(IDLE_WORKER_KILLING_TIME_MS) / 1000,
+    )
+
+
 class DeathExplainer:
     """Gives the stored errors for what a dead worker ran.
 
@@ -471,7 +528,11 @@ class DeathExplainer:
         self._worker = worker
         self._evidence = Evidence(
             status=status,
-            intent=DeathCause.KILLED if worker.doomed else None,
+            intent=DeathCause.MEMORY_MONITOR
+            if worker.short_of_memory
+            else DeathCause.KILLED
+            if worker.doomed
+            else None,
             memory_before=before,
             memory_after=after,
             stderr=node.workers.pump.tail.get(worker.pid),

@@ -9,6 +9,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 from ray_async import exceptions as errors
+from ray_async.config import (
+    AUTOMATIC_OBJECT_SPILLING,
+    LOCAL_FS_CAPACITY_THRESHOLD,
+    OBJECT_SPILLING_DIRECTORY,
+    OBJECT_SPILLING_THRESHOLD,
+    SPILL_BUDGET_BYTES,
+)
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
@@ -32,14 +39,17 @@ class Spilling:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._view = node.view
-        root = node.config.get("spilling_directory") or os.path.join(node.config["session_dir"], "spill")
+        settings = node.settings
+        given = node.config.get("spilling_directory") or settings.get(OBJECT_SPILLING_DIRECTORY)
+        root = given or os.path.join(node.config["session_dir"], "spill")
         self._directory = os.path.join(root, f"ray_async-spill-{os.getpid()}")
         self._next = 1
         self._sizes: dict[int, int] = {}
         self._stuck = 0
-        self._capacity = float(node.config.get("spill_capacity_threshold", 0.95))
-        self._budget = int(node.config.get("spill_budget", 0))
-        self._threshold = float(node.config.get("spill_threshold", 0.8))
+        self._enabled = settings.get(AUTOMATIC_OBJECT_SPILLING)
+        self._capacity = settings.get(LOCAL_FS_CAPACITY_THRESHOLD)
+        self._budget = settings.get(SPILL_BUDGET_BYTES)
+        self._threshold = settings.get(OBJECT_SPILLING_THRESHOLD)
 
     @property
     def bytes_on_disk(self) -> int:
@@ -69,7 +79,7 @@ class Spilling:
         return freed
 
     def _room_on_disk(self, size: int) -> bool:
-        if self._budget and self.bytes_on_disk + size > self._budget:
+        if not self._enabled or (self._budget and self.bytes_on_disk + size > self._budget):
             return False
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
         usage = os.statvfs(self._directory)

@@ -26,6 +26,7 @@ class WorkerProcess:
     __slots__ = (
         "doomed",
         "env_key",
+        "follows",
         "job",
         "lease",
         "name",
@@ -33,6 +34,7 @@ class WorkerProcess:
         "pid",
         "pipes",
         "sequence",
+        "short_of_memory",
         "slot",
         "status",
         "up",
@@ -51,6 +53,8 @@ class WorkerProcess:
         self.sequence = 0
         self.lease: Any = None
         self.doomed: str | None = None
+        self.follows = 0
+        self.short_of_memory: str | None = None
 
 
 class Workers:

@@ -13,6 +13,7 @@ from ray_async import exceptions as errors
 from ray_async._core import execution
 from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
+from ray_async._core.process import now_ns
 from ray_async.runtime.worker.definitions import Definition, load_definition
 from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, wants_retry
 from ray_async.runtime.worker.running import Running, running
@@ -80,9 +81,17 @@ class Worker:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
         self.session = WorkerSession(self.arena, self.config, self)
         current.set_session(self.session)
+        if self.config.get("timeline"):
+            self.executor.trace = []
+            self.executor.flush_trace = self._flush_trace
         environment = self.config.get("runtime_env") or {}
         if environment:
             self._apply_environment(environment)
+
+    def _flush_trace(self, trace: list[Any]) -> None:
+        """Send recorded times to the node."""
+        rows, trace[:] = list(trace), []
+        self.session.tell("trace", pid=os.getpid(), rows=rows)
 
     def _apply_environment(self, environment: dict[str, Any]) -> None:
         from ray_async.runtime_env.worker_setup import apply
@@ -197,10 +206,15 @@ class Worker:
         facts = self.executor.facts(record)
         name = options.get("name") or definition.name
         token = running.set(Running(record, facts["seq"], name, definition.qualname, options))
+        started = now_ns()
         try:
             yield
         finally:
             running.reset(token)
+            if self.executor.trace is not None:
+                self.executor.trace.append((name, started, now_ns(), facts["seq"]))
+                if self.lease_facts.get("is_async") or len(self.executor.trace) > 1000:
+                    self._flush_trace(self.executor.trace)
 
     # -- coroutines in one-at-a-time workers ---------------------------------------------------------------------------
 

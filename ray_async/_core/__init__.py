@@ -1,0 +1,20 @@
+"""The compiled core: shared memory, object store, queues and serialization.
+
+`arena` maps the session's memory; `object_ref`, `codec` and `store` are objects and their references; `submission`,
+`execution` and `cancellation` are a task's life; `loop_waiter` lets an event loop wait; `node_view` is what the node
+process sees. There is mechanism here and no policy: what to run where is decided above. `includes/*.h` has the layout.
+"""
+
+from __future__ import annotations
+
+try:
+    from ray_async._core.arena import build_info
+except ModuleNotFoundError as error:
+    if error.name != "ray_async._core.arena":
+        raise
+    raise ImportError(
+        "the compiled modules of ray_async are not built for this Python: run `make build` in the source tree, "
+        "or install a wheel (`pip install ray_async`)"
+    ) from error
+
+__all__ = ("build_info",)

@@ -1,0 +1,97 @@
+"""Entry of a node that no driver owns: reads its configuration from standard input, says when it is ready, and stays.
+
+One line of JSON on standard output is all that the starter gets: ``{"address", "session_dir", "socket"}`` once drivers
+can attach, or ``{"error"}``. Afterwards the process keeps none of the starter's descriptors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+from typing import Any
+
+from ray_async._core.arena import Arena
+from ray_async.runtime.boot import become_node
+from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.node_config import node_config
+
+__all__ = ("head_config", "main")
+
+_OPTIONS = {
+    "num_cpus": "num_cpus",
+    "num_gpus": "num_gpus",
+    "memory": "memory",
+    "object_store_memory": "object_store_memory",
+    "resources": "resources",
+    "labels": "labels",
+    "node_name": "node_name",
+    "object_spilling_directory": "spilling_directory",
+    "system_config": "system_config",
+    "temp_dir": "temp_dir",
+}
+
+
+def head_config(given: dict[str, Any]) -> dict[str, Any]:
+    """Complete a head's configuration as the command line gives it.
+
+    Args:
+        given: ``address`` and whatever else of the options of ``ray_async start`` was given.
+
+    Raises:
+        ValueError: an unknown key, or a value that is not allowed.
+    """
+    unknown = sorted(set(given) - set(_OPTIONS) - {"address", "head"})
+    if unknown:
+        raise ValueError(f"a node knows no setting {', '.join(unknown)}")
+    address = str(given["address"])
+    wanted = {option: given[key] for key, option in _OPTIONS.items() if given.get(key) is not None}
+    config = node_config(InitOptions(node_ip_address=address.rpartition(":")[0] or None, **wanted))
+    return {**config, "address": address, "control_fd": -1, "listen_fd": -1, "head": True}
+
+
+def main() -> None:
+    """Be a head node until SIGTERM."""
+    given = json.loads(sys.stdin.buffer.read())
+    answer = os.dup(1)
+    session_dir = None
+    try:
+        config = head_config(given)
+        session_dir = config["session_dir"]
+        _redirect(os.path.join(session_dir, "node.log"))
+        arena = Arena.create(config["store_bytes"], config["directory"])
+    except Exception as error:
+        # Whatever it is, the starter shows it to the user.
+        _say(answer, {"error": f"{type(error).__name__}: {error}"})
+        if session_dir is not None:
+            shutil.rmtree(session_dir, ignore_errors=True)
+        raise SystemExit(1) from error
+    ready = {
+        "address": config["address"],
+        "session_dir": session_dir,
+        "socket": os.path.join(session_dir, "node.sock"),
+    }
+    become_node(arena, config, on_ready=lambda: _say(answer, ready), close_in_zygote=(answer,))
+
+
+def _redirect(path: str) -> None:
+    """Send what this process and its children print to a file, so that they do not hold the starter's terminal."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.close(log)
+    os.close(null)
+
+
+def _say(descriptor: int, message: dict[str, Any]) -> None:
+    # A starter that is gone by now is no reason to end.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(descriptor, json.dumps(message).encode() + b"\n")
+    os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main()

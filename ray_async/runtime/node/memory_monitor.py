@@ -1,0 +1,75 @@
+"""Keeps workers from using up the machine's memory: recycles idle ones that have grown, kills one before the kernel has to."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from ray_async.config import MEMORY_MONITOR_REFRESH_MS, MEMORY_USAGE_THRESHOLD, WORKER_RSS_LIMIT_BYTES
+from ray_async.runtime.memory_limits import memory_state, process_rss
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.workers import WorkerProcess
+
+__all__ = ("MemoryMonitor",)
+
+IDLE = 1
+_SELDOM_S = 2.0
+_PLENTY = 0.75
+
+
+class MemoryMonitor:
+    """Looks at the memory of the machine (or its control group) and of the workers.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        settings = node.settings
+        self._threshold = settings.get(MEMORY_USAGE_THRESHOLD)
+        self._limit = settings.get(WORKER_RSS_LIMIT_BYTES)
+        self._enabled = settings.get(MEMORY_MONITOR_REFRESH_MS) > 0
+        self._next = 0.0
+
+    def tick(self) -> None:
+        """One look, seldom while there is plenty of memory."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _SELDOM_S
+        if self._limit:
+            self._recycle()
+        if self._enabled:
+            self._relieve()
+
+    def _recycle(self) -> None:
+        """End idle workers that have grown past the limit; the next lease starts a fresh one."""
+        for worker in list(self._node.workers.by_slot.values()):
+            if worker.lease is None or self._node.view.lease_state(worker.slot) != IDLE:
+                continue
+            if self._rss(worker) > self._limit and self._node.view.take_idle(worker.slot):
+                self._node.workers.kill(worker, f"it had grown past {self._limit} bytes")
+
+    def _relieve(self) -> None:
+        state = memory_state()
+        if state.used_share > _PLENTY * self._threshold:
+            self._next = 0.0
+        if state.used_share <= self._threshold:
+            return
+        workers = [w for w in self._node.workers.by_slot.values() if w.pid and w.doomed is None]
+        if workers:
+            largest = max(workers, key=lambda worker: (worker.name == "", self._rss(worker)))
+            used = state.total - state.available
+            text = f"memory was short: {used} of {state.total} bytes in use, more than memory_usage_threshold={self._threshold}"
+            largest.short_of_memory = text
+            self._node.workers.kill(largest, text)
+
+    @staticmethod
+    def _rss(worker: WorkerProcess) -> int:
+        with contextlib.suppress(ProcessLookupError):
+            return process_rss(worker.pid)
+        return 0

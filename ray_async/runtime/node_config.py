@@ -1,0 +1,98 @@
+"""What a new node is told: its resources, limits and directories."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from typing import Any
+
+from ray_async.config import PROFILING, Settings
+from ray_async.ids import NodeID
+from ray_async.runtime import memory_limits, node_control
+from ray_async.runtime.init_options import InitOptions
+
+__all__ = ("node_config", "node_resources")
+
+
+def node_config(options: InitOptions) -> dict[str, Any]:
+    """Work out a node's configuration and make its session directory.
+
+    Args:
+        options: what is wanted; None means what the machine has.
+
+    Returns:
+        The configuration, ready for JSON.
+
+    Raises:
+        ValueError: the object store is smaller than the least possible.
+    """
+    settings = Settings(dict(options.system_config or {}))
+    available = memory_limits.memory_state().available
+    store = int(options.object_store_memory or memory_limits.object_store_bytes(available, settings))
+    if options.object_store_memory is not None and store < memory_limits.MIN_OBJECT_STORE_BYTES:
+        raise ValueError(
+            f"object_store_memory must be at least {memory_limits.MIN_OBJECT_STORE_BYTES} bytes, but is {store}"
+        )
+    ip = options.node_ip_address or "127.0.0.1"
+    root = str(node_control.runtime_root()) if options.temp_dir is None else options.temp_dir
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    session_dir = tempfile.mkdtemp(prefix=f"session_{os.getpid()}_", dir=root)
+    directory = os.path.join(session_dir, "waiters")
+    os.mkdir(directory, 0o700)
+    return {
+        "node_id": NodeID.from_random().hex(),
+        "node_ip": ip,
+        "node_name": options.node_name,
+        "resources": _head_resources(options, ip, store, available, settings),
+        "labels": dict(options.labels or {}),
+        "session_dir": session_dir,
+        "directory": directory,
+        "store_bytes": store,
+        "timeline": settings.get(PROFILING),
+        # What the driver has loaded its workers will want, too.
+        "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
+        "system_config": dict(options.system_config or {}),
+        "spilling_directory": options.spilling_directory,
+        "address": f"{ip}:{_port()}",
+        "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
+    }
+
+
+def node_resources(given: dict[str, float | None], ip: str, custom: Any = None) -> dict[str, float]:
+    """The resources of a logical node.
+
+    Args:
+        given: CPU, GPU, memory and object_store_memory, in units and bytes; those that are None are left out.
+        ip: the node's address, which is a resource too.
+        custom: other resources, by name.
+    """
+    resources = {name: float(amount) for name, amount in given.items() if amount is not None}
+    resources[f"node:{ip}"] = 1.0
+    resources.update({str(name): float(amount) for name, amount in (custom or {}).items()})
+    return {name: amount for name, amount in resources.items() if amount or name == "CPU"}
+
+
+def _head_resources(options: InitOptions, ip: str, store: int, available: int, settings: Settings) -> dict[str, float]:
+    cpus, gpus = options.num_cpus, options.num_gpus
+    given: dict[str, float | None] = {
+        "CPU": cpus if cpus is not None else memory_limits.cpu_count(settings),
+        "GPU": gpus if gpus is not None else memory_limits.gpu_count(),
+        "memory": options.memory or memory_limits.logical_memory(available, store),
+        "object_store_memory": store,
+        "node:__internal_head__": 1.0,
+    }
+    return node_resources(given, ip, options.resources)
+
+
+def _port() -> int:
+    """The port in the address of a node of this process.
+
+    No port is opened: an address is a name, by which the registry finds the node's socket. A process has one session,
+    so its pid gives a name of its own; 6379 is left to nodes that are started by command.
+    """
+    taken = {entry.address.rpartition(":")[2] for entry in node_control.find_nodes()}
+    port = 10000 + os.getpid() % 50000
+    while str(port) in taken:
+        port = 10000 + (port - 9999) % 50000
+    return port

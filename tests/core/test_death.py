@@ -1,0 +1,90 @@
+"""What a process that is killed leaves in the arena, and what the node takes back."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ray_async._core import store
+from ray_async._core.arena import Arena
+from ray_async._core.loop_waiter import LoopWaiter
+from ray_async._core.node_view import NodeView
+from ray_async._core.object_ref import load_ref
+from tests.core.session import WORKER, references
+from tests.core.test_references import settle
+
+REFERENCES = 20
+
+
+def test_a_forked_child_leaves_the_counts_alone(arena: Arena) -> None:
+    ref = store.put(arena, np.arange(1000))
+    view = store.get_one(arena, ref)
+    pid = os.fork()
+    if pid == 0:
+        arena.after_fork()
+        del ref, view
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert (references(arena, ref), store.describe(arena, ref)["views"]) == (2, 1)
+    del view
+
+
+def child(arena: Arena, slot: int, pipe: int, pickled: list[tuple[int, int, bytes]], seed: int) -> None:
+    """Join, and take and drop references, views and objects until killed."""
+    rng = random.Random(seed)
+    arena.join(WORKER, slot=slot)
+    held: list[Any] = []
+    os.write(pipe, b"x")
+    while True:
+        ref = load_ref(*rng.choice(pickled))
+        action = rng.randrange(4)
+        if action == 0:
+            held.append(ref)
+        elif action == 1:
+            held.append(store.get_one(arena, ref))
+        elif action == 2:
+            held.append(store.put(arena, [ref, bytes(rng.choice([10, 1000, 40_000]))]))
+        while len(held) > 30:
+            held.pop(rng.randrange(len(held)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_counts_after_a_kill_at_any_moment(arena: Arena, seed: int) -> None:
+    waiter = LoopWaiter(arena)
+    node = NodeView(arena, waiter.index)
+    refs = [store.put(arena, np.full(1000, i)) for i in range(REFERENCES)]
+    pickled = [ref.__reduce__()[1] for ref in refs]
+    before = [references(arena, ref) for ref in refs]
+    base = settle(arena)
+    off = 0
+    for round_ in range(4):
+        slot = node.reserve()
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                child(arena, slot, write, pickled, seed * 100 + round_)
+            finally:
+                os._exit(1)
+        os.close(write)
+        assert os.read(read, 1) == b"x"
+        os.close(read)
+        time.sleep(random.Random(seed * 7 + round_).random() * 0.02)  # the moment of death is what varies here
+        os.kill(pid, signal.SIGKILL)
+        assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+        node.reap(slot)
+        after = [references(arena, ref) for ref in refs]
+        assert all(now >= then for now, then in zip(after, before, strict=True)), f"freed early: {before} {after}"
+        off += sum(after) - sum(before)
+        before = after
+        assert [store.get_one(arena, ref)[0] for ref in refs] == list(range(REFERENCES))
+    # One object may leak for each death: its count, or its block, in the slab that it keeps.
+    assert off <= 4
+    assert settle(arena) <= base + 4 * 2 * 65536
+    waiter.close()

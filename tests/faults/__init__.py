@@ -1,0 +1,1 @@
+"""Faults that a session must survive, or must report clearly: seeded, repeatable, against real sessions."""
