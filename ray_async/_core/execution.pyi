@@ -39,6 +39,8 @@ class Executor:
     def creation_of_actor(self, offset: int) -> Any: ...
     def arm(self, queue: int) -> Any: ...
     flags: Any
+    trace: list[tuple[str, int, int, int]] | None
+    flush_trace: Any
     lease: Any
     waiter: Any
     record: Any

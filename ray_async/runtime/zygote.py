@@ -74,7 +74,8 @@ class Zygote:
             self._fork(request)
         while True:
             timeout = 0.0 if self._warm else None
-            ready, _, _ = select.select([self._socket, read_end], [], [], timeout)
+            watched: list[Any] = [self._socket, read_end]
+            ready, _, _ = select.select(watched, [], [], timeout)
             if not ready and self._warm:
                 self._import_one()
                 continue

@@ -165,8 +165,7 @@ class Spilling:
         record = self._view.record_of(entry)
         if record and self._view.rebuild(record):
             return
-        reason = "its spill file is gone, and "
-        reason += "its task's arguments are no longer kept" if record else "objects made by put() cannot be rebuilt"
+        reason = errors.ReconstructionFailure.LINEAGE_EVICTED if record else errors.ReconstructionFailure.PUT
         ref = self._view.reference(entry)
         self._view.lose(entry, errors.to_payload(errors.ObjectReconstructionFailedError(ref.hex(), reason)))
 
