@@ -254,7 +254,12 @@ class Worker:
         host_actor(self, offset, lease)
 
     def create_actor(
-        self, record: int, cls: Callable[..., Any], definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        record: int,
+        cls: Callable[..., Any],
+        definition: Definition,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> None:
         """Run ``__init__`` and complete the creation's record."""
         self.actor_facts = definition.options
