@@ -298,6 +298,7 @@ cdef extern from "recovery.h" nogil:
     void ra_spill_end(ra_heap *, u64 entry, u32 state, u64 payload)
     int ra_forget(ra_heap *, u64 entry)
     u32 ra_refill(ra_heap *, u64 queue)
+    void ra_stream_repair(ra_heap *, u64 record)
 
 cdef inline ra_queue *queue_at(ra_heap *h, u64 offset) noexcept nogil:
     return <ra_queue *>(h.base + offset)

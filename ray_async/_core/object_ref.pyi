@@ -3,14 +3,16 @@
 from asyncio import Future as AsyncFuture
 from collections.abc import Coroutine, Generator
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
 
 from ray_async.ids import JobID, TaskID
 
-T_co = TypeVar("T_co", covariant=True)
+T_co = TypeVar("T_co", covariant=True, default=Any)
 
 class ObjectRef(Generic[T_co]):
-    def __init__(self, id: bytes) -> None: ...
+    def __init__(self, id: Any) -> None: ...
     def __await__(self) -> Generator[Any, None, T_co]: ...
     @staticmethod
     def nil() -> ObjectRef[Any]: ...

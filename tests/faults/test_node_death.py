@@ -149,7 +149,7 @@ def test_calls_after_the_death_are_refused(start):
         ray.cluster_resources,
         statistics,
     ):
-        with pytest.raises(NodeDiedError, match="node process .* has died"):
+        with pytest.raises(NodeDiedError, match=r"node process .* has died"):
             call()
 
 

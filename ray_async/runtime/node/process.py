@@ -352,7 +352,7 @@ class Node:
                 self._class(given)
             self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key))
             if given in self.classes and worker.lease is None:
-                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty by now.
+                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty.
                 self.schedule(events.ClassDemand(given, max(1, self.view.queue_length(self.classes[given][0]))))
 
     def _start_worker(self, node_id: str, env_key: str) -> None:
