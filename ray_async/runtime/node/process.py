@@ -52,7 +52,11 @@ TICK_S = 0.5
 
 
 def run_node(
-    arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any], on_ready: Callable[[], None] | None = None
+    arena: Any,
+    zygote: socket.socket,
+    zygote_pid: int,
+    config: dict[str, Any],
+    on_ready: Callable[[], None] | None = None,
 ) -> None:
     """Be the node until the session ends; ``on_ready`` is called once processes can connect."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -352,7 +356,7 @@ class Node:
                 self._class(given)
             self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key))
             if given in self.classes and worker.lease is None:
-                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty by now.
+                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty.
                 self.schedule(events.ClassDemand(given, max(1, self.view.queue_length(self.classes[given][0]))))
 
     def _start_worker(self, node_id: str, env_key: str) -> None:
@@ -528,7 +532,11 @@ class DeathExplainer:
         self._worker = worker
         self._evidence = Evidence(
             status=status,
-            intent=DeathCause.MEMORY_MONITOR if worker.short_of_memory else DeathCause.KILLED if worker.doomed else None,
+            intent=DeathCause.MEMORY_MONITOR
+            if worker.short_of_memory
+            else DeathCause.KILLED
+            if worker.doomed
+            else None,
             memory_before=before,
             memory_after=after,
             stderr=node.workers.pump.tail.get(worker.pid),

@@ -7,7 +7,6 @@ depend on the loop: they are the node's, and a watchdog thread tells when a meth
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import os
 import sys
@@ -53,7 +52,7 @@ def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str
     asyncio.set_event_loop(loop)
     limit = facts.get("tasks_per_worker", TASKS_PER_WORKER)
     host = AsyncHost(worker, worker.executor.queue_of_class(class_id), {}, limit)
-    return loop.run_until_complete(host.serve_lease(lease))
+    return int(loop.run_until_complete(host.serve_lease(lease)))
 
 
 class AsyncHost:
