@@ -69,6 +69,7 @@ class AsyncHost:
         self._queue = queue
         self._limits = {name: asyncio.Semaphore(size) for name, size in groups.items()}
         self._limit = limit
+        self._without_arguments = 0
         self._gate = asyncio.Semaphore(limit)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._supervised: set[asyncio.Task[None]] = set()
@@ -84,8 +85,9 @@ class AsyncHost:
     async def create_and_serve(self, creation: int) -> None:
         """Life of an async actor."""
         executor = self._executor
-        function, definition = executor.prepare(creation)
+        definition: Definition | None = None
         try:
+            function, definition = executor.prepare(creation)
             args, kwargs = await self._resolve(*executor.arguments(creation))
         except BaseException as error:
             self._worker._creation_failed(creation, definition, error)
@@ -115,7 +117,7 @@ class AsyncHost:
             while not done() and self._leaving is None:
                 self._more.clear()
                 self._look_for_cancels()
-                while len(self._tasks) < self._limit or self._limits:
+                while self._has_room():
                     record = executor.pop(self._queue)
                     if record == 0:
                         break
@@ -126,8 +128,7 @@ class AsyncHost:
                     if not executor.swap_lease(idle[1], idle[0]):
                         return
                     executor.say_idle(self._queue)
-                full = len(self._tasks) >= self._limit and not self._limits
-                if not full and executor.arm(self._queue):
+                if self._has_room() and executor.arm(self._queue):
                     self._more.set()
                 try:
                     await asyncio.wait_for(self._more.wait(), 0.5)
@@ -141,6 +142,9 @@ class AsyncHost:
             executor.unregister(self._queue, index)
         if self._leaving is not None:
             raise self._leaving
+
+    def _has_room(self) -> bool:
+        return len(self._tasks) - self._without_arguments < self._limit or bool(self._limits)
 
     def _look(self) -> None:
         self._more.set()
@@ -179,9 +183,9 @@ class AsyncHost:
             if group and group not in self._limits:
                 _refuse_group(worker, record, definition, group, sorted(self._limits))
                 return
+            args, kwargs = await self._resolve(*executor.arguments(record))
             gate = self._limits[group] if group else self._gate
             async with gate:
-                args, kwargs = await self._resolve(*executor.arguments(record))
                 if executor.is_cancelled(record):
                     raise asyncio.CancelledError
                 if definition.options.get("thread"):
@@ -230,9 +234,16 @@ class AsyncHost:
             executor.end_stream(record)
 
     async def _resolve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Await the arguments that are references."""
-        resolved = [await value.ref if type(value) is ArgRef else value for value in args]
-        named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}
+        """Await the arguments that are references. A call that waits for them takes nobody's place."""
+        if not any(type(value) is ArgRef for value in (*args, *kwargs.values())):
+            return args, kwargs
+        self._without_arguments += 1
+        self._more.set()
+        try:
+            resolved = [await value.ref if type(value) is ArgRef else value for value in args]
+            named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}
+        finally:
+            self._without_arguments -= 1
         return tuple(resolved), named
 
     def _fail(
