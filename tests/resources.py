@@ -138,8 +138,10 @@ def _entries(folder: Path, prefix: str) -> dict[str, str]:
 
 
 def _session_files() -> dict[str, str]:
+    """Sessions and registered nodes; the folders that hold them are made once and stay."""
     folder = os.environ.get(TMPDIR_VARIABLE)
-    return _entries(Path(folder), "") if folder else {}
+    root = Path(folder or "/nonexistent") / "ray_async"
+    return {**_entries(root, "session_"), **_entries(root / "nodes", "")}
 
 
 def _native() -> dict[str, int]:
