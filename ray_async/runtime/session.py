@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ("CoreSession", "WorkerSession", "start_session")
 
+_NODE_START_S = 30.0
+_NODE_DOWN = 2
 KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
 
 
@@ -390,11 +393,25 @@ class CoreSession:
         """The control connection, made at first use."""
         with self._lock:
             if self._channel is None:
-                from ray_async.transport.channel import Channel, connect_unix
+                from ray_async.transport.channel import Channel
 
-                self._channel = Channel(connect_unix(os.path.join(self.facts["session_dir"], "node.sock")))
+                self._channel = Channel(self._connect())
                 self._channel.send("hello", slot=self.arena.slot, pid=os.getpid())
             return self._channel
+
+    def _connect(self) -> Any:
+        """Connect to the node, which may still be on its way up when its first worker runs already."""
+        from ray_async.transport.channel import connect_unix
+
+        path = os.path.join(self.facts["session_dir"], "node.sock")
+        deadline = time.monotonic() + _NODE_START_S
+        while True:
+            try:
+                return connect_unix(path)
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                if time.monotonic() > deadline or self.arena.node_state == _NODE_DOWN:
+                    raise self.node_died() from error
+                time.sleep(0.005)
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """Send a request to the node and return its answer.

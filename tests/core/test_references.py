@@ -194,9 +194,10 @@ def test_a_closed_session_is_told_of(arena: Arena) -> None:
     ref = store.put(arena, np.arange(10))
     array = store.get_one(arena, ref)
     arena.close()
-    for use in (lambda: store.get_one(arena, ref), lambda: store.put(arena, 1), lambda: ref.__reduce__()):
-        with pytest.raises((ValueError, RuntimeError), match="shut down|forked"):
-            use()
+    uses: list[Any] = [store.get_one, store.is_ready, lambda arena, ref: store.put(arena, 1)]
+    for use in uses:
+        with pytest.raises((ValueError, RuntimeError), match=r"shut down|forked"):
+            use(arena, ref)
     assert array.sum() == 45
     del ref, array
 
@@ -280,11 +281,14 @@ def test_threads_that_wait_for_the_same_objects_all_wake(arena: Arena) -> None:
         refs = [store.new_promise(arena) for _ in range(3)]
         found: list[Any] = []
         threads = [
-            threading.Thread(target=lambda refs=refs: found.append(store.get(arena, refs, 30))) for _ in range(4)
+            threading.Thread(target=lambda refs=refs, found=found: found.append(store.get(arena, refs, 30)))
+            for _ in range(4)
         ]
         threads.append(
             threading.Thread(
-                target=lambda refs=refs: found.append(store.get(arena, [refs[0], refs[0], *refs[1:]], 30)[1:])
+                target=lambda refs=refs, found=found: found.append(
+                    store.get(arena, [refs[0], refs[0], *refs[1:]], 30)[1:]
+                )
             )
         )
         for thread in threads:

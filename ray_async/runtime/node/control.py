@@ -20,6 +20,7 @@ __all__ = ("Control",)
 _logger = logging.getLogger("ray_async.node")
 _MAX_BACKLOG = 8 << 20
 _MAX_TIMES = 100_000
+_MAX_EARLY = 1000
 
 Message = dict[str, Any]
 
@@ -38,6 +39,7 @@ class Control:
         self.accelerators: dict[int, dict[str, list[int]]] = {}
         self._found: dict[Peer, list[int]] = {}
         self._dropped = 0
+        self._early: deque[Message] = deque(maxlen=_MAX_EARLY)
         self._answers: dict[str, Callable[[Peer, Message], Any]] = {
             "attach": self._attach,
             "name_actor": self._name_actor,
@@ -137,15 +139,23 @@ class Control:
         """The peer is a driver's listener: it gets the output of its job's workers."""
         peer.facts["job"] = int(message["job"])
         self._listeners[peer] = int(message["job"])
+        early, self._early = self._early, deque(maxlen=_MAX_EARLY)
+        for output in early:
+            self.broadcast(output)
 
     def broadcast(self, message: Message) -> None:
         """Send output to the drivers whose it is; a driver that does not read loses lines rather than the node its memory."""
+        heard = False
         for peer, job in self._listeners.items():
             if message.get("job") in (None, f"{job:08x}"):
+                heard = True
                 if peer.backlog() > _MAX_BACKLOG:
                     self._dropped += 1
                     continue
                 peer.send(message)
+        if not heard:
+            # A worker may print before its driver listens: they start at the same time.
+            self._early.append(message)
 
     def warn(self, text: str) -> None:
         """Show a warning on all drivers' terminals."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from ray_async.config import MEMORY_MONITOR_REFRESH_MS, MEMORY_USAGE_THRESHOLD, WORKER_RSS_LIMIT_BYTES
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ("MemoryMonitor",)
 
 IDLE = 1
+_SELDOM_S = 2.0
+_PLENTY = 0.75
 
 
 class MemoryMonitor:
@@ -30,9 +33,14 @@ class MemoryMonitor:
         self._threshold = settings.get(MEMORY_USAGE_THRESHOLD)
         self._limit = settings.get(WORKER_RSS_LIMIT_BYTES)
         self._enabled = settings.get(MEMORY_MONITOR_REFRESH_MS) > 0
+        self._next = 0.0
 
     def tick(self) -> None:
-        """One look."""
+        """One look, seldom while there is plenty of memory."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _SELDOM_S
         if self._limit:
             self._recycle()
         if self._enabled:
@@ -48,7 +56,9 @@ class MemoryMonitor:
 
     def _relieve(self) -> None:
         state = memory_state()
-        if state.total - state.available <= self._threshold * state.total:
+        if state.used_share > _PLENTY * self._threshold:
+            self._next = 0.0
+        if state.used_share <= self._threshold:
             return
         workers = [w for w in self._node.workers.by_slot.values() if w.pid and w.doomed is None]
         if workers:

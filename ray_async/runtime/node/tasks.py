@@ -115,6 +115,7 @@ class Tasks:
             if self._view.outcome(record):
                 self._view.finish(record)
                 continue
+            self._view.repair_stream(record)
             self._lost_run(record, facts, make_error)
 
     def _lost_run(self, record: int, facts: dict[str, Any], make_error: Any) -> None:
