@@ -353,7 +353,8 @@ class StallWatch:
             stack = "".join(traceback.format_stack(frame)) if frame is not None else "(no stack)"
             print(
                 f"The event loop of this worker (pid {os.getpid()}) has not run for {time.monotonic() - beat:.0f} s: "
-                f"{self._host.current or 'a callback'} blocks it. Use await, or asyncio.to_thread for blocking calls.\n{stack}",
+                f"{self._host.current or 'a callback'} blocks it. Use await, or "
+                f"asyncio.to_thread for blocking calls.\n{stack}",
                 file=sys.stderr,
                 flush=True,
             )

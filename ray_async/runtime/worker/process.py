@@ -167,7 +167,7 @@ class Worker:
     ) -> bytes | None:
         """Decide what becomes of a task that raised. Returns the stored error, or None when it is queued again."""
         cancelled = executor.is_cancelled(record)
-        if (cancelled and isinstance(error, KeyboardInterrupt)) or (type(error).__name__ == "CancelledError" and cancelled):
+        if cancelled and (isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError"):
             payload = cancelled_payload(self.session.task_id_of(record))
         elif isinstance(error, SystemExit):
             self._leave(executor, record, error)
