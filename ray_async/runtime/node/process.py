@@ -65,11 +65,17 @@ def run_node(
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
     node = Node(arena, zygote, zygote_pid, config, on_ready)
+    code = 1
     try:
         loop.run_until_complete(node.run())
+        code = 0
+    except Exception:
+        _logger.exception("the node ends because of an error of its own")
     finally:
         node.clean_up()
-        loop.close()
+        logging.shutdown()
+        # The interpreter's own end takes longer than all of the above, and there is nothing left for it to do.
+        os._exit(code)
 
 
 class Node:
