@@ -49,6 +49,7 @@ _logger = logging.getLogger("ray_async.node")
 NODE = 1
 IDLE, BUSY = 1, 2
 TICK_S = 0.5
+IDLE_TICK_S = 2.0  # while nothing happens: an idle session is to cost nothing
 
 
 def run_node(
@@ -126,6 +127,8 @@ class Node:
         self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
         self._on_ready = on_ready
         self._stop = asyncio.Event()
+        self._busy = True
+        self._n_events = 0
         self._timer: asyncio.TimerHandle | None = None
         self._handlers: dict[str, Callable[[int], None]] = {
             "demand": self._demand,
@@ -216,7 +219,9 @@ class Node:
 
     async def _tick_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(TICK_S)
+            seen = self._n_events
+            await asyncio.sleep(TICK_S if self._busy else IDLE_TICK_S)
+            self._busy = self._n_events != seen
             self._tick()
 
     def _tick(self) -> None:
@@ -240,6 +245,7 @@ class Node:
     def _wake(self) -> None:
         self.waiter.on_readable()
         found, lost = self.view.events()
+        self._n_events += len(found)
         if lost:
             self._look_at_everything()
         for name, argument in found:
@@ -276,7 +282,7 @@ class Node:
             self._timer = None
         if due is not None:
             delay = max(0.0, due - time.monotonic())
-            if delay < TICK_S:
+            if delay < IDLE_TICK_S:
                 self._timer = asyncio.get_event_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
