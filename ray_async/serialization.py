@@ -1,8 +1,8 @@
 """What the core's pickler does with types of its own, and how a failure to pickle is told.
 
 The core encodes small builtin values itself. For everything else it asks `make_pickler` for a pickler, once per
-process: cloudpickle's, protocol 5, with buffers out of band, so that arrays and tensors are copied straight into
-shared memory and come back as views of it.
+process: cloudpickle's, protocol 5, with buffers out of band, so that arrays and tensors are copied straight into shared
+memory and come back as views of it.
 """
 
 from __future__ import annotations
@@ -74,9 +74,10 @@ def make_pickler(encoder: Encoder, sink: Any, buffers: Callable[[PickleBuffer], 
 
 
 def dumps(value: Any) -> bytes:
-    """Pickle a value into bytes, with the registered serializers; what cannot be imported goes by value.
+    """Pickle a value into bytes, with the registered serializers.
 
-    References inside are pickled by themselves: what they refer to is kept to the end of the session.
+    Functions and classes that cannot be imported go by value. References inside are pickled by themselves: what they refer
+    to is kept to the end of the session.
 
     Raises:
         TypeError: some part cannot be pickled; the message names it.
@@ -130,7 +131,7 @@ def rebuild_memoryview(buffer: Any, format: str, shape: tuple[int, ...]) -> memo
     flat = memoryview(buffer).cast("B")
     if 0 in shape:  # memoryview.cast knows no shapes without items
         return flat.cast(format)
-    return flat.cast(format, shape) if shape else flat.cast(format, [])  # type: ignore[call-overload]
+    return flat.cast(format, shape) if shape else flat.cast(format, [])
 
 
 def _reduce_tensor(torch: Any, tensor: Any) -> Any:
@@ -170,7 +171,7 @@ def _as_writable(memory: Any) -> Any:
 
 
 def explain(value: Any, error: Exception) -> Exception:
-    """The error for a value that cannot be pickled: it names the part that is to blame, where that can be found."""
+    """The error to raise for a value that cannot be pickled; it names the part to blame, where that can be found."""
     if not isinstance(error, TypeError | PicklingError | AttributeError | RecursionError | NotImplementedError):
         return error  # a __reduce__ or a serializer raised it for a reason of its own
     path, part = _culprit(value, _dumps())

@@ -14,6 +14,7 @@ cdef class Arena:
     cdef object __weakref__
 
     cdef ra_heap *open(self) except NULL
+    cdef int check_node(self) except -1
     cdef u32 new_waiter(self, u32 kind) except 0xffffffff
     cdef u64 alloc(self, u32 kind, u64 size) except 0
 

@@ -57,7 +57,7 @@ _hooks = {}
 
 
 def set_hooks(**functions):
-    """Install ``full(wanted, used, limit)``: the error for an arena without room."""
+    """Install ``full(wanted, used, limit)`` and ``node_died()``: the errors for an arena without room, and without a node."""
     _hooks.update(functions)
 
 
@@ -199,6 +199,16 @@ cdef class Arena:
             )
         return &self.heap
 
+    cdef int check_node(self) except -1:
+        """Raise the error for a session whose node is gone, if this process has noticed that."""
+        if self.heap.node_dead:
+            raise _hooks["node_died"]() if "node_died" in _hooks else ConnectionError("the node process has died")
+        return 0
+
+    def note_node_death(self):
+        """The node is gone: submissions and waits of this process fail from now on. What is complete can be read."""
+        self.heap.node_dead = 1
+
     cdef u32 new_waiter(self, u32 kind) except 0xffffffff:
         cdef ra_heap *h = &self.heap
         cdef u32 i, expected, n
@@ -233,8 +243,8 @@ cdef class Arena:
         cdef ra_heap *h = &self.heap
         cdef u64 offset = 0, deadline = ra_now_ns() + 10 * 1000000000ull, pause = 1000000
         cdef au32 word = 0
-        if size <= h.super.limit and atomic_load_u32(&h.super.node_state) == RA_NODE_UP:
-            while ra_now_ns() < deadline and atomic_load_u32(&h.super.node_state) == RA_NODE_UP:
+        if size <= h.super.limit:
+            while ra_now_ns() < deadline and atomic_load_u32(&h.super.node_state) != RA_NODE_DOWN:
                 ra_event(h, RA_EV_FULL, min(size >> 12, <u64>0xfffffff))
                 with nogil:
                     ra_futex_wait(&word, 0, pause)
@@ -243,8 +253,12 @@ cdef class Arena:
                 if offset:
                     return offset
                 ra_reclaim_empty(h)
+                if ra_readable(self.node_fd):
+                    self.heap.node_dead = 1
+                self.check_node()
                 if atomic_load_u32(&h.super.spill_stuck) > 2:
                     break  # the node found nothing to spill, several times in a row
+        self.check_node()
         facts = (size, atomic_load_u64(&h.super.used) * RA_CHUNK, h.super.limit)
         raise _hooks["full"](*facts) if "full" in _hooks else ArenaFullError(*facts)
 

@@ -134,6 +134,18 @@ cdef class Executor:
             "backpressure": r.backpressure, "parent_seq": r.parent_seq, "actor": r.actor,
         }
 
+    def is_plain(self, u64 record):
+        """Whether a record has one return, no options, no references as arguments, and is not cancelled."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        if r.opts or r.n_returns != 1 or RA_R_FLAGS(atomic_load_u64(&r.word)) or self.trace is not None:
+            return False
+        return r.args == 0 or atomic_load_u64(&ra_payload_at(h, r.args).word) >> 16 & 0xffff == 0
+
+    def clear_flag(self, u32 bits):
+        """Take flags back that the node has set for this process."""
+        atomic_and_u32(&proc_at(&self.arena.heap, self.arena.heap.slot).flags, ~bits)
+
     def is_cancelled(self, u64 record):
         """Whether someone asked for the cancellation of a running record."""
         return bool(RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & RA_RF_CANCEL)
@@ -214,11 +226,13 @@ cdef class Executor:
         n.seq, n.index, n.owner, n.job = r.seq, e.index + 1 if item != record + sizeof(ra_record) else 2, r.owner, r.job
         # Two references: the item before it has one, and the producer has one, until the item after it exists.
         atomic_store_u32(&n.refs, 2)
+        # The note for ra_stream_repair, should this process be killed before the tail has moved.
+        r.returns[1].payload = following
         e.link = following
         try:
             complete_with(self.arena, item, RA_ERROR if error else RA_VALUE, value)
         except BaseException:  # the value cannot be serialized: the item is as before
-            e.link = 0
+            e.link = r.returns[1].payload = 0
             ra_free(h, following)
             raise
         atomic_add_u32(&r.produced, 1)

@@ -189,6 +189,7 @@ cdef extern from "objects.h" nogil:
         int wake_socket
         int directory
         u8 closed
+        u8 node_dead
 
     u64 atomic_load_u64 "atomic_load"(au64 *)
     u32 atomic_load_u32 "atomic_load"(au32 *)
@@ -297,6 +298,7 @@ cdef extern from "recovery.h" nogil:
     u64 ra_spill_begin(ra_heap *, u64 entry)
     void ra_spill_end(ra_heap *, u64 entry, u32 state, u64 payload)
     int ra_forget(ra_heap *, u64 entry)
+    void ra_stream_repair(ra_heap *, u64 record)
     u32 ra_refill(ra_heap *, u64 queue)
 
 cdef inline ra_queue *queue_at(ra_heap *h, u64 offset) noexcept nogil:

@@ -60,6 +60,7 @@ cdef class LoopWaiter:
         cdef ra_heap *h = &self.arena.heap
         if not ra_watch(h, entry, self.index):
             return False
+        self.arena.check_node()
         if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) == RA_SPILLED:
             ra_event(h, RA_EV_LOST, entry >> 6)
         waiting = self.pending.get(entry)

@@ -318,7 +318,17 @@ cdef class NodeView:
 
     def finish(self, u64 record):
         """End a record whose returns are complete."""
-        ra_record_finish(self.arena.open(), record, RA_REC_DONE, 0)
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 item = r.tail
+        if r.kflags & RA_KF_STREAM and item != record + sizeof(ra_record) and ra_entry_check(h, item):
+            r.tail = record + sizeof(ra_record)
+            ra_unpin(h, item)  # the dead producer's
+        ra_record_finish(h, record, RA_REC_DONE, 0)
+
+    def repair_stream(self, u64 record):
+        """Make a stream whose producer was killed ready for the next attempt, or for its error."""
+        ra_stream_repair(self.arena.open(), record)
 
     def first_error(self, u64 record):
         """Payload bytes of the first argument that failed, or None."""

@@ -194,8 +194,9 @@ cdef u64 wait_for(Arena arena, u64 *entries, u64 n, u64 target, u64 deadline, bi
             elif code == 1:
                 PyErr_CheckSignals()
                 if ra_readable(arena.node_fd):
-                    if atomic_load_i32(&w.need) > 0:
-                        raise _hooks["node_died"]()
+                    h.node_dead = 1
+                if h.node_dead and atomic_load_i32(&w.need) > 0:
+                    raise _hooks["node_died"]()
                 if arena.gives_cpu_back and not gave and ra_now_ns() - started >= GRACE:
                     gave = True
                     if atomic_add_u32(&proc_at(h, h.slot).blocked, 1) == 0:

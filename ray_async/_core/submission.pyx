@@ -231,6 +231,7 @@ cdef class Template:
         cdef ra_record *r
         cdef ra_entry *entry
         cdef ObjectRef ref
+        arena.check_node()
         try:
             if args or kwargs:
                 e = acquire_encoder(arena)

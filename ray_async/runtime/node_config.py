@@ -50,11 +50,11 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         "directory": directory,
         "store_bytes": store,
         "timeline": settings.get(PROFILING),
-        # What the driver has loaded its workers will want, too.
-        "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
         "system_config": dict(options.system_config or {}),
         "spilling_directory": options.spilling_directory,
         "address": f"{ip}:{_port()}",
+        # What the driver has loaded its workers will want, too.
+        "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
     }
 

@@ -73,7 +73,7 @@ class CoreSession:
         from ray_async import serialization
         from ray_async.runtime import reading
 
-        arena_module.set_hooks(full=reading.store_full)
+        arena_module.set_hooks(full=reading.store_full, node_died=self.node_died)
         codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain)
         store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=self.node_died)
         object_ref.set_hooks(
@@ -299,8 +299,8 @@ class CoreSession:
         answer = self.ask("get_actor", name=name, namespace=namespace)
         if "actor" not in answer:
             raise ValueError(
-                f"Failed to look up actor with name '{name}': there is none in namespace '{namespace}'. It may have died, "
-                "or was created in another namespace."
+                f"Failed to look up actor with name '{name}': there is none in namespace '{namespace}'. It may "
+                "have died, or was created in another namespace."
             )
         core = submission.actor_at_offset(self.arena, answer["actor"])
         self.tell("actor_found", actor=answer["actor"])
@@ -528,7 +528,7 @@ class CoreSession:
         return WorkerID((b"%08x" % self.arena.uid) + self.arena.session + b"\0\0\0\0")
 
     def dumps(self, value: Any) -> bytes:
-        """Pickle with cloudpickle and the session's serializers; references inside are kept to the end of the session."""
+        """Pickle with the session's serializers; references inside are kept to the end of the session."""
         from ray_async import serialization
 
         return bytes(serialization.dumps(value))

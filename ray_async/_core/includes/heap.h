@@ -33,6 +33,7 @@ typedef struct {
     int wake_socket;
     int directory; /* descriptor of the session's directory */
     u8 closed;     /* after fork in the child, or after shutdown */
+    u8 node_dead;  /* this process knows that the node is gone */
     ra_slabs slabs[RA_SLAB_KINDS][RA_CLASSES];
 } ra_heap;
 

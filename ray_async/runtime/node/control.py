@@ -144,7 +144,7 @@ class Control:
             self.broadcast(output)
 
     def broadcast(self, message: Message) -> None:
-        """Send output to the drivers whose it is; a driver that does not read loses lines rather than the node its memory."""
+        """Send output to the drivers whose it is; one that does not read loses lines, not the node memory."""
         heard = False
         for peer, job in self._listeners.items():
             if message.get("job") in (None, f"{job:08x}"):

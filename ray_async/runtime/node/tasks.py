@@ -115,6 +115,7 @@ class Tasks:
             if self._view.outcome(record):
                 self._view.finish(record)
                 continue
+            self._view.repair_stream(record)
             self._lost_run(record, facts, make_error)
 
     def _lost_run(self, record: int, facts: dict[str, Any], make_error: Any) -> None:
@@ -130,7 +131,8 @@ class Tasks:
     def name_of(self, record: int) -> str:
         """Name of the function that a record runs."""
         data = self._view.function_of(record)
-        # The export is a pickled dict that a process of this session wrote; the node unpickles nothing, so it looks for the text.
+        # The export is a pickled dict that a process of this session wrote. The node unpickles nothing: it looks for
+        # the text.
         return export_name(data) if data else "unknown"
 
     def cancelled(self, record: int) -> bytes:

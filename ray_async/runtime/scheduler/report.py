@@ -5,7 +5,7 @@ from __future__ import annotations
 from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.demands import ActorRecord, Demand
 from ray_async.runtime.scheduler.leases import Activity
-from ray_async.runtime.scheduler.placement_groups import GroupState, PlacementGroup
+from ray_async.runtime.scheduler.placement_groups import BundleGroup, GroupState
 from ray_async.runtime.scheduler.policy.strategies import Unschedulable
 from ray_async.runtime.scheduler.pool import ResourcePool
 from ray_async.runtime.scheduler.resources import UNITS_PER_ONE, from_units
@@ -61,7 +61,7 @@ class Report:
         return {group.pg_id: self._group_row(group) for group in groups}
 
     @staticmethod
-    def _group_row(group: PlacementGroup) -> dict[str, object]:
+    def _group_row(group: BundleGroup) -> dict[str, object]:
         return {
             "placement_group_id": group.pg_id,
             "name": group.name,

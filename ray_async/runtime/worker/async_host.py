@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ("host_async_actor", "serve_async_class")
 
+REVOKE, CANCEL, EXIT = 1, 2, 4
 STALL_S = 5.0
+_TICK_S = 0.5
+_BATCH = 128
 TASKS_PER_WORKER = 100
 
 
@@ -71,12 +74,17 @@ class AsyncHost:
         self._limit = limit
         self._without_arguments = 0
         self._gate = asyncio.Semaphore(limit)
+        #: What runs, by record: this host is the supervisor of these tasks.
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._supervised: set[asyncio.Task[None]] = set()
-        self._more = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop = worker.loop()
+        self._over: asyncio.Future[None] | None = None
+        self._leaving_flags = EXIT
         self._leaving: SystemExit | None = None
+        self._lease: tuple[int, int] | None = None  # its word while idle, while busy
+        self._idle = True
+        self._timer: Any = None
         self._binding = worker.session.loops.binding()
-        self._binding.on_wake(self._look)
+        self._binding.on_wake(self._pump)
         self._stall = StallWatch(self)
         self.current: str | None = None
 
@@ -95,50 +103,29 @@ class AsyncHost:
         with self._worker.executing(creation, definition, executor.options(creation)):
             self._worker.create_actor(creation, function, definition, args, kwargs)
         if self._worker.actor_ready:
-            await self._serve(lambda: bool(executor.flags & 4))
+            await self._serve(EXIT)
 
     async def serve_lease(self, lease: int) -> int:
         """Serve a class until the lease is wanted back; what runs is finished first."""
-        busy = (lease & ~0xFF) | 2
-        executor = self._executor
-        if not executor.swap_lease(lease, busy):
-            return execution.LEFT
-        await self._serve(lambda: bool(executor.flags & 5), idle=(lease, busy))
+        self._lease = (lease, (lease & ~0xFF) | 2)
+        await self._serve(REVOKE | EXIT)
         if self._tasks:
-            await asyncio.wait(self._supervised)
-        return execution.EXIT if executor.flags & 4 else execution.LEFT
+            await asyncio.wait(list(self._tasks.values()))
+        return execution.EXIT if self._executor.flags & EXIT else execution.LEFT
 
-    async def _serve(self, done: Callable[[], bool], idle: tuple[int, int] | None = None) -> None:
-        executor = self._executor
-        index = self._binding.waiter_index
+    async def _serve(self, leaving_flags: int) -> None:
+        """Take records as they come, until the node sets one of the flags or the lease is gone."""
+        executor, index = self._executor, self._binding.waiter_index
+        self._leaving_flags = leaving_flags
+        self._over = asyncio.get_running_loop().create_future()
         executor.register(self._queue, index)
         self._stall.start()
         try:
-            while not done() and self._leaving is None:
-                self._more.clear()
-                self._look_for_cancels()
-                while self._has_room():
-                    record = executor.pop(self._queue)
-                    if record == 0:
-                        break
-                    self._start(record)
-                executor.wants_refill(self._queue)
-                if idle is not None and not self._tasks:
-                    # Nothing runs: the lease is idle, and may be gone when work comes.
-                    if not executor.swap_lease(idle[1], idle[0]):
-                        return
-                    executor.say_idle(self._queue)
-                if self._has_room() and executor.arm(self._queue):
-                    self._more.set()
-                try:
-                    await asyncio.wait_for(self._more.wait(), 0.5)
-                except TimeoutError:
-                    # A look at the flags from time to time: they are set without a wake-up when a datagram is lost.
-                    self._more.clear()
-                if idle is not None and not self._tasks and not executor.swap_lease(idle[0], idle[1]):
-                    return
+            self._tick()
+            await self._over
         finally:
             self._stall.stop()
+            self._timer.cancel()
             executor.unregister(self._queue, index)
         if self._leaving is not None:
             raise self._leaving
@@ -146,8 +133,48 @@ class AsyncHost:
     def _has_room(self) -> bool:
         return len(self._tasks) - self._without_arguments < self._limit or bool(self._limits)
 
-    def _look(self) -> None:
-        self._more.set()
+    def _tick(self) -> None:
+        """A look at the flags from time to time: they may be set without a wake-up when a datagram is lost."""
+        self._timer = self._loop.call_later(_TICK_S, self._tick)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Start what is queued, as much as may run. Called at each wake-up and when a task has ended."""
+        if self._over is None or self._over.done():
+            return
+        executor = self._executor
+        flags = executor.flags
+        if flags & self._leaving_flags or self._leaving is not None:
+            self._over.set_result(None)
+            return
+        if flags & CANCEL:
+            executor.clear_flag(CANCEL)
+            self._look_for_cancels()
+        if self._lease is not None and self._idle:
+            # The lease was idle, and may be gone.
+            if not executor.swap_lease(*self._lease):
+                self._over.set_result(None)
+                return
+            self._idle = False
+        for _ in range(_BATCH):
+            if not self._has_room():
+                return  # the end of a task pumps again
+            record = executor.pop(self._queue)
+            if record == 0:
+                break
+            self._start(record)
+        else:
+            self._loop.call_soon(self._pump)  # the tasks just started get their turn first
+            return
+        executor.wants_refill(self._queue)
+        if self._lease is not None and not self._tasks:
+            if not executor.swap_lease(self._lease[1], self._lease[0]):
+                self._over.set_result(None)
+                return
+            self._idle = True
+            executor.say_idle(self._queue)
+        if executor.arm(self._queue):
+            self._loop.call_soon(self._pump)
 
     def _look_for_cancels(self) -> None:
         for record, task in list(self._tasks.items()):
@@ -157,19 +184,38 @@ class AsyncHost:
     # -- one record ----------------------------------------------------------------------------------------------------
 
     def _start(self, record: int) -> None:
-        context = contextvars.copy_context()
-        task = asyncio.get_running_loop().create_task(self._run(record), context=context)
-        self._tasks[record] = task
-        self._supervised.add(task)
-        task.add_done_callback(lambda ended: self._ended(record, ended))
+        executor = self._executor
+        coroutine = self._run(record)
+        try:
+            function, definition = executor.prepare(record)
+            if definition.plain_coroutine and not self._limits and executor.is_plain(record):
+                args, kwargs = executor.arguments(record)
+                coroutine.close()
+                coroutine = self._run_plain(record, function, definition, args, kwargs)
+        except Exception as error:
+            coroutine.close()
+            self._fail(record, None, None, error)
+            return
+        self._tasks[record] = self._loop.create_task(coroutine)
 
-    def _ended(self, record: int, task: asyncio.Task[None]) -> None:
+    async def _run_plain(
+        self, record: int, function: Callable[..., Any], definition: Definition, args: tuple[Any, ...], kwargs: Any
+    ) -> None:
+        """The usual case: a coroutine, one return, no options, no arguments to wait for."""
+        set_parent(record, True)
+        self.current = definition.name
+        try:
+            self._executor.succeed(record, await function(*args, **kwargs))
+        except BaseException as error:
+            self._fail(record, function, definition, error)
+        finally:
+            self._ended(record)
+
+    def _ended(self, record: int) -> None:
+        full = not self._has_room()
         del self._tasks[record]
-        self._supervised.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, SystemExit):
-            self._leaving = error
-        self._more.set()
+        if full or (self._lease is not None and not self._tasks):
+            self._loop.call_soon(self._pump)
 
     async def _run(self, record: int) -> None:
         executor, worker = self._executor, self._worker
@@ -195,6 +241,8 @@ class AsyncHost:
                     await self._call(record, function, definition, args, kwargs)
         except BaseException as error:
             self._fail(record, function, definition, error)
+        finally:
+            self._ended(record)
 
     async def _call(
         self, record: int, function: Callable[..., Any], definition: Definition, args: tuple[Any, ...], kwargs: Any
@@ -237,8 +285,9 @@ class AsyncHost:
         """Await the arguments that are references. A call that waits for them takes nobody's place."""
         if not any(type(value) is ArgRef for value in (*args, *kwargs.values())):
             return args, kwargs
+        if not self._has_room():
+            self._loop.call_soon(self._pump)
         self._without_arguments += 1
-        self._more.set()
         try:
             resolved = [await value.ref if type(value) is ArgRef else value for value in args]
             named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}
@@ -317,7 +366,8 @@ class StallWatch:
             stack = "".join(traceback.format_stack(frame)) if frame is not None else "(no stack)"
             print(
                 f"The event loop of this worker (pid {os.getpid()}) has not run for {time.monotonic() - beat:.0f} s: "
-                f"{self._host.current or 'a callback'} blocks it. Use await, or asyncio.to_thread for blocking calls.\n{stack}",
+                f"{self._host.current or 'a callback'} blocks it. Use await, or "
+                f"asyncio.to_thread for blocking calls.\n{stack}",
                 file=sys.stderr,
                 flush=True,
             )

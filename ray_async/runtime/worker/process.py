@@ -171,7 +171,7 @@ class Worker:
             self._creation_failed(record, definition, error)
             return None
         cancelled = executor.is_cancelled(record)
-        if (cancelled and isinstance(error, KeyboardInterrupt)) or (type(error).__name__ == "CancelledError" and cancelled):
+        if cancelled and (isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError"):
             payload = cancelled_payload(self.session.task_id_of(record))
         elif isinstance(error, SystemExit):
             self._leave(executor, record, error)
