@@ -297,6 +297,7 @@ cdef extern from "recovery.h" nogil:
     u64 ra_spill_begin(ra_heap *, u64 entry)
     void ra_spill_end(ra_heap *, u64 entry, u32 state, u64 payload)
     int ra_forget(ra_heap *, u64 entry)
+    void ra_stream_repair(ra_heap *, u64 record)
     u32 ra_refill(ra_heap *, u64 queue)
 
 cdef inline ra_queue *queue_at(ra_heap *h, u64 offset) noexcept nogil:

@@ -294,7 +294,8 @@ class Node:
         """Tell the scheduler a class's leases as they are, then the length of its queue."""
         queue, _ = self.classes[class_id]
         queued = self.view.queue_length(queue)
-        for worker in self.workers.by_slot.values():
+        # A copy: what the scheduler is told may make it start workers.
+        for worker in list(self.workers.by_slot.values()):
             if worker.lease == class_id:
                 state = self.view.lease_state(worker.slot)
                 if state == BUSY:
@@ -346,7 +347,7 @@ class Node:
             given = self.view.leased_class(slot)
             if given:
                 self._class(given)
-            self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key))
+            self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key, worker.adopted))
             if given in self.classes and worker.lease is None:
                 # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty by now.
                 self.schedule(events.ClassDemand(given, max(1, self.view.queue_length(self.classes[given][0]))))
