@@ -58,7 +58,7 @@ class Drivers:
     def attach(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
         """A process of this user joins as a driver: it gets a job, and the arena's descriptor by another message."""
         pid = int(message["pid"])
-        job = {
+        job: dict[str, Any] = {
             "id": self._next_job,
             "namespace": str(message["namespace"]),
             "sys_path": [str(p) for p in message["sys_path"]],

@@ -7,7 +7,6 @@ depend on the loop: they are the node's, and a watchdog thread tells when a meth
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import os
 import sys
@@ -53,7 +52,7 @@ def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str
     asyncio.set_event_loop(loop)
     limit = facts.get("tasks_per_worker", TASKS_PER_WORKER)
     host = AsyncHost(worker, worker.executor.queue_of_class(class_id), {}, limit)
-    return loop.run_until_complete(host.serve_lease(lease))
+    return int(loop.run_until_complete(host.serve_lease(lease)))
 
 
 class AsyncHost:
@@ -72,6 +71,7 @@ class AsyncHost:
         self._queue = queue
         self._limits = {name: asyncio.Semaphore(size) for name, size in groups.items()}
         self._limit = limit
+        self._without_arguments = 0
         self._gate = asyncio.Semaphore(limit)
         #: What runs, by record: this host is the supervisor of these tasks.
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -92,8 +92,9 @@ class AsyncHost:
     async def create_and_serve(self, creation: int) -> None:
         """Life of an async actor."""
         executor = self._executor
-        function, definition = executor.prepare(creation)
+        definition: Definition | None = None
         try:
+            function, definition = executor.prepare(creation)
             args, kwargs = await self._resolve(*executor.arguments(creation))
         except BaseException as error:
             self._worker._creation_failed(creation, definition, error)
@@ -152,7 +153,7 @@ class AsyncHost:
                 return
             self._idle = False
         for _ in range(_BATCH):
-            if len(self._tasks) >= self._limit and not self._limits:
+            if not self._has_room():
                 return  # the end of a task pumps again
             record = executor.pop(self._queue)
             if record == 0:
@@ -170,6 +171,9 @@ class AsyncHost:
             executor.say_idle(self._queue)
         if executor.arm(self._queue):
             self._loop.call_soon(self._pump)
+
+    def _has_room(self) -> bool:
+        return len(self._tasks) - self._without_arguments < self._limit or bool(self._limits)
 
     def _look_for_cancels(self) -> None:
         for record, task in list(self._tasks.items()):
@@ -207,7 +211,7 @@ class AsyncHost:
             self._ended(record)
 
     def _ended(self, record: int) -> None:
-        full = len(self._tasks) >= self._limit
+        full = not self._has_room()
         del self._tasks[record]
         if full or (self._lease is not None and not self._tasks):
             self._loop.call_soon(self._pump)
@@ -224,9 +228,9 @@ class AsyncHost:
             if group and group not in self._limits:
                 _refuse_group(worker, record, definition, group, sorted(self._limits))
                 return
+            args, kwargs = await self._resolve(*executor.arguments(record))
             gate = self._limits[group] if group else self._gate
             async with gate:
-                args, kwargs = await self._resolve(*executor.arguments(record))
                 if executor.is_cancelled(record):
                     raise asyncio.CancelledError
                 if definition.options.get("thread"):
@@ -277,9 +281,16 @@ class AsyncHost:
             executor.end_stream(record)
 
     async def _resolve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Await the arguments that are references."""
-        resolved = [await value.ref if type(value) is ArgRef else value for value in args]
-        named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}
+        """Await the arguments that are references. A call that waits for them takes nobody's place."""
+        if not any(type(value) is ArgRef for value in (*args, *kwargs.values())):
+            return args, kwargs
+        self._without_arguments += 1
+        self._loop.call_soon(self._pump)
+        try:
+            resolved = [await value.ref if type(value) is ArgRef else value for value in args]
+            named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}
+        finally:
+            self._without_arguments -= 1
         return tuple(resolved), named
 
     def _fail(

@@ -6,8 +6,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 from ray_async import exceptions as errors
 from ray_async._core import execution
@@ -59,6 +59,7 @@ class Worker:
         self.executor = execution.Executor(arena, self._load, self._failed)
         self.actor: int = 0
         self.actor_instance: Any = None
+        self.actor_spec: dict[str, Any] = {}
         self.actor_facts: dict[str, Any] = {}
         self.actor_ready = False
         self.lease_facts: dict[str, Any] = {}
@@ -171,14 +172,18 @@ class Worker:
     def _failed(
         self, executor: Any, record: int, function: Any, definition: Definition | None, error: BaseException
     ) -> bytes | None:
-        """Decide what becomes of a task that raised. Returns the stored error, or None when it is queued again."""
+        """Decide what becomes of a task that raised. Returns the stored error, or None when there is nothing to store."""
+        if self.actor and not self.actor_ready and executor.creation_of_actor(self.actor) == record:
+            # The class cannot be loaded here, or the arguments of __init__ cannot be had.
+            self._creation_failed(record, definition, error)
+            return None
         cancelled = executor.is_cancelled(record)
         # A KeyboardInterrupt of the task's own counts as a cancel, too: Ctrl-C in its code would look the same.
         if isinstance(error, KeyboardInterrupt) or (cancelled and type(error).__name__ == "CancelledError"):
             payload = cancelled_payload(self.session.task_id_of(record))
-        elif isinstance(error, SystemExit):
-            self._leave(executor, record, error)
         else:
+            if isinstance(error, SystemExit):
+                self._leave(executor, record, error)
             if self._retry(executor, record, error):
                 return None
             payload = failure_payload(self, definition, error)
@@ -196,7 +201,7 @@ class Worker:
         executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
         return True
 
-    def _leave(self, executor: Any, record: int, error: SystemExit) -> None:
+    def _leave(self, executor: Any, record: int, error: SystemExit) -> NoReturn:
         """A task that calls ``sys.exit`` ends its worker; the node tells the caller."""
         self.run_exit_hooks()
         if self.actor:
@@ -260,7 +265,12 @@ class Worker:
         host_actor(self, offset, lease)
 
     def create_actor(
-        self, record: int, cls: type, definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        record: int,
+        cls: Callable[..., Any],
+        definition: Definition,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> None:
         """Run ``__init__`` and complete the creation's record."""
         self.actor_facts = definition.options
@@ -280,12 +290,13 @@ class Worker:
         self.executor.complete(record, None)
         self.executor.announce(EVENT_KINDS["actor_ready"], self.actor >> 6)
 
-    def _creation_failed(self, record: int, definition: Definition, error: BaseException) -> None:
+    def _creation_failed(self, record: int, definition: Definition | None, error: BaseException) -> None:
         described = errors.from_payload(failure_payload(self, definition, error))
         if isinstance(described, errors.RayTaskError):
             died: BaseException = errors.ActorDiedError.from_task_error(described)
         else:
-            died = errors.ActorDiedError(str(described))
+            facts = errors.ActorDiedErrorContext(self.session.actor_id_of(self.actor).hex(), str(described))
+            died = errors.ActorDiedError(facts)
         payload = errors.to_payload(died, dumps=self.dumps)
         from ray_async.transport.frames import encode_bytes
 
