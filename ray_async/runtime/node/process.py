@@ -373,7 +373,7 @@ class Node:
             given = self.view.leased_class(slot)
             if given:
                 self._class(given)
-            self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key))
+            self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key, worker.adopted))
             if given in self.classes and worker.lease is None:
                 # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty.
                 self.schedule(events.ClassDemand(given, max(1, self.view.queue_length(self.classes[given][0]))))
