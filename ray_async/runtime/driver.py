@@ -15,7 +15,7 @@ from typing import Any
 
 from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
-from ray_async.runtime import node_control
+from ray_async.runtime import node_control, remains
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.node_config import node_config
 from ray_async.runtime.node_control import NodeEntry
@@ -108,7 +108,7 @@ def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
             stderr=log,
             pass_fds=(arena.fd, theirs.fileno(), listen_theirs.fileno()),
             start_new_session=True,
-            env=_node_environ(),
+            env=_node_environ(config["session_dir"]),
         )
     theirs.close()
     listen_theirs.close()
@@ -124,11 +124,12 @@ def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
     return session
 
 
-def _node_environ() -> dict[str, str]:
+def _node_environ(session_dir: str) -> dict[str, str]:
     """The driver's variables; and where this package is found, which a changed sys.path would hide from the node."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([path, package] if path else [package])}
+    search = os.pathsep.join([path, package] if path else [package])
+    return {**os.environ, "PYTHONPATH": search, remains.MARKER: session_dir}
 
 
 def _job_environment(options: InitOptions, session_dir: str) -> dict[str, Any]:
@@ -266,5 +267,6 @@ class DriverSession(CoreSession):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        node_control.unregister_node(self._process.pid)
-        shutil.rmtree(self.facts["session_dir"], ignore_errors=True)
+        if self._process.returncode != 0:  # it could not clean up
+            remains.end_processes(self.facts["session_dir"])
+        remains.remove_files(self.facts, self._process.pid)
