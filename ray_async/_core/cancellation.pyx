@@ -1,6 +1,6 @@
 """Cancelling: before the start it is the canceller who ends the task, after it the worker."""
 
-from ray_async._core.arena cimport Arena
+from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef
 from ray_async._core.store cimport complete_with
@@ -41,3 +41,6 @@ def cancel(Arena arena, u64 record, bint force, bytes error):
         complete_with(arena, record + sizeof(ra_record) + i * sizeof(ra_entry), RA_ERROR, error)
     ra_record_finish(h, record, RA_REC_CANCELLED, 0)
     return DROPPED
+
+
+add_counts(RA_LIVE)

@@ -73,7 +73,7 @@ class CoreSession:
         from ray_async import serialization
         from ray_async.runtime import reading
 
-        arena_module.set_hooks(full=reading.store_full)
+        arena_module.set_hooks(full=reading.store_full, node_died=self.node_died)
         codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain)
         store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=self.node_died)
         object_ref.set_hooks(

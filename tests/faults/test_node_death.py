@@ -214,10 +214,10 @@ def test_killed_zygote_is_replaced(start, wait_until):
     before = ray.get(actor.pid.remote(), timeout=30)
     zygote = zygote_pid()
     os.kill(zygote, signal.SIGKILL)
+    wait_until(lambda: state_of(before) in ("", "Z"))
     assert ray.get([one.remote() for _ in range(20)], timeout=30) == [1] * 20
     assert ray.get(actor.pid.remote(), timeout=30) != before
     assert zygote_pid() != zygote
-    wait_until(lambda: state_of(before) in ("", "Z"))
 
 
 def test_a_task_whose_zygote_dies_says_so(start):

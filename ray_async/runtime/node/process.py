@@ -26,6 +26,8 @@ from ray_async.runtime import node_control, placement_spec
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
+from ray_async.runtime.boot import start_zygote
+from ray_async.runtime.node import descendants
 from ray_async.runtime.node.actors import Actors, died
 from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.drivers import Drivers
@@ -105,7 +107,8 @@ class Node:
             on_end=self._worker_ended,
             on_failed=self._worker_failed,
             on_output=lambda message: self.control.broadcast(message),
-            on_zygote_death=self._zygote_died,
+            start_zygote=lambda: start_zygote(arena, config),
+            on_zygote_death=self._zygotes_die,
         )
         self.tasks = Tasks(self)
         self.actors = Actors(self)
@@ -193,6 +196,7 @@ class Node:
             os.kill(self.workers.zygote_pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.workers.zygote_pid, 0)
+        descendants.end_all()
         self.spilling.remove_files()
         node_control.unregister_node(os.getpid())
         shutil.rmtree(self.config["session_dir"], ignore_errors=True)
@@ -298,7 +302,7 @@ class Node:
         """Tell the scheduler a class's leases as they are, then the length of its queue."""
         queue, _ = self.classes[class_id]
         queued = self.view.queue_length(queue)
-        for worker in self.workers.by_slot.values():
+        for worker in list(self.workers.by_slot.values()):  # an event may start one
             if worker.lease == class_id:
                 state = self.view.lease_state(worker.slot)
                 if state == BUSY:
@@ -384,9 +388,9 @@ class Node:
         before, after = self.workers.take_memory_events()
         return DeathExplainer(self, worker, ExitStatus.from_wait_status(status), before, after)
 
-    def _zygote_died(self) -> None:
-        _logger.error("the zygote has died; the session ends")
-        self.control.warn("the process that forks workers has died; the session ends")
+    def _zygotes_die(self) -> None:
+        _logger.error("zygotes die one after the other; the session ends")
+        self.control.warn("the process that forks workers dies whenever it is started; the session ends")
         self._stop.set()
 
     # -- instructions --------------------------------------------------------------------------------------------------
