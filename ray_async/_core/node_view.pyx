@@ -296,6 +296,16 @@ cdef class NodeView:
                 return True
         return False
 
+    def claim_postponed(self, u64 record):
+        """Claim a queued record that need not be in its queue, to fail it. Returns False when someone else has it."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while RA_R_STATE(word) == RA_REC_QUEUED:
+            if atomic_cas_u64(&r.word, &word, RA_R_WORD(RA_REC_RUNNING, RA_R_FLAGS(word), RA_R_ATTEMPT(word), RA_R_GEN(word), h.slot)):
+                return True
+        return False
+
     def outcome(self, u64 record):
         """Whether all returns are complete already: a worker that dies after that has done its task."""
         cdef ra_heap *h = self.arena.open()

@@ -282,7 +282,8 @@ cdef class Template:
         r.actor = 0
         if self.actor is not None:
             r.actor = self.actor.offset
-            atomic_add_u32(&ra_entry_at(h, r.actor).refs, 1)
+            if self.kind != RA_KIND_ACTOR_INIT:
+                atomic_add_u32(&ra_entry_at(h, r.actor).refs, 1)
         r.owner, r.job = h.slot, proc_at(h, h.slot).job
         atomic_store_i32(&r.retries, self.retries)
         atomic_store_u32(&r.pending, 0)

@@ -150,6 +150,7 @@ class Node:
         self._add_head()
         self._adopt_prestarted()
         self.workers.start()
+        self._recognize_first_lease()
         await self.control.start()
         self._look_at_everything()
         self._wake()
@@ -184,6 +185,12 @@ class Node:
         for request in self.config.get("prestart", []):
             self.view.close_first_lease(request["slot"])
             self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
+
+    def _recognize_first_lease(self) -> None:
+        """Have the scheduler give the worker that the driver has leased to that class, before it hears of anything else."""
+        for request in self.config.get("prestart", []):
+            if self.view.leased_class(request["slot"]):
+                self._worker_up(request["slot"])
 
     def clean_up(self) -> None:
         """End all processes and remove the session's files."""

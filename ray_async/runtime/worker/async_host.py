@@ -71,6 +71,7 @@ class AsyncHost:
         self._queue = queue
         self._limits = {name: asyncio.Semaphore(size) for name, size in groups.items()}
         self._limit = limit
+        self._without_arguments = 0
         self._gate = asyncio.Semaphore(limit)
         #: What runs, by record: this host is the supervisor of these tasks.
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -91,8 +92,9 @@ class AsyncHost:
     async def create_and_serve(self, creation: int) -> None:
         """Life of an async actor."""
         executor = self._executor
-        function, definition = executor.prepare(creation)
+        definition: Definition | None = None
         try:
+            function, definition = executor.prepare(creation)
             args, kwargs = await self._resolve(*executor.arguments(creation))
         except BaseException as error:
             self._worker._creation_failed(creation, definition, error)
@@ -151,7 +153,7 @@ class AsyncHost:
                 return
             self._idle = False
         for _ in range(_BATCH):
-            if len(self._tasks) >= self._limit and not self._limits:
+            if not self._has_room():
                 return  # the end of a task pumps again
             record = executor.pop(self._queue)
             if record == 0:
@@ -169,6 +171,9 @@ class AsyncHost:
             executor.say_idle(self._queue)
         if executor.arm(self._queue):
             self._loop.call_soon(self._pump)
+
+    def _has_room(self) -> bool:
+        return len(self._tasks) - self._without_arguments < self._limit or bool(self._limits)
 
     def _look_for_cancels(self) -> None:
         for record, task in list(self._tasks.items()):
@@ -206,7 +211,7 @@ class AsyncHost:
             self._ended(record)
 
     def _ended(self, record: int) -> None:
-        full = len(self._tasks) >= self._limit
+        full = not self._has_room()
         del self._tasks[record]
         if full or (self._lease is not None and not self._tasks):
             self._loop.call_soon(self._pump)
@@ -223,9 +228,9 @@ class AsyncHost:
             if group and group not in self._limits:
                 _refuse_group(worker, record, definition, group, sorted(self._limits))
                 return
+            args, kwargs = await self._resolve(*executor.arguments(record))
             gate = self._limits[group] if group else self._gate
             async with gate:
-                args, kwargs = await self._resolve(*executor.arguments(record))
                 if executor.is_cancelled(record):
                     raise asyncio.CancelledError
                 if definition.options.get("thread"):
@@ -276,9 +281,16 @@ class AsyncHost:
             executor.end_stream(record)
 
     async def _resolve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Await the arguments that are references."""
-        resolved = [await value.ref if type(value) is ArgRef else value for value in args]
-        named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}
+        """Await the arguments that are references. A call that waits for them takes nobody's place."""
+        if not any(type(value) is ArgRef for value in (*args, *kwargs.values())):
+            return args, kwargs
+        self._without_arguments += 1
+        self._loop.call_soon(self._pump)
+        try:
+            resolved = [await value.ref if type(value) is ArgRef else value for value in args]
+            named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}
+        finally:
+            self._without_arguments -= 1
         return tuple(resolved), named
 
     def _fail(

@@ -166,7 +166,11 @@ class Worker:
     def _failed(
         self, executor: Any, record: int, function: Any, definition: Definition | None, error: BaseException
     ) -> bytes | None:
-        """Decide what becomes of a task that raised. Returns the stored error, or None when it is queued again."""
+        """Decide what becomes of a task that raised. Returns the stored error, or None when there is nothing to store."""
+        if self.actor and not self.actor_ready and executor.creation_of_actor(self.actor) == record:
+            # The class cannot be loaded here, or the arguments of __init__ cannot be had.
+            self._creation_failed(record, definition, error)
+            return None
         cancelled = executor.is_cancelled(record)
         if cancelled and (isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError"):
             payload = cancelled_payload(self.session.task_id_of(record))
@@ -279,7 +283,7 @@ class Worker:
         self.executor.complete(record, None)
         self.executor.announce(EVENT_KINDS["actor_ready"], self.actor >> 6)
 
-    def _creation_failed(self, record: int, definition: Definition, error: BaseException) -> None:
+    def _creation_failed(self, record: int, definition: Definition | None, error: BaseException) -> None:
         described = errors.from_payload(failure_payload(self, definition, error))
         if isinstance(described, errors.RayTaskError):
             died: BaseException = errors.ActorDiedError.from_task_error(described)
