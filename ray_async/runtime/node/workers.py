@@ -28,6 +28,7 @@ class WorkerProcess:
     """A worker as the node knows it."""
 
     __slots__ = (
+        "adopted",
         "doomed",
         "env_key",
         "follows",
@@ -51,6 +52,7 @@ class WorkerProcess:
         self.job = job
         self.pid = 0
         self.up = False
+        self.adopted = False
         self.name = ""
         self.status: int | None = None
         self.pipes: WorkerPipes | None = None
@@ -128,6 +130,7 @@ class Workers:
     def adopt(self, slot: int, node_id: str, env_key: str, job: int) -> WorkerProcess:
         """Note a worker that the zygote forked by itself at the start."""
         worker = self.by_slot[slot] = WorkerProcess(slot, node_id, env_key, job)
+        worker.adopted = True
         return worker
 
     def _send(self, request: dict[str, Any]) -> None:

@@ -209,6 +209,8 @@ class Scheduler:
         if node is None:
             raise ValueError(f"node {event.node_id!r} is not known")
         worker = WorkerRow(event.slot, node, event.env_key)
+        if event.used:
+            worker.devices = ()
         state.workers[event.slot] = node.workers[event.slot] = worker
         node.task_workers += 1
         if node.alive:

@@ -14,8 +14,10 @@ from ray_async._core import execution
 from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
 from ray_async._core.process import now_ns
+from ray_async.config import Settings
 from ray_async.runtime.worker.definitions import Definition, load_definition
 from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, wants_retry
+from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 from ray_async.runtime.worker.running import Running, running
 
 __all__ = ("Worker", "run_worker")
@@ -88,6 +90,7 @@ class Worker:
         environment = self.config.get("runtime_env") or {}
         if environment:
             self._apply_environment(environment)
+        self.environment = LeaseEnvironment(Settings(self.config.get("system_config") or {}))
 
     def _flush_trace(self, trace: list[Any]) -> None:
         """Send recorded times to the node."""
@@ -151,12 +154,15 @@ class Worker:
         facts = self._leases.get(class_id)
         if facts is None:
             facts = self._leases[class_id] = json.loads(self.session.class_spec(class_id))
-        self.lease_facts = facts
-        gpus = facts["resources"].get("GPU", 0)
-        if gpus and "accelerators" not in facts:
-            facts["accelerators"] = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(str(i) for i in facts["accelerators"].get("GPU", []))
+        self.enter_lease(facts)
         return facts
+
+    def enter_lease(self, facts: dict[str, Any]) -> None:
+        """Become what a lease of a class or an actor wants, with the devices that the node chose."""
+        self.lease_facts = facts
+        if facts["resources"].get("GPU", 0) and "accelerators" not in facts:
+            facts["accelerators"] = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
+        self.environment.enter(facts["resources"], facts.get("accelerators", {}).get("GPU", ()))
 
     # -- one task ------------------------------------------------------------------------------------------------------
 
@@ -172,7 +178,8 @@ class Worker:
             self._creation_failed(record, definition, error)
             return None
         cancelled = executor.is_cancelled(record)
-        if cancelled and (isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError"):
+        # A KeyboardInterrupt of the task's own counts as a cancel, too: Ctrl-C in its code would look the same.
+        if isinstance(error, KeyboardInterrupt) or (cancelled and type(error).__name__ == "CancelledError"):
             payload = cancelled_payload(self.session.task_id_of(record))
         else:
             if isinstance(error, SystemExit):
