@@ -507,17 +507,18 @@ cdef class Executor:
                 ra_futex_wait(&w.armed, 1, SLEEP)
             PyErr_CheckSignals()
 
-    def give_back(self):
-        """End the lease from our side and tell the node."""
+    def give_back(self, u64 served):
+        """End the lease that was served, if it is still ours, and tell the node."""
         cdef ra_heap *h = &self.arena.heap
         cdef ra_proc *p = proc_at(h, h.slot)
         cdef u64 lease = atomic_load_u64(&p.lease)
+        cdef u32 state = lease & 0xff
         atomic_and_u32(&p.flags, ~RA_PF_REVOKE)
-        if (lease & 0xff) == RA_LEASE_BUSY or (lease & 0xff) == RA_LEASE_IDLE:
-            atomic_store_u64(&p.idle_since, ra_now_ns())
-            if atomic_cas_u64(&p.lease, &lease, lease & ~<u64>0xff):
-                ra_event(h, RA_EV_RETURNED, h.slot)
-        return lease
+        if lease >> 8 != served >> 8 or (state != RA_LEASE_BUSY and state != RA_LEASE_IDLE):
+            return  # taken back, and perhaps followed by the next one
+        atomic_store_u64(&p.idle_since, ra_now_ns())
+        if atomic_cas_u64(&p.lease, &lease, lease & ~<u64>0xff):
+            ra_event(h, RA_EV_RETURNED, h.slot)
 
     # -- the process's own slot --
 
