@@ -507,17 +507,23 @@ cdef class Executor:
                 ra_futex_wait(&w.armed, 1, SLEEP)
             PyErr_CheckSignals()
 
-    def give_back(self):
-        """End the lease from our side and tell the node."""
+    def give_back(self, u64 served):
+        """End a lease from our side and tell the node; returns the word to `park` on.
+
+        The node may have taken the lease back and given the next one meanwhile: that one is left alone, flags included,
+        and `park` finds it. A lease is known by all of its word but the state.
+        """
         cdef ra_heap *h = &self.arena.heap
         cdef ra_proc *p = proc_at(h, h.slot)
         cdef u64 lease = atomic_load_u64(&p.lease)
-        atomic_and_u32(&p.flags, ~RA_PF_REVOKE)
-        if (lease & 0xff) == RA_LEASE_BUSY or (lease & 0xff) == RA_LEASE_IDLE:
+        cdef u64 ended = served & ~<u64>0xff
+        if (lease & ~<u64>0xff) == ended and ((lease & 0xff) == RA_LEASE_BUSY or (lease & 0xff) == RA_LEASE_IDLE):
+            # While the word is ours to end, no flag can be meant for another lease.
+            atomic_and_u32(&p.flags, ~RA_PF_REVOKE)
             atomic_store_u64(&p.idle_since, ra_now_ns())
-            if atomic_cas_u64(&p.lease, &lease, lease & ~<u64>0xff):
+            if atomic_cas_u64(&p.lease, &lease, ended):
                 ra_event(h, RA_EV_RETURNED, h.slot)
-        return lease
+        return ended
 
     # -- the process's own slot --
 

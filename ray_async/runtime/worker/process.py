@@ -144,8 +144,7 @@ class Worker:
                 self.arena.gives_cpu_back = False
             if code == execution.EXIT:
                 return
-            self.executor.give_back()
-            seen = self.executor.lease
+            seen = self.executor.give_back(lease)
 
     def _lease(self, class_id: int) -> dict[str, Any]:
         """Facts of a scheduling class, from its entry in the table."""
