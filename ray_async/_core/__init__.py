@@ -11,7 +11,7 @@ import sys
 
 if "t" in getattr(sys, "abiflags", "") or not getattr(sys, "_is_gil_enabled", lambda: True)():
     raise ImportError(
-        "ray_async does not run on free-threaded builds of Python, where nothing keeps two threads apart in its compiled "
+        "ray_async does not run on free-threaded builds of Python, where nothing keeps threads apart in its compiled "
         "modules: use an ordinary build of the same version"
     )
 

@@ -313,7 +313,6 @@ cdef extern from "recovery.h" nogil:
     int ra_forget(ra_heap *, u64 entry)
     void ra_stream_repair(ra_heap *, u64 record)
     u32 ra_refill(ra_heap *, u64 queue)
-    void ra_stream_repair(ra_heap *, u64 record)
 
 cdef inline ra_queue *queue_at(ra_heap *h, u64 offset) noexcept nogil:
     return <ra_queue *>(h.base + offset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 
 from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
-from ray_async.runtime import node_control
+from ray_async.runtime import node_control, remains
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.node_config import node_config
 from ray_async.runtime.node_control import NodeEntry
@@ -24,6 +25,7 @@ from ray_async.transport.channel import Channel, connect_unix
 __all__ = ("DriverSession", "connect_driver")
 
 DRIVER, WORKER = 2, 3
+_NODE_END_S = 5
 _ATTACH_TIMEOUT_S = 30
 _BOOT = "from ray_async.runtime.boot import main; main()"
 
@@ -106,7 +108,7 @@ def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
             stderr=log,
             pass_fds=(arena.fd, theirs.fileno(), listen_theirs.fileno()),
             start_new_session=True,
-            env=_node_environ(),
+            env=_node_environ(config["session_dir"]),
         )
     theirs.close()
     listen_theirs.close()
@@ -122,11 +124,12 @@ def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
     return session
 
 
-def _node_environ() -> dict[str, str]:
+def _node_environ(session_dir: str) -> dict[str, str]:
     """The driver's variables; and where this package is found, which a changed sys.path would hide from the node."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([path, package] if path else [package])}
+    search = os.pathsep.join([path, package] if path else [package])
+    return {**os.environ, "PYTHONPATH": search, remains.MARKER: session_dir}
 
 
 def _job_environment(options: InitOptions, session_dir: str) -> dict[str, Any]:
@@ -254,10 +257,16 @@ class DriverSession(CoreSession):
 
     def _end_node(self) -> None:
         """Wait for the node to end; it kills its workers first."""
+        if self.arena.node_fd >= 0:
+            # Popen.wait with a time-out polls, with pauses of up to 50 ms; the descriptor tells at once.
+            waiting = select.poll()
+            waiting.register(self.arena.node_fd, select.POLLIN)
+            waiting.poll(_NODE_END_S * 1000)
         try:
-            self._process.wait(timeout=5)
+            self._process.wait(timeout=0.001 if self.arena.node_fd >= 0 else _NODE_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        node_control.unregister_node(self._process.pid)
-        shutil.rmtree(self.facts["session_dir"], ignore_errors=True)
+        if self._process.returncode != 0:  # it could not clean up
+            remains.end_processes(self.facts["session_dir"])
+        remains.remove_files(self.facts, self._process.pid)

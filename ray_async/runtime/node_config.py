@@ -7,7 +7,7 @@ import sys
 import tempfile
 from typing import Any
 
-from ray_async.config import PROFILING, Settings
+from ray_async.config import OBJECT_SPILLING_DIRECTORY, PROFILING, Settings
 from ray_async.ids import NodeID
 from ray_async.runtime import memory_limits, node_control
 from ray_async.runtime.init_options import InitOptions
@@ -51,7 +51,10 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         "store_bytes": store,
         "timeline": settings.get(PROFILING),
         "system_config": dict(options.system_config or {}),
-        "spilling_directory": options.spilling_directory,
+        "spill_path": os.path.join(
+            options.spilling_directory or settings.get(OBJECT_SPILLING_DIRECTORY) or session_dir,
+            f"ray_async-spill-{os.path.basename(session_dir)}",
+        ),
         "address": f"{ip}:{_port()}",
         # What the driver has loaded its workers will want, too.
         "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],

@@ -17,6 +17,7 @@ __all__ = ("Output",)
 
 _logger = logging.getLogger("ray_async")
 _TICK_S = 1.0
+_DEATH_S = 1.0  # from the end of a node's output to its own
 
 
 class Output:
@@ -45,6 +46,7 @@ class Output:
             on_node_death: called then, from the thread.
         """
         self._node_fd = node_fd
+        self._stopping = False
         self._on_node_death = on_node_death
         self._thread.start()
 
@@ -59,8 +61,7 @@ class Output:
             ready = {fd for fd, _ in poll.poll(_TICK_S * 1000 if pending else None)}
             if self._node_fd in ready:
                 poll.unregister(self._node_fd)
-                if self._on_node_death is not None:
-                    self._on_node_death()
+                self._tell_of_death()
             if ready and self._socket.fileno() not in ready:
                 continue
             if not ready:
@@ -74,10 +75,17 @@ class Output:
                 data, messages = b"", []
             if not data:
                 self._sink.close()
+                # A process that ends closes its sockets first.
+                if self._node_fd >= 0 and not self._stopping and _becomes_readable(self._node_fd):
+                    self._tell_of_death()
                 return
             for message in messages:
                 self._show(message)
                 pending = True
+
+    def _tell_of_death(self) -> None:
+        if self._on_node_death is not None:
+            self._on_node_death()
 
     def _show(self, message: dict[str, Any]) -> None:
         if message.get("kind") == "warning":
@@ -89,10 +97,17 @@ class Output:
         """Print what has come, and end the thread."""
         if self._thread is not threading.current_thread():
             self._thread.join(timeout=2)
+        self._stopping = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(timeout=2)
         self._socket.close()
+
+
+def _becomes_readable(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(_DEATH_S * 1000))
 
 
 def _bars() -> Any:

@@ -99,8 +99,8 @@ def slow():
     time.sleep(1.5)
     return 5
 ref = slow.remote()
-say("waiting")
 try:
+    say("waiting")
     ray.get(ref)
 except KeyboardInterrupt:
     say("interrupted")

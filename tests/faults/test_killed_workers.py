@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -137,18 +138,19 @@ def test_retries_are_counted(start, tmp_path):
     assert log.read_text() == "xxx"
 
 
-def test_stopped_worker_delays_only_its_own_task(start, wait_until):
+def test_stopped_worker_delays_only_its_own_task(start, tmp_path, wait_until):
     start(num_cpus=2)
 
     @ray.remote
-    def pid_then(path):
-        with open(path, "w") as file:
-            file.write(str(os.getpid()))
+    def meet(mine, other):
+        mine.touch()
+        while not other.exists():
+            time.sleep(0.001)
         return os.getpid()
 
-    assert ray.get([square.remote(i) for i in range(200)], timeout=60) == [i * i for i in range(200)]
-    wait_until(lambda: len(worker_pids()) >= 2)
-    victim = worker_pids()[0]
+    # Two tasks that wait for each other need two workers.
+    places = tmp_path / "a", tmp_path / "b"
+    victim = ray.get([meet.remote(*places), meet.remote(*reversed(places))], timeout=60)[0]
     os.kill(victim, signal.SIGSTOP)
     try:
         wait_until(lambda: state_of(victim) == "T")

@@ -44,7 +44,7 @@ class Thread(threading.Thread):
     """Runs a function and keeps what came of it."""
 
     def __init__(self, function):
-        super().__init__()
+        super().__init__(daemon=True)
         self._function = function
         self.outcome = None
         self.start()
@@ -156,8 +156,10 @@ def test_calls_after_the_death_are_refused(start):
 def test_submitting_in_a_loop_ends(start):
     start()
 
+    pace = threading.Event()
+
     def submit():
-        while True:
+        while not pace.wait(0.001):
             one.remote()
 
     thread = Thread(submit)

@@ -23,10 +23,10 @@ from ray_async._core.process import set_title
 from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
 from ray_async.ids import TaskID
 from ray_async.runtime import node_control, placement_spec
+from ray_async.runtime.boot import start_zygote
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
-from ray_async.runtime.boot import start_zygote
 from ray_async.runtime.node import descendants
 from ray_async.runtime.node.actors import Actors, died
 from ray_async.runtime.node.control import Control
@@ -50,6 +50,7 @@ _logger = logging.getLogger("ray_async.node")
 NODE = 1
 IDLE, BUSY = 1, 2
 TICK_S = 0.5
+IDLE_TICK_S = 2.0  # while nothing happens: an idle session is to cost nothing
 
 
 def run_node(
@@ -66,11 +67,17 @@ def run_node(
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
     node = Node(arena, zygote, zygote_pid, config, on_ready)
+    code = 1
     try:
         loop.run_until_complete(node.run())
+        code = 0
+    except Exception:
+        _logger.exception("the node ends because of an error of its own")
     finally:
         node.clean_up()
-        loop.close()
+        logging.shutdown()
+        # The interpreter's own end takes longer than all of the above, and there is nothing left for it to do.
+        os._exit(code)
 
 
 class Node:
@@ -122,6 +129,8 @@ class Node:
         self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
         self._on_ready = on_ready
         self._stop = asyncio.Event()
+        self._busy = True
+        self._n_events = 0
         self._timer: asyncio.TimerHandle | None = None
         self._handlers: dict[str, Callable[[int], None]] = {
             "demand": self._demand,
@@ -212,7 +221,9 @@ class Node:
 
     async def _tick_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(TICK_S)
+            seen = self._n_events
+            await asyncio.sleep(TICK_S if self._busy else IDLE_TICK_S)
+            self._busy = self._n_events != seen
             self._tick()
 
     def _tick(self) -> None:
@@ -236,6 +247,7 @@ class Node:
     def _wake(self) -> None:
         self.waiter.on_readable()
         found, lost = self.view.events()
+        self._n_events += len(found)
         if lost:
             self._look_at_everything()
         for name, argument in found:
@@ -272,7 +284,7 @@ class Node:
             self._timer = None
         if due is not None:
             delay = max(0.0, due - time.monotonic())
-            if delay < TICK_S:
+            if delay < IDLE_TICK_S:
                 self._timer = asyncio.get_event_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:

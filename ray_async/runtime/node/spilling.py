@@ -12,7 +12,6 @@ from ray_async import exceptions as errors
 from ray_async.config import (
     AUTOMATIC_OBJECT_SPILLING,
     LOCAL_FS_CAPACITY_THRESHOLD,
-    OBJECT_SPILLING_DIRECTORY,
     OBJECT_SPILLING_THRESHOLD,
     SPILL_BUDGET_BYTES,
 )
@@ -40,9 +39,7 @@ class Spilling:
         self._node = node
         self._view = node.view
         settings = node.settings
-        given = node.config.get("spilling_directory") or settings.get(OBJECT_SPILLING_DIRECTORY)
-        root = given or os.path.join(node.config["session_dir"], "spill")
-        self._directory = os.path.join(root, f"ray_async-spill-{os.getpid()}")
+        self._directory: str = node.config["spill_path"]
         self._next = 1
         self._sizes: dict[int, int] = {}
         self._stuck = 0

@@ -1,0 +1,56 @@
+"""What a session leaves when its node process is killed, and removing it: descendants, files, its place in the registry."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from typing import Any
+
+from ray_async.runtime import node_control
+
+__all__ = ("MARKER", "end_processes", "remove_files")
+
+#: Environment variable that the node and all that it starts inherit; its value is the session's directory.
+MARKER = "RAY_ASYNC_SESSION_DIR"
+_PATIENCE_S = 2.0
+
+
+def end_processes(session_dir: str) -> None:
+    """Kill what still belongs to a session without a node.
+
+    The kernel ends workers with their zygote, and the zygote with the node; what user code started, for instance
+    programs in sessions of their own, it does not.
+    """
+    marker = f"{MARKER}={session_dir}".encode()
+    deadline = time.monotonic() + _PATIENCE_S
+    while pids := [pid for pid in _pids() if _is_marked(pid, marker)]:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            return  # what ignores SIGKILL so long hangs in the kernel
+        time.sleep(0.002)
+
+
+def remove_files(config: dict[str, Any], node_pid: int) -> None:
+    """Remove a session's directory, its spilled objects and its node's entry in the registry."""
+    shutil.rmtree(config["spill_path"], ignore_errors=True)
+    shutil.rmtree(config["session_dir"], ignore_errors=True)
+    node_control.unregister_node(node_pid)
+
+
+def _pids() -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return []  # no /proc on this system
+
+
+def _is_marked(pid: int, marker: bytes) -> bool:
+    if pid == os.getpid():
+        return False
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+        return marker in file.read().split(b"\0")
+    return False
