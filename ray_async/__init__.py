@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ray_async.ids import (
         ActorClassID,
         ActorID,
+        ClusterID,
         FunctionID,
         JobID,
         NodeID,
@@ -46,6 +47,7 @@ __all__ = (
     "ActorClassID",
     "ActorHandle",
     "ActorID",
+    "ClusterID",
     "FunctionID",
     "JobID",
     "Language",
@@ -90,6 +92,7 @@ __all__ = (
 _IDS = (
     "ActorClassID",
     "ActorID",
+    "ClusterID",
     "FunctionID",
     "JobID",
     "NodeID",

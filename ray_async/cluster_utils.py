@@ -119,7 +119,7 @@ class Cluster:
         num_cpus: float | None = 1,
         num_gpus: float | None = 0,
         memory: int | None = None,
-        object_store_memory: int | None = _STORE_BYTES,
+        object_store_memory: int | None = None,
         resources: Mapping[str, float] | None = None,
         labels: Mapping[str, str] | None = None,
         **settings: Any,
@@ -131,7 +131,8 @@ class Cluster:
             num_cpus: CPUs that it offers.
             num_gpus: GPUs that it offers.
             memory: Bytes that it offers as the resource ``memory``.
-            object_store_memory: Bytes of the object store. All nodes share the head's; another node's is a number only.
+            object_store_memory: Bytes of the object store; for the head, what the machine allows by default. All nodes
+                share the head's: another node's is only a resource.
             resources: Other resources, by name.
             labels: Labels of the node.
             settings: ``node_name`` and ``_system_config`` have an effect; ports, directories and the like have none.
@@ -156,6 +157,7 @@ class Cluster:
         facts = {"resources": dict(resources or {}), "labels": dict(labels or {})}
         if self._entry is None:
             return self._add_head({**given, **facts}, settings)
+        given["object_store_memory"] = object_store_memory or _STORE_BYTES
         quantities = {resource: given[name] for name, resource in _QUANTITIES.items() if given[name]}
         quantities.setdefault("CPU", 0)
         facts["resources"] = {**quantities, **facts["resources"]}

@@ -508,17 +508,22 @@ cdef class Executor:
             PyErr_CheckSignals()
 
     def give_back(self, u64 served):
-        """End the lease that was served, if it is still ours, and tell the node."""
+        """End a lease from our side and tell the node; returns the word to `park` on.
+
+        The node may have taken the lease back and given the next one meanwhile: that one is left alone, flags included,
+        and `park` finds it. A lease is known by all of its word but the state.
+        """
         cdef ra_heap *h = &self.arena.heap
         cdef ra_proc *p = proc_at(h, h.slot)
         cdef u64 lease = atomic_load_u64(&p.lease)
-        cdef u32 state = lease & 0xff
-        atomic_and_u32(&p.flags, ~RA_PF_REVOKE)
-        if lease >> 8 != served >> 8 or (state != RA_LEASE_BUSY and state != RA_LEASE_IDLE):
-            return  # taken back, and perhaps followed by the next one
-        atomic_store_u64(&p.idle_since, ra_now_ns())
-        if atomic_cas_u64(&p.lease, &lease, lease & ~<u64>0xff):
-            ra_event(h, RA_EV_RETURNED, h.slot)
+        cdef u64 ended = served & ~<u64>0xff
+        if (lease & ~<u64>0xff) == ended and ((lease & 0xff) == RA_LEASE_BUSY or (lease & 0xff) == RA_LEASE_IDLE):
+            # While the word is ours to end, no flag can be meant for another lease.
+            atomic_and_u32(&p.flags, ~RA_PF_REVOKE)
+            atomic_store_u64(&p.idle_since, ra_now_ns())
+            if atomic_cas_u64(&p.lease, &lease, ended):
+                ra_event(h, RA_EV_RETURNED, h.slot)
+        return ended
 
     # -- the process's own slot --
 

@@ -496,6 +496,36 @@ cdef class NodeView:
             total += size
         return found
 
+    def objects(self):
+        """Values that something refers to: ``[(id, bytes, references)]``; definitions and the like are left out."""
+        cdef ra_heap *h = self.arena.open()
+        cdef list found = [], records = [], rows = []
+        cdef ra_record *r
+        cdef ra_entry *e
+        cdef u64 offset, word
+        cdef u32 i, count
+        ra_each_object(h, visit_any, <void *>found)
+        ra_each_record(h, visit_any, <void *>records)
+        for offset in records:
+            r = ra_record_at(h, offset)
+            for i in range(ra_record_returns(h, offset)):
+                found.append(offset + sizeof(ra_record) + i * sizeof(ra_entry))
+        for offset in found:
+            e = ra_entry_at(h, offset)
+            word = atomic_load_u64(&e.word)
+            count = atomic_load_u32(&e.refs)
+            if RA_STATE(word) == RA_VALUE and count and not RA_FLAGS(word) & RA_EF_DEAD and RA_FORMAT(word) != RA_F_RAW:
+                identity = (
+                    (<u64>e.seq).to_bytes(8, "little") + self.arena.session[:12]
+                    + (<u32>e.job).to_bytes(4, "little") + (<u32>e.index + 1).to_bytes(4, "little")
+                )
+                rows.append((identity, e.size, count))
+        return rows
+
+    def worker_id(self, u32 slot):
+        """The id of the process in a slot."""
+        return b"%08x" % proc_at(self.arena.open(), slot).uid + self.arena.session + b"\0\0\0\0"
+
     def spill_begin(self, u64 entry):
         """Claim a payload and return its bytes as a memoryview, or None when it is in use."""
         cdef ra_heap *h = self.arena.open()

@@ -42,7 +42,7 @@ class Exports:
         """
         if target is not None:
             data = self._session.dumps(target)
-            _check_size(_KINDS[facts["kind"]], facts["name"], len(data))
+            _check_size(_KINDS[facts["kind"]], facts["name"].removesuffix(".__init__"), len(data))
             facts = {**facts, "target": data}
         # The name stands before the pickle, for the node, which unpickles nothing.
         payload = facts["name"].encode() + b"\n" + pickle.dumps(facts, protocol=5)

@@ -435,3 +435,28 @@ def test_a_submission_that_does_not_fit_leaks_nothing(small_arena: Arena) -> Non
         echo(((x for x in ""), [inner]))
     assert references(small_arena, inner) == 1
     assert run(bench, echo((inner,))) == 1
+
+
+def test_a_lease_given_back_too_late_leaves_the_next_one_alone(arena: Arena, bench: Bench, node: NodeView) -> None:
+    slot = arena.slot
+    node.lease(slot, 1, 7)
+    served = bench.executor.park(0)
+    assert node.take_idle(slot)
+    node.lease(slot, 2, 0x1000, True)
+    given = bench.executor.lease
+    assert bench.executor.park(bench.executor.give_back(served)) == given == bench.executor.lease
+    node.lease(slot, 3, 8)
+    served = bench.executor.park(given)
+    bench.executor.give_back(served)
+    assert node.lease_state(slot) == 0
+    assert ("returned", slot) in node.events()[0]
+
+
+def test_objects_are_listed_by_id(arena: Arena, node: NodeView) -> None:
+    ref = store.put(arena, b"x" * 1000)
+    identity, size, count = next(row for row in node.objects() if row[0] == ref.binary())
+    assert size >= 1000
+    assert count == 1
+    del ref
+    settle(arena)
+    assert identity not in [row[0] for row in node.objects()]

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
-from ray_async.ids import ActorID
+from ray_async.ids import ActorID, JobID
 from ray_async.runtime import placement_spec
 from ray_async.runtime.scheduler import events
 from ray_async.runtime.scheduler.resources import ResourceSet
@@ -335,11 +335,22 @@ class Actors:
                 "state": names[actor.state],
                 "name": actor.name,
                 "ray_namespace": actor.namespace,
+                "job_id": JobID.from_int(actor.job).hex(),
+                "node_id": actor.worker.node_id if actor.worker else None,
                 "pid": actor.worker.pid if actor.worker else 0,
-                "restarts": actor.restarts,
+                "num_restarts": actor.restarts,
+                "is_detached": bool(actor.spec["detached"]),
+                "placement_group_id": actor.spec.get("group"),
+                "required_resources": actor.spec["resources"],
+                "repr_name": "",
+                "death_cause": self._words_of(actor) if actor.state == DEAD else None,
             }
             for actor in self.by_offset.values()
         ]
+
+    @staticmethod
+    def _words_of(actor: Actor) -> str:
+        return str(errors.from_payload(actor.error)) if actor.error is not None else actor.killed or actor.leaving or ""
 
 
 def died(actor: Actor, text: str) -> errors.ActorDiedError:

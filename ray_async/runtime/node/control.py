@@ -62,6 +62,9 @@ class Control:
             "pg_ready": self._pg_ready,
             "add_node": lambda peer, m: {"value": self._node.drivers.add_node(m)},
             "remove_node": lambda peer, m: {"value": self._node.drivers.remove_node(str(m["node_id"]))},
+            "tasks": lambda peer, m: {"value": self._node.listing.tasks()},
+            "objects": lambda peer, m: {"value": self._node.listing.objects()},
+            "workers": lambda peer, m: {"value": self._node.listing.workers()},
             "actors": lambda peer, m: {"value": self._node.actors.rows()},
         }
         self._notices: dict[str, Callable[[Peer, Message], None]] = {

@@ -34,6 +34,7 @@ from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
+from ray_async.runtime.node.listing import Listing
 from ray_async.runtime.node.spilling import Spilling
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
@@ -123,6 +124,7 @@ class Node:
         self.spilling = Spilling(self)
         self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
+        self.listing = Listing(self)
         self.control = Control(self)
         self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
         self._on_ready = on_ready

@@ -144,8 +144,7 @@ class Worker:
                 self.arena.gives_cpu_back = False
             if code == execution.EXIT:
                 return
-            # Not what the lease word is now: the node may have given the next lease already.
-            self.executor.give_back(lease)
+            seen = self.executor.give_back(lease)
 
     def _lease(self, class_id: int) -> dict[str, Any]:
         """Facts of a scheduling class, from its entry in the table."""
