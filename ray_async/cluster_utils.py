@@ -153,7 +153,7 @@ class Cluster:
             "memory": memory,
             "object_store_memory": object_store_memory,
         }
-        facts = {"resources": dict(resources or {}), "labels": dict(labels or {})}
+        facts: dict[str, Any] = {"resources": dict(resources or {}), "labels": dict(labels or {})}
         if self._entry is None:
             return self._add_head({**given, **facts}, settings)
         quantities = {resource: given[name] for name, resource in _QUANTITIES.items() if given[name]}
