@@ -171,7 +171,7 @@ class Worker:
     def _failed(
         self, executor: Any, record: int, function: Any, definition: Definition | None, error: BaseException
     ) -> bytes | None:
-        """Decide what becomes of a task that raised. Returns the stored error, or None when there is nothing to store."""
+        """Decide what becomes of a task that raised. Returns the stored error, or None if there is nothing to store."""
         if self.actor and not self.actor_ready and executor.creation_of_actor(self.actor) == record:
             # The class cannot be loaded here, or the arguments of __init__ cannot be had.
             self._creation_failed(record, definition, error)
