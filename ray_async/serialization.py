@@ -1,8 +1,8 @@
 """What the core's pickler does with types of its own, and how a failure to pickle is told.
 
 The core encodes small builtin values itself. For everything else it asks `make_pickler` for a pickler, once per
-process: cloudpickle's, protocol 5, with buffers out of band, so that arrays and tensors are copied straight into shared
-memory and come back as views of it.
+process: cloudpickle's, protocol 5, with buffers out of band, so that arrays and tensors are copied straight into
+shared memory and come back as views of it.
 """
 
 from __future__ import annotations
@@ -74,10 +74,9 @@ def make_pickler(encoder: Encoder, sink: Any, buffers: Callable[[PickleBuffer], 
 
 
 def dumps(value: Any) -> bytes:
-    """Pickle a value into bytes, with the registered serializers.
+    """Pickle a value into bytes, with the registered serializers; what cannot be imported goes by value.
 
-    Functions and classes that cannot be imported go by value. References inside are pickled by themselves: what they refer
-    to is kept to the end of the session.
+    References inside are pickled by themselves: what they refer to is kept to the end of the session.
 
     Raises:
         TypeError: some part cannot be pickled; the message names it.
@@ -128,10 +127,10 @@ def _reduce_memoryview(view: memoryview) -> Any:
 
 def rebuild_memoryview(buffer: Any, format: str, shape: tuple[int, ...]) -> memoryview:
     """A memoryview over memory of the object store."""
-    flat = memoryview(buffer).cast("B")
+    flat: Any = memoryview(buffer).cast("B")  # the stubs know constant formats only
     if 0 in shape:  # memoryview.cast knows no shapes without items
-        return flat.cast(format)
-    return flat.cast(format, shape) if shape else flat.cast(format, [])
+        return flat.cast(format)  # type: ignore[no-any-return]
+    return flat.cast(format, shape or [])  # type: ignore[no-any-return]
 
 
 def _reduce_tensor(torch: Any, tensor: Any) -> Any:
@@ -162,7 +161,7 @@ def _as_writable(memory: Any) -> Any:
     import numpy as np
 
     view = np.frombuffer(memory, dtype=np.uint8)
-    buffer = (ctypes.c_ubyte * view.nbytes).from_address(view.ctypes.data)
+    buffer: Any = (ctypes.c_ubyte * view.nbytes).from_address(view.ctypes.data)
     buffer.owner = view  # keeps the object as long as the tensor lives
     return buffer
 
@@ -171,7 +170,7 @@ def _as_writable(memory: Any) -> Any:
 
 
 def explain(value: Any, error: Exception) -> Exception:
-    """The error to raise for a value that cannot be pickled; it names the part to blame, where that can be found."""
+    """The error for a value that cannot be pickled: it names the part that is to blame, where that can be found."""
     if not isinstance(error, TypeError | PicklingError | AttributeError | RecursionError | NotImplementedError):
         return error  # a __reduce__ or a serializer raised it for a reason of its own
     path, part = _culprit(value, _dumps())

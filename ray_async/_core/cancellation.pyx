@@ -1,6 +1,6 @@
 """Cancelling: before the start it is the canceller who ends the task, after it the worker."""
 
-from ray_async._core.arena cimport Arena
+from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef
 from ray_async._core.store cimport complete_with
@@ -44,3 +44,6 @@ def cancel(Arena arena, u64 record, bint force, bytes error):
     if call and ra_queue_check(h, queue):
         ra_queue_wake(h, queue_at(h, queue))  # calls that the actor keeps behind this one go on
     return DROPPED
+
+
+add_counts(RA_LIVE)

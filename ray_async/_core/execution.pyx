@@ -6,7 +6,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject_Call
 from libc.stdint cimport int64_t
 
-from ray_async._core.arena cimport Arena
+from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.codec cimport ArgRef, Encoder, acquire_encoder, decode_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
@@ -560,3 +560,6 @@ cdef class Executor:
 
 cdef inline u32 format_of(ra_heap *h, u64 payload) noexcept nogil:
     return <u32>(atomic_load_u64(&ra_payload_at(h, payload).word) >> 8 & 0xff)
+
+
+add_counts(RA_LIVE)

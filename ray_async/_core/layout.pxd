@@ -213,6 +213,19 @@ cdef extern from "objects.h" nogil:
     void atomic_fence "atomic_thread_fence"(int)
     int memory_order_seq_cst
 
+    ctypedef struct ra_live_counts:
+        int64_t references
+        int64_t hold_slots
+        int lenient
+        int n_types
+
+    ra_live_counts *RA_LIVE
+    void ra_count_reference(int delta)
+    void ra_count_slot(int delta)
+    void ra_count_type(object)
+    const char *ra_live_name(ra_live_counts *, int)
+    int64_t ra_live_of_type(ra_live_counts *, int)
+
     u32 RA_STATE(u64)
     u32 RA_FORMAT(u64)
     u32 RA_FLAGS(u64)
@@ -300,6 +313,7 @@ cdef extern from "recovery.h" nogil:
     int ra_forget(ra_heap *, u64 entry)
     void ra_stream_repair(ra_heap *, u64 record)
     u32 ra_refill(ra_heap *, u64 queue)
+    void ra_stream_repair(ra_heap *, u64 record)
 
 cdef inline ra_queue *queue_at(ra_heap *h, u64 offset) noexcept nogil:
     return <ra_queue *>(h.base + offset)

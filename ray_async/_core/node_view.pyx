@@ -7,7 +7,7 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ray_async._core.arena cimport Arena
+from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.codec cimport Encoder, acquire_encoder, decode_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref
@@ -606,3 +606,6 @@ cdef class NodeView:
     def set_spill_stuck(self, u32 count):
         """Tell processes that wait for room how often nothing could be spilled."""
         atomic_store_u32(&self.arena.open().super.spill_stuck, count)
+
+
+add_counts(RA_LIVE)

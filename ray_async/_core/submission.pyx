@@ -4,7 +4,7 @@ import contextvars
 
 cimport cython
 
-from ray_async._core.arena cimport Arena, current_arena, get_current
+from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
 from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, decode_payload, discard_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
@@ -432,3 +432,9 @@ def read_actor_spec(Arena arena, u64 actor):
 def actor_restarts(Arena arena, u64 actor):
     """How often an actor was restarted."""
     return atomic_load_u32(&actor_at(arena.open(), actor).restarts)
+
+
+add_counts(RA_LIVE)
+ra_count_type(ActorCore)
+ra_count_type(Template)
+ra_count_type(StreamCursor)

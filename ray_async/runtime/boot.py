@@ -31,7 +31,11 @@ def main() -> None:
 
 
 def become_node(
-    arena: Arena, config: dict[str, Any], *, on_ready: Callable[[], None] | None = None, close_in_zygote: tuple[int, ...] = ()
+    arena: Arena,
+    config: dict[str, Any],
+    *,
+    on_ready: Callable[[], None] | None = None,
+    close_in_zygote: tuple[int, ...] = (),
 ) -> None:
     """Fork the zygote, then be the node until the session ends.
 

@@ -73,9 +73,7 @@ def node_resources(given: dict[str, float | None], ip: str, custom: Any = None) 
     return {name: amount for name, amount in resources.items() if amount or name == "CPU"}
 
 
-def _head_resources(
-    options: InitOptions, ip: str, store: int, available: int, settings: Settings
-) -> dict[str, float]:
+def _head_resources(options: InitOptions, ip: str, store: int, available: int, settings: Settings) -> dict[str, float]:
     cpus, gpus = options.num_cpus, options.num_gpus
     given: dict[str, float | None] = {
         "CPU": cpus if cpus is not None else memory_limits.cpu_count(settings),

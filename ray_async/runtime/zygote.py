@@ -22,9 +22,21 @@ from ray_async.transport.frames import FrameReader, pack
 __all__ = ("Zygote",)
 
 #: What every worker needs, imported before the first fork: pages that all workers share.
-_FIRST = ("cloudpickle", "ray_async.runtime.session", "ray_async.runtime.worker.process", "ray_async.serialization", "ray_async.runtime.reading")
+_FIRST = (
+    "cloudpickle",
+    "ray_async.runtime.session",
+    "ray_async.runtime.worker.process",
+    "ray_async.serialization",
+    "ray_async.runtime.reading",
+)
 #: Imported once the first workers are on their way, so that later ones have them for nothing.
-_WARM = ("asyncio", "uvloop", "ray_async.runtime.worker.async_host", "ray_async.runtime.worker.actor_host", "ray_async.runtime.loops")
+_WARM = (
+    "asyncio",
+    "uvloop",
+    "ray_async.runtime.worker.async_host",
+    "ray_async.runtime.worker.actor_host",
+    "ray_async.runtime.loops",
+)
 
 
 class Zygote:

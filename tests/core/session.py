@@ -1,4 +1,4 @@
-"""What the tests of the core share: hooks' plain forms, a worker in the same process, exact figures of memory."""
+"""What the tests of the core share: the hooks' plain forms, and a worker in the same process."""
 
 from __future__ import annotations
 

@@ -194,10 +194,12 @@ def test_a_closed_session_is_told_of(arena: Arena) -> None:
     ref = store.put(arena, np.arange(10))
     array = store.get_one(arena, ref)
     arena.close()
-    for use in (lambda: store.get_one(arena, ref), lambda: store.put(arena, 1), lambda: ref.__reduce__()):
+    uses: list[Any] = [store.get_one, store.is_ready, lambda arena, ref: store.put(arena, 1)]
+    for use in uses:
         with pytest.raises((ValueError, RuntimeError), match=r"shut down|forked"):
-            use()
+            use(arena, ref)
     assert array.sum() == 45
+    del ref, array
 
 
 def test_pickled_references_are_checked(arena: Arena) -> None:
@@ -274,17 +276,21 @@ def test_timeouts_beyond_all_clocks(arena: Arena) -> None:
         store.get_one(arena, store.new_promise(arena), float("nan"))
 
 
-def _get_into(found: list[Any], arena: Arena, refs: list[ObjectRef], times: int = 1) -> None:
-    """Get, with the first reference given so many times."""
-    found.append(store.get(arena, [*refs[:1] * (times - 1), *refs], 30)[times - 1 :])
-
-
 def test_threads_that_wait_for_the_same_objects_all_wake(arena: Arena) -> None:
     for _ in range(50):
         refs = [store.new_promise(arena) for _ in range(3)]
         found: list[Any] = []
-        threads = [threading.Thread(target=_get_into, args=(found, arena, refs)) for _ in range(4)]
-        threads.append(threading.Thread(target=_get_into, args=(found, arena, refs, 2)))
+        threads = [
+            threading.Thread(target=lambda refs=refs, found=found: found.append(store.get(arena, refs, 30)))
+            for _ in range(4)
+        ]
+        threads.append(
+            threading.Thread(
+                target=lambda refs=refs, found=found: found.append(
+                    store.get(arena, [refs[0], refs[0], *refs[1:]], 30)[1:]
+                )
+            )
+        )
         for thread in threads:
             thread.start()
         for number, ref in enumerate(refs):

@@ -47,6 +47,8 @@ enum { RA_HOLD_HELD = 1, RA_HOLD_CHANGING = 2, RA_HOLD_FREE = 3, RA_HOLD_VIEW = 
 static inline u64 ra_hold_slot(ra_heap *h) {
     u64 slot = h->hold_free;
     if (slot) {
+        RA_ASSERT((atomic_load(RA_AT(h->base, au64, slot)) & RA_HOLD_TAG) == RA_HOLD_FREE);
+        RA_COUNT(hold_slots, 1);
         h->hold_free = atomic_load_explicit(RA_AT(h->base, au64, slot), memory_order_relaxed) & ~(u64)RA_HOLD_TAG;
         return slot;
     }
@@ -64,10 +66,13 @@ static inline u64 ra_hold_slot(ra_heap *h) {
     }
     slot = h->hold_fresh;
     h->hold_fresh += 8;
+    RA_COUNT(hold_slots, 1);
     return slot;
 }
 
 static inline void ra_hold_return(ra_heap *h, u64 slot) {
+    RA_ASSERT((atomic_load(RA_AT(h->base, au64, slot)) & RA_HOLD_TAG) != RA_HOLD_FREE);
+    RA_COUNT(hold_slots, -1);
     atomic_store_explicit(RA_AT(h->base, au64, slot), h->hold_free | RA_HOLD_FREE, memory_order_relaxed);
     h->hold_free = slot;
 }
@@ -182,6 +187,7 @@ static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack) {
     ra_entry *e = ra_entry_at(h, entry);
     for (;;) {
         u32 before = atomic_fetch_sub(&e->refs, 1);
+        RA_ASSERT(before != 0);
         if (before > 2) return;
         u64 w = atomic_load(&e->word);
         if (RA_FORMAT(w) == RA_F_ACTOR) { /* the last but one is the node's own: what is left then is to be ended */
@@ -263,7 +269,9 @@ static inline void ra_record_free_args(ra_heap *h, u64 record, u64 *stack) {
 static inline void ra_record_unlive(ra_heap *h, u64 record, u64 *stack) {
     if (!ra_block_check(h, record, RA_CHUNK_REC)) return;
     ra_record *r = ra_record_at(h, record);
-    if (atomic_fetch_sub(&r->live, 1) != 1) return;
+    u32 before = atomic_fetch_sub(&r->live, 1);
+    RA_ASSERT(before != 0);
+    if (before != 1) return;
     if (r->kflags & RA_KF_SEPARATE_ARGS) ra_record_free_args(h, record, stack);
     if (r->args && !(r->kflags & RA_KF_STREAM)) atomic_fetch_sub(&h->super->lineage, r->tail);
     atomic_store(&r->next, *stack);
@@ -277,6 +285,7 @@ static inline void ra_unpin(ra_heap *h, u64 entry) {
 }
 
 static inline void ra_release(ra_heap *h, u64 entry, u64 slot) {
+    RA_ASSERT(atomic_load(RA_AT(h->base, au64, slot)) == (entry | RA_HOLD_HELD));
     atomic_store(RA_AT(h->base, au64, slot), entry | RA_HOLD_CHANGING);
     ra_unpin(h, entry);
     ra_hold_return(h, slot);

@@ -49,10 +49,15 @@ _logger = logging.getLogger("ray_async.node")
 NODE = 1
 IDLE, BUSY = 1, 2
 TICK_S = 0.5
+IDLE_TICK_S = 2.0  # while nothing happens: an idle session is to cost nothing
 
 
 def run_node(
-    arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any], on_ready: Callable[[], None] | None = None
+    arena: Any,
+    zygote: socket.socket,
+    zygote_pid: int,
+    config: dict[str, Any],
+    on_ready: Callable[[], None] | None = None,
 ) -> None:
     """Be the node until the session ends; ``on_ready`` is called once processes can connect."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -61,11 +66,17 @@ def run_node(
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
     node = Node(arena, zygote, zygote_pid, config, on_ready)
+    code = 1
     try:
         loop.run_until_complete(node.run())
+        code = 0
+    except Exception:
+        _logger.exception("the node ends because of an error of its own")
     finally:
         node.clean_up()
-        loop.close()
+        logging.shutdown()
+        # The interpreter's own end takes longer than all of the above, and there is nothing left for it to do.
+        os._exit(code)
 
 
 class Node:
@@ -116,6 +127,8 @@ class Node:
         self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
         self._on_ready = on_ready
         self._stop = asyncio.Event()
+        self._busy = True
+        self._n_events = 0
         self._timer: asyncio.TimerHandle | None = None
         self._handlers: dict[str, Callable[[int], None]] = {
             "demand": self._demand,
@@ -206,7 +219,9 @@ class Node:
 
     async def _tick_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(TICK_S)
+            seen = self._n_events
+            await asyncio.sleep(TICK_S if self._busy else IDLE_TICK_S)
+            self._busy = self._n_events != seen
             self._tick()
 
     def _tick(self) -> None:
@@ -230,6 +245,7 @@ class Node:
     def _wake(self) -> None:
         self.waiter.on_readable()
         found, lost = self.view.events()
+        self._n_events += len(found)
         if lost:
             self._look_at_everything()
         for name, argument in found:
@@ -266,7 +282,7 @@ class Node:
             self._timer = None
         if due is not None:
             delay = max(0.0, due - time.monotonic())
-            if delay < TICK_S:
+            if delay < IDLE_TICK_S:
                 self._timer = asyncio.get_event_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
@@ -359,7 +375,7 @@ class Node:
                 self._class(given)
             self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key))
             if given in self.classes and worker.lease is None:
-                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty by now.
+                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty.
                 self.schedule(events.ClassDemand(given, max(1, self.view.queue_length(self.classes[given][0]))))
 
     def _start_worker(self, node_id: str, env_key: str) -> None:
@@ -535,7 +551,11 @@ class DeathExplainer:
         self._worker = worker
         self._evidence = Evidence(
             status=status,
-            intent=DeathCause.MEMORY_MONITOR if worker.short_of_memory else DeathCause.KILLED if worker.doomed else None,
+            intent=DeathCause.MEMORY_MONITOR
+            if worker.short_of_memory
+            else DeathCause.KILLED
+            if worker.doomed
+            else None,
             memory_before=before,
             memory_after=after,
             stderr=node.workers.pump.tail.get(worker.pid),

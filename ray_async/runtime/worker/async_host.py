@@ -7,7 +7,6 @@ depend on the loop: they are the node's, and a watchdog thread tells when a meth
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import os
 import sys
@@ -53,7 +52,7 @@ def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str
     asyncio.set_event_loop(loop)
     limit = facts.get("tasks_per_worker", TASKS_PER_WORKER)
     host = AsyncHost(worker, worker.executor.queue_of_class(class_id), {}, limit)
-    return loop.run_until_complete(host.serve_lease(lease))
+    return int(loop.run_until_complete(host.serve_lease(lease)))
 
 
 class AsyncHost:
@@ -130,9 +129,6 @@ class AsyncHost:
         if self._leaving is not None:
             raise self._leaving
 
-    def _has_room(self) -> bool:
-        return len(self._tasks) - self._without_arguments < self._limit or bool(self._limits)
-
     def _tick(self) -> None:
         """A look at the flags from time to time: they may be set without a wake-up when a datagram is lost."""
         self._timer = self._loop.call_later(_TICK_S, self._tick)
@@ -175,6 +171,9 @@ class AsyncHost:
             executor.say_idle(self._queue)
         if executor.arm(self._queue):
             self._loop.call_soon(self._pump)
+
+    def _has_room(self) -> bool:
+        return len(self._tasks) - self._without_arguments < self._limit or bool(self._limits)
 
     def _look_for_cancels(self) -> None:
         for record, task in list(self._tasks.items()):
@@ -285,9 +284,8 @@ class AsyncHost:
         """Await the arguments that are references. A call that waits for them takes nobody's place."""
         if not any(type(value) is ArgRef for value in (*args, *kwargs.values())):
             return args, kwargs
-        if not self._has_room():
-            self._loop.call_soon(self._pump)
         self._without_arguments += 1
+        self._loop.call_soon(self._pump)
         try:
             resolved = [await value.ref if type(value) is ArgRef else value for value in args]
             named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}

@@ -6,8 +6,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 from ray_async import exceptions as errors
 from ray_async._core import execution
@@ -57,6 +57,7 @@ class Worker:
         self.executor = execution.Executor(arena, self._load, self._failed)
         self.actor: int = 0
         self.actor_instance: Any = None
+        self.actor_spec: dict[str, Any] = {}
         self.actor_facts: dict[str, Any] = {}
         self.actor_ready = False
         self.lease_facts: dict[str, Any] = {}
@@ -173,9 +174,9 @@ class Worker:
         cancelled = executor.is_cancelled(record)
         if cancelled and (isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError"):
             payload = cancelled_payload(self.session.task_id_of(record))
-        elif isinstance(error, SystemExit):
-            self._leave(executor, record, error)
         else:
+            if isinstance(error, SystemExit):
+                self._leave(executor, record, error)
             if self._retry(executor, record, error):
                 return None
             payload = failure_payload(self, definition, error)
@@ -193,7 +194,7 @@ class Worker:
         executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
         return True
 
-    def _leave(self, executor: Any, record: int, error: SystemExit) -> None:
+    def _leave(self, executor: Any, record: int, error: SystemExit) -> NoReturn:
         """A task that calls ``sys.exit`` ends its worker; the node tells the caller."""
         self.run_exit_hooks()
         if self.actor:
@@ -257,7 +258,12 @@ class Worker:
         host_actor(self, offset, lease)
 
     def create_actor(
-        self, record: int, cls: type, definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        record: int,
+        cls: Callable[..., Any],
+        definition: Definition,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> None:
         """Run ``__init__`` and complete the creation's record."""
         self.actor_facts = definition.options
@@ -282,7 +288,8 @@ class Worker:
         if isinstance(described, errors.RayTaskError):
             died: BaseException = errors.ActorDiedError.from_task_error(described)
         else:
-            died = errors.ActorDiedError(str(described))
+            facts = errors.ActorDiedErrorContext(self.session.actor_id_of(self.actor).hex(), str(described))
+            died = errors.ActorDiedError(facts)
         payload = errors.to_payload(died, dumps=self.dumps)
         from ray_async.transport.frames import encode_bytes
 

@@ -107,7 +107,7 @@ def plan_bundles(
         target: for STRICT_PACK, the node to prefer.
     """
     first = [node for node in (target, *occupied) if node in room]
-    room = {node: room[node] for node in dict.fromkeys([*first, *room]) if node is not None}
+    room = {node: room[node] for node in dict.fromkeys([*first, *room])}
     if strategy is GroupStrategy.STRICT_PACK:
         return _on_one_node(bundles, room)
     if strategy is GroupStrategy.PACK:
