@@ -103,7 +103,7 @@ class CoreSession:
         facts = {
             "kind": "function",
             "name": function.name,
-            "qualname": f"{function.module}.{function.qualname}",
+            "qualname": f"{function.module}.{function.name}",
             "is_async": function.is_async,
             "is_generator": function.is_generator,
             "max_calls": options.max_calls,
@@ -250,7 +250,8 @@ class CoreSession:
         answer = self.ask("name_actor", actor=core.entry, name=name, namespace=namespace, meta=encode_bytes(meta))
         if answer.get("taken"):
             raise errors.ActorAlreadyExistsError(
-                f"The name {name} (namespace={namespace}) is already taken. Use another name, or get_actor() it."
+                f"The name {name} (namespace={namespace}) is already taken. Please use a different name, or "
+                "get the existing actor with get_actor()."
             )
 
     def actor_template(self, core: Any, method: MethodDescriptor, options: MethodOptions) -> Any:

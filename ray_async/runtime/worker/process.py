@@ -201,10 +201,14 @@ class Worker:
         return True
 
     def _leave(self, executor: Any, record: int, error: SystemExit) -> NoReturn:
-        """A task that calls ``sys.exit`` ends its worker; the node tells the caller."""
+        """A task that calls ``sys.exit`` ends its worker; the node tells the caller.
+
+        An actor means to end for good with exit_actor() and with sys.exit(0); any other exit is a failure, after which
+        it may be restarted.
+        """
         self.run_exit_hooks()
-        if self.actor:
-            reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit()"
+        if self.actor and (isinstance(error, WorkerExit) or error.code == 0):
+            reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit(0)"
             self.session.ask("actor_leaves", actor=self.actor, reason=reason, record=record)
         sys.stdout.flush()
         sys.stderr.flush()
