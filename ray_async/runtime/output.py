@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 from ray_async.runtime.logs import LogSink
+from ray_async.runtime.progress import Bars
 from ray_async.transport.frames import FrameError, FrameReader, pack
 
 __all__ = ("Output",)
@@ -31,7 +32,7 @@ class Output:
     def __init__(self, sock: socket.socket, job: int, enabled: bool, ip: str) -> None:
         self._socket = sock
         self._reader = FrameReader()
-        self._sink = LogSink(log_to_driver=enabled, bars=_bars(), own_ip=ip)
+        self._sink = LogSink(log_to_driver=enabled, bars=Bars(), own_ip=ip)
         self._thread = threading.Thread(target=self._run, name="ray::output", daemon=True)
         with contextlib.suppress(OSError):
             sock.sendall(pack({"op": "listen", "job": job}))
@@ -58,6 +59,9 @@ class Output:
                 self._sink.close()
                 return
             for message in messages:
+                if message.get("kind") == "end":
+                    self._sink.close()
+                    return
                 self._show(message)
                 pending = True
 
@@ -75,7 +79,3 @@ class Output:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(timeout=2)
         self._socket.close()
-
-
-def _bars() -> Any:
-    return None

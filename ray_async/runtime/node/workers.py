@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from ray_async.transport.frames import FrameReader, pack
 __all__ = ("WorkerProcess", "Workers")
 
 _logger = logging.getLogger("ray_async.node")
+_DRAIN_READS = 64
 
 
 class WorkerProcess:
@@ -49,7 +51,7 @@ class WorkerProcess:
         self.up = False
         self.name = ""
         self.status: int | None = None
-        self.pipes = 0
+        self.pipes: dict[int, str] = {}
         self.sequence = 0
         self.lease: Any = None
         self.doomed: str | None = None
@@ -165,11 +167,11 @@ class Workers:
             os.close(err)
             return
         worker.pid = message["pid"]
-        worker.pipes = 2
         self.by_pid[worker.pid] = worker
         self.pump.set_worker(worker.pid, "", f"{worker.job:08x}")
         for fd, stream in ((out, "out"), (err, "err")):
             os.set_blocking(fd, False)
+            worker.pipes[fd] = stream
             asyncio.get_running_loop().add_reader(fd, self._on_pipe, worker, fd, stream)
 
     def _on_pipe(self, worker: WorkerProcess, fd: int, stream: Any) -> None:
@@ -178,13 +180,26 @@ class Workers:
         except BlockingIOError:
             return
         if data:
-            message = self.pump.feed(worker.pid, stream, data)
-            if message is not None:
+            for message in self.pump.feed(worker.pid, stream, data):
                 self._on_output(message)
             return
         asyncio.get_running_loop().remove_reader(fd)
         os.close(fd)
-        worker.pipes -= 1
+        worker.pipes.pop(fd, None)
+
+    def drain(self, job: int | None = None) -> None:
+        """Pass on what the workers (of one job) have written so far."""
+        for worker in self.by_pid.values():
+            if job in (None, worker.job):
+                self._drain(worker)
+
+    def _drain(self, worker: WorkerProcess) -> None:
+        for fd, stream in list(worker.pipes.items()):
+            # No more than a pipe can hold: a process that writes for ever must not hold up the node.
+            for _ in range(_DRAIN_READS):
+                if fd not in worker.pipes or not select.select([fd], [], [], 0)[0]:
+                    break
+                self._on_pipe(worker, fd, stream)
 
     def _ended(self, pid: int, status: int) -> None:
         worker = self.by_pid.pop(pid, None)
@@ -195,6 +210,7 @@ class Workers:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
         # Its last words are in the pipes already: they were written before it ended.
+        self._drain(worker)
         asyncio.get_running_loop().call_soon(self._bury, worker, status)
 
     def _bury(self, worker: WorkerProcess, status: int) -> None:

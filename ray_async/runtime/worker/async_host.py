@@ -9,11 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import os
-import sys
-import threading
-import time
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +18,7 @@ from ray_async._core.codec import ArgRef
 from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.failure import cancelled_payload
+from ray_async.runtime.worker.stall_watch import StallWatch
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
@@ -30,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ("host_async_actor", "serve_async_class")
 
-STALL_S = 5.0
 TASKS_PER_WORKER = 100
 
 
@@ -38,6 +33,7 @@ def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
     """Create an async actor and serve it: ``__init__`` and all methods run on one loop."""
     loop = worker.loop()
     asyncio.set_event_loop(loop)
+    worker.on_loop = True
     host = AsyncHost(
         worker, worker.executor.queue_of_actor(offset), spec["concurrency_groups"], spec["max_concurrency"]
     )
@@ -76,8 +72,11 @@ class AsyncHost:
         self._leaving: SystemExit | None = None
         self._binding = worker.session.loops.binding()
         self._binding.on_wake(self._look)
-        self._stall = StallWatch(self)
-        self.current: str | None = None
+        self._stall = StallWatch(worker.stall_after_s)
+        self._in_user_code: set[int] = set()
+        self._told: set[int] = set()
+        self._loop = asyncio.get_event_loop()
+        worker.async_host = self
 
     # -- lives ---------------------------------------------------------------------------------------------------------
 
@@ -147,8 +146,23 @@ class AsyncHost:
 
     def _look_for_cancels(self) -> None:
         for record, task in list(self._tasks.items()):
-            if self._executor.is_cancelled(record):
+            # Once: a second cancel would hit the coroutine's own cleaning up.
+            if record not in self._told and self._executor.is_cancelled(record):
+                self._told.add(record)
                 task.cancel()
+
+    def interrupted(self) -> None:
+        """Handle the node's signal: some record is cancelled. Runs in between the code of any task of the loop.
+
+        Raises:
+            CancelledError: in code of the very call that is cancelled, which may hold up the loop.
+        """
+        self._loop.call_soon_threadsafe(self._look_for_cancels)
+        task = asyncio.current_task(self._loop)
+        for record in [r for r, running in self._tasks.items() if running is task]:
+            if record in self._in_user_code and record not in self._told and self._executor.is_cancelled(record):
+                self._told.add(record)
+                raise asyncio.CancelledError
 
     # -- one record ----------------------------------------------------------------------------------------------------
 
@@ -161,6 +175,7 @@ class AsyncHost:
 
     def _ended(self, record: int, task: asyncio.Task[None]) -> None:
         del self._tasks[record]
+        self._told.discard(record)
         self._supervised.discard(task)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, SystemExit):
@@ -197,13 +212,19 @@ class AsyncHost:
     ) -> None:
         executor = self._executor
         facts = executor.facts(record)
-        self.current = definition.name
+        task = asyncio.current_task()
+        if task is not None:
+            task.set_name(definition.name)  # which the report of a stall shows
         if (definition.is_async and definition.is_generator) or inspect.isasyncgenfunction(function):
             await self._stream(record, facts, function(*args, **kwargs))
             return
-        result = function(*args, **kwargs)
-        if inspect.isawaitable(result):
-            result = await result
+        self._in_user_code.add(record)
+        try:
+            result = function(*args, **kwargs)
+            if inspect.isawaitable(result):
+                result = await result
+        finally:
+            self._in_user_code.discard(record)
         if facts["stream"]:
             await self._stream(record, facts, result)
         else:
@@ -265,48 +286,3 @@ async def _each(items: Any) -> Any:
             await asyncio.sleep(0)
     else:
         raise ValueError(f"a streaming call must give a generator, not {type(items).__name__}")
-
-
-class StallWatch:
-    """Reports, by name and stack, a method that has kept the loop from running for some seconds.
-
-    The loop notes the time now and then; a thread compares. Nothing else depends on it.
-    """
-
-    def __init__(self, host: AsyncHost) -> None:
-        self._host = host
-        self._beat = time.monotonic()
-        self._stop = threading.Event()
-        self._thread_id = threading.get_ident()
-        self._handle: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        """Begin to watch the running loop."""
-        self._tick()
-        threading.Thread(target=self._watch, name="ray::stall-watch", daemon=True).start()
-
-    def stop(self) -> None:
-        """Stop watching."""
-        self._stop.set()
-        if self._handle is not None:
-            self._handle.cancel()
-
-    def _tick(self) -> None:
-        self._beat = time.monotonic()
-        self._handle = asyncio.get_running_loop().call_later(STALL_S / 4, self._tick)
-
-    def _watch(self) -> None:
-        reported = 0.0
-        while not self._stop.wait(STALL_S / 2):
-            beat = self._beat
-            if time.monotonic() - beat < STALL_S or beat == reported:
-                continue
-            reported = beat
-            frame = sys._current_frames().get(self._thread_id)
-            stack = "".join(traceback.format_stack(frame)) if frame is not None else "(no stack)"
-            print(
-                f"The event loop of this worker (pid {os.getpid()}) has not run for {time.monotonic() - beat:.0f} s: "
-                f"{self._host.current or 'a callback'} blocks it. Use await, or asyncio.to_thread for blocking calls.\n{stack}",
-                file=sys.stderr,
-                flush=True,
-            )

@@ -75,6 +75,8 @@ class Definition:
                 self.worker.create_actor(record, function, self, args, kwargs)
                 return
             with _user_code(executor):
+                if executor.is_cancelled(record):  # a signal that came just before found no user code to interrupt
+                    raise KeyboardInterrupt
                 result = function(*args, **kwargs)
                 if inspect.iscoroutine(result):
                     result = self.worker.run_coroutine(result)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import execution
 from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
 from ray_async._core.process import now_ns
+from ray_async.runtime.context_variables import FIELD, applied
+from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
 from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, wants_retry
 from ray_async.runtime.worker.running import Running, running
+
+if TYPE_CHECKING:
+    from ray_async.runtime.worker.async_host import AsyncHost
 
 __all__ = ("Worker", "run_worker")
 
@@ -63,6 +69,9 @@ class Worker:
         self.session: Any = None
         self._loop: Any = None
         self._exiting = False
+        self.on_loop = False
+        self.async_host: AsyncHost | None = None
+        self._warned = False
         self._leases: dict[int, dict[str, Any]] = {}
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -77,6 +86,7 @@ class Worker:
         with contextlib.suppress(OSError):
             os.chdir(job["cwd"])  # the driver's directory may be gone; then the node's will do
         sys.argv = [""]
+        streams.install(self._task_name)
         signal.signal(signal.SIGINT, self._interrupted)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
         self.session = WorkerSession(self.arena, self.config, self)
@@ -108,9 +118,21 @@ class Worker:
         """Pickle with the session's serializers."""
         return bytes(self.session.dumps(value))
 
+    def _task_name(self) -> str:
+        """What the calling thread or asyncio task runs, for the prefix of its lines; an actor's are named by the node."""
+        if self.actor:
+            return ""
+        now = running.get()
+        if now is not None:
+            return now.name
+        definition = self.executor.meta
+        return definition.name if definition is not None else ""
+
     def _interrupted(self, number: int, frame: Any) -> None:
         """The node's signal for a cancel. It must not hit another task than the one that was cancelled."""
         executor = self.executor
+        if self.async_host is not None:
+            self.async_host.interrupted()
         if executor.in_user_code and executor.record and executor.is_cancelled(executor.record):
             executor.in_user_code = False
             raise KeyboardInterrupt
@@ -207,14 +229,38 @@ class Worker:
         name = options.get("name") or definition.name
         token = running.set(Running(record, facts["seq"], name, definition.qualname, options))
         started = now_ns()
+        context = options.get(FIELD)
         try:
-            yield
+            if context is None:
+                yield
+            else:
+                with applied(context):
+                    yield
         finally:
             running.reset(token)
             if self.executor.trace is not None:
                 self.executor.trace.append((name, started, now_ns(), facts["seq"]))
                 if self.lease_facts.get("is_async") or len(self.executor.trace) > 1000:
                     self._flush_trace(self.executor.trace)
+
+    @property
+    def stall_after_s(self) -> float:
+        """Seconds after which a standing event loop is reported."""
+        from ray_async.config import ASYNC_STALL_WARNING_S, Settings
+
+        return Settings(self.config.get("system_config")).get(ASYNC_STALL_WARNING_S)
+
+    def warn_of_blocking_get(self) -> None:
+        """Say, once, that a blocking get stands on the loop of an async actor (RAY_WARN_BLOCKING_GET_INSIDE_ASYNC)."""
+        from ray_async.config import WARN_BLOCKING_GET_INSIDE_ASYNC, Settings
+
+        if self._warned or not Settings(self.config.get("system_config")).get(WARN_BLOCKING_GET_INSIDE_ASYNC):
+            return
+        self._warned = True
+        logging.getLogger("ray_async").warning(
+            "Blocking get() on the event loop of an async actor: nothing else runs on it until the value is there. "
+            "Await the reference, or asyncio.gather() several."
+        )
 
     # -- coroutines in one-at-a-time workers ---------------------------------------------------------------------------
 
