@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ray_async import exceptions as errors
 from ray_async._core import execution
@@ -24,10 +24,26 @@ from ray_async.runtime.worker.running import Running, running
 if TYPE_CHECKING:
     from ray_async.runtime.worker.async_host import AsyncHost
 
-__all__ = ("Worker", "run_worker")
+__all__ = ("Worker", "end_worker", "run_worker")
 
 WORKER = 3
 LEASE_ACTOR = 3
+
+
+def end_worker(arena: Arena, config: dict[str, Any]) -> NoReturn:
+    """Be a worker until the node says otherwise, then end the process."""
+    code = 1
+    try:
+        code = run_worker(arena, config)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        _flush()
+        os._exit(code)
 
 
 def run_worker(arena: Arena, config: dict[str, Any]) -> int:
@@ -363,3 +379,9 @@ class Worker:
 
         atexit.unregister(current.disconnect)
         atexit._run_exitfuncs()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
