@@ -103,6 +103,8 @@ def extensions(variant: Variant) -> list[Extension]:
             # CPython's own flags carry -DNDEBUG; a debug build wants its assertions.
             undef_macros=["NDEBUG"] if variant.debug else [],
             extra_compile_args=variant.compile_args(),
+            # shm_open, the fallback where memfd_create is not allowed, is in librt before glibc 2.34.
+            libraries=["rt"] if sys.platform == "linux" else [],
             extra_link_args=variant.link_args(),
         )
         for source in sources

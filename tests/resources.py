@@ -22,6 +22,8 @@ SHARED_MEMORY = Path("/dev/shm")
 KEPT_DESCRIPTORS = ("/dev/null", "/dev/urandom", "/dev/random", "/dev/tty", "/dev/pts/")
 # Threads of a loop's default executor end when the loop is closed, which pytest-asyncio does after the last fixture.
 KEPT_THREADS = ("asyncio_",)
+# Directories that the first session makes and all later ones share.
+KEPT_FOLDERS = ("ray_async", "nodes")
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def _entries(folder: Path, prefix: str) -> dict[str, str]:
 
 def _session_files() -> dict[str, str]:
     folder = os.environ.get(TMPDIR_VARIABLE)
-    return _entries(Path(folder), "") if folder else {}
+    # The root itself stays, as does the folder of the registry of nodes: what counts is what lies in them.
+    return {str(path): str(path) for path in Path(folder).rglob("*") if path.name not in KEPT_FOLDERS} if folder else {}
 
 
 def _native() -> dict[str, int]:

@@ -39,6 +39,40 @@ def build_info():
     """How the core was compiled: ``debug``, ``sanitize`` (None, "address" or "thread"), and the ``version`` of the arena's layout."""
     return {"debug": bool(RA_IS_DEBUG), "sanitize": RA_SANITIZER.decode() or None, "version": RA_VERSION}
 
+cdef ra_live_counts *_counts[16]
+cdef int _n_counts = 0
+
+
+cdef void add_counts(ra_live_counts *counts) noexcept:
+    """Called by each module with its counts; NULL in a release build."""
+    global _n_counts
+    if counts != NULL and _n_counts < 16:
+        _counts[_n_counts] = counts
+        _n_counts += 1
+
+
+def live_objects():
+    """How many native objects this process has, by kind; nothing is counted, and the dict empty, in a release build.
+
+    An ``ObjectRef`` counts while it holds an object; "hold slots" are the places in the arena where holds are noted.
+    """
+    cdef dict found = {}
+    cdef int i, k
+    for i in range(_n_counts):
+        found["ObjectRef"] = found.get("ObjectRef", 0) + _counts[i].references
+        found["hold slots"] = found.get("hold slots", 0) + _counts[i].hold_slots
+        for k in range(_counts[i].n_types):
+            found[ra_live_name(_counts[i], k).decode()] = ra_live_of_type(_counts[i], k)
+    return found
+
+
+def expect_damage(bint damaged):
+    """Say that the arena's contents are damaged on purpose: a debug build then asserts no invariants of it."""
+    cdef int i
+    for i in range(_n_counts):
+        _counts[i].lenient = damaged
+
+
 cdef Arena current_arena = None
 
 
@@ -57,7 +91,7 @@ _hooks = {}
 
 
 def set_hooks(**functions):
-    """Install ``full(wanted, used, limit)``: the error for an arena without room."""
+    """Install ``full(wanted, used, limit)`` and ``node_died()``: the errors for an arena without room, and without a node."""
     _hooks.update(functions)
 
 
@@ -199,6 +233,16 @@ cdef class Arena:
             )
         return &self.heap
 
+    cdef int check_node(self) except -1:
+        """Raise the error for a session whose node is gone, if this process has noticed that."""
+        if self.heap.node_dead:
+            raise _hooks["node_died"]() if "node_died" in _hooks else ConnectionError("the node process has died")
+        return 0
+
+    def note_node_death(self):
+        """The node is gone: submissions and waits of this process fail from now on. What is complete can be read."""
+        self.heap.node_dead = 1
+
     cdef u32 new_waiter(self, u32 kind) except 0xffffffff:
         cdef ra_heap *h = &self.heap
         cdef u32 i, expected, n
@@ -233,8 +277,8 @@ cdef class Arena:
         cdef ra_heap *h = &self.heap
         cdef u64 offset = 0, deadline = ra_now_ns() + 10 * 1000000000ull, pause = 1000000
         cdef au32 word = 0
-        if size <= h.super.limit and atomic_load_u32(&h.super.node_state) == RA_NODE_UP:
-            while ra_now_ns() < deadline and atomic_load_u32(&h.super.node_state) == RA_NODE_UP:
+        if size <= h.super.limit:
+            while ra_now_ns() < deadline and atomic_load_u32(&h.super.node_state) != RA_NODE_DOWN:
                 ra_event(h, RA_EV_FULL, min(size >> 12, <u64>0xfffffff))
                 with nogil:
                     ra_futex_wait(&word, 0, pause)
@@ -243,8 +287,12 @@ cdef class Arena:
                 if offset:
                     return offset
                 ra_reclaim_empty(h)
+                if ra_readable(self.node_fd):
+                    self.heap.node_dead = 1
+                self.check_node()
                 if atomic_load_u32(&h.super.spill_stuck) > 2:
                     break  # the node found nothing to spill, several times in a row
+        self.check_node()
         facts = (size, atomic_load_u64(&h.super.used) * RA_CHUNK, h.super.limit)
         raise _hooks["full"](*facts) if "full" in _hooks else ArenaFullError(*facts)
 
@@ -295,3 +343,7 @@ cdef class Arena:
     @property
     def closed(self):
         return bool(self.heap.closed)
+
+
+add_counts(RA_LIVE)
+ra_count_type(Arena)

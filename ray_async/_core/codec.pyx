@@ -21,7 +21,7 @@ from cpython.list cimport PyList_New, PyList_SET_ITEM
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ray_async._core.arena cimport Arena, current_arena, get_current
+from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport Buffer, ObjectRef, Pin, new_buffer, new_pin, new_ref
 from ray_async._core.object_ref import load_ref
@@ -564,3 +564,7 @@ cdef object decode_value(Arena arena, u64 entry):
     if format == RA_F_FALSE:
         return False
     return decode_payload(arena, e.payload, format, entry)
+
+
+add_counts(RA_LIVE)
+ra_count_type(Encoder)

@@ -189,6 +189,7 @@ cdef extern from "objects.h" nogil:
         int wake_socket
         int directory
         u8 closed
+        u8 node_dead
 
     u64 atomic_load_u64 "atomic_load"(au64 *)
     u32 atomic_load_u32 "atomic_load"(au32 *)
@@ -211,6 +212,19 @@ cdef extern from "objects.h" nogil:
     bint atomic_cas_u32 "atomic_compare_exchange_strong"(au32 *, u32 *, u32)
     void atomic_fence "atomic_thread_fence"(int)
     int memory_order_seq_cst
+
+    ctypedef struct ra_live_counts:
+        int64_t references
+        int64_t hold_slots
+        int lenient
+        int n_types
+
+    ra_live_counts *RA_LIVE
+    void ra_count_reference(int delta)
+    void ra_count_slot(int delta)
+    void ra_count_type(object)
+    const char *ra_live_name(ra_live_counts *, int)
+    int64_t ra_live_of_type(ra_live_counts *, int)
 
     u32 RA_STATE(u64)
     u32 RA_FORMAT(u64)
@@ -297,7 +311,9 @@ cdef extern from "recovery.h" nogil:
     u64 ra_spill_begin(ra_heap *, u64 entry)
     void ra_spill_end(ra_heap *, u64 entry, u32 state, u64 payload)
     int ra_forget(ra_heap *, u64 entry)
+    void ra_stream_repair(ra_heap *, u64 record)
     u32 ra_refill(ra_heap *, u64 queue)
+    void ra_stream_repair(ra_heap *, u64 record)
 
 cdef inline ra_queue *queue_at(ra_heap *h, u64 offset) noexcept nogil:
     return <ra_queue *>(h.base + offset)

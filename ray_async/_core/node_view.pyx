@@ -7,7 +7,7 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ray_async._core.arena cimport Arena
+from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.codec cimport Encoder, acquire_encoder, decode_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref
@@ -323,6 +323,16 @@ cdef class NodeView:
                 return True
         return False
 
+    def claim_postponed(self, u64 record):
+        """Claim a queued record that need not be in its queue, to fail it. Returns False when someone else has it."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while RA_R_STATE(word) == RA_REC_QUEUED:
+            if atomic_cas_u64(&r.word, &word, RA_R_WORD(RA_REC_RUNNING, RA_R_FLAGS(word), RA_R_ATTEMPT(word), RA_R_GEN(word), h.slot)):
+                return True
+        return False
+
     def outcome(self, u64 record):
         """Whether all returns are complete already: a worker that dies after that has done its task."""
         cdef ra_heap *h = self.arena.open()
@@ -335,7 +345,17 @@ cdef class NodeView:
 
     def finish(self, u64 record):
         """End a record whose returns are complete."""
-        ra_record_finish(self.arena.open(), record, RA_REC_DONE, 0)
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 item = r.tail
+        if r.kflags & RA_KF_STREAM and item != record + sizeof(ra_record) and ra_entry_check(h, item):
+            r.tail = record + sizeof(ra_record)
+            ra_unpin(h, item)  # the dead producer's
+        ra_record_finish(h, record, RA_REC_DONE, 0)
+
+    def repair_stream(self, u64 record):
+        """Make a stream whose producer was killed ready for the next attempt, or for its error."""
+        ra_stream_repair(self.arena.open(), record)
 
     def first_error(self, u64 record):
         """Payload bytes of the first argument that failed, or None."""
@@ -613,3 +633,6 @@ cdef class NodeView:
     def set_spill_stuck(self, u32 count):
         """Tell processes that wait for room how often nothing could be spilled."""
         atomic_store_u32(&self.arena.open().super.spill_stuck, count)
+
+
+add_counts(RA_LIVE)

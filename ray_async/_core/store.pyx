@@ -4,7 +4,7 @@ from libc.stdlib cimport free, malloc, qsort
 
 from cpython.exc cimport PyErr_CheckSignals
 
-from ray_async._core.arena cimport Arena, current_arena
+from ray_async._core.arena cimport Arena, add_counts, current_arena
 from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, decode_value, discard_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, own_ref
@@ -194,8 +194,9 @@ cdef u64 wait_for(Arena arena, u64 *entries, u64 n, u64 target, u64 deadline, bi
             elif code == 1:
                 PyErr_CheckSignals()
                 if ra_readable(arena.node_fd):
-                    if atomic_load_i32(&w.need) > 0:
-                        raise _hooks["node_died"]()
+                    h.node_dead = 1
+                if h.node_dead and atomic_load_i32(&w.need) > 0:
+                    raise _hooks["node_died"]()
                 if arena.gives_cpu_back and not gave and ra_now_ns() - started >= GRACE:
                     gave = True
                     if atomic_add_u32(&proc_at(h, h.slot).blocked, 1) == 0:
@@ -388,3 +389,6 @@ def overwrite(Arena arena, ObjectRef ref, bytes error):
     if ra_has_payload(word) and not RA_FLAGS(word) & RA_EF_EMBEDDED:
         discard_payload(arena, payload)
     return True
+
+
+add_counts(RA_LIVE)

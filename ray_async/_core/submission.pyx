@@ -5,7 +5,7 @@ import sys
 
 cimport cython
 
-from ray_async._core.arena cimport Arena, current_arena, get_current
+from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
 from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, decode_payload, discard_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
@@ -276,6 +276,7 @@ cdef class Template:
         cdef ra_record *r
         cdef ra_entry *entry
         cdef ObjectRef ref, opts = self.opts
+        arena.check_node()
         if _carries or "opentelemetry.context" in _modules:
             opts = _carry(opts)
         try:
@@ -330,7 +331,8 @@ cdef class Template:
         r.actor = 0
         if self.actor is not None:
             r.actor = self.actor.offset
-            atomic_add_u32(&ra_entry_at(h, r.actor).refs, 1)
+            if self.kind != RA_KIND_ACTOR_INIT:
+                atomic_add_u32(&ra_entry_at(h, r.actor).refs, 1)
         r.owner, r.job = h.slot, proc_at(h, h.slot).job
         atomic_store_i32(&r.retries, self.retries)
         atomic_store_u32(&r.produced, 0)
@@ -483,3 +485,9 @@ def read_actor_spec(Arena arena, u64 actor):
 def actor_restarts(Arena arena, u64 actor):
     """How often an actor was restarted."""
     return atomic_load_u32(&actor_at(arena.open(), actor).restarts)
+
+
+add_counts(RA_LIVE)
+ra_count_type(ActorCore)
+ra_count_type(Template)
+ra_count_type(StreamCursor)

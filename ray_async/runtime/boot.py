@@ -6,6 +6,7 @@ asyncio, the zygote forks the first worker.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -14,8 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ray_async._core.arena import Arena
+from ray_async._core.process import set_subreaper
 
-__all__ = ("become_node", "main")
+__all__ = ("become_node", "main", "start_zygote", "zygote_main")
 
 
 def main() -> None:
@@ -29,7 +31,11 @@ def main() -> None:
 
 
 def become_node(
-    arena: Arena, config: dict[str, Any], *, on_ready: Callable[[], None] | None = None, close_in_zygote: tuple[int, ...] = ()
+    arena: Arena,
+    config: dict[str, Any],
+    *,
+    on_ready: Callable[[], None] | None = None,
+    close_in_zygote: tuple[int, ...] = (),
 ) -> None:
     """Fork the zygote, then be the node until the session ends.
 
@@ -39,6 +45,8 @@ def become_node(
         on_ready: called once processes can connect.
         close_in_zygote: descriptors that only the node is to have.
     """
+    # Descendants whose parents die come to us, so that none outlives the session.
+    set_subreaper()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     parent = os.getpid()
     pid = os.fork()
@@ -54,3 +62,45 @@ def become_node(
     from ray_async.runtime.node.process import run_node
 
     run_node(arena, ours, pid, config, on_ready)
+
+
+def start_zygote(arena: Arena, config: dict[str, Any]) -> tuple[socket.socket, int]:
+    """Start a zygote in place of one that has died, by exec, since the node has a loop and threads by now.
+
+    Args:
+        arena: the session's shared memory.
+        config: the node's configuration.
+
+    Returns:
+        The node's end of the socket to it, and its pid.
+    """
+    import subprocess
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from ray_async.runtime.boot import zygote_main; zygote_main()"],
+            stdin=subprocess.PIPE,
+            pass_fds=(arena.fd, theirs.fileno()),
+        )
+        assert process.stdin is not None
+        facts = {**config, "prestart": [], "arena_fd": arena.fd, "zygote_fd": theirs.fileno(), "node_pid": os.getpid()}
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(json.dumps(facts).encode())
+    # The node reaps it by its pid; the object must not do so first, or complain that nobody has.
+    process.returncode = 0
+    return ours, process.pid
+
+
+def zygote_main() -> None:
+    """Read the configuration from standard input and be a zygote."""
+    config: dict[str, Any] = json.loads(sys.stdin.buffer.read())
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    from ray_async.runtime.zygote import Zygote
+
+    os.set_inheritable(config["arena_fd"], False)
+    sock = socket.socket(fileno=config["zygote_fd"])
+    sock.set_inheritable(False)
+    Zygote(Arena.attach(config["arena_fd"], config["directory"]), sock, config, config["node_pid"]).run()

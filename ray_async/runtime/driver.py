@@ -207,7 +207,6 @@ class DriverSession(CoreSession):
         from ray_async.runtime.output import Output
 
         self._output = Output(listener, self.job_number, options.log_to_driver, facts["node_ip"])
-        self._output.start()
 
     def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
         """The first plain class goes to the worker that was forked with the node, without waiting for the node."""
@@ -222,6 +221,7 @@ class DriverSession(CoreSession):
         """Notice the end of the node process in every wait."""
         with contextlib.suppress(OSError, AttributeError):
             self.arena.node_fd = os.pidfd_open(pid)
+        self._output.start(self.arena.node_fd, self.arena.note_node_death)
 
     def node_died(self) -> BaseException:
         """The error for those who wait when the node is gone; says what its log says."""

@@ -59,8 +59,8 @@ class Exports:
 def _check_size(name: str, size: int) -> None:
     if size > _ERROR_BYTES:
         raise ValueError(
-            f"{name} is too large ({size / 1e6:.0f} MB pickled; at most {_ERROR_BYTES / 1e6:.0f} MB): it captures a large "
-            "value from its surroundings. Put that value with ray.put() and pass the reference."
+            f"{name} is too large ({size / 1e6:.0f} MB pickled; at most {_ERROR_BYTES / 1e6:.0f} MB): it captures a "
+            "large value from its surroundings. Put that value with ray.put() and pass the reference."
         )
     if size > _WARN_BYTES:
         _logger.warning(

@@ -50,11 +50,11 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         "directory": directory,
         "store_bytes": store,
         "timeline": settings.get(PROFILING),
-        # What the driver has loaded its workers will want, too.
-        "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
         "system_config": dict(options.system_config or {}),
         "spilling_directory": options.spilling_directory,
         "address": f"{ip}:{_port()}",
+        # What the driver has loaded its workers will want, too.
+        "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
     }
 
@@ -73,9 +73,7 @@ def node_resources(given: dict[str, float | None], ip: str, custom: Any = None) 
     return {name: amount for name, amount in resources.items() if amount or name == "CPU"}
 
 
-def _head_resources(
-    options: InitOptions, ip: str, store: int, available: int, settings: Settings
-) -> dict[str, float]:
+def _head_resources(options: InitOptions, ip: str, store: int, available: int, settings: Settings) -> dict[str, float]:
     cpus, gpus = options.num_cpus, options.num_gpus
     given: dict[str, float | None] = {
         "CPU": cpus if cpus is not None else memory_limits.cpu_count(settings),

@@ -7,6 +7,7 @@ import logging
 import select
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from ray_async.runtime.logs import LogSink
@@ -37,15 +38,32 @@ class Output:
         with contextlib.suppress(OSError):
             sock.sendall(pack({"op": "listen", "job": job}))
 
-    def start(self) -> None:
-        """Begin to print."""
+    def start(self, node_fd: int = -1, on_node_death: Callable[[], None] | None = None) -> None:
+        """Begin to print.
+
+        Args:
+            node_fd: readable once the node is gone; -1 for none.
+            on_node_death: called then, from the thread.
+        """
+        self._node_fd = node_fd
+        self._on_node_death = on_node_death
         self._thread.start()
 
     def _run(self) -> None:
         pending = False
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        if self._node_fd >= 0:
+            poll.register(self._node_fd, select.POLLIN)
         while True:
             # Only while lines are held back is there anything to do without a message.
-            ready, _, _ = select.select([self._socket], [], [], _TICK_S if pending else None)
+            ready = {fd for fd, _ in poll.poll(_TICK_S * 1000 if pending else None)}
+            if self._node_fd in ready:
+                poll.unregister(self._node_fd)
+                if self._on_node_death is not None:
+                    self._on_node_death()
+            if ready and self._socket.fileno() not in ready:
+                continue
             if not ready:
                 self._sink.tick()
                 pending = False

@@ -74,7 +74,7 @@ class CoreSession:
         from ray_async.runtime import reading
         from ray_async.runtime.context_variables import ContextCarrier
 
-        arena_module.set_hooks(full=reading.store_full)
+        arena_module.set_hooks(full=reading.store_full, node_died=self.node_died)
         codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain)
         store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=self.node_died)
         submission.set_hooks(carry=ContextCarrier(self).carry)
@@ -301,8 +301,8 @@ class CoreSession:
         answer = self.ask("get_actor", name=name, namespace=namespace)
         if "actor" not in answer:
             raise ValueError(
-                f"Failed to look up actor with name '{name}': there is none in namespace '{namespace}'. It may have died, "
-                "or was created in another namespace."
+                f"Failed to look up actor with name '{name}': there is none in namespace '{namespace}'. It may "
+                "have died, or was created in another namespace."
             )
         core = submission.actor_at_offset(self.arena, answer["actor"])
         self.tell("actor_found", actor=answer["actor"])
@@ -548,7 +548,7 @@ class CoreSession:
         return WorkerID((b"%08x" % self.arena.uid) + self.arena.session + b"\0\0\0\0")
 
     def dumps(self, value: Any) -> bytes:
-        """Pickle with cloudpickle and the session's serializers; references inside are kept to the end of the session."""
+        """Pickle with the session's serializers; references inside are kept to the end of the session."""
         from ray_async import serialization
 
         return bytes(serialization.dumps(value))
@@ -586,7 +586,7 @@ class WorkerSession(CoreSession):
 
     def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
         """Wait for values; on the loop of an async actor, say once that this keeps it from running."""
-        if self._worker.on_loop and asyncio._get_running_loop() is not None:
+        if self._worker.on_loop:
             self._worker.warn_of_blocking_get()
         return super().get(refs, timeout)
 

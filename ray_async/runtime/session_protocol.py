@@ -95,6 +95,10 @@ class Session(Protocol):
     def actor_template(self, core: ActorCore, method: MethodDescriptor, options: MethodOptions) -> Template:
         """Prepare calls of a method."""
 
+    def list_named_actors(self, all_namespaces: bool) -> list[dict[str, str]]:
+        """Named actors as mappings of ``name`` and ``namespace``."""
+        ...
+
     def get_actor(self, name: str, namespace: str | None) -> tuple[ActorCore, ActorMeta]:
         """Find a named actor; ValueError when there is none."""
 

@@ -22,9 +22,21 @@ from ray_async.transport.frames import FrameReader, pack
 __all__ = ("Zygote",)
 
 #: What every worker needs, imported before the first fork: pages that all workers share.
-_FIRST = ("cloudpickle", "ray_async.runtime.session", "ray_async.runtime.worker.process", "ray_async.serialization", "ray_async.runtime.reading")
+_FIRST = (
+    "cloudpickle",
+    "ray_async.runtime.session",
+    "ray_async.runtime.worker.process",
+    "ray_async.serialization",
+    "ray_async.runtime.reading",
+)
 #: Imported once the first workers are on their way, so that later ones have them for nothing.
-_WARM = ("asyncio", "uvloop", "ray_async.runtime.worker.async_host", "ray_async.runtime.worker.actor_host", "ray_async.runtime.loops")
+_WARM = (
+    "asyncio",
+    "uvloop",
+    "ray_async.runtime.worker.async_host",
+    "ray_async.runtime.worker.actor_host",
+    "ray_async.runtime.loops",
+)
 
 
 class Zygote:
@@ -60,9 +72,13 @@ class Zygote:
         gc.freeze()
         for request in self._config.get("prestart", []):
             self._fork(request)
+        # Not select(): the number of a descriptor may be past what it can hold.
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        poll.register(read_end, select.POLLIN)
         while True:
-            timeout = 0.0 if self._warm else None
-            ready, _, _ = select.select([self._socket, read_end], [], [], timeout)
+            timeout = 0 if self._warm else None
+            ready = {fd for fd, _ in poll.poll(timeout)}
             if not ready and self._warm:
                 self._import_one()
                 continue
@@ -70,7 +86,7 @@ class Zygote:
                 with contextlib.suppress(BlockingIOError):
                     os.read(read_end, 4096)
                 self._reap()
-            if self._socket in ready:
+            if self._socket.fileno() in ready:
                 try:
                     data = self._socket.recv(1 << 16)
                 except ConnectionResetError:
@@ -96,29 +112,34 @@ class Zygote:
             gc.freeze()
 
     def _fork(self, request: dict[str, Any]) -> None:
-        out_read, out_write = os.pipe()
-        err_read, err_write = os.pipe()
+        zygote = os.getpid()
+        fds: list[int] = []
         try:
+            fds += os.pipe()
+            fds += os.pipe()
             pid = os.fork()
         except OSError as error:
-            for fd in (out_read, out_write, err_read, err_write):
+            for fd in fds:
                 os.close(fd)
             self._send({"failed": request["slot"], "reason": str(error)})
             return
+        out_read, out_write, err_read, err_write = fds
         if pid == 0:
-            self._become_worker(request, out_write, err_write)
+            self._become_worker(request, zygote, out_write, err_write)
         os.close(out_write)
         os.close(err_write)
         self._send({"forked": request["slot"], "pid": pid}, [out_read, err_read])
         os.close(out_read)
         os.close(err_read)
 
-    def _become_worker(self, request: dict[str, Any], out: int, err: int) -> None:
+    def _become_worker(self, request: dict[str, Any], zygote: int, out: int, err: int) -> None:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setpgid(0, 0)
             die_with_parent(signal.SIGKILL)
+            if os.getppid() != zygote:
+                os._exit(1)  # it died before the kernel was told
             self._socket.close()
             os.dup2(out, 1)
             os.dup2(err, 2)

@@ -153,7 +153,7 @@ def test_stopped_worker_delays_only_its_own_task(start, wait_until):
     try:
         wait_until(lambda: state_of(victim) == "T")
         refs = [square.remote(i) for i in range(2000)]
-        ready, rest = ray.wait(refs, num_returns=1900, timeout=60)
+        ready, _ = ray.wait(refs, num_returns=1900, timeout=60)
         assert len(ready) >= 1900, "the other worker goes on"
     finally:
         os.kill(victim, signal.SIGCONT)

@@ -191,6 +191,33 @@ static inline int ra_forget(ra_heap *h, u64 entry) {
     return 1;
 }
 
+/* ---- streams ---- */
+
+/* Bring a stream whose producer was killed between two items into a state from which the next attempt goes on.
+
+   A producer notes the item that comes next (in the payload of the reference that stands for the whole task, which has no
+   value yet), links it, completes the present item, and moves the tail. The consumer may have taken the link already, so the
+   note is what tells where the stream continues. Items are numbered, which tells an old note from a new one. */
+static inline void ra_stream_repair(ra_heap *h, u64 record) {
+    ra_record *r = ra_record_at(h, record);
+    if (!(r->kflags & RA_KF_STREAM) || ra_record_returns(h, record) != 2) return;
+    ra_entry *done = &r->returns[1];
+    u64 first = record + sizeof(ra_record), item = r->tail, next = done->payload;
+    if (RA_STATE(atomic_load(&done->word)) != RA_PENDING || !ra_entry_check(h, item)) return;
+    ra_entry *e = ra_entry_at(h, item);
+    u32 index = item == first ? 2 : e->index + 1;
+    if (ra_block_check(h, next, RA_CHUNK_OBJ) && ra_entry_at(h, next)->seq == r->seq && ra_entry_at(h, next)->index == index) {
+        if (RA_STATE(atomic_load(&e->word)) == RA_PENDING) { /* the item was not completed: nobody knows what follows it */
+            e->link = done->payload = 0;
+            ra_free(h, next);
+        } else {
+            r->tail = next;
+            if (item != first) ra_unpin(h, item);
+        }
+    }
+    atomic_store(&r->produced, r->tail == first ? 0 : ra_entry_at(h, r->tail)->index - 1);
+}
+
 /* ---- overflow ---- */
 
 /* Move records from a queue's overflow stack into its ring, oldest first. Returns how many stay behind. Single caller: the node. */

@@ -14,7 +14,6 @@ import sys
 from typing import Any
 
 from ray_async._core.arena import Arena
-from ray_async.runtime import node_control
 from ray_async.runtime.boot import become_node
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.node_config import node_config

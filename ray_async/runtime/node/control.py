@@ -58,7 +58,7 @@ class Control:
             "statistics": self._statistics,
             "pending_demands": self._pending_demands,
             "pg_create": lambda peer, m: {"value": self._node.groups.create(m, self._job_of(peer))},
-            "pg_remove": lambda peer, m: {"value": self._node.groups.remove(str(m["placement_group_id"]))},
+            "pg_remove": self._pg_remove,
             "pg_get": lambda peer, m: {"value": self._node.groups.find(str(m["name"]), self._namespace_of(peer))},
             "pg_table": lambda peer, m: {"value": self._node.groups.table(m.get("placement_group_id"))},
             "pg_ready": self._pg_ready,
@@ -147,7 +147,7 @@ class Control:
             self.broadcast(output)
 
     def broadcast(self, message: Message) -> None:
-        """Send output to the drivers whose it is; a driver that does not read loses lines rather than the node its memory."""
+        """Send output to the drivers whose it is; one that does not read loses lines, not the node memory."""
         heard = False
         for peer, job in self._listeners.items():
             if message.get("job") in (None, f"{job:08x}"):
@@ -247,7 +247,8 @@ class Control:
         """Times of finished tasks as events of Chrome's trace format, in microseconds."""
         if not self._node.config.get("timeline"):
             raise RuntimeError(
-                "times of tasks are not recorded: start with RAY_ASYNC_PROFILING=1, or init(_system_config={'profiling': True})"
+                "times of tasks are not recorded: start with RAY_ASYNC_PROFILING=1, or with "
+                "init(_system_config={'profiling': True})"
             )
         ip = self._node.config["node_ip"]
         return {
@@ -273,6 +274,10 @@ class Control:
             if count:
                 rows.append({"resources": spec["resources"], "count": count})
         return {"value": rows}
+
+    def _pg_remove(self, peer: Peer, message: Message) -> Message:
+        self._node.groups.remove(str(message["placement_group_id"]))
+        return {"value": None}
 
     def _pg_ready(self, peer: Peer, message: Message) -> Message:
         self._node.groups.when_ready(

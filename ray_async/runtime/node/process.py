@@ -26,6 +26,8 @@ from ray_async.runtime import node_control, placement_spec
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
+from ray_async.runtime.boot import start_zygote
+from ray_async.runtime.node import descendants
 from ray_async.runtime.node.actors import Actors, died
 from ray_async.runtime.node.cancels import Cancels
 from ray_async.runtime.node.control import Control
@@ -51,7 +53,11 @@ TICK_S = 0.5
 
 
 def run_node(
-    arena: Any, zygote: socket.socket, zygote_pid: int, config: dict[str, Any], on_ready: Callable[[], None] | None = None
+    arena: Any,
+    zygote: socket.socket,
+    zygote_pid: int,
+    config: dict[str, Any],
+    on_ready: Callable[[], None] | None = None,
 ) -> None:
     """Be the node until the session ends; ``on_ready`` is called once processes can connect."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -102,7 +108,8 @@ class Node:
             on_end=self._worker_ended,
             on_failed=self._worker_failed,
             on_output=lambda message: self.control.broadcast(message),
-            on_zygote_death=self._zygote_died,
+            start_zygote=lambda: start_zygote(arena, config),
+            on_zygote_death=self._zygotes_die,
         )
         self.tasks = Tasks(self)
         self.cancels = Cancels(self)
@@ -145,6 +152,7 @@ class Node:
         self._add_head()
         self._adopt_prestarted()
         self.workers.start()
+        self._recognize_first_lease()
         await self.control.start()
         self._look_at_everything()
         self._wake()
@@ -182,6 +190,12 @@ class Node:
             self.view.close_first_lease(request["slot"])
             self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
 
+    def _recognize_first_lease(self) -> None:
+        """Have the scheduler give the worker that the driver has leased to that class, before it hears of anything else."""
+        for request in self.config.get("prestart", []):
+            if self.view.leased_class(request["slot"]):
+                self._worker_up(request["slot"])
+
     def clean_up(self) -> None:
         """End all processes and remove the session's files."""
         for worker in list(self.workers.by_slot.values()):
@@ -193,6 +207,7 @@ class Node:
             os.kill(self.workers.zygote_pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.workers.zygote_pid, 0)
+        descendants.end_all()
         self.spilling.remove_files()
         node_control.unregister_node(os.getpid())
         shutil.rmtree(self.config["session_dir"], ignore_errors=True)
@@ -299,7 +314,7 @@ class Node:
         """Tell the scheduler a class's leases as they are, then the length of its queue."""
         queue, _ = self.classes[class_id]
         queued = self.view.queue_length(queue)
-        for worker in list(self.workers.by_slot.values()):
+        for worker in list(self.workers.by_slot.values()):  # an event may start one
             if worker.lease == class_id:
                 state = self.view.lease_state(worker.slot)
                 if state == BUSY:
@@ -353,7 +368,7 @@ class Node:
                 self._class(given)
             self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key))
             if given in self.classes and worker.lease is None:
-                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty by now.
+                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty.
                 self.schedule(events.ClassDemand(given, max(1, self.view.queue_length(self.classes[given][0]))))
 
     def _start_worker(self, node_id: str, env_key: str) -> None:
@@ -385,9 +400,9 @@ class Node:
         before, after = self.workers.take_memory_events()
         return DeathExplainer(self, worker, ExitStatus.from_wait_status(status), before, after)
 
-    def _zygote_died(self) -> None:
-        _logger.error("the zygote has died; the session ends")
-        self.control.warn("the process that forks workers has died; the session ends")
+    def _zygotes_die(self) -> None:
+        _logger.error("zygotes die one after the other; the session ends")
+        self.control.warn("the process that forks workers dies whenever it is started; the session ends")
         self._stop.set()
 
     # -- instructions --------------------------------------------------------------------------------------------------
@@ -529,7 +544,11 @@ class DeathExplainer:
         self._worker = worker
         self._evidence = Evidence(
             status=status,
-            intent=DeathCause.MEMORY_MONITOR if worker.short_of_memory else DeathCause.KILLED if worker.doomed else None,
+            intent=DeathCause.MEMORY_MONITOR
+            if worker.short_of_memory
+            else DeathCause.KILLED
+            if worker.doomed
+            else None,
             memory_before=before,
             memory_after=after,
             stderr=node.workers.pump.tail.get(worker.pid),

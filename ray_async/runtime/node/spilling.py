@@ -79,7 +79,7 @@ class Spilling:
         return freed
 
     def _room_on_disk(self, size: int) -> bool:
-        if not self._enabled or self._budget and self.bytes_on_disk + size > self._budget:
+        if not self._enabled or (self._budget and self.bytes_on_disk + size > self._budget):
             return False
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
         usage = os.statvfs(self._directory)
@@ -165,8 +165,7 @@ class Spilling:
         record = self._view.record_of(entry)
         if record and self._view.rebuild(record):
             return
-        reason = "its spill file is gone, and "
-        reason += "its task's arguments are no longer kept" if record else "objects made by put() cannot be rebuilt"
+        reason = errors.ReconstructionFailure.LINEAGE_EVICTED if record else errors.ReconstructionFailure.PUT
         ref = self._view.reference(entry)
         self._view.lose(entry, errors.to_payload(errors.ObjectReconstructionFailedError(ref.hex(), reason)))
 

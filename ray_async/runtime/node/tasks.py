@@ -120,6 +120,7 @@ class Tasks:
             if self._view.outcome(record):
                 self._view.finish(record)
                 continue
+            self._view.repair_stream(record)
             if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
                 self._executor.requeue(record, facts["retries"])
             else:
@@ -138,7 +139,8 @@ class Tasks:
     def name_of(self, record: int) -> str:
         """Name of the function that a record runs."""
         data = self._view.function_of(record)
-        # The export is a pickled dict that a process of this session wrote; the node unpickles nothing, so it looks for the text.
+        # The export is a pickled dict that a process of this session wrote. The node unpickles nothing: it looks for
+        # the text.
         return export_name(data) if data else "unknown"
 
     def cancelled(self, record: int) -> bytes:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import select
 import signal
 import socket
 from collections.abc import Callable
@@ -14,12 +13,15 @@ from typing import Any
 
 from ray_async.runtime.cgroup import Cgroup, MemoryEvents
 from ray_async.runtime.logs import LogPump
-from ray_async.transport.frames import FrameReader, pack
+from ray_async.runtime.node import descendants
+from ray_async.runtime.node.pipes import WorkerPipes
+from ray_async.transport.frames import FrameError, FrameReader, pack
 
 __all__ = ("WorkerProcess", "Workers")
 
 _logger = logging.getLogger("ray_async.node")
-_DRAIN_READS = 64
+_FRUITLESS_ZYGOTES = 3
+_ORPHANED = "the process that forks workers has died, and its workers with it"
 
 
 class WorkerProcess:
@@ -51,7 +53,7 @@ class WorkerProcess:
         self.up = False
         self.name = ""
         self.status: int | None = None
-        self.pipes: dict[int, str] = {}
+        self.pipes: WorkerPipes | None = None
         self.sequence = 0
         self.lease: Any = None
         self.doomed: str | None = None
@@ -68,6 +70,8 @@ class Workers:
         zygote_pid: its pid.
         on_up, on_end, on_failed: what to call with a worker that is ready, has ended, could not be started.
         on_output: called with log messages.
+        start_zygote: gives the socket and pid of another zygote.
+        on_zygote_death: called when zygotes die one after the other.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Workers:
         on_end: Callable[[WorkerProcess, int], None],
         on_failed: Callable[[WorkerProcess, str], None],
         on_output: Callable[[dict[str, Any]], None],
+        start_zygote: Callable[[], tuple[socket.socket, int]],
         on_zygote_death: Callable[[], None],
     ) -> None:
         self._view = view
@@ -87,9 +92,11 @@ class Workers:
         self._on_end = on_end
         self._on_failed = on_failed
         self._on_output = on_output
+        self._start_zygote = start_zygote
         self._on_zygote_death = on_zygote_death
         self._reader = FrameReader()
-        self._fds: list[int] = []
+        self._fds: list[tuple[int, int]] = []
+        self._fruitless = 0  # deaths of zygotes in a row that had not forked a worker
         self.by_slot: dict[int, WorkerProcess] = {}
         self.by_pid: dict[int, WorkerProcess] = {}
         self.pump = LogPump()
@@ -137,69 +144,100 @@ class Workers:
 
     def _on_zygote(self) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._zygote, 1 << 16, 32)
+            data, fds, flags, _ = socket.recv_fds(self._zygote, 1 << 16, 32)
         except BlockingIOError:
             return
         except OSError:
-            data, fds = b"", []
-        self._fds += fds
+            data, fds, flags = b"", [], 0
+        if flags & socket.MSG_CTRUNC:
+            for fd in fds:
+                os.close(fd)
+            self._fds.append((-1, -1))  # no descriptor was left for them
+        elif fds:
+            self._fds.append((fds[0], fds[1]))
+        try:
+            for message in self._reader.feed(data):
+                self._heard(message)
+        except (FrameError, LookupError, TypeError, ValueError) as error:
+            _logger.error("the zygote does not make sense: %r", error)
+            data = b""
         if not data:
-            asyncio.get_running_loop().remove_reader(self._zygote.fileno())
-            self._on_zygote_death()
-            return
-        for message in self._reader.feed(data):
-            if "forked" in message:
-                self._forked(message)
-            elif "ended" in message:
-                self._ended(message["ended"], message["status"])
-            elif "failed" in message:
-                worker = self.by_slot.pop(message["failed"], None)
-                if worker is not None:
-                    self._view.reap(worker.slot)
-                    self._on_failed(worker, message["reason"])
+            self._zygote_gone()
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if "forked" in message:
+            self._forked(message)
+        elif "ended" in message:
+            self._ended(int(message["ended"]), int(message["status"]))
+        elif "failed" in message:
+            worker = self.by_slot.pop(message["failed"], None)
+            if worker is not None:
+                self._view.reap(worker.slot)
+                self._on_failed(worker, message["reason"])
 
     def _forked(self, message: dict[str, Any]) -> None:
-        out, err = self._fds[:2]
-        del self._fds[:2]
+        fds = self._fds.pop(0)
         worker = self.by_slot.get(message["forked"])
-        if worker is None:
-            os.close(out)
-            os.close(err)
-            return
-        worker.pid = message["pid"]
+        if worker is None or worker.pid:
+            for fd in fds:
+                if fd >= 0:
+                    os.close(fd)
+            raise ValueError(f"a worker in slot {message['forked']}, which nobody asked for")
+        self._fruitless = 0
+        worker.pid = int(message["pid"])
         self.by_pid[worker.pid] = worker
         self.pump.set_worker(worker.pid, "", f"{worker.job:08x}")
-        for fd, stream in ((out, "out"), (err, "err")):
-            os.set_blocking(fd, False)
-            worker.pipes[fd] = stream
-            asyncio.get_running_loop().add_reader(fd, self._on_pipe, worker, fd, stream)
+        if fds[0] >= 0:
+            worker.pipes = WorkerPipes(fds, lambda stream, data: self._take_output(worker.pid, stream, data))
+        else:
+            _logger.warning("the output of worker %d is lost: too many open files", worker.pid)
+        if worker.doomed is not None:
+            self._signal(worker, signal.SIGKILL)
 
-    def _on_pipe(self, worker: WorkerProcess, fd: int, stream: Any) -> None:
-        try:
-            data = os.read(fd, 1 << 16)
-        except BlockingIOError:
-            return
-        if data:
-            for message in self.pump.feed(worker.pid, stream, data):
-                self._on_output(message)
-            return
-        asyncio.get_running_loop().remove_reader(fd)
-        os.close(fd)
-        worker.pipes.pop(fd, None)
+    def _take_output(self, pid: int, stream: Any, data: bytes) -> None:
+        for message in self.pump.feed(pid, stream, data):
+            self._on_output(message)
 
     def drain(self, job: int | None = None) -> None:
-        """Pass on what the workers (of one job) have written so far."""
-        for worker in self.by_pid.values():
-            if job in (None, worker.job):
-                self._drain(worker)
+        """Pass on what the workers (of one job) have written so far, lines without an end too."""
+        for worker in list(self.by_pid.values()):
+            if worker.pipes is not None and job in (None, worker.job):
+                worker.pipes.drain()
+                for message in self.pump.close(worker.pid):
+                    self._on_output(message)
+                self.pump.set_worker(worker.pid, worker.name, f"{worker.job:08x}")
 
-    def _drain(self, worker: WorkerProcess) -> None:
-        for fd, stream in list(worker.pipes.items()):
-            # No more than a pipe can hold: a process that writes for ever must not hold up the node.
-            for _ in range(_DRAIN_READS):
-                if fd not in worker.pipes or not select.select([fd], [], [], 0)[0]:
-                    break
-                self._on_pipe(worker, fd, stream)
+    def _zygote_gone(self) -> None:
+        """The zygote has died or is mad: end it and what it forked, and start another one."""
+        asyncio.get_running_loop().remove_reader(self._zygote.fileno())
+        self._zygote.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.zygote_pid, signal.SIGKILL)
+        descendants.wait_status(self.zygote_pid)
+        for fd in (fd for pair in self._fds for fd in pair if fd >= 0):
+            os.close(fd)
+        self._fds.clear()
+        self._reader = FrameReader()
+        # The kernel kills its workers with it. Memory of theirs may only be taken back once they are certainly dead.
+        lost = list(self.by_slot.values())
+        for worker in lost:
+            if worker.pid and worker.status is None:
+                worker.doomed = worker.doomed or _ORPHANED
+                self._signal(worker, signal.SIGKILL)
+                self._ended(worker.pid, descendants.wait_status(worker.pid))
+        descendants.end_all()
+        self._fruitless += 1
+        if self._fruitless <= _FRUITLESS_ZYGOTES:
+            self._zygote, self.zygote_pid = self._start_zygote()
+            self.start()
+        else:
+            self._on_zygote_death()
+        for worker in lost:
+            if not worker.pid:
+                # It may have been forked, and at work, without the zygote having had the time to say so.
+                worker.doomed = _ORPHANED
+                self.by_slot.pop(worker.slot, None)
+                self._on_end(worker, signal.SIGKILL)
 
     def _ended(self, pid: int, status: int) -> None:
         worker = self.by_pid.pop(pid, None)
@@ -209,12 +247,12 @@ class Workers:
         # Whatever the worker started goes with it: it has a process group of its own.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        # Its last words are in the pipes already: they were written before it ended.
-        self._drain(worker)
         asyncio.get_running_loop().call_soon(self._bury, worker, status)
 
     def _bury(self, worker: WorkerProcess, status: int) -> None:
         self.by_slot.pop(worker.slot, None)
+        if worker.pipes is not None:
+            worker.pipes.finish()
         for message in self.pump.close(worker.pid):
             self._on_output(message)
         self._on_end(worker, status)

@@ -7,14 +7,14 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ray_async import exceptions as errors
 from ray_async._core import execution
 from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
-from ray_async._core.process import now_ns
+from ray_async._core.process import now_ns, set_title
 from ray_async.runtime.context_variables import FIELD, applied
 from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
@@ -79,6 +79,7 @@ class Worker:
         self.executor = execution.Executor(arena, self._load, self._failed)
         self.actor: int = 0
         self.actor_instance: Any = None
+        self.actor_spec: dict[str, Any] = {}
         self.actor_facts: dict[str, Any] = {}
         self.actor_ready = False
         self.lease_facts: dict[str, Any] = {}
@@ -141,6 +142,8 @@ class Worker:
         now = running.get()
         if now is not None:
             return now.name
+        if self.async_host is not None:
+            return self.async_host.running_name(sys._getframe(1))
         definition = self.executor.meta
         return definition.name if definition is not None else ""
 
@@ -148,7 +151,7 @@ class Worker:
         """The node's signal for a cancel. It must not hit another task than the one that was cancelled."""
         executor = self.executor
         if self.async_host is not None:
-            self.async_host.interrupted()
+            self.async_host.interrupted(frame)
         if executor.in_user_code and executor.record and executor.is_cancelled(executor.record):
             executor.in_user_code = False
             raise KeyboardInterrupt
@@ -198,18 +201,24 @@ class Worker:
     # -- one task ------------------------------------------------------------------------------------------------------
 
     def _load(self, payload: bytes, number: int) -> tuple[Any, Definition]:
-        return load_definition(self, payload)
+        loaded = load_definition(self, payload)
+        set_title(loaded[1].title)
+        return loaded
 
     def _failed(
         self, executor: Any, record: int, function: Any, definition: Definition | None, error: BaseException
     ) -> bytes | None:
-        """Decide what becomes of a task that raised. Returns the stored error, or None when it is queued again."""
+        """Decide what becomes of a task that raised. Returns the stored error, or None when there is nothing to store."""
+        if self.actor and not self.actor_ready and executor.creation_of_actor(self.actor) == record:
+            # The class cannot be loaded here, or the arguments of __init__ cannot be had.
+            self._creation_failed(record, definition, error)
+            return None
         cancelled = executor.is_cancelled(record)
-        if (cancelled and isinstance(error, KeyboardInterrupt)) or (type(error).__name__ == "CancelledError" and cancelled):
+        if cancelled and (isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError"):
             payload = cancelled_payload(self.session.task_id_of(record))
-        elif isinstance(error, SystemExit):
-            self._leave(executor, record, error)
         else:
+            if isinstance(error, SystemExit):
+                self._leave(executor, record, error)
             if self._retry(executor, record, error):
                 return None
             payload = failure_payload(self, definition, error)
@@ -227,7 +236,7 @@ class Worker:
         executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
         return True
 
-    def _leave(self, executor: Any, record: int, error: SystemExit) -> None:
+    def _leave(self, executor: Any, record: int, error: SystemExit) -> NoReturn:
         """A task that calls ``sys.exit`` ends its worker; the node tells the caller."""
         self.run_exit_hooks()
         if self.actor:
@@ -268,9 +277,11 @@ class Worker:
 
     def warn_of_blocking_get(self) -> None:
         """Say, once, that a blocking get stands on the loop of an async actor (RAY_WARN_BLOCKING_GET_INSIDE_ASYNC)."""
+        from asyncio import _get_running_loop
+
         from ray_async.config import WARN_BLOCKING_GET_INSIDE_ASYNC, Settings
 
-        if self._warned or not Settings(self.config.get("system_config")).get(WARN_BLOCKING_GET_INSIDE_ASYNC):
+        if self._warned or _get_running_loop() is None or not Settings(self.config.get("system_config")).get(WARN_BLOCKING_GET_INSIDE_ASYNC):
             return
         self._warned = True
         logging.getLogger("ray_async").warning(
@@ -315,7 +326,12 @@ class Worker:
         host_actor(self, offset, lease)
 
     def create_actor(
-        self, record: int, cls: type, definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        record: int,
+        cls: Callable[..., Any],
+        definition: Definition,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> None:
         """Run ``__init__`` and complete the creation's record."""
         self.actor_facts = definition.options
@@ -335,12 +351,13 @@ class Worker:
         self.executor.complete(record, None)
         self.executor.announce(EVENT_KINDS["actor_ready"], self.actor >> 6)
 
-    def _creation_failed(self, record: int, definition: Definition, error: BaseException) -> None:
+    def _creation_failed(self, record: int, definition: Definition | None, error: BaseException) -> None:
         described = errors.from_payload(failure_payload(self, definition, error))
         if isinstance(described, errors.RayTaskError):
             died: BaseException = errors.ActorDiedError.from_task_error(described)
         else:
-            died = errors.ActorDiedError(str(described))
+            facts = errors.ActorDiedErrorContext(self.session.actor_id_of(self.actor).hex(), str(described))
+            died = errors.ActorDiedError(facts)
         payload = errors.to_payload(died, dumps=self.dumps)
         from ray_async.transport.frames import encode_bytes
 

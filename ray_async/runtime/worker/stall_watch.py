@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from types import FrameType
 
-__all__ = ("StallWatch",)
+__all__ = ("PACKAGE", "StallWatch")
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+"""Where this package's own code lies."""
 
 
 class StallWatch:
@@ -22,10 +24,12 @@ class StallWatch:
 
     Args:
         after: seconds; 0 for no reports.
+        name: tells what runs at a frame of the loop's thread; None: nothing known.
     """
 
-    def __init__(self, after: float) -> None:
+    def __init__(self, after: float, name: Callable[[FrameType | None], str | None]) -> None:
         self._after = after
+        self._name = name
         self._beat = time.monotonic()
         self._stop = threading.Event()
         self._thread_id = threading.get_ident()
@@ -62,11 +66,9 @@ class StallWatch:
             print(self._report(stalled), file=sys.stderr, flush=True)
 
     def _report(self, stalled: float) -> str:
-        task = asyncio.current_task(self._loop) if self._loop is not None else None
         frame = sys._current_frames().get(self._thread_id)
-        what = f"{task.get_name()} blocks it" if task is not None else "a callback blocks it"
         return (
-            f"The event loop of this worker (pid {os.getpid()}) has not run for {stalled:.1f} s: {what}. "
+            f"The event loop of this worker (pid {os.getpid()}) has not run for {stalled:.1f} s: {self._name(frame) or 'a callback'} blocks it. "
             f"Use await, or asyncio.to_thread() for calls that block.\n{_user_stack(frame)}"
         )
 
@@ -74,5 +76,5 @@ class StallWatch:
 def _user_stack(frame: FrameType | None) -> str:
     """The stack without this package's own frames, unless nothing else is in it."""
     stack = traceback.extract_stack(frame) if frame is not None else traceback.StackSummary()
-    users = [entry for entry in stack if not entry.filename.startswith(_PACKAGE + os.sep) and entry.filename != "<string>"]
+    users = [entry for entry in stack if not entry.filename.startswith(PACKAGE) and entry.filename != "<string>"]
     return "".join(traceback.format_list(users or stack)).rstrip("\n")
