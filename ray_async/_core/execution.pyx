@@ -52,6 +52,7 @@ cdef class Executor:
     cdef public bint in_user_code
     cdef public object meta
     cdef readonly u64 done
+    cdef object titled          # what the process is named after
     cdef PostponedCalls postponed  # of an actor with threads
     cdef public object trace        # a list of (name, start ns, end ns, task number) while times are recorded, else None
     cdef public object flush_trace  # takes that list when the worker has nothing to do
@@ -295,6 +296,11 @@ cdef class Executor:
         atomic_store_u64(&p.current, record)
         try:
             function, self.meta = self.definition(r.fn)
+            if self.meta is not self.titled:
+                self.titled = self.meta
+                title = getattr(self.meta, "title", None)
+                if title is not None:
+                    ra_set_title(<const char *><bytes>title)
             args, kwargs = self.arguments(record) if r.args == 0 or format_of(h, r.args) != RA_F_FAST else (
                 decode_payload(self.arena, r.args, RA_F_FAST, 0), None
             )

@@ -78,7 +78,7 @@ cdef extern from "objects.h" nogil:
         u32 owner
         u32 job
         ai32 retries
-        au32 pending
+        u32 scope
         au32 produced
         au32 consumed
         au32 consumer_waits

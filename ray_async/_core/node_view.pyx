@@ -62,6 +62,21 @@ cdef void visit_record(void *context, u64 offset) noexcept nogil:
         (<list>s.found).append(offset)
 
 
+cdef struct Unfinished:
+    ra_heap *heap
+    void *found    # a list
+
+
+cdef void visit_unfinished(void *context, u64 offset) noexcept nogil:
+    cdef Unfinished *u = <Unfinished *>context
+    cdef ra_record *r = ra_record_at(u.heap, offset)
+    cdef u64 word = atomic_load_u64(&r.word)
+    if RA_R_STATE(word) < RA_REC_WAITING or RA_R_STATE(word) > RA_REC_RUNNING or r.parent == 0 and r.scope == 0:
+        return
+    with gil:
+        (<list>u.found).append((offset, r.seq, r.parent, r.parent_seq, r.scope, r.kind, RA_R_FLAGS(word)))
+
+
 cdef void visit_any(void *context, u64 offset) noexcept nogil:
     with gil:
         (<list>context).append(offset)
@@ -274,6 +289,18 @@ cdef class NodeView:
         s.parent_seq = ra_record_at(s.heap, parent).seq if parent else 0
         s.found = <void *>found
         ra_each_record(s.heap, visit_record, &s)
+        return found
+
+    def unfinished_descendants(self):
+        """Unfinished records that a task, or a cancel scope, submitted.
+
+        Each is ``(offset, seq, parent, parent_seq, scope, kind, flags)``.
+        """
+        cdef Unfinished u
+        cdef list found = []
+        u.heap = self.arena.open()
+        u.found = <void *>found
+        ra_each_record(u.heap, visit_unfinished, &u)
         return found
 
     def release(self, u64 record):

@@ -102,7 +102,7 @@ def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
     # The node outlives nothing of ours: a session of its own keeps Ctrl-C from it, and its output goes to a file.
     with open(os.path.join(config["session_dir"], "node.log"), "wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT],
+            [sys.executable, "-P", "-c", _BOOT],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

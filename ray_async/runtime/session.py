@@ -73,6 +73,7 @@ class CoreSession:
     def _install_hooks(self) -> None:
         from ray_async import serialization
         from ray_async.runtime import reading
+        from ray_async.runtime.context_variables import ContextCarrier
 
         # The hooks outlive the session, and must not keep it: all of the shared memory stays mapped with it.
         this = weakref.ref(self)
@@ -88,6 +89,8 @@ class CoreSession:
         store.set_hooks(
             raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=lambda: live().node_died()
         )
+        self._carrier = ContextCarrier(self.arena)
+        submission.set_hooks(carry=lambda options: live()._carrier.carry(options))
         object_ref.set_hooks(
             wait=lambda ref: live().loops.wait(ref),
             future=lambda ref: live()._thread_future(ref),
@@ -364,6 +367,12 @@ class CoreSession:
             return waitable
         return cursor.current if cursor.current is not None else cursor.done
 
+    def arrivals(self, refs: list[Any]) -> Any:
+        """Watch references (or generators' next items) on the running loop."""
+        from ray_async.runtime.arrivals import Arrivals
+
+        return Arrivals(self, [self._waited(ref) for ref in refs])
+
     def is_ready(self, ref: Any) -> bool:
         """Whether an object exists or failed."""
         return bool(store.is_ready(self.arena, ref))
@@ -398,7 +407,19 @@ class CoreSession:
         payload = errors.to_payload(errors.TaskCancelledError(TaskID(target.binary()[:24])))
         outcome = cancellation.cancel(self.arena, record, force, payload)
         if recursive and outcome != cancellation.DROPPED:
-            self.tell("cancel_children", record=record, force=force)
+            self.tell("cancel_children", record=record, seq=submission.record_seq(self.arena, record), force=force)
+
+    def enter_scope(self) -> tuple[int, Any]:
+        """Open a cancel scope around what the calling thread or asyncio task submits: ``(scope, token)``."""
+        return submission.enter_scope(self.arena)
+
+    def leave_scope(self, token: Any) -> None:
+        """Close a cancel scope; what was started in it goes on."""
+        submission.leave_scope(token)
+
+    def cancel_scope(self, scope: int) -> None:
+        """Ask for everything that was started in a scope to be cancelled."""
+        self.tell("cancel_scope", scope=scope)
 
     # -- the node ------------------------------------------------------------------------------------------------------
 
@@ -576,6 +597,12 @@ class WorkerSession(CoreSession):
         """The worker's loop."""
         loop: asyncio.AbstractEventLoop = self._worker.loop()
         return loop
+
+    def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
+        """Wait for values; on the loop of an async actor, say once that this keeps it from running."""
+        if self._worker.on_loop:
+            self._worker.warn_of_blocking_get()
+        return super().get(refs, timeout)
 
     def _inherited_group(self) -> tuple[str | None, bool]:
         spec = self._worker.lease_facts

@@ -119,6 +119,18 @@ class Session(Protocol):
     def cancel(self, ref: Any, force: bool, recursive: bool) -> None:
         """Ask for a task to be cancelled."""
 
+    def arrivals(self, refs: list[Any]) -> Any:
+        """Watch references on the running event loop."""
+
+    def enter_scope(self) -> tuple[int, Any]:
+        """Open a cancel scope around what is submitted from here on: its number, and what `leave_scope` wants."""
+
+    def leave_scope(self, token: Any) -> None:
+        """Close a cancel scope."""
+
+    def cancel_scope(self, scope: int) -> None:
+        """Ask for everything that was started in a scope to be cancelled."""
+
     def nodes(self) -> list[dict[str, Any]]:
         """Describe the nodes."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -19,6 +20,7 @@ __all__ = ("Control",)
 
 _logger = logging.getLogger("ray_async.node")
 _MAX_BACKLOG = 8 << 20
+_FLUSH_S = 2.0
 _MAX_TIMES = 100_000
 _MAX_EARLY = 1000
 
@@ -71,7 +73,8 @@ class Control:
             "hello": self._hello,
             "listen": self._listen,
             "actor_found": self._actor_found,
-            "cancel_children": lambda peer, m: self._node.tasks.cancel_children(int(m["record"]), bool(m["force"])),
+            "cancel_children": lambda peer, m: self._node.cancels.children(int(m["record"]), int(m["seq"]), bool(m["force"])),
+            "cancel_scope": lambda peer, m: self._node.cancels.scope(int(m["scope"])),
             "environment_failed": lambda peer, m: self._node.fail_environment(str(m["env_key"]), str(m["reason"])),
             "shutdown": self._shutdown,
             "trace": self._trace,
@@ -159,6 +162,20 @@ class Control:
         if not heard:
             # A worker may print before its driver listens: they start at the same time.
             self._early.append(message)
+
+    def end_output(self, job: int) -> None:
+        """Tell a driver that leaves that all output of its workers has been sent."""
+        self._node.workers.drain(job)
+        for peer, listened in self._listeners.items():
+            if listened == job:
+                peer.send({"kind": "end"})
+
+    async def flush(self) -> None:
+        """Wait until the drivers have taken what was sent, for as long as a living one may need."""
+        deadline = asyncio.get_running_loop().time() + _FLUSH_S
+        await asyncio.sleep(0)
+        while any(peer.backlog() for peer in self._listeners) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.005)
 
     def warn(self, text: str) -> None:
         """Show a warning on all drivers' terminals."""

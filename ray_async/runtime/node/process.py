@@ -29,6 +29,7 @@ from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
 from ray_async.runtime.node import descendants
 from ray_async.runtime.node.actors import Actors, died
+from ray_async.runtime.node.cancels import Cancels
 from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
@@ -36,7 +37,7 @@ from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.listing import Listing
 from ray_async.runtime.node.spilling import Spilling
-from ray_async.runtime.node.tasks import Tasks
+from ray_async.runtime.node.tasks import FORCED_CANCEL, Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
 from ray_async.runtime.scheduler import events, instructions
 from ray_async.runtime.scheduler.settings import SchedulerSettings
@@ -119,6 +120,7 @@ class Node:
             on_zygote_death=self._zygotes_die,
         )
         self.tasks = Tasks(self)
+        self.cancels = Cancels(self)
         self.actors = Actors(self)
         self.groups = Groups(self)
         self.spilling = Spilling(self)
@@ -176,6 +178,8 @@ class Node:
                 await ticker
             self.view.down()
             self.view.wake_all()
+            self.workers.drain()
+            await self.control.flush()
             self.control.close()
 
     def stop(self) -> None:
@@ -228,6 +232,7 @@ class Node:
 
     def _tick(self) -> None:
         self.tasks.tick()
+        self.cancels.tick()
         self.actors.tick()
         self.drivers.tick()
         self.spilling.tick()
@@ -395,7 +400,7 @@ class Node:
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
         """A worker is dead: take its memory back, retry or fail its task, restart its actor."""
         make_error = self._explain_death(worker, status)
-        self.tasks.worker_died(worker.slot, make_error)
+        self.tasks.worker_died(worker.slot, make_error, victims=worker.doomed == FORCED_CANCEL)
         self.view.reap(worker.slot)
         if worker.up:
             self.schedule(events.WorkerDied(worker.slot))

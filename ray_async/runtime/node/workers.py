@@ -198,9 +198,17 @@ class Workers:
             self._signal(worker, signal.SIGKILL)
 
     def _take_output(self, pid: int, stream: Any, data: bytes) -> None:
-        message = self.pump.feed(pid, stream, data)
-        if message is not None:
+        for message in self.pump.feed(pid, stream, data):
             self._on_output(message)
+
+    def drain(self, job: int | None = None) -> None:
+        """Pass on what the workers (of one job) have written so far, lines without an end too."""
+        for worker in list(self.by_pid.values()):
+            if worker.pipes is not None and job in (None, worker.job):
+                worker.pipes.drain()
+                for message in self.pump.close(worker.pid):
+                    self._on_output(message)
+                self.pump.set_worker(worker.pid, worker.name, f"{worker.job:08x}")
 
     def _zygote_gone(self) -> None:
         """The zygote has died or is mad: end it and what it forked, and start another one."""

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
-import sys
-import threading
-import time
-import traceback
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
@@ -22,6 +18,7 @@ from ray_async._core.codec import ArgRef
 from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.failure import cancelled_payload
+from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ("host_async_actor", "serve_async_class")
 
 REVOKE, CANCEL, EXIT = 1, 2, 4
-STALL_S = 5.0
 _TICK_S = 0.5
 _BATCH = 128
 TASKS_PER_WORKER = 100
@@ -40,6 +36,7 @@ def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
     """Create an async actor and serve it: ``__init__`` and all methods run on one loop."""
     loop = worker.loop()
     asyncio.set_event_loop(loop)
+    worker.on_loop = True
     host = AsyncHost(
         worker, worker.executor.queue_of_actor(offset), spec["concurrency_groups"], spec["max_concurrency"]
     )
@@ -52,7 +49,10 @@ def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str
     asyncio.set_event_loop(loop)
     limit = facts.get("tasks_per_worker", TASKS_PER_WORKER)
     host = AsyncHost(worker, worker.executor.queue_of_class(class_id), {}, limit)
-    return int(loop.run_until_complete(host.serve_lease(lease)))
+    try:
+        return int(loop.run_until_complete(host.serve_lease(lease)))
+    finally:
+        worker.async_host = None
 
 
 class AsyncHost:
@@ -84,8 +84,9 @@ class AsyncHost:
         self._timer: Any = None
         self._binding = worker.session.loops.binding()
         self._binding.on_wake(self._pump)
-        self._stall = StallWatch(self)
-        self.current: str | None = None
+        self._stall = StallWatch(worker.stall_after_s, _running_definition)
+        self._told: set[int] = set()
+        worker.async_host = self
 
     # -- lives ---------------------------------------------------------------------------------------------------------
 
@@ -177,8 +178,31 @@ class AsyncHost:
 
     def _look_for_cancels(self) -> None:
         for record, task in list(self._tasks.items()):
-            if self._executor.is_cancelled(record):
+            # Once: a second cancel would hit the coroutine's own cleaning up.
+            if record not in self._told and self._executor.is_cancelled(record):
+                self._told.add(record)
                 task.cancel()
+
+    def interrupted(self, frame: FrameType | None) -> None:
+        """Handle the node's signal: some record is cancelled. Runs in between the code of any task of the loop.
+
+        Args:
+            frame: where the main thread is.
+
+        Raises:
+            CancelledError: in user code of the very call that is cancelled, which may hold up the loop.
+        """
+        self._loop.call_soon_threadsafe(self._look_for_cancels)
+        caller = _caller_of_user_code(frame)
+        record = caller.f_locals["record"] if caller is not None else 0
+        if record in self._tasks and record not in self._told and self._executor.is_cancelled(record):
+            self._told.add(record)
+            raise asyncio.CancelledError
+
+    @staticmethod
+    def running_name(frame: FrameType | None) -> str:
+        """Name of what runs at a frame; "" for nothing that is known."""
+        return _running_definition(frame) or ""
 
     # -- one record ----------------------------------------------------------------------------------------------------
 
@@ -202,7 +226,6 @@ class AsyncHost:
     ) -> None:
         """The usual case: a coroutine, one return, no options, no arguments to wait for."""
         set_parent(record, True)
-        self.current = definition.name
         try:
             self._executor.succeed(record, await function(*args, **kwargs))
         except BaseException as error:
@@ -213,6 +236,8 @@ class AsyncHost:
     def _ended(self, record: int) -> None:
         full = not self._has_room()
         del self._tasks[record]
+        if self._told:
+            self._told.discard(record)
         if full or (self._lease is not None and not self._tasks):
             self._loop.call_soon(self._pump)
 
@@ -248,7 +273,6 @@ class AsyncHost:
     ) -> None:
         executor = self._executor
         facts = executor.facts(record)
-        self.current = definition.name
         if (definition.is_async and definition.is_generator) or inspect.isasyncgenfunction(function):
             await self._stream(record, facts, function(*args, **kwargs))
             return
@@ -324,47 +348,20 @@ async def _each(items: Any) -> Any:
         raise ValueError(f"a streaming call must give a generator, not {type(items).__name__}")
 
 
-class StallWatch:
-    """Reports, by name and stack, a method that has kept the loop from running for some seconds.
+_CALLERS = (AsyncHost._call.__code__, AsyncHost._run_plain.__code__)
 
-    The loop notes the time now and then; a thread compares. Nothing else depends on it.
-    """
 
-    def __init__(self, host: AsyncHost) -> None:
-        self._host = host
-        self._beat = time.monotonic()
-        self._stop = threading.Event()
-        self._thread_id = threading.get_ident()
-        self._handle: asyncio.TimerHandle | None = None
+def _caller_of_user_code(frame: FrameType | None) -> FrameType | None:
+    """The frame that runs a record, if what it runs at ``frame`` is the user's code and not this package's."""
+    inner: FrameType | None = None
+    while frame is not None and frame.f_code not in _CALLERS:
+        inner, frame = frame, frame.f_back
+    if inner is None or inner.f_code.co_filename.startswith(PACKAGE):
+        return None
+    return frame
 
-    def start(self) -> None:
-        """Begin to watch the running loop."""
-        self._tick()
-        threading.Thread(target=self._watch, name="ray::stall-watch", daemon=True).start()
 
-    def stop(self) -> None:
-        """Stop watching."""
-        self._stop.set()
-        if self._handle is not None:
-            self._handle.cancel()
-
-    def _tick(self) -> None:
-        self._beat = time.monotonic()
-        self._handle = asyncio.get_running_loop().call_later(STALL_S / 4, self._tick)
-
-    def _watch(self) -> None:
-        reported = 0.0
-        while not self._stop.wait(STALL_S / 2):
-            beat = self._beat
-            if time.monotonic() - beat < STALL_S or beat == reported:
-                continue
-            reported = beat
-            frame = sys._current_frames().get(self._thread_id)
-            stack = "".join(traceback.format_stack(frame)) if frame is not None else "(no stack)"
-            print(
-                f"The event loop of this worker (pid {os.getpid()}) has not run for {time.monotonic() - beat:.0f} s: "
-                f"{self._host.current or 'a callback'} blocks it. Use await, or "
-                f"asyncio.to_thread for blocking calls.\n{stack}",
-                file=sys.stderr,
-                flush=True,
-            )
+def _running_definition(frame: FrameType | None) -> str | None:
+    """Name of the task or method whose code is at ``frame``."""
+    caller = _caller_of_user_code(frame)
+    return caller.f_locals["definition"].name if caller is not None else None

@@ -35,6 +35,7 @@ class Definition:
         "plain_coroutine",
         "qualname",
         "special",
+        "title",
         "worker",
     )
 
@@ -49,6 +50,8 @@ class Definition:
         self.group: str | None = facts.get("group")
         self.method: str | None = facts.get("method")
         self.options: dict[str, Any] = facts.get("options", {})
+        #: Name of the process while it runs this: the function, or the class of the actor.
+        self.title = b"ray::" + (self.name if self.kind == "function" else self.name.partition(".")[0]).encode()
         self.objects_per_yield = 1
         self.calls = 0
         self.plain_coroutine = False
@@ -77,6 +80,8 @@ class Definition:
                 self.worker.create_actor(record, function, self, args, kwargs)
                 return
             with _user_code(executor):
+                if executor.is_cancelled(record):  # a signal that came just before found no user code to interrupt
+                    raise KeyboardInterrupt
                 result = function(*args, **kwargs)
                 if inspect.iscoroutine(result):
                     result = self.worker.run_coroutine(result)

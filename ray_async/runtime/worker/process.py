@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ray_async import exceptions as errors
 from ray_async._core import execution
 from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
-from ray_async._core.process import now_ns
+from ray_async._core.process import now_ns, set_title
 from ray_async.config import Settings
+from ray_async.runtime.context_variables import FIELD, applied
+from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
 from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, wants_retry
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 from ray_async.runtime.worker.running import Running, running
 
-__all__ = ("Worker", "run_worker")
+if TYPE_CHECKING:
+    from ray_async.runtime.worker.async_host import AsyncHost
+
+__all__ = ("Worker", "end_worker", "run_worker")
 
 WORKER = 3
 LEASE_ACTOR = 3
+
+
+def end_worker(arena: Arena, config: dict[str, Any]) -> NoReturn:
+    """Be a worker until the node says otherwise, then end the process."""
+    code = 1
+    try:
+        code = run_worker(arena, config)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        _flush()
+        os._exit(code)
 
 
 def run_worker(arena: Arena, config: dict[str, Any]) -> int:
@@ -66,6 +88,9 @@ class Worker:
         self.session: Any = None
         self._loop: Any = None
         self._exiting = False
+        self.on_loop = False
+        self.async_host: AsyncHost | None = None
+        self._warned = False
         self._leases: dict[int, dict[str, Any]] = {}
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -80,6 +105,7 @@ class Worker:
         with contextlib.suppress(OSError):
             os.chdir(job["cwd"])  # the driver's directory may be gone; then the node's will do
         sys.argv = [""]
+        streams.install(self._task_name)
         signal.signal(signal.SIGINT, self._interrupted)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
         self.session = WorkerSession(self.arena, self.config, self)
@@ -112,9 +138,23 @@ class Worker:
         """Pickle with the session's serializers."""
         return bytes(self.session.dumps(value))
 
+    def _task_name(self) -> str:
+        """What the calling thread or asyncio task runs, for the prefix of its lines; an actor's are named by the node."""
+        if self.actor:
+            return ""
+        now = running.get()
+        if now is not None:
+            return now.name
+        if self.async_host is not None:
+            return self.async_host.running_name(sys._getframe(1))
+        definition = self.executor.meta
+        return definition.name if definition is not None else ""
+
     def _interrupted(self, number: int, frame: Any) -> None:
         """The node's signal for a cancel. It must not hit another task than the one that was cancelled."""
         executor = self.executor
+        if self.async_host is not None:
+            self.async_host.interrupted(frame)
         if executor.in_user_code and executor.record and executor.is_cancelled(executor.record):
             executor.in_user_code = False
             raise KeyboardInterrupt
@@ -166,7 +206,9 @@ class Worker:
     # -- one task ------------------------------------------------------------------------------------------------------
 
     def _load(self, payload: bytes, number: int) -> tuple[Any, Definition]:
-        return load_definition(self, payload)
+        loaded = load_definition(self, payload)
+        set_title(loaded[1].title)
+        return loaded
 
     def _failed(
         self, executor: Any, record: int, function: Any, definition: Definition | None, error: BaseException
@@ -222,14 +264,40 @@ class Worker:
         name = options.get("name") or definition.name
         token = running.set(Running(record, facts["seq"], name, definition.qualname, options))
         started = now_ns()
+        context = options.get(FIELD)
         try:
-            yield
+            if context is None:
+                yield
+            else:
+                with applied(context):
+                    yield
         finally:
             running.reset(token)
             if self.executor.trace is not None:
                 self.executor.trace.append((name, started, now_ns(), facts["seq"]))
                 if self.lease_facts.get("is_async") or len(self.executor.trace) > 1000:
                     self._flush_trace(self.executor.trace)
+
+    @property
+    def stall_after_s(self) -> float:
+        """Seconds after which a standing event loop is reported."""
+        from ray_async.config import ASYNC_STALL_WARNING_S, Settings
+
+        return Settings(self.config.get("system_config")).get(ASYNC_STALL_WARNING_S)
+
+    def warn_of_blocking_get(self) -> None:
+        """Say, once, that a blocking get stands on the loop of an async actor (RAY_WARN_BLOCKING_GET_INSIDE_ASYNC)."""
+        from asyncio import _get_running_loop
+
+        from ray_async.config import WARN_BLOCKING_GET_INSIDE_ASYNC, Settings
+
+        if self._warned or _get_running_loop() is None or not Settings(self.config.get("system_config")).get(WARN_BLOCKING_GET_INSIDE_ASYNC):
+            return
+        self._warned = True
+        logging.getLogger("ray_async").warning(
+            "Blocking get() on the event loop of an async actor: nothing else runs on it until the value is there. "
+            "Await the reference, or asyncio.gather() several."
+        )
 
     # -- coroutines in one-at-a-time workers ---------------------------------------------------------------------------
 
@@ -338,3 +406,9 @@ class Worker:
 
         atexit.unregister(current.disconnect)
         atexit._run_exitfuncs()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
