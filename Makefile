@@ -16,7 +16,7 @@ CORE := $(shell find ray_async/_core \( -name '*.pyx' -o -name '*.pxd' -o -name 
 PYTHON_DIRS := $(wildcard ray_async bench examples tests tools)
 DEBUG_TREE := $(CURDIR)/build/debug/tree
 NATIVE := $(basename $(notdir $(wildcard tests/native/test_*.c)))
-NATIVE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -g -Wall -Wextra -Werror -Iray_async/_core/includes -pthread
+NATIVE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DRA_DEBUG -g -Wall -Wextra -Werror -Iray_async/_core/includes -pthread
 
 # The first interpreter that is new enough and can both make an environment and compile for itself.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -76,7 +76,7 @@ test-debug: debug ## run all tests on the debug build, which counts native objec
 
 native: $(NATIVE:%=native-%) ## run the C tests of the core, plain and under both sanitizers
 
-native-%: tests/native/%.c $(filter %.h,$(CORE))
+native-%: tests/native/%.c $(wildcard tests/native/*.h) $(filter %.h,$(CORE))
 	@mkdir -p build/native
 	$(CC) $(NATIVE_CFLAGS) -O2 $< -o build/native/$*
 	build/native/$*

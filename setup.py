@@ -71,7 +71,14 @@ class Variant:
         if sys.platform == "win32":
             return ["/std:c11", "/experimental:c11atomics", "/Od" if self.debug else "/O2"]
         # gnu11: the headers use syscall(2) and GNU attributes beside C11 atomics. No -march: wheels must be portable.
-        args = ["-std=gnu11", "-fvisibility=hidden", "-Wall", "-Wno-unused-function", "-Wno-unused-variable"]
+        args = [
+            "-std=gnu11",
+            "-fvisibility=hidden",
+            "-Wall",
+            "-Wno-unused-function",
+            "-Wno-unused-variable",
+            "-Wno-sign-compare",
+        ]
         args += ["-O0", "-g3"] if self.debug else ["-O3"]
         if self.sanitizer:
             args += [f"-fsanitize={SANITIZERS[self.sanitizer]}", "-fno-omit-frame-pointer", "-g"]
@@ -103,6 +110,8 @@ def extensions(variant: Variant) -> list[Extension]:
             # CPython's own flags carry -DNDEBUG; a debug build wants its assertions.
             undef_macros=["NDEBUG"] if variant.debug else [],
             extra_compile_args=variant.compile_args(),
+            # shm_open, the fallback where memfd_create is not allowed, is in librt before glibc 2.34.
+            libraries=["rt"] if sys.platform == "linux" else [],
             extra_link_args=variant.link_args(),
         )
         for source in sources

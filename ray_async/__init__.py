@@ -22,10 +22,13 @@ from ray_async.termination import cancel, kill
 from ray_async.version import __commit__, __version__
 
 if TYPE_CHECKING:
-    from ray_async import exceptions, internal, job_config, logging_config, runtime_context
+    from ray_async import aio, exceptions, internal, job_config, logging_config, runtime_context
+    from ray_async.aio import cancel_scope, cancelling, ready
+    from ray_async.context_variables import register_context_variable
     from ray_async.ids import (
         ActorClassID,
         ActorID,
+        ClusterID,
         FunctionID,
         JobID,
         NodeID,
@@ -46,6 +49,7 @@ __all__ = (
     "ActorClassID",
     "ActorHandle",
     "ActorID",
+    "ClusterID",
     "FunctionID",
     "JobID",
     "Language",
@@ -62,8 +66,11 @@ __all__ = (
     "__commit__",
     "__version__",
     "actor",
+    "aio",
     "available_resources",
     "cancel",
+    "cancel_scope",
+    "cancelling",
     "cluster_resources",
     "exceptions",
     "get",
@@ -79,6 +86,8 @@ __all__ = (
     "method",
     "nodes",
     "put",
+    "ready",
+    "register_context_variable",
     "remote",
     "remote_function",
     "runtime_context",
@@ -90,6 +99,7 @@ __all__ = (
 _IDS = (
     "ActorClassID",
     "ActorID",
+    "ClusterID",
     "FunctionID",
     "JobID",
     "NodeID",
@@ -101,11 +111,14 @@ _IDS = (
 _LAZY = {
     **dict.fromkeys(_IDS, "ray_async.ids"),
     **dict.fromkeys(("LOCAL_MODE", "SCRIPT_MODE", "WORKER_MODE", "Language"), "ray_async.language"),
+    **dict.fromkeys(("cancel_scope", "cancelling", "ready"), "ray_async.aio"),
+    "register_context_variable": "ray_async.context_variables",
     "LoggingConfig": "ray_async.logging_config",
     "get_runtime_context": "ray_async.runtime_context",
 }
 _LAZY_MODULES = frozenset(
     {
+        "aio",
         "autoscaler",
         "cloudpickle",
         "cluster_utils",

@@ -170,6 +170,7 @@ WARN_BLOCKING_GET_INSIDE_ASYNC = _flag("warn_blocking_get_inside_async", True, "
 AUTH_MODE = _text("auth_mode", "token", "how peers on TCP prove who they are: token or disabled")
 AUTH_TOKEN = _text("auth_token", "", "the cluster's token")
 AUTH_TOKEN_PATH = _text("auth_token_path", "", "file that holds the cluster's token")
+ASYNC_STALL_WARNING_S = _float("async_stall_warning_s", 5.0, "a loop that stands still so long is reported; 0: never")
 USE_UVLOOP = _flag("use_uvloop", True, "event loops of nodes and workers are uvloop's")
 RECORD_REF_CREATION_SITES = _flag("record_ref_creation_sites", False, "references remember where they were made")
 ALLOW_OUT_OF_BAND_REFS = _flag("allow_out_of_band_object_ref_serialization", True, "references may be pickled by hand")

@@ -8,7 +8,7 @@ from ray_async.actor import ActorHandle
 from ray_async.job_config import check_namespace
 from ray_async.runtime.current import get_session
 
-__all__ = ("get_actor",)
+__all__ = ("get_actor", "list_named_actors")
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
@@ -31,3 +31,20 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
     if not (name and str(name).strip()):
         raise ValueError("Please supply a non-empty value to get_actor")
     return ActorHandle(*get_session().get_actor(name, check_namespace(namespace)))
+
+
+def list_named_actors(all_namespaces: bool = False) -> list[str] | list[dict[str, str]]:
+    """The living actors that have a name.
+
+    Args:
+        all_namespaces: Those of every namespace, rather than those of the job's own.
+
+    Returns:
+        Their names; with `all_namespaces`, mappings of ``name`` and ``namespace``.
+
+    Example:
+        >>> ray.util.list_named_actors(all_namespaces=True)
+        [{'name': 'counter', 'namespace': 'default'}]
+    """
+    found = get_session().list_named_actors(all_namespaces)
+    return found if all_namespaces else [actor["name"] for actor in found]

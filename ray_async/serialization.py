@@ -127,10 +127,10 @@ def _reduce_memoryview(view: memoryview) -> Any:
 
 def rebuild_memoryview(buffer: Any, format: str, shape: tuple[int, ...]) -> memoryview:
     """A memoryview over memory of the object store."""
-    flat = memoryview(buffer).cast("B")
+    flat: Any = memoryview(buffer).cast("B")  # the stubs know constant formats only
     if 0 in shape:  # memoryview.cast knows no shapes without items
-        return flat.cast(format)
-    return flat.cast(format, shape) if shape else flat.cast(format, [])  # type: ignore[call-overload]
+        return flat.cast(format)  # type: ignore[no-any-return]
+    return flat.cast(format, shape or [])  # type: ignore[no-any-return]
 
 
 def _reduce_tensor(torch: Any, tensor: Any) -> Any:
@@ -161,7 +161,7 @@ def _as_writable(memory: Any) -> Any:
     import numpy as np
 
     view = np.frombuffer(memory, dtype=np.uint8)
-    buffer = (ctypes.c_ubyte * view.nbytes).from_address(view.ctypes.data)
+    buffer: Any = (ctypes.c_ubyte * view.nbytes).from_address(view.ctypes.data)
     buffer.owner = view  # keeps the object as long as the tensor lives
     return buffer
 

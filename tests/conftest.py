@@ -67,6 +67,8 @@ def resources_before(request: pytest.FixtureRequest, session_folder: None) -> No
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     result = yield
+    if isinstance(item, pytest.Function):
+        item.funcargs.clear()  # values of fixtures are no leaks, and pytest drops them only after this hook
     baseline = item.config.stash[BASELINE]
     if item.get_closest_marker("keeps_resources") is not None or baseline.before is None:
         return result

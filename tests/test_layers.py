@@ -32,6 +32,8 @@ LAYERS = {
     "runtime_env": 0,
     "serializers": 0,
     "_core": 1,
+    # What the pickler of the core does with types of its own.
+    "serialization": 2,
     "transport": 2,
     "gpu": 2,
     "runtime": 3,

@@ -7,8 +7,16 @@ process sees. There is mechanism here and no policy: what to run where is decide
 
 from __future__ import annotations
 
+import sys
+
+if "t" in getattr(sys, "abiflags", "") or not getattr(sys, "_is_gil_enabled", lambda: True)():
+    raise ImportError(
+        "ray_async does not run on free-threaded builds of Python, where nothing keeps threads apart in its compiled "
+        "modules: use an ordinary build of the same version"
+    )
+
 try:
-    from ray_async._core.arena import build_info
+    from ray_async._core.arena import build_info, live_objects
 except ModuleNotFoundError as error:
     if error.name != "ray_async._core.arena":
         raise
@@ -17,4 +25,4 @@ except ModuleNotFoundError as error:
         "or install a wheel (`pip install ray_async`)"
     ) from error
 
-__all__ = ("build_info",)
+__all__ = ("build_info", "live_objects")

@@ -1,4 +1,4 @@
-from ray_async._core.layout cimport ra_heap, u32, u64
+from ray_async._core.layout cimport ra_heap, ra_live_counts, u32, u64
 
 
 cdef class Arena:
@@ -18,6 +18,8 @@ cdef class Arena:
     cdef u32 new_waiter(self, u32 kind) except 0xffffffff
     cdef u64 alloc(self, u32 kind, u64 size) except 0
 
+
+cdef void add_counts(ra_live_counts *counts) noexcept
 
 cdef Arena current_arena
 cpdef Arena get_current()

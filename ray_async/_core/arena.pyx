@@ -39,6 +39,40 @@ def build_info():
     """How the core was compiled: ``debug``, ``sanitize`` (None, "address" or "thread"), and the ``version`` of the arena's layout."""
     return {"debug": bool(RA_IS_DEBUG), "sanitize": RA_SANITIZER.decode() or None, "version": RA_VERSION}
 
+cdef ra_live_counts *_counts[16]
+cdef int _n_counts = 0
+
+
+cdef void add_counts(ra_live_counts *counts) noexcept:
+    """Called by each module with its counts; NULL in a release build."""
+    global _n_counts
+    if counts != NULL and _n_counts < 16:
+        _counts[_n_counts] = counts
+        _n_counts += 1
+
+
+def live_objects():
+    """How many native objects this process has, by kind; nothing is counted, and the dict empty, in a release build.
+
+    An ``ObjectRef`` counts while it holds an object; "hold slots" are the places in the arena where holds are noted.
+    """
+    cdef dict found = {}
+    cdef int i, k
+    for i in range(_n_counts):
+        found["ObjectRef"] = found.get("ObjectRef", 0) + _counts[i].references
+        found["hold slots"] = found.get("hold slots", 0) + _counts[i].hold_slots
+        for k in range(_counts[i].n_types):
+            found[ra_live_name(_counts[i], k).decode()] = ra_live_of_type(_counts[i], k)
+    return found
+
+
+def expect_damage(bint damaged):
+    """Say that the arena's contents are damaged on purpose: a debug build then asserts no invariants of it."""
+    cdef int i
+    for i in range(_n_counts):
+        _counts[i].lenient = damaged
+
+
 cdef Arena current_arena = None
 
 
@@ -309,3 +343,7 @@ cdef class Arena:
     @property
     def closed(self):
         return bool(self.heap.closed)
+
+
+add_counts(RA_LIVE)
+ra_count_type(Arena)

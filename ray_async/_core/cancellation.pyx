@@ -1,6 +1,6 @@
 """Cancelling: before the start it is the canceller who ends the task, after it the worker."""
 
-from ray_async._core.arena cimport Arena
+from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef
 from ray_async._core.store cimport complete_with
@@ -17,7 +17,8 @@ def cancel(Arena arena, u64 record, bint force, bytes error):
     """
     cdef ra_heap *h = arena.open()
     cdef ra_record *r = ra_record_at(h, record)
-    cdef u64 word = atomic_load_u64(&r.word), flags, item
+    cdef u64 word = atomic_load_u64(&r.word), flags, item, queue = r.queue
+    cdef bint call = r.kind == RA_KIND_ACTOR_CALL
     cdef u32 state, i
     while True:
         state = RA_R_STATE(word)
@@ -40,4 +41,9 @@ def cancel(Arena arena, u64 record, bint force, bytes error):
     for i in range(r.n_returns):
         complete_with(arena, record + sizeof(ra_record) + i * sizeof(ra_entry), RA_ERROR, error)
     ra_record_finish(h, record, RA_REC_CANCELLED, 0)
+    if call and ra_queue_check(h, queue):
+        ra_queue_wake(h, queue_at(h, queue))  # calls that the actor keeps behind this one go on
     return DROPPED
+
+
+add_counts(RA_LIVE)

@@ -30,4 +30,4 @@ cdef object decode_value(Arena arena, u64 entry)
 cdef u64 build_payload(Arena arena, Encoder e) except 0
 cdef void discard_payload(Arena arena, u64 payload) noexcept
 cdef class ArgRef:
-    cdef object ref
+    cdef readonly object ref

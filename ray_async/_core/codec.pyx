@@ -21,7 +21,7 @@ from cpython.list cimport PyList_New, PyList_SET_ITEM
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ray_async._core.arena cimport Arena, current_arena, get_current
+from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport Buffer, ObjectRef, Pin, new_buffer, new_pin, new_ref
 from ray_async._core.object_ref import load_ref
@@ -314,20 +314,22 @@ def forget_encoder():
 # ---- the compact encoding: tag bytes, sizes of 4 bytes ----
 
 cdef inline bint put_sized(Encoder e, Tag tag, const char *data, Py_ssize_t size) noexcept:
+    cdef u32 length = <u32>size
     if e.n + 5 + size > SMALL:
         return False
     e.small[e.n] = tag
-    (<u32 *>&e.small[e.n + 1])[0] = <u32>size
+    memcpy(&e.small[e.n + 1], &length, 4)
     memcpy(&e.small[e.n + 5], data, size)
     e.n += 5 + size
     return True
 
 
 cdef inline bint put_count(Encoder e, Tag tag, Py_ssize_t count) noexcept:
+    cdef u32 length = <u32>count
     if e.n + 5 > SMALL:
         return False
     e.small[e.n] = tag
-    (<u32 *>&e.small[e.n + 1])[0] = <u32>count
+    memcpy(&e.small[e.n + 1], &length, 4)
     e.n += 5
     return True
 
@@ -564,3 +566,7 @@ cdef object decode_value(Arena arena, u64 entry):
     if format == RA_F_FALSE:
         return False
     return decode_payload(arena, e.payload, format, entry)
+
+
+add_counts(RA_LIVE)
+ra_count_type(Encoder)

@@ -6,10 +6,11 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject_Call
 from libc.stdint cimport int64_t
 
-from ray_async._core.arena cimport Arena
+from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.codec cimport ArgRef, Encoder, acquire_encoder, decode_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
+from ray_async._core.postponed cimport PostponedCalls, hand_back_when_dead
 from ray_async._core.store cimport complete_with, make_entry, wait_for
 from ray_async._core.store import read
 from ray_async._core.submission import set_parent
@@ -51,6 +52,8 @@ cdef class Executor:
     cdef public bint in_user_code
     cdef public object meta
     cdef readonly u64 done
+    cdef object titled          # what the process is named after
+    cdef PostponedCalls postponed  # of an actor with threads
     cdef public object trace        # a list of (name, start ns, end ns, task number) while times are recorded, else None
     cdef public object flush_trace  # takes that list when the worker has nothing to do
 
@@ -62,8 +65,10 @@ cdef class Executor:
     # -- the parts --
 
     def pop(self, u64 queue):
-        """Claim the oldest record of a queue; 0 when it is empty."""
-        return ra_queue_pop(&self.arena.heap, queue_at(&self.arena.heap, queue))
+        """Claim the oldest record of a queue; 0 when it is empty, or an actor's who is dead."""
+        cdef ra_queue *q = queue_at(&self.arena.heap, queue)
+        cdef u64 record = ra_queue_pop(&self.arena.heap, q)
+        return 0 if record and q.actor and hand_back_when_dead(self.arena, q.actor, record) else record
 
     cdef tuple definition(self, u64 fn):
         """The callable behind an exported entry, and what is known of it."""
@@ -129,6 +134,18 @@ cdef class Executor:
             "forced": bool(RA_R_FLAGS(word) & RA_RF_FORCE), "owner": r.owner, "job": r.job,
             "backpressure": r.backpressure, "parent_seq": r.parent_seq, "actor": r.actor,
         }
+
+    def is_plain(self, u64 record):
+        """Whether a record has one return, no options, no references as arguments, and is not cancelled."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        if r.opts or r.n_returns != 1 or RA_R_FLAGS(atomic_load_u64(&r.word)) or self.trace is not None:
+            return False
+        return r.args == 0 or atomic_load_u64(&ra_payload_at(h, r.args).word) >> 16 & 0xffff == 0
+
+    def clear_flag(self, u32 bits):
+        """Take flags back that the node has set for this process."""
+        atomic_and_u32(&proc_at(&self.arena.heap, self.arena.heap.slot).flags, ~bits)
 
     def is_cancelled(self, u64 record):
         """Whether someone asked for the cancellation of a running record."""
@@ -279,6 +296,11 @@ cdef class Executor:
         atomic_store_u64(&p.current, record)
         try:
             function, self.meta = self.definition(r.fn)
+            if self.meta is not self.titled:
+                self.titled = self.meta
+                title = getattr(self.meta, "title", None)
+                if title is not None:
+                    ra_set_title(<const char *><bytes>title)
             args, kwargs = self.arguments(record) if r.args == 0 or format_of(h, r.args) != RA_F_FAST else (
                 decode_payload(self.arena, r.args, RA_F_FAST, 0), None
             )
@@ -359,6 +381,7 @@ cdef class Executor:
         cdef u64 expected, record, until
         cdef bint idle = True, ran = False
         cdef int code
+        cdef PostponedCalls postponed = PostponedCalls(self.arena, q.actor, True) if actor else None
         self.register(queue, waiter)
         try:
             while True:
@@ -376,8 +399,14 @@ cdef class Executor:
                         return LEFT
                     atomic_store_u64(&p.idle_since, 0)
                     idle = False
-                record = ra_queue_pop(h, q)
+                record = postponed.next() if actor else 0
+                if record == 0:
+                    record = ra_queue_pop(h, q)
+                    if record and actor and not postponed.admit(record):
+                        continue
                 if record:
+                    if actor and hand_back_when_dead(self.arena, q.actor, record):
+                        return EXIT
                     self.run(record)
                     ran = True
                     PyErr_CheckSignals()
@@ -389,7 +418,7 @@ cdef class Executor:
                 until = ra_now_ns() + SPIN
                 while ra_queue_length(q) == 0 and ra_now_ns() < until:
                     ra_relax()
-                if ra_queue_length(q):
+                if ra_queue_length(q) or actor and postponed.stirred():
                     continue
                 if self.trace:
                     self.flush_trace(self.trace)
@@ -403,7 +432,7 @@ cdef class Executor:
                 atomic_store_u32(&w.armed, 1)
                 atomic_store_u32(&q.sleepers, 1)
                 atomic_fence(memory_order_seq_cst)
-                if ra_queue_length(q) == 0 and atomic_load_u32(&p.flags) & (RA_PF_EXIT | RA_PF_REVOKE) == 0 and (actor or atomic_load_u64(&p.lease) == lease):
+                if ra_queue_length(q) == 0 and atomic_load_u32(&p.flags) & (RA_PF_EXIT | RA_PF_REVOKE) == 0 and (not postponed.stirred() if actor else atomic_load_u64(&p.lease) == lease):
                     with nogil:
                         code = ra_futex_wait(&w.armed, 1, SLEEP)
                     if code == 2:
@@ -413,23 +442,29 @@ cdef class Executor:
             self.unregister(queue, waiter)
 
     def take(self, u64 queue):
-        """Wait for a record of a queue and claim it; 0 when the process is to end. For one thread only."""
+        """Wait for a call of an actor that can run, in no order, and claim it; 0 when the process is to end. For one thread only."""
         cdef ra_heap *h = &self.arena.heap
         cdef ra_proc *p = proc_at(h, h.slot)
         cdef ra_queue *q = queue_at(h, queue)
         cdef ra_waiter *w = ra_waiter_at(h, p.waiter)
         cdef u64 record
+        if self.postponed is None:
+            self.postponed = PostponedCalls(self.arena, q.actor, False)
         self.register(queue, p.waiter)
         try:
             while True:
                 if atomic_load_u32(&p.flags) & RA_PF_EXIT:
                     return 0
-                record = ra_queue_pop(h, q)
+                record = self.postponed.next()
+                if record == 0:
+                    record = ra_queue_pop(h, q)
+                    if record and not self.postponed.admit(record):
+                        continue
                 if record:
-                    return record
+                    return 0 if hand_back_when_dead(self.arena, q.actor, record) else record
                 self.wants_refill(queue)
                 atomic_store_u32(&w.armed, 1)
-                if not self.arm(queue) and not atomic_load_u32(&p.flags) & RA_PF_EXIT:
+                if not self.arm(queue) and not self.postponed.stirred() and not atomic_load_u32(&p.flags) & RA_PF_EXIT:
                     with nogil:
                         ra_futex_wait(&w.armed, 1, SLEEP)
                 atomic_store_u32(&w.armed, 0)
@@ -478,17 +513,23 @@ cdef class Executor:
                 ra_futex_wait(&w.armed, 1, SLEEP)
             PyErr_CheckSignals()
 
-    def give_back(self):
-        """End the lease from our side and tell the node."""
+    def give_back(self, u64 served):
+        """End a lease from our side and tell the node; returns the word to `park` on.
+
+        The node may have taken the lease back and given the next one meanwhile: that one is left alone, flags included,
+        and `park` finds it. A lease is known by all of its word but the state.
+        """
         cdef ra_heap *h = &self.arena.heap
         cdef ra_proc *p = proc_at(h, h.slot)
         cdef u64 lease = atomic_load_u64(&p.lease)
-        atomic_and_u32(&p.flags, ~RA_PF_REVOKE)
-        if (lease & 0xff) == RA_LEASE_BUSY or (lease & 0xff) == RA_LEASE_IDLE:
+        cdef u64 ended = served & ~<u64>0xff
+        if (lease & ~<u64>0xff) == ended and ((lease & 0xff) == RA_LEASE_BUSY or (lease & 0xff) == RA_LEASE_IDLE):
+            # While the word is ours to end, no flag can be meant for another lease.
+            atomic_and_u32(&p.flags, ~RA_PF_REVOKE)
             atomic_store_u64(&p.idle_since, ra_now_ns())
-            if atomic_cas_u64(&p.lease, &lease, lease & ~<u64>0xff):
+            if atomic_cas_u64(&p.lease, &lease, ended):
                 ra_event(h, RA_EV_RETURNED, h.slot)
-        return lease
+        return ended
 
     # -- the process's own slot --
 
@@ -531,3 +572,6 @@ cdef class Executor:
 
 cdef inline u32 format_of(ra_heap *h, u64 payload) noexcept nogil:
     return <u32>(atomic_load_u64(&ra_payload_at(h, payload).word) >> 8 & 0xff)
+
+
+add_counts(RA_LIVE)

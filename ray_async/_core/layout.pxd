@@ -78,7 +78,7 @@ cdef extern from "objects.h" nogil:
         u32 owner
         u32 job
         ai32 retries
-        au32 pending
+        u32 scope
         au32 produced
         au32 consumed
         au32 consumer_waits
@@ -212,6 +212,19 @@ cdef extern from "objects.h" nogil:
     bint atomic_cas_u32 "atomic_compare_exchange_strong"(au32 *, u32 *, u32)
     void atomic_fence "atomic_thread_fence"(int)
     int memory_order_seq_cst
+
+    ctypedef struct ra_live_counts:
+        int64_t references
+        int64_t hold_slots
+        int lenient
+        int n_types
+
+    ra_live_counts *RA_LIVE
+    void ra_count_reference(int delta)
+    void ra_count_slot(int delta)
+    void ra_count_type(object)
+    const char *ra_live_name(ra_live_counts *, int)
+    int64_t ra_live_of_type(ra_live_counts *, int)
 
     u32 RA_STATE(u64)
     u32 RA_FORMAT(u64)

@@ -6,7 +6,7 @@ Nothing here knows asyncio: futures are objects with ``done()`` and ``set_result
 import os
 import socket
 
-from ray_async._core.arena cimport Arena
+from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef
 
@@ -146,3 +146,7 @@ cdef class LoopWaiter:
             atomic_store_u32(&ra_waiter_at(h, self.index).armed, 0)
             # The ring stays for the next loop in this place: a completer may hold its offset.
             atomic_store_u32(&ra_waiter_at(h, self.index).kind, RA_WAITER_FREE)
+
+
+add_counts(RA_LIVE)
+ra_count_type(LoopWaiter)

@@ -7,7 +7,7 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from ray_async._core.arena cimport Arena
+from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.codec cimport Encoder, acquire_encoder, decode_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref
@@ -60,6 +60,21 @@ cdef void visit_record(void *context, u64 offset) noexcept nogil:
         return
     with gil:
         (<list>s.found).append(offset)
+
+
+cdef struct Unfinished:
+    ra_heap *heap
+    void *found    # a list
+
+
+cdef void visit_unfinished(void *context, u64 offset) noexcept nogil:
+    cdef Unfinished *u = <Unfinished *>context
+    cdef ra_record *r = ra_record_at(u.heap, offset)
+    cdef u64 word = atomic_load_u64(&r.word)
+    if RA_R_STATE(word) < RA_REC_WAITING or RA_R_STATE(word) > RA_REC_RUNNING or r.parent == 0 and r.scope == 0:
+        return
+    with gil:
+        (<list>u.found).append((offset, r.seq, r.parent, r.parent_seq, r.scope, r.kind, RA_R_FLAGS(word)))
 
 
 cdef void visit_any(void *context, u64 offset) noexcept nogil:
@@ -276,6 +291,18 @@ cdef class NodeView:
         ra_each_record(s.heap, visit_record, &s)
         return found
 
+    def unfinished_descendants(self):
+        """Unfinished records that a task, or a cancel scope, submitted.
+
+        Each is ``(offset, seq, parent, parent_seq, scope, kind, flags)``.
+        """
+        cdef Unfinished u
+        cdef list found = []
+        u.heap = self.arena.open()
+        u.found = <void *>found
+        ra_each_record(u.heap, visit_unfinished, &u)
+        return found
+
     def release(self, u64 record):
         """Queue a record whose arguments are ready. Returns False when it was cancelled meanwhile."""
         cdef ra_heap *h = self.arena.open()
@@ -292,6 +319,16 @@ cdef class NodeView:
         cdef ra_record *r = ra_record_at(h, record)
         cdef u64 word = atomic_load_u64(&r.word)
         while RA_R_STATE(word) == RA_REC_WAITING:
+            if atomic_cas_u64(&r.word, &word, RA_R_WORD(RA_REC_RUNNING, RA_R_FLAGS(word), RA_R_ATTEMPT(word), RA_R_GEN(word), h.slot)):
+                return True
+        return False
+
+    def claim_postponed(self, u64 record):
+        """Claim a queued record that need not be in its queue, to fail it. Returns False when someone else has it."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while RA_R_STATE(word) == RA_REC_QUEUED:
             if atomic_cas_u64(&r.word, &word, RA_R_WORD(RA_REC_RUNNING, RA_R_FLAGS(word), RA_R_ATTEMPT(word), RA_R_GEN(word), h.slot)):
                 return True
         return False
@@ -486,6 +523,36 @@ cdef class NodeView:
             total += size
         return found
 
+    def objects(self):
+        """Values that something refers to: ``[(id, bytes, references)]``; definitions and the like are left out."""
+        cdef ra_heap *h = self.arena.open()
+        cdef list found = [], records = [], rows = []
+        cdef ra_record *r
+        cdef ra_entry *e
+        cdef u64 offset, word
+        cdef u32 i, count
+        ra_each_object(h, visit_any, <void *>found)
+        ra_each_record(h, visit_any, <void *>records)
+        for offset in records:
+            r = ra_record_at(h, offset)
+            for i in range(ra_record_returns(h, offset)):
+                found.append(offset + sizeof(ra_record) + i * sizeof(ra_entry))
+        for offset in found:
+            e = ra_entry_at(h, offset)
+            word = atomic_load_u64(&e.word)
+            count = atomic_load_u32(&e.refs)
+            if RA_STATE(word) == RA_VALUE and count and not RA_FLAGS(word) & RA_EF_DEAD and RA_FORMAT(word) != RA_F_RAW:
+                identity = (
+                    (<u64>e.seq).to_bytes(8, "little") + self.arena.session[:12]
+                    + (<u32>e.job).to_bytes(4, "little") + (<u32>e.index + 1).to_bytes(4, "little")
+                )
+                rows.append((identity, e.size, count))
+        return rows
+
+    def worker_id(self, u32 slot):
+        """The id of the process in a slot."""
+        return b"%08x" % proc_at(self.arena.open(), slot).uid + self.arena.session + b"\0\0\0\0"
+
     def spill_begin(self, u64 entry):
         """Claim a payload and return its bytes as a memoryview, or None when it is in use."""
         cdef ra_heap *h = self.arena.open()
@@ -597,3 +664,6 @@ cdef class NodeView:
     def set_spill_stuck(self, u32 count):
         """Tell processes that wait for room how often nothing could be spilled."""
         atomic_store_u32(&self.arena.open().super.spill_stuck, count)
+
+
+add_counts(RA_LIVE)

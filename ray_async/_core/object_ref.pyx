@@ -4,7 +4,7 @@ cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.string cimport memcpy
 
-from ray_async._core.arena cimport Arena, current_arena, get_current
+from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
 from ray_async._core.layout cimport *
 
 # Filled in by the package above: `await ref`, and futures, need an event loop, which this layer knows nothing of.
@@ -38,8 +38,12 @@ cdef class ObjectRef:
         self.raw = id
 
     def __dealloc__(self):
-        if self.hold and not self.arena.heap.closed:
-            ra_release(&self.arena.heap, self.entry, self.hold)
+        if self.hold:
+            ra_count_reference(-1)
+            if self.arena.heap.closed:
+                ra_count_slot(-1)
+            else:
+                ra_release(&self.arena.heap, self.entry, self.hold)
 
     cdef u64 at(self) except 0:
         if self.entry == 0:
@@ -172,6 +176,7 @@ cdef ObjectRef own_ref(Arena arena, u64 entry):
     if ref.hold == 0:
         ra_unpin(&arena.heap, entry)
         raise MemoryError("no room for one more reference in the session's memory")
+    ra_count_reference(1)
     return ref
 
 
@@ -183,6 +188,7 @@ cdef ObjectRef new_ref(Arena arena, u64 entry):
     ref.hold = ra_hold(&arena.heap, entry)
     if ref.hold == 0:
         raise MemoryError("no room for one more reference in the session's memory")
+    ra_count_reference(1)
     return ref
 
 
@@ -205,7 +211,9 @@ cdef class Pin:
 
     def __dealloc__(self):
         cdef ra_heap *h
-        if self.hold and not self.arena.heap.closed:
+        if self.hold and self.arena.heap.closed:
+            ra_count_slot(-1)
+        elif self.hold:
             h = &self.arena.heap
             # Noted before counted: a kill in between leaves the object viewed for ever, and never a view uncounted.
             atomic_store_u64(<au64 *>(h.base + self.hold), self.entry | RA_HOLD_HELD)
@@ -244,3 +252,8 @@ cdef Buffer new_buffer(Pin pin, void *data, Py_ssize_t size):
     buffer.data = data
     buffer.size = size
     return buffer
+
+
+add_counts(RA_LIVE)
+ra_count_type(Pin)
+ra_count_type(Buffer)

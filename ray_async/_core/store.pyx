@@ -4,7 +4,7 @@ from libc.stdlib cimport free, malloc, qsort
 
 from cpython.exc cimport PyErr_CheckSignals
 
-from ray_async._core.arena cimport Arena, current_arena
+from ray_async._core.arena cimport Arena, add_counts, current_arena
 from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, decode_value, discard_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, own_ref
@@ -389,3 +389,6 @@ def overwrite(Arena arena, ObjectRef ref, bytes error):
     if ra_has_payload(word) and not RA_FLAGS(word) & RA_EF_EMBEDDED:
         discard_payload(arena, payload)
     return True
+
+
+add_counts(RA_LIVE)

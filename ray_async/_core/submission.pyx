@@ -1,10 +1,11 @@
 """Submitting: from a call's arguments to a record in a queue."""
 
 import contextvars
+import sys
 
 cimport cython
 
-from ray_async._core.arena cimport Arena, current_arena, get_current
+from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
 from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, decode_payload, discard_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
@@ -25,6 +26,50 @@ _parent_var = contextvars.ContextVar("ray_async_parent", default=0)
 
 cdef inline u64 parent_record() except? 0:
     return <u64>_parent_var.get() if _concurrent else _parent
+
+
+# The cancel scope around the calling thread or asyncio task. The variable is looked at once a scope was opened in this process.
+cdef bint _scoped = False
+_scope_var = contextvars.ContextVar("ray_async_scope", default=0)
+
+# What adds the caller's context to a call's options; asked once a variable is registered, or OpenTelemetry is loaded.
+cdef object _carry = None
+cdef bint _carries = False
+cdef dict _modules = sys.modules
+
+
+def set_hooks(*, carry):
+    """Set ``carry(options: ObjectRef | None) -> ObjectRef | None``, which may exchange the options of a call for its own."""
+    global _carry
+    _carry = carry
+
+
+def carry_context():
+    """From now on ask the hook at each call."""
+    global _carries
+    _carries = True
+
+
+def enter_scope(Arena arena):
+    """Open a cancel scope around what the calling thread or asyncio task submits. Returns ``(scope, token)``."""
+    global _scoped
+    cdef u32 scope = <u32>ra_next_seq(arena.open()) or 1
+    _scoped = True
+    return scope, _scope_var.set(scope)
+
+
+def leave_scope(token):
+    """Close the scope that ``enter_scope`` opened in this context."""
+    _scope_var.reset(token)
+
+
+cdef inline u32 scope_of(ra_heap *h, u64 parent) except? 0:
+    cdef u32 scope = 0
+    if _scoped:
+        scope = _scope_var.get()
+    if scope == 0 and parent:
+        scope = ra_record_at(h, parent).scope
+    return scope
 
 
 def new_queue(Arena arena, u32 cls=0, u64 actor=0):
@@ -230,8 +275,10 @@ cdef class Template:
         cdef bint pending = False
         cdef ra_record *r
         cdef ra_entry *entry
-        cdef ObjectRef ref
+        cdef ObjectRef ref, opts = self.opts
         arena.check_node()
+        if _carries or "opentelemetry.context" in _modules:
+            opts = _carry(opts)
         try:
             if args or kwargs:
                 e = acquire_encoder(arena)
@@ -270,22 +317,24 @@ cdef class Template:
         r.kind, r.kflags, r.n_returns = <u8>self.kind, <u8>kflags, <u16>self.n_returns
         r.parent = parent_record()
         r.parent_seq = ra_record_at(h, r.parent).seq if r.parent else 0
+        # A creation belongs to no scope: actors outlive what created them.
+        r.scope = 0 if self.kind == RA_KIND_ACTOR_INIT else scope_of(h, r.parent)
         r.fn = self.fn.entry
         atomic_add_u32(&ra_entry_at(h, r.fn).refs, 1)
         r.args = payload
         r.opts = 0
-        if self.opts is not None:
-            r.opts = self.opts.entry
+        if opts is not None:
+            r.opts = opts.entry
             atomic_add_u32(&ra_entry_at(h, r.opts).refs, 1)
         r.queue = self.queue
         atomic_store_u64(&r.next, 0)
         r.actor = 0
         if self.actor is not None:
             r.actor = self.actor.offset
-            atomic_add_u32(&ra_entry_at(h, r.actor).refs, 1)
+            if self.kind != RA_KIND_ACTOR_INIT:
+                atomic_add_u32(&ra_entry_at(h, r.actor).refs, 1)
         r.owner, r.job = h.slot, proc_at(h, h.slot).job
         atomic_store_i32(&r.retries, self.retries)
-        atomic_store_u32(&r.pending, 0)
         atomic_store_u32(&r.produced, 0)
         atomic_store_u32(&r.consumed, 0)
         atomic_store_u32(&r.consumer_waits, 0)
@@ -403,6 +452,11 @@ def record_of(ObjectRef ref):
     return 0
 
 
+def record_seq(Arena arena, u64 record):
+    """The number that tells a record from an earlier one in its place."""
+    return ra_record_at(&arena.heap, record).seq
+
+
 def is_actor_call(Arena arena, u64 record):
     """Whether a record is a call of an actor's method."""
     return ra_record_at(&arena.heap, record).kind == RA_KIND_ACTOR_CALL
@@ -431,3 +485,9 @@ def read_actor_spec(Arena arena, u64 actor):
 def actor_restarts(Arena arena, u64 actor):
     """How often an actor was restarted."""
     return atomic_load_u32(&actor_at(arena.open(), actor).restarts)
+
+
+add_counts(RA_LIVE)
+ra_count_type(ActorCore)
+ra_count_type(Template)
+ra_count_type(StreamCursor)

@@ -136,7 +136,10 @@ class RayTaskError(RayError):
 
         Futures refuse a `StopIteration`, and coroutines turn one into a `RuntimeError`.
         """
-        return self if isinstance(self.cause, StopIteration) else self.as_instanceof_cause()
+        if not isinstance(self.cause, StopIteration):
+            return self.as_instanceof_cause()
+        plain: RayTaskError = self.__dict__.get("_task_error", self)
+        return plain
 
     def with_serializable_cause(self, reason: BaseException) -> RayTaskError:
         """A copy whose cause, which cannot be pickled for `reason`, is replaced by a `RayError` that says so."""

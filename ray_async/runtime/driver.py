@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from ray_async.transport.channel import Channel, connect_unix
 __all__ = ("DriverSession", "connect_driver")
 
 DRIVER, WORKER = 2, 3
+_NODE_END_S = 5
 _ATTACH_TIMEOUT_S = 30
 _BOOT = "from ray_async.runtime.boot import main; main()"
 
@@ -100,7 +102,7 @@ def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
     # The node outlives nothing of ours: a session of its own keeps Ctrl-C from it, and its output goes to a file.
     with open(os.path.join(config["session_dir"], "node.log"), "wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT],
+            [sys.executable, "-P", "-c", _BOOT],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -255,8 +257,13 @@ class DriverSession(CoreSession):
 
     def _end_node(self) -> None:
         """Wait for the node to end; it kills its workers first."""
+        if self.arena.node_fd >= 0:
+            # Popen.wait with a time-out polls, with pauses of up to 50 ms; the descriptor tells at once.
+            waiting = select.poll()
+            waiting.register(self.arena.node_fd, select.POLLIN)
+            waiting.poll(_NODE_END_S * 1000)
         try:
-            self._process.wait(timeout=5)
+            self._process.wait(timeout=0.001 if self.arena.node_fd >= 0 else _NODE_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

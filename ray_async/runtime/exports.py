@@ -15,6 +15,7 @@ _WARN_BYTES = 10_000_000
 _ERROR_BYTES = 100_000_000
 
 _logger = logging.getLogger("ray_async")
+_KINDS = {"function": "remote function", "class": "actor"}
 
 
 class Exports:
@@ -41,7 +42,7 @@ class Exports:
         """
         if target is not None:
             data = self._session.dumps(target)
-            _check_size(facts["name"], len(data))
+            _check_size(_KINDS[facts["kind"]], facts["name"].removesuffix(".__init__"), len(data))
             facts = {**facts, "target": data}
         # The name stands before the pickle, for the node, which unpickles nothing.
         payload = facts["name"].encode() + b"\n" + pickle.dumps(facts, protocol=5)
@@ -56,11 +57,11 @@ class Exports:
         self._refs.clear()
 
 
-def _check_size(name: str, size: int) -> None:
+def _check_size(kind: str, name: str, size: int) -> None:
     if size > _ERROR_BYTES:
         raise ValueError(
-            f"{name} is too large ({size / 1e6:.0f} MB pickled; at most {_ERROR_BYTES / 1e6:.0f} MB): it captures a large "
-            "value from its surroundings. Put that value with ray.put() and pass the reference."
+            f"The {kind} {name} is too large ({size / 1e6:.0f} MB pickled; at most {_ERROR_BYTES / 1e6:.0f} MB): it "
+            "captures a large value from its surroundings. Put that value with ray.put() and pass the reference."
         )
     if size > _WARN_BYTES:
         _logger.warning(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from ray_async._core.object_ref import ObjectRef
 
 __all__ = ("DynamicObjectRefGenerator", "ObjectRefGenerator")
 
@@ -28,7 +31,7 @@ class ObjectRefGenerator(Generic[R]):
         self._session = session
         self._cursor = cursor
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[ObjectRef[R]]:
         return self
 
     def __next__(self) -> Any:
@@ -53,10 +56,10 @@ class ObjectRefGenerator(Generic[R]):
             raise StopIteration
         return ref
 
-    def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[ObjectRef[R]]:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> ObjectRef[R]:
         current = self._cursor.current
         if current is None:
             raise StopAsyncIteration
@@ -64,7 +67,7 @@ class ObjectRefGenerator(Generic[R]):
         ref = self._cursor.advance()
         if ref is None:
             raise StopAsyncIteration
-        return ref
+        return ref  # type: ignore[no-any-return]
 
     def completed(self) -> Any:
         """A reference that is ready when the task has ended; getting it raises what the task raised."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
 from ray_async._core import store
 from ray_async._core.loop_waiter import LoopWaiter
+from ray_async.exceptions import RaySystemError, RayTaskError
 
 __all__ = ("LoopBinding", "Loops")
 
@@ -55,6 +57,21 @@ class LoopBinding:
             if self._node_fd >= 0:
                 loop.remove_reader(self._node_fd)
 
+    def end(self, error: BaseException) -> None:
+        """Leave the loop; who still waits gets the error, on the loop's own thread."""
+        loop = self.loop()
+        if loop is None or loop.is_closed() or not loop.is_running() or asyncio._get_running_loop() is loop:
+            self._end(error)
+        else:
+            loop.call_soon_threadsafe(self._end, error)
+
+    def _end(self, error: BaseException) -> None:
+        loop = self.loop()
+        self.close_readers()
+        if loop is not None and not loop.is_closed():
+            self.waiter.fail_all(error)
+        self.waiter.close()
+
     def watch_stream(self, executor: Any, record: int) -> None:
         """Have the stream's consumer wake this loop when it takes an item."""
         executor.watch_consumer(record, self.waiter_index)
@@ -71,7 +88,8 @@ class Loops:
         self._session = session
         self._bindings: dict[int, LoopBinding] = {}
         self._spare: list[Any] = []
-        self._closed = False
+        # Loops of several threads come and go at the same time.
+        self._lock = threading.Lock()
 
     def binding(self) -> LoopBinding:
         """The running loop's binding."""
@@ -79,10 +97,11 @@ class Loops:
         found = self._bindings.get(id(loop))
         if found is not None and found.loop() is loop:
             return found
-        self._collect()
-        waiter = self._spare.pop() if self._spare else None
-        found = LoopBinding(self._session.arena, loop, waiter, self._session.node_fd(), self._session.node_died)
-        self._bindings[id(loop)] = found
+        with self._lock:
+            self._collect()
+            waiter = self._spare.pop() if self._spare else None
+            found = LoopBinding(self._session.arena, loop, waiter, self._session.node_fd(), self._session.node_died)
+            self._bindings[id(loop)] = found
         return found
 
     def _collect(self) -> None:
@@ -96,26 +115,31 @@ class Loops:
 
     def wait(self, ref: Any) -> Generator[Any, None, Any]:
         """What ``await ref`` does."""
-        session = self._session
-        if not store.is_readable(session.arena, ref):
-            future = self.binding_future(ref)
-            if future is not None:
-                yield from future
-        return store.read(session.arena, ref)
+        arena = self._session.arena
+        while not store.is_readable(arena, ref):
+            yield from self._change(ref)
+        try:
+            return store.read(arena, ref)
+        except StopIteration as error:
+            # Raised as it is, it would end this generator and be taken for the value.
+            raise (error.as_awaitable_cause() if isinstance(error, RayTaskError) else error) from None
 
-    def binding_future(self, ref: Any) -> asyncio.Future[None] | None:
-        """A future that is done when ``ref`` is; None when it is already."""
-        binding = self.binding()
+    def _change(self, ref: Any) -> Generator[Any, None, None]:
+        """Wait until ``ref`` may be complete; a wake-up may be for an earlier object in its place."""
+        waiter = self.binding().waiter
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        return future if binding.waiter.watch(ref, future) else None
+        if not waiter.watch(ref, future):
+            return
+        try:
+            yield from future
+        except BaseException:
+            waiter.forget(ref, future)
+            raise
 
     async def settled(self, ref: Any) -> None:
         """Wait until ``ref`` is complete, without reading it."""
         while not store.is_ready(self._session.arena, ref):
-            future = self.binding_future(ref)
-            if future is None:
-                return
-            await future
+            await _Change(self._change(ref))
 
     async def value(self, ref: Any) -> Any:
         """A coroutine for the value."""
@@ -126,11 +150,23 @@ class Loops:
         return asyncio.ensure_future(self.value(ref))
 
     def close(self) -> None:
-        """Leave all loops."""
+        """Leave all loops; what they still wait for fails."""
+        ended = RaySystemError("the session was shut down while this was awaited")
         for binding in self._bindings.values():
-            binding.close_readers()
-            binding.waiter.close()
+            binding.end(ended)
         for waiter in self._spare:
             waiter.close()
         self._bindings.clear()
         self._spare.clear()
+
+
+class _Change:
+    """Awaits what a generator waits for."""
+
+    __slots__ = ("_generator",)
+
+    def __init__(self, generator: Generator[Any, None, None]) -> None:
+        self._generator = generator
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._generator

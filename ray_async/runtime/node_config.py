@@ -50,14 +50,14 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         "directory": directory,
         "store_bytes": store,
         "timeline": settings.get(PROFILING),
-        # What the driver has loaded its workers will want, too.
-        "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
         "system_config": dict(options.system_config or {}),
         "spill_path": os.path.join(
             options.spilling_directory or settings.get(OBJECT_SPILLING_DIRECTORY) or session_dir,
             f"ray_async-spill-{os.path.basename(session_dir)}",
         ),
         "address": f"{ip}:{_port()}",
+        # What the driver has loaded its workers will want, too.
+        "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
     }
 

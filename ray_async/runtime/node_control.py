@@ -241,6 +241,8 @@ def stop_nodes(
             for descriptor in processes.values():
                 _signal(descriptor, signal.SIGKILL)
             stopped += _wait(processes.values(), 5)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(entry.pid, os.WNOHANG)  # where this process started it, it is to leave no zombie
         unregister_node(entry.pid, root)
         if Path(entry.session_dir).is_relative_to(root) and process_start_time(entry.pid) is None:
             shutil.rmtree(entry.session_dir, ignore_errors=True)

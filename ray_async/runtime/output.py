@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ray_async.runtime.logs import LogSink
+from ray_async.runtime.progress import Bars
 from ray_async.transport.frames import FrameError, FrameReader, pack
 
 __all__ = ("Output",)
@@ -33,7 +34,7 @@ class Output:
     def __init__(self, sock: socket.socket, job: int, enabled: bool, ip: str) -> None:
         self._socket = sock
         self._reader = FrameReader()
-        self._sink = LogSink(log_to_driver=enabled, bars=_bars(), own_ip=ip)
+        self._sink = LogSink(log_to_driver=enabled, bars=Bars(), own_ip=ip)
         self._thread = threading.Thread(target=self._run, name="ray::output", daemon=True)
         with contextlib.suppress(OSError):
             sock.sendall(pack({"op": "listen", "job": job}))
@@ -80,6 +81,9 @@ class Output:
                     self._tell_of_death()
                 return
             for message in messages:
+                if message.get("kind") == "end":
+                    self._sink.close()
+                    return
                 self._show(message)
                 pending = True
 
@@ -109,6 +113,3 @@ def _becomes_readable(descriptor: int) -> bool:
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(_DEATH_S * 1000))
 
-
-def _bars() -> Any:
-    return None

@@ -70,7 +70,8 @@ def _strategy(strategy: Any, inherited_group: str | None, captures: bool) -> Pla
 def _check_bundle(group: Any, bundle: int) -> None:
     if not -1 <= bundle < group.bundle_count:
         raise ValueError(
-            f"placement_group_bundle_index={bundle} is out of range: the placement group has {group.bundle_count} bundles"
+            f"placement_group_bundle_index={bundle} is out of range: the placement group "
+            f"has {group.bundle_count} bundles"
         )
 
 
@@ -89,7 +90,8 @@ def check_fits(options: Any, resources: Mapping[str, float]) -> None:
     usable = bundles if index == -1 else [bundles[index]]
     if not any(all(bundle.get(name, 0) >= amount for name, amount in resources.items()) for bundle in usable):
         raise ValueError(
-            f"Cannot schedule with the placement group: the request {dict(resources)} fits in none of its bundles {usable}"
+            f"Cannot schedule with the placement group: the request {dict(resources)} fits in none of its "
+            f"bundles {usable}"
         )
 
 
@@ -145,6 +147,6 @@ def _parse_labels(conditions: Mapping[str, Any] | None) -> LabelSelector:
 
     found: dict[str, Any] = {}
     for key, (name, values) in (conditions or {}).items():
-        kind = getattr(labels, name)
+        kind = labels.LABEL_OPERATORS[name]
         found[key] = kind(tuple(values)) if values else kind()
     return labels.LabelSelector.of(found)

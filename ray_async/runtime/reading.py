@@ -27,14 +27,16 @@ def timed_out(missing: int, timeout: float) -> BaseException:
 def store_full(wanted: int, used: int, limit: int) -> BaseException:
     """The error of an object for which there is no room, even after spilling."""
     return errors.ObjectStoreFullError(
-        f"no room for {wanted} bytes in the object store: {used} of {limit} bytes are in use, and nothing more can be spilled. "
-        "Drop references that are not needed, or start with a larger object_store_memory."
+        f"no room for {wanted} bytes in the object store: {used} of {limit} bytes are in use, and nothing more can be "
+        "spilled. Drop references that are not needed, or start with a larger object_store_memory."
     )
 
 
 def check_out_of_band(ref: Any) -> None:
     """Refuse to pickle a reference by hand, where that was forbidden."""
-    if read_environment("allow_out_of_band_object_ref_serialization") == "0":
+    given = read_environment("allow_out_of_band_object_ref_serialization")
+    if given is not None and given[1] == "0":
         raise errors.OufOfBandObjectRefSerializationException(
-            f"{ref!r} is pickled outside of an argument or result, which RAY_allow_out_of_band_object_ref_serialization=0 forbids"
+            f"{ref!r} is pickled outside of an argument or result, which "
+            "RAY_allow_out_of_band_object_ref_serialization=0 forbids"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -72,15 +73,29 @@ class CoreSession:
     def _install_hooks(self) -> None:
         from ray_async import serialization
         from ray_async.runtime import reading
+        from ray_async.runtime.context_variables import ContextCarrier
 
-        arena_module.set_hooks(full=reading.store_full, node_died=self.node_died)
+        # The hooks outlive the session, and must not keep it: all of the shared memory stays mapped with it.
+        this = weakref.ref(self)
+
+        def live() -> CoreSession:
+            session = this()
+            if session is None:
+                raise ValueError("this object reference belongs to a session that has been shut down")
+            return session
+
+        arena_module.set_hooks(full=reading.store_full, node_died=lambda: live().node_died())
         codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain)
-        store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=self.node_died)
+        store.set_hooks(
+            raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=lambda: live().node_died()
+        )
+        self._carrier = ContextCarrier(self.arena)
+        submission.set_hooks(carry=lambda options: live()._carrier.carry(options))
         object_ref.set_hooks(
-            wait=lambda ref: self.loops.wait(ref),
-            future=self._thread_future,
-            as_future=lambda ref: self.loops.as_future(ref),
-            as_coroutine=lambda ref: self.loops.value(ref),
+            wait=lambda ref: live().loops.wait(ref),
+            future=lambda ref: live()._thread_future(ref),
+            as_future=lambda ref: live().loops.as_future(ref),
+            as_coroutine=lambda ref: live().loops.value(ref),
             out_of_band=reading.check_out_of_band,
         )
 
@@ -91,7 +106,7 @@ class CoreSession:
         facts = {
             "kind": "function",
             "name": function.name,
-            "qualname": f"{function.module}.{function.qualname}",
+            "qualname": f"{function.module}.{function.name}",
             "is_async": function.is_async,
             "is_generator": function.is_generator,
             "max_calls": options.max_calls,
@@ -238,7 +253,8 @@ class CoreSession:
         answer = self.ask("name_actor", actor=core.entry, name=name, namespace=namespace, meta=encode_bytes(meta))
         if answer.get("taken"):
             raise errors.ActorAlreadyExistsError(
-                f"The name {name} (namespace={namespace}) is already taken. Use another name, or get_actor() it."
+                f"The name {name} (namespace={namespace}) is already taken. Please use a different name, or "
+                "get the existing actor with get_actor()."
             )
 
     def actor_template(self, core: Any, method: MethodDescriptor, options: MethodOptions) -> Any:
@@ -299,8 +315,8 @@ class CoreSession:
         answer = self.ask("get_actor", name=name, namespace=namespace)
         if "actor" not in answer:
             raise ValueError(
-                f"Failed to look up actor with name '{name}': there is none in namespace '{namespace}'. It may have died, "
-                "or was created in another namespace."
+                f"Failed to look up actor with name '{name}': there is none in namespace '{namespace}'. It may "
+                "have died, or was created in another namespace."
             )
         core = submission.actor_at_offset(self.arena, answer["actor"])
         self.tell("actor_found", actor=answer["actor"])
@@ -351,6 +367,12 @@ class CoreSession:
             return waitable
         return cursor.current if cursor.current is not None else cursor.done
 
+    def arrivals(self, refs: list[Any]) -> Any:
+        """Watch references (or generators' next items) on the running loop."""
+        from ray_async.runtime.arrivals import Arrivals
+
+        return Arrivals(self, [self._waited(ref) for ref in refs])
+
     def is_ready(self, ref: Any) -> bool:
         """Whether an object exists or failed."""
         return bool(store.is_ready(self.arena, ref))
@@ -385,7 +407,19 @@ class CoreSession:
         payload = errors.to_payload(errors.TaskCancelledError(TaskID(target.binary()[:24])))
         outcome = cancellation.cancel(self.arena, record, force, payload)
         if recursive and outcome != cancellation.DROPPED:
-            self.tell("cancel_children", record=record, force=force)
+            self.tell("cancel_children", record=record, seq=submission.record_seq(self.arena, record), force=force)
+
+    def enter_scope(self) -> tuple[int, Any]:
+        """Open a cancel scope around what the calling thread or asyncio task submits: ``(scope, token)``."""
+        return submission.enter_scope(self.arena)
+
+    def leave_scope(self, token: Any) -> None:
+        """Close a cancel scope; what was started in it goes on."""
+        submission.leave_scope(token)
+
+    def cancel_scope(self, scope: int) -> None:
+        """Ask for everything that was started in a scope to be cancelled."""
+        self.tell("cancel_scope", scope=scope)
 
     # -- the node ------------------------------------------------------------------------------------------------------
 
@@ -528,7 +562,7 @@ class CoreSession:
         return WorkerID((b"%08x" % self.arena.uid) + self.arena.session + b"\0\0\0\0")
 
     def dumps(self, value: Any) -> bytes:
-        """Pickle with cloudpickle and the session's serializers; references inside are kept to the end of the session."""
+        """Pickle with the session's serializers; references inside are kept to the end of the session."""
         from ray_async import serialization
 
         return bytes(serialization.dumps(value))
@@ -563,6 +597,12 @@ class WorkerSession(CoreSession):
         """The worker's loop."""
         loop: asyncio.AbstractEventLoop = self._worker.loop()
         return loop
+
+    def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
+        """Wait for values; on the loop of an async actor, say once that this keeps it from running."""
+        if self._worker.on_loop:
+            self._worker.warn_of_blocking_get()
+        return super().get(refs, timeout)
 
     def _inherited_group(self) -> tuple[str | None, bool]:
         spec = self._worker.lease_facts

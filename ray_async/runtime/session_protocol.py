@@ -95,6 +95,10 @@ class Session(Protocol):
     def actor_template(self, core: ActorCore, method: MethodDescriptor, options: MethodOptions) -> Template:
         """Prepare calls of a method."""
 
+    def list_named_actors(self, all_namespaces: bool) -> list[dict[str, str]]:
+        """Named actors as mappings of ``name`` and ``namespace``."""
+        ...
+
     def get_actor(self, name: str, namespace: str | None) -> tuple[ActorCore, ActorMeta]:
         """Find a named actor; ValueError when there is none."""
 
@@ -114,6 +118,18 @@ class Session(Protocol):
 
     def cancel(self, ref: Any, force: bool, recursive: bool) -> None:
         """Ask for a task to be cancelled."""
+
+    def arrivals(self, refs: list[Any]) -> Any:
+        """Watch references on the running event loop."""
+
+    def enter_scope(self) -> tuple[int, Any]:
+        """Open a cancel scope around what is submitted from here on: its number, and what `leave_scope` wants."""
+
+    def leave_scope(self, token: Any) -> None:
+        """Close a cancel scope."""
+
+    def cancel_scope(self, scope: int) -> None:
+        """Ask for everything that was started in a scope to be cancelled."""
 
     def nodes(self) -> list[dict[str, Any]]:
         """Describe the nodes."""

@@ -133,7 +133,6 @@ class Zygote:
         os.close(err_read)
 
     def _become_worker(self, request: dict[str, Any], zygote: int, out: int, err: int) -> None:
-        code = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -148,18 +147,23 @@ class Zygote:
                 os.close(fd)
             _be_the_first_to_go(self._config.get("oom_score_adj", 1000))
             random.seed()
-            from ray_async.runtime.worker.process import run_worker
+            config = {**self._config, **request}
+            if request.get("runtime_env"):
+                from ray_async.runtime.worker.fresh import become_fresh
+                from ray_async.runtime_env.worker_setup import needs_exec
 
-            code = run_worker(self._arena, {**self._config, **request})
-        except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+                if needs_exec(request["runtime_env"]):
+                    become_fresh(config)
+            from ray_async.runtime.worker.process import end_worker
+
+            end_worker(self._arena, config)
         except BaseException:
             import traceback
 
             traceback.print_exc()
         finally:
-            _flush()
-            os._exit(code)
+            # Whatever happens, this copy of the zygote must not go on as a zygote.
+            os._exit(1)
 
     def _reap(self) -> None:
         while True:
@@ -191,11 +195,3 @@ def _be_the_first_to_go(adjustment: int) -> None:
     """When memory runs out the kernel is to take a worker, not the driver or the node."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(str(adjustment))
-
-
-def _flush() -> None:
-    import sys
-
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()

@@ -7,6 +7,8 @@ module's name, and must be bound after the import system has bound the module.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ray_async.util.placement_group import (
@@ -63,6 +65,17 @@ _HOMES = {
     "map_unordered": "ray_async.util.completion",
     "register_serializer": "ray_async.util.serialization",
 }
+
+
+class _Package(ModuleType):
+    """Keeps the function `placement_group`: a module imported by another name would be bound over it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name == "placement_group" and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

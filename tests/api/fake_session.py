@@ -114,6 +114,18 @@ class FakeSession:
     def cancel(self, ref: Any, force: bool, recursive: bool) -> None:
         self.calls.append(("cancel", ref, force, recursive))
 
+    def arrivals(self, refs: list[Any]) -> Any:
+        raise NotImplementedError
+
+    def enter_scope(self) -> tuple[int, Any]:
+        return 1, None
+
+    def leave_scope(self, token: Any) -> None:
+        self.calls.append(("leave_scope", token))
+
+    def cancel_scope(self, scope: int) -> None:
+        self.calls.append(("cancel_scope", scope))
+
     def nodes(self) -> list[dict[str, Any]]:
         return [{"NodeID": "00", "Alive": True}]
 

@@ -4,7 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from ray_async import _core
+from ray_async._core import store
+from ray_async._core.arena import Arena
 
 
 def test_build_info() -> None:
@@ -25,3 +30,27 @@ def test_a_tree_that_is_not_built_says_what_to_do(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "make build" in done.stderr
+
+
+@pytest.mark.parametrize("free", ["sys.abiflags = 't'", "sys._is_gil_enabled = lambda: False"])
+def test_free_threaded_builds_are_refused(free: str) -> None:
+    code = f"import sys; {free}; import ray_async._core"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ImportError: ray_async does not run on free-threaded builds" in done.stderr
+
+
+def test_native_objects_are_counted_in_debug_builds_only(arena: Arena) -> None:
+    before = _core.live_objects()
+    refs = [store.put(arena, np.arange(5)) for _ in range(3)]
+    views = [store.get_one(arena, ref) for ref in refs]
+    counts = _core.live_objects()
+    if not _core.build_info()["debug"]:
+        assert counts == {}
+        return
+    new = {name: counts[name] - before[name] for name in counts if counts[name] != before[name]}
+    assert new == {"ObjectRef": 3, "Pin": 3, "Buffer": 3, "hold slots": 6, "Encoder": 1 - before["Encoder"]}
+    del refs, views
+    assert {name: count for name, count in _core.live_objects().items() if name != "Encoder"} == {
+        name: count for name, count in before.items() if name != "Encoder"
+    }

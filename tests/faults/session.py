@@ -83,7 +83,7 @@ class WorkerKiller:
                 self.kills += 1
 
     def take(self, submit: Callable[[int], Any], count: int, window: int = 200) -> list[Any]:
-        """The values of `submit(0)`, `submit(1)`..., in order; up to `window` are in flight, also while one is killed."""
+        """The values of `submit(0)`, `submit(1)`..., in order; up to `window` are in flight all the time."""
         values: list[Any] = []
         refs: deque[Any] = deque()
         for i in range(count):

@@ -1,45 +1,11 @@
 /* Several processes' heaps on one mapping, as threads: no block is given twice, and everything comes back. */
-#include <assert.h>
 #include <pthread.h>
 
-#include "recovery.h"
+#include "arena.h"
 
-enum { THREADS = 4, ROUNDS = 4000, HELD = 64, CHUNKS = 160 };
+enum { THREADS = 4, ROUNDS = 4000, HELD = 64 };
 
-static u8 *base;
 static au64 exchange[HELD]; /* blocks that one thread allocates and another frees */
-
-static void make_arena(void) {
-    u64 tables = 1 << 20, bytes = tables + (u64)CHUNKS * RA_CHUNK;
-    base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert(base != MAP_FAILED);
-    ra_super *s = (ra_super *)base;
-    s->n_chunks = CHUNKS;
-    s->bytes = bytes;
-    s->limit = (u64)CHUNKS * RA_CHUNK;
-    s->procs = 4096;
-    s->waiters = s->procs + 64 * sizeof(ra_proc);
-    s->chunks = s->waiters + 64 * sizeof(ra_waiter);
-    s->events = 1 << 19;
-    s->data = tables;
-    ra_queue_init(RA_AT(base, ra_queue, s->events), 10);
-}
-
-static void heap_init(ra_heap *h, u32 slot) {
-    memset(h, 0, sizeof *h);
-    h->base = base;
-    h->super = (ra_super *)base;
-    h->slot = slot;
-    h->uid = slot;
-    h->wake_socket = h->directory = -1;
-}
-
-static void heap_done(ra_heap *h) {
-    for (int k = 0; k < RA_SLAB_KINDS; k++)
-        for (int c = 0; c < RA_CLASSES; c++) free(h->slabs[k][c].owned);
-}
-
-static u32 next_random(u32 *state) { return *state = *state * 1664525u + 1013904223u, *state >> 8; }
 
 static u64 size_of(u32 r) {
     static const u64 sizes[] = {64, 100, 500, 1000, 5000, 20000, 32768, 65536, 200000};
@@ -93,7 +59,7 @@ static void test_threads(void) {
     ra_reclaim_empty(&h);
     assert(atomic_load(&h.super->used) == 0 && atomic_load(&h.super->orphans) == 0);
     for (u32 i = 0; i < CHUNKS; i++) assert(RA_CHUNK_KIND(atomic_load(&ra_chunk_at(&h, i)->word)) == RA_CHUNK_FREE);
-    munmap(base, h.super->bytes);
+    drop_arena();
 }
 
 /* A dead process's unfinished blocks and runs come back, its published ones stay, and its slabs find a new owner. */
@@ -123,7 +89,7 @@ static void test_death(void) {
     (void)lost;
     heap_done(&dead);
     heap_done(&other);
-    munmap(base, other.super->bytes);
+    drop_arena();
 }
 
 /* Whatever is in the cells, a push and a take come to an end, and the queue works again. */

@@ -67,7 +67,7 @@ def test_a_head_outlives_its_drivers_and_ends_on_sigterm(start_head: StartHead) 
     assert node_control.find_node("127.0.0.1:7004") == entry
     assert node_control.stop_nodes(only=entry).found == 2
     assert node_control.find_node("127.0.0.1:7004") is None
-    with pytest.raises(ConnectionError, match="127.0.0.1:7004"):
+    with pytest.raises(ConnectionError, match="7004"):
         ray.init(address="127.0.0.1:7004")
 
 

@@ -272,7 +272,10 @@ static inline u64 ra_block_bytes(ra_heap *h, u64 offset) {
 }
 
 static inline void ra_free(ra_heap *h, u64 offset) {
-    if (!ra_block_start(h, offset)) return; /* an offset out of damaged memory */
+    if (!ra_block_start(h, offset)) { /* an offset out of damaged memory */
+        RA_ASSERT(!"what is freed is a block");
+        return;
+    }
     u32 index = ra_chunk_index(h, offset);
     ra_chunk *c = ra_chunk_at(h, index);
     u64 w = atomic_load(&c->word);
@@ -281,8 +284,10 @@ static inline void ra_free(ra_heap *h, u64 offset) {
         return;
     }
     atomic_store((au64 *)(h->base + offset), 0);
-    u64 block = (offset - ra_chunk_offset(h, index)) / ra_block_size[RA_CHUNK_CLASS(w)];
-    atomic_fetch_or(&c->free[block / 64], 1ull << (block % 64));
+    u64 block = (offset - ra_chunk_offset(h, index)) / ra_block_size[RA_CHUNK_CLASS(w)], bit = 1ull << (block % 64);
+    u64 before = atomic_fetch_or(&c->free[block / 64], bit);
+    RA_ASSERT(!(before & bit));
+    (void)before;
 }
 
 /* Return the blocks that this process has taken from its slabs' bitmaps and not yet used. */

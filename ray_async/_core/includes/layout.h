@@ -178,7 +178,7 @@ typedef struct {
     u32 owner; /* slot */
     u32 job;
     ai32 retries; /* left; -1: infinite */
-    au32 pending; /* arguments that are not ready */
+    u32 scope;    /* the cancel scope that it, or what it was submitted by, was submitted in; 0: none */
     au32 produced, consumed; /* items of a stream */
     au32 consumer_waits;     /* waiter index + 1 of a producer paused by backpressure */
     u32 backpressure;        /* items; 0: off */

@@ -47,6 +47,8 @@ enum { RA_HOLD_HELD = 1, RA_HOLD_CHANGING = 2, RA_HOLD_FREE = 3, RA_HOLD_VIEW = 
 static inline u64 ra_hold_slot(ra_heap *h) {
     u64 slot = h->hold_free;
     if (slot) {
+        RA_ASSERT((atomic_load(RA_AT(h->base, au64, slot)) & RA_HOLD_TAG) == RA_HOLD_FREE);
+        RA_COUNT(hold_slots, 1);
         h->hold_free = atomic_load_explicit(RA_AT(h->base, au64, slot), memory_order_relaxed) & ~(u64)RA_HOLD_TAG;
         return slot;
     }
@@ -64,10 +66,13 @@ static inline u64 ra_hold_slot(ra_heap *h) {
     }
     slot = h->hold_fresh;
     h->hold_fresh += 8;
+    RA_COUNT(hold_slots, 1);
     return slot;
 }
 
 static inline void ra_hold_return(ra_heap *h, u64 slot) {
+    RA_ASSERT((atomic_load(RA_AT(h->base, au64, slot)) & RA_HOLD_TAG) != RA_HOLD_FREE);
+    RA_COUNT(hold_slots, -1);
     atomic_store_explicit(RA_AT(h->base, au64, slot), h->hold_free | RA_HOLD_FREE, memory_order_relaxed);
     h->hold_free = slot;
 }
@@ -181,12 +186,15 @@ static inline u64 ra_take_link(ra_heap *h, u64 entry) {
 static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack) {
     ra_entry *e = ra_entry_at(h, entry);
     for (;;) {
-        if (atomic_fetch_sub(&e->refs, 1) != 1) return;
+        u32 before = atomic_fetch_sub(&e->refs, 1);
+        RA_ASSERT(before != 0);
+        if (before > 2) return;
         u64 w = atomic_load(&e->word);
-        if (RA_FORMAT(w) == RA_F_ACTOR) {
+        if (RA_FORMAT(w) == RA_F_ACTOR) { /* the last but one is the node's own: what is left then is to be ended */
             ra_event(h, RA_EV_ACTOR_SCOPE, entry >> 6);
             return;
         }
+        if (before != 1) return;
         do {
             if (RA_FLAGS(w) & RA_EF_DEAD) return;
         } while (!atomic_compare_exchange_weak(&e->word, &w, w | (u64)RA_EF_DEAD << 16));
@@ -200,12 +208,21 @@ static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack) {
     }
 }
 
+/* A call keeps its actor until it is over, however long its results are kept. The creation, which the actor keeps, does not. */
+static inline void ra_record_leave_actor(ra_heap *h, u64 record, u64 *stack) {
+    ra_record *r = ra_record_at(h, record);
+    u64 actor = r->actor;
+    if (!actor || r->kind == RA_KIND_ACTOR_INIT) return;
+    r->actor = 0; /* before the count: a kill in between leaks one reference */
+    if (ra_entry_check(h, actor)) ra_unpin_into(h, actor, stack);
+}
+
 static inline void ra_record_drop(ra_heap *h, u64 record, u64 *stack) {
     ra_record *r = ra_record_at(h, record);
     if (r->args) ra_payload_refs_drop(h, r->args, stack);
     if (r->fn && ra_entry_check(h, r->fn)) ra_unpin_into(h, r->fn, stack);
     if (r->opts && ra_entry_check(h, r->opts)) ra_unpin_into(h, r->opts, stack);
-    if (r->actor && ra_entry_check(h, r->actor)) ra_unpin_into(h, r->actor, stack);
+    ra_record_leave_actor(h, record, stack);
     ra_free(h, record);
 }
 
@@ -252,7 +269,9 @@ static inline void ra_record_free_args(ra_heap *h, u64 record, u64 *stack) {
 static inline void ra_record_unlive(ra_heap *h, u64 record, u64 *stack) {
     if (!ra_block_check(h, record, RA_CHUNK_REC)) return;
     ra_record *r = ra_record_at(h, record);
-    if (atomic_fetch_sub(&r->live, 1) != 1) return;
+    u32 before = atomic_fetch_sub(&r->live, 1);
+    RA_ASSERT(before != 0);
+    if (before != 1) return;
     if (r->kflags & RA_KF_SEPARATE_ARGS) ra_record_free_args(h, record, stack);
     if (r->args && !(r->kflags & RA_KF_STREAM)) atomic_fetch_sub(&h->super->lineage, r->tail);
     atomic_store(&r->next, *stack);
@@ -266,6 +285,7 @@ static inline void ra_unpin(ra_heap *h, u64 entry) {
 }
 
 static inline void ra_release(ra_heap *h, u64 entry, u64 slot) {
+    RA_ASSERT(atomic_load(RA_AT(h->base, au64, slot)) == (entry | RA_HOLD_HELD));
     atomic_store(RA_AT(h->base, au64, slot), entry | RA_HOLD_CHANGING);
     ra_unpin(h, entry);
     ra_hold_return(h, slot);
@@ -391,6 +411,7 @@ static inline int ra_record_finish(ra_heap *h, u64 record, u32 state, int keep_a
         if (RA_R_STATE(w) >= RA_REC_DONE || RA_R_STATE(w) == 0) return 0;
     } while (!atomic_compare_exchange_weak(&r->word, &w, RA_R_WORD(state, RA_R_FLAGS(w), RA_R_ATTEMPT(w), RA_R_GEN(w), RA_R_RUNNER(w))));
     if (!keep_args) ra_record_free_args(h, record, &stack);
+    ra_record_leave_actor(h, record, &stack);
     ra_record_unlive(h, record, &stack);
     ra_drain(h, &stack);
     return 1;

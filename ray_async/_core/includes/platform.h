@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "layout.h"
+#include "debug.h"
 
 #ifdef __linux__
 #include <linux/futex.h>

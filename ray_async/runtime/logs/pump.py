@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ray_async.runtime.logs.lines import LineSplitter
+from ray_async.runtime.logs.marks import MarkReader
 from ray_async.runtime.logs.stderr_tail import StderrTail
 
 __all__ = ("LogPump",)
@@ -22,6 +23,8 @@ class _Worker:
     splitters: dict[Stream, LineSplitter] = field(
         default_factory=lambda: {"out": LineSplitter(), "err": LineSplitter()}
     )
+    marks: dict[Stream, MarkReader] = field(default_factory=lambda: {"out": MarkReader(), "err": MarkReader()})
+    names: dict[Stream, str] = field(default_factory=dict)
 
 
 class LogPump:
@@ -45,11 +48,22 @@ class LogPump:
             self._workers[pid] = _Worker(name, job)
         else:
             worker.name, worker.job = name, job
+            worker.names.clear()
 
-    def feed(self, pid: int, stream: Stream, data: bytes) -> Message | None:
-        """Take bytes of a worker's stream; return a message if they complete a line."""
+    def feed(self, pid: int, stream: Stream, data: bytes) -> list[Message]:
+        """Take bytes of a worker's stream; return a message for each task whose lines they complete."""
         worker = self._workers.setdefault(pid, _Worker("", None))
-        return self._message(pid, worker, stream, worker.splitters[stream].feed(data))
+        return self._feed(pid, worker, stream, worker.marks[stream].feed(data))
+
+    def _feed(self, pid: int, worker: _Worker, stream: Stream, pieces: list[tuple[str | None, bytes]]) -> list[Message]:
+        messages = []
+        for name, text in pieces:
+            if name is not None:
+                worker.names[stream] = name
+            message = self._message(pid, worker, stream, worker.splitters[stream].feed(text)) if text else None
+            if message is not None:
+                messages.append(message)
+        return messages
 
     def take_progress(self) -> Iterator[Message]:
         """Yield messages with the state of progress bars that are being drawn."""
@@ -64,8 +78,12 @@ class LogPump:
         worker = self._workers.pop(pid, None)
         if worker is None:
             return []
-        messages = (self._message(pid, worker, stream, end.flush()) for stream, end in worker.splitters.items())
-        return [message for message in messages if message is not None]
+        messages: list[Message] = []
+        for stream, splitter in worker.splitters.items():
+            messages += self._feed(pid, worker, stream, [(None, worker.marks[stream].flush())])
+            last = self._message(pid, worker, stream, splitter.flush())
+            messages += [last] if last is not None else []
+        return messages
 
     def _message(self, pid: int, worker: _Worker, stream: Stream, lines: list[str]) -> Message | None:
         if not lines:
@@ -75,7 +93,7 @@ class LogPump:
         return {
             "kind": "log",
             "pid": pid,
-            "name": worker.name,
+            "name": worker.names.get(stream) or worker.name,
             "stream": stream,
             "lines": lines,
             "job": worker.job,

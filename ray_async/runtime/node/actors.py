@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
-from ray_async.ids import ActorID
+from ray_async.ids import ActorID, JobID
 from ray_async.runtime import placement_spec
 from ray_async.runtime.scheduler import events
 from ray_async.runtime.scheduler.resources import ResourceSet
@@ -22,6 +22,7 @@ __all__ = ("Actor", "Actors", "died")
 _logger = logging.getLogger("ray_async.node")
 
 PENDING, ALIVE, RESTARTING, DEAD = 1, 2, 3, 4
+QUEUED, RUNNING = 3, 4  # states of records
 
 
 class Actor:
@@ -199,7 +200,9 @@ class Actors:
             self._end(actor)
 
     def _running(self, actor: Actor) -> bool:
-        return bool(self._view.find_records(state=4, actor=actor.offset))
+        """Whether it has calls, that run or wait for arguments outside of its queue."""
+        calls = self._view.find_records(actor=actor.offset)
+        return any(self._view.record_state(record) in (QUEUED, RUNNING) for record in calls if record != actor.creation)
 
     def tick(self) -> None:
         """Look at the actors that end once they have nothing to do."""
@@ -225,6 +228,7 @@ class Actors:
             return False
         actor.worker = None
         if actor.state == DEAD:
+            self._fail_postponed(actor)
             return True
         if self.may_restart(actor.offset):
             actor.restarts += 1
@@ -279,6 +283,7 @@ class Actors:
                 self._node.workers.kill(worker, actor.killed or "its actor ended")
         self._view.finish_creation(actor.creation, self._node.executor, self.error_of(actor))
         self.drain(actor.offset)
+        self._fail_postponed(actor)
         if actor.spec["detached"]:
             self._view.unpin(actor.offset)
         self._node.later(0.05, lambda: self._bury(actor))
@@ -294,6 +299,13 @@ class Actors:
             return
         payload = self.error_of(actor)
         self._node.tasks.fail_queue(actor.queue, lambda record, facts: payload)
+
+    def _fail_postponed(self, actor: Actor) -> None:
+        """Fail the calls that the actor's process had set aside until their arguments come."""
+        payload = self.error_of(actor)
+        for record in self._view.find_records(state=QUEUED, actor=actor.offset):
+            if self._view.claim_postponed(record):
+                self._node.executor.fail(record, payload)
 
     def _bury(self, actor: Actor) -> None:
         """Forget a dead actor once nobody refers to it; until then its calls must find it dead."""
@@ -323,11 +335,22 @@ class Actors:
                 "state": names[actor.state],
                 "name": actor.name,
                 "ray_namespace": actor.namespace,
+                "job_id": JobID.from_int(actor.job).hex(),
+                "node_id": actor.worker.node_id if actor.worker else None,
                 "pid": actor.worker.pid if actor.worker else 0,
-                "restarts": actor.restarts,
+                "num_restarts": actor.restarts,
+                "is_detached": bool(actor.spec["detached"]),
+                "placement_group_id": actor.spec.get("group"),
+                "required_resources": actor.spec["resources"],
+                "repr_name": "",
+                "death_cause": self._words_of(actor) if actor.state == DEAD else None,
             }
             for actor in self.by_offset.values()
         ]
+
+    @staticmethod
+    def _words_of(actor: Actor) -> str:
+        return str(errors.from_payload(actor.error)) if actor.error is not None else actor.killed or actor.leaving or ""
 
 
 def died(actor: Actor, text: str) -> errors.ActorDiedError:

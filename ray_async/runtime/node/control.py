@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -19,6 +20,7 @@ __all__ = ("Control",)
 
 _logger = logging.getLogger("ray_async.node")
 _MAX_BACKLOG = 8 << 20
+_FLUSH_S = 2.0
 _MAX_TIMES = 100_000
 _MAX_EARLY = 1000
 
@@ -56,19 +58,23 @@ class Control:
             "statistics": self._statistics,
             "pending_demands": self._pending_demands,
             "pg_create": lambda peer, m: {"value": self._node.groups.create(m, self._job_of(peer))},
-            "pg_remove": lambda peer, m: {"value": self._node.groups.remove(str(m["placement_group_id"]))},
+            "pg_remove": self._pg_remove,
             "pg_get": lambda peer, m: {"value": self._node.groups.find(str(m["name"]), self._namespace_of(peer))},
             "pg_table": lambda peer, m: {"value": self._node.groups.table(m.get("placement_group_id"))},
             "pg_ready": self._pg_ready,
             "add_node": lambda peer, m: {"value": self._node.drivers.add_node(m)},
             "remove_node": lambda peer, m: {"value": self._node.drivers.remove_node(str(m["node_id"]))},
+            "tasks": lambda peer, m: {"value": self._node.listing.tasks()},
+            "objects": lambda peer, m: {"value": self._node.listing.objects()},
+            "workers": lambda peer, m: {"value": self._node.listing.workers()},
             "actors": lambda peer, m: {"value": self._node.actors.rows()},
         }
         self._notices: dict[str, Callable[[Peer, Message], None]] = {
             "hello": self._hello,
             "listen": self._listen,
             "actor_found": self._actor_found,
-            "cancel_children": lambda peer, m: self._node.tasks.cancel_children(int(m["record"]), bool(m["force"])),
+            "cancel_children": lambda peer, m: self._node.cancels.children(int(m["record"]), int(m["seq"]), bool(m["force"])),
+            "cancel_scope": lambda peer, m: self._node.cancels.scope(int(m["scope"])),
             "environment_failed": lambda peer, m: self._node.fail_environment(str(m["env_key"]), str(m["reason"])),
             "shutdown": self._shutdown,
             "trace": self._trace,
@@ -144,7 +150,7 @@ class Control:
             self.broadcast(output)
 
     def broadcast(self, message: Message) -> None:
-        """Send output to the drivers whose it is; a driver that does not read loses lines rather than the node its memory."""
+        """Send output to the drivers whose it is; one that does not read loses lines, not the node memory."""
         heard = False
         for peer, job in self._listeners.items():
             if message.get("job") in (None, f"{job:08x}"):
@@ -156,6 +162,20 @@ class Control:
         if not heard:
             # A worker may print before its driver listens: they start at the same time.
             self._early.append(message)
+
+    def end_output(self, job: int) -> None:
+        """Tell a driver that leaves that all output of its workers has been sent."""
+        self._node.workers.drain(job)
+        for peer, listened in self._listeners.items():
+            if listened == job:
+                peer.send({"kind": "end"})
+
+    async def flush(self) -> None:
+        """Wait until the drivers have taken what was sent, for as long as a living one may need."""
+        deadline = asyncio.get_running_loop().time() + _FLUSH_S
+        await asyncio.sleep(0)
+        while any(peer.backlog() for peer in self._listeners) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.005)
 
     def warn(self, text: str) -> None:
         """Show a warning on all drivers' terminals."""
@@ -230,7 +250,8 @@ class Control:
         """Times of finished tasks as events of Chrome's trace format, in microseconds."""
         if not self._node.config.get("timeline"):
             raise RuntimeError(
-                "times of tasks are not recorded: start with RAY_ASYNC_PROFILING=1, or init(_system_config={'profiling': True})"
+                "times of tasks are not recorded: start with RAY_ASYNC_PROFILING=1, or with "
+                "init(_system_config={'profiling': True})"
             )
         ip = self._node.config["node_ip"]
         return {
@@ -256,6 +277,10 @@ class Control:
             if count:
                 rows.append({"resources": spec["resources"], "count": count})
         return {"value": rows}
+
+    def _pg_remove(self, peer: Peer, message: Message) -> Message:
+        self._node.groups.remove(str(message["placement_group_id"]))
+        return {"value": None}
 
     def _pg_ready(self, peer: Peer, message: Message) -> Message:
         self._node.groups.when_ready(

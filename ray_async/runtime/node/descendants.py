@@ -1,4 +1,4 @@
-"""Processes that became the node's children when their parents died: what a dead zygote forked, and what workers started."""
+"""Children that the node has by its descendants' deaths: what a dead zygote forked, and what workers started."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ("end_all", "wait_status")
 
 
 def wait_status(pid: int) -> int:
-    """Wait for the end of a process that was sent SIGKILL; its wait status, that of SIGKILL where another one got it."""
+    """Wait status of a process that was sent SIGKILL, once it has ended; that of SIGKILL where another one got it."""
     try:
         return os.waitpid(pid, 0)[1]
     except ChildProcessError:

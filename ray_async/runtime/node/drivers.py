@@ -58,7 +58,7 @@ class Drivers:
     def attach(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
         """A process of this user joins as a driver: it gets a job, and the arena's descriptor by another message."""
         pid = int(message["pid"])
-        job = {
+        job: dict[str, Any] = {
             "id": self._next_job,
             "namespace": str(message["namespace"]),
             "sys_path": [str(p) for p in message["sys_path"]],
@@ -98,6 +98,7 @@ class Drivers:
         """A driver has called shutdown."""
         driver = self._by_slot.get(slot)
         if driver is not None:
+            self._node.control.end_output(driver.job)
             self._died(driver)
 
     def _died(self, driver: _Driver) -> None:
@@ -151,7 +152,7 @@ class Drivers:
     def add_node(self, message: dict[str, Any]) -> dict[str, Any]:
         """Add a logical node: resources and labels of its own, workers of its own."""
         node_id = NodeID.from_random().hex()
-        resources = {str(k): float(v) for k, v in message["resources"].items()}
+        resources = {f"node:{self._node.config['node_ip']}": 1.0, **_quantities(message["resources"])}
         labels = {str(k): str(v) for k, v in (message.get("labels") or {}).items()}
         self._add_row(node_id, {"resources": resources, "labels": labels, "node_name": message.get("node_name")})
         self._node.schedule(events.NodeAdded(node_id, resources, labels))
@@ -172,6 +173,10 @@ class Drivers:
             if worker.node_id == node_id:
                 self._node.workers.kill(worker, "its node was removed")
         return {}
+
+
+def _quantities(given: dict[str, Any]) -> dict[str, float]:
+    return {str(name): float(amount) for name, amount in given.items()}
 
 
 def _is_alive(pid: int) -> bool:

@@ -135,7 +135,7 @@ class Groups:
 
     def table(self, group_id: str | None) -> dict[str, Any]:
         """Rows of all groups, or of one."""
-        known = self._node.scheduler.report.placement_group_table()
+        known: dict[str, dict[str, Any]] = self._node.scheduler.report.placement_group_table()
         rows = {}
         for group in self._groups.values():
             if group_id not in (None, group.id):

@@ -1,4 +1,4 @@
-"""Keeps workers from using up the machine's memory: recycles idle ones that have grown, kills one before the kernel has to."""
+"""Keeps workers from using up the machine's memory: recycles idle ones that have grown, kills one if need be."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ class MemoryMonitor:
         if workers:
             largest = max(workers, key=lambda worker: (worker.name == "", self._rss(worker)))
             used = state.total - state.available
-            text = f"memory was short: {used} of {state.total} bytes in use, more than memory_usage_threshold={self._threshold}"
+            limit = f"memory_usage_threshold={self._threshold}"
+            text = f"memory was short: {used} of {state.total} bytes in use, more than {limit}"
             largest.short_of_memory = text
             self._node.workers.kill(largest, text)
 

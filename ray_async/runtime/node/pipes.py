@@ -43,15 +43,19 @@ class WorkerPipes:
 
     def finish(self) -> None:
         """The worker is dead: take its last words and close, even if a process that it started holds the other ends."""
+        self.drain()
+        for descriptor in list(self._open):
+            self._close(descriptor)
+
+    def drain(self) -> None:
+        """Take what has been written so far, a bounded amount of it."""
         for descriptor in list(self._open):
             left = _LAST_WORDS
-            while left > 0:
+            while left > 0 and descriptor in self._open:
                 count = self._read(descriptor)
                 if count == 0:
                     break
                 left -= count
-            if descriptor in self._open:
-                self._close(descriptor)
 
     def _close(self, descriptor: int) -> None:
         asyncio.get_running_loop().remove_reader(descriptor)

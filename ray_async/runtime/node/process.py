@@ -29,13 +29,15 @@ from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
 from ray_async.runtime.node import descendants
 from ray_async.runtime.node.actors import Actors, died
+from ray_async.runtime.node.cancels import Cancels
 from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
+from ray_async.runtime.node.listing import Listing
 from ray_async.runtime.node.spilling import Spilling
-from ray_async.runtime.node.tasks import Tasks
+from ray_async.runtime.node.tasks import FORCED_CANCEL, Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
 from ray_async.runtime.scheduler import events, instructions
 from ray_async.runtime.scheduler.settings import SchedulerSettings
@@ -49,6 +51,7 @@ _logger = logging.getLogger("ray_async.node")
 NODE = 1
 IDLE, BUSY = 1, 2
 TICK_S = 0.5
+IDLE_TICK_S = 2.0  # while nothing happens: an idle session is to cost nothing
 
 
 def run_node(
@@ -65,11 +68,17 @@ def run_node(
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
     node = Node(arena, zygote, zygote_pid, config, on_ready)
+    code = 1
     try:
         loop.run_until_complete(node.run())
+        code = 0
+    except Exception:
+        _logger.exception("the node ends because of an error of its own")
     finally:
         node.clean_up()
-        loop.close()
+        logging.shutdown()
+        # The interpreter's own end takes longer than all of the above, and there is nothing left for it to do.
+        os._exit(code)
 
 
 class Node:
@@ -111,15 +120,19 @@ class Node:
             on_zygote_death=self._zygotes_die,
         )
         self.tasks = Tasks(self)
+        self.cancels = Cancels(self)
         self.actors = Actors(self)
         self.groups = Groups(self)
         self.spilling = Spilling(self)
         self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
+        self.listing = Listing(self)
         self.control = Control(self)
         self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
         self._on_ready = on_ready
         self._stop = asyncio.Event()
+        self._busy = True
+        self._n_events = 0
         self._timer: asyncio.TimerHandle | None = None
         self._handlers: dict[str, Callable[[int], None]] = {
             "demand": self._demand,
@@ -150,6 +163,7 @@ class Node:
         self._add_head()
         self._adopt_prestarted()
         self.workers.start()
+        self._recognize_first_lease()
         await self.control.start()
         self._look_at_everything()
         self._wake()
@@ -164,6 +178,8 @@ class Node:
                 await ticker
             self.view.down()
             self.view.wake_all()
+            self.workers.drain()
+            await self.control.flush()
             self.control.close()
 
     def stop(self) -> None:
@@ -185,6 +201,12 @@ class Node:
             self.view.close_first_lease(request["slot"])
             self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
 
+    def _recognize_first_lease(self) -> None:
+        """Have the scheduler give the worker that the driver has leased to that class, before it hears of others."""
+        for request in self.config.get("prestart", []):
+            if self.view.leased_class(request["slot"]):
+                self._worker_up(request["slot"])
+
     def clean_up(self) -> None:
         """End all processes and remove the session's files."""
         for worker in list(self.workers.by_slot.values()):
@@ -203,11 +225,14 @@ class Node:
 
     async def _tick_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(TICK_S)
+            seen = self._n_events
+            await asyncio.sleep(TICK_S if self._busy else IDLE_TICK_S)
+            self._busy = self._n_events != seen
             self._tick()
 
     def _tick(self) -> None:
         self.tasks.tick()
+        self.cancels.tick()
         self.actors.tick()
         self.drivers.tick()
         self.spilling.tick()
@@ -227,6 +252,7 @@ class Node:
     def _wake(self) -> None:
         self.waiter.on_readable()
         found, lost = self.view.events()
+        self._n_events += len(found)
         if lost:
             self._look_at_everything()
         for name, argument in found:
@@ -263,7 +289,7 @@ class Node:
             self._timer = None
         if due is not None:
             delay = max(0.0, due - time.monotonic())
-            if delay < TICK_S:
+            if delay < IDLE_TICK_S:
                 self._timer = asyncio.get_event_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
@@ -354,9 +380,9 @@ class Node:
             given = self.view.leased_class(slot)
             if given:
                 self._class(given)
-            self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key))
+            self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key, worker.adopted))
             if given in self.classes and worker.lease is None:
-                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty by now.
+                # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty.
                 self.schedule(events.ClassDemand(given, max(1, self.view.queue_length(self.classes[given][0]))))
 
     def _start_worker(self, node_id: str, env_key: str) -> None:
@@ -374,7 +400,7 @@ class Node:
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
         """A worker is dead: take its memory back, retry or fail its task, restart its actor."""
         make_error = self._explain_death(worker, status)
-        self.tasks.worker_died(worker.slot, make_error)
+        self.tasks.worker_died(worker.slot, make_error, victims=worker.doomed == FORCED_CANCEL)
         self.view.reap(worker.slot)
         if worker.up:
             self.schedule(events.WorkerDied(worker.slot))

@@ -206,8 +206,7 @@ class Spilling:
         record = self._view.record_of(entry)
         if record and self._view.rebuild(record):
             return
-        reason = "its spill file is gone, and "
-        reason += "its task's arguments are no longer kept" if record else "objects made by put() cannot be rebuilt"
+        reason = errors.ReconstructionFailure.LINEAGE_EVICTED if record else errors.ReconstructionFailure.PUT
         ref = self._view.reference(entry)
         error = errors.ObjectReconstructionFailedError(ref.hex(), reason_message=reason)
         self._view.lose(entry, errors.to_payload(error))

@@ -11,12 +11,16 @@ from ray_async._core import cancellation
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
 
-__all__ = ("Tasks",)
+__all__ = ("FORCED_CANCEL", "Tasks")
 
 _logger = logging.getLogger("ray_async.node")
 
 NEW, WAITING, QUEUED, RUNNING = 1, 2, 3, 4
 KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
+
+
+#: Why a worker was killed, when it was to end one of its tasks.
+FORCED_CANCEL = "its task was cancelled with force=True"
 
 
 class _Pending:
@@ -101,12 +105,13 @@ class Tasks:
 
     # -- deaths --------------------------------------------------------------------------------------------------------
 
-    def worker_died(self, slot: int, make_error: Any) -> None:
+    def worker_died(self, slot: int, make_error: Any, victims: bool = False) -> None:
         """Retry or fail what a dead worker ran.
 
         Args:
             slot: the worker's.
             make_error: gives the stored error for a record.
+            victims: whether it was killed for the sake of one of several tasks: the others then spend no retry.
         """
         for record in self._view.find_records(state=RUNNING, runner=slot):
             facts = self._executor.facts(record)
@@ -116,7 +121,10 @@ class Tasks:
                 self._view.finish(record)
                 continue
             self._view.repair_stream(record)
-            self._lost_run(record, facts, make_error)
+            if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
+                self._executor.requeue(record, facts["retries"])
+            else:
+                self._lost_run(record, facts, make_error)
 
     def _lost_run(self, record: int, facts: dict[str, Any], make_error: Any) -> None:
         if facts["cancelled"]:
@@ -131,7 +139,8 @@ class Tasks:
     def name_of(self, record: int) -> str:
         """Name of the function that a record runs."""
         data = self._view.function_of(record)
-        # The export is a pickled dict that a process of this session wrote; the node unpickles nothing, so it looks for the text.
+        # The export is a pickled dict that a process of this session wrote. The node unpickles nothing: it looks for
+        # the text.
         return export_name(data) if data else "unknown"
 
     def cancelled(self, record: int) -> bytes:
@@ -153,7 +162,7 @@ class Tasks:
         """Drop the tasks of a job whose driver is gone."""
         for record in self._view.find_records(job=job):
             if self._executor.facts(record)["kind"] == KIND_TASK:
-                self._cancel(record, force=True)
+                self.cancel(record, force=True)
 
     # -- cancels -------------------------------------------------------------------------------------------------------
 
@@ -166,21 +175,19 @@ class Tasks:
             return
         facts = self._executor.facts(record)
         if facts["forced"] and facts["kind"] == KIND_TASK:
-            self._node.workers.kill(worker, "its task was cancelled with force=True")
+            self._node.workers.kill(worker, FORCED_CANCEL)
             return
         self._view.flag(worker.slot, 2)
         self._node.workers.interrupt(worker)
 
-    def cancel_children(self, record: int, force: bool) -> None:
-        """Cancel what a task has submitted, and what that has."""
-        if not self._view.is_record(record):
-            return
-        for child in self._view.find_records(parent=record):
-            facts = self._executor.facts(child)
-            self.cancel_children(child, force)
-            self._cancel(child, force and facts["kind"] == KIND_TASK)
+    def is_unfinished(self, record: int, seq: int) -> bool:
+        """Whether this very record is still to run, or runs."""
+        if not self._view.is_record(record) or self._executor.facts(record)["seq"] != seq:
+            return False
+        return bool(WAITING <= self._view.record_state(record) <= RUNNING)
 
-    def _cancel(self, record: int, force: bool) -> None:
+    def cancel(self, record: int, force: bool) -> None:
+        """Cancel a task or an actor's call."""
         cancellation.cancel(self._view.arena, record, force, self.cancelled(record))
 
 

@@ -28,6 +28,7 @@ class WorkerProcess:
     """A worker as the node knows it."""
 
     __slots__ = (
+        "adopted",
         "doomed",
         "env_key",
         "follows",
@@ -51,6 +52,7 @@ class WorkerProcess:
         self.job = job
         self.pid = 0
         self.up = False
+        self.adopted = False
         self.name = ""
         self.status: int | None = None
         self.pipes: WorkerPipes | None = None
@@ -128,6 +130,7 @@ class Workers:
     def adopt(self, slot: int, node_id: str, env_key: str, job: int) -> WorkerProcess:
         """Note a worker that the zygote forked by itself at the start."""
         worker = self.by_slot[slot] = WorkerProcess(slot, node_id, env_key, job)
+        worker.adopted = True
         return worker
 
     def _send(self, request: dict[str, Any]) -> None:
@@ -195,9 +198,17 @@ class Workers:
             self._signal(worker, signal.SIGKILL)
 
     def _take_output(self, pid: int, stream: Any, data: bytes) -> None:
-        message = self.pump.feed(pid, stream, data)
-        if message is not None:
+        for message in self.pump.feed(pid, stream, data):
             self._on_output(message)
+
+    def drain(self, job: int | None = None) -> None:
+        """Pass on what the workers (of one job) have written so far, lines without an end too."""
+        for worker in list(self.by_pid.values()):
+            if worker.pipes is not None and job in (None, worker.job):
+                worker.pipes.drain()
+                for message in self.pump.close(worker.pid):
+                    self._on_output(message)
+                self.pump.set_worker(worker.pid, worker.name, f"{worker.job:08x}")
 
     def _zygote_gone(self) -> None:
         """The zygote has died or is mad: end it and what it forked, and start another one."""

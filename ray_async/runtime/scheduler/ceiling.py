@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ray_async.runtime.scheduler.node_table import Node
+from ray_async.runtime.scheduler.node_table import NodeRow
 from ray_async.runtime.scheduler.resources import ResourceSet
 
 __all__ = ("FreeCeiling",)
@@ -15,7 +15,7 @@ class FreeCeiling:
 
     __slots__ = ("_everywhere", "_on_one_node")
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    def __init__(self, nodes: Iterable[NodeRow]) -> None:
         self._on_one_node: dict[str, int] = {}
         self._everywhere: dict[str, int] = {}
         for node in nodes:

@@ -7,8 +7,8 @@ from collections import deque
 from ray_async.runtime.scheduler.demands import ActorQueue, ActorRecord, ClassDemandState, Demand
 from ray_async.runtime.scheduler.instructions import Instruction
 from ray_async.runtime.scheduler.leases import Grant
-from ray_async.runtime.scheduler.node_table import Node, NodeTable, Worker
-from ray_async.runtime.scheduler.placement_groups import PlacementGroup
+from ray_async.runtime.scheduler.node_table import NodeRow, NodeTable, WorkerRow
+from ray_async.runtime.scheduler.placement_groups import BundleGroup
 from ray_async.runtime.scheduler.settings import SchedulerSettings
 from ray_async.runtime.scheduler.specs import ActorSpec, Requirements
 
@@ -24,12 +24,12 @@ class ClusterState:
         self.settings = settings
         self.now = 0.0
         self.nodes = NodeTable()
-        self.workers: dict[int, Worker] = {}
+        self.workers: dict[int, WorkerRow] = {}
         self.classes: dict[int, ClassDemandState] = {}
         self.actors: dict[str, ActorRecord] = {}
         self.actor_queues: dict[ActorSpec, ActorQueue] = {}
-        self.groups: dict[str, PlacementGroup] = {}
-        self.removed_groups: deque[PlacementGroup] = deque(maxlen=_REMOVED_GROUPS_SHOWN)
+        self.groups: dict[str, BundleGroup] = {}
+        self.removed_groups: deque[BundleGroup] = deque(maxlen=_REMOVED_GROUPS_SHOWN)
         #: All who wait, the one that waits longest first.
         self.waiting: dict[Demand, None] = {}
         #: Leases that do nothing, with the time since when, the oldest first.
@@ -45,7 +45,7 @@ class ClusterState:
         #: Something was freed: all who wait are tried. Else only those in `changed`.
         self.freed = False
         self.changed: dict[Demand, None] = {}
-        self.short_of_workers: dict[Node, None] = {}
+        self.short_of_workers: dict[NodeRow, None] = {}
         self.out: list[Instruction] = []
 
     def version_for(self, spec: Requirements) -> int:

@@ -15,8 +15,8 @@ from ray_async.runtime.scheduler.instructions import (
     PlacementGroupReady,
     WarnInfeasible,
 )
-from ray_async.runtime.scheduler.node_table import Node
-from ray_async.runtime.scheduler.placement_groups import GroupState, PlacementGroup
+from ray_async.runtime.scheduler.node_table import NodeRow
+from ray_async.runtime.scheduler.placement_groups import BundleGroup, GroupState
 from ray_async.runtime.scheduler.policy.bundles import Bundle, plan_bundles
 from ray_async.runtime.scheduler.policy.strategies import (
     NodeAffinity,
@@ -66,7 +66,7 @@ class Dispatcher:
         """Whether a demand that has been looked at since the topology changed cannot be served for sure."""
         if demand.tiers_version != self._state.topology:
             return False
-        if isinstance(demand, PlacementGroup):
+        if isinstance(demand, BundleGroup):
             return ceiling.excludes_together(demand.missing_resources)
         assert isinstance(demand, ActorQueue | ClassDemandState)
         spec, tiers = demand.spec, demand.tiers
@@ -80,7 +80,7 @@ class Dispatcher:
         return deque(sorted(waiting, key=lambda demand: demand.waiting_since or 0.0))
 
     def _serve(self, demand: Demand) -> bool:
-        if isinstance(demand, PlacementGroup):
+        if isinstance(demand, BundleGroup):
             return self._reserve(demand)
         if isinstance(demand, ClassDemandState):
             pool = self._choose(demand, demand.spec)
@@ -204,7 +204,7 @@ class Dispatcher:
         else:
             self._state.emit(WarnInfeasible("actor", demand.first.actor_id, message))
 
-    def _reserve(self, group: PlacementGroup) -> bool:
+    def _reserve(self, group: BundleGroup) -> bool:
         """Reserve all missing bundles of a group, or none."""
         room = {
             node: {name: amount - node.pool.held_back(name, group) for name, amount in node.pool.available.items()}
@@ -231,14 +231,14 @@ class Dispatcher:
         self._state.emit(PlacementGroupReady(group.pg_id, group.bundle_nodes()))
         return True
 
-    def plan(self, group: PlacementGroup, room: dict[Node, dict[str, int]]) -> dict[int, Node] | None:
+    def plan(self, group: BundleGroup, room: dict[NodeRow, dict[str, int]]) -> dict[int, NodeRow] | None:
         """Return a node for each missing bundle of `group`, given the units in `room` of each node."""
         bundles = [Bundle(index, group.bundles[index], group.selectors[index]) for index in group.missing]
         occupied = [pool.node for pool in group.pools.values()]
         target = self._state.nodes.get(group.soft_target) if group.soft_target else None
         return plan_bundles(group.strategy, bundles, room, occupied, target)
 
-    def _warn_group(self, group: PlacementGroup) -> None:
+    def _warn_group(self, group: BundleGroup) -> None:
         if group.tiers_version == self._state.topology:
             return
         group.tiers_version = self._state.topology

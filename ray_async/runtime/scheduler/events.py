@@ -86,11 +86,15 @@ class ClassDemand:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStarted:
-    """A worker that StartWorker asked for (or that was adopted) is ready, without a lease."""
+    """A worker that StartWorker asked for (or that was adopted) is ready, without a lease.
+
+    One that was `used` may have run tasks already, all of them without devices, and keeps to such.
+    """
 
     slot: int
     node_id: str
     env_key: str = ""
+    used: bool = False
 
 
 @dataclass(frozen=True, slots=True)

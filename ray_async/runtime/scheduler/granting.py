@@ -8,7 +8,7 @@ from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.demands import ActorRecord, ClassDemandState
 from ray_async.runtime.scheduler.instructions import Lease, PlaceActor
 from ray_async.runtime.scheduler.leases import Activity, Grant, Revocation
-from ray_async.runtime.scheduler.node_table import Worker, WorkerState
+from ray_async.runtime.scheduler.node_table import WorkerRow, WorkerState
 from ray_async.runtime.scheduler.policy.strategies import SpreadStrategy
 from ray_async.runtime.scheduler.pool import ResourcePool
 
@@ -43,7 +43,7 @@ class Granting:
             self._state.short_of_workers[node] = None
         return grant
 
-    def settle(self, worker: Worker) -> None:
+    def settle(self, worker: WorkerRow) -> None:
         """Give a free worker to the first grant of its node that waits for such a one, or file it as idle."""
         node = worker.node
         worker.grant = None
@@ -59,7 +59,7 @@ class Granting:
             self._state.short_of_workers[node] = None
         self._state.freed = True
 
-    def _attach(self, grant: Grant, worker: Worker) -> None:
+    def _attach(self, grant: Grant, worker: WorkerRow) -> None:
         worker.devices = grant.allocation.accelerator_ids
         worker.grant = grant
         grant.slot = worker.slot

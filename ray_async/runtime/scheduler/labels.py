@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ("ANY_NODE", "DoesNotExist", "Exists", "In", "LabelOperator", "LabelSelector", "NotIn")
+__all__ = (
+    "ANY_NODE",
+    "LABEL_OPERATORS",
+    "LabelExists",
+    "LabelIn",
+    "LabelMissing",
+    "LabelNotIn",
+    "LabelOperator",
+    "LabelSelector",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class In:
+class LabelIn:
     """The label is there and has one of `values`."""
 
     values: tuple[str, ...]
@@ -21,7 +30,7 @@ class In:
 
 
 @dataclass(frozen=True, slots=True)
-class NotIn:
+class LabelNotIn:
     """The label is missing or has none of `values`."""
 
     values: tuple[str, ...]
@@ -32,7 +41,7 @@ class NotIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Exists:
+class LabelExists:
     """The label is there, whatever its value."""
 
     def matches(self, value: str | None) -> bool:
@@ -41,7 +50,7 @@ class Exists:
 
 
 @dataclass(frozen=True, slots=True)
-class DoesNotExist:
+class LabelMissing:
     """The label is missing."""
 
     def matches(self, value: str | None) -> bool:
@@ -49,7 +58,14 @@ class DoesNotExist:
         return value is None
 
 
-LabelOperator = In | NotIn | Exists | DoesNotExist
+LabelOperator = LabelIn | LabelNotIn | LabelExists | LabelMissing
+# By the names that programs know them under.
+LABEL_OPERATORS: dict[str, Callable[..., LabelOperator]] = {
+    "In": LabelIn,
+    "NotIn": LabelNotIn,
+    "Exists": LabelExists,
+    "DoesNotExist": LabelMissing,
+}
 
 _CALL = re.compile(r"(!?)in\((.*)\)", re.DOTALL)
 
@@ -61,7 +77,7 @@ def _parse_term(key: str, text: str) -> LabelOperator:
     values = tuple(value.strip() for value in listed)
     if not key or not all(values) or any(character in value for value in values for character in "!(),"):
         raise ValueError(f'label selector {key!r}: {text!r} is none of "v", "!v", "in(a,b)", "!in(a,b)"')
-    return NotIn(values) if negated else In(values)
+    return LabelNotIn(values) if negated else LabelIn(values)
 
 
 @dataclass(frozen=True, slots=True)

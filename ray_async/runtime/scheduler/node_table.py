@@ -10,7 +10,7 @@ from ray_async.runtime.scheduler.leases import Grant
 from ray_async.runtime.scheduler.pool import AcceleratorIds, ResourcePool
 from ray_async.runtime.scheduler.resources import UNITS_PER_ONE, ResourceSet
 
-__all__ = ("NODE_ID_LABEL", "Node", "NodeTable", "Worker", "WorkerKey", "WorkerState")
+__all__ = ("NODE_ID_LABEL", "NodeRow", "NodeTable", "WorkerKey", "WorkerRow", "WorkerState")
 
 NODE_ID_LABEL = "ray.io/node-id"
 
@@ -27,12 +27,12 @@ class WorkerState(Enum):
     STOPPING = "stopping"
 
 
-class Worker:
+class WorkerRow:
     """One worker process."""
 
     __slots__ = ("devices", "env_key", "grant", "node", "slot", "state")
 
-    def __init__(self, slot: int, node: Node, env_key: str) -> None:
+    def __init__(self, slot: int, node: NodeRow, env_key: str) -> None:
         self.slot = slot
         self.node = node
         self.env_key = env_key
@@ -46,7 +46,7 @@ class Worker:
         return self.env_key, self.devices
 
 
-class Node:
+class NodeRow:
     """A logical node: resources, labels, workers, and the grants that wait for a worker of it."""
 
     __slots__ = (
@@ -76,10 +76,10 @@ class Node:
         cpus = max(1, -(-resources["CPU"] // UNITS_PER_ONE))
         self.soft_limit = cpus
         self.max_starting = cpus
-        self.workers: dict[int, Worker] = {}
+        self.workers: dict[int, WorkerRow] = {}
         self.task_workers = 0
         self.actor_workers = 0
-        self.idle: dict[WorkerKey, dict[int, Worker]] = {}
+        self.idle: dict[WorkerKey, dict[int, WorkerRow]] = {}
         self.idle_since: dict[int, float] = {}
         self.starting: dict[str, int] = {}
         self.waiting: dict[str, deque[Grant]] = {}
@@ -93,20 +93,20 @@ class Node:
         """Workers that were asked for and are not there yet."""
         return sum(self.starting.values())
 
-    def add_idle(self, worker: Worker, now: float) -> None:
+    def add_idle(self, worker: WorkerRow, now: float) -> None:
         """File an idle worker; the newest is used first and stopped last."""
         worker.state = WorkerState.IDLE
         self.idle.setdefault(worker.key, {})[worker.slot] = worker
         self.idle_since[worker.slot] = now
 
-    def drop_idle(self, worker: Worker) -> None:
+    def drop_idle(self, worker: WorkerRow) -> None:
         """Take a worker out of the idle ones."""
         shelf = self.idle[worker.key]
         del shelf[worker.slot], self.idle_since[worker.slot]
         if not shelf:
             del self.idle[worker.key]
 
-    def find_idle(self, env_key: str, devices: AcceleratorIds) -> Worker | None:
+    def find_idle(self, env_key: str, devices: AcceleratorIds) -> WorkerRow | None:
         """Return the newest idle worker that can serve such a grant: one used alike, else an unused one."""
         for key in ((env_key, devices), (env_key, None)):
             shelf = self.idle.get(key)
@@ -114,7 +114,7 @@ class Node:
                 return shelf[next(reversed(shelf))]
         return None
 
-    def oldest_idle_except(self, env_key: str, devices: AcceleratorIds | None) -> Worker | None:
+    def oldest_idle_except(self, env_key: str, devices: AcceleratorIds | None) -> WorkerRow | None:
         """Return the worker that was idle longest among those that cannot serve such a grant."""
         useful = ((env_key, devices), (env_key, None)) if devices is not None else ((env_key, None),)
         for slot in self.idle_since:
@@ -135,16 +135,16 @@ class NodeTable:
     __slots__ = ("_alive", "gone")
 
     def __init__(self) -> None:
-        self._alive: dict[str, Node] = {}
-        self.gone: dict[str, Node] = {}
+        self._alive: dict[str, NodeRow] = {}
+        self.gone: dict[str, NodeRow] = {}
 
-    def add(self, node: Node) -> None:
+    def add(self, node: NodeRow) -> None:
         """Add a live node; ValueError when its id was used before."""
         if node.node_id in self._alive or node.node_id in self.gone:
             raise ValueError(f"node id {node.node_id!r} was used before")
         self._alive[node.node_id] = node
 
-    def remove(self, node_id: str) -> Node | None:
+    def remove(self, node_id: str) -> NodeRow | None:
         """Mark a node as gone and return it; None when it is not a live one."""
         node = self._alive.pop(node_id, None)
         if node is not None:
@@ -153,11 +153,11 @@ class NodeTable:
             self.gone[node_id] = node
         return node
 
-    def get(self, node_id: str) -> Node | None:
+    def get(self, node_id: str) -> NodeRow | None:
         """Return a live node."""
         return self._alive.get(node_id)
 
-    def __iter__(self) -> Iterator[Node]:
+    def __iter__(self) -> Iterator[NodeRow]:
         return iter(self._alive.values())
 
     def __len__(self) -> int:

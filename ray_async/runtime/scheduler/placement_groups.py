@@ -9,7 +9,7 @@ from ray_async.runtime.scheduler.labels import ANY_NODE, LabelSelector
 from ray_async.runtime.scheduler.pool import ResourcePool
 from ray_async.runtime.scheduler.resources import EMPTY, ResourceSet
 
-__all__ = ("GroupState", "GroupStrategy", "PlacementGroup")
+__all__ = ("BundleGroup", "GroupState", "GroupStrategy")
 
 
 class GroupStrategy(Enum):
@@ -30,7 +30,7 @@ class GroupState(Enum):
     REMOVED = "REMOVED"
 
 
-class PlacementGroup(Demand):
+class BundleGroup(Demand):
     """A group, and a demand while any bundle has no reservation. All missing bundles are reserved at once."""
 
     __slots__ = (

@@ -11,7 +11,7 @@ from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES, ResourceSet
 if TYPE_CHECKING:
     from ray_async.runtime.scheduler.demands import Demand
     from ray_async.runtime.scheduler.leases import Grant
-    from ray_async.runtime.scheduler.node_table import Node
+    from ray_async.runtime.scheduler.node_table import NodeRow
 
 __all__ = ("AcceleratorIds", "Allocation", "ResourcePool")
 
@@ -60,7 +60,9 @@ class ResourcePool:
         "total",
     )
 
-    def __init__(self, node: Node, total: ResourceSet, devices: Mapping[str, DevicePool], bundle: int | None) -> None:
+    def __init__(
+        self, node: NodeRow, total: ResourceSet, devices: Mapping[str, DevicePool], bundle: int | None
+    ) -> None:
         self.node = node
         self.total: dict[str, int] = dict(total.units)
         self.available: dict[str, int] = dict(total.units)
@@ -75,7 +77,7 @@ class ResourcePool:
         self.reservation: Allocation | None = None
 
     @classmethod
-    def for_node(cls, node: Node, total: ResourceSet) -> ResourcePool:
+    def for_node(cls, node: NodeRow, total: ResourceSet) -> ResourcePool:
         """The whole of a node; its devices are numbered from 0."""
         return cls(node, total, {n: DevicePool.of_units(total[n]) for n in total if n in DEVICE_RESOURCES}, None)
 

@@ -10,8 +10,8 @@ from ray_async.runtime.scheduler.demands import ActorQueue, ClassDemandState, De
 from ray_async.runtime.scheduler.dispatching import Dispatcher
 from ray_async.runtime.scheduler.instructions import Revoke
 from ray_async.runtime.scheduler.leases import Activity, Grant, Revocation
-from ray_async.runtime.scheduler.node_table import Node
-from ray_async.runtime.scheduler.placement_groups import PlacementGroup
+from ray_async.runtime.scheduler.node_table import NodeRow
+from ray_async.runtime.scheduler.placement_groups import BundleGroup
 from ray_async.runtime.scheduler.policy.fairness import may_take_from, pick_victims
 from ray_async.runtime.scheduler.policy.strategies import Unschedulable
 from ray_async.runtime.scheduler.pool import ResourcePool
@@ -88,7 +88,7 @@ class Reclaimer:
             for grant in victims:
                 self.revoke(grant, urgent=True)
             self._hold(demand, pool, request)
-            if not isinstance(demand, PlacementGroup):
+            if not isinstance(demand, BundleGroup):
                 break
         return demand in self._state.holders
 
@@ -115,7 +115,7 @@ class Reclaimer:
 
     def _cost(self, demand: Demand) -> float:
         """Largest share of the cluster, 0 to 1, that one lease of the demand takes of any resource."""
-        if isinstance(demand, PlacementGroup):
+        if isinstance(demand, BundleGroup):
             return 0.0
         assert isinstance(demand, ActorQueue | ClassDemandState)
         shares = [0.0]
@@ -126,9 +126,9 @@ class Reclaimer:
 
     def _targets(self, demand: Demand) -> Iterator[tuple[ResourcePool, ResourceSet]]:
         """Yield the places where `demand` could be met, with what it needs there."""
-        if isinstance(demand, PlacementGroup):
+        if isinstance(demand, BundleGroup):
             plan = self._dispatcher.plan(demand, {node: self._revocable(node) for node in self._state.nodes})
-            needs: dict[Node, ResourceSet] = {}
+            needs: dict[NodeRow, ResourceSet] = {}
             for index, node in (plan or {}).items():
                 needs[node] = needs.get(node, EMPTY) + demand.bundles[index]
             yield from ((node.pool, need) for node, need in needs.items())
@@ -139,7 +139,7 @@ class Reclaimer:
             for tier in tiers:
                 yield from ((pool, demand.spec.resources) for pool in tier)
 
-    def _revocable(self, node: Node) -> dict[str, int]:
+    def _revocable(self, node: NodeRow) -> dict[str, int]:
         """Units that the node would have if all its leases had returned."""
         room = dict(node.pool.available)
         for grant in node.pool.grants:

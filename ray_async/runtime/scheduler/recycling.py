@@ -10,7 +10,7 @@ from ray_async.runtime.scheduler.instructions import (
     StopReason,
     StopWorker,
 )
-from ray_async.runtime.scheduler.node_table import Node, Worker, WorkerState
+from ray_async.runtime.scheduler.node_table import NodeRow, WorkerRow, WorkerState
 from ray_async.runtime.scheduler.worker_limit import tell_limit
 
 __all__ = ("Recycler",)
@@ -37,7 +37,7 @@ class Recycler:
             if node.start_pauses and node.waiting:
                 self._state.short_of_workers[node] = None
 
-    def failed(self, node: Node, env_key: str, count: int) -> None:
+    def failed(self, node: NodeRow, env_key: str, count: int) -> None:
         """Count workers that will not come, and pause before the next try."""
         settings = self._state.settings
         _, before = node.start_pauses.get(env_key, (0.0, 0.0))
@@ -46,7 +46,7 @@ class Recycler:
         self._count_off(node, env_key, count)
         self._state.freed = True
 
-    def start(self, node: Node, env_key: str, count: int) -> None:
+    def start(self, node: NodeRow, env_key: str, count: int) -> None:
         """Start up to `count` workers, making room by stopping idle ones of other environments."""
         started = 0
         while started < count:
@@ -63,12 +63,12 @@ class Recycler:
         if started:
             self._state.emit(StartWorker(node.node_id, env_key, started))
 
-    def arrived(self, node: Node, env_key: str) -> None:
+    def arrived(self, node: NodeRow, env_key: str) -> None:
         """Count a worker as no longer starting."""
         node.start_pauses.pop(env_key, None)
         self._count_off(node, env_key, 1)
 
-    def _count_off(self, node: Node, env_key: str, count: int) -> None:
+    def _count_off(self, node: NodeRow, env_key: str, count: int) -> None:
         left = node.starting.get(env_key, 0) - count
         if left > 0:
             node.starting[env_key] = left
@@ -77,15 +77,15 @@ class Recycler:
         if node.waiting_count:
             self._state.short_of_workers[node] = None
 
-    def stop(self, worker: Worker, reason: StopReason) -> None:
+    def stop(self, worker: WorkerRow, reason: StopReason) -> None:
         """Ask for a worker's end, once."""
         self._end(worker, StopWorker(worker.slot, reason))
 
-    def kill(self, worker: Worker, pg_id: str) -> None:
+    def kill(self, worker: WorkerRow, pg_id: str) -> None:
         """Have a worker killed whose placement group was removed; it keeps what it holds until it is dead."""
         self._end(worker, KillForPlacementGroup(worker.slot, pg_id))
 
-    def _end(self, worker: Worker, instruction: Instruction) -> None:
+    def _end(self, worker: WorkerRow, instruction: Instruction) -> None:
         if worker.state is WorkerState.STOPPING:
             return
         if worker.state is WorkerState.IDLE:
@@ -94,7 +94,7 @@ class Recycler:
         worker.state = WorkerState.STOPPING
         self._state.emit(instruction)
 
-    def leave(self, worker: Worker) -> None:
+    def leave(self, worker: WorkerRow) -> None:
         """Take a worker out of its node's counts."""
         node = worker.node
         if worker.state is WorkerState.ACTOR:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.demands import ActorRecord, Demand
 from ray_async.runtime.scheduler.leases import Activity
-from ray_async.runtime.scheduler.placement_groups import GroupState, PlacementGroup
+from ray_async.runtime.scheduler.placement_groups import BundleGroup, GroupState
 from ray_async.runtime.scheduler.policy.strategies import Unschedulable
 from ray_async.runtime.scheduler.pool import ResourcePool
 from ray_async.runtime.scheduler.resources import UNITS_PER_ONE, from_units
@@ -55,13 +57,13 @@ class Report:
             for node in (*self._state.nodes, *self._state.nodes.gone.values())
         ]
 
-    def placement_group_table(self) -> dict[str, dict[str, object]]:
+    def placement_group_table(self) -> dict[str, dict[str, Any]]:
         """Return a row for each group by id; removed ones stay for a while."""
         groups = (*self._state.removed_groups, *self._state.groups.values())
         return {group.pg_id: self._group_row(group) for group in groups}
 
     @staticmethod
-    def _group_row(group: PlacementGroup) -> dict[str, object]:
+    def _group_row(group: BundleGroup) -> dict[str, Any]:
         return {
             "placement_group_id": group.pg_id,
             "name": group.name,

@@ -16,8 +16,8 @@ from ray_async.runtime.scheduler.instructions import (
     StopReason,
 )
 from ray_async.runtime.scheduler.leases import Activity, Grant, Revocation
-from ray_async.runtime.scheduler.node_table import Node, Worker, WorkerState
-from ray_async.runtime.scheduler.placement_groups import GroupState, PlacementGroup
+from ray_async.runtime.scheduler.node_table import NodeRow, WorkerRow, WorkerState
+from ray_async.runtime.scheduler.placement_groups import BundleGroup, GroupState
 from ray_async.runtime.scheduler.policy.strategies import SpreadStrategy
 from ray_async.runtime.scheduler.reclaiming import Reclaimer
 from ray_async.runtime.scheduler.recycling import Recycler
@@ -105,7 +105,7 @@ class Scheduler:
 
     def _node_added(self, event: ev.NodeAdded) -> None:
         settings = self._state.settings
-        node = Node(event.node_id, ResourceSet.of(event.resources), event.labels)
+        node = NodeRow(event.node_id, ResourceSet.of(event.resources), event.labels)
         node.soft_limit = settings.soft_worker_limit or node.soft_limit
         node.max_starting = settings.max_starting or node.max_starting
         self._state.nodes.add(node)
@@ -133,7 +133,7 @@ class Scheduler:
             self._recycler.stop(worker, StopReason.NODE_REMOVED)
         node.starting.clear()
 
-    def _lose_bundles(self, group: PlacementGroup, node: Node) -> None:
+    def _lose_bundles(self, group: BundleGroup, node: NodeRow) -> None:
         lost = tuple(index for index, pool in group.pools.items() if pool.node is node)
         if not lost:
             return
@@ -208,7 +208,9 @@ class Scheduler:
         node = state.nodes.get(event.node_id) or state.nodes.gone.get(event.node_id)
         if node is None:
             raise ValueError(f"node {event.node_id!r} is not known")
-        worker = Worker(event.slot, node, event.env_key)
+        worker = WorkerRow(event.slot, node, event.env_key)
+        if event.used:
+            worker.devices = ()
         state.workers[event.slot] = node.workers[event.slot] = worker
         node.task_workers += 1
         if node.alive:
@@ -235,7 +237,7 @@ class Scheduler:
         self._recycler.leave(worker)
         del worker.node.workers[event.slot]
 
-    def _end_grant(self, worker: Worker) -> None:
+    def _end_grant(self, worker: WorkerRow) -> None:
         """Take the grant from a worker that is gone; an actor that was to restart is placed anew."""
         grant = worker.grant
         assert grant is not None
@@ -326,7 +328,7 @@ class Scheduler:
     def _group_created(self, event: ev.PlacementGroupCreated) -> None:
         if event.pg_id in self._state.groups:
             raise ValueError(f"placement group id {event.pg_id!r} is in use")
-        group = PlacementGroup(
+        group = BundleGroup(
             event.pg_id, event.bundles, event.strategy, event.selectors, event.soft_target_node_id, event.name
         )
         self._state.groups[event.pg_id] = group

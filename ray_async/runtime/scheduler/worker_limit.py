@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.instructions import WorkerLimitReached
-from ray_async.runtime.scheduler.node_table import Node
+from ray_async.runtime.scheduler.node_table import NodeRow
 
 __all__ = ("tell_limit",)
 
 
-def tell_limit(state: ClusterState, node: Node) -> None:
+def tell_limit(state: ClusterState, node: NodeRow) -> None:
     """Tell once that `node` is at its limit of workers; again only after it was below."""
     if node.limit_told:
         return

@@ -22,13 +22,7 @@ def host_actor(worker: Worker, offset: int, lease: int) -> None:
     executor = worker.executor
     spec = json.loads(worker.session.actor_spec(offset))
     worker.actor_spec = spec
-    worker.lease_facts = spec
-    gpus = spec["resources"].get("GPU", 0)
-    if gpus:
-        import os
-
-        spec["accelerators"] = worker.session.ask("lease_accelerators", slot=worker.arena.slot)["accelerators"]
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(str(i) for i in spec["accelerators"].get("GPU", []))
+    worker.enter_lease(spec)
     worker.arena.gives_cpu_back = bool(spec["resources"].get("CPU", 0))
     if spec["is_async"]:
         from ray_async.runtime.worker.async_host import host_async_actor

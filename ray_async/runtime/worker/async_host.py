@@ -7,14 +7,9 @@ depend on the loop: they are the node's, and a watchdog thread tells when a meth
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
-import os
-import sys
-import threading
-import time
-import traceback
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
@@ -23,6 +18,7 @@ from ray_async._core.codec import ArgRef
 from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.failure import cancelled_payload
+from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
@@ -30,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ("host_async_actor", "serve_async_class")
 
-STALL_S = 5.0
+REVOKE, CANCEL, EXIT = 1, 2, 4
+_TICK_S = 0.5
+_BATCH = 128
 TASKS_PER_WORKER = 100
 
 
@@ -38,6 +36,7 @@ def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
     """Create an async actor and serve it: ``__init__`` and all methods run on one loop."""
     loop = worker.loop()
     asyncio.set_event_loop(loop)
+    worker.on_loop = True
     host = AsyncHost(
         worker, worker.executor.queue_of_actor(offset), spec["concurrency_groups"], spec["max_concurrency"]
     )
@@ -50,7 +49,10 @@ def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str
     asyncio.set_event_loop(loop)
     limit = facts.get("tasks_per_worker", TASKS_PER_WORKER)
     host = AsyncHost(worker, worker.executor.queue_of_class(class_id), {}, limit)
-    return loop.run_until_complete(host.serve_lease(lease))
+    try:
+        return int(loop.run_until_complete(host.serve_lease(lease)))
+    finally:
+        worker.async_host = None
 
 
 class AsyncHost:
@@ -69,23 +71,31 @@ class AsyncHost:
         self._queue = queue
         self._limits = {name: asyncio.Semaphore(size) for name, size in groups.items()}
         self._limit = limit
+        self._without_arguments = 0
         self._gate = asyncio.Semaphore(limit)
+        #: What runs, by record: this host is the supervisor of these tasks.
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._supervised: set[asyncio.Task[None]] = set()
-        self._more = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop = worker.loop()
+        self._over: asyncio.Future[None] | None = None
+        self._leaving_flags = EXIT
         self._leaving: SystemExit | None = None
+        self._lease: tuple[int, int] | None = None  # its word while idle, while busy
+        self._idle = True
+        self._timer: Any = None
         self._binding = worker.session.loops.binding()
-        self._binding.on_wake(self._look)
-        self._stall = StallWatch(self)
-        self.current: str | None = None
+        self._binding.on_wake(self._pump)
+        self._stall = StallWatch(worker.stall_after_s, _running_definition)
+        self._told: set[int] = set()
+        worker.async_host = self
 
     # -- lives ---------------------------------------------------------------------------------------------------------
 
     async def create_and_serve(self, creation: int) -> None:
         """Life of an async actor."""
         executor = self._executor
-        function, definition = executor.prepare(creation)
+        definition: Definition | None = None
         try:
+            function, definition = executor.prepare(creation)
             args, kwargs = await self._resolve(*executor.arguments(creation))
         except BaseException as error:
             self._worker._creation_failed(creation, definition, error)
@@ -93,79 +103,143 @@ class AsyncHost:
         with self._worker.executing(creation, definition, executor.options(creation)):
             self._worker.create_actor(creation, function, definition, args, kwargs)
         if self._worker.actor_ready:
-            await self._serve(lambda: bool(executor.flags & 4))
+            await self._serve(EXIT)
 
     async def serve_lease(self, lease: int) -> int:
         """Serve a class until the lease is wanted back; what runs is finished first."""
-        busy = (lease & ~0xFF) | 2
-        executor = self._executor
-        if not executor.swap_lease(lease, busy):
-            return execution.LEFT
-        await self._serve(lambda: bool(executor.flags & 5), idle=(lease, busy))
+        self._lease = (lease, (lease & ~0xFF) | 2)
+        await self._serve(REVOKE | EXIT)
         if self._tasks:
-            await asyncio.wait(self._supervised)
-        return execution.EXIT if executor.flags & 4 else execution.LEFT
+            await asyncio.wait(list(self._tasks.values()))
+        return execution.EXIT if self._executor.flags & EXIT else execution.LEFT
 
-    async def _serve(self, done: Callable[[], bool], idle: tuple[int, int] | None = None) -> None:
-        executor = self._executor
-        index = self._binding.waiter_index
+    async def _serve(self, leaving_flags: int) -> None:
+        """Take records as they come, until the node sets one of the flags or the lease is gone."""
+        executor, index = self._executor, self._binding.waiter_index
+        self._leaving_flags = leaving_flags
+        self._over = asyncio.get_running_loop().create_future()
         executor.register(self._queue, index)
         self._stall.start()
         try:
-            while not done() and self._leaving is None:
-                self._more.clear()
-                self._look_for_cancels()
-                while len(self._tasks) < self._limit or self._limits:
-                    record = executor.pop(self._queue)
-                    if record == 0:
-                        break
-                    self._start(record)
-                executor.wants_refill(self._queue)
-                if idle is not None and not self._tasks:
-                    # Nothing runs: the lease is idle, and may be gone when work comes.
-                    if not executor.swap_lease(idle[1], idle[0]):
-                        return
-                    executor.say_idle(self._queue)
-                full = len(self._tasks) >= self._limit and not self._limits
-                if not full and executor.arm(self._queue):
-                    self._more.set()
-                try:
-                    await asyncio.wait_for(self._more.wait(), 0.5)
-                except TimeoutError:
-                    # A look at the flags from time to time: they are set without a wake-up when a datagram is lost.
-                    self._more.clear()
-                if idle is not None and not self._tasks and not executor.swap_lease(idle[0], idle[1]):
-                    return
+            self._tick()
+            await self._over
         finally:
             self._stall.stop()
+            self._timer.cancel()
             executor.unregister(self._queue, index)
         if self._leaving is not None:
             raise self._leaving
 
-    def _look(self) -> None:
-        self._more.set()
+    def _has_room(self) -> bool:
+        return len(self._tasks) - self._without_arguments < self._limit or bool(self._limits)
+
+    def _tick(self) -> None:
+        """A look at the flags from time to time: they may be set without a wake-up when a datagram is lost."""
+        self._timer = self._loop.call_later(_TICK_S, self._tick)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Start what is queued, as much as may run. Called at each wake-up and when a task has ended."""
+        if self._over is None or self._over.done():
+            return
+        executor = self._executor
+        flags = executor.flags
+        if flags & self._leaving_flags or self._leaving is not None:
+            self._over.set_result(None)
+            return
+        if flags & CANCEL:
+            executor.clear_flag(CANCEL)
+            self._look_for_cancels()
+        if self._lease is not None and self._idle:
+            # The lease was idle, and may be gone.
+            if not executor.swap_lease(*self._lease):
+                self._over.set_result(None)
+                return
+            self._idle = False
+        for _ in range(_BATCH):
+            if not self._has_room():
+                return  # the end of a task pumps again
+            record = executor.pop(self._queue)
+            if record == 0:
+                break
+            self._start(record)
+        else:
+            self._loop.call_soon(self._pump)  # the tasks just started get their turn first
+            return
+        executor.wants_refill(self._queue)
+        if self._lease is not None and not self._tasks:
+            if not executor.swap_lease(self._lease[1], self._lease[0]):
+                self._over.set_result(None)
+                return
+            self._idle = True
+            executor.say_idle(self._queue)
+        if executor.arm(self._queue):
+            self._loop.call_soon(self._pump)
 
     def _look_for_cancels(self) -> None:
         for record, task in list(self._tasks.items()):
-            if self._executor.is_cancelled(record):
+            # Once: a second cancel would hit the coroutine's own cleaning up.
+            if record not in self._told and self._executor.is_cancelled(record):
+                self._told.add(record)
                 task.cancel()
+
+    def interrupted(self, frame: FrameType | None) -> None:
+        """Handle the node's signal: some record is cancelled. Runs in between the code of any task of the loop.
+
+        Args:
+            frame: where the main thread is.
+
+        Raises:
+            CancelledError: in user code of the very call that is cancelled, which may hold up the loop.
+        """
+        self._loop.call_soon_threadsafe(self._look_for_cancels)
+        caller = _caller_of_user_code(frame)
+        record = caller.f_locals["record"] if caller is not None else 0
+        if record in self._tasks and record not in self._told and self._executor.is_cancelled(record):
+            self._told.add(record)
+            raise asyncio.CancelledError
+
+    @staticmethod
+    def running_name(frame: FrameType | None) -> str:
+        """Name of what runs at a frame; "" for nothing that is known."""
+        return _running_definition(frame) or ""
 
     # -- one record ----------------------------------------------------------------------------------------------------
 
     def _start(self, record: int) -> None:
-        context = contextvars.copy_context()
-        task = asyncio.get_running_loop().create_task(self._run(record), context=context)
-        self._tasks[record] = task
-        self._supervised.add(task)
-        task.add_done_callback(lambda ended: self._ended(record, ended))
+        executor = self._executor
+        coroutine = self._run(record)
+        try:
+            function, definition = executor.prepare(record)
+            if definition.plain_coroutine and not self._limits and executor.is_plain(record):
+                args, kwargs = executor.arguments(record)
+                coroutine.close()
+                coroutine = self._run_plain(record, function, definition, args, kwargs)
+        except Exception as error:
+            coroutine.close()
+            self._fail(record, None, None, error)
+            return
+        self._tasks[record] = self._loop.create_task(coroutine)
 
-    def _ended(self, record: int, task: asyncio.Task[None]) -> None:
+    async def _run_plain(
+        self, record: int, function: Callable[..., Any], definition: Definition, args: tuple[Any, ...], kwargs: Any
+    ) -> None:
+        """The usual case: a coroutine, one return, no options, no arguments to wait for."""
+        set_parent(record, True)
+        try:
+            self._executor.succeed(record, await function(*args, **kwargs))
+        except BaseException as error:
+            self._fail(record, function, definition, error)
+        finally:
+            self._ended(record)
+
+    def _ended(self, record: int) -> None:
+        full = not self._has_room()
         del self._tasks[record]
-        self._supervised.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, SystemExit):
-            self._leaving = error
-        self._more.set()
+        if self._told:
+            self._told.discard(record)
+        if full or (self._lease is not None and not self._tasks):
+            self._loop.call_soon(self._pump)
 
     async def _run(self, record: int) -> None:
         executor, worker = self._executor, self._worker
@@ -179,9 +253,9 @@ class AsyncHost:
             if group and group not in self._limits:
                 _refuse_group(worker, record, definition, group, sorted(self._limits))
                 return
+            args, kwargs = await self._resolve(*executor.arguments(record))
             gate = self._limits[group] if group else self._gate
             async with gate:
-                args, kwargs = await self._resolve(*executor.arguments(record))
                 if executor.is_cancelled(record):
                     raise asyncio.CancelledError
                 if definition.options.get("thread"):
@@ -191,13 +265,14 @@ class AsyncHost:
                     await self._call(record, function, definition, args, kwargs)
         except BaseException as error:
             self._fail(record, function, definition, error)
+        finally:
+            self._ended(record)
 
     async def _call(
         self, record: int, function: Callable[..., Any], definition: Definition, args: tuple[Any, ...], kwargs: Any
     ) -> None:
         executor = self._executor
         facts = executor.facts(record)
-        self.current = definition.name
         if (definition.is_async and definition.is_generator) or inspect.isasyncgenfunction(function):
             await self._stream(record, facts, function(*args, **kwargs))
             return
@@ -230,9 +305,15 @@ class AsyncHost:
             executor.end_stream(record)
 
     async def _resolve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Await the arguments that are references."""
-        resolved = [await value.ref if type(value) is ArgRef else value for value in args]
-        named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}
+        """Await the arguments that are references. A call that waits for them takes nobody's place."""
+        if not any(type(value) is ArgRef for value in (*args, *kwargs.values())):
+            return args, kwargs
+        self._without_arguments += 1
+        try:
+            resolved = [await value.ref if type(value) is ArgRef else value for value in args]
+            named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}
+        finally:
+            self._without_arguments -= 1
         return tuple(resolved), named
 
     def _fail(
@@ -267,46 +348,20 @@ async def _each(items: Any) -> Any:
         raise ValueError(f"a streaming call must give a generator, not {type(items).__name__}")
 
 
-class StallWatch:
-    """Reports, by name and stack, a method that has kept the loop from running for some seconds.
+_CALLERS = (AsyncHost._call.__code__, AsyncHost._run_plain.__code__)
 
-    The loop notes the time now and then; a thread compares. Nothing else depends on it.
-    """
 
-    def __init__(self, host: AsyncHost) -> None:
-        self._host = host
-        self._beat = time.monotonic()
-        self._stop = threading.Event()
-        self._thread_id = threading.get_ident()
-        self._handle: asyncio.TimerHandle | None = None
+def _caller_of_user_code(frame: FrameType | None) -> FrameType | None:
+    """The frame that runs a record, if what it runs at ``frame`` is the user's code and not this package's."""
+    inner: FrameType | None = None
+    while frame is not None and frame.f_code not in _CALLERS:
+        inner, frame = frame, frame.f_back
+    if inner is None or inner.f_code.co_filename.startswith(PACKAGE):
+        return None
+    return frame
 
-    def start(self) -> None:
-        """Begin to watch the running loop."""
-        self._tick()
-        threading.Thread(target=self._watch, name="ray::stall-watch", daemon=True).start()
 
-    def stop(self) -> None:
-        """Stop watching."""
-        self._stop.set()
-        if self._handle is not None:
-            self._handle.cancel()
-
-    def _tick(self) -> None:
-        self._beat = time.monotonic()
-        self._handle = asyncio.get_running_loop().call_later(STALL_S / 4, self._tick)
-
-    def _watch(self) -> None:
-        reported = 0.0
-        while not self._stop.wait(STALL_S / 2):
-            beat = self._beat
-            if time.monotonic() - beat < STALL_S or beat == reported:
-                continue
-            reported = beat
-            frame = sys._current_frames().get(self._thread_id)
-            stack = "".join(traceback.format_stack(frame)) if frame is not None else "(no stack)"
-            print(
-                f"The event loop of this worker (pid {os.getpid()}) has not run for {time.monotonic() - beat:.0f} s: "
-                f"{self._host.current or 'a callback'} blocks it. Use await, or asyncio.to_thread for blocking calls.\n{stack}",
-                file=sys.stderr,
-                flush=True,
-            )
+def _running_definition(frame: FrameType | None) -> str | None:
+    """Name of the task or method whose code is at ``frame``."""
+    caller = _caller_of_user_code(frame)
+    return caller.f_locals["definition"].name if caller is not None else None

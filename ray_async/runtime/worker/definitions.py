@@ -32,8 +32,10 @@ class Definition:
         "name",
         "objects_per_yield",
         "options",
+        "plain_coroutine",
         "qualname",
         "special",
+        "title",
         "worker",
     )
 
@@ -48,8 +50,11 @@ class Definition:
         self.group: str | None = facts.get("group")
         self.method: str | None = facts.get("method")
         self.options: dict[str, Any] = facts.get("options", {})
+        #: Name of the process while it runs this: the function, or the class of the actor.
+        self.title = b"ray::" + (self.name if self.kind == "function" else self.name.partition(".")[0]).encode()
         self.objects_per_yield = 1
         self.calls = 0
+        self.plain_coroutine = False
         self.special = self.is_async or self.is_generator or self.kind == "class" or self.method in _SPECIAL_METHODS
 
     def used_up(self) -> bool:
@@ -75,6 +80,8 @@ class Definition:
                 self.worker.create_actor(record, function, self, args, kwargs)
                 return
             with _user_code(executor):
+                if executor.is_cancelled(record):  # a signal that came just before found no user code to interrupt
+                    raise KeyboardInterrupt
                 result = function(*args, **kwargs)
                 if inspect.iscoroutine(result):
                     result = self.worker.run_coroutine(result)
@@ -154,7 +161,9 @@ def load_definition(worker: Worker, payload: bytes) -> tuple[Callable[..., Any],
     facts = pickle.loads(payload.partition(b"\n")[2])
     if facts["kind"] != "method":
         facts = {**facts, "target": pickle.loads(facts["target"])}
-        return facts["target"], Definition(worker, facts)
+        definition = Definition(worker, facts)
+        definition.plain_coroutine = _is_plain_coroutine(definition, facts["target"])
+        return facts["target"], definition
     definition = Definition(worker, facts)
     name = facts["method"]
     instance = worker.actor_instance
@@ -167,4 +176,10 @@ def load_definition(worker: Worker, payload: bytes) -> tuple[Callable[..., Any],
     method = getattr(instance, name)
     definition.is_async = definition.is_async or inspect.iscoroutinefunction(method)
     definition.special = definition.special or definition.is_async
+    definition.plain_coroutine = _is_plain_coroutine(definition, method)
     return method, definition
+
+
+def _is_plain_coroutine(definition: Definition, function: Callable[..., Any]) -> bool:
+    """Whether a call gives a coroutine and nothing else has to be looked at."""
+    return inspect.iscoroutinefunction(function) and not definition.group and not definition.options.get("thread")

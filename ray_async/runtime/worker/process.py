@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ray_async import exceptions as errors
 from ray_async._core import execution
 from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
-from ray_async._core.process import now_ns
+from ray_async._core.process import now_ns, set_title
+from ray_async.config import Settings
+from ray_async.runtime.context_variables import FIELD, applied
+from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
 from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, wants_retry
+from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 from ray_async.runtime.worker.running import Running, running
 
-__all__ = ("Worker", "run_worker")
+if TYPE_CHECKING:
+    from ray_async.runtime.worker.async_host import AsyncHost
+
+__all__ = ("Worker", "end_worker", "run_worker")
 
 WORKER = 3
 LEASE_ACTOR = 3
+
+
+def end_worker(arena: Arena, config: dict[str, Any]) -> NoReturn:
+    """Be a worker until the node says otherwise, then end the process."""
+    code = 1
+    try:
+        code = run_worker(arena, config)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        _flush()
+        os._exit(code)
 
 
 def run_worker(arena: Arena, config: dict[str, Any]) -> int:
@@ -57,12 +81,16 @@ class Worker:
         self.executor = execution.Executor(arena, self._load, self._failed)
         self.actor: int = 0
         self.actor_instance: Any = None
+        self.actor_spec: dict[str, Any] = {}
         self.actor_facts: dict[str, Any] = {}
         self.actor_ready = False
         self.lease_facts: dict[str, Any] = {}
         self.session: Any = None
         self._loop: Any = None
         self._exiting = False
+        self.on_loop = False
+        self.async_host: AsyncHost | None = None
+        self._warned = False
         self._leases: dict[int, dict[str, Any]] = {}
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -77,6 +105,7 @@ class Worker:
         with contextlib.suppress(OSError):
             os.chdir(job["cwd"])  # the driver's directory may be gone; then the node's will do
         sys.argv = [""]
+        streams.install(self._task_name)
         signal.signal(signal.SIGINT, self._interrupted)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
         self.session = WorkerSession(self.arena, self.config, self)
@@ -87,6 +116,7 @@ class Worker:
         environment = self.config.get("runtime_env") or {}
         if environment:
             self._apply_environment(environment)
+        self.environment = LeaseEnvironment(Settings(self.config.get("system_config") or {}))
 
     def _flush_trace(self, trace: list[Any]) -> None:
         """Send recorded times to the node."""
@@ -108,9 +138,23 @@ class Worker:
         """Pickle with the session's serializers."""
         return bytes(self.session.dumps(value))
 
+    def _task_name(self) -> str:
+        """What the calling thread or asyncio task runs, for the prefix of its lines; an actor's are named by the node."""
+        if self.actor:
+            return ""
+        now = running.get()
+        if now is not None:
+            return now.name
+        if self.async_host is not None:
+            return self.async_host.running_name(sys._getframe(1))
+        definition = self.executor.meta
+        return definition.name if definition is not None else ""
+
     def _interrupted(self, number: int, frame: Any) -> None:
         """The node's signal for a cancel. It must not hit another task than the one that was cancelled."""
         executor = self.executor
+        if self.async_host is not None:
+            self.async_host.interrupted(frame)
         if executor.in_user_code and executor.record and executor.is_cancelled(executor.record):
             executor.in_user_code = False
             raise KeyboardInterrupt
@@ -140,8 +184,7 @@ class Worker:
                 self.arena.gives_cpu_back = False
             if code == execution.EXIT:
                 return
-            self.executor.give_back()
-            # Not the word as it is now: the node may have written the next lease into it already.
+            seen = self.executor.give_back(lease)
 
     def _lease(self, class_id: int) -> dict[str, Any]:
         """Facts of a scheduling class, from its entry in the table."""
@@ -150,30 +193,38 @@ class Worker:
         facts = self._leases.get(class_id)
         if facts is None:
             facts = self._leases[class_id] = json.loads(self.session.class_spec(class_id))
-        self.lease_facts = facts
-        gpus = facts["resources"].get("GPU", 0)
-        if gpus and "accelerators" not in facts:
-            facts["accelerators"] = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(str(i) for i in facts["accelerators"].get("GPU", []))
+        self.enter_lease(facts)
         return facts
+
+    def enter_lease(self, facts: dict[str, Any]) -> None:
+        """Become what a lease of a class or an actor wants, with the devices that the node chose."""
+        self.lease_facts = facts
+        if facts["resources"].get("GPU", 0) and "accelerators" not in facts:
+            facts["accelerators"] = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
+        self.environment.enter(facts["resources"], facts.get("accelerators", {}).get("GPU", ()))
 
     # -- one task ------------------------------------------------------------------------------------------------------
 
     def _load(self, payload: bytes, number: int) -> tuple[Any, Definition]:
-        return load_definition(self, payload)
+        loaded = load_definition(self, payload)
+        set_title(loaded[1].title)
+        return loaded
 
     def _failed(
         self, executor: Any, record: int, function: Any, definition: Definition | None, error: BaseException
     ) -> bytes | None:
-        """Decide what becomes of a task that raised. Returns the stored error, or None when it is queued again."""
+        """Decide what becomes of a task that raised. Returns the stored error, or None if there is nothing to store."""
+        if self.actor and not self.actor_ready and executor.creation_of_actor(self.actor) == record:
+            # The class cannot be loaded here, or the arguments of __init__ cannot be had.
+            self._creation_failed(record, definition, error)
+            return None
         cancelled = executor.is_cancelled(record)
-        if (cancelled and isinstance(error, KeyboardInterrupt)) or (
-            type(error).__name__ == "CancelledError" and cancelled
-        ):
+        # A KeyboardInterrupt of the task's own counts as a cancel, too: Ctrl-C in its code would look the same.
+        if isinstance(error, KeyboardInterrupt) or (cancelled and type(error).__name__ == "CancelledError"):
             payload = cancelled_payload(self.session.task_id_of(record))
-        elif isinstance(error, SystemExit):
-            self._leave(executor, record, error)
         else:
+            if isinstance(error, SystemExit):
+                self._leave(executor, record, error)
             if self._retry(executor, record, error):
                 return None
             payload = failure_payload(self, definition, error)
@@ -191,11 +242,15 @@ class Worker:
         executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
         return True
 
-    def _leave(self, executor: Any, record: int, error: SystemExit) -> None:
-        """A task that calls ``sys.exit`` ends its worker; the node tells the caller."""
+    def _leave(self, executor: Any, record: int, error: SystemExit) -> NoReturn:
+        """A task that calls ``sys.exit`` ends its worker; the node tells the caller.
+
+        An actor means to end for good with exit_actor() and with sys.exit(0); any other exit is a failure, after which
+        it may be restarted.
+        """
         self.run_exit_hooks()
-        if self.actor:
-            reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit()"
+        if self.actor and (isinstance(error, WorkerExit) or error.code == 0):
+            reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit(0)"
             self.session.ask("actor_leaves", actor=self.actor, reason=reason, record=record)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -209,14 +264,40 @@ class Worker:
         name = options.get("name") or definition.name
         token = running.set(Running(record, facts["seq"], name, definition.qualname, options))
         started = now_ns()
+        context = options.get(FIELD)
         try:
-            yield
+            if context is None:
+                yield
+            else:
+                with applied(context):
+                    yield
         finally:
             running.reset(token)
             if self.executor.trace is not None:
                 self.executor.trace.append((name, started, now_ns(), facts["seq"]))
                 if self.lease_facts.get("is_async") or len(self.executor.trace) > 1000:
                     self._flush_trace(self.executor.trace)
+
+    @property
+    def stall_after_s(self) -> float:
+        """Seconds after which a standing event loop is reported."""
+        from ray_async.config import ASYNC_STALL_WARNING_S, Settings
+
+        return Settings(self.config.get("system_config")).get(ASYNC_STALL_WARNING_S)
+
+    def warn_of_blocking_get(self) -> None:
+        """Say, once, that a blocking get stands on the loop of an async actor (RAY_WARN_BLOCKING_GET_INSIDE_ASYNC)."""
+        from asyncio import _get_running_loop
+
+        from ray_async.config import WARN_BLOCKING_GET_INSIDE_ASYNC, Settings
+
+        if self._warned or _get_running_loop() is None or not Settings(self.config.get("system_config")).get(WARN_BLOCKING_GET_INSIDE_ASYNC):
+            return
+        self._warned = True
+        logging.getLogger("ray_async").warning(
+            "Blocking get() on the event loop of an async actor: nothing else runs on it until the value is there. "
+            "Await the reference, or asyncio.gather() several."
+        )
 
     # -- coroutines in one-at-a-time workers ---------------------------------------------------------------------------
 
@@ -255,7 +336,12 @@ class Worker:
         host_actor(self, offset, lease)
 
     def create_actor(
-        self, record: int, cls: type, definition: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        record: int,
+        cls: Callable[..., Any],
+        definition: Definition,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> None:
         """Run ``__init__`` and complete the creation's record."""
         self.actor_facts = definition.options
@@ -275,12 +361,13 @@ class Worker:
         self.executor.complete(record, None)
         self.executor.announce(EVENT_KINDS["actor_ready"], self.actor >> 6)
 
-    def _creation_failed(self, record: int, definition: Definition, error: BaseException) -> None:
+    def _creation_failed(self, record: int, definition: Definition | None, error: BaseException) -> None:
         described = errors.from_payload(failure_payload(self, definition, error))
         if isinstance(described, errors.RayTaskError):
             died: BaseException = errors.ActorDiedError.from_task_error(described)
         else:
-            died = errors.ActorDiedError(str(described))
+            facts = errors.ActorDiedErrorContext(self.session.actor_id_of(self.actor).hex(), str(described))
+            died = errors.ActorDiedError(facts)
         payload = errors.to_payload(died, dumps=self.dumps)
         from ray_async.transport.frames import encode_bytes
 
@@ -319,3 +406,9 @@ class Worker:
 
         atexit.unregister(current.disconnect)
         atexit._run_exitfuncs()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()

@@ -3,16 +3,18 @@ from ray_async.runtime.logs import LogPump, StderrTail
 
 def test_lines_are_addressed() -> None:
     pump = LogPump()
-    assert pump.feed(7, "out", b"early") is None
+    assert pump.feed(7, "out", b"early") == []
     pump.set_worker(7, "f", "01000000")
-    assert pump.feed(7, "out", b" bird\n") == {
-        "kind": "log",
-        "pid": 7,
-        "name": "f",
-        "stream": "out",
-        "lines": ["early bird"],
-        "job": "01000000",
-    }
+    assert pump.feed(7, "out", b" bird\n") == [
+        {
+            "kind": "log",
+            "pid": 7,
+            "name": "f",
+            "stream": "out",
+            "lines": ["early bird"],
+            "job": "01000000",
+        }
+    ]
 
 
 def test_the_streams_of_processes_do_not_mix() -> None:

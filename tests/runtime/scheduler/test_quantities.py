@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ray_async.runtime.scheduler.devices import DevicePool
-from ray_async.runtime.scheduler.labels import DoesNotExist, Exists, In, LabelSelector, NotIn
+from ray_async.runtime.scheduler.labels import LabelExists, LabelIn, LabelMissing, LabelNotIn, LabelSelector
 from ray_async.runtime.scheduler.resources import UNITS_PER_ONE, ResourceSet
 
 HALF, ONE = UNITS_PER_ONE // 2, UNITS_PER_ONE
@@ -85,7 +85,9 @@ def test_texts_outside_the_grammar_are_refused(text: str) -> None:
 
 
 def test_all_conditions_must_hold() -> None:
-    selector = LabelSelector.of({"a": In(("1", "2")), "b": NotIn(("x",)), "c": Exists(), "d": DoesNotExist()})
+    selector = LabelSelector.of(
+        {"a": LabelIn(("1", "2")), "b": LabelNotIn(("x",)), "c": LabelExists(), "d": LabelMissing()}
+    )
     good = {"a": "1", "b": "y", "c": ""}
     assert selector.matches(good)
     for broken in ({**good, "a": "3"}, {**good, "b": "x"}, {"a": "1"}, {**good, "d": "0"}):

@@ -347,6 +347,7 @@ class FakeDriver:
 
     def run_out(self) -> None:
         """Let all queued tasks run; every class that any node could serve gets through its queue."""
+        feasible: list[int] = []
         for _ in range(3000):
             feasible = [class_id for class_id, queued in self.queues.items() if queued and self.feasible(class_id)]
             if not feasible:

@@ -9,7 +9,7 @@ import pytest
 
 from ray_async.runtime.scheduler import events as ev
 from ray_async.runtime.scheduler import instructions as ins
-from ray_async.runtime.scheduler.labels import ANY_NODE, In, LabelSelector
+from ray_async.runtime.scheduler.labels import ANY_NODE, LabelIn, LabelSelector
 from ray_async.runtime.scheduler.policy.strategies import SPREAD, NodeAffinity, NodeLabel
 
 Make = Callable[..., Any]
@@ -110,7 +110,7 @@ def test_node_labels_hard_and_soft(harness: Make) -> None:
     h.node("head", CPU=4)
     h.node("a", {"zone": "x"}, CPU=4)
     h.node("b", {"zone": "x", "disk": "ssd"}, CPU=1)
-    strategy = NodeLabel(LabelSelector.of({"zone": In(("x",))}), LabelSelector.of({"disk": In(("ssd",))}))
+    strategy = NodeLabel(LabelSelector.of({"zone": LabelIn(("x",))}), LabelSelector.of({"disk": LabelIn(("ssd",))}))
     h.task_class(1, queued=2, spec={"strategy": strategy}, CPU=1)
     assert h.nodes_of(1) == ["a", "b"]
     h.task_class(2, queued=1, spec={"strategy": NodeLabel(selector(zone="y"), ANY_NODE)}, CPU=1)

@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ray_async.runtime.scheduler.labels import LabelSelector
-from ray_async.runtime.scheduler.node_table import Node
+from ray_async.runtime.scheduler.node_table import NodeRow
 from ray_async.runtime.scheduler.placement_groups import GroupStrategy
 from ray_async.runtime.scheduler.resources import EMPTY, ResourceSet
 
 __all__ = ("Bundle", "plan_bundles")
 
 #: What is left on each node while a plan is made.
-Room = dict[Node, dict[str, int]]
-Plan = dict[int, Node]
+Room = dict[NodeRow, dict[str, int]]
+Plan = dict[int, NodeRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class Bundle:
     resources: ResourceSet
     selector: LabelSelector
 
-    def fits(self, node: Node, room: Mapping[str, int]) -> bool:
+    def fits(self, node: NodeRow, room: Mapping[str, int]) -> bool:
         """Say whether it may and can go to `node`."""
         return self.selector.matches(node.labels) and self.resources.fits_in(room)
 
 
-def _put(bundle: Bundle, node: Node, room: Room, plan: Plan) -> None:
+def _put(bundle: Bundle, node: NodeRow, room: Room, plan: Plan) -> None:
     plan[bundle.index] = node
     for name, amount in bundle.resources.units.items():
         room[node][name] -= amount
@@ -50,7 +50,7 @@ def _on_one_node(bundles: Sequence[Bundle], room: Room) -> Plan | None:
     return None
 
 
-def _greedy(bundles: Sequence[Bundle], room: Room, order: Callable[[Plan], Sequence[Node]]) -> Plan | None:
+def _greedy(bundles: Sequence[Bundle], room: Room, order: Callable[[Plan], Sequence[NodeRow]]) -> Plan | None:
     plan: Plan = {}
     for bundle in sorted(bundles, key=_size, reverse=True):
         node = next((node for node in order(plan) if bundle.fits(node, room[node])), None)
@@ -61,26 +61,26 @@ def _greedy(bundles: Sequence[Bundle], room: Room, order: Callable[[Plan], Seque
 
 
 def _pack(bundles: Sequence[Bundle], room: Room) -> Plan | None:
-    def used_first(plan: Plan) -> Sequence[Node]:
+    def used_first(plan: Plan) -> Sequence[NodeRow]:
         used = set(plan.values())
         return sorted(room, key=lambda node: node not in used)
 
     return _on_one_node(bundles, room) or _greedy(bundles, room, used_first)
 
 
-def _spread(bundles: Sequence[Bundle], room: Room, occupied: Sequence[Node]) -> Plan | None:
-    def least_first(plan: Plan) -> Sequence[Node]:
+def _spread(bundles: Sequence[Bundle], room: Room, occupied: Sequence[NodeRow]) -> Plan | None:
+    def least_first(plan: Plan) -> Sequence[NodeRow]:
         load = [*occupied, *plan.values()]
         return sorted(room, key=load.count)
 
     return _greedy(bundles, room, least_first)
 
 
-def _on_distinct_nodes(bundles: Sequence[Bundle], room: Room, occupied: Sequence[Node]) -> Plan | None:
+def _on_distinct_nodes(bundles: Sequence[Bundle], room: Room, occupied: Sequence[NodeRow]) -> Plan | None:
     """Match bundles to nodes by augmenting paths (Kuhn's algorithm), so that a plan is found if there is one."""
-    owner: dict[Node, Bundle] = {}
+    owner: dict[NodeRow, Bundle] = {}
 
-    def settle(bundle: Bundle, tried: set[Node]) -> bool:
+    def settle(bundle: Bundle, tried: set[NodeRow]) -> bool:
         for node in room:
             if node not in tried and node not in occupied and bundle.fits(node, room[node]):
                 tried.add(node)
@@ -95,7 +95,7 @@ def _on_distinct_nodes(bundles: Sequence[Bundle], room: Room, occupied: Sequence
 
 
 def plan_bundles(
-    strategy: GroupStrategy, bundles: Sequence[Bundle], room: Room, occupied: Sequence[Node], target: Node | None
+    strategy: GroupStrategy, bundles: Sequence[Bundle], room: Room, occupied: Sequence[NodeRow], target: NodeRow | None
 ) -> Plan | None:
     """Return a node for every bundle, or None when they cannot all be had.
 
@@ -107,7 +107,7 @@ def plan_bundles(
         target: for STRICT_PACK, the node to prefer.
     """
     first = [node for node in (target, *occupied) if node in room]
-    room = {node: room[node] for node in dict.fromkeys([*first, *room]) if node is not None}
+    room = {node: room[node] for node in dict.fromkeys([*first, *room])}
     if strategy is GroupStrategy.STRICT_PACK:
         return _on_one_node(bundles, room)
     if strategy is GroupStrategy.PACK:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ray_async.runtime.scheduler.labels import LabelSelector
-from ray_async.runtime.scheduler.node_table import Node
+from ray_async.runtime.scheduler.node_table import NodeRow
 from ray_async.runtime.scheduler.pool import ResourcePool
 from ray_async.runtime.scheduler.resources import ResourceSet
 
@@ -77,7 +77,7 @@ class Unschedulable:
     reason: str
 
 
-def _avoiding_gpus(nodes: Iterable[Node], request: ResourceSet) -> list[list[Node]]:
+def _avoiding_gpus(nodes: Iterable[NodeRow], request: ResourceSet) -> list[list[NodeRow]]:
     """Keep nodes with GPUs free for those who need them, when there are others."""
     nodes = list(nodes)
     if request["GPU"]:
@@ -86,8 +86,8 @@ def _avoiding_gpus(nodes: Iterable[Node], request: ResourceSet) -> list[list[Nod
 
 
 def _affinity(
-    strategy: NodeAffinity, feasible: Sequence[Node], alive: Iterable[str]
-) -> list[list[Node]] | Unschedulable:
+    strategy: NodeAffinity, feasible: Sequence[NodeRow], alive: Iterable[str]
+) -> list[list[NodeRow]] | Unschedulable:
     target = [node for node in feasible if node.node_id == strategy.node_id]
     others = [node for node in feasible if node.node_id != strategy.node_id]
     if strategy.soft:
@@ -98,7 +98,7 @@ def _affinity(
 
 
 def node_tiers(
-    strategy: Strategy, selectors: Sequence[LabelSelector], needed: ResourceSet, nodes: Sequence[Node]
+    strategy: Strategy, selectors: Sequence[LabelSelector], needed: ResourceSet, nodes: Sequence[NodeRow]
 ) -> Tiers | Unschedulable:
     """Return the nodes that could ever run the request, best group first.
 
@@ -108,7 +108,7 @@ def node_tiers(
         needed: what a node must have in total.
         nodes: all live nodes, the head first.
     """
-    tiers: list[list[Node]] = []
+    tiers: list[list[NodeRow]] = []
     for selector in selectors:
         feasible = [n for n in nodes if selector.matches(n.labels) and n.pool.could_ever_fit(needed)]
         if isinstance(strategy, NodeAffinity):

@@ -1,0 +1,1 @@
+"""The state API under the name that it had first; see `ray_async.util.state`."""

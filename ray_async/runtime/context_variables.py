@@ -1,0 +1,161 @@
+"""Context variables that were registered, and OpenTelemetry's context, on their way with a call.
+
+Values are captured at the call and lie in its options under `FIELD`; where nothing is registered, nothing is captured and
+the call has no options. A variable is known by `module:name` where it is a module's global, and else by its own name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from contextvars import Context, ContextVar
+from typing import Any
+
+from ray_async import serializers
+from ray_async._core import store, submission
+
+__all__ = ("FIELD", "ContextCarrier", "applied", "register")
+
+FIELD = "context"
+_TELEMETRY = "opentelemetry"
+_MISSING = object()
+
+#: The registered variables of this process by key.
+_variables: dict[str, ContextVar[Any]] = {}
+
+
+def register(variable: ContextVar[Any]) -> None:
+    """Carry a variable with calls; TypeError for anything else, ValueError for a second variable of the same key."""
+    if not isinstance(variable, ContextVar):
+        raise TypeError(f"expected a contextvars.ContextVar, got {type(variable)}")
+    _enter(_key_of(variable), variable)
+
+
+def _enter(key: str, variable: ContextVar[Any]) -> None:
+    known = _variables.setdefault(key, variable)
+    if known is not variable:
+        raise ValueError(f"another context variable is registered as {key!r}: give one of them another name")
+    serializers.register(ContextVar, _describe, _restore)
+    submission.carry_context()
+
+
+def _key_of(variable: ContextVar[Any]) -> str:
+    for name, module in list(sys.modules.items()):
+        if name == "__main__":
+            continue
+        # A look at what is there already: getattr would load parts of lazy modules.
+        for attribute, value in list(getattr(module, "__dict__", {}).items()):
+            if value is variable:
+                return f"{name}:{attribute}"
+    return variable.name
+
+
+def _describe(variable: ContextVar[Any]) -> tuple[str, bool, Any]:
+    """What a worker needs to know of a variable that travels inside a function."""
+    for key, known in _variables.items():
+        if known is variable:
+            default = Context().run(variable.get, _MISSING)
+            if default is _MISSING:
+                default = Context().run(_default_of, variable)
+            return key, default is not _MISSING, None if default is _MISSING else default
+    raise TypeError(f"{variable!r} cannot be pickled: call register_context_variable() with it first")
+
+
+def _default_of(variable: ContextVar[Any]) -> Any:
+    try:
+        return variable.get()
+    except LookupError:
+        return _MISSING
+
+
+def _restore(described: tuple[str, bool, Any]) -> ContextVar[Any]:
+    key, has_default, default = described
+    return _find(key, {"default": default} if has_default else {})
+
+
+def _find(key: str, default: Mapping[str, Any]) -> ContextVar[Any]:
+    """The variable of a key in this process; registered here too, so that it goes on to nested calls."""
+    variable = _variables.get(key)
+    if variable is None:
+        module, _, name = key.rpartition(":")
+        if module:
+            from importlib import import_module
+
+            variable = getattr(import_module(module), name)
+        else:
+            variable = ContextVar(key, **default)
+        _enter(key, variable)
+    return variable
+
+
+class ContextCarrier:
+    """Adds the caller's context to the options of a call.
+
+    Args:
+        arena: where the options are stored.
+    """
+
+    def __init__(self, arena: Any) -> None:
+        self._arena = arena
+        #: The last options that were made, since callers mostly make many calls in one context.
+        self._last: tuple[Any, dict[str, Any], Any] | None = None
+
+    def carry(self, options: Any) -> Any:
+        """The options of a call, with the context if there is one.
+
+        Args:
+            options: reference to the options that all calls of the template share, or None.
+
+        Raises:
+            TypeError: a value cannot be pickled.
+        """
+        found = _captured()
+        if not found:
+            return options
+        last = self._last
+        if last is not None and last[0] is options and _same(last[1], found):
+            return last[2]
+        shared = store.read(self._arena, options) if options is not None else {}
+        ref = store.put(self._arena, {**shared, FIELD: found})
+        self._last = options, found, ref
+        return ref
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    # By identity, or equality of what cannot change: a list that was changed in place is another value.
+    return one.keys() == other.keys() and all(
+        other[key] == value if type(value) in (str, int, bytes, bool, float) and type(value) is type(other[key]) else False
+        for key, value in one.items()
+    )
+
+
+def _captured() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, variable in _variables.items():
+        value = variable.get(_MISSING)
+        if value is not _MISSING:
+            found[key] = value
+    if "opentelemetry.context" in sys.modules:
+        from opentelemetry import propagate
+
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier)
+        if carrier:
+            found[_TELEMETRY] = carrier
+    return found
+
+
+@contextlib.contextmanager
+def applied(values: Mapping[str, Any]) -> Iterator[None]:
+    """Set the variables that came with a call, for as long as the block lasts."""
+    with contextlib.ExitStack() as undo:
+        for key, value in values.items():
+            if key == _TELEMETRY:
+                from opentelemetry import context, propagate
+
+                undo.callback(context.detach, context.attach(propagate.extract(value)))
+            else:
+                variable = _find(key, {})
+                undo.callback(variable.reset, variable.set(value))
+        yield

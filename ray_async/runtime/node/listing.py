@@ -1,0 +1,88 @@
+"""Descriptions of what there is now, for the state API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ray_async.ids import JobID
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+
+__all__ = ("Listing",)
+
+# States of records, by number (see the arena's layout); a new one is not yet submitted.
+_STATES = {
+    2: "PENDING_ARGS_AVAIL",
+    3: "PENDING_NODE_ASSIGNMENT",
+    4: "RUNNING",
+    5: "FINISHED",
+    6: "FAILED",
+}
+_TYPES = ("NORMAL_TASK", "ACTOR_CREATION_TASK", "ACTOR_TASK")
+
+
+class Listing:
+    """Rows of tasks, objects and workers.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """The tasks and calls whose records exist."""
+        rows = []
+        for record in self._node.view.find_records():
+            state = _STATES.get(self._node.view.record_state(record))
+            if state is not None:
+                rows.append(self._task(record, state))
+        return rows
+
+    def _task(self, record: int, state: str) -> dict[str, Any]:
+        node = self._node
+        facts = node.executor.facts(record)
+        runner = node.workers.by_slot.get(node.view.runner(record)) if state == "RUNNING" else None
+        name = node.tasks.name_of(record)
+        actor = node.actors.by_offset.get(facts["actor"])
+        if facts["kind"] == 2 and actor is not None and node.view.record_state(record) == 3:
+            state = "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"
+        return {
+            "task_id": node.task_id(record).hex(),
+            "attempt_number": facts["attempt"],
+            "name": name,
+            "func_or_class_name": name,
+            "state": state,
+            "type": _TYPES[facts["kind"]],
+            "job_id": JobID.from_int(facts["job"]).hex(),
+            "actor_id": actor.id.hex() if actor is not None else None,
+            "node_id": runner.node_id if runner is not None else None,
+            "worker_pid": runner.pid if runner is not None else None,
+        }
+
+    def objects(self) -> list[dict[str, Any]]:
+        """The objects that the store holds and something refers to."""
+        return [
+            {"object_id": identity.hex(), "object_size": size, "reference_count": count, "task_status": "FINISHED"}
+            for identity, size, count in self._node.view.objects()
+        ]
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The living workers."""
+        ip = self._node.config["node_ip"]
+        return [
+            {
+                "worker_id": self._node.view.worker_id(worker.slot).hex(),
+                "is_alive": True,
+                "worker_type": "WORKER",
+                "exit_type": None,
+                "node_id": worker.node_id,
+                "ip": ip,
+                "pid": worker.pid,
+                "job_id": JobID.from_int(worker.job).hex(),
+            }
+            for worker in self._node.workers.by_slot.values()
+            if worker.up
+        ]

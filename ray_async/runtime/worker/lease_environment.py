@@ -1,0 +1,43 @@
+"""The variables that a worker sets for what it was given: devices that libraries may see, threads they may start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping, Sequence
+
+from ray_async.config import ACCEL_ENV_VAR_OVERRIDE_ON_ZERO, NOSET_CUDA_VISIBLE_DEVICES, Settings
+
+__all__ = ("LeaseEnvironment",)
+
+_DEVICES = "CUDA_VISIBLE_DEVICES"
+_THREADS = "OMP_NUM_THREADS"
+
+
+class LeaseEnvironment:
+    """Sets ``CUDA_VISIBLE_DEVICES`` and ``OMP_NUM_THREADS`` lease by lease.
+
+    A number of threads that the user chose, for the driver or by ``runtime_env``, stays as it is. Libraries read both
+    when they are loaded or first used, so a later change has an effect on programs that the task starts.
+
+    Args:
+        settings: of the session.
+        environ: the variables to change, as the user wants them.
+    """
+
+    def __init__(self, settings: Settings, environ: MutableMapping[str, str] = os.environ) -> None:
+        self._environ = environ
+        self._threads_chosen = bool(environ.get(_THREADS))
+        self._hide_devices = bool(settings.get(ACCEL_ENV_VAR_OVERRIDE_ON_ZERO))
+        self._leave_devices = bool(settings.get(NOSET_CUDA_VISIBLE_DEVICES))
+
+    def enter(self, resources: Mapping[str, float], gpus: Sequence[int]) -> None:
+        """Set the variables for a lease.
+
+        Args:
+            resources: quantities that it holds; a part of a CPU, or none, counts as one thread.
+            gpus: indices of its devices.
+        """
+        if not self._threads_chosen:
+            self._environ[_THREADS] = str(max(1, int(resources.get("CPU", 0))))
+        if (gpus or self._hide_devices) and not self._leave_devices:
+            self._environ[_DEVICES] = ",".join(map(str, gpus))

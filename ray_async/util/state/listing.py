@@ -1,0 +1,183 @@
+"""Listings: each asks the node for rows, then filters and cuts them here.
+
+Tasks and objects are those that the store knows: a task is forgotten when nothing refers to its results any more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ray_async.util.control import control_session
+from ray_async.util.state.exception import RayStateApiException, ServerUnavailable
+from ray_async.util.state.row import StateRow
+
+__all__ = (
+    "get_actor",
+    "get_node",
+    "get_objects",
+    "get_placement_group",
+    "get_task",
+    "get_worker",
+    "list_actors",
+    "list_nodes",
+    "list_objects",
+    "list_placement_groups",
+    "list_tasks",
+    "list_workers",
+    "summarize_actors",
+    "summarize_tasks",
+)
+
+MAX_LIMIT = 10_000
+
+Filters = Sequence[tuple[str, str, Any]]
+
+
+def list_actors(
+    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+) -> list[StateRow]:
+    """List actors, dead ones included while handles to them exist.
+
+    Args:
+        address: Accepted for programs written for Ray: the session's node is asked.
+        filters: Conditions ``(field, "=" or "!=", value)``, all of which must hold; letters' case does not matter.
+        limit: Most rows, up to 10,000.
+        timeout: Accepted for programs written for Ray.
+        options: ``detail`` and others of Ray's are accepted: rows always have all fields.
+
+    Raises:
+        RayStateApiException: A bad filter or limit.
+        ServerUnavailable: The node does not answer.
+    """
+    return _list("actors", filters, limit)
+
+
+def list_tasks(
+    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+) -> list[StateRow]:
+    """List tasks and calls of actors, with arguments and errors as in `list_actors`."""
+    return _list("tasks", filters, limit)
+
+
+def list_objects(
+    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+) -> list[StateRow]:
+    """List objects, with arguments and errors as in `list_actors`."""
+    return _list("objects", filters, limit)
+
+
+def list_workers(
+    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+) -> list[StateRow]:
+    """List worker processes, with arguments and errors as in `list_actors`."""
+    return _list("workers", filters, limit)
+
+
+def list_nodes(
+    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+) -> list[StateRow]:
+    """List logical nodes, removed ones included, with arguments and errors as in `list_actors`."""
+    return _list("nodes", filters, limit, _node_row)
+
+
+def list_placement_groups(
+    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+) -> list[StateRow]:
+    """List placement groups, with arguments and errors as in `list_actors`."""
+    return _list("pg_table", filters, limit)
+
+
+def get_actor(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
+    """Describe the actor with an id in hexadecimal digits; None when there is none."""
+    return _one("actors", "actor_id", id)
+
+
+def get_task(id: Any, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
+    """Describe the task with an id in hexadecimal digits (or of a reference); None when there is none."""
+    return _one("tasks", "task_id", id.task_id().hex() if hasattr(id, "task_id") else id)
+
+
+def get_objects(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> list[StateRow]:
+    """Describe the object with an id in hexadecimal digits: a list of one row or none."""
+    return _list("objects", [("object_id", "=", id)], MAX_LIMIT)
+
+
+def get_worker(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
+    """Describe the worker with an id in hexadecimal digits; None when there is none."""
+    return _one("workers", "worker_id", id)
+
+
+def get_node(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
+    """Describe the logical node with an id in hexadecimal digits; None when there is none."""
+    return _one("nodes", "node_id", id, _node_row)
+
+
+def get_placement_group(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
+    """Describe the placement group with an id in hexadecimal digits; None when there is none."""
+    return _one("pg_table", "placement_group_id", id)
+
+
+def summarize_tasks(address: str | None = None, timeout: int = 30, **options: Any) -> dict[str, Any]:
+    """Count tasks by function and state."""
+    return _summary("tasks", "func_or_class_name")
+
+
+def summarize_actors(address: str | None = None, timeout: int = 30, **options: Any) -> dict[str, Any]:
+    """Count actors by class and state."""
+    return _summary("actors", "class_name")
+
+
+def _ask(op: str) -> list[dict[str, Any]]:
+    from ray_async.exceptions import NodeDiedError
+
+    try:
+        answer = control_session().control(op)
+    except NodeDiedError as error:
+        raise ServerUnavailable(str(error)) from error
+    return list(answer.values()) if isinstance(answer, dict) else list(answer)
+
+
+def _list(
+    op: str, filters: Filters | None, limit: int, convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+) -> list[StateRow]:
+    if not 0 < limit <= MAX_LIMIT:
+        raise RayStateApiException(f"limit must be between 1 and {MAX_LIMIT}, but is {limit}")
+    rows = [StateRow(convert(row) if convert else row) for row in _ask(op)]
+    for key, predicate, value in filters or ():
+        if predicate not in ("=", "!="):
+            raise RayStateApiException(f"a filter's predicate is '=' or '!=', but not {predicate!r}")
+        rows = [row for row in rows if _equal(row.get(key), value) == (predicate == "=")]
+    return rows[:limit]
+
+
+def _equal(ours: Any, wanted: Any) -> bool:
+    return ours == wanted or str(ours).lower() == str(wanted).lower()
+
+
+def _one(
+    op: str, key: str, value: str, convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+) -> StateRow | None:
+    return next(iter(_list(op, [(key, "=", value)], MAX_LIMIT, convert)), None)
+
+
+def _summary(op: str, key: str) -> dict[str, Any]:
+    counts: dict[str, Counter[str]] = {}
+    for row in _ask(op):
+        counts.setdefault(str(row[key]), Counter())[row["state"]] += 1
+    summary = {name: {key: name, "state_counts": dict(states)} for name, states in counts.items()}
+    return {"cluster": {"summary": summary, "total": sum(counter.total() for counter in counts.values())}}
+
+
+def _node_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "node_id": row["NodeID"],
+        "node_ip": row["NodeManagerAddress"],
+        "is_head_node": row["IsHeadNode"],
+        "state": "ALIVE" if row["Alive"] else "DEAD",
+        "state_message": row["DeathReasonMessage"],
+        "node_name": row["NodeName"],
+        "resources_total": row["Resources"],
+        "labels": row["Labels"],
+    }

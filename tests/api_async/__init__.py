@@ -1,0 +1,1 @@
+"""References, cancels and context in coroutines, against the real engine."""

@@ -1,0 +1,80 @@
+"""Ctrl-C in a script that waits."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROLOGUE = """
+import os, sys, time
+import ray_async as ray
+ray.init(num_cpus=2, log_to_driver=False)
+
+@ray.remote
+def sleep():
+    time.sleep(1000)
+
+@ray.remote
+def pid():
+    return os.getpid()
+
+@ray.remote
+def numbers():
+    yield 1
+    time.sleep(1000)
+
+class Actor:
+    def answer(self):
+        return 42
+
+actor = ray.remote(num_cpus=0)(Actor).remote()
+ray.get(actor.answer.remote())
+ref = sleep.remote()
+stream = numbers.options(num_cpus=0).remote()
+next(stream)
+"""
+WAIT = """
+print("waiting", flush=True)
+try:
+    {wait}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+assert ray.get(actor.answer.remote()) == 42
+assert ray.get(pid.remote()) != os.getpid()
+assert ray.wait([ref], timeout=0) == ([], [ref])
+print("usable", flush=True)
+ray.shutdown()
+"""
+WAITS = ["ray.get(ref)", "ray.get([ref, ref])", "ray.wait([ref])", "next(stream)", "ray.get(ref, timeout=500)"]
+
+
+def start(script: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_ctrl_c_ends_the_wait_and_nothing_else(wait: str) -> None:
+    with start(PROLOGUE + WAIT.format(wait=wait)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
+        output, errors = process.communicate(timeout=100)
+    assert output == "interrupted\nusable\n", errors
+    assert process.returncode == 0
+
+
+def test_ctrl_c_that_ends_the_script_leaves_nothing(tmp_path: Path) -> None:
+    script = PROLOGUE + "print('waiting', flush=True)\nray.get(ref)\n"
+    with start(script) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=100)
+    assert "KeyboardInterrupt" in errors
+    assert process.returncode in (1, 130, -signal.SIGINT)
+    # What is left of processes and files is looked for after each test.

@@ -1,0 +1,1 @@
+"""What workers print, as it arrives at the driver's terminal."""

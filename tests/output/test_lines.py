@@ -1,0 +1,162 @@
+"""Workers' lines at the driver: which, in what order, with which prefix, and none lost."""
+
+import re
+
+from tests.output.script import run
+
+PROLOGUE = """
+import logging, os, sys, time
+import ray_async as ray
+"""
+PREFIX = re.compile(r"\((?:(\S+) )?pid=(\d+)\) (.*)")
+
+
+def parts(lines: list[str]) -> list[tuple[str, str]]:
+    found = [PREFIX.fullmatch(line) for line in lines]
+    assert all(found), lines
+    return [(match[1], match[3]) for match in found if match is not None]
+
+
+def test_lines_carry_the_name_of_the_task_or_actor_and_keep_their_order() -> None:
+    out, err = run(
+        PROLOGUE
+        + """
+ray.init(num_cpus=1)
+@ray.remote
+def first():
+    for i in range(200): print("first", i)
+@ray.remote
+def second():
+    print("second"); print("to stderr", file=sys.stderr)
+    logging.getLogger("user").warning("logged")
+@ray.remote
+async def third():
+    print("third")
+@ray.remote
+class Actor:
+    def method(self): print("method")
+ray.get(first.remote()); ray.get(second.remote()); ray.get(first.options(name="named").remote()); ray.get(third.remote())
+ray.get(Actor.remote().method.remote())
+ray.shutdown()
+"""
+    )
+    lines = parts(out)
+    in_order = [line for line in lines if line[0] in ("first", "second", "named")]
+    count = [("first", f"first {i}") for i in range(200)]
+    assert in_order == [*count, ("second", "second"), *[("named", text) for _, text in count]]
+    assert ("third", "third") in lines
+    assert ("Actor", "method") in lines
+    assert parts(err) == [("second", "to stderr"), ("second", "logged")]
+
+
+def test_nothing_is_lost_at_a_death_or_at_the_end() -> None:
+    out, err = run(
+        PROLOGUE
+        + """
+ray.init(num_cpus=2)
+@ray.remote(max_retries=0)
+def die():
+    for i in range(3000): print("line", i, "x" * 50)
+    print("the last words", file=sys.stderr, flush=True)
+    sys.stdout.write("no newline"); sys.stdout.flush()
+    os.kill(os.getpid(), 9)
+try: ray.get(die.remote())
+except ray.exceptions.WorkerCrashedError: pass
+else: raise SystemExit("it lives")
+@ray.remote
+def last():
+    for i in range(3000): print("end", i)
+    print("in part", end="", flush=True)
+ray.get(last.remote())
+ray.shutdown()
+"""
+    )
+    texts = [text for _, text in parts(out)]
+    assert [t for t in texts if t.startswith("line")] == [f"line {i} {'x' * 50}" for i in range(3000)]
+    assert [t for t in texts if t.startswith("end")] == [f"end {i}" for i in range(3000)]
+    assert "no newline" in texts
+    assert texts[-1] == "in part"
+    assert ("die", "the last words") in parts(err)
+
+
+def test_long_lines_pieces_and_unicode() -> None:
+    out, _ = run(
+        PROLOGUE
+        + """
+ray.init(num_cpus=1)
+@ray.remote
+def speak():
+    print("y" * 50_000)
+    for piece in ("in ", "three ", "pieces"):
+        print(piece, end="", flush=True)
+    print()
+    print("äöü 漢字 🎉")
+    os.write(1, "raw 漢".encode()[:5]); os.write(1, "raw 漢".encode()[5:] + b"\\n")
+    os.write(1, b"\\xff not text\\n")
+ray.get(speak.remote())
+ray.shutdown()
+""",
+        PYTHONIOENCODING="utf-8",
+    )
+    assert [text for _, text in parts(out)] == [
+        "y" * 50_000,
+        "in three pieces",
+        "äöü 漢字 🎉",
+        "raw 漢",
+        "\ufffd not text",
+    ]
+
+
+def test_repetitions_of_other_workers_are_counted() -> None:
+    out, _ = run(
+        PROLOGUE
+        + """
+ray.init(num_cpus=3)
+@ray.remote
+class Speaker:
+    def speak(self): print("the same words")
+speakers = [Speaker.remote() for _ in range(3)]
+ray.get([s.speak.remote() for s in speakers])
+ray.shutdown()
+"""
+    )
+    texts = [text for _, text in parts(out)]
+    assert texts[0] == "the same words"
+    assert len(texts) == 2
+    assert "[repeated 2x" in texts[1]
+
+
+def test_output_can_be_switched_off() -> None:
+    script = (
+        PROLOGUE
+        + """
+ray.init(num_cpus=1{option})
+@ray.remote
+def speak():
+    print("words"); print("words", file=sys.stderr)
+ray.get(speak.remote())
+ray.shutdown()
+"""
+    )
+    assert run(script.format(option=", log_to_driver=False")) == ([], [])
+    assert run(script.format(option=""), RAY_LOG_TO_DRIVER="0") == ([], [])
+    out, err = run(script.format(option=""), RAY_DISABLE_WORKER_LOG_PREFIX="1")
+    assert (out, err) == (["words"], ["words"])
+
+
+def test_processes_have_titles() -> None:
+    out, _ = run(
+        PROLOGUE
+        + """
+ray.init(num_cpus=1, log_to_driver=False)
+def title(): return open("/proc/self/comm").read().strip()
+@ray.remote
+def task(): return title()
+@ray.remote
+class Actor:
+    def title(self): return title()
+print(ray.get(task.remote()), ray.get(Actor.remote().title.remote()))
+ray.shutdown()
+"""
+    )
+    assert out == ["ray::task ray::Actor"]

@@ -1,0 +1,43 @@
+"""A method that keeps the loop of its actor from running is named on the driver's stderr."""
+
+from tests.output.script import run
+
+
+def test_the_method_and_its_stack_are_shown_and_the_actor_can_be_ended() -> None:
+    _, err = run(
+        """
+import time
+import ray_async as ray
+ray.init(num_cpus=1, _system_config={"async_stall_warning_s": 0.2})
+@ray.remote
+class Actor:
+    async def innocent(self):
+        import asyncio
+        await asyncio.sleep(1000)
+    async def culprit(self):
+        self.busy()
+    def busy(self):
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline: pass
+        time.sleep(1000)
+actor = Actor.remote()
+other = actor.innocent.remote()
+ref = actor.culprit.remote()
+assert ray.wait([ref], timeout=2) == ([], [ref])
+ray.cancel(ref)
+try: ray.get(ref, timeout=60)
+except ray.exceptions.TaskCancelledError: pass
+again = actor.culprit.remote()
+assert ray.wait([again], timeout=0.5) == ([], [again])
+ray.kill(actor)
+for r in (again, other):
+    try: ray.get(r, timeout=60)
+    except ray.exceptions.ActorDiedError: pass
+    else: raise SystemExit("it lives")
+ray.shutdown()
+"""
+    )
+    text = "\n".join(err)
+    assert "Actor.culprit blocks it" in text
+    assert "in busy" in text
+    assert "innocent" not in text

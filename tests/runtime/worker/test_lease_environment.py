@@ -1,0 +1,27 @@
+from ray_async.config import Settings
+from ray_async.runtime.worker.lease_environment import LeaseEnvironment
+
+
+def entered(environ: dict[str, str], resources: dict[str, float], gpus: list[int], **settings: bool) -> dict[str, str]:
+    LeaseEnvironment(Settings(settings, environ={}), environ).enter(resources, gpus)
+    return environ
+
+
+def test_threads_follow_the_cpus() -> None:
+    environ: dict[str, str] = {}
+    lease = LeaseEnvironment(Settings({}, environ={}), environ)
+    for cpus, threads in ((2.0, "2"), (0.25, "1"), (1.0, "1"), (0.0, "1")):
+        lease.enter({"CPU": cpus}, [])
+        assert environ == {"OMP_NUM_THREADS": threads}
+
+
+def test_a_chosen_number_of_threads_stays() -> None:
+    assert entered({"OMP_NUM_THREADS": "7"}, {"CPU": 2}, []) == {"OMP_NUM_THREADS": "7"}
+
+
+def test_devices() -> None:
+    assert entered({}, {"GPU": 2}, [1, 3])["CUDA_VISIBLE_DEVICES"] == "1,3"
+    assert "CUDA_VISIBLE_DEVICES" not in entered({}, {"CPU": 1}, [])
+    assert entered({}, {"CPU": 1}, [], accel_env_var_override_on_zero=True)["CUDA_VISIBLE_DEVICES"] == ""
+    kept = entered({"CUDA_VISIBLE_DEVICES": "5"}, {"GPU": 1}, [0], experimental_noset_cuda_visible_devices=True)
+    assert kept["CUDA_VISIBLE_DEVICES"] == "5"

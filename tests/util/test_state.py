@@ -1,0 +1,119 @@
+"""The state API over a running session."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import ray_async as ray
+from ray_async.util import state
+from ray_async.util.placement_group import placement_group
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session() -> Iterator[None]:
+    with ray.init(num_cpus=2, num_gpus=1):
+        yield
+
+
+@ray.remote
+class Keeper:
+    def ping(self) -> int:
+        return 1
+
+
+def test_actors_live_and_die_in_the_listing(wait_until: Callable[..., None]) -> None:
+    keeper = Keeper.options(name="keeper", resources={}).remote()
+    ray.get(keeper.ping.remote())
+    row = state.get_actor(id=keeper._actor_id.hex())
+    assert row is not None
+    assert (row.state, row["name"], row.get("class_name"), row.num_restarts) == ("ALIVE", "keeper", "Keeper", 0)
+    assert row.node_id == ray.get_runtime_context().get_node_id()
+    with pytest.raises(AttributeError, match="no field 'colour'"):
+        _ = row.colour
+    ray.kill(keeper)
+    wait_until(lambda: state.list_actors(filters=[("name", "=", "KEEPER"), ("state", "=", "dead")]))
+    assert not state.list_actors(filters=[("name", "=", "keeper"), ("state", "!=", "DEAD")])
+    assert state.get_actor(id="00") is None
+
+
+def test_tasks_objects_workers_nodes() -> None:
+    @ray.remote
+    def double(x: int) -> int:
+        return 2 * x
+
+    ref = double.remote(4)
+    assert ray.get(ref) == 8
+    task = state.get_task(ref)
+    assert task is not None
+    assert (task.func_or_class_name, task.state, task.type) == ("double", "FINISHED", "NORMAL_TASK")
+    assert len(state.get_objects(ref.hex())) == 1
+    assert state.list_workers()[0].is_alive
+    assert [row.is_head_node for row in state.list_nodes()] == [True]
+    assert state.summarize_tasks()["cluster"]["summary"]["double"]["state_counts"]["FINISHED"] >= 1
+
+
+def test_bad_questions() -> None:
+    with pytest.raises(state.RayStateApiException, match="limit"):
+        state.list_actors(limit=0)
+    with pytest.raises(state.RayStateApiException, match="predicate"):
+        state.list_actors(filters=[("state", "<", "A")])
+
+
+def test_an_actor_is_placed_on_a_worker_whose_lease_was_taken_back() -> None:
+    @ray.remote
+    def one() -> int:
+        return 1
+
+    for _ in range(10):
+        assert ray.get([one.remote(), one.options(num_cpus=2).remote()], timeout=60) == [1, 1]
+        keeper = Keeper.options(num_cpus=2).remote()
+        assert ray.get(keeper.ping.remote(), timeout=60) == 1
+        ray.kill(keeper)
+
+
+def test_a_worker_that_ran_without_devices_gets_none() -> None:
+    @ray.remote
+    def pid() -> int:
+        import os
+
+        return os.getpid()
+
+    assert ray.get(pid.remote()) != ray.get(pid.options(num_gpus=1).remote())
+
+
+def test_the_function_is_not_hidden_by_its_module() -> None:
+    import sys
+
+    import ray_async.util
+
+    ray_async.util.placement_group = sys.modules["ray_async.util.placement_group"]  # type: ignore[assignment]
+    assert ray_async.util.placement_group is placement_group
+
+
+def test_a_keyboard_interrupt_of_a_task_counts_as_a_cancel() -> None:
+    @ray.remote
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(ray.exceptions.TaskCancelledError):
+        ray.get(interrupt.remote())
+
+
+def test_what_is_too_large_is_named_with_its_kind() -> None:
+    import hashlib
+
+    large = hashlib.blake2b(b"seed").digest() * (102_000_000 // 64)
+
+    @ray.remote
+    def f() -> int:
+        return len(large)
+
+    @ray.remote
+    class Large:
+        def f(self) -> int:
+            return len(large)
+
+    with pytest.raises(ValueError, match=r"The remote function .*f is too large"):
+        f.remote()
+    with pytest.raises(ValueError, match="The actor Large is too large"):
+        Large.remote()
