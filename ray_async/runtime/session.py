@@ -230,6 +230,7 @@ class CoreSession:
             concurrency_groups=dict(options.concurrency_groups),
             is_async=options.is_async,
             class_name=cls.name,
+            module=cls.module,
             backpressure=options.generator_backpressure or 0,
         )
         facts = {
@@ -270,6 +271,7 @@ class CoreSession:
         facts = {
             "kind": "method",
             "method": method.name,
+            "qualname": f"{spec['module']}.{spec['class_name']}.{method.name}",
             "name": f"{spec['class_name']}.{method.name}",
             "group": method.options.concurrency_group,
             "is_async": method.is_async,
@@ -331,7 +333,9 @@ class CoreSession:
 
     def list_named_actors(self, all_namespaces: bool) -> list[dict[str, str]]:
         """Named actors as mappings of ``name`` and ``namespace``."""
-        found: list[dict[str, str]] = self.control("list_named_actors", all_namespaces=all_namespaces)
+        found: list[dict[str, str]] = self.control(
+            "list_named_actors", all_namespaces=all_namespaces, namespace=self.namespace
+        )
         return found
 
     def actor_id_of(self, offset: int) -> ActorID:
@@ -620,7 +624,7 @@ class WorkerSession(CoreSession):
         if not record:
             return base._replace(is_driver=False)
         now = running.get()
-        definition = worker.executor.meta
+        definition = None if now else worker.executor.prepare(record)[1]
         spec = worker.lease_facts
         group = spec.get("group")
         is_actor = worker.actor != 0

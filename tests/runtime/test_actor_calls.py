@@ -261,3 +261,29 @@ def test_function_names_leave_out_where_a_function_was_defined() -> None:
         return ray.get_runtime_context().get_task_function_name()
 
     assert ray.get(inner.remote(), timeout=TIMEOUT_S) == f"{__name__}.inner"
+
+
+@pytest.mark.parametrize("base", [Plain, Coroutines])
+def test_a_running_method_knows_its_names(base: type) -> None:
+    class Curious(base):  # type: ignore[misc]
+        def names(self) -> Any:
+            context = ray.get_runtime_context()
+            return context.get_task_name(), context.get_task_function_name()
+
+        async def async_names(self) -> Any:
+            return self.names()
+
+    remote_class: Any = ray.remote(Curious)
+    actor = remote_class.remote()
+    for method in ("names", "async_names"):
+        expected = (f"Curious.{method}", f"{__name__}.Curious.{method}")
+        assert ray.get(getattr(actor, method).remote(), timeout=TIMEOUT_S) == expected
+
+
+def test_names_are_listed_by_namespace() -> None:
+    first = ray.remote(Plain).options(name="here").remote()
+    second = ray.remote(Plain).options(name="there", namespace="elsewhere").remote()
+    ray.get([first.pid.remote(), second.pid.remote()], timeout=TIMEOUT_S)
+    assert "here" in ray.util.list_named_actors()
+    assert "there" not in ray.util.list_named_actors()
+    assert {"name": "there", "namespace": "elsewhere"} in ray.util.list_named_actors(all_namespaces=True)

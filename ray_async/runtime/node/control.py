@@ -223,7 +223,8 @@ class Control:
         return {}
 
     def _list_named_actors(self, peer: Peer, message: Message) -> Message:
-        return {"value": self._node.actors.named(None if message.get("all_namespaces") else self._namespace_of(peer))}
+        namespace = None if message.get("all_namespaces") else str(message.get("namespace", ""))
+        return {"value": self._node.actors.named(namespace)}
 
     # -- the cluster ---------------------------------------------------------------------------------------------------
 
