@@ -33,8 +33,8 @@ from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
-from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.listing import Listing
+from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.spilling import Spilling
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
@@ -198,7 +198,7 @@ class Node:
             self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
 
     def _recognize_first_lease(self) -> None:
-        """Have the scheduler give the worker that the driver has leased to that class, before it hears of anything else."""
+        """Have the scheduler give the worker that the driver has leased to that class, before anything else."""
         for request in self.config.get("prestart", []):
             if self.view.leased_class(request["slot"]):
                 self._worker_up(request["slot"])
