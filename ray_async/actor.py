@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ray_async.actor_method import ActorMethod, method
-from ray_async.descriptors import ActorMeta, ClassDescriptor
+from ray_async.descriptors import BUILTIN_METHODS, ActorMeta, ClassDescriptor
 from ray_async.option_rules import validate_actor_options
 from ray_async.options import ActorOptions, merge_options
 from ray_async.runtime.current import get_session, has_session
@@ -130,6 +130,10 @@ class ActorClass(Generic[T]):
             f"{self.__name__}, and apply the decorator to both."
         )
 
+    def __dir__(self) -> list[str]:
+        methods = (name for name in self.__ray_metadata__.meta.methods if not name.startswith("_"))
+        return sorted({*object.__dir__(self), *methods})
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(f"Actor class has no attribute {name!r}")
@@ -180,7 +184,7 @@ class ActorHandle(Generic[T]):
         return self._ray_core.actor_id
 
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *self._ray_meta.methods})
+        return sorted({"__init__", *self._ray_meta.methods, *BUILTIN_METHODS})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ActorHandle) and bool(self._actor_id == other._actor_id)

@@ -154,7 +154,7 @@ class Cluster:
             "memory": memory,
             "object_store_memory": object_store_memory,
         }
-        facts = {"resources": dict(resources or {}), "labels": dict(labels or {})}
+        facts: dict[str, Any] = {"resources": dict(resources or {}), "labels": dict(labels or {})}
         if self._entry is None:
             return self._add_head({**given, **facts}, settings)
         given["object_store_memory"] = object_store_memory or _STORE_BYTES

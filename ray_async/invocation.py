@@ -45,6 +45,7 @@ def make_invocation(
             session = get_session()
             template = prepare(session)
             submit = template if decorator is None else _decorate(decorator, template)
+            slot.bindings.add(unbind)
             bound = session  # last: a thread that sees the session sees its template
         if kwargs:
             accepts.check(len(args), kwargs)
@@ -53,7 +54,19 @@ def make_invocation(
             accepts.check(len(args), ())
         return submit(args, None)
 
+    def unbind() -> None:
+        nonlocal bound, submit
+        bound, submit = slot, _ended
+
+    remote.unbind = unbind  # type: ignore[attr-defined]  # keeps it alive for as long as the invocation
     return remote
+
+
+def _ended(args: tuple[Any, ...], kwargs: dict[str, Any] | None, /) -> Any:
+    """Stands for the template of a session that a second thread ends in the middle of a call."""
+    from ray_async.exceptions import RaySystemError  # the error tree is not paid for by importing the package
+
+    raise RaySystemError("The session ended during this call: call init() to start another one.")
 
 
 def _decorate(decorator: InvocationDecorator, template: Template) -> Template:

@@ -314,20 +314,22 @@ def forget_encoder():
 # ---- the compact encoding: tag bytes, sizes of 4 bytes ----
 
 cdef inline bint put_sized(Encoder e, Tag tag, const char *data, Py_ssize_t size) noexcept:
+    cdef u32 length = <u32>size
     if e.n + 5 + size > SMALL:
         return False
     e.small[e.n] = tag
-    (<u32 *>&e.small[e.n + 1])[0] = <u32>size
+    memcpy(&e.small[e.n + 1], &length, 4)
     memcpy(&e.small[e.n + 5], data, size)
     e.n += 5 + size
     return True
 
 
 cdef inline bint put_count(Encoder e, Tag tag, Py_ssize_t count) noexcept:
+    cdef u32 length = <u32>count
     if e.n + 5 > SMALL:
         return False
     e.small[e.n] = tag
-    (<u32 *>&e.small[e.n + 1])[0] = <u32>count
+    memcpy(&e.small[e.n + 1], &length, 4)
     e.n += 5
     return True
 

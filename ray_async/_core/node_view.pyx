@@ -614,7 +614,8 @@ cdef class NodeView:
             entry_word = atomic_load_u64(&e.word)
             if RA_STATE(entry_word) == RA_SPILLED:
                 atomic_store_u64(&e.word, (entry_word & ~<u64>0xffff) | RA_PENDING)
-        atomic_sub_u64(&h.super.lineage, atomic_exchange_u64(&r.next, 0))
+        atomic_sub_u64(&h.super.lineage, r.tail)
+        r.tail = 0
         atomic_add_u32(&r.live, 1)
         if atomic_load_i32(&r.retries) > 0:
             atomic_sub_i32(&r.retries, 1)

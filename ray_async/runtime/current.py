@@ -6,6 +6,8 @@ import atexit
 import os
 import signal
 import threading
+import weakref
+from collections.abc import Callable
 from importlib import import_module
 from types import FrameType
 from typing import Any
@@ -19,10 +21,12 @@ __all__ = ("connect", "disconnect", "get_session", "has_session", "set_session",
 class Slot:
     """Holds the session; callers that keep templates compare theirs with it by identity."""
 
-    __slots__ = ("forked", "hooked", "lock", "session", "signalled")
+    __slots__ = ("bindings", "forked", "hooked", "lock", "session", "signalled")
 
     def __init__(self) -> None:
         self.session: Session | None = None
+        #: Functions that drop what a caller keeps of the session: it would keep all of the shared memory alive.
+        self.bindings: weakref.WeakSet[Callable[[], None]] = weakref.WeakSet()
         self.forked = False
         self.hooked = False
         self.signalled = False
@@ -78,6 +82,9 @@ def set_session(session: Session | None) -> None:
             slot.hooked = True
         slot.session = session
         slot.forked = False
+        for unbind in list(slot.bindings):
+            unbind()
+        slot.bindings.clear()
 
 
 def connect(options: InitOptions) -> Session:

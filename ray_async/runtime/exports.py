@@ -60,8 +60,8 @@ class Exports:
 def _check_size(kind: str, name: str, size: int) -> None:
     if size > _ERROR_BYTES:
         raise ValueError(
-            f"The {kind} {name} is too large ({size / 1e6:.0f} MB pickled; at most {_ERROR_BYTES / 1e6:.0f} MB): "
-            "it captures a large value from its surroundings. Put that value with ray.put() and pass the reference."
+            f"The {kind} {name} is too large ({size / 1e6:.0f} MB pickled; at most {_ERROR_BYTES / 1e6:.0f} MB): it "
+            "captures a large value from its surroundings. Put that value with ray.put() and pass the reference."
         )
     if size > _WARN_BYTES:
         _logger.warning(

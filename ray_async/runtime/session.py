@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -73,14 +74,25 @@ class CoreSession:
         from ray_async import serialization
         from ray_async.runtime import reading
 
-        arena_module.set_hooks(full=reading.store_full, node_died=self.node_died)
+        # The hooks outlive the session, and must not keep it: all of the shared memory stays mapped with it.
+        this = weakref.ref(self)
+
+        def live() -> CoreSession:
+            session = this()
+            if session is None:
+                raise ValueError("this object reference belongs to a session that has been shut down")
+            return session
+
+        arena_module.set_hooks(full=reading.store_full, node_died=lambda: live().node_died())
         codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain)
-        store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=self.node_died)
+        store.set_hooks(
+            raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=lambda: live().node_died()
+        )
         object_ref.set_hooks(
-            wait=lambda ref: self.loops.wait(ref),
-            future=self._thread_future,
-            as_future=lambda ref: self.loops.as_future(ref),
-            as_coroutine=lambda ref: self.loops.value(ref),
+            wait=lambda ref: live().loops.wait(ref),
+            future=lambda ref: live()._thread_future(ref),
+            as_future=lambda ref: live().loops.as_future(ref),
+            as_coroutine=lambda ref: live().loops.value(ref),
             out_of_band=reading.check_out_of_band,
         )
 
@@ -91,7 +103,7 @@ class CoreSession:
         facts = {
             "kind": "function",
             "name": function.name,
-            "qualname": f"{function.module}.{function.qualname}",
+            "qualname": f"{function.module}.{function.name}",
             "is_async": function.is_async,
             "is_generator": function.is_generator,
             "max_calls": options.max_calls,
@@ -238,7 +250,8 @@ class CoreSession:
         answer = self.ask("name_actor", actor=core.entry, name=name, namespace=namespace, meta=encode_bytes(meta))
         if answer.get("taken"):
             raise errors.ActorAlreadyExistsError(
-                f"The name {name} (namespace={namespace}) is already taken. Use another name, or get_actor() it."
+                f"The name {name} (namespace={namespace}) is already taken. Please use a different name, or "
+                "get the existing actor with get_actor()."
             )
 
     def actor_template(self, core: Any, method: MethodDescriptor, options: MethodOptions) -> Any:

@@ -198,7 +198,7 @@ class Node:
             self.workers.adopt(request["slot"], self.config["node_id"], request["env_key"], request["job"]["id"])
 
     def _recognize_first_lease(self) -> None:
-        """Have the scheduler give the worker that the driver has leased to that class, before anything else."""
+        """Have the scheduler give the worker that the driver has leased to that class, before it hears of others."""
         for request in self.config.get("prestart", []):
             if self.view.leased_class(request["slot"]):
                 self._worker_up(request["slot"])

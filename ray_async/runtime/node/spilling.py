@@ -43,6 +43,8 @@ class Spilling:
         self._next = 1
         self._sizes: dict[int, int] = {}
         self._stuck = 0
+        self._complaints: set[str] = set()
+        self._kept: dict[int, bytearray] = {}  # objects for which neither the store nor the disk has room
         self._enabled = settings.get(AUTOMATIC_OBJECT_SPILLING)
         self._capacity = settings.get(LOCAL_FS_CAPACITY_THRESHOLD)
         self._budget = settings.get(SPILL_BUDGET_BYTES)
@@ -78,8 +80,12 @@ class Spilling:
     def _room_on_disk(self, size: int) -> bool:
         if not self._enabled or (self._budget and self.bytes_on_disk + size > self._budget):
             return False
-        os.makedirs(self._directory, mode=0o700, exist_ok=True)
-        usage = os.statvfs(self._directory)
+        try:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            usage = os.statvfs(self._directory)
+        except OSError as error:
+            self._complain(error)
+            return False
         free = usage.f_bavail * usage.f_frsize
         return free - size > (1 - self._capacity) * usage.f_blocks * usage.f_frsize
 
@@ -89,6 +95,14 @@ class Spilling:
             return False
         number = self._next
         self._next += 1
+        if not self._write(number, data):
+            self._view.spill_failed(entry)
+            return False
+        del data
+        self._view.spill_done(entry, number)
+        return True
+
+    def _write(self, number: int, data: memoryview) -> bool:
         path = self._path(number)
         try:
             with open(path, "wb", buffering=0) as file:
@@ -96,15 +110,18 @@ class Spilling:
                 while written < len(data):
                     written += file.write(data[written:])
         except OSError as error:
-            self._view.spill_failed(entry)
             with contextlib.suppress(OSError):
                 os.unlink(path)
-            self._node.control.warn(f"objects cannot be spilled to {self._directory}: {error}")
+            self._complain(error)
             return False
         self._sizes[number] = len(data)
-        del data
-        self._view.spill_done(entry, number)
         return True
+
+    def _complain(self, error: OSError) -> None:
+        """Warn of a disk that does not take objects; once for each reason, since every attempt meets it."""
+        if str(error) not in self._complaints:
+            self._complaints.add(str(error))
+            self._node.control.warn(f"objects cannot be spilled to {self._directory}: {error}")
 
     def _path(self, number: int) -> str:
         return os.path.join(self._directory, str(number))
@@ -124,6 +141,8 @@ class Spilling:
         if memory is None:
             self.make_room(size)
             memory = self._view.restore_begin(entry)
+        if memory is None and self._exchange(entry, number, size):
+            return
         if memory is None:
             if self._stuck > 2:
                 error = errors.ObjectStoreFullError(
@@ -142,7 +161,32 @@ class Spilling:
         self._view.restore_done(entry, payload)
         self._remove(number)
 
+    def _exchange(self, entry: int, number: int, size: int) -> bool:
+        """Memory and disk are both full: take the object off the disk first, which makes room there for others.
+
+        Returns False when all in memory is in use; then the object is on disk again.
+        """
+        data = bytearray(size)
+        if not self._read(number, memoryview(data)):
+            return False
+        self._remove(number)
+        self.make_room(size)
+        memory = self._view.restore_begin(entry)
+        if memory is None:
+            # Nothing was moved into its place, or not enough: as long as this function runs, nobody else spills.
+            if not self._write(number, memoryview(data)):
+                self._kept[number] = data  # the disk filled up meanwhile, by somebody else's doing
+            return False
+        payload, target = memory
+        target[:] = data
+        del target, memory
+        self._view.restore_done(entry, payload)
+        return True
+
     def _read(self, number: int, target: memoryview) -> bool:
+        if number in self._kept:
+            target[:] = self._kept[number]
+            return True
         try:
             with open(self._path(number), "rb", buffering=0) as file:
                 done = 0
@@ -164,7 +208,8 @@ class Spilling:
             return
         reason = errors.ReconstructionFailure.LINEAGE_EVICTED if record else errors.ReconstructionFailure.PUT
         ref = self._view.reference(entry)
-        self._view.lose(entry, errors.to_payload(errors.ObjectReconstructionFailedError(ref.hex(), reason)))
+        error = errors.ObjectReconstructionFailedError(ref.hex(), reason_message=reason)
+        self._view.lose(entry, errors.to_payload(error))
 
     def _forget(self, entry: int, number: int) -> None:
         """Nobody refers to a spilled object: its references inside go, and the file."""
@@ -182,6 +227,7 @@ class Spilling:
 
     def _remove(self, number: int) -> None:
         self._sizes.pop(number, None)
+        self._kept.pop(number, None)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path(number))
 

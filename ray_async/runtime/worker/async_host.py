@@ -284,8 +284,6 @@ class AsyncHost:
         """Await the arguments that are references. A call that waits for them takes nobody's place."""
         if not any(type(value) is ArgRef for value in (*args, *kwargs.values())):
             return args, kwargs
-        if not self._has_room():
-            self._loop.call_soon(self._pump)
         self._without_arguments += 1
         try:
             resolved = [await value.ref if type(value) is ArgRef else value for value in args]

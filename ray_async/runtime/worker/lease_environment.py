@@ -1,4 +1,4 @@
-"""The variables that a worker sets for what it was given: devices that libraries see, threads that they start."""
+"""The variables that a worker sets for what it was given: devices that libraries may see, threads they may start."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ class Worker:
     def _failed(
         self, executor: Any, record: int, function: Any, definition: Definition | None, error: BaseException
     ) -> bytes | None:
-        """Decide what becomes of a task that raised. Returns the stored error, or None when there is nothing to store."""
+        """Decide what becomes of a task that raised. Returns the stored error, or None if there is nothing to store."""
         if self.actor and not self.actor_ready and executor.creation_of_actor(self.actor) == record:
             # The class cannot be loaded here, or the arguments of __init__ cannot be had.
             self._creation_failed(record, definition, error)
@@ -201,10 +201,14 @@ class Worker:
         return True
 
     def _leave(self, executor: Any, record: int, error: SystemExit) -> NoReturn:
-        """A task that calls ``sys.exit`` ends its worker; the node tells the caller."""
+        """A task that calls ``sys.exit`` ends its worker; the node tells the caller.
+
+        An actor means to end for good with exit_actor() and with sys.exit(0); any other exit is a failure, after which
+        it may be restarted.
+        """
         self.run_exit_hooks()
-        if self.actor:
-            reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit()"
+        if self.actor and (isinstance(error, WorkerExit) or error.code == 0):
+            reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit(0)"
             self.session.ask("actor_leaves", actor=self.actor, reason=reason, record=record)
         sys.stdout.flush()
         sys.stderr.flush()
