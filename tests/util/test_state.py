@@ -36,13 +36,15 @@ def test_actors_live_and_die_in_the_listing(wait_until: Callable[..., None]) -> 
     assert state.get_actor(id="00") is None
 
 
-def test_tasks_objects_workers_nodes() -> None:
+def test_tasks_objects_workers_nodes(wait_until: Callable[..., None]) -> None:
     @ray.remote
     def double(x: int) -> int:
         return 2 * x
 
     ref = double.remote(4)
     assert ray.get(ref) == 8
+    # The value is there a moment before the task has ended.
+    wait_until(lambda: state.list_tasks(filters=[("name", "=", "double"), ("state", "=", "FINISHED")]))
     task = state.get_task(ref)
     assert task is not None
     assert (task.func_or_class_name, task.state, task.type) == ("double", "FINISHED", "NORMAL_TASK")
