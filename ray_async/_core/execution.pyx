@@ -173,6 +173,13 @@ cdef class Executor:
                 complete_with(self.arena, first + i * sizeof(ra_entry), RA_VALUE, items[i])
         self.end(record)
 
+    def complete_item(self, u64 record, u32 index, result):
+        """Complete one of several returns without ending the record; one that is complete stays as it is."""
+        cdef ra_record *r = ra_record_at(&self.arena.heap, record)
+        if index >= r.n_returns:
+            raise IndexError(f"the call has {r.n_returns} returns")
+        complete_with(self.arena, record + sizeof(ra_record) + index * sizeof(ra_entry), RA_VALUE, result)
+
     def complete(self, u64 record, result):
         """Complete the first return without ending the record."""
         complete_with(self.arena, record + sizeof(ra_record), RA_VALUE, result)
@@ -188,6 +195,10 @@ cdef class Executor:
             leave_stream(h, record)
         for i in range(n):
             complete_with(self.arena, first + i * sizeof(ra_entry), RA_ERROR, error)
+        self.end(record)
+
+    def finish(self, u64 record):
+        """End a record whose returns are complete."""
         self.end(record)
 
     cdef void end(self, u64 record) noexcept:

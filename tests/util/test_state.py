@@ -36,13 +36,15 @@ def test_actors_live_and_die_in_the_listing(wait_until: Callable[..., None]) -> 
     assert state.get_actor(id="00") is None
 
 
-def test_tasks_objects_workers_nodes() -> None:
+def test_tasks_objects_workers_nodes(wait_until: Callable[..., None]) -> None:
     @ray.remote
     def double(x: int) -> int:
         return 2 * x
 
     ref = double.remote(4)
     assert ray.get(ref) == 8
+    # The value is there a moment before the task has ended.
+    wait_until(lambda: state.list_tasks(filters=[("name", "=", "double"), ("state", "=", "FINISHED")]))
     task = state.get_task(ref)
     assert task is not None
     assert (task.func_or_class_name, task.state, task.type) == ("double", "FINISHED", "NORMAL_TASK")
@@ -117,3 +119,23 @@ def test_what_is_too_large_is_named_with_its_kind() -> None:
         f.remote()
     with pytest.raises(ValueError, match="The actor Large is too large"):
         Large.remote()
+
+
+def test_items_of_a_generator_become_returns_as_they_come() -> None:
+    @ray.remote(max_retries=0)
+    def items(count: int, error: bool) -> Iterator[int]:
+        yield from range(count)
+        if error:
+            raise KeyError("late")
+
+    assert ray.get(items.options(num_returns=3).remote(3, False)) == [0, 1, 2]
+    assert ray.get(items.options(num_returns=3).remote(5, False)) == [0, 1, 2]
+    assert ray.get(items.options(num_returns=1).remote(1, False)) == 0
+    first, second, third = items.options(num_returns=3).remote(2, True)
+    assert ray.get([first, second]) == [0, 1]
+    with pytest.raises(KeyError):
+        ray.get(third)
+    *some, missing = items.options(num_returns=3).remote(2, False)
+    assert ray.get(some) == [0, 1]
+    with pytest.raises(ValueError, match="yielded 2 values"):
+        ray.get(missing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 import pickle
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from ray_async.runtime.worker.process import Worker
 
 __all__ = ("Definition", "load_definition")
+
+_logger = logging.getLogger("ray_async")
 
 
 class Definition:
@@ -87,14 +90,30 @@ class Definition:
                     result = self.worker.run_coroutine(result)
             if facts["stream"]:
                 self._stream(executor, record, facts, result)
-            elif facts["n_returns"] != 1 and inspect.isgenerator(result):
-                with _user_code(executor):
-                    result = list(result)
-                executor.succeed(record, result)
             elif options.get("dynamic"):
                 executor.succeed(record, self.worker.collect_dynamic(result))
+            elif inspect.isgenerator(result):
+                self._fill(executor, record, facts["n_returns"], result)
             else:
                 executor.succeed(record, result)
+
+    def _fill(self, executor: Executor, record: int, n_returns: int, items: Iterator[Any]) -> None:
+        """Make each item of a generator a return as it comes: those before an error or too early an end stay."""
+        count = 0
+        while True:
+            with _user_code(executor):
+                try:
+                    item = next(items)
+                except StopIteration:
+                    break
+            if count == n_returns:
+                _logger.error("%s has num_returns=%d, and yielded more values: they are lost", self.name, n_returns)
+                break
+            executor.complete_item(record, count, item)
+            count += 1
+        if count < n_returns:
+            raise ValueError(f"the task has num_returns={n_returns}, and yielded {count} values")
+        executor.finish(record)
 
     def _stream(self, executor: Executor, record: int, facts: dict[str, Any], items: Any) -> None:
         produced, _ = executor.stream_position(record)
