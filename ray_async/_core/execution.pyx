@@ -106,7 +106,7 @@ cdef class Executor:
         cdef ra_payload *p = ra_payload_at(h, r.args)
         cdef u64 n = atomic_load_u64(&p.word) >> 16 & 0xffff
         cdef u64 *refs = <u64 *>(p + 1)
-        return [new_ref(self.arena, refs[i]) for i in range(min(n, p.n_refs))]
+        return [new_ref(self.arena, refs[i]) for i in range(min(n, ra_payload_refs(h, r.args))) if ra_entry_check(h, refs[i])]
 
     def resolve(self, tuple args, dict kwargs):
         """Replace references that are arguments by their values."""
@@ -189,7 +189,7 @@ cdef class Executor:
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
         cdef u64 first = record + sizeof(ra_record)
         cdef ra_heap *h = &self.arena.heap
-        cdef u32 i, n = r.n_returns
+        cdef u32 i, n = ra_record_returns(h, record)
         if r.kflags & RA_KF_STREAM and r.tail != first:
             complete_with(self.arena, r.tail, RA_ERROR, error)
             leave_stream(h, record)

@@ -160,26 +160,33 @@ cdef class NodeView:
         cdef ra_super *s = self.arena.heap.super
         return s.data <= offset < s.bytes and size <= s.bytes - offset
 
+    cdef ra_queue *_queue(self, u64 offset) except NULL:
+        """The queue at an offset that may be another process's word."""
+        cdef ra_heap *h = self.arena.open()
+        if not ra_queue_check(h, offset):
+            raise ValueError("there is no queue at that offset")
+        return queue_at(h, offset)
+
     def queue_length(self, u64 queue):
         """Records that wait in a queue, those in its overflow counted as one."""
-        cdef ra_heap *h = self.arena.open()
-        cdef ra_queue *q = queue_at(h, queue)
+        cdef ra_queue *q = self._queue(queue)
         return ra_queue_length(q) + (1 if atomic_load_u32(&q.overflowing) else 0)
 
     def reset_doorbell(self, u64 queue):
         """Let the class's producers ring again."""
-        atomic_store_u32(&queue_at(self.arena.open(), queue).doorbell, 0)
+        atomic_store_u32(&self._queue(queue).doorbell, 0)
 
     def set_doorbell(self, u64 queue):
         """Have the class's workers say when one of them finds the queue empty."""
-        atomic_store_u32(&queue_at(self.arena.open(), queue).doorbell, 1)
+        atomic_store_u32(&self._queue(queue).doorbell, 1)
 
     def wake_queue(self, u64 queue):
         """Wake a sleeping worker of the queue, if it has any and there is work."""
         cdef ra_heap *h = self.arena.open()
-        atomic_store_u32(&queue_at(h, queue).sleepers, 1)
-        if ra_queue_length(queue_at(h, queue)):
-            ra_queue_wake(h, queue_at(h, queue))
+        cdef ra_queue *q = self._queue(queue)
+        atomic_store_u32(&q.sleepers, 1)
+        if ra_queue_length(q):
+            ra_queue_wake(h, q)
 
     def refill(self, u64 queue):
         """Move overflowed records into the ring; returns whether some stay behind."""
@@ -430,7 +437,7 @@ cdef class NodeView:
 
     def claim_queued(self, u64 queue):
         """Take a record from a queue, as a worker would, so as to fail it; 0 when it is empty."""
-        return ra_queue_pop(self.arena.open(), queue_at(self.arena.open(), queue))
+        return ra_queue_pop(self.arena.open(), self._queue(queue))
 
     def pin(self, u64 entry):
         """Count the node among those who refer to an entry."""
@@ -463,8 +470,9 @@ cdef class NodeView:
             payload = self.arena.alloc(RA_CHUNK_DATA, size)
             p = ra_payload_at(h, payload)
             memcpy(p, h.base + e.payload, size)
-            for i in range(p.n_refs):
-                atomic_add_u32(&ra_entry_at(h, (<u64 *>(p + 1))[i]).refs, 1)
+            for i in range(ra_payload_refs(h, payload)):
+                if ra_entry_check(h, (<u64 *>(p + 1))[i]):
+                    atomic_add_u32(&ra_entry_at(h, (<u64 *>(p + 1))[i]).refs, 1)
         return bool(ra_complete(h, promise.at(), RA_VALUE, RA_FORMAT(word), 0, payload, size))
 
     def fail_promise(self, ObjectRef promise, bytes error):

@@ -313,7 +313,7 @@ static inline void ra_notify(ra_heap *h, u64 entry, u64 w, int urgent) {
     u32 index = RA_WATCHER(w) - 1;
     ra_waiter *waiter = ra_waiter_at(h, index);
     if (atomic_load(&waiter->kind) == RA_WAITER_LOOP) {
-        if (!waiter->queue || !ra_queue_push(RA_AT(h->base, ra_queue, waiter->queue), entry, RA_GEN(w))) atomic_store(&waiter->rescan, 1);
+        if (!ra_queue_check(h, waiter->queue) || !ra_queue_push(RA_AT(h->base, ra_queue, waiter->queue), entry, RA_GEN(w))) atomic_store(&waiter->rescan, 1);
         ra_wake(h, index);
     } else if (urgent) { /* also for one who is about to sleep */
         atomic_store(&waiter->need, 0);

@@ -201,6 +201,7 @@ static inline void ra_queue_wake(ra_heap *h, ra_queue *q) {
 /* Queue a record whose state is QUEUED. */
 static inline void ra_enqueue(ra_heap *h, u64 offset) {
     ra_record *r = RA_AT(h->base, ra_record, offset);
+    if (!ra_queue_check(h, r->queue)) return; /* a damaged record: nobody could find it */
     ra_queue *q = RA_AT(h->base, ra_queue, r->queue);
     u32 gen = RA_R_GEN(atomic_load(&r->word));
     if (atomic_load(&q->overflowing) || !ra_queue_push(q, offset, gen)) {
