@@ -1,4 +1,4 @@
-"""The pickler for functions and classes: the package `cloudpickle`, under the name that programs written for Ray use."""
+"""The pickler for functions and classes: the package `cloudpickle`, under the name that Ray programs use."""
 
 from __future__ import annotations
 

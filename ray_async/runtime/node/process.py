@@ -33,8 +33,8 @@ from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
-from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.listing import Listing
+from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.spilling import Spilling
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
