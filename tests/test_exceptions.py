@@ -229,7 +229,7 @@ def test_dual_has_fields_that_builtins_keep_in_c() -> None:
 
 @pytest.mark.parametrize("cause", [KeyboardInterrupt("k"), GeneratorExit(), asyncio.CancelledError(), StopIteration(3)])
 def test_dual_of_base_exceptions(cause: BaseException) -> None:
-    dual = through_store(fail(cause)).as_instanceof_cause()  # type: ignore[attr-defined]
+    dual = through_store(fail(cause)).as_instanceof_cause()
     assert isinstance(dual, type(cause))
     assert isinstance(dual, RayTaskError)
 
@@ -281,7 +281,7 @@ def test_users_attributes_win_in_the_dual() -> None:
 
 @pytest.mark.parametrize("cause", [ActorDiedError(), TaskCancelledError("t"), NodeDiedError("n")])
 def test_dual_of_an_error_of_the_tree(cause: RayError) -> None:
-    dual = through_store(fail(cause)).as_instanceof_cause()  # type: ignore[attr-defined]
+    dual = through_store(fail(cause)).as_instanceof_cause()
     assert isinstance(dual, type(cause)) and isinstance(dual, RayTaskError)
     assert f"{type(cause).__name__}: {cause}" in str(dual)
 

@@ -32,7 +32,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Started]:
         return found[-1][1]
 
     module = ModuleType("ray_async.runtime.session")
-    module.start_session = start_session  # type: ignore[attr-defined]
+    module.start_session = start_session
     monkeypatch.setitem(sys.modules, "ray_async.runtime.session", module)
     for name in ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_ENABLE_AUTO_CONNECT", "RAY_JOB_CONFIG_JSON_ENV_VAR"):
         monkeypatch.delenv(name, raising=False)

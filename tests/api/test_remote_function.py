@@ -163,7 +163,7 @@ def test_invocation_decorator(session: FakeSession) -> None:
     def f(a: int, b: int, c: int = 0) -> tuple[int, int, int]:
         return a, b, c
 
-    f.__ray_invocation_decorator__ = reverse  # type: ignore[attr-defined]
+    f.__ray_invocation_decorator__ = reverse
     remote: Any = ray.remote(f)
     ref, kwargs = remote.remote(1, 2, c=4)
     assert (value(ref), kwargs) == ((2, 1, 5), {"c": 4})

@@ -11,6 +11,7 @@ import pytest
 
 from ray_async._core import codec, object_ref, store
 from ray_async._core.arena import Arena, set_current
+from ray_async._core.node_view import NodeView
 from ray_async.serialization import explain, make_pickler
 from tests.core.session import NODE, DamageError, raise_error, timed_out
 
@@ -41,6 +42,8 @@ def joined(limit: int, directory: Path) -> Iterator[Arena]:
     """Make an arena, join it, and close it afterwards."""
     arena: Any = Arena.create(limit, str(directory))
     arena.join(NODE)
+    # No node runs here that could spill: a full arena is told at once instead of waiting for one that starts.
+    NodeView(arena, 0).down()
     set_current(arena)
     yield arena
     arena.close()

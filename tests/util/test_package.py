@@ -31,7 +31,7 @@ def test_labels() -> None:
     @PublicAPI(stability="beta")
     class Thing: ...
 
-    assert Thing._annotated == "Thing"  # type: ignore[attr-defined]
+    assert Thing._annotated == "Thing"
     with pytest.raises(ValueError, match="stability"):
         PublicAPI(stability="new")
 
