@@ -23,10 +23,10 @@ from ray_async._core.process import set_title
 from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
 from ray_async.ids import TaskID
 from ray_async.runtime import node_control, placement_spec
+from ray_async.runtime.boot import start_zygote
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
-from ray_async.runtime.boot import start_zygote
 from ray_async.runtime.node import descendants
 from ray_async.runtime.node.actors import Actors, died
 from ray_async.runtime.node.cancels import Cancels
