@@ -201,10 +201,10 @@ class CancelScope:
 def cancel_scope() -> CancelScope:
     """Open a scope for remote work: ``async with`` in a coroutine, ``with`` in a thread.
 
-    Tasks and actor calls that the block starts, the asyncio tasks that it makes start, and all that these start remotely
-    in turn, belong to the scope. When the block is left by an exception (a cancellation too), all of it that is not
-    finished is cancelled, as `cancel` does; references to it then raise `TaskCancelledError`. The block does not wait for
-    that. When the block is left normally, nothing is cancelled. Actors made inside live on.
+    Tasks and actor calls that the block starts, the asyncio tasks that it makes start, and all that these start
+    remotely in turn, belong to the scope. When the block is left by an exception (a cancellation too), all of it that
+    is not finished is cancelled, as `cancel` does; references to it then raise `TaskCancelledError`. The block does not
+    wait for that. When the block is left normally, nothing is cancelled. Actors made inside live on.
 
     Example:
         >>> async with asyncio.timeout(5), ray.cancel_scope():

@@ -13,8 +13,8 @@ __all__ = ("register_context_variable",)
 def register_context_variable(variable: ContextVar[Any]) -> None:
     """Carry a context variable to the remote side of every call from now on.
 
-    Its value at ``.remote()`` is the variable's value while the task, the actor's ``__init__`` or the method runs, and for
-    the calls that these make in turn. A variable that has no value is not carried. OpenTelemetry's current context
+    Its value at ``.remote()`` is the variable's value while the task, the actor's ``__init__`` or the method runs, and
+    for the calls that these make in turn. A variable that has no value is not carried. OpenTelemetry's current context
     needs no registration: it is carried wherever ``opentelemetry`` is loaded.
 
     Args:

@@ -1,7 +1,7 @@
 """Context variables that were registered, and OpenTelemetry's context, on their way with a call.
 
-Values are captured at the call and lie in its options under `FIELD`; where nothing is registered, nothing is captured and
-the call has no options. A variable is known by `module:name` where it is a module's global, and else by its own name.
+Values are captured at the call and lie in its options under `FIELD`; where nothing is registered, nothing is captured
+and the call has no options. A variable is known by `module:name` where it is a module's global, else by its own name.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ __all__ = ("FIELD", "ContextCarrier", "applied", "register")
 FIELD = "context"
 _TELEMETRY = "opentelemetry"
 _MISSING = object()
+_UNCHANGING = frozenset({str, int, bytes, bool, float})
 
 #: The registered variables of this process by key.
 _variables: dict[str, ContextVar[Any]] = {}
@@ -123,9 +124,9 @@ class ContextCarrier:
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    # By identity, or equality of what cannot change: a list that was changed in place is another value.
+    # Equality of what cannot change: a list that was changed in place is another value.
     return one.keys() == other.keys() and all(
-        other[key] == value if type(value) in (str, int, bytes, bool, float) and type(value) is type(other[key]) else False
+        type(value) in _UNCHANGING and type(value) is type(other[key]) and other[key] == value
         for key, value in one.items()
     )
 
@@ -152,7 +153,7 @@ def applied(values: Mapping[str, Any]) -> Iterator[None]:
     with contextlib.ExitStack() as undo:
         for key, value in values.items():
             if key == _TELEMETRY:
-                from opentelemetry import context, propagate
+                from opentelemetry import context, propagate  # what the caller had loaded
 
                 undo.callback(context.detach, context.attach(propagate.extract(value)))
             else:

@@ -52,9 +52,8 @@ WAITS = ["ray.get(ref)", "ray.get([ref, ref])", "ray.wait([ref])", "next(stream)
 
 
 def start(script: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", script], stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
 
 @pytest.mark.parametrize("wait", WAITS)

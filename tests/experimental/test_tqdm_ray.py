@@ -5,6 +5,7 @@ import pytest
 
 from ray_async.experimental import tqdm_ray
 from ray_async.experimental.tqdm_ray import MAGIC, BarManager
+from ray_async.runtime import progress
 
 
 class Screen:
@@ -28,7 +29,7 @@ class Screen:
 @pytest.fixture
 def manager(monkeypatch: pytest.MonkeyPatch) -> BarManager:
     manager = BarManager(make_bar=Screen)
-    monkeypatch.setattr(tqdm_ray, "_manager", manager)
+    monkeypatch.setattr(progress, "_manager", manager)
     return manager
 
 

@@ -21,7 +21,7 @@ def test_bars_do_not_garble_the_terminal() -> None:
     shown = run_on_terminal(SCRIPT)
     assert "__ray_async_tqdm__" not in shown
     for n in (30, 40):
-        assert re.search(rf"bar {n}: 100%\\|.*?\\| {n}/{n}".replace("\\\\", "\\"), shown), shown
+        assert re.search(rf"bar {n}: 100%.* {n}/{n} ", shown), shown
     # Each line starts at the left edge, on a line that was cleared of bars.
     for match in re.finditer(r"\(\S*work pid=\d+\)\S* line \d+", re.sub(r"\x1b\[[0-9;]*m", "", shown)):
         before = re.sub(r"\x1b\[[0-9;]*m", "", shown)[: match.start()]

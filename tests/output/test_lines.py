@@ -35,7 +35,8 @@ async def third():
 @ray.remote
 class Actor:
     def method(self): print("method")
-ray.get(first.remote()); ray.get(second.remote()); ray.get(first.options(name="named").remote()); ray.get(third.remote())
+ray.get(first.remote()); ray.get(second.remote())
+ray.get(first.options(name="named").remote()); ray.get(third.remote())
 ray.get(Actor.remote().method.remote())
 ray.shutdown()
 """

@@ -32,9 +32,8 @@ class MarkReader:
         start = data.rfind(_END)
         tail = data[start:] if start >= 0 else b""
         # A mark that has not come as a whole; a lone byte of the user's is let go with what follows it.
-        if tail and len(tail) < _MAX and (tail.startswith(_START) or _START.startswith(tail)) and b"\n" not in tail:
-            if _MARK.search(data, max(0, data.rfind(_START, 0, start + 1))) is None or tail != _END:
-                data, self._held = data[:start], tail
+        if tail and len(tail) < _MAX and b"\n" not in tail and _may_become_mark(data, start):
+            data, self._held = data[:start], tail
         first, *rest = _MARK.split(data)
         pieces: list[tuple[str | None, bytes]] = [(None, first)] if first else []
         pieces += [
@@ -46,3 +45,11 @@ class MarkReader:
         """What is held back at the end of the stream."""
         held, self._held = self._held, b""
         return held
+
+
+def _may_become_mark(data: bytes, start: int) -> bool:
+    """Whether what begins at ``start``, with a byte that begins or ends a mark, is the beginning of one."""
+    tail = data[start:]
+    if any(match.end() == start + 1 for match in _MARK.finditer(data)):
+        return False
+    return tail.startswith(_START) or _START.startswith(tail)

@@ -92,6 +92,6 @@ class Cancels:
         record, _, _, _, _, kind, flags = row
         force = force and kind == KIND_TASK
         # Once is enough: a second interrupt would hit the task's own cleaning up.
-        if kind == KIND_ACTOR_INIT or flags & CANCELLED and (flags & FORCED or not force):
+        if kind == KIND_ACTOR_INIT or (flags & CANCELLED and (flags & FORCED or not force)):
             return
         self._node.tasks.cancel(record, force)

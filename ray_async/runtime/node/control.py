@@ -73,7 +73,9 @@ class Control:
             "hello": self._hello,
             "listen": self._listen,
             "actor_found": self._actor_found,
-            "cancel_children": lambda peer, m: self._node.cancels.children(int(m["record"]), int(m["seq"]), bool(m["force"])),
+            "cancel_children": lambda peer, m: self._node.cancels.children(
+                int(m["record"]), int(m["seq"]), bool(m["force"])
+            ),
             "cancel_scope": lambda peer, m: self._node.cancels.scope(int(m["scope"])),
             "environment_failed": lambda peer, m: self._node.fail_environment(str(m["env_key"]), str(m["reason"])),
             "shutdown": self._shutdown,

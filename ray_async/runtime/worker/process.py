@@ -139,7 +139,7 @@ class Worker:
         return bytes(self.session.dumps(value))
 
     def _task_name(self) -> str:
-        """What the calling thread or asyncio task runs, for the prefix of its lines; an actor's are named by the node."""
+        """What the calling thread or asyncio task runs, for the prefix of its lines; the node names an actor's."""
         if self.actor:
             return ""
         now = running.get()
@@ -291,7 +291,8 @@ class Worker:
 
         from ray_async.config import WARN_BLOCKING_GET_INSIDE_ASYNC, Settings
 
-        if self._warned or _get_running_loop() is None or not Settings(self.config.get("system_config")).get(WARN_BLOCKING_GET_INSIDE_ASYNC):
+        wanted = Settings(self.config.get("system_config")).get(WARN_BLOCKING_GET_INSIDE_ASYNC)
+        if self._warned or _get_running_loop() is None or not wanted:
             return
         self._warned = True
         logging.getLogger("ray_async").warning(

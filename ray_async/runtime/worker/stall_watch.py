@@ -67,8 +67,9 @@ class StallWatch:
 
     def _report(self, stalled: float) -> str:
         frame = sys._current_frames().get(self._thread_id)
+        what = self._name(frame) or "a callback"
         return (
-            f"The event loop of this worker (pid {os.getpid()}) has not run for {stalled:.1f} s: {self._name(frame) or 'a callback'} blocks it. "
+            f"The event loop of this worker (pid {os.getpid()}) has not run for {stalled:.1f} s: {what} blocks it. "
             f"Use await, or asyncio.to_thread() for calls that block.\n{_user_stack(frame)}"
         )
 

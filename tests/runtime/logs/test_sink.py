@@ -48,7 +48,7 @@ def test_the_stream_of_the_moment_is_used(monkeypatch: pytest.MonkeyPatch) -> No
 def test_messages_of_the_pump_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
     pump = LogPump()
     pump.set_worker(7, "Actor.method", "01000000")
-    message = json.loads(json.dumps(pump.feed(7, "out", b"a\nb\n")))
+    [message] = json.loads(json.dumps(pump.feed(7, "out", b"a\nb\n")))
     sink = make_sink(own_ip="10.0.0.1")
     sink.handle({**message, "ip": "10.0.0.1"})
     sink.handle({**message, "ip": "10.0.0.2", "lines": ["c"]})
