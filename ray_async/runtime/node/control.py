@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ray_async.runtime.node.key_values import KeyValues
 from ray_async.transport.frames import decode_bytes
 from ray_async.transport.server import Peer, Server
 
@@ -42,6 +43,7 @@ class Control:
         self._found: dict[Peer, list[int]] = {}
         self._dropped = 0
         self._early: deque[Message] = deque(maxlen=_MAX_EARLY)
+        self._key_values = KeyValues()
         self._answers: dict[str, Callable[[Peer, Message], Any]] = {
             "attach": self._attach,
             "name_actor": self._name_actor,
@@ -68,6 +70,11 @@ class Control:
             "objects": lambda peer, m: {"value": self._node.listing.objects()},
             "workers": lambda peer, m: {"value": self._node.listing.workers()},
             "actors": lambda peer, m: {"value": self._node.actors.rows()},
+            "kv_get": lambda peer, m: {"value": self._key_values.get(m)},
+            "kv_put": lambda peer, m: {"value": self._key_values.put(m)},
+            "kv_exists": lambda peer, m: {"value": self._key_values.exists(m)},
+            "kv_del": lambda peer, m: {"value": self._key_values.remove(m)},
+            "kv_keys": lambda peer, m: {"value": self._key_values.keys(m)},
         }
         self._notices: dict[str, Callable[[Peer, Message], None]] = {
             "hello": self._hello,
