@@ -1,0 +1,7 @@
+"""Types for annotations."""
+
+from __future__ import annotations
+
+from ray_async.object_ref import ObjectRef
+
+__all__ = ("ObjectRef",)
