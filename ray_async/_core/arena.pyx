@@ -95,6 +95,11 @@ def set_hooks(**functions):
     _hooks.update(functions)
 
 
+def clear_hooks():
+    """Take the hooks of a session that has ended back."""
+    _hooks.clear()
+
+
 class ArenaFullError(MemoryError):
     """No run of free chunks of the wanted size is left; ``args`` are the bytes wanted and the bytes in use."""
 

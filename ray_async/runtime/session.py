@@ -578,6 +578,8 @@ class CoreSession:
         self.exports.clear()
         self._classes.clear()
         self.arena.close()
+        arena_module.clear_hooks()
+        submission.set_hooks(carry=lambda options: options)
         arena_module.set_current(None)
         codec.forget_encoder()
         if self._channel is not None:

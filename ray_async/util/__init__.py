@@ -21,7 +21,7 @@ from ray_async.util.placement_group import (
 
 if TYPE_CHECKING:
     from ray_async.named_actors import list_named_actors
-    from ray_async.util import accelerators
+    from ray_async.util import accelerators, state
     from ray_async.util.actor_pool import ActorPool
     from ray_async.util.check_serialize import inspect_serializability
     from ray_async.util.completion import as_completed, map_unordered
@@ -48,9 +48,11 @@ __all__ = (
     "placement_group_table",
     "register_serializer",
     "remove_placement_group",
+    "state",
 )
 
 _HOMES = {
+    "state": "ray_async.util.state",
     "accelerators": "ray_async.util.accelerators",
     "ActorPool": "ray_async.util.actor_pool",
     "as_completed": "ray_async.util.completion",

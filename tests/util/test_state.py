@@ -139,3 +139,12 @@ def test_items_of_a_generator_become_returns_as_they_come() -> None:
     assert ray.get(some) == [0, 1]
     with pytest.raises(ValueError, match="yielded 2 values"):
         ray.get(missing)
+
+
+def test_the_package_is_found_without_an_import() -> None:
+    import subprocess
+    import sys
+
+    code = "import ray_async as ray; print(ray.util.state.list_actors.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "list_actors\n"
