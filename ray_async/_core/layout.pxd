@@ -16,7 +16,7 @@ cdef extern from "objects.h" nogil:
     u64 RA_MAGIC
     u32 RA_VERSION
     u64 RA_CHUNK
-    u32 RA_MAX_PROCS, RA_MAX_WAITERS, RA_MAX_CLASSES, RA_QUEUE_WAITERS, RA_BITMAP_WORDS, RA_CLASSES, RA_LARGEST_BLOCK
+    u32 RA_MAX_PROCS, RA_MAX_WAITERS, RA_EVENTS_LOG2, RA_LOOP_RING_LOG2, RA_MAX_CLASSES, RA_QUEUE_WAITERS, RA_BITMAP_WORDS, RA_CLASSES, RA_LARGEST_BLOCK
     u32 RA_CHUNK_DATA, RA_CHUNK_OBJ, RA_CHUNK_REC, RA_CHUNK_HEAD, RA_CHUNK_HOLDS, RA_CHUNK_CLAIMED, RA_CHUNK_FREE, RA_ORPHAN
     u32 RA_FREE, RA_PENDING, RA_VALUE, RA_ERROR, RA_END, RA_SPILLED, RA_LOST, RA_BUSY
     u32 RA_F_NONE, RA_F_TRUE, RA_F_FALSE, RA_F_INT, RA_F_FLOAT, RA_F_BYTES, RA_F_STR, RA_F_FAST, RA_F_PICKLE, RA_F_ACTOR, RA_F_RAW
@@ -274,6 +274,9 @@ cdef extern from "objects.h" nogil:
     int ra_queue_push(ra_queue *, u64, u32)
     u64 ra_queue_pop(ra_heap *, ra_queue *)
     u64 ra_queue_take(ra_queue *)
+    u64 ra_ring_take(ra_queue *, u32 log2)
+    int ra_ring_mend(ra_queue *, u32 log2)
+    int ra_is_loop_ring(ra_heap *, u64)
     ra_waiter *ra_waiter_at(ra_heap *, u32)
     int ra_wake(ra_heap *, u32)
     void ra_event(ra_heap *, u32 kind, u64 argument)

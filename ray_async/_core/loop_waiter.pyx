@@ -10,9 +10,6 @@ from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef
 
-cdef enum:
-    RING_LOG2 = 11
-
 
 cdef class LoopWaiter:
     """One loop's place in the waiter table.
@@ -35,9 +32,9 @@ cdef class LoopWaiter:
         self.arena = arena
         self.index = arena.new_waiter(RA_WAITER_LOOP)
         self.ring = ra_waiter_at(h, self.index).queue
-        if self.ring == 0:
-            self.ring = arena.alloc(RA_CHUNK_OBJ, ra_queue_bytes(RING_LOG2))
-            ra_queue_init(queue_at(h, self.ring), RING_LOG2)
+        if not ra_is_loop_ring(h, self.ring):
+            self.ring = arena.alloc(RA_CHUNK_OBJ, ra_queue_bytes(RA_LOOP_RING_LOG2))
+            ra_queue_init(queue_at(h, self.ring), RA_LOOP_RING_LOG2)
             ra_waiter_at(h, self.index).queue = self.ring
         self.pending = {}
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -93,7 +90,7 @@ cdef class LoopWaiter:
             return
         while True:
             while True:
-                cell = ra_queue_take(ring)
+                cell = ra_ring_take(ring, RA_LOOP_RING_LOG2)
                 if cell == 0:
                     break
                 self._settle(RA_CELL_OFFSET(cell))
@@ -104,6 +101,8 @@ cdef class LoopWaiter:
             # Arm first, look again after: a completion in between is then either seen here or sends a datagram.
             atomic_store_u32(&w.armed, 1)
             atomic_fence(memory_order_seq_cst)
+            if ra_ring_mend(ring, RA_LOOP_RING_LOG2):
+                atomic_store_u32(&w.rescan, 1)
             if ra_queue_length(ring) == 0 and not atomic_load_u32(&w.rescan):
                 return
 

@@ -110,8 +110,10 @@ cdef class NodeView:
         cdef u64 cell
         cdef list found = []
         while len(found) < MAX_EVENTS:
-            cell = ra_queue_take(q)
+            cell = ra_ring_take(q, RA_EVENTS_LOG2)
             if cell == 0:
+                if ra_ring_mend(q, RA_EVENTS_LOG2):
+                    atomic_store_u32(&h.super.node_rescan, 1)
                 break
             name = EVENT_NAMES.get(RA_CELL_GEN(cell))
             if name is not None:

@@ -25,6 +25,8 @@ typedef _Atomic int32_t ai32;
 #define RA_CHUNK ((u64)1 << RA_CHUNK_SHIFT)
 #define RA_MAX_PROCS 1024
 #define RA_MAX_WAITERS 4096
+#define RA_EVENTS_LOG2 16    /* cells in the ring of the node's events */
+#define RA_LOOP_RING_LOG2 11 /* cells in the ring of a loop's completions */
 #define RA_MAX_CLASSES 4096
 #define RA_BITMAP_WORDS 8
 

@@ -35,6 +35,9 @@ static inline int ra_inside(ra_heap *h, u64 offset, u64 size) {
     return offset >= h->super->data && offset % 64 == 0 && offset < end && size <= end - offset;
 }
 
+/* Whether a loop's ring can lie at `offset`: for the push of every completion, so it looks at bounds only. */
+static inline int ra_is_loop_ring(ra_heap *h, u64 offset) { return ra_inside(h, offset, ra_queue_bytes(RA_LOOP_RING_LOG2)); }
+
 static inline u64 ra_next_seq(ra_heap *h) { return (u64)h->uid << 40 | ++h->counter; }
 
 /* ---- the hold table: which references this process has, for the node to return when the process is killed ----
@@ -313,7 +316,9 @@ static inline void ra_notify(ra_heap *h, u64 entry, u64 w, int urgent) {
     u32 index = RA_WATCHER(w) - 1;
     ra_waiter *waiter = ra_waiter_at(h, index);
     if (atomic_load(&waiter->kind) == RA_WAITER_LOOP) {
-        if (!ra_queue_check(h, waiter->queue) || !ra_queue_push(RA_AT(h->base, ra_queue, waiter->queue), entry, RA_GEN(w))) atomic_store(&waiter->rescan, 1);
+        u64 ring = waiter->queue;
+        if (!ra_is_loop_ring(h, ring) || !ra_ring_push(RA_AT(h->base, ra_queue, ring), RA_LOOP_RING_LOG2, entry, RA_GEN(w)))
+            atomic_store(&waiter->rescan, 1);
         ra_wake(h, index);
     } else if (urgent) { /* also for one who is about to sleep */
         atomic_store(&waiter->need, 0);

@@ -30,12 +30,16 @@ static inline u64 ra_queue_length(ra_queue *q) {
     return tail > head ? tail - head : 0;
 }
 
+/* The ra_ring functions are told the size of the ring and follow nothing that lies in it, so that damage cannot lead them
+   out of it: for rings whose size is fixed. The ra_queue functions below read it. */
+
 /* Returns 1, or 0 when the ring is full. */
-static inline int ra_queue_push(ra_queue *q, u64 offset, u32 gen) {
+static inline int ra_ring_push(ra_queue *q, u32 log2, u64 offset, u32 gen) {
+    const u64 mask = ((u64)1 << log2) - 1;
     for (;;) {
         u64 tail = atomic_load(&q->tail);
-        u32 lap = (u32)(tail >> q->log2);
-        au64 *cell = &q->cells[tail & q->mask];
+        u32 lap = (u32)(tail >> log2);
+        au64 *cell = &q->cells[tail & mask];
         u64 seen = atomic_load(cell);
         if (tail != atomic_load(&q->tail)) continue;
         u32 ahead = (RA_CELL_LAP(seen) - lap) & 0xffff;
@@ -44,7 +48,7 @@ static inline int ra_queue_push(ra_queue *q, u64 offset, u32 gen) {
             continue;
         }
         if (ahead != 0) {
-            if (ahead == 0xffff && tail - atomic_load(&q->head) > q->mask) return 0; /* still holds the value of the lap before */
+            if (ahead == 0xffff && tail - atomic_load(&q->head) > mask) return 0; /* still holds the value of the lap before */
             /* The head is past the place, so its cell was cleared since we looked, or never held what a queue writes. */
             atomic_compare_exchange_strong(cell, &seen, RA_CELL(0, 0, lap));
             continue;
@@ -59,14 +63,15 @@ static inline int ra_queue_push(ra_queue *q, u64 offset, u32 gen) {
     }
 }
 
-static inline int ra_queue_drop(ra_queue *q, u64 at, u64 cell);
+static inline int ra_ring_drop(ra_queue *q, u32 log2, u64 at, u64 cell);
 
-/* The oldest cell, or 0 when the queue is empty; *at is its place, for ra_queue_drop. */
-static inline u64 ra_queue_peek(ra_queue *q, u64 *at) {
+/* The oldest cell, or 0 when the queue is empty; *at is its place, for ra_ring_drop. */
+static inline u64 ra_ring_peek(ra_queue *q, u32 log2, u64 *at) {
+    const u64 mask = ((u64)1 << log2) - 1;
     for (;;) {
         u64 head = atomic_load(&q->head);
-        u32 lap = (u32)(head >> q->log2);
-        u64 seen = atomic_load(&q->cells[head & q->mask]);
+        u32 lap = (u32)(head >> log2);
+        u64 seen = atomic_load(&q->cells[head & mask]);
         if (head != atomic_load(&q->head)) continue;
         u32 ahead = (RA_CELL_LAP(seen) - lap) & 0xffff;
         if (ahead == 1) { /* cleared already: help */
@@ -74,7 +79,7 @@ static inline u64 ra_queue_peek(ra_queue *q, u64 *at) {
             continue;
         }
         if (ahead != 0) { /* nothing that a queue writes: clear it, so that a damaged cell costs one record at most */
-            ra_queue_drop(q, head, seen);
+            ra_ring_drop(q, log2, head, seen);
             continue;
         }
         if (RA_CELL_OFFSET(seen) == 0) return 0;
@@ -83,9 +88,9 @@ static inline u64 ra_queue_peek(ra_queue *q, u64 *at) {
     }
 }
 
-static inline int ra_queue_drop(ra_queue *q, u64 at, u64 cell) {
-    u32 lap = (u32)(at >> q->log2);
-    int mine = atomic_compare_exchange_strong(&q->cells[at & q->mask], &cell, RA_CELL(0, 0, lap + 1));
+static inline int ra_ring_drop(ra_queue *q, u32 log2, u64 at, u64 cell) {
+    u32 lap = (u32)(at >> log2);
+    int mine = atomic_compare_exchange_strong(&q->cells[at & (((u64)1 << log2) - 1)], &cell, RA_CELL(0, 0, lap + 1));
     /* The tail may lag behind a producer that stopped between publishing and moving it. */
     u64 tail = at;
     atomic_compare_exchange_strong(&q->tail, &tail, at + 1);
@@ -94,10 +99,40 @@ static inline int ra_queue_drop(ra_queue *q, u64 at, u64 cell) {
     return mine;
 }
 
+/* Plain values instead of records: events and completions. A single consumer. */
+static inline u64 ra_ring_take(ra_queue *q, u32 log2) {
+    for (;;) {
+        u64 at, cell = ra_ring_peek(q, log2, &at);
+        if (cell == 0) return 0;
+        if (ra_ring_drop(q, log2, at, cell)) return cell;
+    }
+}
+
+/* For the single consumer that found the ring empty: let the tail meet the head again when damage has parted them. Returns
+   whether it had, and cells may be lost.
+
+   The tail passes a place only after its cell was published, and only the consumer clears it; the tail never lags behind
+   the head, since whoever moves the head has moved the tail. Any other state is nothing that a queue makes. */
+static inline int ra_ring_mend(ra_queue *q, u32 log2) {
+    u64 tail = atomic_load(&q->tail), head = atomic_load(&q->head);
+    u64 seen = atomic_load(&q->cells[head & (((u64)1 << log2) - 1)]);
+    if (tail == head || RA_CELL_OFFSET(seen) != 0 || RA_CELL_LAP(seen) != ((u32)(head >> log2) & 0xffff)) return 0;
+    return atomic_compare_exchange_strong(&q->tail, &tail, head);
+}
+
+static inline u32 ra_queue_log2(ra_queue *q) {
+    u32 log2 = q->log2;
+    return log2 <= RA_QUEUE_MAX_LOG2 ? log2 : 0;
+}
+
+static inline int ra_queue_push(ra_queue *q, u64 offset, u32 gen) { return ra_ring_push(q, ra_queue_log2(q), offset, gen); }
+static inline u64 ra_queue_take(ra_queue *q) { return ra_ring_take(q, ra_queue_log2(q)); }
+
 /* Take the oldest record in state QUEUED: it becomes RUNNING by `slot`. Returns its offset, or 0 when there is none. */
 static inline u64 ra_queue_pop(ra_heap *h, ra_queue *q) {
+    const u32 log2 = ra_queue_log2(q);
     for (;;) {
-        u64 at, cell = ra_queue_peek(q, &at);
+        u64 at, cell = ra_ring_peek(q, log2, &at);
         if (cell == 0) return 0;
         u64 offset = RA_CELL_OFFSET(cell);
         int won = 0;
@@ -112,7 +147,7 @@ static inline u64 ra_queue_pop(ra_heap *h, ra_queue *q) {
                 }
             }
         }
-        ra_queue_drop(q, at, cell);
+        ra_ring_drop(q, log2, at, cell);
         if (won) return offset;
     }
 }
@@ -124,15 +159,6 @@ static inline int ra_queue_check(ra_heap *h, u64 offset) {
     u32 log2 = q->log2;
     return atomic_load(&q->word) == 1 && log2 <= RA_QUEUE_MAX_LOG2 && q->mask == (1u << log2) - 1 &&
            ra_queue_bytes(log2) <= ra_block_bytes(h, offset);
-}
-
-/* Plain values instead of records: events and completions. A single consumer. */
-static inline u64 ra_queue_take(ra_queue *q) {
-    for (;;) {
-        u64 at, cell = ra_queue_peek(q, &at);
-        if (cell == 0) return 0;
-        if (ra_queue_drop(q, at, cell)) return cell;
-    }
 }
 
 /* ---- wake-ups ---- */
@@ -169,7 +195,7 @@ static inline int ra_wake(ra_heap *h, u32 index) {
 
 static inline void ra_event(ra_heap *h, u32 kind, u64 argument) {
     ra_super *s = h->super;
-    if (!ra_queue_push(RA_AT(h->base, ra_queue, s->events), (argument + 1) << 6, kind)) /* offset 0 would say empty */
+    if (!ra_ring_push(RA_AT(h->base, ra_queue, s->events), RA_EVENTS_LOG2, (argument + 1) << 6, kind)) /* offset 0 would say empty */
         atomic_store(&s->node_rescan, 1);
     u32 node = atomic_load(&s->node_waiter);
     if (node) ra_wake(h, node - 1);
