@@ -37,8 +37,8 @@ stream = numbers.options(num_cpus=0).remote()
 next(stream)
 """
 WAIT = """
-print("waiting", flush=True)
 try:
+    print("waiting", flush=True)  # inside: the signal may come at once
     {wait}
 except KeyboardInterrupt:
     print("interrupted", flush=True)

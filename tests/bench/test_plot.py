@@ -25,6 +25,7 @@ def test_an_empty_run_cannot_be_drawn(tmp_path: Path) -> None:
         draw_plot(report([]), tmp_path / "none.png")
 
 
+@pytest.mark.keeps_resources  # matplotlib keeps the font files open that it has used
 def test_a_picture_is_written(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     path = tmp_path / "bars.svg"
