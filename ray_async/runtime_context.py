@@ -100,8 +100,10 @@ class RuntimeContext:
         return {name: list(ids) for name, ids in self._context.accelerator_ids.items()}
 
     def get_node_labels(self) -> dict[str, str]:
-        """Give the labels of the node."""
-        return dict(self._context.node_labels)
+        """Give the labels of the node, its id among them."""
+        node_id = self.get_node_id()
+        rows = (row for row in self._session.nodes() if row["NodeID"] == node_id)
+        return next((dict(row["Labels"]) for row in rows), {})
 
     def get_placement_group_id(self) -> str | None:
         """Give the id in hex of the placement group that the task or actor is in, or None."""

@@ -112,4 +112,3 @@ def _becomes_readable(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(_DEATH_S * 1000))
-

@@ -75,8 +75,13 @@ def _check_bundle(group: Any, bundle: int) -> None:
         )
 
 
-def check_fits(options: Any, resources: Mapping[str, float]) -> None:
+def check_fits(name: str, options: Any, resources: Mapping[str, float]) -> None:
     """Refuse a request that no bundle of its placement group could hold.
+
+    Args:
+        name: the function or class, for the error.
+        options: of the task or actor.
+        resources: quantities wanted.
 
     Raises:
         ValueError: it fits in no bundle that it may use.
@@ -88,10 +93,11 @@ def check_fits(options: Any, resources: Mapping[str, float]) -> None:
     index = strategy.placement_group_bundle_index
     _check_bundle(strategy.placement_group, index)
     usable = bundles if index == -1 else [bundles[index]]
-    if not any(all(bundle.get(name, 0) >= amount for name, amount in resources.items()) for bundle in usable):
+    if not any(all(bundle.get(kind, 0) >= amount for kind, amount in resources.items()) for bundle in usable):
+        request = {kind: int(amount) if amount == int(amount) else amount for kind, amount in resources.items()}
         raise ValueError(
-            f"Cannot schedule with the placement group: the request {dict(resources)} fits in none of its "
-            f"bundles {usable}"
+            f"Cannot schedule {name} with the placement group because the resource request {request} cannot fit into "
+            f"any bundles for the placement group, {usable}."
         )
 
 

@@ -113,7 +113,7 @@ class CoreSession:
         }
         is_async = function.is_async and options.num_returns != "dynamic"
         spec = self._spec(options)
-        placement_spec.check_fits(options, options.resources)
+        placement_spec.check_fits(function.name, options, options.resources)
         spec["kind"] = "async" if is_async else "sync"
         if is_async:
             spec["tasks_per_worker"] = 100
@@ -216,7 +216,7 @@ class CoreSession:
         """
         namespace = options.namespace if options.namespace is not None else self.namespace
         spec = self._spec(options)
-        placement_spec.check_fits(options, {**options.placement_resources, **options.resources})
+        placement_spec.check_fits(cls.qualname, options, {**options.placement_resources, **options.resources})
         lifetime = options.lifetime or self.facts["job"].get("default_actor_lifetime") or "non_detached"
         spec.update(
             name=options.name or "",
@@ -558,7 +558,6 @@ class CoreSession:
             session_name=os.path.basename(self.facts["session_dir"]),
             temp_dir=os.path.dirname(self.facts["session_dir"]),
             address=self.facts["address"],
-            node_labels=self.facts.get("labels") or {},
         )
 
     def worker_id(self) -> WorkerID:

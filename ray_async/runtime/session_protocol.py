@@ -32,7 +32,6 @@ class ExecutionContext(NamedTuple):
         namespace: The job's namespace.
         was_reconstructed: Whether the actor was restarted.
         is_canceled: Whether a cancel has been asked for.
-        node_labels: Labels of the node.
         session_name: Name of the session.
         temp_dir: Directory of sessions.
         address: Address of the cluster's head.
@@ -57,7 +56,6 @@ class ExecutionContext(NamedTuple):
     namespace: str = ""
     was_reconstructed: bool = False
     is_canceled: bool = False
-    node_labels: Mapping[str, str] = {}
     session_name: str = ""
     temp_dir: str = ""
     address: str = ""

@@ -147,7 +147,7 @@ class Zygote:
                 os.close(fd)
             _be_the_first_to_go(self._config.get("oom_score_adj", 1000))
             random.seed()
-            config = {**self._config, **request}
+            config = {**self._config, **request, "arena_fd": self._arena.fd}
             if request.get("runtime_env"):
                 from ray_async.runtime.worker.fresh import become_fresh
                 from ray_async.runtime_env.worker_setup import needs_exec

@@ -287,3 +287,17 @@ def test_names_are_listed_by_namespace() -> None:
     assert "here" in ray.util.list_named_actors()
     assert "there" not in ray.util.list_named_actors()
     assert {"name": "there", "namespace": "elsewhere"} in ray.util.list_named_actors(all_namespaces=True)
+
+
+def test_a_finished_task_keeps_no_handle_that_it_was_given() -> None:
+    @ray.remote
+    def use(actor: Any) -> Any:
+        return ray.get(actor.add.remote(1))
+
+    actor = sequential()
+    pid = ray.get(actor.pid.remote(), timeout=TIMEOUT_S)
+    result = use.remote(actor)
+    del actor
+    assert ray.get(result, timeout=TIMEOUT_S) == 1
+    assert wait_until(lambda: ended(pid), TIMEOUT_S)
+    assert ray.get(result, timeout=TIMEOUT_S) == 1

@@ -384,8 +384,12 @@ static inline int ra_keep_args(ra_heap *h, u64 record) {
     ra_payload *p = ra_payload_at(h, r->args);
     u64 *refs = (u64 *)(p + 1), bytes = 0;
     if (r->kflags & RA_KF_SEPARATE_ARGS) bytes += p->stream + RA_CHUNK * p->n_bufs;
-    for (u32 i = 0, n = ra_payload_refs(h, r->args); i < n; i++)
-        if (ra_entry_check(h, refs[i])) bytes += ra_entry_at(h, refs[i])->size;
+    for (u32 i = 0, n = ra_payload_refs(h, r->args); i < n; i++) {
+        if (!ra_entry_check(h, refs[i])) continue;
+        /* A handle among them would keep its actor alive for as long as the result is kept. */
+        if (RA_FORMAT(atomic_load(&ra_entry_at(h, refs[i])->word)) == RA_F_ACTOR) return 0;
+        bytes += ra_entry_at(h, refs[i])->size;
+    }
     if (bytes == 0) return 1;
     if (atomic_fetch_add(&h->super->lineage, bytes) + bytes > h->super->lineage_limit) {
         atomic_fetch_sub(&h->super->lineage, bytes);

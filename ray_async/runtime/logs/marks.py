@@ -36,9 +36,7 @@ class MarkReader:
             data, self._held = data[:start], tail
         first, *rest = _MARK.split(data)
         pieces: list[tuple[str | None, bytes]] = [(None, first)] if first else []
-        pieces += [
-            (name.decode("utf-8", "replace"), text) for name, text in zip(rest[::2], rest[1::2], strict=True)
-        ]
+        pieces += [(name.decode("utf-8", "replace"), text) for name, text in zip(rest[::2], rest[1::2], strict=True)]
         return pieces
 
     def flush(self) -> bytes:

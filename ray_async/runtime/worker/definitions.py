@@ -91,7 +91,7 @@ class Definition:
             if facts["stream"]:
                 self._stream(executor, record, facts, result)
             elif options.get("dynamic"):
-                executor.succeed(record, self.worker.collect_dynamic(result))
+                executor.succeed(record, self.worker.collect_dynamic(record, self, result))
             elif inspect.isgenerator(result):
                 self._fill(executor, record, facts["n_returns"], result)
             else:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ray_async import exceptions as errors
-from ray_async._core import execution
+from ray_async._core import execution, store
 from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
 from ray_async._core.process import now_ns, set_title
@@ -235,12 +235,16 @@ class Worker:
 
     def _retry(self, executor: Any, record: int, error: BaseException) -> bool:
         facts = executor.facts(record)
-        if not facts["retry_errors"] or facts["retries"] == 0 or facts["cancelled"]:
-            return False
-        if not wants_retry(error, executor.options(record).get("retry_exceptions")):
+        if not self._will_retry(facts, executor.options(record), error):
             return False
         executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
         return True
+
+    @staticmethod
+    def _will_retry(facts: dict[str, Any], options: dict[str, Any], error: BaseException) -> bool:
+        if not facts["retry_errors"] or facts["retries"] == 0 or facts["cancelled"]:
+            return False
+        return wants_retry(error, options.get("retry_exceptions"))
 
     def _leave(self, executor: Any, record: int, error: SystemExit) -> NoReturn:
         """A task that calls ``sys.exit`` ends its worker; the node tells the caller.
@@ -322,11 +326,29 @@ class Worker:
             except StopAsyncIteration:
                 return
 
-    def collect_dynamic(self, items: Any) -> Any:
-        """Store each item of a generator and return the references, for ``num_returns="dynamic"``."""
+    def collect_dynamic(self, record: int, definition: Definition, items: Any) -> Any:
+        """Store each item of a generator and return the references, for ``num_returns="dynamic"``.
+
+        What the generator raises is its last item, unless the task is retried for it.
+        """
         from ray_async.runtime.generators import DynamicObjectRefGenerator
 
-        return DynamicObjectRefGenerator([self.session.put(item) for item in items])
+        refs = []
+        iterator = iter(items)
+        while True:
+            try:
+                item = next(iterator)
+            except StopIteration:
+                break
+            except Exception as error:
+                if self._will_retry(self.executor.facts(record), self.executor.options(record), error):
+                    raise
+                failed = store.new_promise(self.arena)
+                store.fulfil(self.arena, failed, failure_payload(self, definition, error), error=True)
+                refs.append(failed)
+                break
+            refs.append(self.session.put(item))
+        return DynamicObjectRefGenerator(refs)
 
     # -- actors --------------------------------------------------------------------------------------------------------
 
