@@ -636,29 +636,37 @@ cdef class NodeView:
         return 0
 
     def rebuild(self, u64 record):
-        """Run a finished task again for results that were lost. Returns False when its arguments are not kept."""
+        """Run a finished task again for results that were lost.
+
+        Returns the file numbers of the spilled results that it makes anew, or None when its arguments are not kept.
+        """
         cdef ra_heap *h = self.arena.open()
         cdef ra_record *r = ra_record_at(h, record)
-        cdef u64 word = atomic_load_u64(&r.word), entry_word
+        cdef u64 word = atomic_load_u64(&r.word), entry_word, kept = r.tail
         cdef ra_entry *e
         cdef u32 i
+        cdef list numbers = []
         if RA_R_STATE(word) != RA_REC_DONE or r.kind != RA_KIND_TASK or atomic_load_i32(&r.retries) == 0 or r.kflags & RA_KF_STREAM:
-            return False
+            return None
         if r.kflags & RA_KF_ARGS_FREED:
-            return False
+            return None
+        # The lost result's entry keeps the record: only the node frees what is spilled.
         for i in range(ra_record_returns(h, record)):
             e = &r.returns[i]
             entry_word = atomic_load_u64(&e.word)
-            if RA_STATE(entry_word) == RA_SPILLED:
-                atomic_store_u64(&e.word, (entry_word & ~<u64>0xffff) | RA_PENDING)
-        atomic_sub_u64(&h.super.lineage, r.tail)
+            while RA_STATE(entry_word) == RA_SPILLED:
+                if atomic_cas_u64(&e.word, &entry_word, (entry_word & ~<u64>0xffff) | RA_PENDING):
+                    numbers.append(e.payload)
+                    break
+        # What the arguments count is counted anew when the task is over once more.
         r.tail = 0
+        atomic_sub_u64(&h.super.lineage, kept)
         atomic_add_u32(&r.live, 1)
         if atomic_load_i32(&r.retries) > 0:
             atomic_sub_i32(&r.retries, 1)
-        atomic_store_u64(&r.word, RA_R_WORD(RA_REC_QUEUED, 0, RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), 0))
-        ra_enqueue(h, record)
-        return True
+        while not ra_queue_record(h, record, &word, RA_R_WORD(RA_REC_QUEUED, 0, RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), 0)):
+            pass
+        return numbers
 
     # -- figures --
 

@@ -204,7 +204,10 @@ class Spilling:
         """The file is gone: run the task again that made the object, if that is possible."""
         self._remove(number)
         record = self._view.record_of(entry)
-        if record and self._view.rebuild(record):
+        numbers = self._view.rebuild(record) if record else None
+        if numbers is not None:
+            for each in numbers:  # the task's other results come anew, too
+                self._remove(each)
             return
         reason = errors.ReconstructionFailure.LINEAGE_EVICTED if record else errors.ReconstructionFailure.PUT
         ref = self._view.reference(entry)
