@@ -64,7 +64,7 @@ async def test_errors_come_through_await(kind: type[BaseException]) -> None:
 
 async def test_a_reference_is_awaited_any_number_of_times() -> None:
     ref = double.remote(5)
-    assert await asyncio.gather(ref, ref, ref.as_coroutine(), ref.as_future()) == [10] * 4
+    assert list(await asyncio.gather(ref, ref, ref.as_coroutine(), ref.as_future())) == [10] * 4
     assert await ref == 10
 
 
@@ -79,7 +79,7 @@ async def test_timeout_leaves_the_remote_work_alone_and_keeps_nothing() -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(ref, 0.05)
     assert slot.session is not None
-    waiter: Any = slot.session.loops.binding().waiter  # type: ignore[attr-defined]
+    waiter: Any = slot.session.loops.binding().waiter
     assert waiter.n_pending == 0
     await gate.open.remote()
     assert await ref == "open"
@@ -157,7 +157,7 @@ def test_a_loop_may_be_closed_with_awaits_pending(make: Callable[[], asyncio.Abs
     loop.call_later(0.02, loop.stop)
     loop.run_forever()
     assert not task.done()
-    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    task._log_destroy_pending = False
     loop.close()
     del task
 
@@ -202,7 +202,7 @@ def test_awaiting_inside_workers() -> None:
         yield from range(n)
 
     assert ray.get(task.remote(10)) == 90
-    assert ray.get(Actor.remote().method.remote(5)) == 10
+    assert ray.get([Actor.remote().method.remote(5)]) == [10]
 
 
 def test_a_blocking_get_in_an_async_actor_warns_once() -> None:

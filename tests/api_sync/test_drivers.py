@@ -45,9 +45,12 @@ def session() -> Iterator[None]:
     cli("start", "--head", "--port", PORT, "--num-cpus", "2")
     yield
     cli("stop")
-    assert "No node" in subprocess.run(
-        [sys.executable, "-m", "ray_async", "status"], capture_output=True, text=True, timeout=100, check=False
-    ).stderr
+    assert (
+        "No node"
+        in subprocess.run(
+            [sys.executable, "-m", "ray_async", "status"], capture_output=True, text=True, timeout=100, check=False
+        ).stderr
+    )
 
 
 def start_driver(end: str) -> subprocess.Popen[str]:

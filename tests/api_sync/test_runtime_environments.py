@@ -1,5 +1,6 @@
 """Environments of jobs, tasks and actors, end to end."""
 
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -55,15 +56,12 @@ def test_directory_and_modules(tmp_path: Path) -> None:
 
     @ray.remote
     def look() -> tuple[str, str]:
-        import job_module
-
-        return Path("data.txt").read_text(), job_module.NAME
+        return Path("data.txt").read_text(), importlib.import_module("job_module").NAME
 
     @ray.remote(runtime_env={"py_modules": [str(package)]})
     def use() -> int:
-        import sent_package
-
-        return sent_package.VALUE  # type: ignore[no-any-return]
+        value: int = importlib.import_module("sent_package").VALUE
+        return value
 
     assert ray.get(look.remote()) == ("of the job", "job")
     assert ray.get(use.remote()) == 8
@@ -77,11 +75,10 @@ def test_variables_that_are_read_when_a_program_is_loaded(tmp_path: Path) -> Non
 
     @ray.remote(runtime_env=environment)
     def look() -> Any:
-        import on_path
+        found = importlib.import_module("on_path").VALUE
+        return [sys.flags.hash_randomization, os.environ["OMP_NUM_THREADS"], found, os.environ["OF_JOB"]]
 
-        return sys.flags.hash_randomization, os.environ["OMP_NUM_THREADS"], on_path.VALUE, os.environ["OF_JOB"]
-
-    assert ray.get(look.remote()) == (0, "3", 3, "job")
+    assert ray.get([look.remote()]) == [[0, "3", 3, "job"]]
 
 
 def test_an_environment_that_fails_says_so() -> None:

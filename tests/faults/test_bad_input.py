@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,22 +44,24 @@ def test_unknown_options_and_wrong_values():
 
 def test_wrong_arguments_of_get_and_wait(start):
     start()
+    get: Any = ray.get
+    wait: Any = ray.wait
     ref = ray.put(1)
     with pytest.raises((TypeError, ValueError)):
-        ray.get(5)
+        get(5)
     with pytest.raises((TypeError, ValueError)):
-        ray.get([ref, 5])
+        get([ref, 5])
     with pytest.raises((TypeError, ValueError)):
-        ray.wait(ref)
+        wait(ref)
     with pytest.raises(ValueError):
-        ray.wait([ref], num_returns=2)
+        wait([ref], num_returns=2)
     with pytest.raises(ValueError):
-        ray.wait([ref, ref])
+        wait([ref, ref])
     with pytest.raises(TypeError):
         echo.remote()
     with pytest.raises(TypeError):
         echo.remote(1, nonsense=2)
-    assert ray.get(echo.remote(ref), timeout=60) == 1
+    assert get(echo.remote(ref), timeout=60) == 1
 
 
 class Outer:
@@ -105,7 +108,7 @@ def test_use_after_shutdown(start):
         with pytest.raises((RuntimeError, RaySystemError, ValueError), match=r"session|shut down"):
             pickle.dumps([ref]) and echo.remote([ref])
 
-        async def wait():
+        async def wait(ref=ref):
             return await asyncio.wait_for(ref, 30)
 
         with pytest.raises((RuntimeError, RaySystemError, ValueError), match=r"session|shut down"):

@@ -147,7 +147,7 @@ def test_a_task_that_closes_its_output(start):
         os.close(2)
         return os.getpid()
 
-    assert ray.get(close.remote(), timeout=60) > 0
+    assert ray.get([close.remote()], timeout=60)[0] > 0
     assert ray.get([one.remote() for _ in range(50)], timeout=60) == [1] * 50
 
 
@@ -226,6 +226,6 @@ def test_deep_recursion_of_tasks_ends(start):
 
     @ray.remote(max_retries=0)
     def deeper(n):
-        return 0 if n == 0 else ray.get(deeper.remote(n - 1)) + 1
+        return 0 if n == 0 else ray.get([deeper.remote(n - 1)])[0] + 1
 
     assert ray.get(deeper.remote(20), timeout=100) == 20

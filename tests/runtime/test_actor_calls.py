@@ -296,8 +296,8 @@ def test_a_finished_task_keeps_no_handle_that_it_was_given() -> None:
 
     actor = sequential()
     pid = ray.get(actor.pid.remote(), timeout=TIMEOUT_S)
-    result = use.remote(actor)
+    result: Any = use.remote(actor)
     del actor
-    assert ray.get(result, timeout=TIMEOUT_S) == 1
+    assert ray.get([result], timeout=TIMEOUT_S) == [1]
     assert wait_until(lambda: ended(pid), TIMEOUT_S)
-    assert ray.get(result, timeout=TIMEOUT_S) == 1
+    assert ray.get([result], timeout=TIMEOUT_S) == [1]

@@ -45,5 +45,5 @@ def install(name: Callable[[], str]) -> None:
     """
     streams: list[TextIO] = [WorkerStream(1, name, "surrogateescape"), WorkerStream(2, name, "backslashreplace")]
     sys.stdout, sys.stderr = streams
-    sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc]
+    sys.__dict__.update(__stdout__=streams[0], __stderr__=streams[1])  # typed as constants, which a worker's are not
     os.environ["RAY_ASYNC_WORKER"] = "1"
