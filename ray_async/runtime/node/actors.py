@@ -173,11 +173,11 @@ class Actors:
         if actor is None or actor.state == DEAD:
             return
         if no_restart:
-            actor.killed = "it was killed by ray.kill()"
+            actor.killed = "it was killed by `ray.kill`"
             actor.error = self._death_error(actor, actor.killed)
             self._end(actor)
         elif actor.worker is not None:
-            self._node.workers.kill(actor.worker, "it was killed by ray.kill(no_restart=False)")
+            self._node.workers.kill(actor.worker, "it was killed by `ray.kill(no_restart=False)`")
 
     def out_of_scope(self, offset: int) -> None:
         """No process refers to the actor any more: it ends after the calls that it has."""
@@ -247,7 +247,7 @@ class Actors:
     def _death_error(self, actor: Actor, reason: Any) -> bytes:
         if isinstance(reason, BaseException):
             return errors.to_payload(reason)
-        return errors.to_payload(died(actor, f"It is dead because {reason}."))
+        return errors.to_payload(died(actor, f"The actor is dead because {reason}."))
 
     def unschedulable(self, scheduler_id: str, reason: str) -> None:
         """The scheduler has given an actor up."""
