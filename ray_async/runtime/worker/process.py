@@ -234,13 +234,18 @@ class Worker:
         return payload
 
     def _retry(self, executor: Any, record: int, error: BaseException) -> bool:
-        facts = executor.facts(record)
+        if not self.may_retry(record, error):
+            return False
+        retries = executor.facts(record)["retries"]
+        executor.requeue(record, retries - 1 if retries > 0 else -1)
+        return True
+
+    def may_retry(self, record: int, error: BaseException) -> bool:
+        """Whether a task that raises this is run again."""
+        facts = self.executor.facts(record)
         if not facts["retry_errors"] or facts["retries"] == 0 or facts["cancelled"]:
             return False
-        if not wants_retry(error, executor.options(record).get("retry_exceptions")):
-            return False
-        executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
-        return True
+        return wants_retry(error, self.executor.options(record).get("retry_exceptions"))
 
     def _leave(self, executor: Any, record: int, error: SystemExit) -> NoReturn:
         """A task that calls ``sys.exit`` ends its worker; the node tells the caller.
@@ -322,11 +327,13 @@ class Worker:
             except StopAsyncIteration:
                 return
 
-    def collect_dynamic(self, items: Any) -> Any:
-        """Store each item of a generator and return the references, for ``num_returns="dynamic"``."""
-        from ray_async.runtime.generators import DynamicObjectRefGenerator
+    def failed_item(self, definition: Definition, error: Exception) -> Any:
+        """A reference to an error that ended a generator: getting it raises the error."""
+        from ray_async._core import store
 
-        return DynamicObjectRefGenerator([self.session.put(item) for item in items])
+        item = store.new_promise(self.arena)
+        store.fulfil(self.arena, item, failure_payload(self, definition, error), error=True)
+        return item
 
     # -- actors --------------------------------------------------------------------------------------------------------
 
