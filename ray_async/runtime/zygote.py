@@ -153,7 +153,7 @@ class Zygote:
                 from ray_async.runtime_env.worker_setup import needs_exec
 
                 if needs_exec(request["runtime_env"]):
-                    become_fresh(config)
+                    become_fresh({**config, "arena_fd": self._arena.fd})
             from ray_async.runtime.worker.process import end_worker
 
             end_worker(self._arena, config)

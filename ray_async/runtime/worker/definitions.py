@@ -91,7 +91,7 @@ class Definition:
             if facts["stream"]:
                 self._stream(executor, record, facts, result)
             elif options.get("dynamic"):
-                executor.succeed(record, self.worker.collect_dynamic(record, self, result))
+                self._collect(executor, record, result)
             elif inspect.isgenerator(result):
                 self._fill(executor, record, facts["n_returns"], result)
             else:
@@ -115,12 +115,35 @@ class Definition:
             raise ValueError(f"the task has num_returns={n_returns}, and yielded {count} values")
         executor.finish(record)
 
+    def _collect(self, executor: Executor, record: int, items: Any) -> None:
+        """Store all items and return their references; an error that is not retried is the last of them."""
+        from ray_async.runtime.generators import DynamicObjectRefGenerator
+
+        iterator = self._iterator(items)
+        refs: list[Any] = []
+        while True:
+            try:
+                with _user_code(executor):
+                    item = next(iterator)
+                refs.append(self.worker.session.put(item))
+            except StopIteration:
+                break
+            except Exception as error:
+                if self.worker.may_retry(record, error):
+                    raise
+                refs.append(self.worker.failed_item(self, error))
+                break
+        executor.succeed(record, DynamicObjectRefGenerator(refs))
+
+    def _iterator(self, items: Any) -> Iterator[Any]:
+        if hasattr(items, "__anext__"):
+            return self.worker.iterate(items)
+        return iter(_checked(items, self.name))
+
     def _stream(self, executor: Executor, record: int, facts: dict[str, Any], items: Any) -> None:
         produced, _ = executor.stream_position(record)
         skip = produced  # a retry goes on after the items that exist already
-        iterator: Iterator[Any] = (
-            self.worker.iterate(items) if hasattr(items, "__anext__") else iter(_checked(items, self.name))
-        )
+        iterator = self._iterator(items)
         while True:
             if executor.is_cancelled(record):
                 raise KeyboardInterrupt
@@ -149,7 +172,7 @@ class Definition:
 def _checked(items: Any, name: str) -> Any:
     if not hasattr(items, "__iter__"):
         raise ValueError(
-            f"{name} has num_returns='streaming' and must be a generator, but returned {type(items).__name__}"
+            f"{name} yields its returns one by one and must be a generator, but returned {type(items).__name__}"
         )
     return items
 

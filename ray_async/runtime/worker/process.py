@@ -234,17 +234,18 @@ class Worker:
         return payload
 
     def _retry(self, executor: Any, record: int, error: BaseException) -> bool:
-        facts = executor.facts(record)
-        if not self._will_retry(facts, executor.options(record), error):
+        if not self.may_retry(record, error):
             return False
-        executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
+        retries = executor.facts(record)["retries"]
+        executor.requeue(record, retries - 1 if retries > 0 else -1)
         return True
 
-    @staticmethod
-    def _will_retry(facts: dict[str, Any], options: dict[str, Any], error: BaseException) -> bool:
+    def may_retry(self, record: int, error: BaseException) -> bool:
+        """Whether a task that raises this is run again."""
+        facts = self.executor.facts(record)
         if not facts["retry_errors"] or facts["retries"] == 0 or facts["cancelled"]:
             return False
-        return wants_retry(error, options.get("retry_exceptions"))
+        return wants_retry(error, self.executor.options(record).get("retry_exceptions"))
 
     def _leave(self, executor: Any, record: int, error: SystemExit) -> NoReturn:
         """A task that calls ``sys.exit`` ends its worker; the node tells the caller.
@@ -326,29 +327,13 @@ class Worker:
             except StopAsyncIteration:
                 return
 
-    def collect_dynamic(self, record: int, definition: Definition, items: Any) -> Any:
-        """Store each item of a generator and return the references, for ``num_returns="dynamic"``.
+    def failed_item(self, definition: Definition, error: Exception) -> Any:
+        """A reference to an error that ended a generator: getting it raises the error."""
+        from ray_async._core import store
 
-        What the generator raises is its last item, unless the task is retried for it.
-        """
-        from ray_async.runtime.generators import DynamicObjectRefGenerator
-
-        refs = []
-        iterator = iter(items)
-        while True:
-            try:
-                item = next(iterator)
-            except StopIteration:
-                break
-            except Exception as error:
-                if self._will_retry(self.executor.facts(record), self.executor.options(record), error):
-                    raise
-                failed = store.new_promise(self.arena)
-                store.fulfil(self.arena, failed, failure_payload(self, definition, error), error=True)
-                refs.append(failed)
-                break
-            refs.append(self.session.put(item))
-        return DynamicObjectRefGenerator(refs)
+        item = store.new_promise(self.arena)
+        store.fulfil(self.arena, item, failure_payload(self, definition, error), error=True)
+        return item
 
     # -- actors --------------------------------------------------------------------------------------------------------
 
