@@ -31,9 +31,6 @@ cdef extern from *:
     int RA_IS_DEBUG
     const char *RA_SANITIZER
 
-cdef enum:
-    EVENTS_LOG2 = 16
-
 
 def build_info():
     """How the core was compiled: ``debug``, ``sanitize`` (None, "address" or "thread"), and the ``version`` of the arena's layout."""
@@ -141,7 +138,7 @@ cdef class Arena:
         cdef u64 waiters = procs + sizeof(ra_proc) * <u64>RA_MAX_PROCS
         cdef u64 classes = waiters + sizeof(ra_waiter) * <u64>RA_MAX_WAITERS
         cdef u64 events = _aligned(classes + sizeof(ra_class) * <u64>RA_MAX_CLASSES, 4096)
-        cdef u64 chunks = _aligned(events + ra_queue_bytes(EVENTS_LOG2), 4096)
+        cdef u64 chunks = _aligned(events + ra_queue_bytes(RA_EVENTS_LOG2), 4096)
         cdef u64 data = _aligned(chunks + sizeof(ra_chunk) * n_chunks, RA_CHUNK)
         cdef u64 size = data + n_chunks * RA_CHUNK
         cdef int fd = ra_shared_memory(b"ray_async")
@@ -156,7 +153,7 @@ cdef class Arena:
         s.procs, s.waiters, s.classes, s.events, s.chunks, s.data = procs, waiters, classes, events, chunks, data
         s.lineage_limit = lineage_limit
         atomic_store_u32(&s.next_uid, 1)
-        ra_queue_init(queue_at(&self.heap, events), EVENTS_LOG2)
+        ra_queue_init(queue_at(&self.heap, events), RA_EVENTS_LOG2)
         s.magic = RA_MAGIC
         self.session = session
         return self

@@ -270,6 +270,9 @@ cdef extern from "objects.h" nogil:
 
     void ra_queue_init(ra_queue *, u32 log2)
     u64 ra_queue_bytes(u32 log2)
+    u32 RA_EVENTS_LOG2
+    ra_queue *ra_ring_at(ra_heap *, u64, u32 log2)
+    ra_queue *ra_events(ra_heap *)
     u64 ra_queue_length(ra_queue *)
     int ra_queue_push(ra_queue *, u64, u32)
     u64 ra_queue_pop(ra_heap *, ra_queue *)
@@ -292,6 +295,9 @@ cdef extern from "objects.h" nogil:
     int ra_queue_check(ra_heap *, u64)
     u64 ra_take_link(ra_heap *, u64)
     u32 ra_payload_refs(ra_heap *, u64 payload)
+    u64 ra_payload_stream(ra_heap *, u64 payload, u64 *length)
+    int ra_inside(ra_heap *, u64 offset, u64 size)
+    u64 ra_block_bytes(ra_heap *, u64 offset)
     u32 ra_record_returns(ra_heap *, u64)
     void ra_hold_return(ra_heap *, u64)
     void ra_unpin(ra_heap *, u64)

@@ -82,7 +82,7 @@ cdef class LoopWaiter:
         """Settle the futures of all that has completed."""
         cdef ra_heap *h = &self.arena.heap
         cdef ra_waiter *w = ra_waiter_at(h, self.index)
-        cdef ra_queue *ring = queue_at(h, self.ring)
+        cdef ra_queue *ring = ra_ring_at(h, self.ring, RING_LOG2)
         cdef u64 cell, entry
         try:
             while True:

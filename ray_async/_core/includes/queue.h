@@ -23,6 +23,7 @@ static inline void ra_queue_init(ra_queue *q, u32 log2) {
 }
 
 #define RA_QUEUE_MAX_LOG2 20
+#define RA_EVENTS_LOG2 16
 static inline u64 ra_queue_bytes(u32 log2) { return sizeof(ra_queue) + ((u64)8 << log2); }
 
 static inline u64 ra_queue_length(ra_queue *q) {
@@ -135,6 +136,18 @@ static inline u64 ra_queue_take(ra_queue *q) {
     }
 }
 
+/* A ring whose size is known: what it says of its own size may be damaged. */
+static inline ra_queue *ra_ring_at(ra_heap *h, u64 offset, u32 log2) {
+    ra_queue *q = RA_AT(h->base, ra_queue, offset);
+    if (q->log2 != log2 || q->mask != (1u << log2) - 1) {
+        q->log2 = log2;
+        q->mask = (1u << log2) - 1;
+    }
+    return q;
+}
+
+static inline ra_queue *ra_events(ra_heap *h) { return ra_ring_at(h, h->super->events, RA_EVENTS_LOG2); }
+
 /* ---- wake-ups ---- */
 
 static inline ra_waiter *ra_waiter_at(ra_heap *h, u32 index) { return RA_AT(h->base, ra_waiter, h->super->waiters) + index; }
@@ -169,7 +182,7 @@ static inline int ra_wake(ra_heap *h, u32 index) {
 
 static inline void ra_event(ra_heap *h, u32 kind, u64 argument) {
     ra_super *s = h->super;
-    if (!ra_queue_push(RA_AT(h->base, ra_queue, s->events), (argument + 1) << 6, kind)) /* offset 0 would say empty */
+    if (!ra_queue_push(ra_events(h), (argument + 1) << 6, kind)) /* offset 0 would say empty */
         atomic_store(&s->node_rescan, 1);
     u32 node = atomic_load(&s->node_waiter);
     if (node) ra_wake(h, node - 1);
