@@ -211,7 +211,7 @@ class Spilling:
             return
         reason = errors.ReconstructionFailure.LINEAGE_EVICTED if record else errors.ReconstructionFailure.PUT
         ref = self._view.reference(entry)
-        error = errors.ObjectReconstructionFailedError(ref.hex(), reason_message=reason)
+        error = errors.ObjectReconstructionFailedError(ref.hex(), reason)
         self._view.lose(entry, errors.to_payload(error))
 
     def _forget(self, entry: int, number: int) -> None:
