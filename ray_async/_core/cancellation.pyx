@@ -34,11 +34,11 @@ def cancel(Arena arena, u64 record, bint force, bytes error):
         if atomic_cas_u64(&r.word, &word, RA_R_WORD(RA_REC_RUNNING, flags, RA_R_ATTEMPT(word), RA_R_GEN(word), h.slot)):
             break
     item = r.tail
-    if r.kflags & RA_KF_STREAM and item != record + sizeof(ra_record):
+    if r.kflags & RA_KF_STREAM and item != record + sizeof(ra_record) and ra_entry_check(h, item):
         complete_with(arena, item, RA_ERROR, error)
         r.tail = record + sizeof(ra_record)
         ra_unpin(h, item)  # the producer's reference
-    for i in range(r.n_returns):
+    for i in range(ra_record_returns(h, record)):
         complete_with(arena, record + sizeof(ra_record) + i * sizeof(ra_entry), RA_ERROR, error)
     ra_record_finish(h, record, RA_REC_CANCELLED, 0)
     if call and ra_queue_check(h, queue):

@@ -24,7 +24,7 @@ cdef void leave_stream(ra_heap *h, u64 record) noexcept nogil:
     """Give back the producer's reference to the stream's last item; the first one, in the record, needs none."""
     cdef ra_record *r = ra_record_at(h, record)
     cdef u64 first = record + sizeof(ra_record), item = r.tail
-    if item != first:
+    if item != first and ra_entry_check(h, item):
         r.tail = first
         ra_unpin(h, item)
 
@@ -101,7 +101,7 @@ cdef class Executor:
         """References that are arguments themselves."""
         cdef ra_heap *h = &self.arena.heap
         cdef ra_record *r = ra_record_at(h, record)
-        if r.args == 0:
+        if r.args == 0 or not ra_inside(h, r.args, sizeof(ra_payload)):
             return []
         cdef ra_payload *p = ra_payload_at(h, r.args)
         cdef u64 n = atomic_load_u64(&p.word) >> 16 & 0xffff
@@ -190,7 +190,7 @@ cdef class Executor:
         cdef u64 first = record + sizeof(ra_record)
         cdef ra_heap *h = &self.arena.heap
         cdef u32 i, n = ra_record_returns(h, record)
-        if r.kflags & RA_KF_STREAM and r.tail != first:
+        if r.kflags & RA_KF_STREAM and r.tail != first and ra_entry_check(h, r.tail):
             complete_with(self.arena, r.tail, RA_ERROR, error)
             leave_stream(h, record)
         for i in range(n):

@@ -8,7 +8,6 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from ray_async._core.arena cimport Arena, add_counts
-from ray_async._core.codec cimport Encoder, acquire_encoder, decode_payload
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref
 from ray_async._core.store cimport complete_with
@@ -154,9 +153,14 @@ cdef class NodeView:
         word = atomic_load_u64(&e.word)
         if RA_FORMAT(word) != RA_F_RAW or RA_STATE(word) != RA_VALUE or e.size > (1 << 26):
             return None
-        if not self._inside(e.payload, e.size) or ra_payload_at(h, e.payload).stream > e.size:
-            return None
-        return decode_payload(self.arena, e.payload, RA_F_RAW, 0)
+        data = self._stream(e.payload)
+        return None if data is None or len(data) > e.size else data
+
+    cdef bytes _stream(self, u64 payload):
+        """Bytes of a payload's stream, or None when it is damaged."""
+        cdef ra_heap *h = self.arena.open()
+        cdef u64 length = 0, at = ra_payload_stream(h, payload, &length)
+        return PyBytes_FromStringAndSize(<char *>h.base + at, length) if at else None
 
     cdef bint _inside(self, u64 offset, u64 size):
         cdef ra_super *s = self.arena.heap.super
@@ -203,9 +207,16 @@ cdef class NodeView:
         """A slot of the process table for a worker to be forked."""
         return self.arena.reserve(RA_PROC_WORKER)
 
+    cdef ra_proc *_proc(self, u32 slot) except NULL:
+        """A place of the process table; the number may be another process's word."""
+        cdef ra_heap *h = self.arena.open()
+        if slot >= RA_MAX_PROCS:
+            raise ValueError("the process table has no such slot")
+        return proc_at(h, slot)
+
     def process(self, u32 slot):
         """A process's slot: ``(state, pid, kind, flags, blocked, idle_since, done, current, lease state, lease what)``."""
-        cdef ra_proc *p = proc_at(self.arena.open(), slot)
+        cdef ra_proc *p = self._proc(slot)
         cdef u64 lease = atomic_load_u64(&p.lease)
         return (
             atomic_load_u32(&p.state), p.pid, p.kind, atomic_load_u32(&p.flags), atomic_load_u32(&p.blocked),
@@ -215,12 +226,12 @@ cdef class NodeView:
 
     def uid(self, u32 slot):
         """The number of the process in a slot, which no other process of the session has."""
-        return proc_at(self.arena.open(), slot).uid
+        return self._proc(slot).uid
 
     def lease(self, u32 slot, u32 sequence, u64 what, bint actor=False):
         """Give a parked worker a class (its id), or an actor (its offset)."""
         cdef ra_heap *h = self.arena.open()
-        cdef ra_proc *p = proc_at(h, slot)
+        cdef ra_proc *p = self._proc(slot)
         atomic_and_u32(&p.flags, ~RA_PF_REVOKE)
         if actor:
             atomic_store_u64(&p.lease, RA_LEASE_WORD(RA_LEASE_ACTOR, sequence, what >> 6))
@@ -231,22 +242,22 @@ cdef class NodeView:
 
     def lease_state(self, u32 slot):
         """0 none, 1 idle, 2 busy, 3 an actor's."""
-        return atomic_load_u64(&proc_at(self.arena.open(), slot).lease) & 0xff
+        return atomic_load_u64(&self._proc(slot).lease) & 0xff
 
     def leased_class(self, u32 slot):
         """The class that a worker's lease word names, idle or busy; 0 for none."""
-        cdef u64 lease = atomic_load_u64(&proc_at(self.arena.open(), slot).lease)
+        cdef u64 lease = atomic_load_u64(&self._proc(slot).lease)
         return lease >> 32 if (lease & 0xff) == RA_LEASE_IDLE or (lease & 0xff) == RA_LEASE_BUSY else 0
 
     def close_first_lease(self, u32 slot):
         """From now on only the node leases this worker; a lease that the driver gave before stands."""
         cdef u64 none = 0
-        atomic_cas_u64(&proc_at(self.arena.open(), slot).lease, &none, RA_LEASE_WORD(RA_LEASE_NONE, 1, 0))
+        atomic_cas_u64(&self._proc(slot).lease, &none, RA_LEASE_WORD(RA_LEASE_NONE, 1, 0))
 
     def take_idle(self, u32 slot):
         """Take an idle lease back. Returns False when the worker is busy."""
         cdef ra_heap *h = self.arena.open()
-        cdef ra_proc *p = proc_at(h, slot)
+        cdef ra_proc *p = self._proc(slot)
         cdef u64 lease = atomic_load_u64(&p.lease)
         if (lease & 0xff) != RA_LEASE_IDLE:
             return False
@@ -259,7 +270,7 @@ cdef class NodeView:
     def flag(self, u32 slot, u32 bits):
         """Set flags of a worker (1 give the lease back, 2 look at cancelled tasks, 4 exit) and wake it."""
         cdef ra_heap *h = self.arena.open()
-        cdef ra_proc *p = proc_at(h, slot)
+        cdef ra_proc *p = self._proc(slot)
         atomic_or_u32(&p.flags, bits)
         if p.waiter < RA_MAX_WAITERS:
             ra_wake(h, p.waiter)
@@ -274,6 +285,7 @@ cdef class NodeView:
 
     def reap(self, u32 slot):
         """Take back what a dead process had in the arena and free its slot."""
+        self._proc(slot)
         ra_reap(self.arena.open(), slot)
 
     # -- records --
@@ -375,7 +387,7 @@ cdef class NodeView:
         cdef u64 *refs
         cdef u64 word
         cdef u32 i
-        if r.args == 0 or not self._inside(r.args, sizeof(ra_payload)):
+        if r.args == 0 or not ra_inside(h, r.args, sizeof(ra_payload)):
             return None
         p = ra_payload_at(h, r.args)
         refs = <u64 *>(p + 1)
@@ -384,8 +396,9 @@ cdef class NodeView:
                 continue
             e = ra_entry_at(h, refs[i])
             word = atomic_load_u64(&e.word)
-            if RA_STATE(word) == RA_ERROR:
-                return decode_payload(self.arena, e.payload, RA_FORMAT(word), 0)
+            # Errors are bytes; the task itself meets what is anything else.
+            if RA_STATE(word) == RA_ERROR and RA_FORMAT(word) == RA_F_BYTES:
+                return self._stream(e.payload)
         return None
 
     # -- actors --
@@ -443,11 +456,19 @@ cdef class NodeView:
 
     def pin(self, u64 entry):
         """Count the node among those who refer to an entry."""
-        atomic_add_u32(&ra_entry_at(self.arena.open(), entry).refs, 1)
+        atomic_add_u32(&self._entry(entry).refs, 1)
 
     def unpin(self, u64 entry):
         """Take ``pin`` back."""
-        ra_unpin(self.arena.open(), entry)
+        if ra_entry_check(self.arena.open(), entry):
+            ra_unpin(self.arena.open(), entry)
+
+    cdef ra_entry *_entry(self, u64 offset) except NULL:
+        """The entry at an offset that may be another process's word."""
+        cdef ra_heap *h = self.arena.open()
+        if not ra_entry_check(h, offset):
+            raise ValueError("there is no object at that offset")
+        return ra_entry_at(h, offset)
 
     def checked_reference(self, u64 entry):
         """The same, for an offset that another process sent.
@@ -464,15 +485,18 @@ cdef class NodeView:
         """Complete a promise with the value of another object, byte for byte, without decoding it."""
         cdef ra_heap *h = self.arena.open()
         cdef ra_entry *e = ra_entry_at(h, source.at())
-        cdef u64 word = atomic_load_u64(&e.word), payload = e.payload, size = e.size, i
+        cdef u64 word = atomic_load_u64(&e.word), payload = e.payload, size = e.size, i, origin = e.payload
         cdef ra_payload *p
-        if RA_STATE(word) != RA_VALUE or not self._inside(e.payload, size):
+        if RA_STATE(word) != RA_VALUE:
             return False
         if ra_has_payload(word):
+            if size < sizeof(ra_payload) or not ra_inside(h, origin, size):
+                return False
             payload = self.arena.alloc(RA_CHUNK_DATA, size)
             p = ra_payload_at(h, payload)
-            memcpy(p, h.base + e.payload, size)
-            for i in range(ra_payload_refs(h, payload)):
+            memcpy(p, h.base + origin, size)
+            p.n_refs = min(<u64>p.n_refs, (size - sizeof(ra_payload)) // 8)
+            for i in range(p.n_refs):
                 if ra_entry_check(h, (<u64 *>(p + 1))[i]):
                     atomic_add_u32(&ra_entry_at(h, (<u64 *>(p + 1))[i]).refs, 1)
         return bool(ra_complete(h, promise.at(), RA_VALUE, RA_FORMAT(word), 0, payload, size))
@@ -487,6 +511,7 @@ cdef class NodeView:
 
     def reference(self, u64 entry):
         """A reference to an entry that something else keeps alive at the moment."""
+        self._entry(entry)
         return new_ref(self.arena, entry)
 
     def free_actor(self, u64 offset):
@@ -494,10 +519,11 @@ cdef class NodeView:
         cdef ra_heap *h = self.arena.open()
         cdef ra_actor *a = actor_at(h, offset)
         cdef u64 spec = a.spec, queue = a.queue
-        ra_free(h, offset)
-        ra_free(h, queue)
-        if spec:
+        if ra_queue_check(h, queue):
+            ra_free(h, queue)
+        if ra_entry_check(h, spec):
             ra_unpin(h, spec)
+        ra_free(h, offset)
 
     # -- spilling --
 
@@ -561,15 +587,18 @@ cdef class NodeView:
 
     def worker_id(self, u32 slot):
         """The id of the process in a slot."""
-        return b"%08x" % proc_at(self.arena.open(), slot).uid + self.arena.session + b"\0\0\0\0"
+        return b"%08x" % self._proc(slot).uid + self.arena.session + b"\0\0\0\0"
 
     def spill_begin(self, u64 entry):
         """Claim a payload and return its bytes as a memoryview, or None when it is in use."""
         cdef ra_heap *h = self.arena.open()
-        cdef u64 payload = ra_spill_begin(h, entry)
+        cdef u64 payload = ra_spill_begin(h, entry), size = ra_entry_at(h, entry).size
         if payload == 0:
             return None
-        return PyMemoryView_FromMemory(<char *>h.base + payload, ra_entry_at(h, entry).size, PyBUF_READ)
+        if not ra_block_check(h, payload, RA_CHUNK_DATA) or size > ra_block_bytes(h, payload):
+            ra_spill_end(h, entry, RA_VALUE, payload)
+            return None
+        return PyMemoryView_FromMemory(<char *>h.base + payload, size, PyBUF_READ)
 
     def spill_done(self, u64 entry, u64 number):
         """The bytes are on disk as file ``number``: free the memory. Returns False when it was undone, 0 written."""

@@ -70,5 +70,5 @@ def test_what_was_put_is_gone(files: Path) -> None:
     ref = ray.put(np.ones(RESULT_BYTES, dtype=np.uint8))
     assert wait_until(lambda: len(large_files(files)) == 1)
     large_files(files)[0].unlink()
-    with pytest.raises(ObjectReconstructionFailedError):
+    with pytest.raises(ObjectReconstructionFailedError, match=r"\[PUT\]"):
         ray.get(ref, timeout=TIMEOUT_S)

@@ -215,7 +215,8 @@ static inline u64 ra_block_take(ra_heap *h, u32 kind, u32 cls) {
             }
             ra_chunk *c = ra_chunk_at(h, s->chunk - 1);
             if (atomic_load_explicit(&c->free[s->word], memory_order_relaxed)) {
-                u64 bits = atomic_exchange(&c->free[s->word], 0);
+                /* Only damage sets bits that no block has. */
+                u64 bits = atomic_exchange(&c->free[s->word], 0) & ra_full_bits(cls, s->word);
                 /* Only now is it certain that nobody took the whole slab away while it was empty. */
                 if (atomic_load(&c->word) != RA_CHUNK_WORD(kind, cls, h->slot, s->gen)) {
                     atomic_fetch_or(&c->free[s->word], bits);
@@ -279,11 +280,11 @@ static inline void ra_free(ra_heap *h, u64 offset) {
     u32 index = ra_chunk_index(h, offset);
     ra_chunk *c = ra_chunk_at(h, index);
     u64 w = atomic_load(&c->word);
+    atomic_store((au64 *)(h->base + offset), 0);
     if (RA_CHUNK_KIND(w) == RA_CHUNK_HEAD) {
         ra_run_release(h, index);
         return;
     }
-    atomic_store((au64 *)(h->base + offset), 0);
     u64 block = (offset - ra_chunk_offset(h, index)) / ra_block_size[RA_CHUNK_CLASS(w)], bit = 1ull << (block % 64);
     u64 before = atomic_fetch_or(&c->free[block / 64], bit);
     RA_ASSERT(!(before & bit));

@@ -137,6 +137,15 @@ static inline u32 ra_payload_refs(ra_heap *h, u64 payload) {
     return ra_inside(h, payload, sizeof(ra_payload) + 8 * (u64)n) ? n : 0;
 }
 
+/* Where the in-band stream of a payload lies, and its length; 0 where the payload is damaged. */
+static inline u64 ra_payload_stream(ra_heap *h, u64 payload, u64 *length) {
+    if (!ra_inside(h, payload, sizeof(ra_payload))) return 0;
+    ra_payload *p = ra_payload_at(h, payload);
+    u64 head = sizeof(ra_payload) + 8 * (u64)p->n_refs + 16 * (u64)p->n_bufs, size = p->stream;
+    *length = size;
+    return size <= h->super->bytes && ra_inside(h, payload, head + size) ? payload + head : 0;
+}
+
 static inline void ra_payload_push(ra_heap *h, u64 payload, u64 *stack) {
     if (ra_payload_refs(h, payload) == 0) {
         ra_free(h, payload);
@@ -232,6 +241,8 @@ static inline void ra_record_drop(ra_heap *h, u64 record, u64 *stack) {
 static inline void ra_drain(ra_heap *h, u64 *stack) {
     while (*stack) {
         u64 at = *stack & ~(u64)RA_DROP_KIND;
+        /* What is freed already was on the stack twice: damaged memory, in which the rest cannot be told from a circle. */
+        if (!ra_block_start(h, at) || !atomic_load(RA_AT(h->base, au64, at))) return;
         switch (*stack & RA_DROP_KIND) {
             case RA_DROP_PAYLOAD:
                 *stack = ra_payload_at(h, at)->stream;
@@ -362,8 +373,8 @@ static inline int ra_watch(ra_heap *h, u64 entry, u32 index) {
             atomic_store(&ra_waiter_at(h, index)->multi, 1);
             return RA_STATE(atomic_load(&e->word)) == RA_STATE(w);
         }
-        if (RA_WATCHER(w) == 0)
-            next |= (u64)(index + 1) << 40;
+        if (RA_WATCHER(w) == 0 || RA_WATCHER(w) > RA_MAX_WAITERS)
+            next = (w & (((u64)1 << 40) - 1)) | (u64)(index + 1) << 40;
         else {
             atomic_store(&ra_waiter_at(h, index)->multi, 1);
             atomic_store(&ra_waiter_at(h, RA_WATCHER(w) - 1)->multi, 1);
@@ -381,6 +392,7 @@ static inline int ra_keep_args(ra_heap *h, u64 record) {
     if (!r->args) return 1;
     if (r->n_returns && atomic_load(&r->returns[0].views)) return 1;
     if (r->kind != RA_KIND_TASK || r->kflags & RA_KF_STREAM) return 0;
+    if (!ra_inside(h, r->args, sizeof(ra_payload))) return 0;
     ra_payload *p = ra_payload_at(h, r->args);
     u64 *refs = (u64 *)(p + 1), bytes = 0;
     if (r->kflags & RA_KF_SEPARATE_ARGS) bytes += p->stream + RA_CHUNK * p->n_bufs;

@@ -23,6 +23,7 @@ static inline void ra_queue_init(ra_queue *q, u32 log2) {
 }
 
 #define RA_QUEUE_MAX_LOG2 20
+#define RA_EVENTS_LOG2 16
 static inline u64 ra_queue_bytes(u32 log2) { return sizeof(ra_queue) + ((u64)8 << log2); }
 
 static inline u64 ra_queue_length(ra_queue *q) {

@@ -29,6 +29,7 @@ from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
 from ray_async.runtime.node import descendants
 from ray_async.runtime.node.actors import Actors, died
+from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.cancels import Cancels
 from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.drivers import Drivers
@@ -231,17 +232,13 @@ class Node:
             self._tick()
 
     def _tick(self) -> None:
-        self.tasks.tick()
-        self.cancels.tick()
-        self.actors.tick()
-        self.drivers.tick()
-        self.spilling.tick()
-        self.memory.tick()
+        for part in (self.tasks, self.cancels, self.actors, self.drivers, self.spilling, self.memory):
+            attempt(part.tick)
         for message in self.workers.pump.take_progress():
             self.control.broadcast(message)
         for class_id in list(self.classes):
-            self._tell_demand(class_id)
-        self.schedule(events.Tick())
+            attempt(self._tell_demand, class_id)
+        attempt(self.schedule, events.Tick())
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Call something in a while."""
@@ -256,11 +253,7 @@ class Node:
         if lost:
             self._look_at_everything()
         for name, argument in found:
-            try:
-                self._handlers[name](argument)
-            except Exception:
-                # One bad event (its argument may be any number) must not end the node.
-                _logger.exception("event %s(%d) failed", name, argument)
+            attempt(self._handlers[name], argument, what=f"event {name}({argument})")
         if len(found) >= 4096:
             asyncio.get_running_loop().call_soon(self._wake)
         elif found:
@@ -270,11 +263,11 @@ class Node:
     def _look_at_everything(self) -> None:
         """Events were lost, or came before there was a node."""
         for class_id in range(1, self.view.n_classes()):
-            self._class(class_id)
+            attempt(self._class, class_id)
         for record in self.view.find_records(state=2):
             facts = self.executor.facts(record)
             if facts["kind"] == 0:
-                self.tasks.waiting(record)
+                attempt(self.tasks.waiting, record)
 
     def schedule(self, event: Any) -> None:
         """Hand an event to the scheduler and carry out what it wants."""
@@ -295,7 +288,7 @@ class Node:
     def _on_timer(self) -> None:
         self._timer = None
         for class_id in list(self.classes):
-            self._tell_demand(class_id)
+            attempt(self._tell_demand, class_id)
         self.schedule(events.Tick())
 
     def _class(self, class_id: int) -> None:
@@ -400,8 +393,8 @@ class Node:
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
         """A worker is dead: take its memory back, retry or fail its task, restart its actor."""
         make_error = self._explain_death(worker, status)
-        self.tasks.worker_died(worker.slot, make_error, victims=worker.doomed == FORCED_CANCEL)
-        self.view.reap(worker.slot)
+        attempt(self.tasks.worker_died, worker.slot, make_error, worker.doomed == FORCED_CANCEL)
+        attempt(self.view.reap, worker.slot)
         if worker.up:
             self.schedule(events.WorkerDied(worker.slot))
         else:

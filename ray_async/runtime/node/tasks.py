@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import cancellation
+from ray_async.runtime.node.attempt import attempt
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
@@ -114,17 +115,20 @@ class Tasks:
             victims: whether it was killed for the sake of one of several tasks: the others then spend no retry.
         """
         for record in self._view.find_records(state=RUNNING, runner=slot):
-            facts = self._executor.facts(record)
-            if facts["kind"] == KIND_ACTOR_INIT:
-                continue  # the actor's matter
-            if self._view.outcome(record):
-                self._view.finish(record)
-                continue
-            self._view.repair_stream(record)
-            if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
-                self._executor.requeue(record, facts["retries"])
-            else:
-                self._lost_run(record, facts, make_error)
+            attempt(self._runner_died, record, make_error, victims)
+
+    def _runner_died(self, record: int, make_error: Any, victims: bool) -> None:
+        facts = self._executor.facts(record)
+        if facts["kind"] == KIND_ACTOR_INIT:
+            return  # the actor's matter
+        if self._view.outcome(record):
+            self._view.finish(record)
+            return
+        self._view.repair_stream(record)
+        if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
+            self._executor.requeue(record, facts["retries"])
+        else:
+            self._lost_run(record, facts, make_error)
 
     def _lost_run(self, record: int, facts: dict[str, Any], make_error: Any) -> None:
         if facts["cancelled"]:
