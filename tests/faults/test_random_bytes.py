@@ -67,11 +67,64 @@ def test_random_bytes_on_the_control_socket(start):
     assert node_pid() == pid
 
 
-OPERATIONS = """attach name_actor get_actor kill_actor actor_failed actor_leaves lease_accelerators list_named_actors nodes
-cluster_resources available_resources timeline statistics pending_demands pg_create pg_remove pg_get pg_table pg_ready
-add_node remove_node actors hello listen actor_found cancel_children environment_failed nothing""".split()
-FIELDS = """slot pid actor name namespace meta error reason record force env_key job placement_group_id promise holder
-resources labels node_id bundles strategy no_restart sys_path cwd all_namespaces value limit""".split()
+OPERATIONS = [
+    "attach",
+    "name_actor",
+    "get_actor",
+    "kill_actor",
+    "actor_failed",
+    "actor_leaves",
+    "lease_accelerators",
+    "list_named_actors",
+    "nodes",
+    "cluster_resources",
+    "available_resources",
+    "timeline",
+    "statistics",
+    "pending_demands",
+    "pg_create",
+    "pg_remove",
+    "pg_get",
+    "pg_table",
+    "pg_ready",
+    "add_node",
+    "remove_node",
+    "actors",
+    "hello",
+    "listen",
+    "actor_found",
+    "cancel_children",
+    "environment_failed",
+    "nothing",
+]
+FIELDS = [
+    "slot",
+    "pid",
+    "actor",
+    "name",
+    "namespace",
+    "meta",
+    "error",
+    "reason",
+    "record",
+    "force",
+    "env_key",
+    "job",
+    "placement_group_id",
+    "promise",
+    "holder",
+    "resources",
+    "labels",
+    "node_id",
+    "bundles",
+    "strategy",
+    "no_restart",
+    "sys_path",
+    "cwd",
+    "all_namespaces",
+    "value",
+    "limit",
+]
 
 
 def test_requests_with_random_fields(start):
