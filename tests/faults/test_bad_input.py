@@ -108,11 +108,11 @@ def test_use_after_shutdown(start):
         with pytest.raises((RuntimeError, RaySystemError, ValueError), match=r"session|shut down"):
             pickle.dumps([ref]) and echo.remote([ref])
 
-        async def wait(ref=ref):
+        async def wait(ref):
             return await asyncio.wait_for(ref, 30)
 
         with pytest.raises((RuntimeError, RaySystemError, ValueError), match=r"session|shut down"):
-            asyncio.run(wait())
+            asyncio.run(wait(ref))
         if not ray.is_initialized():
             start()
     assert ray.get(echo.remote(5), timeout=60) == 5

@@ -16,14 +16,16 @@ def double(x):
     return x * 2
 
 
-def cycle():
+def cycle(with_array=True):
     ray.init(num_cpus=1, object_store_memory=80 << 20)
 
     async def main():
         return await double.remote(21)
 
     assert asyncio.run(main()) == 42
-    assert ray.get(double.remote(ray.put(np.ones(100_000)))).sum() == 200_000
+    assert len(ray.get(double.remote(ray.put(bytes(300_000))))) == 600_000
+    if with_array:  # the worker of each session imports numpy for it, which takes most of the time
+        assert ray.get(double.remote(ray.put(np.ones(100_000)))).sum() == 200_000
     ray.shutdown()
 
 
@@ -52,11 +54,10 @@ def test_a_hundred_cycles():
         cycle()
     gc.collect()
     before = resident(), len(descriptors()), threading.active_count()
-    for _ in range(100):
-        cycle()
+    for i in range(100):
+        cycle(with_array=i % 10 == 0)
     gc.collect()
     assert len(descriptors()) == before[1], descriptors()
     assert threading.active_count() == before[2], threading.enumerate()
     assert resident() - before[0] < 4096, "KiB in a hundred sessions"
-    # The function keeps what was prepared for its last session until it is called again: one, not a hundred.
-    assert len(mappings()) <= 1
+    assert mappings() == [], "the memory of ended sessions"

@@ -51,6 +51,26 @@ static void test_full(void) {
     assert(ra_queue_push(queue, 99 << 6, 0) && !ra_queue_push(queue, 100 << 6, 0));
 }
 
+/* Whatever is written over the header, a ring of fixed size is walked within its bounds, and works again once mended. */
+static void test_damaged_header(void) {
+    const u64 damage[] = {0, 1, 63, 64, 1000, 1ull << 40, ~0ull};
+    const int n = sizeof damage / sizeof *damage;
+    for (int i = 0; i < n * n; i++) {
+        ra_queue_init(queue, LOG2);
+        assert(ra_ring_push(queue, LOG2, 1 << 6, 1));
+        queue->mask = queue->log2 = 0xffffffff;
+        atomic_store(&queue->head, damage[i / n]);
+        atomic_store(&queue->tail, damage[i % n]);
+        while (ra_ring_take(queue, LOG2)) continue;
+        ra_ring_mend(queue, LOG2);
+        assert(ra_queue_length(queue) == 0 && !ra_ring_mend(queue, LOG2));
+        for (u64 k = 1; k <= 100; k++) {
+            assert(ra_ring_push(queue, LOG2, k << 6, 3));
+            assert(RA_CELL_OFFSET(ra_ring_take(queue, LOG2)) >> 6 == k);
+        }
+    }
+}
+
 static void test_threads(void) {
     pthread_t threads[PRODUCERS + CONSUMERS];
     ra_queue_init(queue, LOG2);
@@ -64,8 +84,9 @@ int main(void) {
     queue = aligned_alloc(64, (ra_queue_bytes(LOG2) + 63) / 64 * 64);
     test_order_of_one_producer();
     test_full();
+    test_damaged_header();
     test_threads();
     free(queue);
-    puts("queue: order, full, threads: ok");
+    puts("queue: order, full, damaged header, threads: ok");
     return 0;
 }
