@@ -24,8 +24,9 @@ def child() -> int:
 
 
 @ray.remote(num_cpus=1)
-def parent() -> Any:
-    return ray.get(child.remote())
+def parent() -> int:
+    result: int = ray.get(child.remote())
+    return result
 
 
 def test_a_worker_that_ran_elsewhere_before_places_children_in_the_group() -> None:
