@@ -25,8 +25,9 @@ class Slot:
 
     def __init__(self) -> None:
         self.session: Session | None = None
-        #: Functions that drop what a caller keeps of the session: it would keep all of the shared memory alive.
-        self.bindings: weakref.WeakSet[Callable[[], None]] = weakref.WeakSet()
+        #: Functions that drop what a caller keeps of the session: it would keep all of the shared memory alive. Each is
+        #: called with whether the session has ended.
+        self.bindings: weakref.WeakSet[Callable[[bool], None]] = weakref.WeakSet()
         self.forked = False
         self.hooked = False
         self.signalled = False
@@ -83,8 +84,15 @@ def set_session(session: Session | None) -> None:
         slot.session = session
         slot.forked = False
         for unbind in list(slot.bindings):
-            unbind()
+            unbind(True)
         slot.bindings.clear()
+
+
+def rebind() -> None:
+    """Have callers prepare their templates anew: what tasks inherit from this process has changed."""
+    with slot.lock:
+        for unbind in list(slot.bindings):
+            unbind(False)
 
 
 def connect(options: InitOptions) -> Session:

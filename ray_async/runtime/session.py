@@ -158,7 +158,7 @@ class CoreSession:
         return store.put(self.arena, found) if found else None
 
     def _spec(self, options: Any) -> dict[str, Any]:
-        group, captures = self._inherited_group()
+        group, captures = self.inherited_group()
         spec = placement_spec.describe(options, inherited_group=group, captures=captures)
         spec["job"] = self.job_number
         environment = self._environment(options.runtime_env)
@@ -171,7 +171,8 @@ class CoreSession:
             spec["env_key"] = f"{self.job_number}:"
         return spec
 
-    def _inherited_group(self) -> tuple[str | None, bool]:
+    def inherited_group(self) -> tuple[str | None, bool]:
+        """The placement group that children of what runs here go to, and whether there is one."""
         return None, False
 
     def _environment(self, given: Any) -> dict[str, Any]:
@@ -609,7 +610,8 @@ class WorkerSession(CoreSession):
             self._worker.warn_of_blocking_get()
         return super().get(refs, timeout)
 
-    def _inherited_group(self) -> tuple[str | None, bool]:
+    def inherited_group(self) -> tuple[str | None, bool]:
+        """The placement group of the lease, if it captures children."""
         spec = self._worker.lease_facts
         if spec.get("group") and spec.get("capture"):
             return spec["group"], True

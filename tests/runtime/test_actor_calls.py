@@ -291,8 +291,8 @@ def test_names_are_listed_by_namespace() -> None:
 
 def test_a_finished_task_keeps_no_handle_that_it_was_given() -> None:
     @ray.remote
-    def use(actor: Any) -> Any:
-        return ray.get(actor.add.remote(1))
+    def use(actor: Any) -> int:
+        return int(ray.get(actor.add.remote(1)))
 
     actor = sequential()
     pid = ray.get(actor.pid.remote(), timeout=TIMEOUT_S)

@@ -23,7 +23,6 @@ def host_actor(worker: Worker, offset: int, lease: int) -> None:
     spec = json.loads(worker.session.actor_spec(offset))
     worker.actor_spec = spec
     worker.enter_lease(spec)
-    worker.arena.gives_cpu_back = bool(spec["resources"].get("CPU", 0))
     if spec["is_async"]:
         from ray_async.runtime.worker.async_host import host_async_actor
 

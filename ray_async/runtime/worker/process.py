@@ -198,7 +198,12 @@ class Worker:
 
     def enter_lease(self, facts: dict[str, Any]) -> None:
         """Become what a lease of a class or an actor wants, with the devices that the node chose."""
+        from ray_async.runtime import current
+
+        inherited = self.session.inherited_group()
         self.lease_facts = facts
+        if self.session.inherited_group() != inherited:
+            current.rebind()
         if facts["resources"].get("GPU", 0) and "accelerators" not in facts:
             facts["accelerators"] = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
         self.environment.enter(facts["resources"], facts.get("accelerators", {}).get("GPU", ()))
