@@ -1,5 +1,8 @@
 import importlib
+import pickle
+from types import ModuleType
 
+import cloudpickle
 import pytest
 
 import ray_async.util as util
@@ -13,7 +16,7 @@ def test_each_name_is_there_and_stays_after_its_module_is_imported(name: str) ->
     importlib.import_module(util._HOMES.get(name, "ray_async.util.placement_group"))
     assert getattr(util, name) is value
     assert name in dir(util)
-    assert name == "accelerators" or callable(value)
+    assert isinstance(value, ModuleType) or callable(value)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
@@ -41,3 +44,9 @@ def test_labels() -> None:
 
     with pytest.warns(RayDeprecationWarning, match="Use other"):
         assert old() == 1
+
+
+def test_a_function_that_uses_the_package_can_be_sent() -> None:
+    assert pickle.loads(pickle.dumps(util)) is util
+    sent = pickle.loads(cloudpickle.dumps(lambda: util.placement_group))
+    assert sent() is util.placement_group
