@@ -54,9 +54,11 @@ def make_invocation(
             accepts.check(len(args), ())
         return submit(args, None)
 
-    def unbind() -> None:
+    def unbind(session_ends: bool) -> None:
         nonlocal bound, submit
-        bound, submit = slot, _ended
+        bound = slot
+        if session_ends:
+            submit = _ended
 
     remote.unbind = unbind  # type: ignore[attr-defined]  # keeps it alive for as long as the invocation
     return remote

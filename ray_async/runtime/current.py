@@ -15,7 +15,7 @@ from typing import Any
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.session_protocol import Session
 
-__all__ = ("connect", "disconnect", "get_session", "has_session", "set_session", "slot")
+__all__ = ("connect", "disconnect", "get_session", "has_session", "prepare_anew", "set_session", "slot")
 
 
 class Slot:
@@ -25,8 +25,9 @@ class Slot:
 
     def __init__(self) -> None:
         self.session: Session | None = None
-        #: Functions that drop what a caller keeps of the session: it would keep all of the shared memory alive.
-        self.bindings: weakref.WeakSet[Callable[[], None]] = weakref.WeakSet()
+        #: Functions that make a caller prepare its template anew. Called with True, when the session ends, they drop
+        #: the old one, too: it would keep all of the shared memory alive.
+        self.bindings: weakref.WeakSet[Callable[[bool], None]] = weakref.WeakSet()
         self.forked = False
         self.hooked = False
         self.signalled = False
@@ -83,8 +84,15 @@ def set_session(session: Session | None) -> None:
         slot.session = session
         slot.forked = False
         for unbind in list(slot.bindings):
-            unbind()
+            unbind(True)
         slot.bindings.clear()
+
+
+def prepare_anew() -> None:
+    """Have templates prepared again at the next call: what they take from the running task has changed."""
+    with slot.lock:
+        for unbind in list(slot.bindings):
+            unbind(False)
 
 
 def connect(options: InitOptions) -> Session:

@@ -198,7 +198,11 @@ class Worker:
 
     def enter_lease(self, facts: dict[str, Any]) -> None:
         """Become what a lease of a class or an actor wants, with the devices that the node chose."""
-        self.lease_facts = facts
+        before, self.lease_facts = self.lease_facts, facts
+        if _captures(before) != _captures(facts):
+            from ray_async.runtime import current
+
+            current.prepare_anew()  # templates carry the placement group that captures their calls
         if facts["resources"].get("GPU", 0) and "accelerators" not in facts:
             facts["accelerators"] = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
         self.environment.enter(facts["resources"], facts.get("accelerators", {}).get("GPU", ()))
@@ -414,6 +418,11 @@ class Worker:
 
         atexit.unregister(current.disconnect)
         atexit._run_exitfuncs()
+
+
+def _captures(facts: dict[str, Any]) -> str | None:
+    """The placement group that the children of a lease's tasks go to."""
+    return facts.get("group") if facts.get("capture") else None
 
 
 def _flush() -> None:
