@@ -15,7 +15,7 @@ from typing import Any
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.session_protocol import Session
 
-__all__ = ("connect", "disconnect", "get_session", "has_session", "set_session", "slot")
+__all__ = ("connect", "disconnect", "get_session", "has_session", "rebind", "set_session", "slot")
 
 
 class Slot:

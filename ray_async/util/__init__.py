@@ -76,6 +76,10 @@ class _Package(ModuleType):
         if not (name == "placement_group" and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As for any module: functions that use it carry its name, not its contents.
+        return importlib.import_module, (self.__name__,)
+
 
 sys.modules[__name__].__class__ = _Package
 

@@ -1,5 +1,7 @@
 import importlib
+import pickle
 
+import cloudpickle
 import pytest
 
 import ray_async.util as util
@@ -41,3 +43,9 @@ def test_labels() -> None:
 
     with pytest.warns(RayDeprecationWarning, match="Use other"):
         assert old() == 1
+
+
+def test_a_function_that_uses_the_package_can_be_sent() -> None:
+    assert pickle.loads(pickle.dumps(util)) is util
+    sent = pickle.loads(cloudpickle.dumps(lambda: util.placement_group))
+    assert sent() is util.placement_group

@@ -334,7 +334,6 @@ class Worker:
 
     def failed_item(self, definition: Definition, error: Exception) -> Any:
         """A reference to an error that ended a generator: getting it raises the error."""
-        from ray_async._core import store
 
         item = store.new_promise(self.arena)
         store.fulfil(self.arena, item, failure_payload(self, definition, error), error=True)
