@@ -73,3 +73,16 @@ def test_what_was_yielded_before_an_error_stays() -> None:
     assert ray.get(first) == 1
     with pytest.raises(KeyError, match="late"):
         ray.get(second)
+
+
+def test_a_method_is_the_class_s_although_an_attribute_has_its_name() -> None:
+    @ray.remote(num_cpus=0)
+    class Shadowed:
+        def __init__(self) -> None:
+            self.__dict__["ready"] = True
+
+        def ready(self) -> bool:
+            return bool(self.__dict__["ready"])
+
+    actor: Any = Shadowed.remote()
+    assert ray.get(actor.ready.remote(), timeout=TIMEOUT_S) is True

@@ -215,7 +215,9 @@ def load_definition(worker: Worker, payload: bytes) -> tuple[Callable[..., Any],
         return lambda function, *args, **kwargs: _call_with_self(instance, function, *args, **kwargs), definition
     if name == "__ray_terminate__":
         return lambda: _terminate(worker), definition
-    method = getattr(instance, name)
+    # The class's, even where __init__ has set an attribute of that name.
+    found = inspect.getattr_static(type(instance), name, None)
+    method = found.__get__(instance, type(instance)) if hasattr(found, "__get__") else getattr(instance, name)
     definition.is_async = definition.is_async or inspect.iscoroutinefunction(method)
     definition.special = definition.special or definition.is_async
     definition.plain_coroutine = _is_plain_coroutine(definition, method)
