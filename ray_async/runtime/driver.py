@@ -245,12 +245,15 @@ class DriverSession(CoreSession):
         self._closed = True
         fd = self.arena.node_fd
         slot = self.arena.slot
+        channel, self._channel = self._channel, None
+        # First nothing here touches the shared counts any more: at the word "shutdown" the node takes them back.
+        super().close(wait_for_processes)
         with contextlib.suppress(OSError, ConnectionError):
-            self._channel.send("shutdown", slot=slot)
+            channel.send("shutdown", slot=slot)
         if self._process is not None:
             self._end_node()
         self._output.stop()
-        super().close(wait_for_processes)
+        channel.close()
         if fd >= 0:
             self.arena.node_fd = -1
             os.close(fd)
