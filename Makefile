@@ -71,8 +71,11 @@ demo: build ## run the main example: measure the whole standard library in paral
 test: build ## run all tests
 	$(PY) -m pytest $(PYTEST_ARGS)
 
-test-debug: debug ## run all tests on the debug build, which counts native objects
-	cd $(DEBUG_TREE) && PYTHONPATH=$(DEBUG_TREE) $(abspath $(PY)) -m pytest $(PYTEST_ARGS)
+# What holds native objects: the core, and sessions from end to end.
+DEBUG_TESTS ?= tests/core tests/runtime tests/api_async tests/api_sync tests/output
+
+test-debug: debug ## run the tests that hold native objects on the debug build, which counts them
+	cd $(DEBUG_TREE) && PYTHONPATH=$(DEBUG_TREE) $(abspath $(PY)) -m pytest $(PYTEST_ARGS) $(DEBUG_TESTS)
 
 native: $(NATIVE:%=native-%) ## run the C tests of the core, plain and under both sanitizers
 
