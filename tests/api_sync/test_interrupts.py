@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 PROLOGUE = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children find it ignored
 import ray_async as ray
 ray.init(num_cpus=2, log_to_driver=False)
 
