@@ -51,6 +51,7 @@ def test_what_a_task_made_is_made_again_and_its_arguments_count_once(files: Path
     numbers = ray.put(np.ones(INPUT_BYTES, dtype=np.uint8))
     first, second = doubled.options(num_returns=2).remote(numbers, str(runs))
     ray.wait([first, second], num_returns=2, timeout=TIMEOUT_S, fetch_local=False)
+    assert wait_until(lambda: lineage() > 0)
     kept = lineage()
     assert INPUT_BYTES <= kept < 2 * INPUT_BYTES
     for n_runs in (2, 3):
@@ -60,7 +61,7 @@ def test_what_a_task_made_is_made_again_and_its_arguments_count_once(files: Path
             path.unlink()
         assert [ray.get(ref, timeout=TIMEOUT_S)[0] for ref in (first, second)] == [INPUT_BYTES % 251] * 2
         assert runs.read_text().count("run") == n_runs
-        assert lineage() == kept
+        assert wait_until(lambda: lineage() == kept)  # counted after the results are told of
     del first, second
     assert wait_until(lambda: lineage() == 0)
     assert wait_until(lambda: not large_files(files))
