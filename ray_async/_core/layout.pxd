@@ -175,6 +175,7 @@ cdef extern from "objects.h" nogil:
         au64 restored
         au64 submitted
         au32 spill_stuck
+        au32 spill_answers
         au64 spill_budget
 
     ctypedef struct ra_heap:
@@ -325,6 +326,7 @@ cdef extern from "objects.h" nogil:
 cdef extern from "recovery.h" nogil:
     ctypedef void (*ra_visit)(void *, u64)
     void ra_reap(ra_heap *, u32 slot)
+    u32 ra_count_used(ra_heap *)
     void ra_each_record(ra_heap *, ra_visit, void *)
     void ra_each_object(ra_heap *, ra_visit, void *)
     u64 ra_spill_begin(ra_heap *, u64 entry)

@@ -90,6 +90,7 @@ cdef class NodeView:
     """
 
     cdef readonly Arena arena
+    cdef int64_t off  # what the count of chunks in use had too many at the last look
 
     def __init__(self, Arena arena, u32 waiter):
         self.arena = arena
@@ -711,8 +712,25 @@ cdef class NodeView:
         }
 
     def set_spill_stuck(self, u32 count):
-        """Tell processes that wait for room how often nothing could be spilled."""
-        atomic_store_u32(&self.arena.open().super.spill_stuck, count)
+        """Tell processes that wait for room that the node has looked, and how often in a row nothing could be spilled."""
+        cdef ra_super *s = self.arena.open().super
+        atomic_store_u32(&s.spill_stuck, count)
+        atomic_add_u32(&s.spill_answers, 1)
+
+    def mend_used(self):
+        """Correct the count of chunks in use; returns whether it was wrong.
+
+        A process that is killed while it claims or gives back chunks leaves the count too high. One that is in the middle
+        of that looks the same, so the difference has to be there at two looks.
+        """
+        cdef ra_heap *h = self.arena.open()
+        cdef int64_t off = <int64_t>atomic_load_u64(&h.super.used) - <int64_t>ra_count_used(h), before = self.off
+        self.off = off
+        if off == 0 or off != before:
+            return False
+        atomic_sub_u64(&h.super.used, <u64>off)
+        self.off = 0
+        return True
 
 
 add_counts(RA_LIVE)

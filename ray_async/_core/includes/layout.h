@@ -317,7 +317,7 @@ typedef struct {
     au64 spilled, restored; /* bytes, over the session */
     au64 submitted;
     au32 spill_stuck; /* how often in a row the node found nothing to spill */
-    u32 reserved;
+    au32 spill_answers; /* how often it has looked */
     au64 spill_budget;
 } ra_super;
 

@@ -184,6 +184,18 @@ static inline void ra_reap_waiter(ra_heap *h, u32 waiter, u64 actor) {
     atomic_store(&ra_waiter_at(h, waiter)->kind, RA_WAITER_FREE);
 }
 
+/* The dead process may have been about to tell somebody something: it had put a loop's waiter to `awake` and not sent the
+   datagram, or completed an object and not entered it into the ring. So all loops look at everything. Threads do so anyway,
+   since they sleep in slices. */
+static inline void ra_reap_wakes(ra_heap *h) {
+    u32 n = atomic_load(&h->super->n_waiters);
+    for (u32 i = 0; i < n && i < RA_MAX_WAITERS; i++) {
+        if (atomic_load(&ra_waiter_at(h, i)->kind) != RA_WAITER_LOOP) continue;
+        atomic_store(&ra_waiter_at(h, i)->rescan, 1);
+        ra_wake_loop(h, i);
+    }
+}
+
 /* Take back everything that the process in `slot` had: its references, waiters, leases of memory, unpublished blocks. */
 static inline void ra_reap(ra_heap *h, u32 slot) {
     ra_super *s = h->super;
@@ -220,6 +232,14 @@ static inline void ra_reap(ra_heap *h, u32 slot) {
     atomic_store(&p->flags, 0);
     atomic_store(&p->blocked, 0);
     atomic_store(&p->state, RA_PROC_FREE);
+    ra_reap_wakes(h);
+}
+
+/* Chunks in use, counted one by one. */
+static inline u32 ra_count_used(ra_heap *h) {
+    u32 n = 0;
+    for (u32 i = 0, high = ra_chunks_used(h); i < high; i++) n += RA_CHUNK_KIND(atomic_load(&ra_chunk_at(h, i)->word)) != RA_CHUNK_FREE;
+    return n;
 }
 
 /* ---- spilling ---- */
