@@ -6,8 +6,9 @@ Nothing here fails where files are missing: a machine without control groups has
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from ray_async.record import Record
 
 __all__ = ("Cgroup", "MemoryEvents")
 
@@ -15,8 +16,7 @@ __all__ = ("Cgroup", "MemoryEvents")
 _NO_LIMIT = 1 << 60
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryEvents:
+class MemoryEvents(Record):
     """Counters of the memory controller; they only grow.
 
     Args:

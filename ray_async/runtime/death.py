@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from ray_async.record import Record
 
 from ..exceptions import (
     ActorDiedError,
@@ -43,8 +44,7 @@ class DeathCause(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Deceased:
+class Deceased(Record):
     """What died: the worker of a task, or of an actor if `actor_id` is set.
 
     Args:
@@ -70,8 +70,7 @@ class Deceased:
         return f"{kind}, pid={self.pid}" if self.pid else kind
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Record):
     """What is known about the end of a process.
 
     Args:
@@ -91,8 +90,7 @@ class Evidence:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DeathReport:
+class DeathReport(Record):
     """The verdict on a death.
 
     Example:

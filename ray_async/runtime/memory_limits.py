@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from ray_async.record import Record
 
 from ..config import (
     OBJECT_STORE_MAX_MEMORY_BYTES,
@@ -37,8 +38,7 @@ _MEMINFO = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
 _GPU_DEVICE = re.compile(r"nvidia\d+")
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryState:
+class MemoryState(Record):
     """Memory in bytes: what there may ever be, and what is left now."""
 
     total: int
