@@ -17,25 +17,17 @@ from ray_async.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID, Work
 from ray_async.options import ActorOptions, MethodOptions, TaskOptions
 from ray_async.runtime import placement_spec
 from ray_async.runtime.exports import Exports
-from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.session_protocol import ExecutionContext
 from ray_async.transport.frames import decode_bytes
 
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ("CoreSession", "WorkerSession", "start_session")
+__all__ = ("CoreSession", "WorkerSession")
 
 _NODE_START_S = 30.0
 _NODE_DOWN = 2
 KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
-
-
-def start_session(options: InitOptions) -> CoreSession:
-    """Connect this process as a driver, starting a node where none is to be attached to."""
-    from ray_async.runtime.driver import connect_driver
-
-    return connect_driver(options)
 
 
 class CoreSession:
