@@ -22,6 +22,7 @@ from .cgroup import Cgroup
 
 __all__ = (
     "MIN_OBJECT_STORE_BYTES",
+    "MemoryGauge",
     "MemoryState",
     "cpu_count",
     "gpu_count",
@@ -50,18 +51,33 @@ class MemoryState(Record):
         return 1.0 - self.available / self.total if self.total else 1.0
 
 
-def memory_state(root: Path = _ROOT) -> MemoryState:
-    """Memory of the machine, cut down to the control groups that this process is in.
+class MemoryGauge:
+    """Reads the memory of the machine, cut down to the control groups that this process is in, again and again.
 
-    Raises:
-        OSError: the system tells neither through `/proc` nor through `sysconf`.
+    Args:
+        root: stands in for `/`.
     """
-    total, available = _machine_memory(root)
-    group = Cgroup(root)
-    limit = group.memory_limit()
-    if limit is None or limit >= total:
-        return MemoryState(total, available)
-    return MemoryState(limit, max(0, min(available, limit - (group.memory_used() or 0))))
+
+    def __init__(self, root: Path = _ROOT) -> None:
+        self._root = root
+        self._group = Cgroup(root)
+
+    def read(self) -> MemoryState:
+        """The memory now.
+
+        Raises:
+            OSError: the system tells neither through `/proc` nor through `sysconf`.
+        """
+        total, available = _machine_memory(self._root)
+        limit = self._group.memory_limit()
+        if limit is None or limit >= total:
+            return MemoryState(total, available)
+        return MemoryState(limit, max(0, min(available, limit - (self._group.memory_used() or 0))))
+
+
+def memory_state(root: Path = _ROOT) -> MemoryState:
+    """One reading of a `MemoryGauge`."""
+    return MemoryGauge(root).read()
 
 
 def object_store_bytes(available: int, settings: Settings) -> int:
