@@ -48,7 +48,7 @@ class MemoryMonitor:
             self._relieve()
 
     def _anyone_works(self) -> bool:
-        """Whether a worker may be taking memory: what does not run does not grow, and an idle session is to cost nothing."""
+        """Whether a worker may be taking memory. What does not run does not grow: an idle session costs nothing."""
         view = self._node.view
         return any(view.lease_state(slot) in (BUSY, ACTOR) for slot in self._node.workers.by_slot)
 

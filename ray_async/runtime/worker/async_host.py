@@ -167,6 +167,9 @@ class AsyncHost:
             self._loop.call_soon(self._pump)  # the tasks just started get their turn first
             return
         executor.wants_refill(self._queue)
+        if not self._tasks and self._binding.waiter.linger(self._queue):
+            self._loop.call_soon(self._pump)
+            return
         if self._lease is not None and not self._tasks:
             if not executor.swap_lease(self._lease[1], self._lease[0]):
                 self._over.set_result(None)
@@ -238,7 +241,7 @@ class AsyncHost:
         del self._tasks[record]
         if self._told:
             self._told.discard(record)
-        if full or (self._lease is not None and not self._tasks):
+        if full or not self._tasks:
             self._loop.call_soon(self._pump)
 
     async def _run(self, record: int) -> None:
