@@ -138,8 +138,7 @@ class Actors:
             self._node.workers.kill(worker, "its actor ended before it began")
             return
         actor.worker = worker
-        worker.name = actor.spec["class_name"]
-        self._node.workers.pump.set_worker(worker.pid, worker.name, f"{worker.job:08x}")
+        self._node.workers.name(worker, actor.spec["class_name"])
         self._view.claim_creation(actor.creation, worker.slot)
         self._view.set_actor(actor.offset, actor.state, worker.slot)
         worker.sequence += 1

@@ -189,7 +189,7 @@ class Workers:
         self._fruitless = 0
         worker.pid = int(message["pid"])
         self.by_pid[worker.pid] = worker
-        self.pump.set_worker(worker.pid, "", f"{worker.job:08x}")
+        self.name(worker, worker.name)
         if fds[0] >= 0:
             worker.pipes = WorkerPipes(fds, lambda stream, data: self._take_output(worker.pid, stream, data))
         else:
@@ -201,6 +201,12 @@ class Workers:
         for message in self.pump.feed(pid, stream, data):
             self._on_output(message)
 
+    def name(self, worker: WorkerProcess, name: str) -> None:
+        """Say whose lines a worker prints; "" for none in particular."""
+        worker.name = name
+        if worker.pid:  # a worker may be up, and have an actor, before the zygote's word of its fork is read
+            self.pump.set_worker(worker.pid, name, f"{worker.job:08x}")
+
     def drain(self, job: int | None = None) -> None:
         """Pass on what the workers (of one job) have written so far, lines without an end too."""
         for worker in list(self.by_pid.values()):
@@ -208,7 +214,7 @@ class Workers:
                 worker.pipes.drain()
                 for message in self.pump.close(worker.pid):
                     self._on_output(message)
-                self.pump.set_worker(worker.pid, worker.name, f"{worker.job:08x}")
+                self.name(worker, worker.name)
 
     def _zygote_gone(self) -> None:
         """The zygote has died or is mad: end it and what it forked, and start another one."""
