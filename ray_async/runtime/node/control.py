@@ -127,7 +127,7 @@ class Control:
     def _lost(self, peer: Peer) -> None:
         self._listeners.pop(peer, None)
         for offset in self._found.pop(peer, []):
-            self._node.view.unpin(offset)
+            self._node.objects.unpin(offset)
 
     def _hello(self, peer: Peer, message: Message) -> None:
         peer.facts["slot"] = int(message["slot"])
@@ -196,7 +196,7 @@ class Control:
 
     def _name_actor(self, peer: Peer, message: Message) -> Message:
         offset = int(message["actor"])
-        if not self._node.view.is_actor(offset):
+        if not self._node.objects.is_actor(offset):
             raise ValueError("no actor there")
         taken = not self._node.actors.take_name(
             offset, str(message["name"]), str(message["namespace"]), str(message["meta"])
@@ -208,7 +208,7 @@ class Control:
         if found is None:
             return {}
         # Held until the asker says that it has a reference of its own, or is gone.
-        self._node.view.pin(found[0])
+        self._node.objects.pin(found[0])
         self._found.setdefault(peer, []).append(found[0])
         return {"actor": found[0], "meta": found[1]}
 
@@ -217,7 +217,7 @@ class Control:
         held = self._found.get(peer, [])
         if offset in held:
             held.remove(offset)
-            self._node.view.unpin(offset)
+            self._node.objects.unpin(offset)
 
     def _kill_actor(self, peer: Peer, message: Message) -> Message:
         self._node.actors.kill(int(message["actor"]), bool(message["no_restart"]))
@@ -243,7 +243,7 @@ class Control:
 
     def _statistics(self, peer: Peer, message: Message) -> Message:
         workers = self._node.workers.by_slot.values()
-        figures = dict(self._node.view.statistics())
+        figures: Message = dict(self._node.view.statistics())
         figures["workers"] = [
             {"pid": w.pid, "slot": w.slot, "done": self._node.view.process(w.slot)[6], "name": w.name} for w in workers
         ]

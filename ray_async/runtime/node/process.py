@@ -19,7 +19,9 @@ from ray_async._core import arena as arena_module
 from ray_async._core import execution, submission
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
+from ray_async._core.object_view import ObjectView
 from ray_async._core.process import set_title
+from ray_async._core.record_view import RecordView
 from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
 from ray_async.ids import TaskID
 from ray_async.runtime import node_control, placement_spec
@@ -107,6 +109,8 @@ class Node:
         arena_module.set_current(arena)
         self.waiter = LoopWaiter(arena)
         self.view = NodeView(arena, self.waiter.index)
+        self.records = RecordView(arena)
+        self.objects = ObjectView(arena)
         self.executor = execution.Executor(arena, None, None)
         self.scheduler = Scheduler(scheduler_settings(self.settings))
         self.environments = Environments()
@@ -264,7 +268,7 @@ class Node:
         """Events were lost, or came before there was a node."""
         for class_id in range(1, self.view.n_classes()):
             attempt(self._class, class_id)
-        for record in self.view.find_records(state=2):
+        for record in self.records.find_records(state=2):
             facts = self.executor.facts(record)
             if facts["kind"] == 0:
                 attempt(self.tasks.waiting, record)
