@@ -241,6 +241,20 @@ def test_arguments_are_kept_within_the_budget_and_given_back(bench: Bench, arena
     assert node.statistics()["lineage"] == 0
 
 
+def test_kept_arguments_count_though_the_result_is_viewed_before_the_task_is_over(
+    bench: Bench, arena: Arena, node: NodeView
+) -> None:
+    argument = store.put(arena, bytes(100_000))
+    ref = bench.template(len)((argument,))
+    record = bench.executor.pop(bench.queue)
+    bench.executor.complete(record, np.ones(50_000))
+    view = store.get(arena, [ref])[0]
+    bench.executor.finish(record)
+    assert 100_000 < node.statistics()["lineage"] < 101_000
+    del view, ref
+    assert node.statistics()["lineage"] == 0
+
+
 def test_a_task_whose_arguments_are_gone_is_not_rebuilt(arena: Arena, bench: Bench, node: Any) -> None:
     ref = bench.template(lambda x: x, retries=-1)((5,))
     bench.run_all()
