@@ -58,7 +58,7 @@ class Control:
             "available_resources": self._available_resources,
             "timeline": self._timeline,
             "statistics": self._statistics,
-            "pending_demands": self._pending_demands,
+            "pending_demands": lambda peer, m: {"value": self._node.classes.pending()},
             "pg_create": lambda peer, m: {"value": self._node.groups.create(m, self._job_of(peer))},
             "pg_remove": self._pg_remove,
             "pg_get": lambda peer, m: {"value": self._node.groups.find(str(m["name"]), self._namespace_of(peer))},
@@ -238,7 +238,7 @@ class Control:
     # -- the cluster ---------------------------------------------------------------------------------------------------
 
     def _available_resources(self, peer: Peer, message: Message) -> Message:
-        self._node.refresh_leases()
+        self._node.classes.tell_all()
         return {"value": self._node.scheduler.report.available_resources()}
 
     def _statistics(self, peer: Peer, message: Message) -> Message:
@@ -279,14 +279,6 @@ class Control:
                 for pid, name, start, end, number in self._times
             ]
         }
-
-    def _pending_demands(self, peer: Peer, message: Message) -> Message:
-        rows = []
-        for queue, spec in self._node.classes.values():
-            count = self._node.view.queue_length(queue)
-            if count:
-                rows.append({"resources": spec["resources"], "count": count})
-        return {"value": rows}
 
     def _pg_remove(self, peer: Peer, message: Message) -> Message:
         self._node.groups.remove(str(message["placement_group_id"]))
