@@ -98,7 +98,7 @@ class Worker:
     def prepare(self) -> None:
         """Become the job's: path, directory, environment, session, signals."""
         from ray_async.runtime import current
-        from ray_async.runtime.session import WorkerSession
+        from ray_async.runtime.worker.session import WorkerSession
 
         job = self.config["job"]
         sys.path[:] = job["sys_path"] + [p for p in sys.path if p not in job["sys_path"]]
