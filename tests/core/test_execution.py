@@ -15,6 +15,7 @@ from ray_async._core.cancellation import ASKED, DROPPED, OVER, cancel
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
 from ray_async._core.object_view import ObjectView
+from ray_async._core.own_slot import OwnSlot
 from ray_async._core.record_view import RecordView
 from ray_async._core.submission import Template, actor_core, new_actor, new_class, record_of, submit_actor
 from tests.core.session import Bench, references
@@ -454,16 +455,16 @@ def test_a_submission_that_does_not_fit_leaks_nothing(small_arena: Arena) -> Non
 
 
 def test_a_lease_given_back_too_late_leaves_the_next_one_alone(arena: Arena, bench: Bench, node: NodeView) -> None:
-    slot = arena.slot
+    slot, own_slot = arena.slot, OwnSlot(arena)
     node.lease(slot, 1, 7)
-    served = bench.executor.park(0)
+    served = own_slot.park(0)
     assert node.take_idle(slot)
     node.lease(slot, 2, 0x1000, True)
-    given = bench.executor.lease
-    assert bench.executor.park(bench.executor.give_back(served)) == given == bench.executor.lease
+    given = own_slot.lease
+    assert own_slot.park(own_slot.give_back(served)) == given == own_slot.lease
     node.lease(slot, 3, 8)
-    served = bench.executor.park(given)
-    bench.executor.give_back(served)
+    served = own_slot.park(given)
+    own_slot.give_back(served)
     assert node.lease_state(slot) == 0
     assert ("returned", slot) in node.events()[0]
 
