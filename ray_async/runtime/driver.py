@@ -179,8 +179,7 @@ class DriverSession(CoreSession):
         listener: socket.socket,
         launch: NodeLaunch | None,
     ) -> None:
-        super().__init__(arena, facts)
-        self._channel = channel
+        super().__init__(arena, facts, channel)
         self._listener = listener
         self._launch = launch
         self._closed = False
@@ -224,15 +223,14 @@ class DriverSession(CoreSession):
         self._closed = True
         fd = self.arena.node_fd
         slot = self.arena.slot
-        channel, self._channel = self._channel, None
         # First nothing here touches the shared counts any more: at the word "shutdown" the node takes them back.
-        super().close(wait_for_processes)
+        self.leave_arena()
         with contextlib.suppress(OSError, ConnectionError):
-            channel.send("shutdown", slot=slot)
+            self.link.channel().send("shutdown", slot=slot)
         if self._launch is not None:
             self._end_node(self._launch)
         self._output.stop()
-        channel.close()
+        self.link.close()
         if fd >= 0:
             self.arena.node_fd = -1
             os.close(fd)

@@ -58,7 +58,7 @@ class Control:
             "available_resources": self._available_resources,
             "timeline": self._timeline,
             "statistics": self._statistics,
-            "pending_demands": self._pending_demands,
+            "pending_demands": lambda peer, m: {"value": self._node.classes.pending()},
             "pg_create": lambda peer, m: {"value": self._node.groups.create(m, self._job_of(peer))},
             "pg_remove": self._pg_remove,
             "pg_get": lambda peer, m: {"value": self._node.groups.find(str(m["name"]), self._namespace_of(peer))},
@@ -127,7 +127,7 @@ class Control:
     def _lost(self, peer: Peer) -> None:
         self._listeners.pop(peer, None)
         for offset in self._found.pop(peer, []):
-            self._node.view.unpin(offset)
+            self._node.objects.unpin(offset)
 
     def _hello(self, peer: Peer, message: Message) -> None:
         peer.facts["slot"] = int(message["slot"])
@@ -196,7 +196,7 @@ class Control:
 
     def _name_actor(self, peer: Peer, message: Message) -> Message:
         offset = int(message["actor"])
-        if not self._node.view.is_actor(offset):
+        if not self._node.objects.is_actor(offset):
             raise ValueError("no actor there")
         taken = not self._node.actors.take_name(
             offset, str(message["name"]), str(message["namespace"]), str(message["meta"])
@@ -208,7 +208,7 @@ class Control:
         if found is None:
             return {}
         # Held until the asker says that it has a reference of its own, or is gone.
-        self._node.view.pin(found[0])
+        self._node.objects.pin(found[0])
         self._found.setdefault(peer, []).append(found[0])
         return {"actor": found[0], "meta": found[1]}
 
@@ -217,7 +217,7 @@ class Control:
         held = self._found.get(peer, [])
         if offset in held:
             held.remove(offset)
-            self._node.view.unpin(offset)
+            self._node.objects.unpin(offset)
 
     def _kill_actor(self, peer: Peer, message: Message) -> Message:
         self._node.actors.kill(int(message["actor"]), bool(message["no_restart"]))
@@ -238,12 +238,12 @@ class Control:
     # -- the cluster ---------------------------------------------------------------------------------------------------
 
     def _available_resources(self, peer: Peer, message: Message) -> Message:
-        self._node.refresh_leases()
+        self._node.classes.tell_all()
         return {"value": self._node.scheduler.report.available_resources()}
 
     def _statistics(self, peer: Peer, message: Message) -> Message:
         workers = self._node.workers.by_slot.values()
-        figures = dict(self._node.view.statistics())
+        figures: Message = dict(self._node.view.statistics())
         figures["workers"] = [
             {"pid": w.pid, "slot": w.slot, "done": self._node.view.process(w.slot)[6], "name": w.name} for w in workers
         ]
@@ -279,14 +279,6 @@ class Control:
                 for pid, name, start, end, number in self._times
             ]
         }
-
-    def _pending_demands(self, peer: Peer, message: Message) -> Message:
-        rows = []
-        for queue, spec in self._node.classes.values():
-            count = self._node.view.queue_length(queue)
-            if count:
-                rows.append({"resources": spec["resources"], "count": count})
-        return {"value": rows}
 
     def _pg_remove(self, peer: Peer, message: Message) -> Message:
         self._node.groups.remove(str(message["placement_group_id"]))

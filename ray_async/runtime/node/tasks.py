@@ -59,6 +59,7 @@ class Tasks:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._view = node.view
+        self._records = node.records
         self._executor = node.executor
         self._overflowing: set[int] = set()
         self._waiting: dict[int, _Pending] = {}
@@ -67,7 +68,7 @@ class Tasks:
 
     def waiting(self, record: int) -> None:
         """A record's arguments are not all there: queue it when they are."""
-        if record in self._waiting or not self._view.is_record(record) or self._view.record_state(record) != WAITING:
+        if record in self._waiting or not self._is_waiting(record):
             return
         pending = _Pending(self, record)
         pending.left = 1
@@ -81,14 +82,17 @@ class Tasks:
     def arguments_ready(self, record: int) -> None:
         """All arguments of a record are complete."""
         self._waiting.pop(record, None)
-        if not self._view.is_record(record) or self._view.record_state(record) != WAITING:
+        if not self._is_waiting(record):
             return
-        error = self._view.first_error(record)
+        error = self._records.first_error(record)
         if error is None:
-            self._view.release(record)
+            self._records.release(record)
             return
-        if self._view.release_to_node(record):
+        if self._records.claim(record):
             self._executor.fail(record, error)
+
+    def _is_waiting(self, record: int) -> bool:
+        return self._records.is_record(record) and self._records.record_state(record) == WAITING
 
     # -- overflow ------------------------------------------------------------------------------------------------------
 
@@ -114,17 +118,17 @@ class Tasks:
             make_error: gives the stored error for a record.
             victims: whether it was killed for the sake of one of several tasks: the others then spend no retry.
         """
-        for record in self._view.find_records(state=RUNNING, runner=slot):
+        for record in self._records.find_records(state=RUNNING, runner=slot):
             attempt(self._runner_died, record, make_error, victims)
 
     def _runner_died(self, record: int, make_error: Any, victims: bool) -> None:
         facts = self._executor.facts(record)
         if facts["kind"] == KIND_ACTOR_INIT:
             return  # the actor's matter
-        if self._view.outcome(record):
-            self._view.finish(record)
+        if self._records.outcome(record):
+            self._records.finish(record)
             return
-        self._view.repair_stream(record)
+        self._records.repair_stream(record)
         if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
             self._executor.requeue(record, facts["retries"])
         else:
@@ -142,7 +146,7 @@ class Tasks:
 
     def name_of(self, record: int) -> str:
         """Name of the function that a record runs."""
-        data = self._view.function_of(record)
+        data = self._records.function_of(record)
         # The export is a pickled dict that a process of this session wrote. The node unpickles nothing: it looks for
         # the text.
         return export_name(data) if data else "unknown"
@@ -164,7 +168,7 @@ class Tasks:
 
     def job_ended(self, job: int) -> None:
         """Drop the tasks of a job whose driver is gone."""
-        for record in self._view.find_records(job=job):
+        for record in self._records.find_records(job=job):
             if self._executor.facts(record)["kind"] == KIND_TASK:
                 self.cancel(record, force=True)
 
@@ -172,9 +176,9 @@ class Tasks:
 
     def cancel_requested(self, record: int) -> None:
         """Someone flagged a running record."""
-        if not self._view.is_record(record) or self._view.record_state(record) != RUNNING:
+        if not self._records.is_record(record) or self._records.record_state(record) != RUNNING:
             return
-        worker = self._node.workers.by_slot.get(self._view.runner(record))
+        worker = self._node.workers.by_slot.get(self._records.runner(record))
         if worker is None:
             return
         facts = self._executor.facts(record)
@@ -186,9 +190,9 @@ class Tasks:
 
     def is_unfinished(self, record: int, seq: int) -> bool:
         """Whether this very record is still to run, or runs."""
-        if not self._view.is_record(record) or self._executor.facts(record)["seq"] != seq:
+        if not self._records.is_record(record) or self._executor.facts(record)["seq"] != seq:
             return False
-        return bool(WAITING <= self._view.record_state(record) <= RUNNING)
+        return bool(WAITING <= self._records.record_state(record) <= RUNNING)
 
     def cancel(self, record: int, force: bool) -> None:
         """Cancel a task or an actor's call."""
