@@ -157,8 +157,9 @@ cdef class RecordView:
             ra_unpin(h, item)  # the dead producer's
         ra_record_finish(h, record, RA_REC_DONE, 0)
 
-    def repair_stream(self, u64 record):
-        """Make a stream whose producer was killed ready for the next attempt, or for its error."""
+    def repair(self, u64 record, u32 slot):
+        """Bring what the killed process in ``slot`` left half done of a record into order, before anybody else goes on with it."""
+        ra_returns_repair(self.arena.open(), record, slot)
         ra_stream_repair(self.arena.open(), record)
 
     def first_error(self, u64 record):
@@ -206,6 +207,7 @@ cdef class RecordView:
             while RA_STATE(entry_word) == RA_SPILLED:
                 if atomic_cas_u64(&e.word, &entry_word, (entry_word & ~<u64>0xffff) | RA_PENDING):
                     numbers.append(e.payload)
+                    e.payload = 0
                     break
         # What the arguments count is counted anew when the task is over once more.
         r.tail = 0

@@ -5,12 +5,14 @@ import os
 import random
 import time
 from collections.abc import Callable
+from inspect import CORO_CREATED, getcoroutinestate
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import ray_async as ray
+from ray_async.runtime.current import get_session
 
 Cancelled = ray.exceptions.TaskCancelledError
 Wait = Callable[[Callable[[], object]], None]
@@ -272,6 +274,37 @@ def test_scopes_nest_and_work_in_threads() -> None:
         ray.get(kept, timeout=60)
     with pytest.raises(RuntimeError):
         ray.cancel_scope().cancel()
+
+
+async def test_a_cancel_between_claim_and_first_step(tmp_path: Path) -> None:
+    @ray.remote
+    class Host:
+        async def claim_and_look(self, claimed: str) -> bool:
+            """Claim the call that is queued, and look for cancels before it takes a step."""
+            host = get_session()._worker.async_host
+            unstarted: list[int] = []
+            while not unstarted:
+                host._pump()
+                unstarted = [r for r, t in host._tasks.items() if getcoroutinestate(t.get_coro()) == CORO_CREATED]
+            (record,) = unstarted
+            Path(claimed).touch()
+            while not host._executor.is_cancelled(record):
+                time.sleep(0.001)
+            host._look_for_cancels()
+            return record in host._tasks
+
+        async def victim(self) -> str:
+            return "ran"
+
+    host = Host.remote()
+    claimed = tmp_path / "claimed"
+    look, victim = host.claim_and_look.remote(str(claimed)), host.victim.remote()
+    await until(claimed.exists)
+    ray.cancel(victim)
+    with pytest.raises(Cancelled):
+        await asyncio.wait_for(victim, 60)
+    assert await look is False
+    assert await host.victim.remote() == "ran"
 
 
 @pytest.mark.parametrize("seed", range(4))

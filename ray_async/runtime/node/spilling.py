@@ -61,7 +61,7 @@ class Spilling:
 
     def make_room(self, wanted: int) -> None:
         """A process waits for so many bytes: spill at least that much."""
-        freed = self._spill(max(wanted, 1 << 20))
+        freed = self._spill(max(wanted, 1 << 20)) > 0 or self._view.mend_used()
         self._stuck = 0 if freed else self._stuck + 1
         self._payloads.set_spill_stuck(self._stuck)
 
@@ -69,7 +69,7 @@ class Spilling:
         """Spill ahead of need, when the store is nearly full."""
         figures = self._view.statistics()
         excess = figures["used"] - int(figures["limit"] * self._threshold)
-        if excess > 0 and self._stuck < 3:
+        if excess > 0 and self._stuck < 3 and not self._view.mend_used():
             self._spill(min(excess, _BATCH))
 
     def _spill(self, wanted: int) -> int:

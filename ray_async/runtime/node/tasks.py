@@ -119,16 +119,16 @@ class Tasks:
             victims: whether it was killed for the sake of one of several tasks: the others then spend no retry.
         """
         for record in self._records.find_records(state=RUNNING, runner=slot):
-            attempt(self._runner_died, record, make_error, victims)
+            attempt(self._runner_died, record, slot, make_error, victims)
 
-    def _runner_died(self, record: int, make_error: Any, victims: bool) -> None:
+    def _runner_died(self, record: int, slot: int, make_error: Any, victims: bool) -> None:
         facts = self._executor.facts(record)
         if facts["kind"] == KIND_ACTOR_INIT:
             return  # the actor's matter
         if self._records.outcome(record):
             self._records.finish(record)
             return
-        self._records.repair_stream(record)
+        self._records.repair(record, slot)
         if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
             self._executor.requeue(record, facts["retries"])
         else:

@@ -186,6 +186,10 @@ class AsyncHost:
             if record not in self._told and self._executor.is_cancelled(record):
                 self._told.add(record)
                 task.cancel()
+                if inspect.getcoroutinestate(task.get_coro()) == inspect.CORO_CREATED:
+                    # Nothing of the coroutine will run, its ending of the record neither.
+                    self._fail(record, None, None, asyncio.CancelledError())
+                    self._ended(record)
 
     def interrupted(self, frame: FrameType | None) -> None:
         """Handle the node's signal: some record is cancelled. Runs in between the code of any task of the loop.
