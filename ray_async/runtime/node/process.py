@@ -67,7 +67,7 @@ def run_node(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     set_title(b"ray::node")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    loop = new_event_loop()
+    loop = new_event_loop(Settings(config.get("system_config") or {}))
     asyncio.set_event_loop(loop)
     node = Node(arena, zygote, zygote_pid, config, on_ready)
     code = 1
@@ -115,6 +115,7 @@ class Node:
         self.environments = Environments()
         self.workers = Workers(
             self.view,
+            self.settings,
             zygote,
             zygote_pid,
             on_end=self._worker_ended,
@@ -236,7 +237,7 @@ class Node:
             self._tick()
 
     def _tick(self) -> None:
-        for part in (self.tasks, self.cancels, self.actors, self.drivers, self.spilling, self.memory):
+        for part in (self.workers, self.tasks, self.cancels, self.actors, self.drivers, self.spilling, self.memory):
             attempt(part.tick)
         for message in self.workers.pump.take_progress():
             self.control.broadcast(message)

@@ -12,6 +12,7 @@ from ray_async import exceptions as errors
 from ray_async._core.spill_view import SpillView
 from ray_async.config import (
     AUTOMATIC_OBJECT_SPILLING,
+    LINEAGE_PINNING_ENABLED,
     LOCAL_FS_CAPACITY_THRESHOLD,
     OBJECT_SPILLING_THRESHOLD,
     SPILL_BUDGET_BYTES,
@@ -52,6 +53,7 @@ class Spilling:
         self._enabled = settings.get(AUTOMATIC_OBJECT_SPILLING)
         self._capacity = settings.get(LOCAL_FS_CAPACITY_THRESHOLD)
         self._budget = settings.get(SPILL_BUDGET_BYTES)
+        self._rebuilds = settings.get(LINEAGE_PINNING_ENABLED)
         self._threshold = settings.get(OBJECT_SPILLING_THRESHOLD)
 
     @property
@@ -208,12 +210,17 @@ class Spilling:
         """The file is gone: run the task again that made the object, if that is possible."""
         self._remove(number)
         record = self._records.record_of(entry)
-        numbers = self._records.rebuild(record) if record else None
+        numbers = self._records.rebuild(record) if record and self._rebuilds else None
         if numbers is not None:
             for each in numbers:  # the task's other results come anew, too
                 self._remove(each)
             return
-        reason = errors.ReconstructionFailure.LINEAGE_EVICTED if record else errors.ReconstructionFailure.PUT
+        if not record:
+            reason = errors.ReconstructionFailure.PUT
+        elif not self._rebuilds:
+            reason = errors.ReconstructionFailure.LINEAGE_DISABLED
+        else:
+            reason = errors.ReconstructionFailure.LINEAGE_EVICTED
         ref = self._objects.reference(entry)
         error = errors.ObjectReconstructionFailedError(ref.hex(), reason)
         self._payloads.lose(entry, errors.to_payload(error))
