@@ -37,6 +37,7 @@ from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.leases import Leases
+from ray_async.runtime.node.listeners import Listeners
 from ray_async.runtime.node.listing import Listing
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.spilling import Spilling
@@ -120,7 +121,7 @@ class Node:
             zygote_pid,
             on_end=self._worker_ended,
             on_failed=self._worker_failed,
-            on_output=lambda message: self.control.broadcast(message),
+            on_output=lambda message: self.listeners.broadcast(message),
             start_zygote=lambda: start_zygote(arena, config),
             on_zygote_death=self._zygotes_die,
         )
@@ -132,6 +133,7 @@ class Node:
         self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
         self.listing = Listing(self)
+        self.listeners = Listeners()
         self.control = Control(self)
         self.classes = Classes(self)
         self.leases = Leases(self)
@@ -185,7 +187,7 @@ class Node:
             self.view.down()
             self.view.wake_all()
             self.workers.drain()
-            await self.control.flush()
+            await self.listeners.flush()
             self.control.close()
 
     def stop(self) -> None:
@@ -240,7 +242,7 @@ class Node:
         for part in (self.workers, self.tasks, self.cancels, self.actors, self.drivers, self.spilling, self.memory):
             attempt(part.tick)
         for message in self.workers.pump.take_progress():
-            self.control.broadcast(message)
+            self.listeners.broadcast(message)
         self.classes.tell_all()
         attempt(self.schedule, events.Tick())
 
@@ -325,7 +327,7 @@ class Node:
         self.workers.fork(node_id, env_key, job, self.environments.environment(env_key), facts)
 
     def _worker_failed(self, worker: WorkerProcess, reason: str) -> None:
-        self.control.warn(f"a worker could not be started: {reason}")
+        self.listeners.warn(f"a worker could not be started: {reason}")
         self.schedule(events.WorkerStartFailed(worker.node_id, worker.env_key, 1))
 
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
@@ -347,7 +349,7 @@ class Node:
 
     def _zygotes_die(self) -> None:
         _logger.error("zygotes die one after the other; the session ends")
-        self.control.warn("the process that forks workers dies whenever it is started; the session ends")
+        self.listeners.warn("the process that forks workers dies whenever it is started; the session ends")
         self._stop.set()
 
     # -- instructions --------------------------------------------------------------------------------------------------
@@ -370,7 +372,7 @@ class Node:
             case instructions.ClassUnschedulable(class_id, reason):
                 self.classes.unschedulable(class_id, reason)
             case instructions.WarnInfeasible(_, _, message) | instructions.WorkerLimitReached(_, _, _, message):
-                self.control.warn(message)
+                self.listeners.warn(message)
             case instructions.PlacementGroupReady(pg_id, bundle_nodes):
                 self.groups.ready(pg_id, bundle_nodes)
             case instructions.PlacementGroupRescheduling(pg_id, _):

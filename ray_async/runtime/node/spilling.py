@@ -127,7 +127,7 @@ class Spilling:
         """Warn of a disk that does not take objects; once for each reason, since every attempt meets it."""
         if str(error) not in self._complaints:
             self._complaints.add(str(error))
-            self._node.control.warn(f"objects cannot be spilled to {self._directory}: {error}")
+            self._node.listeners.warn(f"objects cannot be spilled to {self._directory}: {error}")
 
     def _path(self, number: int) -> str:
         return os.path.join(self._directory, str(number))
