@@ -5,6 +5,8 @@ Offsets and numbers that come from other processes are checked before they are f
 
 import os
 
+from libc.stdint cimport int64_t
+
 from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 from ray_async._core.object_view cimport raw_bytes

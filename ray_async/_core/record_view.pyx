@@ -137,6 +137,15 @@ cdef class RecordView:
                 return True
         return False
 
+    def hold(self, u64 record):
+        """Be the runner of a record whose process has died, until it is queued again."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while RA_R_STATE(word) == RA_REC_RUNNING:
+            if atomic_cas_u64(&r.word, &word, RA_R_WORD(RA_REC_RUNNING, RA_R_FLAGS(word), RA_R_ATTEMPT(word), RA_R_GEN(word), h.slot)):
+                return
+
     def outcome(self, u64 record):
         """Whether all returns are complete already: a worker that dies after that has done its task."""
         cdef ra_heap *h = self.arena.open()

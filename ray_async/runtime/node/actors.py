@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
+from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS
 from ray_async.ids import ActorID, JobID
 from ray_async.runtime import placement_spec
 from ray_async.runtime.scheduler import events
@@ -283,7 +284,10 @@ class Actors:
         if worker is not None:
             if gently:
                 self._view.flag(worker.slot, 4)
-                self._node.later(1.0, lambda: self._node.workers.kill(worker, "its actor ended"))
+                self._node.later(
+                    self._node.settings.get(ACTOR_GRACEFUL_SHUTDOWN_MS) / 1000,
+                    lambda: self._node.workers.kill(worker, "its actor ended"),
+                )
             else:
                 self._node.workers.kill(worker, actor.killed or "its actor ended")
         self._records.finish_creation(actor.creation, self._node.executor, self.error_of(actor))
