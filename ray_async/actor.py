@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ray_async.actor_method import ActorMethod, method
 from ray_async.descriptors import BUILTIN_METHODS, ActorMeta, ClassDescriptor
 from ray_async.option_rules import validate_actor_options
 from ray_async.options import ActorOptions, merge_options
+from ray_async.remote_callable import RemoteCallable
 from ray_async.runtime.current import get_session, has_session
 from ray_async.runtime.session_protocol import ActorCore, Session
 
@@ -29,7 +30,7 @@ class ActorClassInheritanceException(TypeError):
     """An actor class was used as a base class."""
 
 
-class ActorClass(Generic[T]):
+class ActorClass(RemoteCallable, Generic[T]):
     """A class whose instances are actors.
 
     Args:
@@ -98,22 +99,8 @@ class ActorClass(Generic[T]):
         clone._install(self.__ray_metadata__, merge_options(self._default_options, options))
         return clone
 
-    def _remote(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> ActorHandle[T]:
-        target = self.options(**options) if options else self
-        return target.remote(*(args or ()), **(kwargs or {}))
-
-    def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse to build a task graph.
-
-        Raises:
-            NotImplementedError: Always: this release has no ``dag`` module.
-        """
-        raise NotImplementedError(
-            f"bind() of {self.__name__} needs the dag module, which is not part of this release: "
-            "create actors with .remote() and pass their handles instead."
-        )
+    def _call_name(self) -> str:
+        return self.__name__
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse to make a local instance.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 from ray_async.descriptors import (
@@ -13,6 +13,7 @@ from ray_async.descriptors import (
 from ray_async.invocation import make_invocation
 from ray_async.option_rules import METHOD_CALL_RULES, check_num_returns, validate_method_call_options
 from ray_async.options import MethodOptions
+from ray_async.remote_callable import RemoteCallable
 from ray_async.runtime.session_protocol import ActorCore
 
 __all__ = ("ActorMethod", "method")
@@ -24,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _DECORATOR_OPTIONS = frozenset(METHOD_CALL_RULES) - {"name", "_labels"}
 
 
-class ActorMethod(Generic[P, Result]):
+class ActorMethod(RemoteCallable, Generic[P, Result]):
     """A method of a particular actor.
 
     It holds the actor, so that ``A.remote().method.remote()`` works on a handle that is gone by then.
@@ -83,22 +84,8 @@ class ActorMethod(Generic[P, Result]):
         merged = self._options.merge(options, is_generator=generator)
         return ActorMethod(self._core, self._class_name, self._descriptor, merged, self._groups)
 
-    def _remote(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Any:
-        target: Any = self.options(**options) if options else self
-        return target.remote(*(args or ()), **(kwargs or {}))
-
-    def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse to build a task graph.
-
-        Raises:
-            NotImplementedError: Always: this release has no ``dag`` module.
-        """
-        raise NotImplementedError(
-            f"bind() of {self._class_name}.{self._descriptor.name} needs the dag module, which is not part of this "
-            "release: pass references from .remote() to other calls instead."
-        )
+    def _call_name(self) -> str:
+        return f"{self._class_name}.{self._descriptor.name}"
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse a direct call.

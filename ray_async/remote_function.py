@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 
@@ -10,6 +10,7 @@ from ray_async.descriptors import FunctionDescriptor
 from ray_async.invocation import make_invocation
 from ray_async.option_rules import validate_task_options
 from ray_async.options import TaskOptions, merge_options
+from ray_async.remote_callable import RemoteCallable
 
 if TYPE_CHECKING:
     from ray_async.object_ref import ObjectRef
@@ -20,7 +21,7 @@ P = ParamSpec("P")
 Result = TypeVar("Result", covariant=True)
 
 
-class RemoteFunction(Generic[P, Result]):
+class RemoteFunction(RemoteCallable, Generic[P, Result]):
     """A function whose calls are tasks.
 
     Args:
@@ -88,22 +89,8 @@ class RemoteFunction(Generic[P, Result]):
         clone._install(self._descriptor, merge_options(self._default_options, options))
         return clone
 
-    def _remote(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Any:
-        target: Any = self.options(**options) if options else self
-        return target.remote(*(args or ()), **(kwargs or {}))
-
-    def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse to build a task graph.
-
-        Raises:
-            NotImplementedError: Always: this release has no ``dag`` module.
-        """
-        raise NotImplementedError(
-            f"bind() of {self._descriptor.name} needs the dag module, which is not part of this release: "
-            "pass references from .remote() to other calls instead."
-        )
+    def _call_name(self) -> str:
+        return self._descriptor.name
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse a direct call.

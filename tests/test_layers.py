@@ -26,6 +26,7 @@ LAYERS = {
     # Plain values that the API makes and the runtime reads.
     "descriptors": 0,
     "options": 0,
+    "record": 0,
     "resource_request": 0,
     "signature": 0,
     # What is done to a worker, and what its pickler looks up; both know nothing above the exceptions.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ import json
 print(json.dumps({"import": imported - start, "first": first - imported, "shutdown": done - first}))
 """
 DEADLINE = 120.0
-SLICES = 10
 
 
 class Lifecycle:
@@ -86,8 +85,15 @@ class Lifecycle:
         }
 
     def queued(self, params: Mapping[str, Any]) -> Mapping[str, float]:
-        """Queues tasks behind a closed gate, opens it, and drains them; compares the ends of both halves."""
-        ray, count = self.ray, int(params["count"])
+        """A tenth of the tasks first, then all: what each costs, and how much more at the greater depth."""
+        count = int(params["count"])
+        shallow = self._queue_and_drain(max(1, count // 10))
+        deep = self._queue_and_drain(count)
+        return {"wall": deep, "slowdown": deep / shallow}
+
+    def _queue_and_drain(self, count: int) -> float:
+        """Queues tasks behind a closed gate, opens it, and gets all results; seconds for each task."""
+        ray = self.ray
 
         @remote(ray)
         def no_op() -> None:
@@ -95,18 +101,13 @@ class Lifecycle:
 
         with tempfile.TemporaryDirectory() as folder:
             gates = _closed_gates(ray, Path(folder), self.session.cpus)
-            refs: list[Any] = []
-            filling = _slice_seconds(count, lambda size: refs.extend(no_op.remote() for _ in range(size)))
+            start = time.perf_counter()
+            refs = [no_op.remote() for _ in range(count)]
             (Path(folder) / "open").touch()
+            ray.get(refs)
+            elapsed = time.perf_counter() - start
             ray.get(gates)
-
-        def drain(size: int) -> None:
-            ray.get(refs[:size])
-            del refs[:size]
-
-        draining = _slice_seconds(count, drain)
-        slowdown = max(filling[-1] / filling[0], draining[0] / draining[-1])
-        return {"wall": (sum(filling) + sum(draining)) / count, "slowdown": slowdown}
+        return elapsed / count
 
 
 def _closed_gates(ray: Any, folder: Path, count: int) -> list[Any]:
@@ -125,16 +126,6 @@ def _closed_gates(ray: Any, folder: Path, count: int) -> list[Any]:
             raise TimeoutError(f"{count} tasks of one CPU each did not start within {DEADLINE:g} s")
         time.sleep(0.01)
     return gates
-
-
-def _slice_seconds(count: int, work: Callable[[int], None]) -> list[float]:
-    """Do `work` in ten equal slices; the seconds of each."""
-    seconds = []
-    for _ in range(SLICES):
-        start = time.perf_counter()
-        work(max(1, count // SLICES))
-        seconds.append(time.perf_counter() - start)
-    return seconds
 
 
 def cases(session: Any) -> dict[str, protocol.Case]:

@@ -1,4 +1,4 @@
-"""A million no-op tasks queued behind a closed gate, then drained: memory, rate, and whether depth slows either end."""
+"""A million no-op tasks queued behind a closed gate, then drained: memory, rate, and what each costs against fewer."""
 
 from bench.subject import Bar, Row, Subject, Unit
 

@@ -36,14 +36,14 @@ def build_info():
     """How the core was compiled: ``debug``, ``sanitize`` (None, "address" or "thread"), and the ``version`` of the arena's layout."""
     return {"debug": bool(RA_IS_DEBUG), "sanitize": RA_SANITIZER.decode() or None, "version": RA_VERSION}
 
-cdef ra_live_counts *_counts[16]
+cdef ra_live_counts *_counts[32]
 cdef int _n_counts = 0
 
 
 cdef void add_counts(ra_live_counts *counts) noexcept:
     """Called by each module with its counts; NULL in a release build."""
     global _n_counts
-    if counts != NULL and _n_counts < 16:
+    if counts != NULL and _n_counts < 32:
         _counts[_n_counts] = counts
         _n_counts += 1
 

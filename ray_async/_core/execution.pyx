@@ -143,10 +143,6 @@ cdef class Executor:
             return False
         return r.args == 0 or atomic_load_u64(&ra_payload_at(h, r.args).word) >> 16 & 0xffff == 0
 
-    def clear_flag(self, u32 bits):
-        """Take flags back that the node has set for this process."""
-        atomic_and_u32(&proc_at(&self.arena.heap, self.arena.heap.slot).flags, ~bits)
-
     def is_cancelled(self, u64 record):
         """Whether someone asked for the cancellation of a running record."""
         return bool(RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & RA_RF_CANCEL)
@@ -489,14 +485,6 @@ cdef class Executor:
         if atomic_load_u32(&queue_at(&self.arena.heap, queue).overflowing):
             ra_event(&self.arena.heap, RA_EV_OVERFLOW, queue >> 6)
 
-    def swap_lease(self, u64 old, u64 new):
-        """Change the lease word; False when the node has changed it."""
-        cdef ra_heap *h = &self.arena.heap
-        cdef ra_proc *p = proc_at(h, h.slot)
-        cdef u64 expected = old
-        atomic_store_u64(&p.idle_since, ra_now_ns() if (new & 0xff) == RA_LEASE_IDLE else 0)
-        return atomic_cas_u64(&p.lease, &expected, new)
-
     def say_idle(self, u64 queue):
         """Tell the node that the queue was found empty, if it wants to know."""
         cdef ra_heap *h = &self.arena.heap
@@ -507,59 +495,7 @@ cdef class Executor:
         """Have the consumer of a stream wake this waiter when it takes an item."""
         atomic_store_u32(&ra_record_at(&self.arena.heap, record).consumer_waits, waiter + 1)
 
-    def park(self, u64 seen):
-        """Wait for the lease word to become something else than ``seen``; returns it, or 0 when the process is to end."""
-        cdef ra_heap *h = &self.arena.heap
-        cdef ra_proc *p = proc_at(h, h.slot)
-        cdef ra_waiter *w = ra_waiter_at(h, p.waiter)
-        cdef u64 lease
-        while True:
-            atomic_store_u32(&w.armed, 1)
-            lease = atomic_load_u64(&p.lease)
-            if atomic_load_u32(&p.flags) & RA_PF_EXIT:
-                return 0
-            if lease != seen and (lease & 0xff) != RA_LEASE_NONE:
-                atomic_store_u32(&w.armed, 0)
-                return lease
-            with nogil:
-                ra_futex_wait(&w.armed, 1, SLEEP)
-            PyErr_CheckSignals()
-
-    def give_back(self, u64 served):
-        """End a lease from our side and tell the node; returns the word to `park` on.
-
-        The node may have taken the lease back and given the next one meanwhile: that one is left alone, flags included,
-        and `park` finds it. A lease is known by all of its word but the state.
-        """
-        cdef ra_heap *h = &self.arena.heap
-        cdef ra_proc *p = proc_at(h, h.slot)
-        cdef u64 lease = atomic_load_u64(&p.lease)
-        cdef u64 ended = served & ~<u64>0xff
-        if (lease & ~<u64>0xff) == ended and ((lease & 0xff) == RA_LEASE_BUSY or (lease & 0xff) == RA_LEASE_IDLE):
-            # While the word is ours to end, no flag can be meant for another lease.
-            atomic_and_u32(&p.flags, ~RA_PF_REVOKE)
-            atomic_store_u64(&p.idle_since, ra_now_ns())
-            if atomic_cas_u64(&p.lease, &lease, ended):
-                ra_event(h, RA_EV_RETURNED, h.slot)
-        return ended
-
-    # -- the process's own slot --
-
-    def announce(self, u32 kind, u64 argument):
-        """Send an event to the node."""
-        ra_event(&self.arena.heap, kind, argument)
-
-    @property
-    def flags(self):
-        return atomic_load_u32(&proc_at(&self.arena.heap, self.arena.heap.slot).flags)
-
-    @property
-    def lease(self):
-        return atomic_load_u64(&proc_at(&self.arena.heap, self.arena.heap.slot).lease)
-
-    @property
-    def waiter(self):
-        return proc_at(&self.arena.heap, self.arena.heap.slot).waiter
+    # -- queues and records by what they belong to --
 
     def queue_of_class(self, u32 cls):
         """The queue of a scheduling class."""

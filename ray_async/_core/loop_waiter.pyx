@@ -10,6 +10,13 @@ from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef
 
+cdef extern from "<sys/socket.h>" nogil:
+    ssize_t recv(int, void *, size_t, int)
+    int MSG_DONTWAIT
+
+cdef enum:
+    LINGER = 20000          # ns that a loop without anything to do looks for work before it sleeps
+
 
 cdef class LoopWaiter:
     """One loop's place in the waiter table.
@@ -25,6 +32,7 @@ cdef class LoopWaiter:
     cdef u64 ring
     cdef dict pending   # entry → list of (ref, future)
     cdef object socket
+    cdef int descriptor
     cdef str path
 
     def __init__(self, Arena arena):
@@ -46,10 +54,11 @@ cdef class LoopWaiter:
         except FileNotFoundError:
             pass  # the usual case: no earlier waiter had this index
         self.socket.bind(self.path)
+        self.descriptor = self.socket.fileno()
         atomic_store_u32(&ra_waiter_at(h, self.index).armed, 1)
 
     def fileno(self):
-        return self.socket.fileno()
+        return self.descriptor
 
     def watch(self, ObjectRef ref, future):
         """Settle ``future`` once ``ref`` is complete. Returns False, and does nothing, when it is already."""
@@ -78,16 +87,18 @@ cdef class LoopWaiter:
     def on_readable(self):
         """Settle the futures of all that has completed."""
         cdef ra_heap *h = &self.arena.heap
+        cdef char datagram[16]
+        # One datagram for each time that the waiter was armed; should there be another one, the loop calls again.
+        recv(self.descriptor, datagram, sizeof(datagram), MSG_DONTWAIT)
+        if not h.closed:
+            self.collect()
+
+    cdef collect(self):
+        """Settle what has completed, and arm the waiter."""
+        cdef ra_heap *h = &self.arena.heap
         cdef ra_waiter *w = ra_waiter_at(h, self.index)
         cdef ra_queue *ring = queue_at(h, self.ring)
         cdef u64 cell, entry
-        try:
-            while True:
-                self.socket.recv(16)
-        except BlockingIOError:
-            pass  # drained: that is how a socket says it
-        if h.closed:
-            return
         while True:
             while True:
                 cell = ra_ring_take(ring, RA_LOOP_RING_LOG2)
@@ -105,6 +116,23 @@ cdef class LoopWaiter:
                 atomic_store_u32(&w.rescan, 1)
             if ra_queue_length(ring) == 0 and not atomic_load_u32(&w.rescan):
                 return
+
+    def linger(self, u64 queue):
+        """Look for records in a queue, for a moment, before the loop sleeps: a wake-up costs more than the looks.
+
+        Completions that come meanwhile are settled. Returns whether the queue has records.
+        """
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_waiter *w = ra_waiter_at(h, self.index)
+        cdef ra_queue *q = queue_at(h, queue)
+        cdef ra_queue *ring = queue_at(h, self.ring)
+        cdef u64 until = ra_now_ns() + LINGER
+        atomic_store_u32(&w.armed, 0)  # who brings something need not wake us
+        with nogil:
+            while ra_queue_length(q) == 0 and ra_queue_length(ring) == 0 and ra_now_ns() < until:
+                ra_relax()
+        self.collect()
+        return ra_queue_length(q) != 0
 
     cdef _settle(self, u64 entry):
         cdef list waiting = self.pending.pop(entry, None)
@@ -137,6 +165,7 @@ cdef class LoopWaiter:
             return
         self.socket.close()
         self.socket = None
+        self.descriptor = -1
         if not h.closed:
             try:
                 os.unlink(self.path)

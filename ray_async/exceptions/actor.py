@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ray_async.record import Record
 
 from .base import RayError
 from .task import RayTaskError
@@ -60,8 +60,7 @@ class RayActorError(RayError):
         return self._preempted
 
 
-@dataclass(frozen=True, slots=True)
-class ActorDiedErrorContext:
+class ActorDiedErrorContext(Record):
     """What is known about the death of an actor's process."""
 
     actor_id: bytes | str

@@ -18,17 +18,34 @@ from typing import Any
 from ray_async._core.arena import Arena
 from ray_async._core.process import set_subreaper
 
-__all__ = ("become_node", "main", "restore_signals", "start_zygote", "zygote_main")
+__all__ = ("become_node", "main", "redirect_output", "restore_signals", "start_zygote", "zygote_main")
 
 
 def main() -> None:
-    """Read the configuration from standard input and become zygote and node."""
-    config: dict[str, Any] = json.loads(sys.stdin.buffer.read())
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
+    """Read the configuration from the socket that is standard input, and become zygote and node.
+
+    Until it has come, what goes wrong here is told on the driver's standard error.
+    """
+    with socket.socket(fileno=os.dup(0)) as channel:
+        _, descriptors, _, _ = socket.recv_fds(channel, 1, 3)
+        if len(descriptors) != 3:
+            return  # the driver has thought better of it, or is gone
+        with channel.makefile("rb") as stream:
+            config: dict[str, Any] = json.loads(stream.read())
+    config.update(zip(("arena_fd", "control_fd", "listen_fd"), descriptors, strict=True))
+    redirect_output(os.path.join(config["session_dir"], "node.log"))
     arena = Arena.attach(config["arena_fd"], config["directory"])
     become_node(arena, config, close_in_zygote=(config["control_fd"], config["listen_fd"]))
+
+
+def redirect_output(path: str) -> None:
+    """Send what this process and its children print to a file, so that they do not hold the starter's terminal."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.close(log)
+    os.close(null)
 
 
 def become_node(

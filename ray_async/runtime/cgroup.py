@@ -5,9 +5,10 @@ Nothing here fails where files are missing: a machine without control groups has
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from ray_async.record import Record
 
 __all__ = ("Cgroup", "MemoryEvents")
 
@@ -15,8 +16,7 @@ __all__ = ("Cgroup", "MemoryEvents")
 _NO_LIMIT = 1 << 60
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryEvents:
+class MemoryEvents(Record):
     """Counters of the memory controller; they only grow.
 
     Args:
@@ -41,6 +41,7 @@ class Cgroup:
     def __init__(self, root: Path = Path("/"), pid: int | str = "self") -> None:
         self._mount = root / "sys/fs/cgroup"
         self._membership = _membership(root / "proc" / str(pid) / "cgroup")
+        self._chains: dict[tuple[int, str], list[Path]] = {}
 
     def memory_limit(self) -> int | None:
         """The least memory limit of the group and those above it, in bytes; None without one."""
@@ -89,13 +90,25 @@ class Cgroup:
                 quotas.append(quota / period)
         return min(quotas, default=None)
 
-    def _chain_v2(self, controller: str) -> Iterator[Path]:
+    def _chain_v2(self, controller: str) -> list[Path]:
+        return self._chain(2, controller, self._find_v2)
+
+    def _chain_v1(self, controller: str) -> list[Path]:
+        return self._chain(1, controller, self._find_v1)
+
+    def _chain(self, version: int, controller: str, find: Callable[[str], Iterator[Path]]) -> list[Path]:
+        """The directories of a controller, from the process's group upwards: looked for once, since they stay."""
+        if (version, controller) not in self._chains:
+            self._chains[version, controller] = list(find(controller))
+        return self._chains[version, controller]
+
+    def _find_v2(self, controller: str) -> Iterator[Path]:
         for mount in (self._mount, self._mount / "unified"):
             if (mount / "cgroup.controllers").exists():
                 yield from _upwards(mount, self._membership.get("", "/"))
                 return
 
-    def _chain_v1(self, controller: str) -> Iterator[Path]:
+    def _find_v1(self, controller: str) -> Iterator[Path]:
         for name in (controller, "cpu,cpuacct", "cpuacct,cpu"):
             mount = self._mount / name
             if controller in name.split(",") and mount.is_dir():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from ray_async.record import Record
 
 from ..exceptions import (
     ActorDiedError,
@@ -43,8 +44,7 @@ class DeathCause(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Deceased:
+class Deceased(Record):
     """What died: the worker of a task, or of an actor if `actor_id` is set.
 
     Args:
@@ -70,8 +70,7 @@ class Deceased:
         return f"{kind}, pid={self.pid}" if self.pid else kind
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Record):
     """What is known about the end of a process.
 
     Args:
@@ -90,9 +89,21 @@ class Evidence:
     stderr: Sequence[str] = ()
     detail: str = ""
 
+    @property
+    def cause(self) -> DeathCause:
+        """The verdict."""
+        if self.intent is not None:
+            return self.intent
+        if self.status is None:
+            return DeathCause.UNKNOWN
+        if self.status.signal is None:
+            return DeathCause.EXIT
+        if self.status.signal_name == "SIGKILL" and _kernel_kills(self):
+            return DeathCause.OUT_OF_MEMORY
+        return DeathCause.SIGNAL
 
-@dataclass(frozen=True, slots=True)
-class DeathReport:
+
+class DeathReport(Record):
     """The verdict on a death.
 
     Example:
@@ -108,7 +119,7 @@ class DeathReport:
     @classmethod
     def build(cls, deceased: Deceased, evidence: Evidence) -> DeathReport:
         """Decide on the cause, and say what happened, to whom, why, and what to try."""
-        cause = _decide(evidence)
+        cause = evidence.cause
         lines = [_what(deceased, evidence, cause), *_why(evidence, cause)]
         advice = _advice(evidence, cause)
         if advice:
@@ -164,19 +175,6 @@ def split_fault_stack(stderr: Sequence[str]) -> tuple[list[str], list[str]]:
         elif line or others:
             others.append(line)
     return others, stack
-
-
-def _decide(evidence: Evidence) -> DeathCause:
-    if evidence.intent is not None:
-        return evidence.intent
-    status = evidence.status
-    if status is None:
-        return DeathCause.UNKNOWN
-    if status.signal is None:
-        return DeathCause.EXIT
-    if status.signal_name == "SIGKILL" and _kernel_kills(evidence):
-        return DeathCause.OUT_OF_MEMORY
-    return DeathCause.SIGNAL
 
 
 def _kernel_kills(evidence: Evidence) -> int:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from typing import Any
@@ -19,6 +16,7 @@ from ray_async.runtime import node_control, remains
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.node_config import node_config
 from ray_async.runtime.node_control import NodeEntry
+from ray_async.runtime.node_launch import NodeLaunch
 from ray_async.runtime.session import CoreSession
 from ray_async.transport.channel import Channel, connect_unix
 
@@ -27,11 +25,14 @@ __all__ = ("DriverSession", "connect_driver")
 DRIVER, WORKER = 2, 3
 _NODE_END_S = 5
 _ATTACH_TIMEOUT_S = 30
-_BOOT = "from ray_async.runtime.boot import main; main()"
 
 
-def connect_driver(options: InitOptions) -> DriverSession:
+def connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSession:
     """Attach to a node, or start one.
+
+    Args:
+        options: of `init`.
+        launch: the process that becomes the node, where one may have to be started.
 
     Raises:
         ConnectionError: the address names no running node.
@@ -40,13 +41,15 @@ def connect_driver(options: InitOptions) -> DriverSession:
     if address != "local":
         found = node_control.find_node(address)
         if found is not None:
+            if launch is not None:
+                launch.kill()
             return _attach(found, options)
-        if address is not None:
-            raise ConnectionError(
-                f"Could not find a running node at {address!r}. Start one with `ray_async start --head`, "
-                "or call init() without an address."
-            )
-    return _start(options)
+    if launch is None:
+        raise ConnectionError(
+            f"Could not find a running node at {address!r}. Start one with `ray_async start --head`, "
+            "or call init() without an address."
+        )
+    return _start(options, launch)
 
 
 def job_config(options: InitOptions, number: int) -> dict[str, Any]:
@@ -63,24 +66,24 @@ def job_config(options: InitOptions, number: int) -> dict[str, Any]:
     }
 
 
-def _start(options: InitOptions) -> DriverSession:
+def _start(options: InitOptions, launch: NodeLaunch) -> DriverSession:
     config = node_config(options)
     try:
-        return _spawn(options, config)
+        return _become_driver(options, config, launch)
     except BaseException:
         shutil.rmtree(config["session_dir"], ignore_errors=True)
         raise
 
 
-def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
-    arena = Arena.create(config["store_bytes"], config["directory"])
+def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLaunch) -> DriverSession:
+    arena = Arena.create(config["store_bytes"], config["directory"], config["lineage_bytes"])
     slot = arena.join(DRIVER, -1, 1)
     job = job_config(options, 1)
     ours, theirs = socket.socketpair()
     listen_ours, listen_theirs = socket.socketpair()
     environment = _job_environment(options, config["session_dir"])
     prestart = []
-    if config["resources"].get("CPU", 0) >= 1 and not environment:
+    if config["prestart_worker"] and config["resources"].get("CPU", 0) >= 1 and not environment:
         prestart.append(
             {
                 "slot": arena.reserve(WORKER),
@@ -94,42 +97,18 @@ def _spawn(options: InitOptions, config: dict[str, Any]) -> DriverSession:
         job=job,
         driver_pid=os.getpid(),
         driver_slot=slot,
-        arena_fd=arena.fd,
-        control_fd=theirs.fileno(),
-        listen_fd=listen_theirs.fileno(),
+        marker=launch.marker,
         prestart=prestart,
     )
-    # The node outlives nothing of ours: a session of its own keeps Ctrl-C from it, and its output goes to a file.
-    with open(os.path.join(config["session_dir"], "node.log"), "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _BOOT],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            pass_fds=(arena.fd, theirs.fileno(), listen_theirs.fileno()),
-            start_new_session=True,
-            env=_node_environ(config["session_dir"]),
-        )
-    theirs.close()
-    listen_theirs.close()
-    entry = node_control.node_entry(process.pid, config["address"], config["session_dir"], public=False)
+    with theirs, listen_theirs:
+        launch.configure(config, [arena.fd, theirs.fileno(), listen_theirs.fileno()])
+    entry = node_control.node_entry(launch.pid, config["address"], config["session_dir"], public=False)
     if entry is not None:
         node_control.register_node(entry)
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError), process.stdin:
-        process.stdin.write(json.dumps(config).encode())
     facts = {**config, "runtime_env": environment}
-    session = DriverSession(arena, facts, options, Channel(ours), listen_ours, process)
-    session.watch_node(process.pid)
+    session = DriverSession(arena, facts, options, Channel(ours), listen_ours, launch)
+    session.watch_node(launch.pid)
     return session
-
-
-def _node_environ(session_dir: str) -> dict[str, str]:
-    """The driver's variables; and where this package is found, which a changed sys.path would hide from the node."""
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    path = os.environ.get("PYTHONPATH")
-    search = os.pathsep.join([path, package] if path else [package])
-    return {**os.environ, "PYTHONPATH": search, remains.MARKER: session_dir}
 
 
 def _job_environment(options: InitOptions, session_dir: str) -> dict[str, Any]:
@@ -186,7 +165,7 @@ class DriverSession(CoreSession):
         options: of ``init``.
         channel: control connection.
         listener: the connection on which workers' output arrives.
-        process: the node process, if this driver started it.
+        launch: the node process, if this driver started it.
     """
 
     is_driver = True
@@ -198,12 +177,11 @@ class DriverSession(CoreSession):
         options: InitOptions,
         channel: Channel,
         listener: socket.socket,
-        process: Any,
+        launch: NodeLaunch | None,
     ) -> None:
-        super().__init__(arena, facts)
-        self._channel = channel
+        super().__init__(arena, facts, channel)
         self._listener = listener
-        self._process = process
+        self._launch = launch
         self._closed = False
         self._leased_first = False
         self._options = options
@@ -229,8 +207,8 @@ class DriverSession(CoreSession):
     def node_died(self) -> BaseException:
         """The error for those who wait when the node is gone; says what its log says."""
         text = "the node process of this session has died: its tasks, actors and objects are lost"
-        if self._process is not None and self._process.poll() is not None:
-            text += f" (exit status {self._process.returncode})"
+        if self._launch is not None and self._launch.poll() is not None:
+            text += f" (exit status {self._launch.returncode})"
         with contextlib.suppress(OSError):
             with open(os.path.join(self.facts["session_dir"], "node.log"), "rb") as log:
                 words = log.read()[-2000:].decode("utf-8", "replace").strip()
@@ -245,31 +223,22 @@ class DriverSession(CoreSession):
         self._closed = True
         fd = self.arena.node_fd
         slot = self.arena.slot
-        channel, self._channel = self._channel, None
         # First nothing here touches the shared counts any more: at the word "shutdown" the node takes them back.
-        super().close(wait_for_processes)
+        self.leave_arena()
         with contextlib.suppress(OSError, ConnectionError):
-            channel.send("shutdown", slot=slot)
-        if self._process is not None:
-            self._end_node()
+            self.link.channel().send("shutdown", slot=slot)
+        if self._launch is not None:
+            self._end_node(self._launch)
         self._output.stop()
-        channel.close()
+        self.link.close()
         if fd >= 0:
             self.arena.node_fd = -1
             os.close(fd)
 
-    def _end_node(self) -> None:
+    def _end_node(self, launch: NodeLaunch) -> None:
         """Wait for the node to end; it kills its workers first."""
-        if self.arena.node_fd >= 0:
-            # Popen.wait with a time-out polls, with pauses of up to 50 ms; the descriptor tells at once.
-            waiting = select.poll()
-            waiting.register(self.arena.node_fd, select.POLLIN)
-            waiting.poll(_NODE_END_S * 1000)
-        try:
-            self._process.wait(timeout=0.001 if self.arena.node_fd >= 0 else _NODE_END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.returncode != 0:  # it could not clean up
-            remains.end_processes(self.facts["session_dir"])
-        remains.remove_files(self.facts, self._process.pid)
+        launch.wait(_NODE_END_S)
+        launch.kill()
+        if launch.returncode != 0:  # it could not clean up
+            remains.end_processes(launch.marker)
+        remains.remove_files(self.facts, launch.pid)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
+
+from ray_async.record import Record
 
 __all__ = ("ExitStatus",)
 
 
-@dataclass(frozen=True, slots=True)
-class ExitStatus:
+class ExitStatus(Record):
     """Exit code, or the signal that ended the process; exactly one of the two is set.
 
     Example:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from ray_async.record import Record
 
 from ..config import (
     OBJECT_STORE_MAX_MEMORY_BYTES,
@@ -21,6 +22,7 @@ from .cgroup import Cgroup
 
 __all__ = (
     "MIN_OBJECT_STORE_BYTES",
+    "MemoryGauge",
     "MemoryState",
     "cpu_count",
     "gpu_count",
@@ -37,8 +39,7 @@ _MEMINFO = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
 _GPU_DEVICE = re.compile(r"nvidia\d+")
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryState:
+class MemoryState(Record):
     """Memory in bytes: what there may ever be, and what is left now."""
 
     total: int
@@ -50,18 +51,33 @@ class MemoryState:
         return 1.0 - self.available / self.total if self.total else 1.0
 
 
-def memory_state(root: Path = _ROOT) -> MemoryState:
-    """Memory of the machine, cut down to the control groups that this process is in.
+class MemoryGauge:
+    """Reads the memory of the machine, cut down to the control groups that this process is in, again and again.
 
-    Raises:
-        OSError: the system tells neither through `/proc` nor through `sysconf`.
+    Args:
+        root: stands in for `/`.
     """
-    total, available = _machine_memory(root)
-    group = Cgroup(root)
-    limit = group.memory_limit()
-    if limit is None or limit >= total:
-        return MemoryState(total, available)
-    return MemoryState(limit, max(0, min(available, limit - (group.memory_used() or 0))))
+
+    def __init__(self, root: Path = _ROOT) -> None:
+        self._root = root
+        self._group = Cgroup(root)
+
+    def read(self) -> MemoryState:
+        """The memory now.
+
+        Raises:
+            OSError: the system tells neither through `/proc` nor through `sysconf`.
+        """
+        total, available = _machine_memory(self._root)
+        limit = self._group.memory_limit()
+        if limit is None or limit >= total:
+            return MemoryState(total, available)
+        return MemoryState(limit, max(0, min(available, limit - (self._group.memory_used() or 0))))
+
+
+def memory_state(root: Path = _ROOT) -> MemoryState:
+    """One reading of a `MemoryGauge`."""
+    return MemoryGauge(root).read()
 
 
 def object_store_bytes(available: int, settings: Settings) -> int:

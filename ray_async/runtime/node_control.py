@@ -18,9 +18,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from ray_async.config import TMPDIR, Settings
+from ray_async.record import Record
 
 __all__ = (
     "NodeEntry",
@@ -42,8 +44,7 @@ class NodeStartError(RuntimeError):
     """A node process did not get ready; the message has its reason or its last words."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeEntry:
+class NodeEntry(Record):
     """What is known of a running node.
 
     Attributes:
@@ -63,8 +64,7 @@ class NodeEntry:
     public: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class StopOutcome:
+class StopOutcome(Record):
     """How many processes were running and how many of them ended."""
 
     found: int
@@ -80,7 +80,7 @@ def runtime_root(environ: Mapping[str, str] = os.environ) -> Path:
     Raises:
         PermissionError: both names belong to somebody else.
     """
-    base = Path(environ.get("RAY_ASYNC_TMPDIR") or environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    base = Path(Settings(environ=environ).get(TMPDIR) or tempfile.gettempdir())
     for name in ("ray_async", f"ray_async-{os.getuid()}"):
         root = base / name
         with contextlib.suppress(FileExistsError):
@@ -107,7 +107,7 @@ def register_node(entry: NodeEntry, root: Path | None = None) -> None:
     directory.mkdir(mode=0o700, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=directory, prefix=".new-")
     with open(descriptor, "w") as file:
-        json.dump(asdict(entry), file)
+        json.dump(entry.as_dict(), file)
     os.replace(name, directory / f"{entry.pid}.json")
 
 

@@ -10,23 +10,25 @@ import time
 from typing import Any
 
 from ray_async.runtime import node_control
+from ray_async.runtime.node_launch import MARKER
 
-__all__ = ("MARKER", "end_processes", "remove_files")
+__all__ = ("end_processes", "remove_files")
 
-#: Environment variable that the node and all that it starts inherit; its value is the session's directory.
-MARKER = "RAY_ASYNC_SESSION_DIR"
 _PATIENCE_S = 2.0
 
 
-def end_processes(session_dir: str) -> None:
+def end_processes(marker: str) -> None:
     """Kill what still belongs to a session without a node.
 
     The kernel ends workers with their zygote, and the zygote with the node; what user code started, for instance
     programs in sessions of their own, it does not.
+
+    Args:
+        marker: what the node's launch has put into the environment of all of them.
     """
-    marker = f"{MARKER}={session_dir}".encode()
+    variable = f"{MARKER}={marker}".encode()
     deadline = time.monotonic() + _PATIENCE_S
-    while pids := [pid for pid in _pids() if _is_marked(pid, marker)]:
+    while pids := [pid for pid in _pids() if _is_marked(pid, variable)]:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -48,9 +50,9 @@ def _pids() -> list[int]:
     return []  # no /proc on this system
 
 
-def _is_marked(pid: int, marker: bytes) -> bool:
+def _is_marked(pid: int, variable: bytes) -> bool:
     if pid == os.getpid():
         return False
     with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
-        return marker in file.read().split(b"\0")
+        return variable in file.read().split(b"\0")
     return False

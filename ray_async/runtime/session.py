@@ -1,41 +1,32 @@
-"""A process's connection to a node: drivers' and workers' sessions."""
+"""A process's session: what drivers' and workers' have in common."""
 
 from __future__ import annotations
 
+import json
 import os
-import threading
-import time
-import weakref
-from collections.abc import Callable
+import pickle
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
-from ray_async._core import arena as arena_module
-from ray_async._core import cancellation, codec, object_ref, store, submission
+from ray_async._core import cancellation, object_ref, store, submission
+from ray_async.config import DEFAULT_ASYNC_TASK_CONCURRENCY, Settings
 from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
-from ray_async.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID, WorkerID
+from ray_async.ids import ActorID, JobID, NodeID, TaskID, WorkerID
 from ray_async.options import ActorOptions, MethodOptions, TaskOptions
-from ray_async.runtime import placement_spec
+from ray_async.runtime import core_hooks, placement_spec
+from ray_async.runtime.context_variables import ContextCarrier
 from ray_async.runtime.exports import Exports
-from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.node_link import NodeLink
+from ray_async.runtime.scheduling_classes import SchedulingClasses
 from ray_async.runtime.session_protocol import ExecutionContext
-from ray_async.transport.frames import decode_bytes
+from ray_async.transport.frames import decode_bytes, encode_bytes
 
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ("CoreSession", "WorkerSession", "start_session")
+__all__ = ("CoreSession",)
 
-_NODE_START_S = 30.0
-_NODE_DOWN = 2
 KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
-
-
-def start_session(options: InitOptions) -> CoreSession:
-    """Connect this process as a driver, starting a node where none is to be attached to."""
-    from ray_async.runtime.driver import connect_driver
-
-    return connect_driver(options)
 
 
 class CoreSession:
@@ -44,22 +35,23 @@ class CoreSession:
     Args:
         arena: the session's shared memory, joined.
         facts: what the node says of the session: node_ip, session_dir, job, node_id, namespace, address...
+        channel: a connection to the node that exists already.
     """
 
     is_driver = False
 
-    def __init__(self, arena: Any, facts: dict[str, Any]) -> None:
+    def __init__(self, arena: Any, facts: dict[str, Any], channel: Any = None) -> None:
         self.arena = arena
         self.facts = facts
+        self.settings = Settings(facts.get("system_config") or {})
         self.namespace: str = facts["job"]["namespace"]
         self.job_number: int = facts["job"]["id"]
-        self._classes: dict[bytes, tuple[int, int, Any]] = {}
-        self._lock = threading.RLock()
-        self._channel: Any = None
+        self.link = NodeLink(arena, facts["session_dir"], lambda: self.node_died(), channel)
+        self._classes = SchedulingClasses(self, self._class_added)
         self._loops: Any = None
         self.exports = Exports(self)
-        self._install_hooks()
-        arena_module.set_current(arena)
+        self.carrier = ContextCarrier(arena)
+        core_hooks.install(self)
 
     @property
     def loops(self) -> Any:
@@ -69,35 +61,6 @@ class CoreSession:
 
             self._loops = Loops(self)
         return self._loops
-
-    def _install_hooks(self) -> None:
-        from ray_async import serialization
-        from ray_async.runtime import reading
-        from ray_async.runtime.context_variables import ContextCarrier
-
-        # The hooks outlive the session, and must not keep it: all of the shared memory stays mapped with it.
-        this = weakref.ref(self)
-
-        def live() -> CoreSession:
-            session = this()
-            if session is None:
-                raise ValueError("this object reference belongs to a session that has been shut down")
-            return session
-
-        arena_module.set_hooks(full=reading.store_full, node_died=lambda: live().node_died())
-        codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain)
-        store.set_hooks(
-            raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=lambda: live().node_died()
-        )
-        self._carrier = ContextCarrier(self.arena)
-        submission.set_hooks(carry=lambda options: live()._carrier.carry(options))
-        object_ref.set_hooks(
-            wait=lambda ref: live().loops.wait(ref),
-            future=lambda ref: live()._thread_future(ref),
-            as_future=lambda ref: live().loops.as_future(ref),
-            as_coroutine=lambda ref: live().loops.value(ref),
-            out_of_band=reading.check_out_of_band,
-        )
 
     # -- tasks ---------------------------------------------------------------------------------------------------------
 
@@ -112,17 +75,16 @@ class CoreSession:
             "max_calls": options.max_calls,
         }
         is_async = function.is_async and options.num_returns != "dynamic"
-        spec = self._spec(options)
+        spec = self._classes.describe(options)
         placement_spec.check_fits(function.name, options, options.resources)
         spec["kind"] = "async" if is_async else "sync"
         if is_async:
-            spec["tasks_per_worker"] = 100
-        _, queue, _ = self._class(spec)
+            spec["tasks_per_worker"] = self.settings.get(DEFAULT_ASYNC_TASK_CONCURRENCY)
         return submission.Template(
             self.arena,
             self.exports.export(facts, function.function),
             opts=self._call_options(options, function.name),
-            queue=queue,
+            queue=self._classes.queue(spec),
             retries=options.max_retries,
             kind=KIND_TASK,
             retry_errors=bool(options.retry_exceptions),
@@ -157,45 +119,9 @@ class CoreSession:
             found["concurrency_group"] = options.concurrency_group
         return store.put(self.arena, found) if found else None
 
-    def _spec(self, options: Any) -> dict[str, Any]:
-        group, captures = self.inherited_group()
-        spec = placement_spec.describe(options, inherited_group=group, captures=captures)
-        spec["job"] = self.job_number
-        environment = self._environment(options.runtime_env)
-        if environment:
-            from ray_async.runtime_env.worker_setup import environment_key
-
-            spec["runtime_env"] = environment
-            spec["env_key"] = f"{self.job_number}:{environment_key(environment)}"
-        else:
-            spec["env_key"] = f"{self.job_number}:"
-        return spec
-
     def inherited_group(self) -> tuple[str | None, bool]:
         """The placement group that children of what runs here go to, and whether there is one."""
         return None, False
-
-    def _environment(self, given: Any) -> dict[str, Any]:
-        """The environment of a call: the job's (or the running task's), with what is given merged over it."""
-        own = self.facts.get("runtime_env") or {}
-        if not given:
-            return dict(own)
-        from ray_async.runtime_env.packaging import package_env
-        from ray_async.runtime_env.runtime_env import merge_runtime_env
-
-        return dict(package_env(merge_runtime_env(own, given), self.facts["session_dir"]))
-
-    def _class(self, spec: dict[str, Any]) -> tuple[int, int, Any]:
-        """The scheduling class with this description: ``(id, queue, reference of the description)``."""
-        key = placement_spec.encode(spec)
-        with self._lock:
-            found = self._classes.get(key)
-            if found is None:
-                ref = store.put_raw(self.arena, key)
-                class_id, queue = submission.new_class(self.arena, ref)
-                found = self._classes[key] = (class_id, queue, ref)
-                self._class_added(class_id, spec)
-            return found
 
     def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
         """A new class is in the table."""
@@ -216,7 +142,7 @@ class CoreSession:
             ValueError: the actor fits in no bundle of its placement group.
         """
         namespace = options.namespace if options.namespace is not None else self.namespace
-        spec = self._spec(options)
+        spec = self._classes.describe(options)
         placement_spec.check_fits(cls.qualname, options, {**options.placement_resources, **options.resources})
         lifetime = options.lifetime or self.facts["job"].get("default_actor_lifetime") or "non_detached"
         spec.update(
@@ -250,8 +176,6 @@ class CoreSession:
         return core
 
     def _register_name(self, core: Any, name: str, namespace: str, meta: bytes) -> None:
-        from ray_async.transport.frames import encode_bytes
-
         answer = self.ask("name_actor", actor=core.entry, name=name, namespace=namespace, meta=encode_bytes(meta))
         if answer.get("taken"):
             raise errors.ActorAlreadyExistsError(
@@ -267,7 +191,7 @@ class CoreSession:
         """
         if not core.usable:
             raise errors.ActorHandleNotFoundError("this actor handle belongs to a session that has been shut down")
-        spec = self._actor_spec(core)
+        spec = json.loads(self.actor_spec(core.entry))
         retries = options.max_task_retries if options.max_task_retries is not None else spec["max_task_retries"]
         facts = {
             "kind": "method",
@@ -296,12 +220,6 @@ class CoreSession:
             return LimitedTemplate(self, core, template, spec["max_pending_calls"], spec["class_name"])
         return template
 
-    def _actor_spec(self, core: Any) -> dict[str, Any]:
-        import json
-
-        spec: dict[str, Any] = json.loads(submission.read_actor_spec(self.arena, core.entry))
-        return spec
-
     def actor_spec(self, offset: int) -> bytes:
         """Description of an actor, as its creator wrote it."""
         return bytes(submission.read_actor_spec(self.arena, offset))
@@ -312,8 +230,6 @@ class CoreSession:
         Raises:
             ValueError: there is none.
         """
-        import pickle
-
         namespace = namespace if namespace is not None else self.namespace
         answer = self.ask("get_actor", name=name, namespace=namespace)
         if "actor" not in answer:
@@ -386,7 +302,8 @@ class CoreSession:
         """Whether a stream's item is the mark of its end."""
         return bool(store.describe(self.arena, ref)["state"] == 4)
 
-    def _thread_future(self, ref: Any) -> Any:
+    def thread_future(self, ref: Any) -> Any:
+        """Wait for a reference as a `concurrent.futures.Future`."""
         from ray_async.runtime.thread_future import thread_future
 
         return thread_future(self, ref)
@@ -428,30 +345,6 @@ class CoreSession:
 
     # -- the node ------------------------------------------------------------------------------------------------------
 
-    def channel(self) -> Any:
-        """The control connection, made at first use."""
-        with self._lock:
-            if self._channel is None:
-                from ray_async.transport.channel import Channel
-
-                self._channel = Channel(self._connect())
-                self._channel.send("hello", slot=self.arena.slot, pid=os.getpid())
-            return self._channel
-
-    def _connect(self) -> Any:
-        """Connect to the node, which may still be on its way up when its first worker runs already."""
-        from ray_async.transport.channel import connect_unix
-
-        path = os.path.join(self.facts["session_dir"], "node.sock")
-        deadline = time.monotonic() + _NODE_START_S
-        while True:
-            try:
-                return connect_unix(path)
-            except (FileNotFoundError, ConnectionRefusedError) as error:
-                if time.monotonic() > deadline or self.arena.node_state == _NODE_DOWN:
-                    raise self.node_died() from error
-                time.sleep(0.005)
-
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """Send a request to the node and return its answer.
 
@@ -459,24 +352,11 @@ class CoreSession:
             NodeDiedError: the node is gone.
             RaySystemError: the node refused.
         """
-        from ray_async.transport.channel import ChannelClosedError
-
-        try:
-            answer: dict[str, Any] = self.channel().request(op, **fields)
-        except ChannelClosedError as error:
-            raise self.node_died() from error
-        if "error" in answer:
-            raise _remote_error(answer)
-        return answer
+        return self.link.ask(op, **fields)
 
     def tell(self, op: str, **fields: Any) -> None:
         """Send the node a message that has no answer."""
-        from ray_async.transport.channel import ChannelClosedError
-
-        try:
-            self.channel().send(op, **fields)
-        except ChannelClosedError as error:
-            raise self.node_died() from error
+        self.link.tell(op, **fields)
 
     def control(self, op: str, **fields: Any) -> Any:
         """Ask the node for anything else; JSON in, JSON out."""
@@ -573,86 +453,14 @@ class CoreSession:
 
     def close(self, wait_for_processes: bool = False) -> None:
         """Leave the session."""
+        self.leave_arena()
+        self.link.close()
+
+    def leave_arena(self) -> None:
+        """Touch the shared memory no more."""
         if self._loops is not None:
             self._loops.close()
         self.exports.clear()
         self._classes.clear()
         self.arena.close()
-        arena_module.clear_hooks()
-        submission.set_hooks(carry=lambda options: options)
-        arena_module.set_current(None)
-        codec.forget_encoder()
-        if self._channel is not None:
-            self._channel.close()
-
-
-class WorkerSession(CoreSession):
-    """The session of a worker: of whatever it executes.
-
-    Args:
-        arena: the session's shared memory, joined.
-        facts: the node's configuration of this worker.
-        worker: the process.
-    """
-
-    def __init__(self, arena: Any, facts: dict[str, Any], worker: Any) -> None:
-        self._worker = worker
-        super().__init__(arena, facts)
-
-    def own_loop(self) -> asyncio.AbstractEventLoop:
-        """The worker's loop."""
-        loop: asyncio.AbstractEventLoop = self._worker.loop()
-        return loop
-
-    def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
-        """Wait for values; on the loop of an async actor, say once that this keeps it from running."""
-        if self._worker.on_loop:
-            self._worker.warn_of_blocking_get()
-        return super().get(refs, timeout)
-
-    def inherited_group(self) -> tuple[str | None, bool]:
-        """The placement group of the lease, if it captures children."""
-        spec = self._worker.lease_facts
-        if spec.get("group") and spec.get("capture"):
-            return spec["group"], True
-        return None, False
-
-    def context(self) -> ExecutionContext:
-        """What the calling thread or coroutine is executing."""
-        from ray_async.runtime.worker.running import running
-
-        worker = self._worker
-        base = super().context()
-        record = submission.current_parent()
-        if not record:
-            return base._replace(is_driver=False)
-        now = running.get()
-        definition = None if now else worker.executor.prepare(record)[1]
-        spec = worker.lease_facts
-        group = spec.get("group")
-        is_actor = worker.actor != 0
-        return base._replace(
-            is_driver=False,
-            task_id=self.task_id_of(record),
-            task_name=now.name if now else (definition.name if definition else None),
-            function_name=now.function_name if now else (definition.qualname if definition else None),
-            actor_id=self.actor_id_of(worker.actor) if is_actor else None,
-            actor_name=spec.get("name", "") if is_actor else None,
-            actor=self._own_handle(worker) if is_actor else None,
-            is_async_actor=bool(spec.get("is_async")) if is_actor else False,
-            assigned_resources=spec.get("resources", {}),
-            accelerator_ids={name: [str(i) for i in ids] for name, ids in spec.get("accelerators", {}).items()},
-            placement_group_id=PlacementGroupID.from_hex(group) if group else None,
-            captures_placement_group=bool(spec.get("capture")),
-            was_reconstructed=is_actor and submission.actor_restarts(self.arena, worker.actor) > 0,
-            is_canceled=worker.executor.is_cancelled(record),
-        )
-
-    def _own_handle(self, worker: Any) -> tuple[Any, ActorMeta]:
-        meta = ClassDescriptor(type(worker.actor_instance), tuple(worker.lease_facts["concurrency_groups"])).meta
-        return submission.actor_at_offset(self.arena, worker.actor), meta
-
-
-def _remote_error(answer: dict[str, Any]) -> BaseException:
-    kinds: dict[str, Callable[[str], BaseException]] = {"ValueError": ValueError, "RuntimeError": RuntimeError}
-    return kinds.get(answer.get("kind", ""), errors.RaySystemError)(answer["error"])
+        core_hooks.remove()

@@ -12,8 +12,9 @@ import pytest
 import ray_async as ray
 from ray_async.actor import ActorClassInheritanceException, exit_actor
 from ray_async.exceptions import ActorAlreadyExistsError
+from ray_async.ids import ActorID
 from ray_async.runtime.worker.failure import WorkerExit
-from tests.api.fake_session import Core, FakeSession, Id, RefGenerator, round_trip
+from tests.api.fake_session import JOB, Core, FakeSession, RefGenerator, round_trip
 
 
 class Base:
@@ -278,6 +279,6 @@ def test_kill(session: FakeSession, counter: Any) -> None:
 def test_exit_actor(session: FakeSession) -> None:
     with pytest.raises(TypeError, match="inside an actor"):
         exit_actor()
-    session.now = session.now._replace(actor_id=Id(1))
+    session.now = session.now._replace(actor_id=ActorID.of(JOB))
     with pytest.raises(WorkerExit):
         exit_actor()

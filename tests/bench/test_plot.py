@@ -20,14 +20,12 @@ def test_rows_without_a_measured_bar_have_none() -> None:
 
 
 def test_an_empty_run_cannot_be_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     with pytest.raises(ValueError, match="nothing to draw"):
         draw_plot(report([]), tmp_path / "none.png")
 
 
 @pytest.mark.keeps_resources  # matplotlib keeps the font files open that it has used
 def test_a_picture_is_written(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     path = tmp_path / "bars.svg"
     draw_plot(report(measure(fake_contenders([]))), path)
     assert "ray_async against its bars" in path.read_text() or path.stat().st_size > 5_000

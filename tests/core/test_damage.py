@@ -19,6 +19,9 @@ from ray_async._core.arena import Arena, expect_damage
 from ray_async._core.execution import Executor
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
+from ray_async._core.object_view import ObjectView
+from ray_async._core.record_view import RecordView
+from ray_async._core.spill_view import SpillView
 from tests.core.session import WORKER, Bench
 
 PATIENCE_S = 5
@@ -33,6 +36,9 @@ class Victim:
         self.arena = arena
         self.waiter = LoopWaiter(arena)
         self.view = NodeView(arena, self.waiter.index)
+        self.records_view = RecordView(arena)
+        self.objects = ObjectView(arena)
+        self.spill = SpillView(arena)
         self.executor = Executor(arena, None, None)
         self.bench = Bench(arena)
         self.worker = self.view.reserve()
@@ -66,40 +72,45 @@ class Victim:
 
     def look(self, rng: random.Random) -> None:
         """Do what the node does, with offsets from the arena and others."""
-        view, executor = self.view, self.executor
+        # Each reads what it is given and may return anything.
+        view: Any = self.view
+        records: Any = self.records_view
+        objects: Any = self.objects
+        spill: Any = self.spill
+        executor: Any = self.executor
         handlers: list[Any] = [
             lambda at, n: view.events(),
             lambda at, n: view.class_spec(n),
             lambda at, n: view.refill(at),
-            lambda at, n: view.is_actor(at) and view.actor(at),
-            lambda at, n: view.is_actor(at) and view.queue_length(view.actor(at)[2]),
-            lambda at, n: view.is_actor(at) and view.claim_queued(view.actor(at)[2]),
-            lambda at, n: view.is_actor(at) and view.wake_queue(view.actor(at)[2]),
-            lambda at, n: view.is_actor(at) and view.finish_creation(view.actor(at)[3], executor, b"dead"),
-            lambda at, n: view.is_record(at) and view.release(at),
-            lambda at, n: view.is_record(at) and view.first_error(at),
-            lambda at, n: view.is_record(at) and view.outcome(at),
-            lambda at, n: view.is_record(at) and view.function_of(at),
-            lambda at, n: view.is_record(at) and executor.facts(at),
-            lambda at, n: view.is_record(at) and executor.direct_refs(at),
-            lambda at, n: view.is_record(at) and cancellation.cancel(self.arena, at, False, b"cancelled"),
-            lambda at, n: view.is_record(at) and view.release_to_node(at) and executor.fail(at, b"failed"),
-            lambda at, n: view.checked_reference(at),
-            lambda at, n: view.copy_value(view.checked_reference(at), store.new_promise(self.arena)),
-            lambda at, n: view.spilled(at),
+            lambda at, n: objects.is_actor(at) and objects.actor(at),
+            lambda at, n: objects.is_actor(at) and view.queue_length(objects.actor(at)[2]),
+            lambda at, n: objects.is_actor(at) and view.claim_queued(objects.actor(at)[2]),
+            lambda at, n: objects.is_actor(at) and view.wake_queue(objects.actor(at)[2]),
+            lambda at, n: objects.is_actor(at) and records.finish_creation(objects.actor(at)[3], executor, b"dead"),
+            lambda at, n: records.is_record(at) and records.release(at),
+            lambda at, n: records.is_record(at) and records.first_error(at),
+            lambda at, n: records.is_record(at) and records.outcome(at),
+            lambda at, n: records.is_record(at) and records.function_of(at),
+            lambda at, n: records.is_record(at) and executor.facts(at),
+            lambda at, n: records.is_record(at) and executor.direct_refs(at),
+            lambda at, n: records.is_record(at) and cancellation.cancel(self.arena, at, False, b"cancelled"),
+            lambda at, n: records.is_record(at) and records.claim(at) and executor.fail(at, b"failed"),
+            lambda at, n: objects.checked_reference(at),
+            lambda at, n: objects.copy_value(objects.checked_reference(at), store.new_promise(self.arena)),
+            lambda at, n: spill.spilled(at),
             lambda at, n: [
-                view.spill_begin(e) is not None and view.spill_done(e, 1) for e, _ in view.spill_candidates(1)
+                spill.spill_begin(e) is not None and spill.spill_done(e, 1) for e, _ in spill.spill_candidates(1)
             ],
-            lambda at, n: view.find_records(state=n % 8),
-            lambda at, n: view.find_records(parent=at) if view.is_record(at) else None,
+            lambda at, n: records.find_records(state=n % 8),
+            lambda at, n: records.find_records(parent=at) if records.is_record(at) else None,
             lambda at, n: view.process(n),
             lambda at, n: view.flag(n, 1),
             lambda at, n: view.worker_id(n),
-            lambda at, n: view.raw(at),
-            lambda at, n: view.reference(at),
-            lambda at, n: view.unpin(at) if n % 2 else view.pin(at),
-            lambda at, n: view.is_actor(at) and view.free_actor(at),
-            lambda at, n: view.is_record(at) and [self.waiter.watch(r, SETTLED) for r in executor.direct_refs(at)],
+            lambda at, n: objects.raw(at),
+            lambda at, n: objects.reference(at),
+            lambda at, n: objects.unpin(at) if n % 2 else objects.pin(at),
+            lambda at, n: objects.is_actor(at) and objects.free_actor(at),
+            lambda at, n: records.is_record(at) and [self.waiter.watch(r, SETTLED) for r in executor.direct_refs(at)],
             lambda at, n: view.wake_all(),
             lambda at, n: view.statistics(),
             lambda at, n: view.reap(self.worker),

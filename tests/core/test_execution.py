@@ -14,6 +14,9 @@ from ray_async._core.arena import Arena, ArenaFullError
 from ray_async._core.cancellation import ASKED, DROPPED, OVER, cancel
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
+from ray_async._core.object_view import ObjectView
+from ray_async._core.own_slot import OwnSlot
+from ray_async._core.record_view import RecordView
 from ray_async._core.submission import Template, actor_core, new_actor, new_class, record_of, submit_actor
 from tests.core.session import Bench, references
 from tests.core.test_references import settle
@@ -220,7 +223,7 @@ def test_records_cancelled_in_the_overflow(bench: Bench, arena: Arena, node: Any
     del left, filler, echo
     bench.functions.clear()
     assert settle(arena) <= base + 5 * 65536  # pages of the hold table
-    assert node.find_records() == []
+    assert RecordView(node.arena).find_records() == []
 
 
 # ---- lineage ----
@@ -239,18 +242,32 @@ def test_arguments_are_kept_within_the_budget_and_given_back(bench: Bench, arena
     assert node.statistics()["lineage"] == 0
 
 
+def test_kept_arguments_count_though_the_result_is_viewed_before_the_task_is_over(
+    bench: Bench, arena: Arena, node: NodeView
+) -> None:
+    argument = store.put(arena, bytes(100_000))
+    ref = bench.template(len)((argument,))
+    record = bench.executor.pop(bench.queue)
+    bench.executor.complete(record, np.ones(50_000))
+    view = store.get(arena, [ref])[0]
+    bench.executor.finish(record)
+    assert 100_000 < node.statistics()["lineage"] < 101_000
+    del view, ref
+    assert node.statistics()["lineage"] == 0
+
+
 def test_a_task_whose_arguments_are_gone_is_not_rebuilt(arena: Arena, bench: Bench, node: Any) -> None:
     ref = bench.template(lambda x: x, retries=-1)((5,))
     bench.run_all()
     record = record_of(ref)
-    assert node.rebuild(record) == [], "no result of it was spilled"
+    assert RecordView(node.arena).rebuild(record) == [], "no result of it was spilled"
     assert bench.run_all() == 1
     dropped = bench.template(lambda x: x, retries=3)((5,))
     claimed = bench.executor.pop(bench.queue)
     assert claimed == record_of(dropped)
     store.fulfil(arena, dropped, 1)
-    node.finish(claimed)
-    assert node.rebuild(claimed) is None
+    RecordView(node.arena).finish(claimed)
+    assert RecordView(node.arena).rebuild(claimed) is None
 
 
 # ---- pending arguments ----
@@ -263,13 +280,13 @@ def test_pending_arguments_wait_for_the_node(bench: Bench, arena: Arena, node: A
     record = record_of(ref)
     assert ("waiting", record >> 6) in node.events()[0]
     store.fulfil(arena, promise, 4)
-    assert node.release(record)
-    assert not node.release(record)
+    assert RecordView(node.arena).release(record)
+    assert not RecordView(node.arena).release(record)
     assert run(bench, ref) == 5
     failing = store.new_promise(arena)
     ref = bench.template(lambda x: x)((failing,))
     store.fulfil(arena, failing, b"broken", error=True)
-    assert node.first_error(record_of(ref)) == b"broken"
+    assert RecordView(node.arena).first_error(record_of(ref)) == b"broken"
 
 
 # ---- streams ----
@@ -395,7 +412,7 @@ def test_an_actor(bench: Bench, arena: Arena, node: Any) -> None:
     ready = submit_actor(actor, creation, (1, 2), {})
     assert ("actor", actor.entry >> 6) in node.events()[0]
     assert bench.executor.creation_of_actor(actor.entry) == record_of(ready)
-    assert node.release(record_of(ready))
+    assert RecordView(node.arena).release(record_of(ready))
     queue = bench.executor.queue_of_actor(actor.entry)
     bench.executor.run_record(bench.executor.pop(queue))
     assert store.get_one(arena, ready) is None
@@ -414,8 +431,8 @@ def test_an_actor(bench: Bench, arena: Arena, node: Any) -> None:
     offset = actor.entry
     del copy, actor, creation, call, ready, first, second
     assert ("actor_scope", offset >> 6) in node.events()[0]
-    assert node.actor_references(offset) == 0
-    node.free_actor(offset)
+    assert ObjectView(node.arena).actor_references(offset) == 0
+    ObjectView(node.arena).free_actor(offset)
 
 
 def test_a_class(arena: Arena, node: Any) -> None:
@@ -438,25 +455,25 @@ def test_a_submission_that_does_not_fit_leaks_nothing(small_arena: Arena) -> Non
 
 
 def test_a_lease_given_back_too_late_leaves_the_next_one_alone(arena: Arena, bench: Bench, node: NodeView) -> None:
-    slot = arena.slot
+    slot, own_slot = arena.slot, OwnSlot(arena)
     node.lease(slot, 1, 7)
-    served = bench.executor.park(0)
+    served = own_slot.park(0)
     assert node.take_idle(slot)
     node.lease(slot, 2, 0x1000, True)
-    given = bench.executor.lease
-    assert bench.executor.park(bench.executor.give_back(served)) == given == bench.executor.lease
+    given = own_slot.lease
+    assert own_slot.park(own_slot.give_back(served)) == given == own_slot.lease
     node.lease(slot, 3, 8)
-    served = bench.executor.park(given)
-    bench.executor.give_back(served)
+    served = own_slot.park(given)
+    own_slot.give_back(served)
     assert node.lease_state(slot) == 0
     assert ("returned", slot) in node.events()[0]
 
 
 def test_objects_are_listed_by_id(arena: Arena, node: NodeView) -> None:
     ref = store.put(arena, b"x" * 1000)
-    identity, size, count = next(row for row in node.objects() if row[0] == ref.binary())
+    identity, size, count = next(row for row in ObjectView(node.arena).objects() if row[0] == ref.binary())
     assert size >= 1000
     assert count == 1
     del ref
     settle(arena)
-    assert identity not in [row[0] for row in node.objects()]
+    assert identity not in [row[0] for row in ObjectView(node.arena).objects()]

@@ -6,8 +6,6 @@ import signal
 
 import pytest
 
-from tests.faults.programs import Program
-
 BUSY = """
 ray.init(num_cpus=2, object_store_memory=100 << 20)
 @ray.remote
@@ -25,19 +23,6 @@ refs = [work.remote(i) for i in range(2000)]
 ray.get(refs[:4])
 say("busy")
 """
-
-
-@pytest.fixture
-def program(tmp_path):
-    programs = []
-
-    def run(source, **options):
-        programs.append(Program(tmp_path, source, **options))
-        return programs[-1]
-
-    yield run
-    for one in programs:
-        one.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSEGV])

@@ -499,20 +499,20 @@ static inline int ra_watch(ra_heap *h, u64 entry, u32 index) {
 static inline int ra_keep_args(ra_heap *h, u64 record) {
     ra_record *r = ra_record_at(h, record);
     if (!r->args) return 1;
-    if (r->n_returns && atomic_load(&r->returns[0].views)) return 1;
-    if (r->kind != RA_KIND_TASK || r->kflags & RA_KF_STREAM) return 0;
-    if (!ra_inside(h, r->args, sizeof(ra_payload))) return 0;
+    int viewed = r->n_returns && atomic_load(&r->returns[0].views);
+    if (r->kind != RA_KIND_TASK || r->kflags & RA_KF_STREAM) return viewed;
+    if (!ra_inside(h, r->args, sizeof(ra_payload))) return viewed;
     ra_payload *p = ra_payload_at(h, r->args);
     u64 *refs = (u64 *)(p + 1), bytes = 0;
     if (r->kflags & RA_KF_SEPARATE_ARGS) bytes += p->stream + RA_CHUNK * p->n_bufs;
     for (u32 i = 0, n = ra_payload_refs(h, r->args); i < n; i++) {
         if (!ra_entry_check(h, refs[i])) continue;
         /* A handle among them would keep its actor alive for as long as the result is kept. */
-        if (RA_FORMAT(atomic_load(&ra_entry_at(h, refs[i])->word)) == RA_F_ACTOR) return 0;
+        if (RA_FORMAT(atomic_load(&ra_entry_at(h, refs[i])->word)) == RA_F_ACTOR) return viewed;
         bytes += ra_entry_at(h, refs[i])->size;
     }
     if (bytes == 0) return 1;
-    if (atomic_fetch_add(&h->super->lineage, bytes) + bytes > h->super->lineage_limit) {
+    if (atomic_fetch_add(&h->super->lineage, bytes) + bytes > h->super->lineage_limit && !viewed) {
         atomic_fetch_sub(&h->super->lineage, bytes);
         return 0;
     }

@@ -7,7 +7,15 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+
+from ray_async.config import (
+    DEDUP_LOGS,
+    DEDUP_LOGS_AGG_WINDOW_S,
+    DEDUP_LOGS_ALLOW_REGEX,
+    DEDUP_LOGS_SKIP_REGEX,
+    Settings,
+)
+from ray_async.record import Record
 
 __all__ = ("Deduplicator", "LogLine")
 
@@ -15,8 +23,7 @@ _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-fA-F]{8,}\b|\d+")
 _HAS_WORDS = re.compile(r"[^\W\d_]")
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Record):
     """A line, and who printed it."""
 
     text: str
@@ -31,14 +38,16 @@ class LogLine:
         return self.ip, self.pid
 
 
-@dataclass(slots=True)
 class _Group:
     """Lines of one pattern. `last` and `count` tell of those held back since the first was shown."""
 
-    since: float
-    source: tuple[str | None, int]
-    last: LogLine | None = None
-    count: int = 0
+    __slots__ = ("count", "last", "since", "source")
+
+    def __init__(self, since: float, source: tuple[str | None, int]) -> None:
+        self.since = since
+        self.source = source
+        self.last: LogLine | None = None
+        self.count = 0
 
 
 class Deduplicator:
@@ -77,11 +86,12 @@ class Deduplicator:
         cls, environ: Mapping[str, str] = os.environ, clock: Callable[[], float] = time.monotonic
     ) -> Deduplicator:
         """Make one as `RAY_DEDUP_LOGS`, `RAY_DEDUP_LOGS_AGG_WINDOW_S`, `_ALLOW_REGEX` and `_SKIP_REGEX` ask for."""
+        settings = Settings(environ=environ)
         return cls(
-            window_s=float(environ.get("RAY_DEDUP_LOGS_AGG_WINDOW_S", "5")),
-            allow=environ.get("RAY_DEDUP_LOGS_ALLOW_REGEX"),
-            skip=environ.get("RAY_DEDUP_LOGS_SKIP_REGEX"),
-            enabled=environ.get("RAY_DEDUP_LOGS", "1") != "0",
+            window_s=settings.get(DEDUP_LOGS_AGG_WINDOW_S),
+            allow=settings.get(DEDUP_LOGS_ALLOW_REGEX),
+            skip=settings.get(DEDUP_LOGS_SKIP_REGEX),
+            enabled=settings.get(DEDUP_LOGS),
             clock=clock,
         )
 
@@ -133,4 +143,4 @@ class Deduplicator:
     def _summary(self, line: LogLine, count: int) -> LogLine:
         hint = "" if self._explained else "; RAY_DEDUP_LOGS=0 shows every line"
         self._explained = True
-        return replace(line, text=f"{line.text} [repeated {count}x by other workers{hint}]")
+        return line.replace(text=f"{line.text} [repeated {count}x by other workers{hint}]")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ray_async.runtime.logs.lines import LineSplitter
@@ -16,15 +15,15 @@ Stream = Literal["out", "err"]
 Message = dict[str, Any]
 
 
-@dataclass(slots=True)
 class _Worker:
-    name: str
-    job: str | None
-    splitters: dict[Stream, LineSplitter] = field(
-        default_factory=lambda: {"out": LineSplitter(), "err": LineSplitter()}
-    )
-    marks: dict[Stream, MarkReader] = field(default_factory=lambda: {"out": MarkReader(), "err": MarkReader()})
-    names: dict[Stream, str] = field(default_factory=dict)
+    __slots__ = ("job", "marks", "name", "names", "splitters")
+
+    def __init__(self, name: str, job: str | None) -> None:
+        self.name = name
+        self.job = job
+        self.splitters: dict[Stream, LineSplitter] = {"out": LineSplitter(), "err": LineSplitter()}
+        self.marks: dict[Stream, MarkReader] = {"out": MarkReader(), "err": MarkReader()}
+        self.names: dict[Stream, str] = {}
 
 
 class LogPump:

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from ray_async._core.arena import Arena
-from ray_async.runtime.boot import become_node
+from ray_async.runtime.boot import become_node, redirect_output
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.node_config import node_config
 
@@ -60,8 +60,8 @@ def main() -> None:
     try:
         config = head_config(given)
         session_dir = config["session_dir"]
-        _redirect(os.path.join(session_dir, "node.log"))
-        arena = Arena.create(config["store_bytes"], config["directory"])
+        redirect_output(os.path.join(session_dir, "node.log"))
+        arena = Arena.create(config["store_bytes"], config["directory"], config["lineage_bytes"])
     except Exception as error:
         # Whatever it is, the starter shows it to the user.
         _say(answer, {"error": f"{type(error).__name__}: {error}"})
@@ -74,16 +74,6 @@ def main() -> None:
         "socket": os.path.join(session_dir, "node.sock"),
     }
     become_node(arena, config, on_ready=lambda: _say(answer, ready), close_in_zygote=(answer,))
-
-
-def _redirect(path: str) -> None:
-    """Send what this process and its children print to a file, so that they do not hold the starter's terminal."""
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    null = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((null, 0), (log, 1), (log, 2)):
-        os.dup2(source, target)
-    os.close(log)
-    os.close(null)
 
 
 def _say(descriptor: int, message: dict[str, Any]) -> None:

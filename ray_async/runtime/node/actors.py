@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
+from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS
 from ray_async.ids import ActorID, JobID
 from ray_async.runtime import placement_spec
 from ray_async.runtime.scheduler import events
@@ -74,6 +75,8 @@ class Actors:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._view = node.view
+        self._records = node.records
+        self._objects = node.objects
         self.by_offset: dict[int, Actor] = {}
         self._by_id: dict[str, Actor] = {}
         self._names: dict[tuple[str, str], tuple[int, str]] = {}
@@ -91,7 +94,7 @@ class Actors:
     def find(self, name: str, namespace: str) -> tuple[int, str] | None:
         """Offset and description of a named actor."""
         found = self._names.get((namespace, name))
-        if found is None or not self._view.is_actor(found[0]):
+        if found is None or not self._objects.is_actor(found[0]):
             return None
         return found
 
@@ -107,20 +110,20 @@ class Actors:
 
     def submitted(self, offset: int) -> None:
         """A process has written an actor and its creation into the arena."""
-        if not self._view.is_actor(offset) or offset in self.by_offset:
+        if not self._objects.is_actor(offset) or offset in self.by_offset:
             return
-        facts = self._view.actor(offset)
+        facts = self._objects.actor(offset)
         try:
-            spec = json.loads(facts[1])
+            spec = json.loads(facts[1] or b"")
             actor = Actor(offset, facts, spec, self._node.actor_id(offset))
         except (TypeError, ValueError, KeyError) as error:
             _logger.error("an actor with a description that cannot be read: %s", error)
             return
         self.by_offset[offset] = actor
-        self._view.pin(offset)  # the node's own, until the actor is dead
+        self._objects.pin(offset)  # the node's own, until the actor is dead
         self._pinned.add(offset)
         if spec["detached"]:
-            self._view.pin(offset)
+            self._objects.pin(offset)
         self._place(actor)
 
     def _place(self, actor: Actor) -> None:
@@ -138,10 +141,9 @@ class Actors:
             self._node.workers.kill(worker, "its actor ended before it began")
             return
         actor.worker = worker
-        worker.name = actor.spec["class_name"]
-        self._node.workers.pump.set_worker(worker.pid, worker.name, f"{worker.job:08x}")
-        self._view.claim_creation(actor.creation, worker.slot)
-        self._view.set_actor(actor.offset, actor.state, worker.slot)
+        self._node.workers.name(worker, actor.spec["class_name"])
+        self._records.claim_creation(actor.creation, worker.slot)
+        self._objects.set_actor(actor.offset, actor.state, worker.slot)
         worker.sequence += 1
         self._view.lease(worker.slot, worker.sequence, actor.offset, True)
 
@@ -150,7 +152,7 @@ class Actors:
         actor = self.by_offset.get(offset)
         if actor is not None and actor.state in (PENDING, RESTARTING):
             actor.state = ALIVE
-            self._view.set_actor(offset, ALIVE, actor.worker.slot if actor.worker else 0)
+            self._objects.set_actor(offset, ALIVE, actor.worker.slot if actor.worker else 0)
             if actor.scope_ended:
                 self.out_of_scope(offset)
 
@@ -184,10 +186,10 @@ class Actors:
         actor = self.by_offset.get(offset)
         references = 1 if offset in self._pinned else 0
         if actor is None:
-            if self._view.is_actor(offset) and self._view.actor_references(offset) == 0:
-                self._view.free_actor(offset)
+            if self._objects.is_actor(offset) and self._objects.actor_references(offset) == 0:
+                self._objects.free_actor(offset)
             return
-        if self._view.actor_references(offset) > references:
+        if self._objects.actor_references(offset) > references:
             return
         actor.scope_ended = True
         if actor.state == ALIVE and self._view.queue_length(actor.queue) == 0 and not self._running(actor):
@@ -201,13 +203,17 @@ class Actors:
 
     def _running(self, actor: Actor) -> bool:
         """Whether it has calls, that run or wait for arguments outside of its queue."""
-        calls = self._view.find_records(actor=actor.offset)
-        return any(self._view.record_state(record) in (QUEUED, RUNNING) for record in calls if record != actor.creation)
+        states = (
+            self._records.record_state(record)
+            for record in self._records.find_records(actor=actor.offset)
+            if record != actor.creation
+        )
+        return any(state in (QUEUED, RUNNING) for state in states)
 
     def tick(self) -> None:
         """Look at the actors that end once they have nothing to do."""
         for actor in list(self.by_offset.values()):
-            if actor.state != DEAD and self._view.actor_references(actor.offset) <= 1 and not actor.spec["detached"]:
+            if actor.state != DEAD and self._objects.actor_references(actor.offset) <= 1 and not actor.spec["detached"]:
                 self.out_of_scope(actor.offset)
 
     def may_restart(self, offset: int) -> bool:
@@ -233,9 +239,9 @@ class Actors:
         if self.may_restart(actor.offset):
             actor.restarts += 1
             actor.state = RESTARTING
-            self._view.set_actor(actor.offset, RESTARTING)
-            self._view.count_restart(actor.offset)
-            self._view.reset_creation(actor.creation)
+            self._objects.set_actor(actor.offset, RESTARTING)
+            self._objects.count_restart(actor.offset)
+            self._records.reset_creation(actor.creation)
             self._node.schedule(events.ActorEnded(actor.scheduler_id))
             self._by_id.pop(actor.scheduler_id, None)
             self._place(actor)
@@ -268,7 +274,7 @@ class Actors:
     def _end(self, actor: Actor, gently: bool = False) -> None:
         """The actor is dead: its queue fails, its name is free, its worker goes."""
         actor.state = DEAD
-        self._view.set_actor(actor.offset, DEAD)
+        self._objects.set_actor(actor.offset, DEAD)
         if actor.name and self._names.get((actor.namespace, actor.name), (0, ""))[0] == actor.offset:
             del self._names[actor.namespace, actor.name]
         if actor.scheduler_id:
@@ -278,14 +284,17 @@ class Actors:
         if worker is not None:
             if gently:
                 self._view.flag(worker.slot, 4)
-                self._node.later(1.0, lambda: self._node.workers.kill(worker, "its actor ended"))
+                self._node.later(
+                    self._node.settings.get(ACTOR_GRACEFUL_SHUTDOWN_MS) / 1000,
+                    lambda: self._node.workers.kill(worker, "its actor ended"),
+                )
             else:
                 self._node.workers.kill(worker, actor.killed or "its actor ended")
-        self._view.finish_creation(actor.creation, self._node.executor, self.error_of(actor))
+        self._records.finish_creation(actor.creation, self._node.executor, self.error_of(actor))
         self.drain(actor.offset)
         self._fail_postponed(actor)
         if actor.spec["detached"]:
-            self._view.unpin(actor.offset)
+            self._objects.unpin(actor.offset)
         self._node.later(0.05, lambda: self._bury(actor))
 
     def error_of(self, actor: Actor) -> bytes:
@@ -303,19 +312,19 @@ class Actors:
     def _fail_postponed(self, actor: Actor) -> None:
         """Fail the calls that the actor's process had set aside until their arguments come."""
         payload = self.error_of(actor)
-        for record in self._view.find_records(state=QUEUED, actor=actor.offset):
-            if self._view.claim_postponed(record):
+        for record in self._records.find_records(state=QUEUED, actor=actor.offset):
+            if self._records.claim(record, queued=True):
                 self._node.executor.fail(record, payload)
 
     def _bury(self, actor: Actor) -> None:
         """Forget a dead actor once nobody refers to it; until then its calls must find it dead."""
         self.drain(actor.offset)
-        if actor.worker is not None or self._view.actor_references(actor.offset) > 1:
+        if actor.worker is not None or self._objects.actor_references(actor.offset) > 1:
             self._node.later(0.5, lambda: self._bury(actor))
             return
         del self.by_offset[actor.offset]
         self._pinned.discard(actor.offset)
-        self._view.unpin(actor.offset)  # the last one: the event of it frees the actor
+        self._objects.unpin(actor.offset)  # the last one: the event of it frees the actor
 
     def job_ended(self, job: int) -> None:
         """End the actors of a job whose driver is gone, except the detached ones."""

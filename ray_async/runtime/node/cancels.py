@@ -59,7 +59,7 @@ class Cancels:
         self._scheduled = False
         # Whoever has ended before the look cannot have submitted anything that the look does not see.
         ended = [key for key in self._parents if not self._node.tasks.is_unfinished(*key)]
-        rows = self._node.view.unfinished_descendants()
+        rows = self._node.records.unfinished_descendants()
         children: dict[tuple[int, int], list[Row]] = {}
         for row in rows:
             children.setdefault((row[2], row[3]), []).append(row)

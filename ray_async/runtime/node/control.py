@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -20,10 +19,7 @@ if TYPE_CHECKING:
 __all__ = ("Control",)
 
 _logger = logging.getLogger("ray_async.node")
-_MAX_BACKLOG = 8 << 20
-_FLUSH_S = 2.0
 _MAX_TIMES = 100_000
-_MAX_EARLY = 1000
 
 Message = dict[str, Any]
 
@@ -38,11 +34,8 @@ class Control:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._server = Server(self._received, self._lost)
-        self._listeners: dict[Peer, int] = {}
         self.accelerators: dict[int, dict[str, list[int]]] = {}
         self._found: dict[Peer, list[int]] = {}
-        self._dropped = 0
-        self._early: deque[Message] = deque(maxlen=_MAX_EARLY)
         self._key_values = KeyValues()
         self._answers: dict[str, Callable[[Peer, Message], Any]] = {
             "attach": self._attach,
@@ -58,7 +51,7 @@ class Control:
             "available_resources": self._available_resources,
             "timeline": self._timeline,
             "statistics": self._statistics,
-            "pending_demands": self._pending_demands,
+            "pending_demands": lambda peer, m: {"value": self._node.classes.pending()},
             "pg_create": lambda peer, m: {"value": self._node.groups.create(m, self._job_of(peer))},
             "pg_remove": self._pg_remove,
             "pg_get": lambda peer, m: {"value": self._node.groups.find(str(m["name"]), self._namespace_of(peer))},
@@ -78,7 +71,7 @@ class Control:
         }
         self._notices: dict[str, Callable[[Peer, Message], None]] = {
             "hello": self._hello,
-            "listen": self._listen,
+            "listen": lambda peer, m: self._node.listeners.add(peer, int(m["job"])),
             "actor_found": self._actor_found,
             "cancel_children": lambda peer, m: self._node.cancels.children(
                 int(m["record"]), int(m["seq"]), bool(m["force"])
@@ -125,9 +118,9 @@ class Control:
             peer.send({**reply, "id": message["id"]})
 
     def _lost(self, peer: Peer) -> None:
-        self._listeners.pop(peer, None)
+        self._node.listeners.discard(peer)
         for offset in self._found.pop(peer, []):
-            self._node.view.unpin(offset)
+            self._node.objects.unpin(offset)
 
     def _hello(self, peer: Peer, message: Message) -> None:
         peer.facts["slot"] = int(message["slot"])
@@ -148,55 +141,11 @@ class Control:
         job = self._node.environments.job_of(f"{self._job_of(peer)}:")
         return str(job["namespace"]) if job is not None else ""
 
-    # -- output --------------------------------------------------------------------------------------------------------
-
-    def _listen(self, peer: Peer, message: Message) -> None:
-        """The peer is a driver's listener: it gets the output of its job's workers."""
-        peer.facts["job"] = int(message["job"])
-        self._listeners[peer] = int(message["job"])
-        early, self._early = self._early, deque(maxlen=_MAX_EARLY)
-        for output in early:
-            self.broadcast(output)
-
-    def broadcast(self, message: Message) -> None:
-        """Send output to the drivers whose it is; one that does not read loses lines, not the node memory."""
-        heard = False
-        for peer, job in self._listeners.items():
-            if message.get("job") in (None, f"{job:08x}"):
-                heard = True
-                if peer.backlog() > _MAX_BACKLOG:
-                    self._dropped += 1
-                    continue
-                peer.send(message)
-        if not heard:
-            # A worker may print before its driver listens: they start at the same time.
-            self._early.append(message)
-
-    def end_output(self, job: int) -> None:
-        """Tell a driver that leaves that all output of its workers has been sent."""
-        self._node.workers.drain(job)
-        for peer, listened in self._listeners.items():
-            if listened == job:
-                peer.send({"kind": "end"})
-
-    async def flush(self) -> None:
-        """Wait until the drivers have taken what was sent, for as long as a living one may need."""
-        deadline = asyncio.get_running_loop().time() + _FLUSH_S
-        await asyncio.sleep(0)
-        while any(peer.backlog() for peer in self._listeners) and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.005)
-
-    def warn(self, text: str) -> None:
-        """Show a warning on all drivers' terminals."""
-        _logger.warning("%s", text)
-        for peer in self._listeners:
-            peer.send({"kind": "warning", "text": text})
-
     # -- actors --------------------------------------------------------------------------------------------------------
 
     def _name_actor(self, peer: Peer, message: Message) -> Message:
         offset = int(message["actor"])
-        if not self._node.view.is_actor(offset):
+        if not self._node.objects.is_actor(offset):
             raise ValueError("no actor there")
         taken = not self._node.actors.take_name(
             offset, str(message["name"]), str(message["namespace"]), str(message["meta"])
@@ -208,7 +157,7 @@ class Control:
         if found is None:
             return {}
         # Held until the asker says that it has a reference of its own, or is gone.
-        self._node.view.pin(found[0])
+        self._node.objects.pin(found[0])
         self._found.setdefault(peer, []).append(found[0])
         return {"actor": found[0], "meta": found[1]}
 
@@ -217,7 +166,7 @@ class Control:
         held = self._found.get(peer, [])
         if offset in held:
             held.remove(offset)
-            self._node.view.unpin(offset)
+            self._node.objects.unpin(offset)
 
     def _kill_actor(self, peer: Peer, message: Message) -> Message:
         self._node.actors.kill(int(message["actor"]), bool(message["no_restart"]))
@@ -238,12 +187,12 @@ class Control:
     # -- the cluster ---------------------------------------------------------------------------------------------------
 
     def _available_resources(self, peer: Peer, message: Message) -> Message:
-        self._node.refresh_leases()
+        self._node.classes.tell_all()
         return {"value": self._node.scheduler.report.available_resources()}
 
     def _statistics(self, peer: Peer, message: Message) -> Message:
         workers = self._node.workers.by_slot.values()
-        figures = dict(self._node.view.statistics())
+        figures: Message = dict(self._node.view.statistics())
         figures["workers"] = [
             {"pid": w.pid, "slot": w.slot, "done": self._node.view.process(w.slot)[6], "name": w.name} for w in workers
         ]
@@ -279,14 +228,6 @@ class Control:
                 for pid, name, start, end, number in self._times
             ]
         }
-
-    def _pending_demands(self, peer: Peer, message: Message) -> Message:
-        rows = []
-        for queue, spec in self._node.classes.values():
-            count = self._node.view.queue_length(queue)
-            if count:
-                rows.append({"resources": spec["resources"], "count": count})
-        return {"value": rows}
 
     def _pg_remove(self, peer: Peer, message: Message) -> Message:
         self._node.groups.remove(str(message["placement_group_id"]))

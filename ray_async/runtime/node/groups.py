@@ -89,8 +89,8 @@ class Groups:
 
     def when_ready(self, group_id: str, promise_at: int, holder_at: int) -> None:
         """Complete a promise with the value in ``holder`` once the group is ready."""
-        promise = self._node.view.checked_reference(promise_at)
-        holder = self._node.view.checked_reference(holder_at)
+        promise = self._node.objects.checked_reference(promise_at)
+        holder = self._node.objects.checked_reference(holder_at)
         group = self._groups.get(group_id)
         if group is None or group.state == "REMOVED":
             self._fail(promise)
@@ -100,11 +100,11 @@ class Groups:
             group.promises.append((promise, holder))
 
     def _fulfil(self, promise: Any, holder: Any) -> None:
-        self._node.view.copy_value(holder, promise)
+        self._node.objects.copy_value(holder, promise)
 
     def _fail(self, promise: Any) -> None:
         error = errors.TaskPlacementGroupRemoved("the placement group was removed")
-        self._node.view.fail_promise(promise, errors.to_payload(error))
+        self._node.objects.fail_promise(promise, errors.to_payload(error))
 
     def remove(self, group_id: str) -> None:
         """Give the bundles back; what runs in them is killed."""

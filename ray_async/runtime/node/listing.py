@@ -35,8 +35,8 @@ class Listing:
     def tasks(self) -> list[dict[str, Any]]:
         """The tasks and calls whose records exist."""
         rows = []
-        for record in self._node.view.find_records():
-            state = _STATES.get(self._node.view.record_state(record))
+        for record in self._node.records.find_records():
+            state = _STATES.get(self._node.records.record_state(record))
             if state is not None:
                 rows.append(self._task(record, state))
         return rows
@@ -44,10 +44,10 @@ class Listing:
     def _task(self, record: int, state: str) -> dict[str, Any]:
         node = self._node
         facts = node.executor.facts(record)
-        runner = node.workers.by_slot.get(node.view.runner(record)) if state == "RUNNING" else None
+        runner = node.workers.by_slot.get(node.records.runner(record)) if state == "RUNNING" else None
         name = node.tasks.name_of(record)
         actor = node.actors.by_offset.get(facts["actor"])
-        if facts["kind"] == 2 and actor is not None and node.view.record_state(record) == 3:
+        if facts["kind"] == 2 and actor is not None and node.records.record_state(record) == 3:
             state = "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"
         return {
             "task_id": node.task_id(record).hex(),
@@ -66,7 +66,7 @@ class Listing:
         """The objects that the store holds and something refers to."""
         return [
             {"object_id": identity.hex(), "object_size": size, "reference_count": count, "task_status": "FINISHED"}
-            for identity, size, count in self._node.view.objects()
+            for identity, size, count in self._node.objects.objects()
         ]
 
     def workers(self) -> list[dict[str, Any]]:

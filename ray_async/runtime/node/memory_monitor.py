@@ -6,8 +6,13 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from ray_async.config import MEMORY_MONITOR_REFRESH_MS, MEMORY_USAGE_THRESHOLD, WORKER_RSS_LIMIT_BYTES
-from ray_async.runtime.memory_limits import memory_state, process_rss
+from ray_async.config import (
+    MEMORY_MONITOR_REFRESH_MS,
+    MEMORY_USAGE_THRESHOLD,
+    MIN_MEMORY_FREE_BYTES,
+    WORKER_RSS_LIMIT_BYTES,
+)
+from ray_async.runtime.memory_limits import MemoryGauge, process_rss
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ("MemoryMonitor",)
 
-IDLE = 1
+IDLE, BUSY, ACTOR = 1, 2, 3
 _SELDOM_S = 2.0
 _PLENTY = 0.75
 
@@ -31,8 +36,10 @@ class MemoryMonitor:
         self._node = node
         settings = node.settings
         self._threshold = settings.get(MEMORY_USAGE_THRESHOLD)
+        self._min_free = settings.get(MIN_MEMORY_FREE_BYTES)
         self._limit = settings.get(WORKER_RSS_LIMIT_BYTES)
         self._enabled = settings.get(MEMORY_MONITOR_REFRESH_MS) > 0
+        self._gauge = MemoryGauge()
         self._next = 0.0
 
     def tick(self) -> None:
@@ -43,8 +50,13 @@ class MemoryMonitor:
         self._next = now + _SELDOM_S
         if self._limit:
             self._recycle()
-        if self._enabled:
+        if self._enabled and self._anyone_works():
             self._relieve()
+
+    def _anyone_works(self) -> bool:
+        """Whether a worker may be taking memory. What does not run does not grow: an idle session costs nothing."""
+        view = self._node.view
+        return any(view.lease_state(slot) in (BUSY, ACTOR) for slot in self._node.workers.by_slot)
 
     def _recycle(self) -> None:
         """End idle workers that have grown past the limit; the next lease starts a fresh one."""
@@ -55,10 +67,10 @@ class MemoryMonitor:
                 self._node.workers.kill(worker, f"it had grown past {self._limit} bytes")
 
     def _relieve(self) -> None:
-        state = memory_state()
+        state = self._gauge.read()
         if state.used_share > _PLENTY * self._threshold:
             self._next = 0.0
-        if state.used_share <= self._threshold:
+        if state.used_share <= self._threshold or (self._min_free >= 0 and state.available >= self._min_free):
             return
         workers = [w for w in self._node.workers.by_slot.values() if w.pid and w.doomed is None]
         if workers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import shutil
@@ -14,27 +13,31 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ray_async import exceptions as errors
 from ray_async._core import arena as arena_module
 from ray_async._core import execution, submission
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
+from ray_async._core.object_view import ObjectView
 from ray_async._core.process import set_title
+from ray_async._core.record_view import RecordView
 from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
 from ray_async.ids import TaskID
-from ray_async.runtime import node_control, placement_spec
+from ray_async.runtime import node_control
 from ray_async.runtime.boot import start_zygote
-from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
 from ray_async.runtime.node import descendants
-from ray_async.runtime.node.actors import Actors, died
+from ray_async.runtime.node.actors import Actors
 from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.cancels import Cancels
+from ray_async.runtime.node.classes import Classes
 from ray_async.runtime.node.control import Control
+from ray_async.runtime.node.death_explainer import DeathExplainer
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
+from ray_async.runtime.node.leases import Leases
+from ray_async.runtime.node.listeners import Listeners
 from ray_async.runtime.node.listing import Listing
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.spilling import Spilling
@@ -42,7 +45,6 @@ from ray_async.runtime.node.tasks import FORCED_CANCEL, Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
 from ray_async.runtime.scheduler import events, instructions
 from ray_async.runtime.scheduler.settings import SchedulerSettings
-from ray_async.runtime.scheduler.specs import ClassSpec, TaskKind
 from ray_async.runtime.scheduler.state import Scheduler
 
 __all__ = ("Node", "run_node")
@@ -66,7 +68,7 @@ def run_node(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     set_title(b"ray::node")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    loop = new_event_loop()
+    loop = new_event_loop(Settings(config.get("system_config") or {}))
     asyncio.set_event_loop(loop)
     node = Node(arena, zygote, zygote_pid, config, on_ready)
     code = 1
@@ -107,16 +109,19 @@ class Node:
         arena_module.set_current(arena)
         self.waiter = LoopWaiter(arena)
         self.view = NodeView(arena, self.waiter.index)
+        self.records = RecordView(arena)
+        self.objects = ObjectView(arena)
         self.executor = execution.Executor(arena, None, None)
         self.scheduler = Scheduler(scheduler_settings(self.settings))
         self.environments = Environments()
         self.workers = Workers(
             self.view,
+            self.settings,
             zygote,
             zygote_pid,
             on_end=self._worker_ended,
             on_failed=self._worker_failed,
-            on_output=lambda message: self.control.broadcast(message),
+            on_output=lambda message: self.listeners.broadcast(message),
             start_zygote=lambda: start_zygote(arena, config),
             on_zygote_death=self._zygotes_die,
         )
@@ -128,18 +133,20 @@ class Node:
         self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
         self.listing = Listing(self)
+        self.listeners = Listeners()
         self.control = Control(self)
-        self.classes: dict[int, tuple[int, dict[str, Any]]] = {}
+        self.classes = Classes(self)
+        self.leases = Leases(self)
         self._on_ready = on_ready
         self._stop = asyncio.Event()
         self._busy = True
         self._n_events = 0
         self._timer: asyncio.TimerHandle | None = None
         self._handlers: dict[str, Callable[[int], None]] = {
-            "demand": self._demand,
-            "class": self._class,
+            "demand": self.classes.demanded,
+            "class": self.classes.learn,
             "waiting": lambda argument: self.tasks.waiting(argument << 6),
-            "returned": self._returned,
+            "returned": self.leases.returned,
             "idle": self._idle,
             "blocked": lambda slot: self._to_worker(slot, events.WorkerBlocked),
             "unblocked": lambda slot: self._to_worker(slot, events.WorkerUnblocked),
@@ -180,7 +187,7 @@ class Node:
             self.view.down()
             self.view.wake_all()
             self.workers.drain()
-            await self.control.flush()
+            await self.listeners.flush()
             self.control.close()
 
     def stop(self) -> None:
@@ -232,12 +239,11 @@ class Node:
             self._tick()
 
     def _tick(self) -> None:
-        for part in (self.tasks, self.cancels, self.actors, self.drivers, self.spilling, self.memory):
+        for part in (self.workers, self.tasks, self.cancels, self.actors, self.drivers, self.spilling, self.memory):
             attempt(part.tick)
         for message in self.workers.pump.take_progress():
-            self.control.broadcast(message)
-        for class_id in list(self.classes):
-            attempt(self._tell_demand, class_id)
+            self.listeners.broadcast(message)
+        self.classes.tell_all()
         attempt(self.schedule, events.Tick())
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
@@ -262,9 +268,8 @@ class Node:
 
     def _look_at_everything(self) -> None:
         """Events were lost, or came before there was a node."""
-        for class_id in range(1, self.view.n_classes()):
-            attempt(self._class, class_id)
-        for record in self.view.find_records(state=2):
+        self.classes.learn_all()
+        for record in self.records.find_records(state=2):
             facts = self.executor.facts(record)
             if facts["kind"] == 0:
                 attempt(self.tasks.waiting, record)
@@ -287,78 +292,13 @@ class Node:
 
     def _on_timer(self) -> None:
         self._timer = None
-        for class_id in list(self.classes):
-            attempt(self._tell_demand, class_id)
+        self.classes.tell_all()
         self.schedule(events.Tick())
-
-    def _class(self, class_id: int) -> None:
-        if class_id in self.classes:
-            return
-        found = self.view.class_spec(class_id)
-        if found is None:
-            return
-        data, queue, _ = found
-        try:
-            spec = json.loads(data)
-            wants = placement_spec.requirements(spec)
-            kind = TaskKind.ASYNC if spec.get("kind") == "async" else TaskKind.SYNC
-            parsed = ClassSpec(kind=kind, tasks_per_worker=int(spec.get("tasks_per_worker", 1)), **wants)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            _logger.error("scheduling class %d has a description that cannot be read: %s", class_id, error)
-            return
-        self.classes[class_id] = (queue, spec)
-        self.environments.learn(spec)
-        self.schedule(events.ClassAdded(class_id, parsed))
-        self._tell_demand(class_id)
-
-    def _demand(self, class_id: int) -> None:
-        if class_id not in self.classes:
-            self._class(class_id)
-            return
-        self._tell_demand(class_id)
-
-    def _tell_demand(self, class_id: int) -> None:
-        """Tell the scheduler a class's leases as they are, then the length of its queue."""
-        queue, _ = self.classes[class_id]
-        queued = self.view.queue_length(queue)
-        for worker in list(self.workers.by_slot.values()):  # an event may start one
-            if worker.lease == class_id:
-                state = self.view.lease_state(worker.slot)
-                if state == BUSY:
-                    self.schedule(events.LeaseBusy(worker.slot))
-                elif state == IDLE:
-                    self.schedule(events.LeaseIdle(worker.slot))
-        if queued:
-            self.view.set_doorbell(queue)
-            self.view.wake_queue(queue)
-        else:
-            self.view.reset_doorbell(queue)
-            if self.view.queue_length(queue):
-                self.view.set_doorbell(queue)
-                queued = self.view.queue_length(queue)
-        self.schedule(events.ClassDemand(class_id, queued))
-
-    def refresh_leases(self) -> None:
-        """Tell the scheduler which leases are idle, so that what it says of free resources is true now."""
-        for class_id in list(self.classes):
-            self._tell_demand(class_id)
 
     def _idle(self, slot: int) -> None:
         worker = self.workers.by_slot.get(slot)
         if worker is not None and worker.lease in self.classes:
-            self._tell_demand(worker.lease)
-
-    def _returned(self, slot: int) -> None:
-        worker = self.workers.by_slot.get(slot)
-        if worker is None or worker.lease is None:
-            return
-        if worker.follows:
-            self._follow(worker)
-            return
-        class_id, worker.lease = worker.lease, None
-        self.schedule(events.LeaseReturned(slot))
-        if class_id in self.classes:
-            self._tell_demand(class_id)
+            self.classes.tell_demand(worker.lease)
 
     def _to_worker(self, slot: int, event: Any) -> None:
         if slot in self.workers.by_slot:
@@ -372,11 +312,11 @@ class Node:
             worker.up = True
             given = self.view.leased_class(slot)
             if given:
-                self._class(given)
+                self.classes.learn(given)
             self.schedule(events.WorkerStarted(slot, worker.node_id, worker.env_key, worker.adopted))
             if given in self.classes and worker.lease is None:
                 # It serves a class by the driver's word; have the scheduler say so too, though the queue may be empty.
-                self.schedule(events.ClassDemand(given, max(1, self.view.queue_length(self.classes[given][0]))))
+                self.schedule(events.ClassDemand(given, max(1, self.classes.queue_length(given))))
 
     def _start_worker(self, node_id: str, env_key: str) -> None:
         job = self.environments.job_of(env_key)
@@ -387,7 +327,7 @@ class Node:
         self.workers.fork(node_id, env_key, job, self.environments.environment(env_key), facts)
 
     def _worker_failed(self, worker: WorkerProcess, reason: str) -> None:
-        self.control.warn(f"a worker could not be started: {reason}")
+        self.listeners.warn(f"a worker could not be started: {reason}")
         self.schedule(events.WorkerStartFailed(worker.node_id, worker.env_key, 1))
 
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
@@ -401,7 +341,7 @@ class Node:
             self.schedule(events.WorkerStartFailed(worker.node_id, worker.env_key, 1))
         self.actors.worker_died(worker, lambda actor: make_error.actor_error(actor))
         if worker.lease in self.classes:
-            self._tell_demand(worker.lease)
+            self.classes.tell_demand(worker.lease)
 
     def _explain_death(self, worker: WorkerProcess, status: int) -> DeathExplainer:
         before, after = self.workers.take_memory_events()
@@ -409,7 +349,7 @@ class Node:
 
     def _zygotes_die(self) -> None:
         _logger.error("zygotes die one after the other; the session ends")
-        self.control.warn("the process that forks workers dies whenever it is started; the session ends")
+        self.listeners.warn("the process that forks workers dies whenever it is started; the session ends")
         self._stop.set()
 
     # -- instructions --------------------------------------------------------------------------------------------------
@@ -420,19 +360,19 @@ class Node:
                 for _ in range(count):
                     self._start_worker(node_id, env_key)
             case instructions.Lease():
-                self._lease(instruction)
+                self.leases.give(instruction)
             case instructions.Revoke(slot, urgent):
-                self._revoke(slot, urgent)
+                self.leases.revoke(slot, urgent)
             case instructions.StopWorker(slot, reason):
                 self._stop_worker(slot, reason.value)
             case instructions.PlaceActor():
-                self._place_actor(instruction)
+                self.leases.place_actor(instruction)
             case instructions.ActorUnschedulable(actor_id, reason):
                 self.actors.unschedulable(actor_id, reason)
             case instructions.ClassUnschedulable(class_id, reason):
-                self._class_unschedulable(class_id, reason)
+                self.classes.unschedulable(class_id, reason)
             case instructions.WarnInfeasible(_, _, message) | instructions.WorkerLimitReached(_, _, _, message):
-                self.control.warn(message)
+                self.listeners.warn(message)
             case instructions.PlacementGroupReady(pg_id, bundle_nodes):
                 self.groups.ready(pg_id, bundle_nodes)
             case instructions.PlacementGroupRescheduling(pg_id, _):
@@ -440,80 +380,14 @@ class Node:
             case instructions.KillForPlacementGroup(slot, _):
                 self._stop_worker(slot, "its placement group was removed")
 
-    def _lease(self, lease: instructions.Lease) -> None:
-        worker = self.workers.by_slot.get(lease.slot)
-        if worker is None:
-            return
-        self.control.accelerators[lease.slot] = {name: list(ids) for name, ids in lease.accelerator_ids}
-        worker.lease = lease.class_id
-        given = self.view.leased_class(lease.slot)
-        if given == 0:
-            worker.sequence += 1
-            self.view.lease(lease.slot, worker.sequence, lease.class_id)
-        elif given != lease.class_id:
-            # The driver's lease of the start is for another class: this one follows when that is given back.
-            worker.follows = lease.class_id
-            if self.view.take_idle(lease.slot):
-                self._follow(worker)
-            else:
-                self.view.flag(lease.slot, 1)
-        if lease.max_tasks:
-            self.view.flag(lease.slot, 8)
-
-    def _follow(self, worker: WorkerProcess) -> None:
-        class_id, worker.follows = worker.follows, 0
-        worker.sequence += 1
-        self.view.lease(worker.slot, worker.sequence, class_id)
-
-    def _revoke(self, slot: int, urgent: bool) -> None:
-        worker = self.workers.by_slot.get(slot)
-        if worker is None or worker.lease is None:
-            return
-        if self.view.take_idle(slot):
-            class_id, worker.lease = worker.lease, None
-            asyncio.get_event_loop().call_soon(self._took_back, slot, class_id)
-        elif urgent:
-            self.view.flag(slot, 1)
-        else:
-            asyncio.get_event_loop().call_soon(self.schedule, events.LeaseBusy(slot))
-
-    def _took_back(self, slot: int, class_id: int) -> None:
-        if slot in self.workers.by_slot:
-            self.schedule(events.LeaseReturned(slot))
-        if class_id in self.classes and self.view.queue_length(self.classes[class_id][0]):
-            self._tell_demand(class_id)
-
     def _stop_worker(self, slot: int, reason: str) -> None:
         worker = self.workers.by_slot.get(slot)
         if worker is not None:
             self.workers.kill(worker, reason)
 
-    def _place_actor(self, placed: instructions.PlaceActor) -> None:
-        worker = self.workers.by_slot.get(placed.slot)
-        if worker is None:
-            return
-        if self.view.leased_class(placed.slot) and not self.view.take_idle(placed.slot):
-            # The driver's lease of the start still runs a task: the actor follows it.
-            self.view.flag(placed.slot, 1)
-            self.later(0.002, lambda: self._place_actor(placed))
-            return
-        self.control.accelerators[placed.slot] = {name: list(ids) for name, ids in placed.accelerator_ids}
-        self.actors.placed(placed.actor_id, worker)
-
-    def _class_unschedulable(self, class_id: int, reason: str) -> None:
-        queue, spec = self.classes[class_id]
-        if "group" in spec and self.groups.is_removed(spec["group"]):
-            payload = errors.to_payload(errors.TaskPlacementGroupRemoved())
-        else:
-            payload = errors.to_payload(errors.TaskUnschedulableError(f"it cannot run because {reason}"))
-        self.tasks.fail_queue(queue, lambda record, facts: payload)
-
     def fail_environment(self, env_key: str, reason: str) -> None:
         """The environment of some classes and actors cannot be made: fail what waits for it."""
-        payload = errors.to_payload(errors.RuntimeEnvSetupError(reason))
-        for queue, spec in self.classes.values():
-            if spec.get("env_key") == env_key:
-                self.tasks.fail_queue(queue, lambda record, facts: payload)
+        self.classes.environment_failed(env_key, reason)
         self.actors.environment_failed(env_key, reason)
 
     # -- ids -----------------------------------------------------------------------------------------------------------
@@ -534,64 +408,3 @@ def scheduler_settings(settings: Settings) -> SchedulerSettings:
         soft_worker_limit=max(0, settings.get(NUM_WORKERS_SOFT_LIMIT)),
         worker_idle_s=settings.get(IDLE_WORKER_KILLING_TIME_MS) / 1000,
     )
-
-
-class DeathExplainer:
-    """Gives the stored errors for what a dead worker ran.
-
-    Args:
-        node: the process's parts.
-        worker: the dead worker.
-        status: how it ended.
-        before, after: counts of kills for lack of memory.
-    """
-
-    def __init__(self, node: Node, worker: WorkerProcess, status: Any, before: Any, after: Any) -> None:
-        self._node = node
-        self._worker = worker
-        self._evidence = Evidence(
-            status=status,
-            intent=DeathCause.MEMORY_MONITOR
-            if worker.short_of_memory
-            else DeathCause.KILLED
-            if worker.doomed
-            else None,
-            memory_before=before,
-            memory_after=after,
-            stderr=node.workers.pump.tail.get(worker.pid),
-            detail=worker.doomed or "",
-        )
-
-    def __call__(self, record: int, facts: dict[str, Any]) -> bytes:
-        """The error of a task or of an actor's call that the worker ran."""
-        node, worker = self._node, self._worker
-        if worker.doomed == "its placement group was removed":
-            return errors.to_payload(errors.TaskPlacementGroupRemoved())
-        if facts["actor"]:
-            actor = node.actors.by_offset.get(facts["actor"])
-            if actor is not None:
-                if actor.error is not None:
-                    return actor.error
-                if node.actors.may_restart(actor.offset):
-                    return errors.to_payload(
-                        errors.ActorUnavailableError("it died, and is restarted.", actor.id.binary())
-                    )
-                return errors.to_payload(self.actor_error(actor))
-        name = node.tasks.name_of(record)
-        deceased = Deceased(name, pid=worker.pid, node_ip=node.config["node_ip"])
-        return errors.to_payload(DeathReport.build(deceased, self._evidence).error())
-
-    def actor_error(self, actor: Any) -> BaseException:
-        """The error for callers of an actor that the worker hosted."""
-        if actor.leaving:
-            return died(actor, f"It has ended: {actor.leaving}.")
-        deceased = Deceased(
-            actor.spec["class_name"],
-            pid=self._worker.pid,
-            node_ip=self._node.config["node_ip"],
-            actor_id=actor.id.hex(),
-            class_name=actor.spec["class_name"],
-            actor_name=actor.name,
-            namespace=actor.namespace,
-        )
-        return DeathReport.build(deceased, self._evidence).error()

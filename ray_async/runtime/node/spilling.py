@@ -9,8 +9,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 from ray_async import exceptions as errors
+from ray_async._core.spill_view import SpillView
 from ray_async.config import (
     AUTOMATIC_OBJECT_SPILLING,
+    LINEAGE_PINNING_ENABLED,
     LOCAL_FS_CAPACITY_THRESHOLD,
     OBJECT_SPILLING_THRESHOLD,
     SPILL_BUDGET_BYTES,
@@ -38,6 +40,9 @@ class Spilling:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._view = node.view
+        self._payloads = SpillView(node.arena)
+        self._records = node.records
+        self._objects = node.objects
         settings = node.settings
         self._directory: str = node.config["spill_path"]
         self._next = 1
@@ -48,6 +53,7 @@ class Spilling:
         self._enabled = settings.get(AUTOMATIC_OBJECT_SPILLING)
         self._capacity = settings.get(LOCAL_FS_CAPACITY_THRESHOLD)
         self._budget = settings.get(SPILL_BUDGET_BYTES)
+        self._rebuilds = settings.get(LINEAGE_PINNING_ENABLED)
         self._threshold = settings.get(OBJECT_SPILLING_THRESHOLD)
 
     @property
@@ -59,7 +65,7 @@ class Spilling:
         """A process waits for so many bytes: spill at least that much."""
         freed = self._spill(max(wanted, 1 << 20)) > 0 or self._view.mend_used()
         self._stuck = 0 if freed else self._stuck + 1
-        self._view.set_spill_stuck(self._stuck)
+        self._payloads.set_spill_stuck(self._stuck)
 
     def tick(self) -> None:
         """Spill ahead of need, when the store is nearly full."""
@@ -70,7 +76,7 @@ class Spilling:
 
     def _spill(self, wanted: int) -> int:
         freed = 0
-        for entry, size in self._view.spill_candidates(wanted):
+        for entry, size in self._payloads.spill_candidates(wanted):
             if not self._room_on_disk(size):
                 break
             if self._spill_one(entry):
@@ -90,16 +96,16 @@ class Spilling:
         return free - size > (1 - self._capacity) * usage.f_blocks * usage.f_frsize
 
     def _spill_one(self, entry: int) -> bool:
-        data = self._view.spill_begin(entry)
+        data = self._payloads.spill_begin(entry)
         if data is None:
             return False
         number = self._next
         self._next += 1
         if not self._write(number, data):
-            self._view.spill_failed(entry)
+            self._payloads.spill_failed(entry)
             return False
         del data
-        self._view.spill_done(entry, number)
+        self._payloads.spill_done(entry, number)
         return True
 
     def _write(self, number: int, data: memoryview) -> bool:
@@ -121,7 +127,7 @@ class Spilling:
         """Warn of a disk that does not take objects; once for each reason, since every attempt meets it."""
         if str(error) not in self._complaints:
             self._complaints.add(str(error))
-            self._node.control.warn(f"objects cannot be spilled to {self._directory}: {error}")
+            self._node.listeners.warn(f"objects cannot be spilled to {self._directory}: {error}")
 
     def _path(self, number: int) -> str:
         return os.path.join(self._directory, str(number))
@@ -130,17 +136,17 @@ class Spilling:
 
     def wanted(self, entry: int) -> None:
         """A spilled object is to be read, or nobody refers to it any more."""
-        facts = self._view.spilled(entry)
+        facts = self._payloads.spilled(entry)
         if facts is None:
             return
         number, size, unreferenced = facts
         if unreferenced:
             self._forget(entry, number)
             return
-        memory = self._view.restore_begin(entry)
+        memory = self._payloads.restore_begin(entry)
         if memory is None:
             self.make_room(size)
-            memory = self._view.restore_begin(entry)
+            memory = self._payloads.restore_begin(entry)
         if memory is None and self._exchange(entry, number, size):
             return
         if memory is None:
@@ -148,17 +154,17 @@ class Spilling:
                 error = errors.ObjectStoreFullError(
                     "no room to bring a spilled object back: too much of the store is in use"
                 )
-                self._view.lose(entry, errors.to_payload(error))
+                self._payloads.lose(entry, errors.to_payload(error))
             else:
                 self._node.later(0.05, lambda: self.wanted(entry))
             return
         payload, target = memory
         if not self._read(number, target):
-            self._view.restore_failed(entry, payload)
+            self._payloads.restore_failed(entry, payload)
             self._lost(entry, number)
             return
         del target, memory
-        self._view.restore_done(entry, payload)
+        self._payloads.restore_done(entry, payload)
         self._remove(number)
 
     def _exchange(self, entry: int, number: int, size: int) -> bool:
@@ -171,7 +177,7 @@ class Spilling:
             return False
         self._remove(number)
         self.make_room(size)
-        memory = self._view.restore_begin(entry)
+        memory = self._payloads.restore_begin(entry)
         if memory is None:
             # Nothing was moved into its place, or not enough: as long as this function runs, nobody else spills.
             if not self._write(number, memoryview(data)):
@@ -180,7 +186,7 @@ class Spilling:
         payload, target = memory
         target[:] = data
         del target, memory
-        self._view.restore_done(entry, payload)
+        self._payloads.restore_done(entry, payload)
         return True
 
     def _read(self, number: int, target: memoryview) -> bool:
@@ -203,29 +209,34 @@ class Spilling:
     def _lost(self, entry: int, number: int) -> None:
         """The file is gone: run the task again that made the object, if that is possible."""
         self._remove(number)
-        record = self._view.record_of(entry)
-        numbers = self._view.rebuild(record) if record else None
+        record = self._records.record_of(entry)
+        numbers = self._records.rebuild(record) if record and self._rebuilds else None
         if numbers is not None:
             for each in numbers:  # the task's other results come anew, too
                 self._remove(each)
             return
-        reason = errors.ReconstructionFailure.LINEAGE_EVICTED if record else errors.ReconstructionFailure.PUT
-        ref = self._view.reference(entry)
+        if not record:
+            reason = errors.ReconstructionFailure.PUT
+        elif not self._rebuilds:
+            reason = errors.ReconstructionFailure.LINEAGE_DISABLED
+        else:
+            reason = errors.ReconstructionFailure.LINEAGE_EVICTED
+        ref = self._objects.reference(entry)
         error = errors.ObjectReconstructionFailedError(ref.hex(), reason)
-        self._view.lose(entry, errors.to_payload(error))
+        self._payloads.lose(entry, errors.to_payload(error))
 
     def _forget(self, entry: int, number: int) -> None:
         """Nobody refers to a spilled object: its references inside go, and the file."""
-        memory = self._view.restore_begin(entry)
+        memory = self._payloads.restore_begin(entry)
         if memory is not None and self._read(number, memory[1]):
             # Back in memory it is freed like any other value, and what it refers to as well.
             payload = memory[0]
             del memory
-            self._view.restore_done(entry, payload)
+            self._payloads.restore_done(entry, payload)
         else:
             if memory is not None:
-                self._view.restore_failed(entry, memory[0])
-            self._view.forget(entry)
+                self._payloads.restore_failed(entry, memory[0])
+            self._payloads.forget(entry)
         self._remove(number)
 
     def _remove(self, number: int) -> None:

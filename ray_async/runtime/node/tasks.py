@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import cancellation
+from ray_async.config import TASK_OOM_RETRY_DELAY_BASE_MS, TASK_RETRY_DELAY_MS
 from ray_async.runtime.node.attempt import attempt
 
 if TYPE_CHECKING:
+    from ray_async.runtime.node.death_explainer import DeathExplainer
     from ray_async.runtime.node.process import Node
 
 __all__ = ("FORCED_CANCEL", "Tasks")
@@ -21,6 +23,7 @@ KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
 
 
 #: Why a worker was killed, when it was to end one of its tasks.
+_DOUBLINGS = 6  # of the wait after kills for memory
 FORCED_CANCEL = "its task was cancelled with force=True"
 
 
@@ -59,7 +62,11 @@ class Tasks:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._view = node.view
+        self._records = node.records
         self._executor = node.executor
+        self._retry_delay_ms = node.settings.get(TASK_RETRY_DELAY_MS)
+        self._oom_delay_ms = node.settings.get(TASK_OOM_RETRY_DELAY_BASE_MS)
+        self._held: set[int] = set()  # records that wait before they are run again
         self._overflowing: set[int] = set()
         self._waiting: dict[int, _Pending] = {}
 
@@ -67,7 +74,7 @@ class Tasks:
 
     def waiting(self, record: int) -> None:
         """A record's arguments are not all there: queue it when they are."""
-        if record in self._waiting or not self._view.is_record(record) or self._view.record_state(record) != WAITING:
+        if record in self._waiting or not self._is_waiting(record):
             return
         pending = _Pending(self, record)
         pending.left = 1
@@ -81,14 +88,17 @@ class Tasks:
     def arguments_ready(self, record: int) -> None:
         """All arguments of a record are complete."""
         self._waiting.pop(record, None)
-        if not self._view.is_record(record) or self._view.record_state(record) != WAITING:
+        if not self._is_waiting(record):
             return
-        error = self._view.first_error(record)
+        error = self._records.first_error(record)
         if error is None:
-            self._view.release(record)
+            self._records.release(record)
             return
-        if self._view.release_to_node(record):
+        if self._records.claim(record):
             self._executor.fail(record, error)
+
+    def _is_waiting(self, record: int) -> bool:
+        return self._records.is_record(record) and self._records.record_state(record) == WAITING
 
     # -- overflow ------------------------------------------------------------------------------------------------------
 
@@ -106,7 +116,7 @@ class Tasks:
 
     # -- deaths --------------------------------------------------------------------------------------------------------
 
-    def worker_died(self, slot: int, make_error: Any, victims: bool = False) -> None:
+    def worker_died(self, slot: int, make_error: DeathExplainer, victims: bool = False) -> None:
         """Retry or fail what a dead worker ran.
 
         Args:
@@ -114,35 +124,53 @@ class Tasks:
             make_error: gives the stored error for a record.
             victims: whether it was killed for the sake of one of several tasks: the others then spend no retry.
         """
-        for record in self._view.find_records(state=RUNNING, runner=slot):
+        for record in self._records.find_records(state=RUNNING, runner=slot):
             attempt(self._runner_died, record, slot, make_error, victims)
 
-    def _runner_died(self, record: int, slot: int, make_error: Any, victims: bool) -> None:
+    def _runner_died(self, record: int, slot: int, make_error: DeathExplainer, victims: bool) -> None:
         facts = self._executor.facts(record)
         if facts["kind"] == KIND_ACTOR_INIT:
             return  # the actor's matter
-        if self._view.outcome(record):
-            self._view.finish(record)
+        if self._records.outcome(record):
+            self._records.finish(record)
             return
-        self._view.repair(record, slot)
+        self._records.repair(record, slot)
         if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
             self._executor.requeue(record, facts["retries"])
         else:
             self._lost_run(record, facts, make_error)
 
-    def _lost_run(self, record: int, facts: dict[str, Any], make_error: Any) -> None:
+    def _lost_run(self, record: int, facts: dict[str, Any], make_error: DeathExplainer) -> None:
         if facts["cancelled"]:
             self._executor.fail(record, self.cancelled(record))
         elif (facts["kind"] == KIND_TASK and facts["retries"] != 0) or (
             facts["kind"] == KIND_ACTOR_CALL and facts["retries"] != 0 and self._node.actors.may_restart(facts["actor"])
         ):
-            self._executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
+            self._retry(record, facts, make_error.out_of_memory)
         else:
             self._executor.fail(record, make_error(record, facts))
 
+    def _retry(self, record: int, facts: dict[str, Any], out_of_memory: bool) -> None:
+        """Run a record again, a task perhaps after a wait; calls of an actor keep their order."""
+        retries = facts["retries"] - 1 if facts["retries"] > 0 else -1
+        delay_ms = self._retry_delay_ms
+        if out_of_memory:
+            delay_ms = max(delay_ms, self._oom_delay_ms << min(facts["attempt"], _DOUBLINGS))
+        if delay_ms and facts["kind"] == KIND_TASK:
+            self._records.hold(record)  # the dead worker's slot is somebody else's soon
+            self._held.add(record)
+            self._node.later(delay_ms / 1000, lambda: attempt(self._run_again, record, retries))
+        else:
+            self._executor.requeue(record, retries)
+
+    def _run_again(self, record: int, retries: int) -> None:
+        if record in self._held:
+            self._held.discard(record)
+            self._executor.requeue(record, retries)
+
     def name_of(self, record: int) -> str:
         """Name of the function that a record runs."""
-        data = self._view.function_of(record)
+        data = self._records.function_of(record)
         # The export is a pickled dict that a process of this session wrote. The node unpickles nothing: it looks for
         # the text.
         return export_name(data) if data else "unknown"
@@ -164,7 +192,7 @@ class Tasks:
 
     def job_ended(self, job: int) -> None:
         """Drop the tasks of a job whose driver is gone."""
-        for record in self._view.find_records(job=job):
+        for record in self._records.find_records(job=job):
             if self._executor.facts(record)["kind"] == KIND_TASK:
                 self.cancel(record, force=True)
 
@@ -172,9 +200,13 @@ class Tasks:
 
     def cancel_requested(self, record: int) -> None:
         """Someone flagged a running record."""
-        if not self._view.is_record(record) or self._view.record_state(record) != RUNNING:
+        if not self._records.is_record(record) or self._records.record_state(record) != RUNNING:
             return
-        worker = self._node.workers.by_slot.get(self._view.runner(record))
+        if record in self._held:
+            self._held.discard(record)
+            self._executor.fail(record, self.cancelled(record))
+            return
+        worker = self._node.workers.by_slot.get(self._records.runner(record))
         if worker is None:
             return
         facts = self._executor.facts(record)
@@ -186,9 +218,9 @@ class Tasks:
 
     def is_unfinished(self, record: int, seq: int) -> bool:
         """Whether this very record is still to run, or runs."""
-        if not self._view.is_record(record) or self._executor.facts(record)["seq"] != seq:
+        if not self._records.is_record(record) or self._executor.facts(record)["seq"] != seq:
             return False
-        return bool(WAITING <= self._view.record_state(record) <= RUNNING)
+        return bool(WAITING <= self._records.record_state(record) <= RUNNING)
 
     def cancel(self, record: int, force: bool) -> None:
         """Cancel a task or an actor's call."""

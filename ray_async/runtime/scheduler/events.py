@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from ray_async.record import Record
 from ray_async.runtime.scheduler.labels import LabelSelector
 from ray_async.runtime.scheduler.placement_groups import GroupStrategy
 from ray_async.runtime.scheduler.resources import ResourceSet
@@ -34,8 +35,7 @@ __all__ = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NodeAdded:
+class NodeAdded(Record):
     """A logical node is there. The first one is the head.
 
     Args:
@@ -46,33 +46,29 @@ class NodeAdded:
 
     node_id: str
     resources: Mapping[str, float]
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRemoved:
+class NodeRemoved(Record):
     """A node is gone. The scheduler asks to stop its workers; each still ends with WorkerDied."""
 
     node_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClassAdded:
+class ClassAdded(Record):
     """A scheduling class exists from now on, without demand."""
 
     class_id: int
     spec: ClassSpec
 
 
-@dataclass(frozen=True, slots=True)
-class ClassRemoved:
+class ClassRemoved(Record):
     """A scheduling class will have no tasks any more; its leases are asked back."""
 
     class_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClassDemand:
+class ClassDemand(Record):
     """The class's queue has this length now (0 too).
 
     Tell LeaseBusy and LeaseIdle for leases of the class that changed first: each lease that is idle, or new and not
@@ -84,8 +80,7 @@ class ClassDemand:
     queued: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStarted:
+class WorkerStarted(Record):
     """A worker that StartWorker asked for (or that was adopted) is ready, without a lease.
 
     One that was `used` may have run tasks already, all of them without devices, and keeps to such.
@@ -97,8 +92,7 @@ class WorkerStarted:
     used: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStartFailed:
+class WorkerStartFailed(Record):
     """`count` of the workers that StartWorker asked for will not come. The scheduler asks again if still needed."""
 
     node_id: str
@@ -106,15 +100,13 @@ class WorkerStartFailed:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerDied:
+class WorkerDied(Record):
     """A worker's process has ended, for whatever reason; its slot may be used again. Unknown slots are ignored."""
 
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseReturned:
+class LeaseReturned(Record):
     """A worker has parked itself: after a Revoke, after `max_tasks`, or because its class's queue is empty.
 
     Without a Revoke (and without `max_tasks`) the class's queue is taken to be empty until the next ClassDemand.
@@ -123,58 +115,50 @@ class LeaseReturned:
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseIdle:
+class LeaseIdle(Record):
     """A leased worker runs nothing and waits for its class's queue. A hint."""
 
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseBusy:
+class LeaseBusy(Record):
     """A leased worker runs a task. A hint, and the refusal of a Revoke that is not urgent."""
 
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerBlocked:
+class WorkerBlocked(Record):
     """The worker's task or actor waits for other tasks: its CPU (not its GPU) goes to others."""
 
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerUnblocked:
+class WorkerUnblocked(Record):
     """The blocked worker goes on and has its CPU again, even if that is more than the node has for a while."""
 
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class ActorSubmitted:
+class ActorSubmitted(Record):
     """An actor is to be placed. The scheduler knows it until ActorEnded."""
 
     actor_id: str
     spec: ActorSpec
 
 
-@dataclass(frozen=True, slots=True)
-class ActorRestarting:
+class ActorRestarting(Record):
     """The actor's worker has died (WorkerDied comes first); place the actor again."""
 
     actor_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ActorEnded:
+class ActorEnded(Record):
     """The actor is over: waiting, placed, or already without a worker. A worker it still has is to be stopped."""
 
     actor_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementGroupCreated:
+class PlacementGroupCreated(Record):
     """Bundles are to be reserved, all or none.
 
     Args:
@@ -194,15 +178,13 @@ class PlacementGroupCreated:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementGroupRemoved:
+class PlacementGroupRemoved(Record):
     """The group is over: what runs in it is killed, what waits for it can never run."""
 
     pg_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Record):
     """Time has passed. Send one at `Scheduler.next_wakeup()`."""
 
 

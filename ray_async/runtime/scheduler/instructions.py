@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
+from ray_async.record import Record
 from ray_async.runtime.scheduler.pool import AcceleratorIds
 from ray_async.runtime.scheduler.resources import ResourceSet
 
@@ -36,8 +36,7 @@ class StopReason(Enum):
     ACTOR_ENDED = "actor ended"
 
 
-@dataclass(frozen=True, slots=True)
-class StartWorker:
+class StartWorker(Record):
     """Start `count` workers; each answers with WorkerStarted or is counted in WorkerStartFailed."""
 
     node_id: str
@@ -45,8 +44,7 @@ class StartWorker:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Record):
     """Let the worker pull from the class's queue.
 
     Args:
@@ -68,8 +66,7 @@ class Lease:
     placement_group: tuple[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Revoke:
+class Revoke(Record):
     """Ask for a lease back; LeaseReturned answers.
 
     Args:
@@ -82,16 +79,14 @@ class Revoke:
     urgent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StopWorker:
+class StopWorker(Record):
     """End a worker that has no lease (or whose node or actor is gone); WorkerDied follows."""
 
     slot: int
     reason: StopReason
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceActor:
+class PlaceActor(Record):
     """Create the actor in this worker, which is its own from now on."""
 
     actor_id: str
@@ -102,24 +97,21 @@ class PlaceActor:
     placement_group: tuple[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ActorUnschedulable:
+class ActorUnschedulable(Record):
     """The actor can never be placed as asked; the scheduler has forgotten it. `reason` completes "because ..."."""
 
     actor_id: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClassUnschedulable:
+class ClassUnschedulable(Record):
     """Tasks queued for the class can never run as asked; fail them. `reason` completes "because ..."."""
 
     class_id: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class WarnInfeasible:
+class WarnInfeasible(Record):
     """No node has, in total, what is asked for; it waits for one that does. Told once until that changes.
 
     Args:
@@ -133,8 +125,7 @@ class WarnInfeasible:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerLimitReached:
+class WorkerLimitReached(Record):
     """A node may not start more workers; told once until it may again.
 
     Args:
@@ -150,24 +141,21 @@ class WorkerLimitReached:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementGroupReady:
+class PlacementGroupReady(Record):
     """All bundles are reserved; `bundle_nodes` says where, by bundle index."""
 
     pg_id: str
     bundle_nodes: Mapping[int, str]
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementGroupRescheduling:
+class PlacementGroupRescheduling(Record):
     """A node is gone; these bundles are reserved anew. PlacementGroupReady follows when they are."""
 
     pg_id: str
     lost_bundles: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class KillForPlacementGroup:
+class KillForPlacementGroup(Record):
     """Kill the worker: the placement group that its task or actor runs in was removed."""
 
     slot: int

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from ray_async.record import Record
 
 __all__ = (
     "ANY_NODE",
@@ -18,8 +19,7 @@ __all__ = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LabelIn:
+class LabelIn(Record):
     """The label is there and has one of `values`."""
 
     values: tuple[str, ...]
@@ -29,8 +29,7 @@ class LabelIn:
         return value is not None and value in self.values
 
 
-@dataclass(frozen=True, slots=True)
-class LabelNotIn:
+class LabelNotIn(Record):
     """The label is missing or has none of `values`."""
 
     values: tuple[str, ...]
@@ -40,8 +39,7 @@ class LabelNotIn:
         return value not in self.values
 
 
-@dataclass(frozen=True, slots=True)
-class LabelExists:
+class LabelExists(Record):
     """The label is there, whatever its value."""
 
     def matches(self, value: str | None) -> bool:
@@ -49,8 +47,7 @@ class LabelExists:
         return value is not None
 
 
-@dataclass(frozen=True, slots=True)
-class LabelMissing:
+class LabelMissing(Record):
     """The label is missing."""
 
     def matches(self, value: str | None) -> bool:
@@ -80,8 +77,7 @@ def _parse_term(key: str, text: str) -> LabelOperator:
     return LabelNotIn(values) if negated else LabelIn(values)
 
 
-@dataclass(frozen=True, slots=True)
-class LabelSelector:
+class LabelSelector(Record):
     """A conjunction of conditions, one for each label key. Without any it matches every node."""
 
     terms: tuple[tuple[str, LabelOperator], ...] = ()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ray_async.record import Record
 
 __all__ = ("SchedulerSettings",)
 
 
-@dataclass(frozen=True, slots=True)
-class SchedulerSettings:
+class SchedulerSettings(Record):
     """Limits and times (seconds) of the scheduler.
 
     Args:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from ray_async.record import Record
 from ray_async.runtime.scheduler.labels import ANY_NODE, LabelSelector
 from ray_async.runtime.scheduler.policy.strategies import DEFAULT, Strategy
 from ray_async.runtime.scheduler.resources import EMPTY, ResourceSet
@@ -19,8 +19,7 @@ class TaskKind(Enum):
     ASYNC = "async"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requirements:
+class Requirements(Record):
     """What classes and actors have in common.
 
     Args:
@@ -42,7 +41,6 @@ class Requirements:
     env_key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassSpec(Requirements):
     """A scheduling class: tasks that any worker leased to the class can run.
 
@@ -55,7 +53,6 @@ class ClassSpec(Requirements):
     tasks_per_worker: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ActorSpec(Requirements):
     """An actor: one worker of its own.
 

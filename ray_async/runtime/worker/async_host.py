@@ -68,6 +68,7 @@ class AsyncHost:
     def __init__(self, worker: Worker, queue: int, groups: dict[str, int], limit: int) -> None:
         self._worker = worker
         self._executor = worker.executor
+        self._own_slot = worker.own_slot
         self._queue = queue
         self._limits = {name: asyncio.Semaphore(size) for name, size in groups.items()}
         self._limit = limit
@@ -111,7 +112,7 @@ class AsyncHost:
         await self._serve(REVOKE | EXIT)
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()))
-        return execution.EXIT if self._executor.flags & EXIT else execution.LEFT
+        return execution.EXIT if self._own_slot.flags & EXIT else execution.LEFT
 
     async def _serve(self, leaving_flags: int) -> None:
         """Take records as they come, until the node sets one of the flags or the lease is gone."""
@@ -143,16 +144,16 @@ class AsyncHost:
         if self._over is None or self._over.done():
             return
         executor = self._executor
-        flags = executor.flags
+        flags = self._own_slot.flags
         if flags & self._leaving_flags or self._leaving is not None:
             self._over.set_result(None)
             return
         if flags & CANCEL:
-            executor.clear_flag(CANCEL)
+            self._own_slot.clear_flag(CANCEL)
             self._look_for_cancels()
         if self._lease is not None and self._idle:
             # The lease was idle, and may be gone.
-            if not executor.swap_lease(*self._lease):
+            if not self._own_slot.swap_lease(*self._lease):
                 self._over.set_result(None)
                 return
             self._idle = False
@@ -167,8 +168,11 @@ class AsyncHost:
             self._loop.call_soon(self._pump)  # the tasks just started get their turn first
             return
         executor.wants_refill(self._queue)
+        if not self._tasks and self._binding.waiter.linger(self._queue):
+            self._loop.call_soon(self._pump)
+            return
         if self._lease is not None and not self._tasks:
-            if not executor.swap_lease(self._lease[1], self._lease[0]):
+            if not self._own_slot.swap_lease(self._lease[1], self._lease[0]):
                 self._over.set_result(None)
                 return
             self._idle = True
@@ -242,7 +246,7 @@ class AsyncHost:
         del self._tasks[record]
         if self._told:
             self._told.discard(record)
-        if full or (self._lease is not None and not self._tasks):
+        if full or not self._tasks:
             self._loop.call_soon(self._pump)
 
     async def _run(self, record: int) -> None:

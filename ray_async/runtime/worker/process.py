@@ -14,6 +14,7 @@ from ray_async import exceptions as errors
 from ray_async._core import execution, store
 from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
+from ray_async._core.own_slot import OwnSlot
 from ray_async._core.process import now_ns, set_title
 from ray_async.config import Settings
 from ray_async.runtime.context_variables import FIELD, applied
@@ -57,7 +58,7 @@ def run_worker(arena: Arena, config: dict[str, Any]) -> int:
     worker = Worker(arena, config)
     try:
         worker.prepare()
-        worker.executor.announce(EVENT_KINDS["worker_up"], slot)
+        worker.own_slot.announce(EVENT_KINDS["worker_up"], slot)
         worker.serve()
     except WorkerExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
@@ -78,6 +79,7 @@ class Worker:
         self.arena = arena
         self.config = config
         self.node_ip: str = config["node_ip"]
+        self.own_slot = OwnSlot(arena)
         self.executor = execution.Executor(arena, self._load, self._failed)
         self.actor: int = 0
         self.actor_instance: Any = None
@@ -98,7 +100,7 @@ class Worker:
     def prepare(self) -> None:
         """Become the job's: path, directory, environment, session, signals."""
         from ray_async.runtime import current
-        from ray_async.runtime.session import WorkerSession
+        from ray_async.runtime.worker.session import WorkerSession
 
         job = self.config["job"]
         sys.path[:] = job["sys_path"] + [p for p in sys.path if p not in job["sys_path"]]
@@ -165,7 +167,7 @@ class Worker:
         """Take lease after lease."""
         seen = 0
         while True:
-            lease = self.executor.park(seen)
+            lease = self.own_slot.park(seen)
             if lease == 0:
                 return
             seen = lease
@@ -184,7 +186,7 @@ class Worker:
                 self.arena.gives_cpu_back = False
             if code == execution.EXIT:
                 return
-            seen = self.executor.give_back(lease)
+            seen = self.own_slot.give_back(lease)
 
     def _lease(self, class_id: int) -> dict[str, Any]:
         """Facts of a scheduling class, from its entry in the table."""
@@ -317,7 +319,7 @@ class Worker:
         if self._loop is None:
             from ray_async.runtime.event_loop import new_event_loop
 
-            self._loop = new_event_loop()
+            self._loop = new_event_loop(self.session.settings)
         return self._loop
 
     def run_coroutine(self, coroutine: Any) -> Any:
@@ -371,7 +373,7 @@ class Worker:
         self.actor_ready = True
         # The record is kept, with its arguments, for a restart; the node ends it with the actor.
         self.executor.complete(record, None)
-        self.executor.announce(EVENT_KINDS["actor_ready"], self.actor >> 6)
+        self.own_slot.announce(EVENT_KINDS["actor_ready"], self.actor >> 6)
 
     def _creation_failed(self, record: int, definition: Definition | None, error: BaseException) -> None:
         described = errors.from_payload(failure_payload(self, definition, error))

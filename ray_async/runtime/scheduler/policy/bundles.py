@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from ray_async.record import Record
 from ray_async.runtime.scheduler.labels import LabelSelector
 from ray_async.runtime.scheduler.node_table import NodeRow
 from ray_async.runtime.scheduler.placement_groups import GroupStrategy
@@ -17,8 +17,7 @@ Room = dict[NodeRow, dict[str, int]]
 Plan = dict[int, NodeRow]
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Record):
     """A bundle that needs a node."""
 
     index: int

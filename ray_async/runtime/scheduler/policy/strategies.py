@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
+from ray_async.record import Record
 from ray_async.runtime.scheduler.labels import LabelSelector
 from ray_async.runtime.scheduler.node_table import NodeRow
 from ray_async.runtime.scheduler.pool import ResourcePool
@@ -29,18 +29,15 @@ __all__ = (
 Tiers = tuple[tuple[ResourcePool, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DefaultStrategy:
+class DefaultStrategy(Record):
     """Pack onto the first nodes until they are half used, then spread to the least used."""
 
 
-@dataclass(frozen=True, slots=True)
-class SpreadStrategy:
+class SpreadStrategy(Record):
     """Put each next one on the node with the fewest of its kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeAffinity:
+class NodeAffinity(Record):
     """Run on one node.
 
     Args:
@@ -56,8 +53,7 @@ class NodeAffinity:
     fail_on_unavailable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NodeLabel:
+class NodeLabel(Record):
     """Run on a node that meets `hard`; among those, prefer the ones that meet `soft`."""
 
     hard: LabelSelector
@@ -70,8 +66,7 @@ DEFAULT = DefaultStrategy()
 SPREAD = SpreadStrategy()
 
 
-@dataclass(frozen=True, slots=True)
-class Unschedulable:
+class Unschedulable(Record):
     """A request that can never run as asked, whatever nodes may come; `reason` is for the user."""
 
     reason: str

@@ -1,0 +1,131 @@
+"""What the node process does with payloads that move to disk and back."""
+
+from cpython.memoryview cimport PyMemoryView_FromMemory
+
+from ray_async._core.arena cimport Arena, add_counts
+from ray_async._core.layout cimport *
+from ray_async._core.object_view cimport all_entries
+from ray_async._core.store cimport complete_with
+
+cdef extern from "Python.h":
+    int PyBUF_READ, PyBUF_WRITE
+
+cdef enum:
+    SPILL_MINIMUM = 65536   # bytes: smaller payloads stay
+
+
+cdef class SpillView:
+    """The node's hands on payloads.
+
+    Args:
+        arena: the session's shared memory, joined as the node.
+    """
+
+    cdef readonly Arena arena
+
+    def __init__(self, Arena arena):
+        self.arena = arena
+
+    def spill_candidates(self, u64 wanted):
+        """Entries whose payloads, oldest first, sum up to at least ``wanted`` bytes: ``[(entry, bytes)]``."""
+        cdef ra_heap *h = self.arena.open()
+        cdef list found = [], entries = []
+        cdef ra_entry *e
+        cdef u64 offset, word, total = 0
+        for offset in all_entries(self.arena):
+            e = ra_entry_at(h, offset)
+            word = atomic_load_u64(&e.word)
+            if (
+                RA_STATE(word) == RA_VALUE and e.size >= SPILL_MINIMUM and ra_has_payload(word)
+                and not RA_FLAGS(word) & (RA_EF_EMBEDDED | RA_EF_DEAD) and atomic_load_u32(&e.views) == 0
+                and RA_FORMAT(word) != RA_F_RAW
+            ):
+                entries.append((e.seq & ((<u64>1 << 40) - 1), offset, e.size))
+        entries.sort()
+        for _, offset, size in entries:
+            if total >= wanted:
+                break
+            found.append((offset, size))
+            total += size
+        return found
+
+    def spill_begin(self, u64 entry):
+        """Claim a payload and return its bytes as a memoryview, or None when it is in use."""
+        cdef ra_heap *h = self.arena.open()
+        cdef u64 payload = ra_spill_begin(h, entry), size = ra_entry_at(h, entry).size
+        if payload == 0:
+            return None
+        if not ra_block_check(h, payload, RA_CHUNK_DATA) or size > ra_block_bytes(h, payload):
+            ra_spill_end(h, entry, RA_VALUE, payload)
+            return None
+        return PyMemoryView_FromMemory(<char *>h.base + payload, size, PyBUF_READ)
+
+    def spill_done(self, u64 entry, u64 number):
+        """The bytes are on disk as file ``number``: free the memory."""
+        cdef ra_heap *h = self.arena.open()
+        cdef u64 payload = ra_entry_at(h, entry).payload
+        atomic_add_u64(&h.super.spilled, ra_entry_at(h, entry).size)
+        ra_spill_end(h, entry, RA_SPILLED, number)
+        ra_free(h, payload)
+
+    def spill_failed(self, u64 entry):
+        """The bytes could not be written: the value stays where it is."""
+        ra_spill_end(self.arena.open(), entry, RA_VALUE, ra_entry_at(&self.arena.heap, entry).payload)
+
+    def spilled(self, u64 entry):
+        """For an entry that another process named: ``(file number, bytes, whether nobody refers to it)``; None: not spilled."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_entry *e
+        cdef u64 word
+        if not self._inside(entry, sizeof(ra_entry)) or entry % 64:
+            return None
+        e = ra_entry_at(h, entry)
+        word = atomic_load_u64(&e.word)
+        if RA_STATE(word) != RA_SPILLED:
+            return None
+        return e.payload, e.size, bool(RA_FLAGS(word) & RA_EF_DEAD)
+
+    cdef bint _inside(self, u64 offset, u64 size):
+        cdef ra_super *s = self.arena.heap.super
+        return s.data <= offset < s.bytes and size <= s.bytes - offset
+
+    def restore_begin(self, u64 entry):
+        """Memory to read a spilled payload into: ``(payload offset, writable memoryview)``; None when there is no room."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_entry *e = ra_entry_at(h, entry)
+        cdef u64 payload = ra_alloc(h, RA_CHUNK_DATA, e.size)
+        if payload == 0:
+            return None
+        return payload, PyMemoryView_FromMemory(<char *>h.base + payload, e.size, PyBUF_WRITE)
+
+    def restore_done(self, u64 entry, u64 payload):
+        """The bytes are back."""
+        cdef ra_heap *h = self.arena.open()
+        atomic_add_u64(&h.super.restored, ra_entry_at(h, entry).size)
+        ra_spill_end(h, entry, RA_VALUE, payload)
+
+    def restore_failed(self, u64 entry, u64 payload):
+        """The file is lost: give the memory back; the entry stays as it is."""
+        ra_free(self.arena.open(), payload)
+
+    def lose(self, u64 entry, bytes error):
+        """A payload that cannot be read back: readers get the error."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_entry *e = ra_entry_at(h, entry)
+        cdef u64 word = atomic_load_u64(&e.word)
+        while not atomic_cas_u64(&e.word, &word, (word & ~<u64>0xff) | RA_PENDING):
+            pass
+        complete_with(self.arena, entry, RA_ERROR, error)
+
+    def forget(self, u64 entry):
+        """Free a spilled entry that nobody refers to."""
+        return bool(ra_forget(self.arena.open(), entry))
+
+    def set_spill_stuck(self, u32 count):
+        """Tell processes that wait for room that the node has looked, and how often in a row nothing could be spilled."""
+        cdef ra_super *s = self.arena.open().super
+        atomic_store_u32(&s.spill_stuck, count)
+        atomic_add_u32(&s.spill_answers, 1)
+
+
+add_counts(RA_LIVE)

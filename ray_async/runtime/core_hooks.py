@@ -1,0 +1,49 @@
+"""What the compiled core calls back for: waiting on loops, raising stored errors, pickling, carried context."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from ray_async import serialization
+from ray_async._core import arena as arena_module
+from ray_async._core import codec, object_ref, store, submission
+from ray_async.runtime import reading
+
+if TYPE_CHECKING:
+    from ray_async.runtime.session import CoreSession
+
+__all__ = ("install", "remove")
+
+
+def install(session: CoreSession) -> None:
+    """Have the core call back into a session, which becomes the process's."""
+    # The hooks outlive the session, and must not keep it: all of the shared memory stays mapped with it.
+    this = weakref.ref(session)
+
+    def live() -> CoreSession:
+        session = this()
+        if session is None:
+            raise ValueError("this object reference belongs to a session that has been shut down")
+        return session
+
+    arena_module.set_hooks(full=reading.store_full, node_died=lambda: live().node_died())
+    codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain)
+    store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=lambda: live().node_died())
+    submission.set_hooks(carry=lambda options: live().carrier.carry(options))
+    object_ref.set_hooks(
+        wait=lambda ref: live().loops.wait(ref),
+        future=lambda ref: live().thread_future(ref),
+        as_future=lambda ref: live().loops.as_future(ref),
+        as_coroutine=lambda ref: live().loops.value(ref),
+        out_of_band=lambda ref: reading.check_out_of_band(ref, live().settings),
+    )
+    arena_module.set_current(session.arena)
+
+
+def remove() -> None:
+    """Have the core call nobody any more."""
+    arena_module.clear_hooks()
+    submission.set_hooks(carry=lambda options: options)
+    arena_module.set_current(None)
+    codec.forget_encoder()

@@ -1,0 +1,81 @@
+"""Why a worker died, as the errors that callers of what it ran get."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ray_async import exceptions as errors
+from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
+from ray_async.runtime.node.actors import Actor, died
+from ray_async.runtime.node.workers import WorkerProcess
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+
+__all__ = ("DeathExplainer",)
+
+
+class DeathExplainer:
+    """Gives the stored errors for what a dead worker ran.
+
+    Args:
+        node: the process's parts.
+        worker: the dead worker.
+        status: how it ended.
+        before, after: counts of kills for lack of memory.
+    """
+
+    def __init__(self, node: Node, worker: WorkerProcess, status: Any, before: Any, after: Any) -> None:
+        self._node = node
+        self._worker = worker
+        self._evidence = Evidence(
+            status=status,
+            intent=DeathCause.MEMORY_MONITOR
+            if worker.short_of_memory
+            else DeathCause.KILLED
+            if worker.doomed
+            else None,
+            memory_before=before,
+            memory_after=after,
+            stderr=node.workers.pump.tail.get(worker.pid),
+            detail=worker.doomed or "",
+        )
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether it was killed because memory was short, by the node or by the kernel."""
+        return self._evidence.cause in (DeathCause.MEMORY_MONITOR, DeathCause.OUT_OF_MEMORY)
+
+    def __call__(self, record: int, facts: dict[str, Any]) -> bytes:
+        """The error of a task or of an actor's call that the worker ran."""
+        node, worker = self._node, self._worker
+        if worker.doomed == "its placement group was removed":
+            return errors.to_payload(errors.TaskPlacementGroupRemoved())
+        if facts["actor"]:
+            actor = node.actors.by_offset.get(facts["actor"])
+            if actor is not None:
+                if actor.error is not None:
+                    return actor.error
+                if node.actors.may_restart(actor.offset):
+                    return errors.to_payload(
+                        errors.ActorUnavailableError("it died, and is restarted.", actor.id.binary())
+                    )
+                return errors.to_payload(self.actor_error(actor))
+        name = node.tasks.name_of(record)
+        deceased = Deceased(name, pid=worker.pid, node_ip=node.config["node_ip"])
+        return errors.to_payload(DeathReport.build(deceased, self._evidence).error())
+
+    def actor_error(self, actor: Actor) -> BaseException:
+        """The error for callers of an actor that the worker hosted."""
+        if actor.leaving:
+            return died(actor, f"It has ended: {actor.leaving}.")
+        deceased = Deceased(
+            actor.spec["class_name"],
+            pid=self._worker.pid,
+            node_ip=self._node.config["node_ip"],
+            actor_id=actor.id.hex(),
+            class_name=actor.spec["class_name"],
+            actor_name=actor.name,
+            namespace=actor.namespace,
+        )
+        return DeathReport.build(deceased, self._evidence).error()

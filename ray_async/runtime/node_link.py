@@ -1,0 +1,97 @@
+"""The control connection from a process to its node: for what is rare, and JSON both ways."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ray_async import exceptions as errors
+
+if TYPE_CHECKING:
+    import socket
+
+    from ray_async.transport.channel import Channel
+
+__all__ = ("NodeLink",)
+
+_NODE_START_S = 30.0
+_NODE_DOWN = 2
+_ERRORS: dict[str, Callable[[str], BaseException]] = {"ValueError": ValueError, "RuntimeError": RuntimeError}
+
+
+class NodeLink:
+    """Asks the node, over a connection that is made at first use.
+
+    Args:
+        arena: the session's shared memory, joined.
+        session_dir: where the node's socket is.
+        node_died: makes the error for those who wait when the node is gone.
+        channel: a connection that exists already.
+    """
+
+    def __init__(
+        self, arena: Any, session_dir: str, node_died: Callable[[], BaseException], channel: Channel | None = None
+    ) -> None:
+        self._arena = arena
+        self._path = os.path.join(session_dir, "node.sock")
+        self._node_died = node_died
+        self._channel = channel
+        self._lock = threading.RLock()
+
+    def channel(self) -> Channel:
+        """The connection; made now where there is none yet."""
+        with self._lock:
+            if self._channel is None:
+                from ray_async.transport.channel import Channel
+
+                channel = Channel(self._connect())
+                channel.send("hello", slot=self._arena.slot, pid=os.getpid())
+                self._channel = channel
+            return self._channel
+
+    def _connect(self) -> socket.socket:
+        """Connect to the node, which may still be on its way up when its first worker runs already."""
+        from ray_async.transport.channel import connect_unix
+
+        deadline = time.monotonic() + _NODE_START_S
+        while True:
+            try:
+                return connect_unix(self._path)
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                if time.monotonic() > deadline or self._arena.node_state == _NODE_DOWN:
+                    raise self._node_died() from error
+                time.sleep(0.005)
+
+    def ask(self, op: str, **fields: Any) -> dict[str, Any]:
+        """Send a request to the node and return its answer.
+
+        Raises:
+            NodeDiedError: the node is gone.
+            RaySystemError: the node refused.
+        """
+        from ray_async.transport.channel import ChannelClosedError
+
+        try:
+            answer: dict[str, Any] = self.channel().request(op, **fields)
+        except ChannelClosedError as error:
+            raise self._node_died() from error
+        if "error" in answer:
+            raise _ERRORS.get(answer.get("kind", ""), errors.RaySystemError)(answer["error"])
+        return answer
+
+    def tell(self, op: str, **fields: Any) -> None:
+        """Send the node a message that has no answer; NodeDiedError as `ask`."""
+        from ray_async.transport.channel import ChannelClosedError
+
+        try:
+            self.channel().send(op, **fields)
+        except ChannelClosedError as error:
+            raise self._node_died() from error
+
+    def close(self) -> None:
+        """Close the connection, if one was made."""
+        if self._channel is not None:
+            self._channel.close()

@@ -1,0 +1,83 @@
+"""The session of a worker: what a task or an actor finds when it uses the API itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ray_async._core import submission
+from ray_async.descriptors import ActorMeta, ClassDescriptor
+from ray_async.ids import PlacementGroupID
+from ray_async.runtime.session import CoreSession
+from ray_async.runtime.session_protocol import ExecutionContext
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ("WorkerSession",)
+
+
+class WorkerSession(CoreSession):
+    """The session of a worker: of whatever it executes.
+
+    Args:
+        arena: the session's shared memory, joined.
+        facts: the node's configuration of this worker.
+        worker: the process.
+    """
+
+    def __init__(self, arena: Any, facts: dict[str, Any], worker: Any) -> None:
+        self._worker = worker
+        super().__init__(arena, facts)
+
+    def own_loop(self) -> asyncio.AbstractEventLoop:
+        """The worker's loop."""
+        loop: asyncio.AbstractEventLoop = self._worker.loop()
+        return loop
+
+    def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
+        """Wait for values; on the loop of an async actor, say once that this keeps it from running."""
+        if self._worker.on_loop:
+            self._worker.warn_of_blocking_get()
+        return super().get(refs, timeout)
+
+    def inherited_group(self) -> tuple[str | None, bool]:
+        """The placement group of the lease, if it captures children."""
+        spec = self._worker.lease_facts
+        if spec.get("group") and spec.get("capture"):
+            return spec["group"], True
+        return None, False
+
+    def context(self) -> ExecutionContext:
+        """What the calling thread or coroutine is executing."""
+        from ray_async.runtime.worker.running import running
+
+        worker = self._worker
+        base = super().context()
+        record = submission.current_parent()
+        if not record:
+            return base._replace(is_driver=False)
+        now = running.get()
+        definition = None if now else worker.executor.prepare(record)[1]
+        spec = worker.lease_facts
+        group = spec.get("group")
+        is_actor = worker.actor != 0
+        return base._replace(
+            is_driver=False,
+            task_id=self.task_id_of(record),
+            task_name=now.name if now else (definition.name if definition else None),
+            function_name=now.function_name if now else (definition.qualname if definition else None),
+            actor_id=self.actor_id_of(worker.actor) if is_actor else None,
+            actor_name=spec.get("name", "") if is_actor else None,
+            actor=self._own_handle(worker) if is_actor else None,
+            is_async_actor=bool(spec.get("is_async")) if is_actor else False,
+            assigned_resources=spec.get("resources", {}),
+            accelerator_ids={name: [str(i) for i in ids] for name, ids in spec.get("accelerators", {}).items()},
+            placement_group_id=PlacementGroupID.from_hex(group) if group else None,
+            captures_placement_group=bool(spec.get("capture")),
+            was_reconstructed=is_actor and submission.actor_restarts(self.arena, worker.actor) > 0,
+            is_canceled=worker.executor.is_cancelled(record),
+        )
+
+    def _own_handle(self, worker: Any) -> tuple[Any, ActorMeta]:
+        meta = ClassDescriptor(type(worker.actor_instance), tuple(worker.lease_facts["concurrency_groups"])).meta
+        return submission.actor_at_offset(self.arena, worker.actor), meta
