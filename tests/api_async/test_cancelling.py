@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from inspect import CORO_CREATED, getcoroutinestate
@@ -275,6 +276,24 @@ def test_scopes_nest_and_work_in_threads() -> None:
         ray.get(kept, timeout=60)
     with pytest.raises(RuntimeError):
         ray.cancel_scope().cancel()
+
+
+async def test_a_signal_that_is_lost_is_sent_again(tmp_path: Path) -> None:
+    @ray.remote
+    def lose_one(started: str) -> None:
+        came: list[int] = []
+        interrupted = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+        Path(started).touch()
+        while not came:
+            time.sleep(0.001)
+        signal.signal(signal.SIGINT, interrupted)
+        time.sleep(1000)
+
+    ref = lose_one.remote(str(tmp_path / "started"))
+    await until((tmp_path / "started").exists)
+    ray.cancel(ref)
+    with pytest.raises(Cancelled):
+        await asyncio.wait_for(ref, 60)
 
 
 async def test_a_cancel_between_claim_and_first_step(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ NEW, WAITING, QUEUED, RUNNING = 1, 2, 3, 4
 KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
 
 
+_INTERRUPTS = 5
+
 #: Why a worker was killed, when it was to end one of its tasks.
 _DOUBLINGS = 6  # of the wait after kills for memory
 FORCED_CANCEL = "its task was cancelled with force=True"
@@ -68,6 +70,8 @@ class Tasks:
         self._oom_delay_ms = node.settings.get(TASK_OOM_RETRY_DELAY_BASE_MS)
         self._held: set[int] = set()  # records that wait before they are run again
         self._overflowing: set[int] = set()
+        #: Offset and number of running records that are cancelled, and how often their runners were told.
+        self._asked: dict[tuple[int, int], int] = {}
         self._waiting: dict[int, _Pending] = {}
 
     # -- arguments -----------------------------------------------------------------------------------------------------
@@ -113,6 +117,10 @@ class Tasks:
         """Look at the queues whose overflow did not fit."""
         for queue in list(self._overflowing):
             self.overflow(queue)
+        asked, self._asked = self._asked, {}
+        for (record, seq), times in asked.items():
+            if times < _INTERRUPTS and self.is_unfinished(record, seq):
+                self._interrupt(record, seq, times)
 
     # -- deaths --------------------------------------------------------------------------------------------------------
 
@@ -213,8 +221,18 @@ class Tasks:
         if facts["forced"] and facts["kind"] == KIND_TASK:
             self._node.workers.kill(worker, FORCED_CANCEL)
             return
-        self._view.flag(worker.slot, 2)
-        self._node.workers.interrupt(worker)
+        self._interrupt(record, facts["seq"], 0)
+
+    def _interrupt(self, record: int, seq: int, times: int) -> None:
+        """Have the runner look at its cancel flag, and again at the next ticks while the record runs.
+
+        One signal can be lost: it may come between the interpreter's look for signals and the system call that waits.
+        """
+        worker = self._node.workers.by_slot.get(self._records.runner(record))
+        if worker is not None:
+            self._view.flag(worker.slot, 2)
+            self._node.workers.interrupt(worker)
+            self._asked[record, seq] = times + 1
 
     def is_unfinished(self, record: int, seq: int) -> bool:
         """Whether this very record is still to run, or runs."""
