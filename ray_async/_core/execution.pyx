@@ -43,12 +43,15 @@ cdef class Executor:
         load: ``load(payload: bytes, key) -> (callable, meta)`` for an exported definition seen for the first time.
         failed: ``failed(executor, record, callable, meta, error) -> bytes | None``: the payload of the error, or None when the task
             is to be run again.
+        withdrawn: ``withdrawn(record) -> BaseException``: why the result of a call does not count.
     """
 
     cdef Arena arena
     cdef dict functions         # number of the exported entry → (callable, meta)
-    cdef object load, failed
+    cdef object load, failed, withdrawn
     cdef readonly u64 record    # what runs, in a worker that runs one task at a time
+    cdef public u64 exiting     # the call that has asked for its actor's end
+    cdef public bint sync_actor # calls of an actor that are cancelled give no result, and are not interrupted
     cdef public bint in_user_code
     cdef public object meta
     cdef readonly u64 done
@@ -57,10 +60,10 @@ cdef class Executor:
     cdef public object trace        # a list of (name, start ns, end ns, task number) while times are recorded, else None
     cdef public object flush_trace  # takes that list when the worker has nothing to do
 
-    def __init__(self, Arena arena, load, failed):
+    def __init__(self, Arena arena, load, failed, withdrawn=None):
         self.arena = arena
         self.functions = {}
-        self.load, self.failed = load, failed
+        self.load, self.failed, self.withdrawn = load, failed, withdrawn
 
     # -- the parts --
 
@@ -152,11 +155,15 @@ cdef class Executor:
 
         Raises:
             ValueError, TypeError: the result does not have as many items as the call has returns.
+            SystemExit: the call has asked for its actor's end, and went on.
+            KeyboardInterrupt: it is a cancelled call of an actor that is not interrupted.
             Exception: the result cannot be serialized. The record is as before.
         """
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
         cdef u64 first = record + sizeof(ra_record)
         cdef u32 i
+        if self.exiting == record or self.sync_actor and RA_R_FLAGS(atomic_load_u64(&r.word)) & RA_RF_CANCEL:
+            raise self.withdrawn(record)
         if r.n_returns == 1:
             complete_with(self.arena, first, RA_VALUE, result)
         elif r.n_returns > 1:

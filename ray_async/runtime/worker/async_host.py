@@ -327,7 +327,7 @@ class AsyncHost:
         if isinstance(error, SystemExit):
             worker._leave(executor, record, error)
         if isinstance(error, asyncio.CancelledError) and executor.is_cancelled(record):
-            payload: bytes | None = cancelled_payload(worker.session.task_id_of(record))
+            payload: bytes | None = cancelled_payload(worker, record, definition, error)
             if executor.facts(record)["stream"]:
                 executor.end_stream(record, payload)
                 return

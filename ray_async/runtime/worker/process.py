@@ -80,7 +80,7 @@ class Worker:
         self.config = config
         self.node_ip: str = config["node_ip"]
         self.own_slot = OwnSlot(arena)
-        self.executor = execution.Executor(arena, self._load, self._failed)
+        self.executor = execution.Executor(arena, self._load, self._failed, self._withdrawn)
         self.actor: int = 0
         self.actor_instance: Any = None
         self.actor_spec: dict[str, Any] = {}
@@ -157,6 +157,8 @@ class Worker:
         executor = self.executor
         if self.async_host is not None:
             self.async_host.interrupted(frame)
+        if self.actor:
+            return  # a method that is stopped half-way would leave the actor in a state that nobody knows
         if executor.in_user_code and executor.record and executor.is_cancelled(executor.record):
             executor.in_user_code = False
             raise KeyboardInterrupt
@@ -210,6 +212,10 @@ class Worker:
             facts["accelerators"] = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
         self.environment.enter(facts["resources"], facts.get("accelerators", {}).get("GPU", ()))
 
+    def _withdrawn(self, record: int) -> BaseException:
+        """Why the result of an actor's call does not count: the call had asked for the end, or is cancelled."""
+        return WorkerExit(0) if self.executor.exiting == record else KeyboardInterrupt()
+
     # -- one task ------------------------------------------------------------------------------------------------------
 
     def _load(self, payload: bytes, number: int) -> tuple[Any, Definition]:
@@ -228,7 +234,7 @@ class Worker:
         cancelled = executor.is_cancelled(record)
         # A KeyboardInterrupt of the task's own counts as a cancel, too: Ctrl-C in its code would look the same.
         if isinstance(error, KeyboardInterrupt) or (cancelled and type(error).__name__ == "CancelledError"):
-            payload = cancelled_payload(self.session.task_id_of(record))
+            payload = cancelled_payload(self, record, definition, error)
         else:
             if isinstance(error, SystemExit):
                 self._leave(executor, record, error)
