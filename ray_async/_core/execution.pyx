@@ -56,6 +56,7 @@ cdef class Executor:
     cdef public object meta
     cdef readonly u64 done
     cdef object titled          # what the process is named after
+    cdef u64 max_calls          # how often one process may run that; 0: no limit
     cdef PostponedCalls postponed  # of an actor with threads
     cdef public object trace        # a list of (name, start ns, end ns, task number) while times are recorded, else None
     cdef public object flush_trace  # takes that list when the worker has nothing to do
@@ -312,6 +313,7 @@ cdef class Executor:
             function, self.meta = self.definition(r.fn)
             if self.meta is not self.titled:
                 self.titled = self.meta
+                self.max_calls = getattr(self.meta, "max_calls", 0)
                 title = getattr(self.meta, "title", None)
                 if title is not None:
                     ra_set_title(<const char *><bytes>title)
@@ -375,12 +377,11 @@ cdef class Executor:
         if ra_queue_length(q):
             ra_queue_wake(&self.arena.heap, q)
 
-    def serve(self, u64 queue, u64 lease, u64 limit=0):
+    def serve(self, u64 queue, u64 lease):
         """Run records of a queue one after the other while the lease holds.
 
         Args:
             lease: the lease word, in state IDLE, that was given.
-            limit: leave after so many records of one definition; 0: no limit.
 
         Returns:
             LEFT when the lease is gone or given back, EXIT when the process is to end.
@@ -424,7 +425,7 @@ cdef class Executor:
                     self.run(record)
                     ran = True
                     PyErr_CheckSignals()
-                    if limit and self.meta is not None and self.meta.used_up():
+                    if self.max_calls and not actor and self.meta is not None and self.meta.used_up():
                         return EXIT
                     continue
                 if atomic_load_u32(&q.overflowing):

@@ -147,6 +147,7 @@ class CoreSession:
             name=options.name or "",
             namespace=namespace,
             detached=lifetime == "detached",
+            owner=self.owner(),
             placement_resources=dict(options.placement_resources),
             max_restarts=options.max_restarts,
             max_task_retries=options.max_task_retries,
@@ -245,6 +246,18 @@ class CoreSession:
         if not core.usable:
             raise errors.ActorHandleNotFoundError("this actor handle belongs to a session that has been shut down")
         self.ask("kill_actor", actor=core.entry, no_restart=no_restart)
+
+    def owner(self) -> str:
+        """Id of the worker that what is created here ends with; "" for a driver, which its whole job ends with."""
+        return ""
+
+    def actor_exit(self) -> SystemExit:
+        """What ends the actor whose method runs: a driver has none.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("only an actor can end itself")
 
     def list_named_actors(self, all_namespaces: bool) -> list[dict[str, str]]:
         """Named actors as mappings of ``name`` and ``namespace``."""

@@ -12,7 +12,6 @@ import pytest
 import ray_async as ray
 from ray_async.actor import ActorClassInheritanceException, exit_actor
 from ray_async.exceptions import ActorAlreadyExistsError
-from ray_async.runtime.worker.failure import WorkerExit
 from tests.api.fake_session import Core, FakeSession, Id, RefGenerator, round_trip
 
 
@@ -276,8 +275,9 @@ def test_kill(session: FakeSession, counter: Any) -> None:
 
 
 def test_exit_actor(session: FakeSession) -> None:
-    with pytest.raises(TypeError, match="inside an actor"):
+    with pytest.raises(TypeError, match="non-actor worker"):
         exit_actor()
     session.now = session.now._replace(actor_id=Id(1))
-    with pytest.raises(WorkerExit):
+    with pytest.raises(SystemExit):
         exit_actor()
+    assert session.calls == [("actor_exit",)]

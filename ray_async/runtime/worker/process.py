@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ("Worker", "end_worker", "run_worker")
 
+_logger = logging.getLogger("ray_async")
+
 WORKER = 3
 LEASE_ACTOR = 3
 
@@ -237,7 +239,7 @@ class Worker:
             payload = cancelled_payload(self, record, definition, error)
         else:
             if isinstance(error, SystemExit):
-                self._leave(executor, record, error)
+                self.leave(error)
             if self._retry(executor, record, error):
                 return None
             payload = failure_payload(self, definition, error)
@@ -260,7 +262,7 @@ class Worker:
             return False
         return wants_retry(error, self.executor.options(record).get("retry_exceptions"))
 
-    def _leave(self, executor: Any, record: int, error: SystemExit) -> NoReturn:
+    def leave(self, error: SystemExit) -> NoReturn:
         """A task that calls ``sys.exit`` ends its worker; the node tells the caller.
 
         An actor means to end for good with exit_actor() and with sys.exit(0); any other exit is a failure, after which
@@ -269,7 +271,7 @@ class Worker:
         self.run_exit_hooks()
         if self.actor and (isinstance(error, WorkerExit) or error.code == 0):
             reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit(0)"
-            self.session.ask("actor_leaves", actor=self.actor, reason=reason, record=record)
+            self.session.ask("actor_leaves", actor=self.actor, reason=reason)
         sys.stdout.flush()
         sys.stderr.flush()
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
@@ -373,7 +375,7 @@ class Worker:
                 self.executor.in_user_code = False
         except BaseException as error:
             if isinstance(error, SystemExit):
-                self._leave(self.executor, record, error)
+                self.leave(error)
             self._creation_failed(record, definition, error)
             return
         self.actor_ready = True
@@ -416,16 +418,30 @@ class Worker:
         return self.session.actor_id_of(self.actor).hex() if self.actor else None
 
     def run_exit_hooks(self) -> None:
-        """Run what atexit would, once; a worker ends by ``_exit``, since the zygote's own hooks are not its."""
+        """Run the actor's ``__ray_shutdown__`` and what atexit would, once.
+
+        A worker ends by ``_exit``, since the zygote's own hooks are not its.
+        """
         if self._exiting:
             return
         self._exiting = True
+        self._shut_actor_down()
         import atexit
 
         from ray_async.runtime import current
 
         atexit.unregister(current.disconnect)
         atexit._run_exitfuncs()
+
+    def _shut_actor_down(self) -> None:
+        shutdown = getattr(self.actor_instance, "__ray_shutdown__", None)
+        if not callable(shutdown):
+            return
+        try:
+            shutdown()
+        except Exception as error:
+            error.__suppress_context__ = True  # what it ends for is no part of the error
+            _logger.exception("Error in __ray_shutdown__() of %s", type(self.actor_instance).__name__)
 
 
 def _flush() -> None:

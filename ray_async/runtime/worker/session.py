@@ -9,6 +9,7 @@ from ray_async.descriptors import ActorMeta, ClassDescriptor
 from ray_async.ids import PlacementGroupID
 from ray_async.runtime.session import CoreSession
 from ray_async.runtime.session_protocol import ExecutionContext
+from ray_async.runtime.worker.failure import WorkerExit
 
 if TYPE_CHECKING:
     import asyncio
@@ -77,6 +78,15 @@ class WorkerSession(CoreSession):
             was_reconstructed=is_actor and submission.actor_restarts(self.arena, worker.actor) > 0,
             is_canceled=worker.executor.is_cancelled(record),
         )
+
+    def owner(self) -> str:
+        """This worker: actors that it creates end with it, unless they are detached."""
+        return str(self.worker_id().hex())
+
+    def actor_exit(self) -> SystemExit:
+        """Note that the running call ends its actor, even if it goes on; gives what is to be raised."""
+        self._worker.executor.exiting = submission.current_parent()
+        return WorkerExit(0)
 
     def _own_handle(self, worker: Any) -> tuple[Any, ActorMeta]:
         meta = ClassDescriptor(type(worker.actor_instance), tuple(worker.lease_facts["concurrency_groups"])).meta
