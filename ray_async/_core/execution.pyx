@@ -151,6 +151,15 @@ cdef class Executor:
         """Whether someone asked for the cancellation of a running record."""
         return bool(RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & RA_RF_CANCEL)
 
+    def told(self, u64 record):
+        """Note that what runs is being told of its cancel: calls that it makes from now on are not cancelled with it."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while RA_R_STATE(word) == RA_REC_RUNNING and RA_R_RUNNER(word) == h.slot and RA_R_FLAGS(word) & RA_RF_CANCEL:
+            if atomic_cas_u64(&r.word, &word, word | RA_R_WORD(0, RA_RF_TOLD, 0, 0, 0)):
+                return
+
     def succeed(self, u64 record, result):
         """Complete the returns with a result and end the record.
 

@@ -316,6 +316,8 @@ cdef class Template:
         atomic_store_u32(&r.live, self.n_returns + 1)
         r.kind, r.kflags, r.n_returns = <u8>self.kind, <u8>kflags, <u16>self.n_returns
         r.parent = parent_record()
+        if r.parent and RA_R_FLAGS(atomic_load_u64(&ra_record_at(h, r.parent).word)) & RA_RF_TOLD:
+            r.parent = 0
         r.parent_seq = ra_record_at(h, r.parent).seq if r.parent else 0
         # A creation belongs to no scope: actors outlive what created them.
         r.scope = 0 if self.kind == RA_KIND_ACTOR_INIT else scope_of(h, r.parent)

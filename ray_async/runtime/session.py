@@ -340,7 +340,8 @@ class CoreSession:
         payload = errors.to_payload(errors.TaskCancelledError(TaskID(target.binary()[:24])))
         outcome = cancellation.cancel(self.arena, record, force, payload)
         if recursive and outcome != cancellation.DROPPED:
-            self.tell("cancel_children", record=record, seq=submission.record_seq(self.arena, record), force=force)
+            # Asked and not told: once this returns, the cancel is on its way, ahead of what the caller does next.
+            self.ask("cancel_children", record=record, seq=submission.record_seq(self.arena, record), force=force)
 
     def enter_scope(self) -> tuple[int, Any]:
         """Open a cancel scope around what the calling thread or asyncio task submits: ``(scope, token)``."""

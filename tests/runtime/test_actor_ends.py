@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,44 @@ def test_a_class_may_refer_to_its_own_actor_class() -> None:
 
     root: Any = Node.remote()
     assert ray.get(root.grow.remote(2), timeout=TIMEOUT_S) == ["node"] * 3
+
+
+class Init:
+    """Notes what it is while it is made, and in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.ids = [ray.get_runtime_context().get_actor_id()]
+        thread = threading.Thread(target=lambda: self.ids.append(ray.get_runtime_context().get_actor_id()))
+        thread.start()
+        thread.join()
+
+    def all(self) -> list[str]:
+        """What was noted."""
+        return self.ids
+
+
+class AsyncInit(Init):
+    """The same on a loop."""
+
+    async def nothing(self) -> None:
+        """Makes the class asynchronous."""
+
+
+@pytest.mark.parametrize("cls", [Init, AsyncInit])
+def test_an_actor_knows_itself_while_it_is_made(cls: type) -> None:
+    actor: Any = ray.remote(cls).remote()
+    assert ray.get(actor.all.remote(), timeout=TIMEOUT_S) == [actor._actor_id.hex()] * 2
+
+
+class Leaving(AsyncTidy):
+    """Ends itself in a task that its constructor starts."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.task = asyncio.get_running_loop().create_task(self._leave())
+
+
+def test_an_async_actor_ends_itself_while_it_is_made(tmp_path: Path) -> None:
+    actor: Any = ray.remote(Leaving).remote(str(tmp_path / "end"))
+    assert wait_until(lambda: ended(tmp_path / "end"))
+    del actor

@@ -91,3 +91,48 @@ def test_a_plain_method_of_an_async_actor_may_return_a_reference() -> None:
     ref = ray.get(actor.reference.remote(), timeout=TIMEOUT_S)
     assert isinstance(ref, ray.ObjectRef)
     assert ray.get(ref, timeout=TIMEOUT_S) == 1
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+
+    def all(self) -> list[str]:
+        return self.lines
+
+
+@ray.remote
+def clean_up(log: Any, folder: str) -> None:
+    try:
+        Path(folder, "started").touch()
+        time.sleep(1000)
+    except KeyboardInterrupt:
+        ray.get(log.add.remote("cleaned up"))
+        raise
+
+
+@ray.remote
+async def clean_up_on_a_loop(log: Any, folder: str) -> None:
+    try:
+        Path(folder, "started").touch()
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        ray.get(log.add.remote("cleaned up"))
+        raise
+
+
+@pytest.mark.parametrize("function", [clean_up, clean_up_on_a_loop])
+def test_calls_of_cleaning_up_are_not_cancelled(function: Any, tmp_path: Path) -> None:
+    log: Any = ray.remote(Log).remote()
+    for turn in range(20):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        ref = function.remote(log, str(folder))
+        assert wait_until((folder / "started").exists)
+        ray.cancel(ref)
+        with pytest.raises(ray.exceptions.TaskCancelledError):
+            ray.get(ref, timeout=TIMEOUT_S)
+    assert ray.get(log.all.remote(), timeout=TIMEOUT_S) == ["cleaned up"] * 20

@@ -105,8 +105,10 @@ class AsyncHost:
         except BaseException as error:
             self._worker._creation_failed(creation, definition, error)
             return
+        set_parent(creation, True)
         with self._worker.executing(creation, definition, executor.options(creation)):
             self._worker.create_actor(creation, function, definition, args, kwargs)
+        set_parent(0, True)
         if self._worker.actor_ready:
             await self._serve(EXIT)
 
@@ -186,8 +188,12 @@ class AsyncHost:
         for record, task in list(self._tasks.items()):
             # Once: a second cancel would hit the coroutine's own cleaning up.
             if record not in self._told and self._executor.is_cancelled(record):
-                self._told.add(record)
+                self._tell(record)
                 self._cancel(task)
+
+    def _tell(self, record: int) -> None:
+        self._told.add(record)
+        self._executor.told(record)
 
     def _cancel(self, task: asyncio.Task[None]) -> None:
         task.cancel()
@@ -205,7 +211,7 @@ class AsyncHost:
         caller = _caller_of_user_code(frame)
         record = caller.f_locals["record"] if caller is not None else 0
         if record in self._tasks and record not in self._told and self._executor.is_cancelled(record):
-            self._told.add(record)
+            self._tell(record)
             raise asyncio.CancelledError
 
     @staticmethod

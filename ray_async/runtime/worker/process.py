@@ -159,9 +159,10 @@ class Worker:
         executor = self.executor
         if self.async_host is not None:
             self.async_host.interrupted(frame)
-        if self.actor:
-            return  # a method that is stopped half-way would leave the actor in a state that nobody knows
-        if executor.in_user_code and executor.record and executor.is_cancelled(executor.record):
+        if not (executor.in_user_code and executor.record and executor.is_cancelled(executor.record)):
+            return
+        executor.told(executor.record)
+        if not self.actor:  # a method that is stopped half-way would leave the actor in a state that nobody knows
             executor.in_user_code = False
             raise KeyboardInterrupt
 

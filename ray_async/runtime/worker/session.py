@@ -55,16 +55,16 @@ class WorkerSession(CoreSession):
         worker = self._worker
         base = super().context()
         record = submission.current_parent()
-        if not record:
+        spec = worker.lease_facts
+        is_actor = worker.actor != 0
+        if not record and not is_actor:
             return base._replace(is_driver=False)
         now = running.get()
-        definition = None if now else worker.executor.prepare(record)[1]
-        spec = worker.lease_facts
+        definition = None if now or not record else worker.executor.prepare(record)[1]
         group = spec.get("group")
-        is_actor = worker.actor != 0
         return base._replace(
             is_driver=False,
-            task_id=self.task_id_of(record),
+            task_id=self.task_id_of(record) if record else None,
             task_name=now.name if now else (definition.name if definition else None),
             function_name=now.function_name if now else (definition.qualname if definition else None),
             actor_id=self.actor_id_of(worker.actor) if is_actor else None,
@@ -76,7 +76,7 @@ class WorkerSession(CoreSession):
             placement_group_id=PlacementGroupID.from_hex(group) if group else None,
             captures_placement_group=bool(spec.get("capture")),
             was_reconstructed=is_actor and submission.actor_restarts(self.arena, worker.actor) > 0,
-            is_canceled=worker.executor.is_cancelled(record),
+            is_canceled=record != 0 and worker.executor.is_cancelled(record),
         )
 
     def owner(self) -> str:
