@@ -186,7 +186,8 @@ class AsyncHost:
             if record not in self._told and self._executor.is_cancelled(record):
                 self._told.add(record)
                 task.cancel()
-                if inspect.getcoroutinestate(task.get_coro()) == inspect.CORO_CREATED:
+                coroutine = task.get_coro()
+                if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
                     # Nothing of the coroutine will run, its ending of the record neither.
                     self._fail(record, None, None, asyncio.CancelledError())
                     self._ended(record)
