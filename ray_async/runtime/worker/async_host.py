@@ -197,7 +197,8 @@ class AsyncHost:
 
     def _cancel(self, record: int, task: asyncio.Task[None]) -> None:
         task.cancel()
-        if inspect.getcoroutinestate(task.get_coro()) == inspect.CORO_CREATED:
+        coroutine = task.get_coro()
+        if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
             # Nothing of the coroutine will run, its ending of the record neither.
             self._fail(record, None, None, asyncio.CancelledError())
             self._ended(record)

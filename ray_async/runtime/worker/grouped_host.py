@@ -31,7 +31,7 @@ class GroupLoop:
     def __init__(self, name: str, worker: Worker) -> None:
         from ray_async.runtime.event_loop import new_event_loop
 
-        self.loop = new_event_loop()
+        self.loop = new_event_loop(worker.session.settings)
         self._worker = worker
         threading.Thread(target=self._run, name=f"ray::{name}", daemon=True).start()
 
