@@ -258,6 +258,8 @@ cdef extern from "objects.h" nogil:
     int ra_futex_wait(au32 *, u32, u64)
     void ra_futex_wake(au32 *)
     void ra_relax()
+    void ra_lend_cpu(ra_heap *)
+    void ra_retake_cpu(ra_heap *)
     void ra_die_with_parent(int)
     void ra_set_subreaper()
     void ra_set_title(const char *)

@@ -33,6 +33,8 @@ cdef class LoopWaiter:
     cdef dict pending   # entry → list of (ref, future)
     cdef object socket
     cdef int descriptor
+    cdef readonly u64 n_settled  # objects whose futures were settled so far
+    cdef readonly bint lent      # the worker's CPU is lent until something is settled
     cdef str path
 
     def __init__(self, Arena arena):
@@ -83,6 +85,20 @@ cdef class LoopWaiter:
             waiting[:] = [pair for pair in waiting if pair[1] is not future]
             if not waiting:
                 del self.pending[ref.entry]
+                if not self.pending:
+                    self.retake()
+
+    def lend(self):
+        """Tell the node that this worker does nothing but wait: its CPU goes to others, who may be what it waits for."""
+        if not self.lent:
+            self.lent = True
+            ra_lend_cpu(&self.arena.heap)
+
+    cdef retake(self):
+        if self.lent:
+            self.lent = False
+            if not self.arena.heap.closed:
+                ra_retake_cpu(&self.arena.heap)
 
     def on_readable(self):
         """Settle the futures of all that has completed."""
@@ -137,6 +153,8 @@ cdef class LoopWaiter:
     cdef _settle(self, u64 entry):
         cdef list waiting = self.pending.pop(entry, None)
         if waiting is not None:
+            self.n_settled += 1
+            self.retake()
             for pair in waiting:
                 if not pair[1].done():
                     pair[1].set_result(None)
@@ -144,6 +162,7 @@ cdef class LoopWaiter:
     def fail_all(self, error):
         """Give every future an exception: the node is gone."""
         pending, self.pending = self.pending, {}
+        self.retake()
         for waiting in pending.values():
             for _, future in waiting:
                 if not future.done():
@@ -152,6 +171,7 @@ cdef class LoopWaiter:
     def forget_all(self):
         """Drop all watches: their loop is gone."""
         self.pending.clear()
+        self.retake()
 
     @property
     def n_pending(self):
@@ -163,6 +183,7 @@ cdef class LoopWaiter:
         cdef ra_heap *h = &self.arena.heap
         if self.socket is None:
             return
+        self.retake()
         self.socket.close()
         self.socket = None
         self.descriptor = -1

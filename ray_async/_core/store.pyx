@@ -206,13 +206,12 @@ cdef u64 wait_for(Arena arena, u64 *entries, u64 n, u64 target, u64 deadline, bi
                     raise _hooks["node_died"]()
                 if arena.gives_cpu_back and not gave and ra_now_ns() - started >= GRACE:
                     gave = True
-                    if atomic_add_u32(&proc_at(h, h.slot).blocked, 1) == 0:
-                        ra_event(h, RA_EV_BLOCKED, h.slot)
+                    ra_lend_cpu(h)
     finally:
         if have:
             arena.idle_waiters.append(index)
-        if gave and atomic_sub_u32(&proc_at(h, h.slot).blocked, 1) == 1:
-            ra_event(h, RA_EV_UNBLOCKED, h.slot)
+        if gave:
+            ra_retake_cpu(h)
 
 
 cdef int sleep(ra_waiter *w, u64 timeout) noexcept nogil:

@@ -14,6 +14,8 @@ from ray_async.exceptions import RaySystemError, RayTaskError
 
 __all__ = ("LoopBinding", "Loops")
 
+_GRACE_S = 0.002
+
 
 class LoopBinding:
     """One loop's waiter, watched by that loop.
@@ -29,7 +31,9 @@ class LoopBinding:
         self.loop = weakref.ref(loop)
         self.waiter = waiter if waiter is not None else LoopWaiter(arena)
         self.waiter_index: int = self.waiter.index
+        self._arena = arena
         self._wake: Callable[[], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._node_fd = node_fd
         self._died = died
         loop.add_reader(self.waiter.fileno(), self._on_readable)
@@ -42,8 +46,23 @@ class LoopBinding:
 
     def _on_readable(self) -> None:
         self.waiter.on_readable()
+        self.consider_lending()
         if self._wake is not None:
             self._wake()
+
+    def consider_lending(self) -> None:
+        """In a worker that holds a CPU: lend it, should its loop wait for references only, and for longer than a moment."""
+        if self._arena.gives_cpu_back and self._timer is None and self.waiter.n_pending and not self.waiter.lent:
+            loop = self.loop()
+            if loop is not None:
+                self._timer = loop.call_later(_GRACE_S, self._lend, self.waiter.n_settled)
+
+    def _lend(self, n_settled: int) -> None:
+        self._timer = None
+        if self.waiter.n_settled != n_settled:
+            self.consider_lending()
+        elif self.waiter.n_pending and self._arena.gives_cpu_back:
+            self.waiter.lend()
 
     def _on_node_death(self) -> None:
         self.close_readers()
@@ -126,10 +145,12 @@ class Loops:
 
     def _change(self, ref: Any) -> Generator[Any, None, None]:
         """Wait until ``ref`` may be complete; a wake-up may be for an earlier object in its place."""
-        waiter = self.binding().waiter
+        binding = self.binding()
+        waiter = binding.waiter
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not waiter.watch(ref, future):
             return
+        binding.consider_lending()
         try:
             yield from future
         except BaseException:

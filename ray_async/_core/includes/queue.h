@@ -202,6 +202,17 @@ static inline void ra_event(ra_heap *h, u32 kind, u64 argument) {
     if (node) ra_wake(h, node - 1);
 }
 
+/* This worker waits, and its CPU goes to others until it is taken back; each of its threads and loops may do so. */
+static inline void ra_lend_cpu(ra_heap *h) {
+    ra_proc *p = RA_AT(h->base, ra_proc, h->super->procs) + h->slot;
+    if (atomic_fetch_add(&p->blocked, 1) == 0) ra_event(h, RA_EV_BLOCKED, h->slot);
+}
+
+static inline void ra_retake_cpu(ra_heap *h) {
+    ra_proc *p = RA_AT(h->base, ra_proc, h->super->procs) + h->slot;
+    if (atomic_fetch_sub(&p->blocked, 1) == 1) ra_event(h, RA_EV_UNBLOCKED, h->slot);
+}
+
 /* Wake one sleeping worker of the queue; when none sleeps, ring the class's doorbell, once until the node answers. */
 static inline void ra_queue_wake(ra_heap *h, ra_queue *q) {
     atomic_thread_fence(memory_order_seq_cst);

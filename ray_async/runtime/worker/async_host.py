@@ -172,7 +172,9 @@ class AsyncHost:
             self._loop.call_soon(self._pump)  # the tasks just started get their turn first
             return
         executor.wants_refill(self._queue)
-        if not self._tasks and self._binding.waiter.linger(self._queue):
+        if self._tasks:
+            self._binding.consider_lending()
+        elif self._binding.waiter.linger(self._queue):
             self._loop.call_soon(self._pump)
             return
         if self._lease is not None and not self._tasks:

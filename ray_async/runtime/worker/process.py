@@ -181,14 +181,14 @@ class Worker:
                 self._serve_actor(what << 6, lease)
                 return
             facts = self._lease(what)
+            self.arena.gives_cpu_back = True
             if facts["kind"] == "async":
                 from ray_async.runtime.worker.async_host import serve_async_class
 
                 code = serve_async_class(self, what, lease, facts)
             else:
-                self.arena.gives_cpu_back = True
                 code = self.executor.serve(self.executor.queue_of_class(what), lease)
-                self.arena.gives_cpu_back = False
+            self.arena.gives_cpu_back = False
             if code == execution.EXIT:
                 return
             seen = self.own_slot.give_back(lease)
