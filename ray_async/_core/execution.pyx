@@ -287,6 +287,17 @@ cdef class Executor:
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
         return atomic_load_u32(&r.produced), atomic_load_u32(&r.consumed)
 
+    def is_abandoned(self, u64 record):
+        """Whether nobody can read the next item of a stream any more, or how its task ends."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef ra_entry *item = ra_entry_at(h, r.tail)
+        if not RA_FLAGS(atomic_load_u64(&r.returns[1].word)) & RA_EF_DEAD:
+            return False
+        if r.tail == record + sizeof(ra_record):
+            return bool(RA_FLAGS(atomic_load_u64(&item.word)) & RA_EF_DEAD)
+        return atomic_load_u32(&item.refs) <= 1  # the producer's own
+
     def wait_for_consumer(self, u64 record, u64 timeout_ns):
         """Sleep until an item is consumed, in a thread; at most so long."""
         cdef ra_heap *h = &self.arena.heap

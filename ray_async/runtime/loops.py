@@ -34,6 +34,7 @@ class LoopBinding:
         self._arena = arena
         self._wake: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._sleepers: set[asyncio.Future[None]] = set()
         self._node_fd = node_fd
         self._died = died
         loop.add_reader(self.waiter.fileno(), self._on_readable)
@@ -47,11 +48,23 @@ class LoopBinding:
     def _on_readable(self) -> None:
         self.waiter.on_readable()
         self.consider_lending()
+        for sleeper in self._sleepers:
+            if not sleeper.done():
+                sleeper.set_result(None)
         if self._wake is not None:
             self._wake()
 
+    async def woken(self, timeout: float) -> None:
+        """Wait for the next wake-up of the loop by another process, at most so many seconds."""
+        sleeper = asyncio.get_running_loop().create_future()
+        self._sleepers.add(sleeper)
+        try:
+            await asyncio.wait([sleeper], timeout=timeout)
+        finally:
+            self._sleepers.discard(sleeper)
+
     def consider_lending(self) -> None:
-        """In a worker that holds a CPU: lend it, should its loop wait for references only, and for longer than a moment."""
+        """Lend the CPU that a worker holds, should its loop do nothing but wait for references for a moment."""
         if self._arena.gives_cpu_back and self._timer is None and self.waiter.n_pending and not self.waiter.lent:
             loop = self.loop()
             if loop is not None:

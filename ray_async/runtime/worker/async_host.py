@@ -7,6 +7,7 @@ depend on the loop: they are the node's, and a watchdog thread tells when a meth
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Callable
 from types import FrameType
@@ -29,6 +30,7 @@ __all__ = ("AsyncHost", "host_async_actor", "running_definition", "serve_async_c
 REVOKE, CANCEL, EXIT = 1, 2, 4
 _TICK_S = 0.5
 _BATCH = 128
+_ABANDONED_S = 0.2  # between looks whether a stream still has a consumer
 TASKS_PER_WORKER = 100
 
 
@@ -311,20 +313,30 @@ class AsyncHost:
     async def _stream(self, record: int, facts: dict[str, Any], items: Any) -> None:
         executor = self._executor
         skip, _ = executor.stream_position(record)
-        limit = facts["backpressure"]
-        async for item in _each(items):
-            if skip:
-                skip -= 1
-                continue
-            executor.yield_item(record, item)
-            while limit:
-                produced, consumed = executor.stream_position(record)
-                if produced - consumed < limit:
+        async with contextlib.aclosing(_each(items)) as each:
+            async for item in each:
+                if skip:
+                    skip -= 1
+                    continue
+                executor.yield_item(record, item)
+                if not await self._pause(record, facts["backpressure"]):
                     break
-                self._binding.watch_stream(executor, record)
-                await asyncio.sleep(0.005)
         if facts["n_returns"] == 2 and facts["stream"]:
             executor.end_stream(record)
+
+    async def _pause(self, record: int, limit: int) -> bool:
+        """Wait until the consumer has taken enough; False when there is none any more."""
+        executor, binding = self._executor, self._worker.session.loops.binding()
+        while limit:
+            # Watched before the look: an item that is taken after it wakes this loop.
+            binding.watch_stream(executor, record)
+            produced, consumed = executor.stream_position(record)
+            if produced - consumed < limit:
+                break
+            if executor.is_abandoned(record):
+                return False
+            await binding.woken(_ABANDONED_S)
+        return True
 
     async def _resolve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Await the arguments that are references. A call that waits for them takes nobody's place."""
@@ -360,12 +372,20 @@ class AsyncHost:
 
 async def _each(items: Any) -> Any:
     if hasattr(items, "__anext__"):
-        async for item in items:
-            yield item
+        try:
+            async for item in items:
+                yield item
+        finally:
+            if hasattr(items, "aclose"):
+                await items.aclose()
     elif hasattr(items, "__iter__"):
-        for item in items:
-            yield item
-            await asyncio.sleep(0)
+        try:
+            for item in items:
+                yield item
+                await asyncio.sleep(0)
+        finally:
+            if hasattr(items, "close"):
+                items.close()
     else:
         raise ValueError(f"a streaming call must give a generator, not {type(items).__name__}")
 

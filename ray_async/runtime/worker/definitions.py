@@ -156,17 +156,31 @@ class Definition:
                 skip -= 1
                 continue
             executor.yield_item(record, item)
-            self._pause(executor, record, facts["backpressure"])
+            if not self._pause(executor, record, facts["backpressure"]):
+                with _user_code(executor):
+                    _close(iterator)
+                break
         executor.end_stream(record)
 
     @staticmethod
-    def _pause(executor: Executor, record: int, limit: int) -> None:
+    def _pause(executor: Executor, record: int, limit: int) -> bool:
+        """Wait until the consumer has taken enough; False when there is none any more."""
         while limit:
             produced, consumed = executor.stream_position(record)
             if produced - consumed < limit or executor.is_cancelled(record):
-                return
+                break
+            if executor.is_abandoned(record):
+                return False
             with _user_code(executor):  # a cancel interrupts the pause like user code
                 executor.wait_for_consumer(record, 200_000_000)
+        return True
+
+
+def _close(items: Any) -> None:
+    """End an iterator before its end; only generators can be."""
+    close = getattr(items, "close", None)
+    if close is not None:
+        close()
 
 
 def _checked(items: Any, name: str) -> Any:

@@ -1,0 +1,133 @@
+"""Streams with backpressure: how far a producer runs ahead, and that it ends when nobody reads any more."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ray_async as ray
+from tests.resources import wait_until
+
+TIMEOUT_S = 60
+AHEAD = 2
+
+
+@pytest.fixture(autouse=True)
+def one_cpu() -> Iterator[None]:
+    with ray.init(num_cpus=1):
+        yield
+
+
+def note(path: str, text: str) -> None:
+    with open(path, "a") as file:
+        file.write(text + "\n")
+
+
+def noted(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+@ray.remote(_generator_backpressure_num_objects=AHEAD)
+def numbers(path: str, n: int) -> Iterator[int]:
+    try:
+        for i in range(n):
+            note(path, str(i))
+            yield i
+    finally:
+        note(path, "closed")
+
+
+@ray.remote(_generator_backpressure_num_objects=AHEAD)
+async def async_numbers(path: str, n: int) -> AsyncIterator[int]:
+    try:
+        for i in range(n):
+            note(path, str(i))
+            yield i
+    finally:
+        note(path, "closed")
+
+
+@ray.remote
+class Source:
+    @ray.method(_generator_backpressure_num_objects=AHEAD)
+    async def numbers(self, path: str, n: int) -> AsyncIterator[int]:
+        try:
+            for i in range(n):
+                note(path, str(i))
+                yield i
+        finally:
+            note(path, "closed")
+
+    async def ping(self) -> str:
+        return "pong"
+
+
+@ray.remote
+def one() -> int:
+    return 1
+
+
+SOURCES = [numbers, async_numbers]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_producer_stays_so_far_ahead_and_all_items_come(source: Any, tmp_path: Path) -> None:
+    path = tmp_path / "items"
+    stream = source.remote(str(path), 20)
+    assert wait_until(lambda: len(noted(path)) == AHEAD)
+    for i, ref in enumerate(stream):
+        assert ray.get(ref, timeout=TIMEOUT_S) == i
+        assert len(noted(path)) <= i + 1 + AHEAD + 1  # what it makes next, and "closed"
+    assert noted(path) == [*map(str, range(20)), "closed"]
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3])
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_dropped_stream_ends_its_producer_and_frees_the_cpu(source: Any, taken: int, tmp_path: Path) -> None:
+    path = tmp_path / "items"
+    stream = source.remote(str(path), 10**9)
+    kept = [next(stream) for _ in range(taken)]
+    del stream
+    assert wait_until(lambda: noted(path)[-1:] == ["closed"])
+    assert ray.get(one.remote(), timeout=TIMEOUT_S) == 1
+    assert ray.get(kept, timeout=TIMEOUT_S) == list(range(taken))
+
+
+def test_a_stream_whose_end_is_still_waited_for_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "items"
+    stream = numbers.remote(str(path), 5)
+    end = stream.completed()
+    assert [ray.get(ref, timeout=TIMEOUT_S) for ref in stream] == list(range(5))
+    ray.get(end, timeout=TIMEOUT_S)
+
+
+async def test_an_actors_stream_ends_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "items"
+    source = Source.remote()
+    stream = source.numbers.remote(str(path), 10**9)
+    async with asyncio.timeout(TIMEOUT_S):
+        assert await (await anext(stream)) == 0
+        del stream
+        while noted(path)[-1:] != ["closed"]:
+            assert await source.ping.remote() == "pong"
+
+
+def test_a_killed_consumers_stream_ends(tmp_path: Path) -> None:
+    path = tmp_path / "items"
+
+    @ray.remote(num_cpus=0, max_retries=0)
+    def consumer() -> None:
+        stream = numbers.remote(str(path), 10**9)
+        next(stream)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(ray.exceptions.WorkerCrashedError):
+        ray.get(consumer.remote(), timeout=TIMEOUT_S)
+    assert wait_until(lambda: noted(path)[-1:] == ["closed"])
+    assert ray.get(one.remote(), timeout=TIMEOUT_S) == 1
