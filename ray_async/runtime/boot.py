@@ -86,8 +86,8 @@ def become_node(
 def restore_signals() -> None:
     """Take back what the starter's signals are set to: workers are cancelled by SIGINT, and deaths are told by SIGCHLD.
 
-    A shell starts background jobs with SIGINT ignored, some supervisors ignore SIGCHLD, and a thread may block what it likes;
-    all of that is inherited.
+    A shell starts background jobs with SIGINT ignored, some supervisors ignore SIGCHLD, and a thread may block what it
+    likes; all of that is inherited.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGINT, signal.default_int_handler)

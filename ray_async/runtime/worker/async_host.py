@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ray_async import exceptions as errors
 from ray_async._core import execution
@@ -186,7 +186,7 @@ class AsyncHost:
             if record not in self._told and self._executor.is_cancelled(record):
                 self._told.add(record)
                 task.cancel()
-                if inspect.getcoroutinestate(task.get_coro()) == inspect.CORO_CREATED:
+                if inspect.getcoroutinestate(cast(Coroutine[Any, Any, None], task.get_coro())) == inspect.CORO_CREATED:
                     # Nothing of the coroutine will run, its ending of the record neither.
                     self._fail(record, None, None, asyncio.CancelledError())
                     self._ended(record)
