@@ -50,6 +50,9 @@ class ActorClass(RemoteCallable, Generic[T]):
         1
     """
 
+    _restored: type[Any]
+    _default_options: dict[str, Any]
+
     def __init__(self, cls: type[Any], options: Mapping[str, Any]) -> None:
         descriptor = ClassDescriptor(cls, tuple(options.get("concurrency_groups") or ()))
         self._install(descriptor, dict(options))
@@ -122,12 +125,15 @@ class ActorClass(RemoteCallable, Generic[T]):
         return sorted({*object.__dir__(self), *methods})
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("__ray_metadata__", "__name__", "__qualname__") and "_restored" in self.__dict__:
+            self.__init__(self._restored, self._default_options)  # type: ignore[misc]
+            return self.__dict__[name]
         if name.startswith("_"):
             raise AttributeError(f"Actor class has no attribute {name!r}")
         return getattr(self.__ray_metadata__.cls, name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ActorClass, (self.__ray_metadata__.cls, self._default_options)
+        return _restore_class, (self.__ray_metadata__.cls, self._default_options)
 
     def __repr__(self) -> str:
         return f"ActorClass({self.__name__})"
@@ -186,6 +192,13 @@ class ActorHandle(Generic[T]):
         return f"Actor({self._ray_meta.class_name}, {self._actor_id.hex()})"
 
 
+def _restore_class(cls: type[Any], options: Mapping[str, Any]) -> ActorClass[Any]:
+    """An actor class out of a pickle. One that refers to itself has no methods yet: they are looked up later."""
+    found: ActorClass[Any] = ActorClass.__new__(ActorClass)
+    found._restored, found._default_options = cls, dict(options)
+    return found
+
+
 ActorProxy = ActorHandle  # the name that typed programs use
 
 
@@ -196,12 +209,9 @@ def exit_actor() -> NoReturn:
         TypeError: Called outside an actor.
         SystemExit: Otherwise; the worker knows it as an end that was asked for.
     """
-    context = get_session().context() if has_session() else None
-    if context is None or context.actor_id is None:
-        raise TypeError("exit_actor can only be called inside an actor's method.")
-    from ray_async.runtime.worker.failure import WorkerExit  # workers have it loaded; drivers need not
-
-    raise WorkerExit(0)
+    if not has_session() or get_session().context().actor_id is None:
+        raise TypeError("exit_actor API is called on a non-actor worker: it is for methods of actors.")
+    raise get_session().actor_exit()
 
 
 def _get_or_create(

@@ -12,7 +12,10 @@ from ray_async.resource_request import custom_resources_error, quantity_error
 from ray_async.runtime import node_control
 from ray_async.runtime.current import get_session, has_session
 
-__all__ = ("Cluster", "ClusterNode")
+__all__ = ("Cluster", "ClusterNode", "cluster_not_supported")
+
+#: Logical nodes need nothing of the platform; programs written for Ray ask before they make a cluster.
+cluster_not_supported = False
 
 _STORE_BYTES = 150 << 20
 # Quantities of a node, by the names under which they are given here and as resources.

@@ -25,7 +25,7 @@ _PREFIXES = ("RAY_ASYNC_", "RAY_")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
-MiB, GiB = 1 << 20, 1 << 30
+GiB = 1 << 30
 
 
 class Setting(NamedTuple, Generic[T]):
@@ -207,8 +207,8 @@ TASK_OOM_RETRY_DELAY_BASE_MS = _int(
 DEFAULT_MAX_CONCURRENCY_ASYNC = _int("default_max_concurrency_async", 1000, "calls in flight of an async actor")
 DEFAULT_ASYNC_TASK_CONCURRENCY = _int("default_async_task_concurrency", 100, "async tasks in flight of a worker")
 ACTOR_GRACEFUL_SHUTDOWN_MS = _int("actor_graceful_shutdown_timeout_ms", 30_000, "wait for an actor to end itself, ms")
-FUNCTION_SIZE_WARN_BYTES = _int("function_size_warn_threshold", 10 * MiB, "a pickled function this large warns, bytes")
-FUNCTION_SIZE_ERROR_BYTES = _int("function_size_error_threshold", 100 * MiB, "and of this size fails, bytes")
+FUNCTION_SIZE_WARN_BYTES = _int("function_size_warn_threshold", 10**7, "a pickled function this large warns, bytes")
+FUNCTION_SIZE_ERROR_BYTES = _int("function_size_error_threshold", 10**8, "and of this size fails, bytes")
 
 # Scheduling and workers
 SCHEDULER_SPREAD_THRESHOLD = _float("scheduler_spread_threshold", 0.5, "use of a node past which tasks spread")

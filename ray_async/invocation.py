@@ -13,6 +13,9 @@ from ray_async.signature import Signature
 __all__ = ("make_invocation",)
 
 
+_ANYTHING = Signature("", varargs=True, varkeywords=True)
+
+
 def make_invocation(
     signature: Callable[[], Signature],
     prepare: Callable[[Session], Template],
@@ -26,7 +29,8 @@ def make_invocation(
     Args:
         signature: Gives what the remote callable accepts; asked for at the first call.
         prepare: Makes the template for a session.
-        decorator: Wraps the submission, called with a tuple and a mapping.
+        decorator: Wraps the submission, called with a tuple and a mapping. What it is given may be anything; what it
+            passes on must fit.
 
     Returns:
         The callable. It raises TypeError where the arguments do not fit.
@@ -39,12 +43,12 @@ def make_invocation(
     def remote(*args: Any, **kwargs: Any) -> Any:
         nonlocal bound, accepts, submit, low, high
         if slot.session is not bound:
-            accepts = signature()
+            accepts = signature() if decorator is None else _ANYTHING
             accepts.check(len(args), kwargs)
             low, high = accepts.minimum, accepts.maximum
             session = get_session()
             template = prepare(session)
-            submit = template if decorator is None else _decorate(decorator, template)
+            submit = template if decorator is None else _decorate(decorator, signature(), template)
             slot.bindings.add(unbind)
             bound = session  # last: a thread that sees the session sees its template
         if kwargs:
@@ -71,8 +75,12 @@ def _ended(args: tuple[Any, ...], kwargs: dict[str, Any] | None, /) -> Any:
     raise RaySystemError("The session ended during this call: call init() to start another one.")
 
 
-def _decorate(decorator: InvocationDecorator, template: Template) -> Template:
-    invoke = decorator(lambda args, kwargs: template(tuple(args), kwargs or None))
+def _decorate(decorator: InvocationDecorator, accepts: Signature, template: Template) -> Template:
+    def invoke_decorated(args: Any, kwargs: Any) -> Any:
+        accepts.check(len(args), kwargs or {})
+        return template(tuple(args), kwargs or None)
+
+    invoke = decorator(invoke_decorated)
 
     def submit(args: tuple[Any, ...], kwargs: dict[str, Any] | None, /) -> Any:
         return invoke(args, kwargs or {})

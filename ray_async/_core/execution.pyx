@@ -43,24 +43,28 @@ cdef class Executor:
         load: ``load(payload: bytes, key) -> (callable, meta)`` for an exported definition seen for the first time.
         failed: ``failed(executor, record, callable, meta, error) -> bytes | None``: the payload of the error, or None when the task
             is to be run again.
+        withdrawn: ``withdrawn(record) -> BaseException``: why the result of a call does not count.
     """
 
     cdef Arena arena
     cdef dict functions         # number of the exported entry → (callable, meta)
-    cdef object load, failed
+    cdef object load, failed, withdrawn
     cdef readonly u64 record    # what runs, in a worker that runs one task at a time
+    cdef public u64 exiting     # the call that has asked for its actor's end
+    cdef public bint sync_actor # calls of an actor that are cancelled give no result, and are not interrupted
     cdef public bint in_user_code
     cdef public object meta
     cdef readonly u64 done
     cdef object titled          # what the process is named after
+    cdef u64 max_calls          # how often one process may run that; 0: no limit
     cdef PostponedCalls postponed  # of an actor with threads
     cdef public object trace        # a list of (name, start ns, end ns, task number) while times are recorded, else None
     cdef public object flush_trace  # takes that list when the worker has nothing to do
 
-    def __init__(self, Arena arena, load, failed):
+    def __init__(self, Arena arena, load, failed, withdrawn=None):
         self.arena = arena
         self.functions = {}
-        self.load, self.failed = load, failed
+        self.load, self.failed, self.withdrawn = load, failed, withdrawn
 
     # -- the parts --
 
@@ -147,16 +151,29 @@ cdef class Executor:
         """Whether someone asked for the cancellation of a running record."""
         return bool(RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & RA_RF_CANCEL)
 
+    def told(self, u64 record):
+        """Note that what runs is being told of its cancel: calls that it makes from now on are not cancelled with it."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while RA_R_STATE(word) == RA_REC_RUNNING and RA_R_RUNNER(word) == h.slot and RA_R_FLAGS(word) & RA_RF_CANCEL:
+            if atomic_cas_u64(&r.word, &word, word | RA_R_WORD(0, RA_RF_TOLD, 0, 0, 0)):
+                return
+
     def succeed(self, u64 record, result):
         """Complete the returns with a result and end the record.
 
         Raises:
             ValueError, TypeError: the result does not have as many items as the call has returns.
+            SystemExit: the call has asked for its actor's end, and went on.
+            KeyboardInterrupt: it is a cancelled call of an actor that is not interrupted.
             Exception: the result cannot be serialized. The record is as before.
         """
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
         cdef u64 first = record + sizeof(ra_record)
         cdef u32 i
+        if self.exiting == record or self.sync_actor and RA_R_FLAGS(atomic_load_u64(&r.word)) & RA_RF_CANCEL:
+            raise self.withdrawn(record)
         if r.n_returns == 1:
             complete_with(self.arena, first, RA_VALUE, result)
         elif r.n_returns > 1:
@@ -306,6 +323,7 @@ cdef class Executor:
             function, self.meta = self.definition(r.fn)
             if self.meta is not self.titled:
                 self.titled = self.meta
+                self.max_calls = getattr(self.meta, "max_calls", 0)
                 title = getattr(self.meta, "title", None)
                 if title is not None:
                     ra_set_title(<const char *><bytes>title)
@@ -369,12 +387,11 @@ cdef class Executor:
         if ra_queue_length(q):
             ra_queue_wake(&self.arena.heap, q)
 
-    def serve(self, u64 queue, u64 lease, u64 limit=0):
+    def serve(self, u64 queue, u64 lease):
         """Run records of a queue one after the other while the lease holds.
 
         Args:
             lease: the lease word, in state IDLE, that was given.
-            limit: leave after so many records of one definition; 0: no limit.
 
         Returns:
             LEFT when the lease is gone or given back, EXIT when the process is to end.
@@ -418,7 +435,7 @@ cdef class Executor:
                     self.run(record)
                     ran = True
                     PyErr_CheckSignals()
-                    if limit and self.meta is not None and self.meta.used_up():
+                    if self.max_calls and not actor and self.meta is not None and self.meta.used_up():
                         return EXIT
                     continue
                 if atomic_load_u32(&q.overflowing):

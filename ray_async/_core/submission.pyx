@@ -343,6 +343,8 @@ cdef class Template:
         cdef u32 i
         plain_store_u32(&r.live, self.n_returns + 1)
         r.parent = parent_record()
+        if r.parent and RA_R_FLAGS(atomic_load_u64(&ra_record_at(h, r.parent).word)) & RA_RF_TOLD:
+            r.parent = 0
         r.parent_seq = ra_record_at(h, r.parent).seq if r.parent else 0
         # A creation belongs to no scope: actors outlive what created them.
         r.scope = 0 if self.kind == RA_KIND_ACTOR_INIT else scope_of(h, r.parent)

@@ -149,6 +149,7 @@ class CoreSession:
             name=options.name or "",
             namespace=namespace,
             detached=lifetime == "detached",
+            owner=self.owner(),
             placement_resources=dict(options.placement_resources),
             max_restarts=options.max_restarts,
             max_task_retries=options.max_task_retries,
@@ -248,6 +249,18 @@ class CoreSession:
             raise errors.ActorHandleNotFoundError("this actor handle belongs to a session that has been shut down")
         self.ask("kill_actor", actor=core.entry, no_restart=no_restart)
 
+    def owner(self) -> str:
+        """Id of the worker that what is created here ends with; "" for a driver, which its whole job ends with."""
+        return ""
+
+    def actor_exit(self) -> SystemExit:
+        """What ends the actor whose method runs: a driver has none.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("only an actor can end itself")
+
     def list_named_actors(self, all_namespaces: bool) -> list[dict[str, str]]:
         """Named actors as mappings of ``name`` and ``namespace``."""
         found: list[dict[str, str]] = self.control(
@@ -329,7 +342,8 @@ class CoreSession:
         payload = errors.to_payload(errors.TaskCancelledError(TaskID(target.binary()[:24])))
         outcome = cancellation.cancel(self.arena, record, force, payload)
         if recursive and outcome != cancellation.DROPPED:
-            self.tell("cancel_children", record=record, seq=submission.record_seq(self.arena, record), force=force)
+            # Asked and not told: once this returns, the cancel is on its way, ahead of what the caller does next.
+            self.ask("cancel_children", record=record, seq=submission.record_seq(self.arena, record), force=force)
 
     def enter_scope(self) -> tuple[int, Any]:
         """Open a cancel scope around what the calling thread or asyncio task submits: ``(scope, token)``."""

@@ -104,6 +104,10 @@ class Session(Protocol):
     def kill_actor(self, core: ActorCore, no_restart: bool) -> None:
         """End an actor's process."""
 
+    def actor_exit(self) -> SystemExit:
+        """Note that the running call ends its actor; gives what is to be raised."""
+        ...
+
     def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
         """Wait for values, or raise the error of the first reference that has one."""
 

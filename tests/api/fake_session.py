@@ -128,6 +128,10 @@ class FakeSession:
     def leave_scope(self, token: Any) -> None:
         self.calls.append(("leave_scope", token))
 
+    def actor_exit(self) -> SystemExit:
+        self.calls.append(("actor_exit",))
+        return SystemExit(0)
+
     def cancel_scope(self, scope: int) -> None:
         self.calls.append(("cancel_scope", scope))
 

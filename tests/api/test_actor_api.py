@@ -13,7 +13,6 @@ import ray_async as ray
 from ray_async.actor import ActorClassInheritanceException, exit_actor
 from ray_async.exceptions import ActorAlreadyExistsError
 from ray_async.ids import ActorID
-from ray_async.runtime.worker.failure import WorkerExit
 from tests.api.fake_session import JOB, Core, FakeSession, RefGenerator, round_trip
 
 
@@ -277,8 +276,9 @@ def test_kill(session: FakeSession, counter: Any) -> None:
 
 
 def test_exit_actor(session: FakeSession) -> None:
-    with pytest.raises(TypeError, match="inside an actor"):
+    with pytest.raises(TypeError, match="non-actor worker"):
         exit_actor()
     session.now = session.now._replace(actor_id=ActorID.of(JOB))
-    with pytest.raises(WorkerExit):
+    with pytest.raises(SystemExit):
         exit_actor()
+    assert session.calls == [("actor_exit",)]

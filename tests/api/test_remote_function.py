@@ -169,6 +169,22 @@ def test_invocation_decorator(session: FakeSession) -> None:
     assert (value(ref), kwargs) == ((2, 1, 5), {"c": 4})
 
 
+def test_an_invocation_decorator_may_be_given_what_the_function_does_not_take(session: FakeSession) -> None:
+    def double(invoke: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda args, kwargs: (invoke([*args, *args], {}), kwargs)
+
+    def f(a: int, b: int) -> int:
+        return a + b
+
+    f.__ray_invocation_decorator__ = double
+    remote: Any = ray.remote(f)
+    for _ in range(2):  # the first call of a session is another path
+        ref, kwargs = remote.remote(1, why="not")
+        assert (value(ref), kwargs) == (2, {"why": "not"})
+        with pytest.raises(TypeError, match="takes 2 positional arguments"):
+            remote.remote(1, 2)
+
+
 def test_pickles_with_itself_in_its_globals(session: FakeSession) -> None:
     @ray.remote(num_cpus=2)
     def factorial(n: int = 1) -> Any:

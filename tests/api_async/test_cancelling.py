@@ -107,6 +107,19 @@ async def test_cancelling_travels_on_request(tmp_path: Path) -> None:
             await ref
 
 
+async def test_cancelling_travels_before_the_awaiting_task_has_begun(tmp_path: Path) -> None:
+    ref = sleep_for_ever.remote(str(tmp_path / "started"))
+    await until((tmp_path / "started").exists)
+    task = asyncio.create_task(ray.cancelling(ref))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(Cancelled):
+        await ref
+    unawaited = ray.cancelling(one.remote())
+    unawaited.close()
+
+
 async def test_cancelling_gives_values_and_errors() -> None:
     assert await ray.cancelling(one.remote()) == 1
     ref = sleep_for_ever.remote()

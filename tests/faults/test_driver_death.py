@@ -48,7 +48,7 @@ def test_a_driver_killed_with_its_node_leaves_no_process(program):
     driver = program(BUSY + "os.kill(node_pid(), signal.SIGSTOP); say('stopped'); os.kill(os.getpid(), signal.SIGKILL)")
     assert [driver.line(), driver.line()] == ["busy", "stopped"]
     driver.finish()
-    # A stopped node cannot clean up; continued, it does. Its zygote looks the same, and may be gone by its turn.
+    # A stopped node cannot clean up; continued, it does. Its zygote has the same command line, and may be gone by then.
     for process in driver._left():
         pid = process.partition(":")[0]
         if pid.isdigit() and "boot" in process:

@@ -56,6 +56,12 @@ def test_output_waits_for_the_first_listener_of_its_job(listeners: Listeners) ->
     assert listening(listeners).sent == [output("early")]
 
 
+def test_a_warning_waits_for_a_first_listener(listeners: Listeners) -> None:
+    listeners.warn("the disk is full")
+    assert listening(listeners).sent == [{"kind": "warning", "text": "the disk is full"}]
+    assert listening(listeners).sent == []
+
+
 def test_a_driver_that_does_not_read_is_told_once_what_it_missed(listeners: Listeners) -> None:
     peer, reader = listening(listeners), listening(listeners)
     peer.waiting = 1 << 30

@@ -151,7 +151,11 @@ enum {
 #define RA_R_WORD(state, flags, attempt, gen, runner) \
     ((u64)(state) | (u64)(flags) << 8 | (u64)((attempt)&0xffff) << 16 | (u64)((gen)&0xffff) << 32 | (u64)(runner) << 48)
 
-enum { RA_RF_CANCEL = 1, RA_RF_FORCE = 2 };
+enum {
+    RA_RF_CANCEL = 1,
+    RA_RF_FORCE = 2,
+    RA_RF_TOLD = 4, /* what runs knows of the cancel: what it submits from now on is its cleaning up */
+};
 
 enum { RA_KIND_TASK = 0, RA_KIND_ACTOR_INIT = 1, RA_KIND_ACTOR_CALL = 2 };
 enum {

@@ -234,6 +234,7 @@ class Actors:
             return False
         actor.worker = None
         if actor.state == DEAD:
+            self._unplace(actor)
             self._fail_postponed(actor)
             return True
         if self.may_restart(actor.offset):
@@ -242,13 +243,20 @@ class Actors:
             self._objects.set_actor(actor.offset, RESTARTING)
             self._objects.count_restart(actor.offset)
             self._records.reset_creation(actor.creation)
-            self._node.schedule(events.ActorEnded(actor.scheduler_id))
-            self._by_id.pop(actor.scheduler_id, None)
+            self._unplace(actor)
             self._place(actor)
             return True
         actor.error = actor.error or self._death_error(actor, actor.leaving or explain(actor))
         self._end(actor)
         return True
+
+    def owner_died(self, owner: str) -> None:
+        """End what a worker had created that crashed, or whose actor has ended; detached actors stay."""
+        for actor in list(self.by_offset.values()):
+            if actor.spec.get("owner") == owner and not actor.spec["detached"] and actor.state != DEAD:
+                actor.killed = "its owner has died"
+                actor.error = self._death_error(actor, actor.killed)
+                self._end(actor)
 
     def _death_error(self, actor: Actor, reason: Any) -> bytes:
         if isinstance(reason, BaseException):
@@ -277,17 +285,15 @@ class Actors:
         self._objects.set_actor(actor.offset, DEAD)
         if actor.name and self._names.get((actor.namespace, actor.name), (0, ""))[0] == actor.offset:
             del self._names[actor.namespace, actor.name]
-        if actor.scheduler_id:
-            self._node.schedule(events.ActorEnded(actor.scheduler_id))
-            self._by_id.pop(actor.scheduler_id, None)
         worker = actor.worker
+        gently = gently and worker is not None
+        if not gently:  # the scheduler would have the worker killed
+            self._unplace(actor)
         if worker is not None:
             if gently:
                 self._view.flag(worker.slot, 4)
-                self._node.later(
-                    self._node.settings.get(ACTOR_GRACEFUL_SHUTDOWN_MS) / 1000,
-                    lambda: self._node.workers.kill(worker, "its actor ended"),
-                )
+                grace = self._node.settings.get(ACTOR_GRACEFUL_SHUTDOWN_MS) / 1000
+                self._node.later(grace, lambda: self._node.workers.kill(worker, "its actor ended"))
             else:
                 self._node.workers.kill(worker, actor.killed or "its actor ended")
         self._records.finish_creation(actor.creation, self._node.executor, self.error_of(actor))
@@ -296,6 +302,11 @@ class Actors:
         if actor.spec["detached"]:
             self._objects.unpin(actor.offset)
         self._node.later(0.05, lambda: self._bury(actor))
+
+    def _unplace(self, actor: Actor) -> None:
+        """Tell the scheduler, once, that the actor is over, or that its worker is."""
+        if self._by_id.pop(actor.scheduler_id, None) is not None:
+            self._node.schedule(events.ActorEnded(actor.scheduler_id))
 
     def error_of(self, actor: Actor) -> bytes:
         """The stored error for calls of a dead actor."""

@@ -35,7 +35,7 @@ class Cancels:
         self._scheduled = False
 
     def children(self, record: int, seq: int, force: bool) -> None:
-        """Cancel what a task has submitted and will submit, and what that has."""
+        """Cancel what a task has submitted and will submit until it knows of its cancel, and what that has."""
         self._parents[record, seq] = self._parents.get((record, seq), False) or force
         self._schedule()
 

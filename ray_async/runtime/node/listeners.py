@@ -82,7 +82,10 @@ class Listeners:
             await asyncio.sleep(0.005)
 
     def warn(self, text: str) -> None:
-        """Show a warning on all drivers' terminals."""
+        """Show a warning on all drivers' terminals; on the first one's that listens, if none does yet."""
         _logger.warning("%s", text)
+        message = {"kind": "warning", "text": text}
         for peer in self._jobs:
-            peer.send({"kind": "warning", "text": text})
+            peer.send(message)
+        if not self._jobs:
+            self._early.append(message)

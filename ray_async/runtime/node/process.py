@@ -333,13 +333,15 @@ class Node:
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
         """A worker is dead: take its memory back, retry or fail its task, restart its actor."""
         make_error = self._explain_death(worker, status)
+        owner = self.view.worker_id(worker.slot).hex()
         attempt(self.tasks.worker_died, worker.slot, make_error, worker.doomed == FORCED_CANCEL)
         attempt(self.view.reap, worker.slot)
         if worker.up:
             self.schedule(events.WorkerDied(worker.slot))
         else:
             self.schedule(events.WorkerStartFailed(worker.node_id, worker.env_key, 1))
-        self.actors.worker_died(worker, lambda actor: make_error.actor_error(actor))
+        if self.actors.worker_died(worker, lambda actor: make_error.actor_error(actor)) or status:
+            self.actors.owner_died(owner)
         if worker.lease in self.classes:
             self.classes.tell_demand(worker.lease)
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ray_async._core.submission import set_parent
-from ray_async.runtime.worker.failure import WorkerExit
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.process import Worker
@@ -32,8 +31,10 @@ def host_actor(worker: Worker, offset: int, lease: int) -> None:
     if not worker.actor_ready:
         return
     if spec["max_concurrency"] > 1 or spec["concurrency_groups"]:
+        executor.sync_actor = True
         ThreadedHost(worker, offset, spec).serve()
     else:
+        executor.sync_actor = True
         executor.serve(executor.queue_of_actor(offset), lease)
 
 
@@ -47,7 +48,6 @@ class ThreadedHost:
         self._worker = worker
         self._queue = worker.executor.queue_of_actor(offset)
         self._inboxes: dict[str, queue.SimpleQueue[int]] = {}
-        self._leaving: WorkerExit | None = None
         for group, size in {**spec["concurrency_groups"], "": spec["max_concurrency"]}.items():
             inbox: queue.SimpleQueue[int] = queue.SimpleQueue()
             self._inboxes[group] = inbox

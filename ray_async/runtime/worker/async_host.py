@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import execution
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
     from ray_async.runtime.worker.process import Worker
 
-__all__ = ("host_async_actor", "serve_async_class")
+__all__ = ("AsyncHost", "host_async_actor", "running_definition", "serve_async_class")
 
 REVOKE, CANCEL, EXIT = 1, 2, 4
 _TICK_S = 0.5
@@ -37,10 +37,17 @@ def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
     loop = worker.loop()
     asyncio.set_event_loop(loop)
     worker.on_loop = True
-    host = AsyncHost(
-        worker, worker.executor.queue_of_actor(offset), spec["concurrency_groups"], spec["max_concurrency"]
-    )
-    loop.run_until_complete(host.create_and_serve(worker.executor.creation_of_actor(offset)))
+    queue, groups, limit = worker.executor.queue_of_actor(offset), spec["concurrency_groups"], spec["max_concurrency"]
+    if groups:
+        from ray_async.runtime.worker.grouped_host import GroupedHost
+
+        host: AsyncHost = GroupedHost(worker, queue, groups, limit)
+    else:
+        host = AsyncHost(worker, queue, limit)
+    try:
+        loop.run_until_complete(host.create_and_serve(worker.executor.creation_of_actor(offset)))
+    except SystemExit as error:  # exit_actor(), say, in an asyncio task that no call waits for
+        worker.leave(error)
 
 
 def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str, Any]) -> int:
@@ -48,7 +55,7 @@ def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str
     loop = worker.loop()
     asyncio.set_event_loop(loop)
     limit = facts.get("tasks_per_worker", TASKS_PER_WORKER)
-    host = AsyncHost(worker, worker.executor.queue_of_class(class_id), {}, limit)
+    host = AsyncHost(worker, worker.executor.queue_of_class(class_id), limit)
     try:
         return int(loop.run_until_complete(host.serve_lease(lease)))
     finally:
@@ -61,31 +68,28 @@ class AsyncHost:
     Args:
         worker: the process.
         queue: offset of the queue.
-        groups: concurrency groups and their sizes.
-        limit: how many run at once outside of groups.
+        limit: how many run at once.
     """
 
-    def __init__(self, worker: Worker, queue: int, groups: dict[str, int], limit: int) -> None:
+    def __init__(self, worker: Worker, queue: int, limit: int) -> None:
         self._worker = worker
         self._executor = worker.executor
         self._own_slot = worker.own_slot
         self._queue = queue
-        self._limits = {name: asyncio.Semaphore(size) for name, size in groups.items()}
         self._limit = limit
         self._without_arguments = 0
-        self._gate = asyncio.Semaphore(limit)
+        self._gates = {"": asyncio.Semaphore(limit)}
         #: What runs, by record: this host is the supervisor of these tasks.
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop = worker.loop()
         self._over: asyncio.Future[None] | None = None
         self._leaving_flags = EXIT
-        self._leaving: SystemExit | None = None
         self._lease: tuple[int, int] | None = None  # its word while idle, while busy
         self._idle = True
         self._timer: Any = None
         self._binding = worker.session.loops.binding()
         self._binding.on_wake(self._pump)
-        self._stall = StallWatch(worker.stall_after_s, _running_definition)
+        self._stall = StallWatch(worker.stall_after_s, running_definition)
         self._told: set[int] = set()
         worker.async_host = self
 
@@ -101,8 +105,10 @@ class AsyncHost:
         except BaseException as error:
             self._worker._creation_failed(creation, definition, error)
             return
+        set_parent(creation, True)
         with self._worker.executing(creation, definition, executor.options(creation)):
             self._worker.create_actor(creation, function, definition, args, kwargs)
+        set_parent(0, True)
         if self._worker.actor_ready:
             await self._serve(EXIT)
 
@@ -128,11 +134,9 @@ class AsyncHost:
             self._stall.stop()
             self._timer.cancel()
             executor.unregister(self._queue, index)
-        if self._leaving is not None:
-            raise self._leaving
 
     def _has_room(self) -> bool:
-        return len(self._tasks) - self._without_arguments < self._limit or bool(self._limits)
+        return len(self._tasks) - self._without_arguments < self._limit
 
     def _tick(self) -> None:
         """A look at the flags from time to time: they may be set without a wake-up when a datagram is lost."""
@@ -145,7 +149,7 @@ class AsyncHost:
             return
         executor = self._executor
         flags = self._own_slot.flags
-        if flags & self._leaving_flags or self._leaving is not None:
+        if flags & self._leaving_flags:
             self._over.set_result(None)
             return
         if flags & CANCEL:
@@ -184,12 +188,20 @@ class AsyncHost:
         for record, task in list(self._tasks.items()):
             # Once: a second cancel would hit the coroutine's own cleaning up.
             if record not in self._told and self._executor.is_cancelled(record):
-                self._told.add(record)
-                task.cancel()
-                if inspect.getcoroutinestate(cast(Coroutine[Any, Any, None], task.get_coro())) == inspect.CORO_CREATED:
-                    # Nothing of the coroutine will run, its ending of the record neither.
-                    self._fail(record, None, None, asyncio.CancelledError())
-                    self._ended(record)
+                self._tell(record)
+                self._cancel(record, task)
+
+    def _tell(self, record: int) -> None:
+        self._told.add(record)
+        self._executor.told(record)
+
+    def _cancel(self, record: int, task: asyncio.Task[None]) -> None:
+        task.cancel()
+        coroutine = task.get_coro()
+        if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+            # Nothing of the coroutine will run, its ending of the record neither.
+            self._fail(record, None, None, asyncio.CancelledError())
+            self._ended(record)
 
     def interrupted(self, frame: FrameType | None) -> None:
         """Handle the node's signal: some record is cancelled. Runs in between the code of any task of the loop.
@@ -204,13 +216,13 @@ class AsyncHost:
         caller = _caller_of_user_code(frame)
         record = caller.f_locals["record"] if caller is not None else 0
         if record in self._tasks and record not in self._told and self._executor.is_cancelled(record):
-            self._told.add(record)
+            self._tell(record)
             raise asyncio.CancelledError
 
     @staticmethod
     def running_name(frame: FrameType | None) -> str:
         """Name of what runs at a frame; "" for nothing that is known."""
-        return _running_definition(frame) or ""
+        return running_definition(frame) or ""
 
     # -- one record ----------------------------------------------------------------------------------------------------
 
@@ -219,7 +231,7 @@ class AsyncHost:
         coroutine = self._run(record)
         try:
             function, definition = executor.prepare(record)
-            if definition.plain_coroutine and not self._limits and executor.is_plain(record):
+            if definition.plain_coroutine and executor.is_plain(record):
                 args, kwargs = executor.arguments(record)
                 coroutine.close()
                 coroutine = self._run_plain(record, function, definition, args, kwargs)
@@ -257,13 +269,12 @@ class AsyncHost:
         try:
             function, definition = executor.prepare(record)
             options = executor.options(record)
-            group = options.get("concurrency_group") or definition.group
-            if group and group not in self._limits:
-                _refuse_group(worker, record, definition, group, sorted(self._limits))
+            group = options.get("concurrency_group") or definition.group or ""
+            if group not in self._gates:
+                _refuse_group(worker, record, definition, group, sorted(self._gates))
                 return
             args, kwargs = await self._resolve(*executor.arguments(record))
-            gate = self._limits[group] if group else self._gate
-            async with gate:
+            async with self._gates[group]:
                 if executor.is_cancelled(record):
                     raise asyncio.CancelledError
                 if definition.options.get("thread"):
@@ -285,7 +296,8 @@ class AsyncHost:
             await self._stream(record, facts, function(*args, **kwargs))
             return
         result = function(*args, **kwargs)
-        if inspect.isawaitable(result):
+        # A reference that a plain method returns can be awaited too, but is the result.
+        if inspect.iscoroutine(result) or (definition.is_async and inspect.isawaitable(result)):
             result = await result
         if facts["stream"]:
             await self._stream(record, facts, result)
@@ -329,9 +341,9 @@ class AsyncHost:
     ) -> None:
         executor, worker = self._executor, self._worker
         if isinstance(error, SystemExit):
-            worker._leave(executor, record, error)
+            worker.leave(error)
         if isinstance(error, asyncio.CancelledError) and executor.is_cancelled(record):
-            payload: bytes | None = cancelled_payload(worker.session.task_id_of(record))
+            payload: bytes | None = cancelled_payload(worker, record, definition, error)
             if executor.facts(record)["stream"]:
                 executor.end_stream(record, payload)
                 return
@@ -369,7 +381,7 @@ def _caller_of_user_code(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
-def _running_definition(frame: FrameType | None) -> str | None:
+def running_definition(frame: FrameType | None) -> str | None:
     """Name of the task or method whose code is at ``frame``."""
     caller = _caller_of_user_code(frame)
     return caller.f_locals["definition"].name if caller is not None else None

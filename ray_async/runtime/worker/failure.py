@@ -47,10 +47,10 @@ def failure_payload(worker: Worker, definition: Definition | None, error: BaseEx
     return errors.to_payload(described, dumps=worker.dumps)
 
 
-def cancelled_payload(task_id: Any, message: str = "") -> bytes:
-    """The stored form of a cancellation."""
-    error = errors.TaskCancelledError(task_id, message) if message else errors.TaskCancelledError(task_id)
-    return errors.to_payload(error)
+def cancelled_payload(worker: Worker, record: int, definition: Definition | None, error: BaseException) -> bytes:
+    """The stored form of a cancel that ended what was running: a failure of the task, whose cause is the cancel."""
+    cancelled = errors.TaskCancelledError(worker.session.task_id_of(record))
+    return failure_payload(worker, definition, cancelled.with_traceback(error.__traceback__))
 
 
 def host_name() -> str:

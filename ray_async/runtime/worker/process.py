@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ("Worker", "end_worker", "run_worker")
 
+_logger = logging.getLogger("ray_async")
+
 WORKER = 3
 LEASE_ACTOR = 3
 
@@ -80,7 +82,7 @@ class Worker:
         self.config = config
         self.node_ip: str = config["node_ip"]
         self.own_slot = OwnSlot(arena)
-        self.executor = execution.Executor(arena, self._load, self._failed)
+        self.executor = execution.Executor(arena, self._load, self._failed, self._withdrawn)
         self.actor: int = 0
         self.actor_instance: Any = None
         self.actor_spec: dict[str, Any] = {}
@@ -157,7 +159,10 @@ class Worker:
         executor = self.executor
         if self.async_host is not None:
             self.async_host.interrupted(frame)
-        if executor.in_user_code and executor.record and executor.is_cancelled(executor.record):
+        if not (executor.in_user_code and executor.record and executor.is_cancelled(executor.record)):
+            return
+        executor.told(executor.record)
+        if not self.actor:  # a method that is stopped half-way would leave the actor in a state that nobody knows
             executor.in_user_code = False
             raise KeyboardInterrupt
 
@@ -210,6 +215,10 @@ class Worker:
             facts["accelerators"] = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
         self.environment.enter(facts["resources"], facts.get("accelerators", {}).get("GPU", ()))
 
+    def _withdrawn(self, record: int) -> BaseException:
+        """Why the result of an actor's call does not count: the call had asked for the end, or is cancelled."""
+        return WorkerExit(0) if self.executor.exiting == record else KeyboardInterrupt()
+
     # -- one task ------------------------------------------------------------------------------------------------------
 
     def _load(self, payload: bytes, number: int) -> tuple[Any, Definition]:
@@ -228,10 +237,10 @@ class Worker:
         cancelled = executor.is_cancelled(record)
         # A KeyboardInterrupt of the task's own counts as a cancel, too: Ctrl-C in its code would look the same.
         if isinstance(error, KeyboardInterrupt) or (cancelled and type(error).__name__ == "CancelledError"):
-            payload = cancelled_payload(self.session.task_id_of(record))
+            payload = cancelled_payload(self, record, definition, error)
         else:
             if isinstance(error, SystemExit):
-                self._leave(executor, record, error)
+                self.leave(error)
             if self._retry(executor, record, error):
                 return None
             payload = failure_payload(self, definition, error)
@@ -254,7 +263,7 @@ class Worker:
             return False
         return wants_retry(error, self.executor.options(record).get("retry_exceptions"))
 
-    def _leave(self, executor: Any, record: int, error: SystemExit) -> NoReturn:
+    def leave(self, error: SystemExit) -> NoReturn:
         """A task that calls ``sys.exit`` ends its worker; the node tells the caller.
 
         An actor means to end for good with exit_actor() and with sys.exit(0); any other exit is a failure, after which
@@ -263,7 +272,7 @@ class Worker:
         self.run_exit_hooks()
         if self.actor and (isinstance(error, WorkerExit) or error.code == 0):
             reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit(0)"
-            self.session.ask("actor_leaves", actor=self.actor, reason=reason, record=record)
+            self.session.ask("actor_leaves", actor=self.actor, reason=reason)
         sys.stdout.flush()
         sys.stderr.flush()
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
@@ -367,7 +376,7 @@ class Worker:
                 self.executor.in_user_code = False
         except BaseException as error:
             if isinstance(error, SystemExit):
-                self._leave(self.executor, record, error)
+                self.leave(error)
             self._creation_failed(record, definition, error)
             return
         self.actor_ready = True
@@ -410,16 +419,30 @@ class Worker:
         return self.session.actor_id_of(self.actor).hex() if self.actor else None
 
     def run_exit_hooks(self) -> None:
-        """Run what atexit would, once; a worker ends by ``_exit``, since the zygote's own hooks are not its."""
+        """Run the actor's ``__ray_shutdown__`` and what atexit would, once.
+
+        A worker ends by ``_exit``, since the zygote's own hooks are not its.
+        """
         if self._exiting:
             return
         self._exiting = True
+        self._shut_actor_down()
         import atexit
 
         from ray_async.runtime import current
 
         atexit.unregister(current.disconnect)
         atexit._run_exitfuncs()
+
+    def _shut_actor_down(self) -> None:
+        shutdown = getattr(self.actor_instance, "__ray_shutdown__", None)
+        if not callable(shutdown):
+            return
+        try:
+            shutdown()
+        except Exception as error:
+            error.__suppress_context__ = True  # what it ends for is no part of the error
+            _logger.exception("Error in __ray_shutdown__() of %s", type(self.actor_instance).__name__)
 
 
 def _flush() -> None:

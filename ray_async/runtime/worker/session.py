@@ -9,6 +9,7 @@ from ray_async.descriptors import ActorMeta, ClassDescriptor
 from ray_async.ids import PlacementGroupID
 from ray_async.runtime.session import CoreSession
 from ray_async.runtime.session_protocol import ExecutionContext
+from ray_async.runtime.worker.failure import WorkerExit
 
 if TYPE_CHECKING:
     import asyncio
@@ -54,16 +55,16 @@ class WorkerSession(CoreSession):
         worker = self._worker
         base = super().context()
         record = submission.current_parent()
-        if not record:
+        spec = worker.lease_facts
+        is_actor = worker.actor != 0
+        if not record and not is_actor:
             return base._replace(is_driver=False)
         now = running.get()
-        definition = None if now else worker.executor.prepare(record)[1]
-        spec = worker.lease_facts
+        definition = None if now or not record else worker.executor.prepare(record)[1]
         group = spec.get("group")
-        is_actor = worker.actor != 0
         return base._replace(
             is_driver=False,
-            task_id=self.task_id_of(record),
+            task_id=self.task_id_of(record) if record else None,
             task_name=now.name if now else (definition.name if definition else None),
             function_name=now.function_name if now else (definition.qualname if definition else None),
             actor_id=self.actor_id_of(worker.actor) if is_actor else None,
@@ -75,8 +76,17 @@ class WorkerSession(CoreSession):
             placement_group_id=PlacementGroupID.from_hex(group) if group else None,
             captures_placement_group=bool(spec.get("capture")),
             was_reconstructed=is_actor and submission.actor_restarts(self.arena, worker.actor) > 0,
-            is_canceled=worker.executor.is_cancelled(record),
+            is_canceled=record != 0 and worker.executor.is_cancelled(record),
         )
+
+    def owner(self) -> str:
+        """This worker: actors that it creates end with it, unless they are detached."""
+        return str(self.worker_id().hex())
+
+    def actor_exit(self) -> SystemExit:
+        """Note that the running call ends its actor, even if it goes on; gives what is to be raised."""
+        self._worker.executor.exiting = submission.current_parent()
+        return WorkerExit(0)
 
     def _own_handle(self, worker: Any) -> tuple[Any, ActorMeta]:
         meta = ClassDescriptor(type(worker.actor_instance), tuple(worker.lease_facts["concurrency_groups"])).meta

@@ -148,7 +148,7 @@ def _list(
     for key, predicate, value in filters or ():
         if predicate not in ("=", "!="):
             raise RayStateApiException(f"a filter's predicate is '=' or '!=', but not {predicate!r}")
-        rows = [row for row in rows if _equal(row.get(key), value) == (predicate == "=")]
+        rows = [row for row in rows if _equal(row.get(key.lower()), value) == (predicate == "=")]
     return rows[:limit]
 
 

@@ -1,0 +1,118 @@
+"""Async actors with concurrency groups: an event loop for each group, so that one that blocks holds up no other.
+
+Calls without a group run on the main thread's loop, where ``__init__`` ran. A thread of its own takes calls from the
+actor's queue, since any of the loops may be held up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from ray_async.runtime.worker.async_host import AsyncHost, running_definition
+from ray_async.runtime.worker.stall_watch import StallWatch
+
+if TYPE_CHECKING:
+    from ray_async.runtime.worker.process import Worker
+
+__all__ = ("GroupedHost",)
+
+
+class GroupLoop:
+    """The event loop of one group, on a thread that ends with the process.
+
+    Args:
+        name: the group's.
+        worker: the process.
+    """
+
+    def __init__(self, name: str, worker: Worker) -> None:
+        from ray_async.runtime.event_loop import new_event_loop
+
+        self.loop = new_event_loop(worker.session.settings)
+        self._worker = worker
+        threading.Thread(target=self._run, name=f"ray::{name}", daemon=True).start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.call_soon(StallWatch(self._worker.stall_after_s, running_definition).start)
+        try:
+            self.loop.run_forever()
+        except SystemExit as error:  # exit_actor(), say, in an asyncio task that no call waits for
+            self._worker.leave(error)
+
+
+class GroupedHost(AsyncHost):
+    """Runs the calls of an async actor on the loops of their groups.
+
+    Args:
+        worker: the process.
+        queue: offset of the actor's queue.
+        groups: concurrency groups and their sizes.
+        limit: how many run at once outside of groups.
+    """
+
+    def __init__(self, worker: Worker, queue: int, groups: dict[str, int], limit: int) -> None:
+        super().__init__(worker, queue, limit)
+        self._gates.update({name: asyncio.Semaphore(size) for name, size in groups.items()})
+        self._loops = {"": self._loop}
+        for name in groups:
+            self._loops[name] = GroupLoop(name, worker).loop
+
+    async def _serve(self, leaving_flags: int) -> None:
+        self._over = asyncio.get_running_loop().create_future()
+        self._stall.start()
+        threading.Thread(target=self._hand_over, name="ray::calls", daemon=True).start()
+        try:
+            await self._over
+        finally:
+            self._stall.stop()
+
+    def _hand_over(self) -> None:
+        """Give calls to the loops of their groups until the process is to end."""
+        for record in iter(lambda: self._executor.take(self._queue), 0):
+            try:
+                group = self._group_of(record)
+            except Exception as error:
+                self._fail(record, None, None, error)
+                continue
+            loop = self._loops.get(group, self._loop)  # the main loop refuses those of no group
+            loop.call_soon_threadsafe(self._start_on, loop, record)
+        self._loop.call_soon_threadsafe(self._end)
+
+    def _group_of(self, record: int) -> str:
+        _, definition = self._executor.prepare(record)
+        return self._executor.options(record).get("concurrency_group") or definition.group or ""
+
+    def _start_on(self, loop: asyncio.AbstractEventLoop, record: int) -> None:
+        self._tasks[record] = loop.create_task(self._run(record))
+
+    def _end(self) -> None:
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
+
+    def _ended(self, record: int) -> None:
+        del self._tasks[record]
+        self._told.discard(record)
+
+    def _pump(self) -> None:
+        """The loop's wake-ups are for its awaited references only: calls come from the thread that takes them."""
+
+    def _cancel(self, record: int, task: asyncio.Task[None]) -> None:
+        task.get_loop().call_soon_threadsafe(super()._cancel, record, task)
+
+    def interrupted(self, frame: FrameType | None) -> None:
+        """Handle the node's signal: some record is cancelled, on whichever loop.
+
+        Args:
+            frame: where the main thread is.
+
+        Raises:
+            CancelledError: in user code of the very call that is cancelled, which may hold up the main loop.
+        """
+        try:
+            super().interrupted(frame)
+        finally:
+            self._look_for_cancels()
