@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
+import select
 import signal
+import struct
 import time
 from typing import Any
 
@@ -20,6 +23,7 @@ from tests.core.session import WORKER, references
 from tests.core.test_references import settle
 
 REFERENCES = 20
+WAITERS, USED = 56, 112  # where in the arena's first page the waiter table's offset is, and the count of chunks in use
 
 
 def test_a_forked_child_leaves_the_counts_alone(arena: Arena) -> None:
@@ -88,3 +92,55 @@ def test_counts_after_a_kill_at_any_moment(arena: Arena, seed: int) -> None:
     assert off <= 4
     assert settle(arena) <= base + 4 * 2 * 65536
     waiter.close()
+
+
+class Flag:
+    """A future as the loop waiter knows it."""
+
+    def __init__(self) -> None:
+        self.settled = False
+
+    def done(self) -> bool:
+        return self.settled
+
+    def set_result(self, _: None) -> None:
+        self.settled = True
+
+
+def test_after_a_death_loops_look_at_everything(arena: Arena) -> None:
+    """The dead process may have put a loop's waiter to `awake` and not sent the datagram any more."""
+    waiter, future = LoopWaiter(arena), Flag()
+    node = NodeView(arena, waiter.index)
+    promise = store.new_promise(arena)
+    assert waiter.watch(promise, future)
+    slot = node.reserve()
+    with mmap.mmap(arena.fd, arena.size) as memory:
+        (waiters,) = struct.unpack_from("<Q", memory, WAITERS)
+        struct.pack_into("<I", memory, waiters + 128 * waiter.index + 4, 0)  # its word `armed`
+    store.fulfil(arena, promise, 5)
+    assert not select.select([waiter], [], [], 0)[0], "nobody says anything"
+    pid = os.fork()
+    if pid == 0:
+        arena.join(WORKER, slot=slot)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    node.reap(slot)
+    assert select.select([waiter], [], [], 10)[0]
+    waiter.on_readable()
+    assert future.done()
+    waiter.close()
+
+
+def test_the_count_of_chunks_in_use_is_corrected(arena: Arena) -> None:
+    """A process that is killed while it claims chunks leaves it too high; one that goes on is left alone."""
+    node = NodeView(arena, 0)
+    kept = store.put(arena, bytes(200_000))
+    used = arena.used
+    with mmap.mmap(arena.fd, arena.size) as memory:
+        struct.pack_into("<Q", memory, USED, used // 65536 + 100)
+        assert not node.mend_used()
+        struct.pack_into("<Q", memory, USED, used // 65536 + 7)
+    assert [node.mend_used(), arena.used > used] == [False, True]
+    assert [node.mend_used(), arena.used == used] == [True, True]
+    assert not node.mend_used()
+    del kept

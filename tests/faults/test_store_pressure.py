@@ -100,6 +100,22 @@ def test_a_store_full_of_what_is_looked_at(start):
     assert ray.get(ray.put(np.ones(40 * MB, dtype=np.uint8)))[-1] == 1
 
 
+def test_a_store_that_was_full_before_is_spilled_as_any_other(start):
+    start(object_store_memory=80 * MB)
+    views = []
+    with pytest.raises(ObjectStoreFullError, match=r"no room for"):
+        while True:
+            views.append(ray.get(ray.put(np.full(8 * MB, len(views), dtype=np.uint8))))
+    views.clear()
+    # What the node found before, nothing to spill, is no answer to those who ask now.
+    for round_number in range(5):
+        refs = [ray.put(np.full(8 * MB, i, dtype=np.uint8)) for i in range(8)]
+        large = ray.put(np.full(70 * MB, round_number, dtype=np.uint8))
+        assert int(ray.get(large)[-1]) == round_number
+        assert [int(ray.get(ref, timeout=60)[0]) for ref in refs] == list(range(8))
+        del large, refs
+
+
 @pytest.mark.parametrize("automatic", [True, False])
 def test_a_full_disk(start, automatic):
     budget = {"spill_budget_bytes": 30 * MB} if automatic else {"automatic_object_spilling_enabled": False}

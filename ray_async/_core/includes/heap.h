@@ -67,19 +67,30 @@ static inline void ra_chunk_release(ra_heap *h, u32 index) {
     ra_chunk *c = ra_chunk_at(h, index);
     u64 w = atomic_load(&c->word);
     atomic_store(&c->word, RA_CHUNK_WORD(RA_CHUNK_FREE, 0, 0, RA_CHUNK_GEN(w) + 1));
-    u64 hint = atomic_load_explicit(&h->super->hint, memory_order_relaxed);
-    while (index < hint && !atomic_compare_exchange_weak(&h->super->hint, &hint, index)) {
+    au64 *hints[] = {&h->super->hint, &h->super->run_hint};
+    for (int i = 0; i < 2; i++) {
+        u64 hint = atomic_load_explicit(hints[i], memory_order_relaxed);
+        while (index < hint && !atomic_compare_exchange_weak(hints[i], &hint, index)) {
+        }
     }
 }
 
-/* Claim `n` neighbouring chunks, lowest address first. Returns the first one's index, or -1 when there is no such run. */
+/* Runs begin here if they can, and leave the chunks below to slabs and pages of holds: one of those in the middle of the
+   arena, taken while it was full, would keep large objects out long after. */
+static inline u32 ra_runs_floor(ra_super *s) { return s->n_chunks / 16 < 1024 ? s->n_chunks / 16 : 1024; }
+
+/* Claim `n` neighbouring chunks, lowest address first (of runs: above the floor first). Returns the first one's index, or -1 when there is no such run. */
 static inline int64_t ra_run_claim(ra_heap *h, u32 n, u32 kind, u32 cls) {
     ra_super *s = h->super;
     if (atomic_fetch_add(&s->used, n) + n > s->limit >> RA_CHUNK_SHIFT) {
         atomic_fetch_sub(&s->used, n);
         return -1;
     }
-    u32 start = (u32)atomic_load_explicit(&s->hint, memory_order_relaxed);
+    int run = kind == RA_CHUNK_HEAD;
+    au64 *hints = run ? &s->run_hint : &s->hint;
+    u64 hint = atomic_load_explicit(hints, memory_order_relaxed);
+    u32 start = (u32)hint, floor = run ? ra_runs_floor(s) : 0;
+    if (start < floor) start = floor;
 again:;
     u32 first_free = UINT32_MAX;
     for (u32 i = start; i + n <= s->n_chunks;) {
@@ -89,10 +100,7 @@ again:;
             u32 end = i + n, high = atomic_load(&s->high);
             while (high < end && !atomic_compare_exchange_weak(&s->high, &high, end)) {
             }
-            if (first_free == UINT32_MAX) { /* nothing free was passed over */
-                u64 hint = start;
-                atomic_compare_exchange_strong(&s->hint, &hint, end);
-            }
+            if (first_free == UINT32_MAX && hint <= start) atomic_compare_exchange_strong(hints, &hint, end); /* nothing free was passed over */
             for (u32 k = n; k-- > 0;) {
                 ra_chunk *c = ra_chunk_at(h, i + k);
                 u64 w = atomic_load(&c->word);

@@ -323,6 +323,7 @@ typedef struct {
     au32 spill_stuck; /* how often in a row the node found nothing to spill */
     au32 spill_answers; /* how often it has looked */
     au64 spill_budget;
+    au64 run_hint; /* as `hint`, for runs */
 } ra_super;
 
 /* Events for the node: kind in a cell's generation field, argument (an offset / 64, a slot, a class) in the offset field. */

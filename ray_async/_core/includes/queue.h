@@ -215,7 +215,7 @@ static inline void ra_retake_cpu(ra_heap *h) {
 
 /* Wake one sleeping worker of the queue; when none sleeps, ring the class's doorbell, once until the node answers. */
 static inline void ra_queue_wake(ra_heap *h, ra_queue *q) {
-    atomic_thread_fence(memory_order_seq_cst);
+    ra_fence();
     /* `sleepers` is a hint: whoever finds it takes it, wakes one, and puts it back when more sleep. Who misses it because of
        that rings the doorbell, and the node looks again. */
     if (atomic_load(&q->sleepers) && atomic_exchange(&q->sleepers, 0)) {
