@@ -170,7 +170,8 @@ class Actors:
             actor.leaving = reason
 
     def kill(self, offset: int, no_restart: bool) -> None:
-        """End an actor's process; with ``no_restart`` the actor too."""
+        """End an actor's process; with ``no_restart`` the actor too. One that has no process yet loses a restart."""
+        self.submitted(offset)  # this may have come before the word of its creation
         actor = self.by_offset.get(offset)
         if actor is None or actor.state == DEAD:
             return
@@ -180,6 +181,11 @@ class Actors:
             self._end(actor)
         elif actor.worker is not None:
             self._node.workers.kill(actor.worker, "it was killed by `ray.kill` with no_restart=False")
+        elif self.may_restart(offset):
+            self._count_restart(actor)
+        else:
+            actor.error = self._death_error(actor, "it was killed by `ray.kill` and has no restarts left")
+            self._end(actor)
 
     def out_of_scope(self, offset: int) -> None:
         """No process refers to the actor any more: it ends after the calls that it has."""
@@ -238,10 +244,7 @@ class Actors:
             self._fail_postponed(actor)
             return True
         if self.may_restart(actor.offset):
-            actor.restarts += 1
-            actor.state = RESTARTING
-            self._objects.set_actor(actor.offset, RESTARTING)
-            self._objects.count_restart(actor.offset)
+            self._count_restart(actor)
             self._records.reset_creation(actor.creation)
             self._unplace(actor)
             self._place(actor)
@@ -249,6 +252,12 @@ class Actors:
         actor.error = actor.error or self._death_error(actor, actor.leaving or explain(actor))
         self._end(actor)
         return True
+
+    def _count_restart(self, actor: Actor) -> None:
+        actor.restarts += 1
+        actor.state = RESTARTING
+        self._objects.set_actor(actor.offset, RESTARTING)
+        self._objects.count_restart(actor.offset)
 
     def owner_died(self, owner: str) -> None:
         """End what a worker had created that crashed, or whose actor has ended; detached actors stay."""
