@@ -20,3 +20,4 @@ cdef class Template:
     cdef object make_generator
 
     cdef u64 submit(self, tuple args, dict kwargs) except 0
+    cdef bint must_fail(self) noexcept

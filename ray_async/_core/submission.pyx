@@ -359,9 +359,14 @@ cdef class Template:
         else:
             atomic_store_u64(&r.word, RA_R_WORD(RA_REC_QUEUED, 0, 0, generation(r.seq), 0))
             ra_enqueue(h, record)
-            if self.actor is not None and atomic_load_u32(&actor_at(h, self.actor.offset).state) == RA_ACTOR_DEAD:
+            if self.actor is not None and self.must_fail():
                 ra_event(h, RA_EV_ACTOR_DRAIN, self.actor.offset >> 6)
         return record
+
+    cdef bint must_fail(self) noexcept:
+        """Whether the actor takes no such call: it is dead, or between two lives, and the call may not wait for the next."""
+        cdef u32 state = atomic_load_u32(&actor_at(&self.arena.heap, self.actor.offset).state)
+        return state == RA_ACTOR_DEAD or state == RA_ACTOR_RESTARTING and self.retries == 0
 
     def __call__(self, tuple args, dict kwargs=None):
         """Submit a call. Returns a reference, a list of them, None (no returns), or a generator of references."""

@@ -188,7 +188,7 @@ class Init:
         thread.start()
         thread.join()
 
-    def all(self) -> list[str]:
+    def all(self) -> list[str | None]:
         """What was noted."""
         return self.ids
 

@@ -384,7 +384,7 @@ class Worker:
             self._creation_failed(record, definition, error)
             return
         self.actor_ready = True
-        if type(self.actor_instance).__repr__ is not object.__repr__:
+        if "__repr__" in {name for base in type(self.actor_instance).__mro__[:-1] for name in vars(base)}:
             self.actor_title = self.actor_repr() or ""
         # The record is kept, with its arguments, for a restart; the node ends it with the actor.
         self.executor.complete(record, None)
