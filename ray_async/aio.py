@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -119,7 +120,7 @@ def _checked(refs: Sequence[Any]) -> list[Any]:
     return found
 
 
-async def cancelling(ref: ObjectRef[R], *, force: bool = False, recursive: bool = True) -> R:
+def cancelling(ref: ObjectRef[R], *, force: bool = False, recursive: bool = True) -> Coroutine[Any, Any, R]:
     """Await a reference; when the awaiting is cancelled, so is the remote task, and what it started.
 
     Args:
@@ -128,7 +129,7 @@ async def cancelling(ref: ObjectRef[R], *, force: bool = False, recursive: bool 
         recursive: Cancel the tasks that it started too.
 
     Returns:
-        The value.
+        A coroutine for the value, also for `asyncio.create_task` and `asyncio.TaskGroup.create_task`.
 
     Raises:
         TypeError: Not a reference.
@@ -140,11 +141,37 @@ async def cancelling(ref: ObjectRef[R], *, force: bool = False, recursive: bool 
     """
     if not isinstance(ref, ObjectRef):
         raise TypeError(f"cancelling() expects a reference, got {type(ref)}")
-    try:
-        return await ref
-    except asyncio.CancelledError:
-        get_session().cancel(ref, force, recursive)
-        raise
+    return _Cancelling(ref, force, recursive)
+
+
+class _Cancelling(Coroutine[Any, Any, R]):
+    """What `cancelling` returns. A cancel travels before the first step too, when a coroutine's own code never runs."""
+
+    def __init__(self, ref: ObjectRef[R], force: bool, recursive: bool) -> None:
+        self._cancel: Callable[[], None] = lambda: get_session().cancel(ref, force, recursive)
+        self._coroutine = self._await(ref)
+
+    async def _await(self, ref: ObjectRef[R]) -> R:
+        try:
+            return await ref
+        except asyncio.CancelledError:
+            self._cancel()
+            raise
+
+    def __await__(self) -> Generator[Any, Any, R]:
+        return self._coroutine.__await__()
+
+    def send(self, value: Any) -> Any:
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        before = inspect.getcoroutinestate(self._coroutine) == inspect.CORO_CREATED
+        if before and isinstance(error[-1] or error[0], asyncio.CancelledError):
+            self._cancel()
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
 
 
 class CancelScope:

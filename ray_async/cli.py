@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from ray_async.config import ADDRESS, Settings
 from ray_async.runtime import node_control
 from ray_async.start_options import add_start_options, ignored_options, node_config
 
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     stop.set_defaults(run=_stop)
 
     status = commands.add_parser("status", help="show nodes, resources and what waits for them")
-    status.add_argument("--address", default=os.environ.get("RAY_ADDRESS"), help="of the node, if there are several")
+    status.add_argument("--address", default=Settings().get(ADDRESS) or None, help="of the node, if there are several")
     status.add_argument("-v", "--verbose", action="store_true", help="list each node's resources")
     status.set_defaults(run=_status)
 

@@ -6,15 +6,16 @@ A setting named `object_spilling_threshold` is looked up, at each use and in thi
 2. the environment as `RAY_ASYNC_object_spilling_threshold`, or in capitals,
 3. the environment as `RAY_object_spilling_threshold`, or in capitals,
 4. its default.
+
+Each setting here has an effect. Ray has many more, for parts that do not exist here: they are accepted, in
+`_system_config` and in the environment, and change nothing.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 __all__ = ("SETTINGS", "Setting", "Settings", "read_environment")
 
@@ -24,11 +25,10 @@ _PREFIXES = ("RAY_ASYNC_", "RAY_")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
-KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
+GiB = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Setting(Generic[T]):
+class Setting(NamedTuple, Generic[T]):
     """One setting: name, default, how its text is read, and what it means."""
 
     name: str
@@ -112,6 +112,8 @@ def _read_override(setting: Setting[T], value: object) -> T:
     # Values come from Python or JSON: numbers and flags as such, or the text that a variable would hold.
     if isinstance(value, dict | list) and setting.expects == "JSON":
         return value  # type: ignore[return-value]
+    import json  # not paid for by importing the package
+
     try:
         return setting.parse(value if isinstance(value, str) else json.dumps(value))
     except (TypeError, ValueError) as error:
@@ -123,6 +125,12 @@ def _parse_flag(text: str) -> bool:
     if word not in _TRUE | _FALSE:
         raise ValueError(text)
     return word in _TRUE
+
+
+def _parse_json(text: str) -> Any:
+    import json
+
+    return json.loads(text)
 
 
 def _add(setting: Setting[T]) -> Setting[T]:
@@ -149,13 +157,12 @@ def _text(name: str, default: str, meaning: str) -> Setting[str]:
 
 
 def _json(name: str, meaning: str) -> Setting[Any]:
-    return _add(Setting(name, None, json.loads, "JSON", meaning))
+    return _add(Setting(name, None, _parse_json, "JSON", meaning))
 
 
 # Session
-ADDRESS = _text("address", "", "where init() attaches to; empty: start a node")
+ADDRESS = _text("address", "", "where init() attaches to; empty: this machine's latest node, or a new one")
 NAMESPACE = _text("namespace", "", "default namespace; empty: an anonymous one")
-RUNTIME_ENV = _json("runtime_env", "default runtime_env")
 TMPDIR = _text("tmpdir", "", "root of session directories; empty: the system's temporary directory")
 ENABLE_AUTO_CONNECT = _flag("enable_auto_connect", True, "calls start a session where there is none")
 LOG_TO_DRIVER = _flag("log_to_driver", True, "workers' output comes to the driver")
@@ -165,15 +172,12 @@ DEDUP_LOGS_ALLOW_REGEX = _text("dedup_logs_allow_regex", "", "lines that match a
 DEDUP_LOGS_SKIP_REGEX = _text("dedup_logs_skip_regex", "", "lines that match are never shown")
 COLOR_PREFIX = _flag("color_prefix", True, "coloured prefix on workers' lines")
 DISABLE_WORKER_LOG_PREFIX = _flag("disable_worker_log_prefix", False, "no prefix on workers' lines")
-IGNORE_UNHANDLED_ERRORS = _flag("ignore_unhandled_errors", False, "say nothing of errors that nobody got")
 WARN_BLOCKING_GET_INSIDE_ASYNC = _flag("warn_blocking_get_inside_async", True, "warn of get() in an async actor")
 AUTH_MODE = _text("auth_mode", "token", "how peers on TCP prove who they are: token or disabled")
-AUTH_TOKEN = _text("auth_token", "", "the cluster's token")
-AUTH_TOKEN_PATH = _text("auth_token_path", "", "file that holds the cluster's token")
 ASYNC_STALL_WARNING_S = _float("async_stall_warning_s", 5.0, "a loop that stands still so long is reported; 0: never")
 USE_UVLOOP = _flag("use_uvloop", True, "event loops of nodes and workers are uvloop's")
-RECORD_REF_CREATION_SITES = _flag("record_ref_creation_sites", False, "references remember where they were made")
 ALLOW_OUT_OF_BAND_REFS = _flag("allow_out_of_band_object_ref_serialization", True, "references may be pickled by hand")
+PROFILING = _flag("profiling", False, "record the times of tasks, for timeline()")
 
 # Resources
 OVERRIDE_RESOURCES = _json("override_resources", "resources of the node, over what init() was given")
@@ -185,65 +189,39 @@ ACCEL_ENV_VAR_OVERRIDE_ON_ZERO = _flag("accel_env_var_override_on_zero", False, 
 # Object store
 OBJECT_STORE_MEMORY_PROPORTION = _float("default_object_store_memory_proportion", 0.3, "store's share of memory")
 OBJECT_STORE_MAX_MEMORY_BYTES = _int("default_object_store_max_memory_bytes", 200 * 10**9, "store's limit, bytes")
-MAX_DIRECT_CALL_OBJECT_SIZE = _int("max_direct_call_object_size", 100 * KiB, "largest value kept inline, bytes")
-TASK_INLINED_BYTES_LIMIT = _int("task_rpc_inlined_bytes_limit", 10 * MiB, "all inline arguments of a call, bytes")
 AUTOMATIC_OBJECT_SPILLING = _flag("automatic_object_spilling_enabled", True, "objects move to disk as the store fills")
 OBJECT_SPILLING_THRESHOLD = _float("object_spilling_threshold", 0.8, "share of the store at which spilling starts")
-OBJECT_SPILLING_CONFIG = _json("object_spilling_config", "type and params of the place to spill to")
+OBJECT_SPILLING_CONFIG = _json("object_spilling_config", "type (filesystem) and params (directory_path) of spilling")
 OBJECT_SPILLING_DIRECTORY = _text("object_spilling_directory", "", "where to spill to; empty: the session directory")
-MIN_SPILLING_SIZE = _int("min_spilling_size", 100 * MiB, "least to spill at once, bytes")
 SPILL_BUDGET_BYTES = _int("spill_budget_bytes", 0, "most that spilled objects may take on disk, bytes; 0: what is free")
 LOCAL_FS_CAPACITY_THRESHOLD = _float("local_fs_capacity_threshold", 0.95, "share of a disk past which it is full")
-OBJECT_STORE_FULL_DELAY_MS = _int("object_store_full_delay_ms", 10, "wait before trying again to allocate, ms")
-FETCH_FAIL_TIMEOUT_MS = _int("fetch_fail_timeout_milliseconds", 600_000, "wait for a place that has an object, ms")
 LINEAGE_PINNING_ENABLED = _flag("lineage_pinning_enabled", True, "lost task results are computed again")
-MAX_LINEAGE_BYTES = _int("max_lineage_bytes", GiB, "memory for records of finished tasks, bytes")
+MAX_LINEAGE_BYTES = _int("max_lineage_bytes", GiB, "memory for arguments of finished tasks, bytes")
 
 # Tasks and actors
 TASK_MAX_RETRIES = _int("task_max_retries", 3, "default max_retries of tasks")
-TASK_RETRY_DELAY_MS = _int("task_retry_delay_ms", 0, "wait before a retry, ms")
-TASK_OOM_RETRIES = _int("task_oom_retries", -1, "retries after a kill for memory; -1: no limit")
-TASK_OOM_RETRY_DELAY_BASE_MS = _int("task_oom_retry_delay_base_ms", 1000, "first wait after a kill for memory, ms")
-CANCELLATION_RETRY_MS = _int("cancellation_retry_ms", 2000, "wait before a cancel is sent again, ms")
+TASK_RETRY_DELAY_MS = _int("task_retry_delay_ms", 0, "wait before what a dead worker ran is run again, ms")
+TASK_OOM_RETRY_DELAY_BASE_MS = _int(
+    "task_oom_retry_delay_base_ms", 1000, "the same after a kill for memory, doubled each time, ms"
+)
 DEFAULT_MAX_CONCURRENCY_ASYNC = _int("default_max_concurrency_async", 1000, "calls in flight of an async actor")
 DEFAULT_ASYNC_TASK_CONCURRENCY = _int("default_async_task_concurrency", 100, "async tasks in flight of a worker")
-MAX_NUM_GENERATOR_RETURNS = _int("max_num_generator_returns", 100_000_000, "most items of a streaming generator")
-ACTOR_QUEUE_WARN_THRESHOLD = _int("actor_excess_queueing_warn_threshold", 5000, "calls queued on an actor: a warning")
 ACTOR_GRACEFUL_SHUTDOWN_MS = _int("actor_graceful_shutdown_timeout_ms", 30_000, "wait for an actor to end itself, ms")
-FUNCTION_SIZE_WARN_BYTES = _int("function_size_warn_threshold", 10 * MiB, "a pickled function this large warns, bytes")
-FUNCTION_SIZE_ERROR_BYTES = _int("function_size_error_threshold", 100 * MiB, "and of this size fails, bytes")
-MAX_ERROR_MSG_SIZE_BYTES = _int("max_error_msg_size_bytes", 512 * KiB, "longest remote traceback, bytes")
-RUNTIME_ENV_SETUP_TIMEOUT_S = _int("runtime_env_setup_timeout_s", 600, "wait for a runtime_env, s")
-NAMED_ACTOR_TIMEOUT_S = _int("gcs_server_request_timeout_seconds", 60, "wait of get_actor, s")
-
-PROFILING = _flag("profiling", False, "record the times of tasks, for timeline()")
+FUNCTION_SIZE_WARN_BYTES = _int("function_size_warn_threshold", 10**7, "a pickled function this large warns, bytes")
+FUNCTION_SIZE_ERROR_BYTES = _int("function_size_error_threshold", 10**8, "and of this size fails, bytes")
 
 # Scheduling and workers
 SCHEDULER_SPREAD_THRESHOLD = _float("scheduler_spread_threshold", 0.5, "use of a node past which tasks spread")
-SCHEDULER_TOP_K_FRACTION = _float("scheduler_top_k_fraction", 0.2, "share of nodes to choose among")
-SCHEDULER_TOP_K_ABSOLUTE = _int("scheduler_top_k_absolute", 1, "least number of nodes to choose among")
-SCHEDULER_AVOID_GPU_NODES = _flag("scheduler_avoid_gpu_nodes", True, "tasks without GPUs prefer nodes without")
 NUM_WORKERS_SOFT_LIMIT = _int("num_workers_soft_limit", -1, "idle workers kept; -1: one for each CPU")
 IDLE_WORKER_KILLING_TIME_MS = _int("idle_worker_killing_time_threshold_ms", 1000, "idle workers past the limit end, ms")
-PRESTART_WORKER_FIRST_DRIVER = _flag("prestart_worker_first_driver", True, "workers are forked before the first call")
+PRESTART_WORKER_FIRST_DRIVER = _flag("prestart_worker_first_driver", True, "a worker is forked before the first call")
 WORKER_REGISTER_TIMEOUT_S = _int("worker_register_timeout_seconds", 60, "wait for a new worker, s")
 WORKER_OOM_SCORE_ADJUSTMENT = _int("worker_oom_score_adjustment", 1000, "oom_score_adj of workers")
-WORKER_NICENESS = _int("worker_niceness", 15, "nice value of workers")
-KILL_WORKER_TIMEOUT_MS = _int("kill_worker_timeout_milliseconds", 5000, "wait between asking and killing, ms")
+WORKER_NICENESS = _int("worker_niceness", 0, "how much nicer workers are than their driver")
 KILL_CHILD_PROCESSES = _flag("kill_child_processes_on_worker_exit", True, "what a worker started ends with it")
 
 # Memory
 MEMORY_USAGE_THRESHOLD = _float("memory_usage_threshold", 0.95, "share of memory past which workers are killed")
-MEMORY_MONITOR_REFRESH_MS = _int("memory_monitor_refresh_ms", 250, "interval of the memory check, ms; 0: no check")
-MIN_MEMORY_FREE_BYTES = _int("min_memory_free_bytes", -1, "least free memory, bytes; -1: only the threshold counts")
+MEMORY_MONITOR_REFRESH_MS = _int("memory_monitor_refresh_ms", 250, "0: memory is not watched")
+MIN_MEMORY_FREE_BYTES = _int("min_memory_free_bytes", -1, "no worker is killed while so much is free, bytes; -1: any")
 WORKER_RSS_LIMIT_BYTES = _int("worker_rss_limit_bytes", 0, "resident memory past which an idle worker ends; 0: none")
-
-# Health
-HEALTH_CHECK_INITIAL_DELAY_MS = _int("health_check_initial_delay_ms", 5000, "first check of a node after, ms")
-HEALTH_CHECK_PERIOD_MS = _int("health_check_period_ms", 3000, "checks of a node, ms apart")
-HEALTH_CHECK_TIMEOUT_MS = _int("health_check_timeout_ms", 10_000, "wait for a node's answer, ms")
-HEALTH_CHECK_FAILURE_THRESHOLD = _int("health_check_failure_threshold", 5, "missed answers until a node is dead")
-OBJECT_TIMEOUT_MS = _int("object_timeout_milliseconds", 100, "wait before an object is asked for again, ms")
-LOCAL_GC_INTERVAL_S = _float("local_gc_interval_s", 5400.0, "garbage collection in idle workers, s")
-LOCAL_GC_MIN_INTERVAL_S = _float("local_gc_min_interval_s", 10.0, "least time between two such collections, s")
-METRICS_REPORT_INTERVAL_MS = _int("metrics_report_interval_ms", 10_000, "metrics are sent, ms apart")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ray_async.config import DEFAULT_MAX_CONCURRENCY_ASYNC, TASK_MAX_RETRIES, Settings
 from ray_async.resource_request import resource_mapping
 
 __all__ = ("ActorOptions", "MethodOptions", "TaskOptions", "merge_options")
 
-DEFAULT_TASK_RETRIES = 3
-ASYNC_ACTOR_CONCURRENCY = 1000
 
 NumReturns = int | str
 RetryExceptions = bool | tuple[type[Exception], ...]
@@ -132,7 +130,8 @@ class ActorOptions(NamedTuple):
         """
         _check_actor_name(given)
         running, placing = _actor_resources(given)
-        concurrency = given.get("max_concurrency") or (ASYNC_ACTOR_CONCURRENCY if is_async else 1)
+        default_concurrency = Settings().get(DEFAULT_MAX_CONCURRENCY_ASYNC) if is_async else 1
+        concurrency = given.get("max_concurrency") or default_concurrency
         out_of_order = given.get("allow_out_of_order_execution")
         if out_of_order is False and (is_async or concurrency > 1):
             raise ValueError(
@@ -217,7 +216,7 @@ def _or(value: int | None, default: int) -> int:
 
 
 def _default_retries() -> int:
-    return int(os.environ.get("RAY_TASK_MAX_RETRIES", DEFAULT_TASK_RETRIES))
+    return Settings().get(TASK_MAX_RETRIES)
 
 
 def _num_returns(value: NumReturns | None, is_generator: bool) -> NumReturns:

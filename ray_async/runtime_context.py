@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ray_async.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
 from ray_async.runtime.current import get_session
 from ray_async.runtime.session_protocol import ExecutionContext, Session
 
+if TYPE_CHECKING:
+    from ray_async.actor import ActorHandle
+
 __all__ = ("RuntimeContext", "get_runtime_context")
+
+T = TypeVar("T")
 
 
 def get_runtime_context() -> RuntimeContext:
@@ -153,7 +159,7 @@ class RuntimeContext:
         return self._context.was_reconstructed
 
     @property
-    def current_actor(self) -> Any:
+    def current_actor(self) -> ActorHandle[Any]:
         """A handle to the actor whose method runs.
 
         Raises:
@@ -177,34 +183,33 @@ class RuntimeContext:
         return self._context.captures_placement_group
 
     @property
-    def job_id(self) -> Any:
+    def job_id(self) -> JobID:
         """Deprecated: the job's id."""
         return _deprecated("get_job_id", self._context.job_id)
 
     @property
-    def node_id(self) -> Any:
+    def node_id(self) -> NodeID:
         """Deprecated: the node's id."""
         return _deprecated("get_node_id", self._context.node_id)
 
     @property
-    def task_id(self) -> Any:
+    def task_id(self) -> TaskID | None:
         """Deprecated: the running task's id."""
         return _deprecated("get_task_id", self._context.task_id)
 
     @property
-    def actor_id(self) -> Any:
+    def actor_id(self) -> ActorID | None:
         """Deprecated: the actor's id."""
         return _deprecated("get_actor_id", self._context.actor_id)
 
     @property
-    def current_placement_group_id(self) -> Any:
+    def current_placement_group_id(self) -> PlacementGroupID | None:
         """Deprecated: the placement group's id."""
         return _deprecated("get_placement_group_id", self._context.placement_group_id)
 
     def get_resource_ids(self) -> dict[str, list[str]]:
         """Deprecated: the ids of the devices held."""
-        ids: dict[str, list[str]] = _deprecated("get_accelerator_ids", self.get_accelerator_ids())
-        return ids
+        return _deprecated("get_accelerator_ids", self.get_accelerator_ids())
 
     def _in_task(self, what: str) -> ExecutionContext | None:
         now = self._context
@@ -218,6 +223,6 @@ def _hex(identifier: Any) -> str:
     return str(identifier.hex())
 
 
-def _deprecated(instead: str, value: Any) -> Any:
+def _deprecated(instead: str, value: T) -> T:
     warnings.warn(f"Use {instead}() instead", DeprecationWarning, stacklevel=3)
     return value

@@ -7,6 +7,7 @@ then waits for the first test that ends without a session, against what was ther
 
 import asyncio
 import inspect
+import signal
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
 import pytest
@@ -35,6 +36,9 @@ BASELINE = pytest.StashKey[Baseline]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[BASELINE] = Baseline()
+    # A shell starts background jobs with SIGINT ignored, and what they start inherits that: Ctrl-C would do nothing.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # libuv makes one pipe for the whole process with its first loop; it is nobody's leak.
     uvloop.new_event_loop().close()
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from ray_async import config
@@ -9,7 +12,6 @@ from ray_async.config import SETTINGS, Settings, read_environment
 def test_defaults() -> None:
     settings = Settings(environ={})
     assert settings.get(config.TASK_MAX_RETRIES) == 3
-    assert settings.get(config.MAX_DIRECT_CALL_OBJECT_SIZE) == 102400
     assert settings.get(config.OBJECT_STORE_MAX_MEMORY_BYTES) == 200_000_000_000
     assert settings.get(config.OBJECT_SPILLING_THRESHOLD) == 0.8
     assert settings.get(config.OVERRIDE_RESOURCES) is None
@@ -80,6 +82,22 @@ def test_unknown_overrides_are_kept_and_listed() -> None:
     assert settings.unknown == ("gcs_rpc_something",)
     assert settings.overrides["gcs_rpc_something"] == 1
     assert settings.get(config.TASK_RETRY_DELAY_MS) == 5
+
+
+def test_settings_of_parts_that_do_not_exist_are_accepted() -> None:
+    """Ray's programs set them, by variable or by argument."""
+    given = {"health_check_period_ms": 5, "gcs_server_request_timeout_seconds": "soon"}
+    settings = Settings(given, {"RAY_max_direct_call_object_size": "1", "RAY_BACKEND_LOG_LEVEL": "debug"})
+    assert settings.unknown == tuple(given)
+    assert settings.as_dict() == {name: setting.default for name, setting in SETTINGS.items()}
+
+
+def test_every_setting_has_an_effect() -> None:
+    package = Path(config.__file__).parent
+    source = "\n".join(path.read_text() for path in package.rglob("*.py") if path != Path(config.__file__))
+    constants = [name for name, value in vars(config).items() if isinstance(value, config.Setting)]
+    assert len(constants) == len(SETTINGS)
+    assert [name for name in constants if not re.search(rf"settings?(?:\(.*\))?\.get\({name}\)", source, re.I)] == []
 
 
 def test_table_is_sound() -> None:

@@ -101,6 +101,10 @@ class ArenaFullError(MemoryError):
     """No run of free chunks of the wanted size is left; ``args`` are the bytes wanted and the bytes in use."""
 
 
+cdef enum:
+    HOPE = 100000000  # ns to wait for room although the node finds nothing to spill: what somebody is writing may be next
+
+
 cdef u64 _aligned(u64 n, u64 to) noexcept nogil:
     return (n + to - 1) // to * to
 
@@ -277,23 +281,30 @@ cdef class Arena:
     def _alloc_pressed(self, u32 kind, u64 size):
         """The arena is full: have the node spill objects, and wait for room."""
         cdef ra_heap *h = &self.heap
-        cdef u64 offset = 0, deadline = ra_now_ns() + 10 * 1000000000ull, pause = 1000000
+        cdef u64 offset = 0, now = ra_now_ns(), deadline = now + 10 * 1000000000ull, pause = 1000000, hopeless = now + HOPE
+        cdef u32 answers = atomic_load_u32(&h.super.spill_answers)
+        cdef bint stuck = False
         cdef au32 word = 0
         if size <= h.super.limit:
-            while ra_now_ns() < deadline and atomic_load_u32(&h.super.node_state) != RA_NODE_DOWN:
+            while now < deadline and not stuck and atomic_load_u32(&h.super.node_state) != RA_NODE_DOWN:
                 ra_event(h, RA_EV_FULL, min(size >> 12, <u64>0xfffffff))
                 with nogil:
                     ra_futex_wait(&word, 0, pause)
                 pause = min(pause * 2, <u64>50000000)
-                offset = ra_alloc(h, kind, size)
-                if offset:
-                    return offset
-                ra_reclaim_empty(h)
                 if ra_readable(self.node_fd):
                     self.heap.node_dead = 1
                 self.check_node()
-                if atomic_load_u32(&h.super.spill_stuck) > 2:
-                    break  # the node found nothing to spill, several times in a row
+                now = ra_now_ns()
+                # Only what the node has found since counts; and room is looked for after that, not before.
+                stuck = (
+                    now >= hopeless and atomic_load_u32(&h.super.spill_stuck) > 2
+                    and atomic_load_u32(&h.super.spill_answers) - answers > 2
+                )
+                offset = ra_alloc(h, kind, size)
+                if offset == 0 and ra_reclaim_empty(h):
+                    offset = ra_alloc(h, kind, size)
+                if offset:
+                    return offset
         self.check_node()
         facts = (size, atomic_load_u64(&h.super.used) * RA_CHUNK, h.super.limit)
         raise _hooks["full"](*facts) if "full" in _hooks else ArenaFullError(*facts)

@@ -20,14 +20,14 @@ cdef class Encoder:
     cdef int encode(self, object value) except -1
     cdef int encode_arguments(self, tuple args, dict kwargs) except -1
     cdef u64 payload_size(self) except? 0
-    cdef int write(self, u64 payload) except -1
+    cdef int write(self, u64 payload, u64 *place) except -1
     cdef int finish(self) except -1
 
 
 cdef Encoder acquire_encoder(Arena arena)
 cdef object decode_payload(Arena arena, u64 payload, u32 format, u64 entry)
 cdef object decode_value(Arena arena, u64 entry)
-cdef u64 build_payload(Arena arena, Encoder e) except 0
+cdef u64 build_payload(Arena arena, Encoder e, u64 *place) except 0
 cdef void discard_payload(Arena arena, u64 payload) noexcept
 cdef class ArgRef:
     cdef readonly object ref

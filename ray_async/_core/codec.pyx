@@ -232,8 +232,12 @@ cdef class Encoder:
                 size = (size + 63) // 64 * 64 + <u64>memoryview(buffer).nbytes
         return size
 
-    cdef int write(self, u64 payload) except -1:
-        """Write the payload and pin the references inside. Its block is published by whoever points to it."""
+    cdef int write(self, u64 payload, u64 *place) except -1:
+        """Write the payload and pin the references inside. Its block is published by whoever points to it.
+
+        ``place`` is the field that will name the payload; it does so as soon as there are pins to be given back, should this
+        process be killed.
+        """
         cdef ra_heap *h = &self.arena.heap
         cdef ra_payload *p = ra_payload_at(h, payload)
         cdef u8 *at = <u8 *>p + sizeof(ra_payload)
@@ -241,16 +245,11 @@ cdef class Encoder:
         cdef u64 size, offset
         cdef u64 *table
         cdef Py_buffer view
-        cdef ObjectRef ref
         cdef u32 n_bufs = len(self.buffers)
-        atomic_store_u64(&p.word, <u64>PAYLOAD_BUILDING | <u64>h.slot << 32 | <u64>self.format << 8)
         p.n_bufs = n_bufs
-        p.n_refs = 0
+        ra_payload_begin(h, payload, <u64>PAYLOAD_BUILDING | <u64>h.slot << 32 | <u64>self.format << 8, place)
         for item in self.refs:
-            ref = <ObjectRef>item
-            atomic_add_u32(&ra_entry_at(h, ref.entry).refs, 1)
-            (<u64 *>at)[0] = ref.entry
-            p.n_refs += 1
+            ra_payload_pin(h, payload, (<ObjectRef>item).entry)
             at += 8
         table = <u64 *>at
         at += 16 * n_bufs
@@ -271,7 +270,7 @@ cdef class Encoder:
             offset += view.len
             PyBuffer_Release(&view)
             table += 2
-        # From here on the payload outlives its writer; before, a killed writer's block is given back.
+        # From here on the payload outlives its writer if `place` is published; else a killed writer's block is given back.
         atomic_store_u64(&p.word, atomic_load_u64(&p.word) & ~<u64>0xff | <u64>PAYLOAD_READY)
         return 0
 
@@ -491,12 +490,13 @@ cdef object fast_decode(Reader *r, Arena arena):
     raise ValueError(f"damaged payload: unknown tag {tag}")
 
 
-cdef u64 build_payload(Arena arena, Encoder e) except 0:
-    """A payload block of its own for what the encoder holds."""
+cdef u64 build_payload(Arena arena, Encoder e, u64 *place) except 0:
+    """A payload block of its own for what the encoder holds; ``place`` names it from the start (see ``Encoder.write``)."""
     cdef u64 payload = arena.alloc(RA_CHUNK_DATA, e.payload_size())
     try:
-        e.write(payload)
+        e.write(payload, place)
     except BaseException:
+        place[0] = 0
         discard_payload(arena, payload)
         raise
     return payload

@@ -244,7 +244,7 @@ cdef class Executor:
         cdef Encoder enc = acquire_encoder(self.arena)
         try:
             enc.encode(None)
-            following = make_entry(self.arena, enc, RA_PENDING)
+            following = make_entry(self.arena, enc)
         finally:
             enc.finish()
         n = ra_entry_at(h, following)
@@ -253,6 +253,7 @@ cdef class Executor:
         atomic_store_u32(&n.refs, 2)
         # The note for ra_stream_repair, should this process be killed before the tail has moved.
         r.returns[1].payload = following
+        ra_entry_publish(h, following, RA_PENDING)
         e.link = following
         try:
             complete_with(self.arena, item, RA_ERROR if error else RA_VALUE, value)

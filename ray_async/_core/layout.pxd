@@ -175,6 +175,7 @@ cdef extern from "objects.h" nogil:
         au64 restored
         au64 submitted
         au32 spill_stuck
+        au32 spill_answers
         au64 spill_budget
 
     ctypedef struct ra_heap:
@@ -197,6 +198,10 @@ cdef extern from "objects.h" nogil:
     void atomic_store_u64 "atomic_store"(au64 *, u64)
     void atomic_store_u32 "atomic_store"(au32 *, u32)
     void atomic_store_i32 "atomic_store"(ai32 *, int32_t)
+    # For what is not published yet.
+    void plain_store_u32 "ra_plain_store"(au32 *, u32)
+    void plain_store_i32 "ra_plain_store"(ai32 *, int32_t)
+    void plain_store_u64 "ra_plain_store"(au64 *, u64)
     u64 atomic_add_u64 "atomic_fetch_add"(au64 *, u64)
     u64 atomic_sub_u64 "atomic_fetch_sub"(au64 *, u64)
     u32 atomic_add_u32 "atomic_fetch_add"(au32 *, u32)
@@ -289,6 +294,15 @@ cdef extern from "objects.h" nogil:
     ra_payload *ra_payload_at(ra_heap *, u64)
     u64 ra_next_seq(ra_heap *)
     u64 ra_hold_counted(ra_heap *, u64)
+    void ra_in_order()
+    void ra_payload_begin(ra_heap *, u64 payload, u64 word, u64 *place)
+    void ra_payload_pin(ra_heap *, u64 payload, u64 entry)
+    void ra_record_begin(ra_heap *, u64 record, u64 seq, u32 gen, u32 kind, u32 kflags)
+    void ra_record_publish(ra_heap *, u64 record, u32 state)
+    void ra_record_abandon(ra_heap *, u64 record)
+    void ra_entry_begin(ra_heap *, u64 entry, u64 seq, u32 gen, u32 format, u32 flags)
+    void ra_entry_publish(ra_heap *, u64 entry, u32 state)
+    void ra_entry_abandon(ra_heap *, u64 entry)
     u64 ra_hold(ra_heap *, u64)
     u64 ra_hold_alive(ra_heap *, u64)
     int ra_entry_check(ra_heap *, u64)
@@ -312,12 +326,14 @@ cdef extern from "objects.h" nogil:
 cdef extern from "recovery.h" nogil:
     ctypedef void (*ra_visit)(void *, u64)
     void ra_reap(ra_heap *, u32 slot)
+    u32 ra_count_used(ra_heap *)
     void ra_each_record(ra_heap *, ra_visit, void *)
     void ra_each_object(ra_heap *, ra_visit, void *)
     u64 ra_spill_begin(ra_heap *, u64 entry)
     void ra_spill_end(ra_heap *, u64 entry, u32 state, u64 payload)
     int ra_forget(ra_heap *, u64 entry)
     void ra_stream_repair(ra_heap *, u64 record)
+    void ra_returns_repair(ra_heap *, u64 record, u32 slot)
     u32 ra_refill(ra_heap *, u64 queue)
 
 cdef inline ra_queue *queue_at(ra_heap *h, u64 offset) noexcept nogil:

@@ -5,6 +5,8 @@ Offsets and numbers that come from other processes are checked before they are f
 
 import os
 
+from libc.stdint cimport int64_t
+
 from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 from ray_async._core.object_view cimport raw_bytes
@@ -31,6 +33,7 @@ cdef class NodeView:
     """
 
     cdef readonly Arena arena
+    cdef int64_t off  # what the count of chunks in use had too many at the last look
 
     def __init__(self, Arena arena, u32 waiter):
         self.arena = arena
@@ -223,6 +226,21 @@ cdef class NodeView:
             "restored": atomic_load_u64(&s.restored), "lineage": atomic_load_u64(&s.lineage),
             "touched": <u64>atomic_load_u32(&s.high) * RA_CHUNK,
         }
+
+    def mend_used(self):
+        """Correct the count of chunks in use; returns whether it was wrong.
+
+        A process that is killed while it claims or gives back chunks leaves the count too high. One that is in the middle
+        of that looks the same, so the difference has to be there at two looks.
+        """
+        cdef ra_heap *h = self.arena.open()
+        cdef int64_t off = <int64_t>atomic_load_u64(&h.super.used) - <int64_t>ra_count_used(h), before = self.off
+        self.off = off
+        if off == 0 or off != before:
+            return False
+        atomic_sub_u64(&h.super.used, <u64>off)
+        self.off = 0
+        return True
 
 
 add_counts(RA_LIVE)

@@ -23,6 +23,7 @@ cdef class Buffer:
 
 
 cdef ObjectRef own_ref(Arena arena, u64 entry)
+cdef ObjectRef first_ref(Arena arena, u64 entry)
 cdef ObjectRef new_ref(Arena arena, u64 entry)
 cdef Pin new_pin(Arena arena, u64 entry)
 cdef Buffer new_buffer(Pin pin, void *data, Py_ssize_t size)

@@ -167,17 +167,33 @@ cdef class ObjectRef:
         return _hooks["as_coroutine"](self)
 
 
-cdef ObjectRef own_ref(Arena arena, u64 entry):
-    """A reference whose count exists already: for an entry just made, which starts with one."""
+cdef ObjectRef first_ref(Arena arena, u64 entry):
+    """The reference that an entry starts with; None when there is no room to note it.
+
+    It is made before the entry is published: from then on the object comes back when this process is killed.
+    """
     cdef ObjectRef ref = ObjectRef.__new__(ObjectRef)
     ref.arena = arena
     ref.entry = entry
     ref.hold = ra_hold_counted(&arena.heap, entry)
     if ref.hold == 0:
-        ra_unpin(&arena.heap, entry)
-        raise MemoryError("no room for one more reference in the session's memory")
+        return None
     ra_count_reference(1)
     return ref
+
+
+cdef ObjectRef own_ref(Arena arena, u64 entry):
+    """A reference whose count exists already, which was something else's."""
+    cdef ObjectRef ref = first_ref(arena, entry)
+    if ref is None:
+        ra_unpin(&arena.heap, entry)
+        raise no_room()
+    return ref
+
+
+def no_room():
+    """The error for a reference that cannot be noted."""
+    return MemoryError("no room for one more reference in the session's memory")
 
 
 cdef ObjectRef new_ref(Arena arena, u64 entry):
@@ -187,7 +203,7 @@ cdef ObjectRef new_ref(Arena arena, u64 entry):
     ref.entry = entry
     ref.hold = ra_hold(&arena.heap, entry)
     if ref.hold == 0:
-        raise MemoryError("no room for one more reference in the session's memory")
+        raise no_room()
     ra_count_reference(1)
     return ref
 

@@ -137,6 +137,15 @@ cdef class RecordView:
                 return True
         return False
 
+    def hold(self, u64 record):
+        """Be the runner of a record whose process has died, until it is queued again."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while RA_R_STATE(word) == RA_REC_RUNNING:
+            if atomic_cas_u64(&r.word, &word, RA_R_WORD(RA_REC_RUNNING, RA_R_FLAGS(word), RA_R_ATTEMPT(word), RA_R_GEN(word), h.slot)):
+                return
+
     def outcome(self, u64 record):
         """Whether all returns are complete already: a worker that dies after that has done its task."""
         cdef ra_heap *h = self.arena.open()
@@ -157,8 +166,9 @@ cdef class RecordView:
             ra_unpin(h, item)  # the dead producer's
         ra_record_finish(h, record, RA_REC_DONE, 0)
 
-    def repair_stream(self, u64 record):
-        """Make a stream whose producer was killed ready for the next attempt, or for its error."""
+    def repair(self, u64 record, u32 slot):
+        """Bring what the killed process in ``slot`` left half done of a record into order, before anybody else goes on with it."""
+        ra_returns_repair(self.arena.open(), record, slot)
         ra_stream_repair(self.arena.open(), record)
 
     def first_error(self, u64 record):
@@ -206,6 +216,7 @@ cdef class RecordView:
             while RA_STATE(entry_word) == RA_SPILLED:
                 if atomic_cas_u64(&e.word, &entry_word, (entry_word & ~<u64>0xffff) | RA_PENDING):
                     numbers.append(e.payload)
+                    e.payload = 0
                     break
         # What the arguments count is counted anew when the task is over once more.
         r.tail = 0

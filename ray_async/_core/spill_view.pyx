@@ -122,8 +122,10 @@ cdef class SpillView:
         return bool(ra_forget(self.arena.open(), entry))
 
     def set_spill_stuck(self, u32 count):
-        """Tell processes that wait for room how often nothing could be spilled."""
-        atomic_store_u32(&self.arena.open().super.spill_stuck, count)
+        """Tell processes that wait for room that the node has looked, and how often in a row nothing could be spilled."""
+        cdef ra_super *s = self.arena.open().super
+        atomic_store_u32(&s.spill_stuck, count)
+        atomic_add_u32(&s.spill_answers, 1)
 
 
 add_counts(RA_LIVE)

@@ -7,7 +7,8 @@ from cpython.exc cimport PyErr_CheckSignals
 from ray_async._core.arena cimport Arena, add_counts, current_arena
 from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, decode_value, discard_payload
 from ray_async._core.layout cimport *
-from ray_async._core.object_ref cimport ObjectRef, own_ref
+from ray_async._core.object_ref cimport ObjectRef, first_ref
+from ray_async._core.object_ref import no_room
 
 cdef enum:
     EMBED = 16384           # payloads up to here lie behind their entry
@@ -25,35 +26,38 @@ def set_hooks(**functions):
     _hooks.update(functions)
 
 
-cdef u64 make_entry(Arena arena, Encoder e, u32 state) except 0:
-    """A new entry, with one reference, for what the encoder holds."""
+cdef u64 make_entry(Arena arena, Encoder e) except 0:
+    """A new entry for what the encoder holds, with one reference; not published yet."""
     cdef ra_heap *h = arena.open()
-    cdef u64 size = e.payload_size(), entry, payload = 0
-    cdef u32 flags = 0
+    cdef u64 size = e.payload_size(), entry, seq
+    cdef bint embedded = size and size <= EMBED
     cdef ra_entry *at
-    if size == 0:
-        entry = arena.alloc(RA_CHUNK_OBJ, sizeof(ra_entry))
-        payload = e.immediate
-    elif size <= EMBED:
-        entry = arena.alloc(RA_CHUNK_OBJ, sizeof(ra_entry) + size)
-        payload = entry + sizeof(ra_entry)
-        flags = RA_EF_EMBEDDED
-        e.write(payload)
-    else:
-        entry = arena.alloc(RA_CHUNK_OBJ, sizeof(ra_entry))
-        try:
-            payload = build_payload(arena, e)
-        except BaseException:
-            ra_free(h, entry)
-            raise
+    entry = arena.alloc(RA_CHUNK_OBJ, sizeof(ra_entry) + (size if embedded else 0))
+    seq = ra_next_seq(h)
+    ra_entry_begin(h, entry, seq, generation(seq), e.format, RA_EF_EMBEDDED if embedded else 0)
     at = ra_entry_at(h, entry)
-    at.seq = ra_next_seq(h)
-    at.payload, at.size, at.link, at.index, at.owner = payload, size, 0, 0, h.slot
-    at.job = proc_at(h, h.slot).job
-    atomic_store_u32(&at.refs, 1)
-    atomic_store_u32(&at.views, 0)
-    atomic_store_u64(&at.word, RA_WORD(state, e.format, flags, generation(at.seq), 0))
+    try:
+        if embedded:
+            e.write(entry + sizeof(ra_entry), &at.payload)
+        elif size:
+            build_payload(arena, e, &at.payload)
+        elif e.format >= RA_F_INT:
+            at.payload = e.immediate
+    except BaseException:
+        ra_entry_abandon(h, entry)
+        raise
+    at.size = size
     return entry
+
+
+cdef ObjectRef publish_entry(Arena arena, u64 entry, u32 state):
+    """Make a new entry visible, and return its reference."""
+    cdef ObjectRef ref = first_ref(arena, entry)
+    if ref is None:
+        ra_entry_abandon(&arena.heap, entry)
+        raise no_room()
+    ra_entry_publish(&arena.heap, entry, state)
+    return ref
 
 
 def put(Arena arena, value):
@@ -62,10 +66,10 @@ def put(Arena arena, value):
     cdef u64 entry
     try:
         e.encode(value)
-        entry = make_entry(arena, e, RA_VALUE)
+        entry = make_entry(arena, e)
     finally:
         e.finish()
-    return own_ref(arena, entry)
+    return publish_entry(arena, entry, RA_VALUE)
 
 
 def put_raw(Arena arena, bytes data):
@@ -76,10 +80,10 @@ def put_raw(Arena arena, bytes data):
         e.n = e.n_direct = 0
         e.format = RA_F_RAW
         e.stream = data
-        entry = make_entry(arena, e, RA_VALUE)
+        entry = make_entry(arena, e)
     finally:
         e.finish()
-    return own_ref(arena, entry)
+    return publish_entry(arena, entry, RA_VALUE)
 
 
 def new_promise(Arena arena):
@@ -88,23 +92,26 @@ def new_promise(Arena arena):
     cdef u64 entry
     try:
         e.encode(None)
-        entry = make_entry(arena, e, RA_PENDING)
+        entry = make_entry(arena, e)
     finally:
         e.finish()
-    return own_ref(arena, entry)
+    return publish_entry(arena, entry, RA_PENDING)
 
 
 cdef int complete_with(Arena arena, u64 entry, u32 state, object value) except -1:
     """Complete a pending entry with a value that is encoded now. Returns whether it was still pending."""
     cdef Encoder e = acquire_encoder(arena)
     cdef u64 payload, size
+    cdef ra_entry *at = ra_entry_at(&arena.heap, entry)
     try:
         e.encode(value)
+        if RA_STATE(atomic_load_u64(&at.word)) != RA_PENDING:
+            return 0
         size = e.payload_size()
         if size == 0:
             payload = e.immediate
         else:
-            payload = build_payload(arena, e)
+            payload = build_payload(arena, e, &at.payload)
         if not ra_complete(&arena.heap, entry, state, e.format, 0, payload, size):
             if size:
                 discard_payload(arena, payload)

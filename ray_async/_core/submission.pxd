@@ -19,5 +19,7 @@ cdef class Template:
     cdef int retries
     cdef object make_generator
 
-    cdef u64 submit(self, tuple args, dict kwargs) except 0
+    cdef u64 prepare(self, tuple args, dict kwargs, bint *waits) except 0
+    cdef int _fill(self, u64 record, ObjectRef opts) except -1
+    cdef object _references(self, u64 record)
     cdef bint must_fail(self) noexcept

@@ -6,10 +6,10 @@ import sys
 cimport cython
 
 from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
-from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, decode_payload, discard_payload
+from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, decode_payload
 from ray_async._core.layout cimport *
-from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
-from ray_async._core.object_ref import load_ref
+from ray_async._core.object_ref cimport ObjectRef, first_ref, new_ref, own_ref
+from ray_async._core.object_ref import load_ref, no_room
 
 cdef enum:
     INLINE_ARGS = 2048      # payloads up to here lie in the record's block
@@ -74,13 +74,21 @@ cdef inline u32 scope_of(ra_heap *h, u64 parent) except? 0:
 
 def new_queue(Arena arena, u32 cls=0, u64 actor=0):
     """A queue in the arena; returns its offset."""
+    cdef u64 queue = 0
+    make_queue(arena, cls, actor, &queue)
+    return queue
+
+
+cdef int make_queue(Arena arena, u32 cls, u64 actor, u64 *place) except -1:
+    """A queue whose offset is in ``place`` before its block says what it is: until then the block is its maker's."""
     cdef ra_heap *h = arena.open()
     cdef u32 log2 = ACTOR_QUEUE_LOG2 if actor else TASK_QUEUE_LOG2
-    cdef u64 queue = arena.alloc(RA_CHUNK_OBJ, ra_queue_bytes(log2))
-    ra_queue_init(queue_at(h, queue), log2)
-    queue_at(h, queue).cls = cls
-    queue_at(h, queue).actor = actor
-    return queue
+    place[0] = arena.alloc(RA_CHUNK_OBJ, ra_queue_bytes(log2))
+    ra_in_order()
+    ra_queue_init(queue_at(h, place[0]), log2)
+    queue_at(h, place[0]).cls = cls
+    queue_at(h, place[0]).actor = actor
+    return 0
 
 
 def new_class(Arena arena, ObjectRef spec):
@@ -206,33 +214,45 @@ def actor_at_offset(Arena arena, u64 offset):
 def new_actor(Arena arena, ObjectRef spec):
     """An actor's place in the arena, pending; returns its core."""
     cdef ra_heap *h = arena.open()
-    cdef u64 offset = arena.alloc(RA_CHUNK_OBJ, sizeof(ra_actor))
+    cdef u64 offset = arena.alloc(RA_CHUNK_OBJ, sizeof(ra_actor)), seq = ra_next_seq(h)
     cdef ra_actor *a = actor_at(h, offset)
-    a.entry.seq = ra_next_seq(h)
-    a.entry.payload = a.entry.size = a.entry.link = 0
-    a.entry.index, a.entry.owner = 0, h.slot
-    a.entry.job = a.job = proc_at(h, h.slot).job
-    atomic_store_u32(&a.entry.refs, 1)
-    atomic_store_u32(&a.entry.views, 0)
+    cdef ObjectRef ref
+    a.creation = a.error = a.spec = a.queue = 0
+    ra_entry_begin(h, offset, seq, generation(seq), RA_F_ACTOR, 0)
+    a.job = a.entry.job
     atomic_store_u32(&a.state, RA_ACTOR_PENDING)
     atomic_store_u32(&a.slot, 0)
     atomic_store_u32(&a.restarts, 0)
-    a.creation = a.error = 0
-    a.spec = spec.at()
-    atomic_add_u32(&ra_entry_at(h, a.spec).refs, 1)
-    a.queue = new_queue(arena, 0, offset)
-    atomic_store_u64(&a.entry.word, RA_WORD(RA_VALUE, RA_F_ACTOR, 0, generation(a.entry.seq), 0))
-    return actor_core(own_ref(arena, offset))
+    try:
+        atomic_add_u32(&ra_entry_at(h, spec.at()).refs, 1)
+        a.spec = spec.entry
+        make_queue(arena, 0, offset, &a.queue)
+        ref = first_ref(arena, offset)
+        if ref is None:
+            raise no_room()
+    except BaseException:
+        ra_entry_abandon(h, offset)
+        raise
+    ra_entry_publish(h, offset, RA_VALUE)
+    return actor_core(ref)
 
 
 def submit_actor(ActorCore actor, Template creation, tuple args, dict kwargs):
     """Write the record of ``__init__`` and tell the node that the actor wants a place."""
-    cdef ra_heap *h = &actor.ref.arena.heap
+    cdef Arena arena = actor.ref.arena
+    cdef ra_heap *h = &arena.heap
     cdef ra_actor *a = actor_at(h, actor.offset)
-    cdef u64 record = creation.submit(args, kwargs)
+    cdef bint waits = False
+    cdef u64 record = creation.prepare(args, kwargs, &waits)
+    cdef ObjectRef ref = first_ref(arena, record + sizeof(ra_record))
+    if ref is None:
+        ra_record_abandon(h, record)
+        raise no_room()
     a.creation = record
+    # The node queues it when the actor has a place; a pending argument is waited for in the worker.
+    atomic_store_u64(&ra_record_at(h, record).word, RA_R_WORD(RA_REC_WAITING, 0, 0, generation(ra_record_at(h, record).seq), 0))
     ra_event(h, RA_EV_ACTOR, actor.offset >> 6)
-    return own_ref(actor.ref.arena, record + sizeof(ra_record))
+    return ref
 
 
 cdef class Template:
@@ -266,16 +286,19 @@ cdef class Template:
     def returns(self):
         return self.n_returns
 
-    cdef u64 submit(self, tuple args, dict kwargs) except 0:
+    cdef u64 prepare(self, tuple args, dict kwargs, bint *waits) except 0:
+        """A record in state NEW; ``waits`` says whether it is to wait for arguments.
+
+        The caller takes the references to its returns and publishes it. Were it published first, nobody would give those
+        back should this process be killed in between.
+        """
         cdef Arena arena = self.arena
         cdef ra_heap *h = arena.open()
         cdef Encoder e = None
-        cdef u64 record, args_size = 0, payload = 0, base, word
+        cdef u64 record = 0, args_size = 0, base, seq
         cdef u32 i, kflags = self.kflags
-        cdef bint pending = False
         cdef ra_record *r
-        cdef ra_entry *entry
-        cdef ObjectRef ref, opts = self.opts
+        cdef ObjectRef opts = self.opts
         arena.check_node()
         if _carries or "opentelemetry.context" in _modules:
             opts = _carry(opts)
@@ -288,80 +311,86 @@ cdef class Template:
                 args_size = e.payload_size()
             base = sizeof(ra_record) + self.n_returns * sizeof(ra_entry)
             if args_size > INLINE_ARGS:
-                payload = build_payload(arena, e)
                 kflags |= RA_KF_SEPARATE_ARGS
-                try:
-                    record = arena.alloc(RA_CHUNK_REC, base)
-                except BaseException:
-                    discard_payload(arena, payload)
-                    raise
-            else:
-                record = arena.alloc(RA_CHUNK_REC, base + args_size)
-                if args_size:
-                    payload = record + base
-                    e.write(payload)
+            record = arena.alloc(RA_CHUNK_REC, base if kflags & RA_KF_SEPARATE_ARGS else base + args_size)
             r = ra_record_at(h, record)
-            r.seq = ra_next_seq(h)
-            atomic_store_u64(&r.word, RA_R_WORD(RA_REC_NEW, 0, 0, generation(r.seq), h.slot))
+            seq = ra_next_seq(h)
+            ra_record_begin(h, record, seq, generation(seq), self.kind, kflags)
             if e is not None:
+                if kflags & RA_KF_SEPARATE_ARGS:
+                    build_payload(arena, e, &r.args)
+                elif args_size:
+                    e.write(record + base, &r.args)
                 for i in range(<u32>e.n_direct):
-                    ref = <ObjectRef>e.refs[i]
-                    word = atomic_load_u64(&ra_entry_at(h, ref.entry).word)
-                    if RA_STATE(word) != RA_VALUE:
-                        pending = True
-                ra_payload_at(h, payload).word |= <u64>e.n_direct << 16
+                    if RA_STATE(atomic_load_u64(&ra_entry_at(h, (<ObjectRef>e.refs[i]).entry).word)) != RA_VALUE:
+                        waits[0] = True
+                ra_payload_at(h, r.args).word |= <u64>e.n_direct << 16
+        except BaseException:
+            if record:
+                ra_record_abandon(h, record)
+            raise
         finally:
             if e is not None:
                 e.finish()
-        atomic_store_u32(&r.live, self.n_returns + 1)
-        r.kind, r.kflags, r.n_returns = <u8>self.kind, <u8>kflags, <u16>self.n_returns
+        self._fill(record, opts)
+        return record
+
+    cdef int _fill(self, u64 record, ObjectRef opts) except -1:
+        """Write what a call's record says beside its arguments. Each pin is counted and then noted, as in objects.h."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef ra_entry *entry
+        cdef u32 i
+        plain_store_u32(&r.live, self.n_returns + 1)
         r.parent = parent_record()
         if r.parent and RA_R_FLAGS(atomic_load_u64(&ra_record_at(h, r.parent).word)) & RA_RF_TOLD:
             r.parent = 0
         r.parent_seq = ra_record_at(h, r.parent).seq if r.parent else 0
         # A creation belongs to no scope: actors outlive what created them.
         r.scope = 0 if self.kind == RA_KIND_ACTOR_INIT else scope_of(h, r.parent)
+        atomic_add_u32(&ra_entry_at(h, self.fn.entry).refs, 1)
         r.fn = self.fn.entry
-        atomic_add_u32(&ra_entry_at(h, r.fn).refs, 1)
-        r.args = payload
-        r.opts = 0
         if opts is not None:
+            atomic_add_u32(&ra_entry_at(h, opts.entry).refs, 1)
             r.opts = opts.entry
-            atomic_add_u32(&ra_entry_at(h, r.opts).refs, 1)
         r.queue = self.queue
-        atomic_store_u64(&r.next, 0)
-        r.actor = 0
+        plain_store_u64(&r.next, 0)
         if self.actor is not None:
-            r.actor = self.actor.offset
             if self.kind != RA_KIND_ACTOR_INIT:
-                atomic_add_u32(&ra_entry_at(h, r.actor).refs, 1)
+                atomic_add_u32(&ra_entry_at(h, self.actor.offset).refs, 1)
+            r.actor = self.actor.offset
         r.owner, r.job = h.slot, proc_at(h, h.slot).job
-        atomic_store_i32(&r.retries, self.retries)
-        atomic_store_u32(&r.produced, 0)
-        atomic_store_u32(&r.consumed, 0)
-        atomic_store_u32(&r.consumer_waits, 0)
-        r.backpressure, r.tail = self.backpressure, 0
+        plain_store_i32(&r.retries, self.retries)
+        plain_store_u32(&r.produced, 0)
+        plain_store_u32(&r.consumed, 0)
+        plain_store_u32(&r.consumer_waits, 0)
+        r.backpressure = self.backpressure
         for i in range(self.n_returns):
             entry = &r.returns[i]
-            atomic_store_u32(&entry.refs, 1)
-            atomic_store_u32(&entry.views, 0)
+            plain_store_u32(&entry.refs, 1)
+            plain_store_u32(&entry.views, 0)
             entry.payload = entry.size = entry.link = 0
             entry.seq, entry.index, entry.owner, entry.job = r.seq, i, h.slot, r.job
-            atomic_store_u64(&entry.word, RA_WORD(RA_PENDING, 0, RA_EF_IN_RECORD, generation(r.seq + i), 0))
-        if kflags & RA_KF_STREAM:
+            plain_store_u64(&entry.word, RA_WORD(RA_PENDING, 0, RA_EF_IN_RECORD, generation(r.seq + i), 0))
+        r.n_returns = <u16>self.n_returns
+        if self.kflags & RA_KF_STREAM:
             r.tail = record + sizeof(ra_record)
-        if self.kind == RA_KIND_ACTOR_INIT:
-            # The node queues it when the actor has a place; a pending argument is waited for in the worker.
-            atomic_store_u64(&r.word, RA_R_WORD(RA_REC_WAITING, 0, 0, generation(r.seq), 0))
-        elif pending and self.kind == RA_KIND_TASK:
-            atomic_store_u64(&r.word, RA_R_WORD(RA_REC_WAITING, 0, 0, generation(r.seq), 0))
-            ra_event(h, RA_EV_WAITING, record >> 6)
-        else:
-            atomic_store_u64(&r.word, RA_R_WORD(RA_REC_QUEUED, 0, 0, generation(r.seq), 0))
-            ra_enqueue(h, record)
-            if self.actor is not None and self.must_fail():
-                ra_event(h, RA_EV_ACTOR_DRAIN, self.actor.offset >> 6)
-        return record
+        return 0
+
+    cdef object _references(self, u64 record):
+        """References to all returns; None when there is no room to note them."""
+        cdef u64 first = record + sizeof(ra_record)
+        cdef ObjectRef ref
+        cdef list refs = []
+        cdef u32 i
+        if self.kflags & RA_KF_STREAM:
+            return new_cursor(self.arena, record)
+        for i in range(self.n_returns):
+            ref = first_ref(self.arena, first + i * sizeof(ra_entry))
+            if ref is None:
+                return None
+            refs.append(ref)
+        return refs
 
     cdef bint must_fail(self) noexcept:
         """Whether the actor takes no such call: it is dead, or between two lives, and the call may not wait for the next."""
@@ -370,15 +399,23 @@ cdef class Template:
 
     def __call__(self, tuple args, dict kwargs=None):
         """Submit a call. Returns a reference, a list of them, None (no returns), or a generator of references."""
-        cdef u64 record = self.submit(args, kwargs)
-        cdef u64 first = record + sizeof(ra_record)
+        cdef ra_heap *h
+        cdef bint waits = False
+        cdef u64 record = self.prepare(args, kwargs, &waits)
         if self.n_returns == 1:
-            return own_ref(self.arena, first)
-        if self.n_returns == 0:
-            return None
+            result = first_ref(self.arena, record + sizeof(ra_record))
+        else:
+            result = self._references(record)
+        h = &self.arena.heap
+        if result is None:
+            ra_record_abandon(h, record)
+            raise no_room()
+        ra_record_publish(h, record, RA_REC_WAITING if waits and self.kind == RA_KIND_TASK else RA_REC_QUEUED)
+        if self.actor is not None and self.must_fail():
+            ra_event(h, RA_EV_ACTOR_DRAIN, self.actor.offset >> 6)
         if self.kflags & RA_KF_STREAM:
-            return self.make_generator(new_cursor(self.arena, record))
-        return [own_ref(self.arena, first + i * sizeof(ra_entry)) for i in range(self.n_returns)]
+            return self.make_generator(result)
+        return result if self.n_returns else None
 
 
 cdef class StreamCursor:
@@ -428,12 +465,13 @@ cdef class StreamCursor:
 
 
 cdef StreamCursor new_cursor(Arena arena, u64 record):
+    """The reading end of a stream that is not published yet; None when there is no room to note its references."""
     cdef StreamCursor cursor = StreamCursor.__new__(StreamCursor)
     cursor.arena = arena
     cursor.record = record
-    cursor.current = own_ref(arena, record + sizeof(ra_record))
-    cursor.done = own_ref(arena, record + sizeof(ra_record) + sizeof(ra_entry))
-    return cursor
+    cursor.current = first_ref(arena, record + sizeof(ra_record))
+    cursor.done = first_ref(arena, record + sizeof(ra_record) + sizeof(ra_entry))
+    return cursor if cursor.current is not None and cursor.done is not None else None
 
 
 def set_parent(u64 record, bint concurrent=False):

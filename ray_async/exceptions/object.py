@@ -78,11 +78,8 @@ class ObjectLostError(RayError):
         self.call_site = call_site
 
     def __str__(self) -> str:
-        if self.call_site:
-            site = f"Its reference was made at: {self.call_site}"
-        else:
-            site = "Set RAY_ASYNC_record_ref_creation_sites=1 to learn where its reference was made."
-        return f"Failed to retrieve object {self.object_ref_hex}. {self._reason()}\n{site}"
+        site = f"\nIts reference was made at: {self.call_site}" if self.call_site else ""
+        return f"Failed to retrieve object {self.object_ref_hex}. {self._reason()}{site}"
 
     def _reason(self) -> str:
         return self.REASON
@@ -91,7 +88,7 @@ class ObjectLostError(RayError):
 class ObjectFetchTimedOutError(ObjectLostError):
     """No place that holds the object was found in time."""
 
-    REASON = "No place that holds it was found within fetch_fail_timeout_milliseconds."
+    REASON = "No place that holds it was found in time."
 
 
 class ReferenceCountingAssertionError(ObjectLostError, AssertionError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Any
 from ray_async._core.arena import Arena
 from ray_async._core.process import set_subreaper
 
-__all__ = ("become_node", "main", "redirect_output", "start_zygote", "zygote_main")
+__all__ = ("become_node", "main", "redirect_output", "restore_signals", "start_zygote", "zygote_main")
 
 
 def main() -> None:
@@ -62,6 +63,7 @@ def become_node(
         on_ready: called once processes can connect.
         close_in_zygote: descriptors that only the node is to have.
     """
+    restore_signals()
     # Descendants whose parents die come to us, so that none outlives the session.
     set_subreaper()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -79,6 +81,18 @@ def become_node(
     from ray_async.runtime.node.process import run_node
 
     run_node(arena, ours, pid, config, on_ready)
+
+
+def restore_signals() -> None:
+    """Take back what the starter's signals are set to: workers are cancelled by SIGINT, and deaths are told by SIGCHLD.
+
+    A shell starts background jobs with SIGINT ignored, some supervisors ignore SIGCHLD, and a thread may block what it
+    likes; all of that is inherited.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def start_zygote(arena: Arena, config: dict[str, Any]) -> tuple[socket.socket, int]:
@@ -115,6 +129,7 @@ def zygote_main() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+    restore_signals()
     from ray_async.runtime.zygote import Zygote
 
     os.set_inheritable(config["arena_fd"], False)

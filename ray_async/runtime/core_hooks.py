@@ -36,7 +36,7 @@ def install(session: CoreSession) -> None:
         future=lambda ref: live().thread_future(ref),
         as_future=lambda ref: live().loops.as_future(ref),
         as_coroutine=lambda ref: live().loops.value(ref),
-        out_of_band=reading.check_out_of_band,
+        out_of_band=lambda ref: reading.check_out_of_band(ref, live().settings),
     )
     arena_module.set_current(session.arena)
 

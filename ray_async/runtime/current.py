@@ -12,6 +12,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
+from ray_async.config import ENABLE_AUTO_CONNECT, Settings
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.session_protocol import Session
 
@@ -57,7 +58,7 @@ def get_session() -> Session:
             "This process was forked from one that is connected, and a connection cannot be shared: "
             "call init() in the child, or start it by spawn."
         )
-    if os.environ.get("RAY_ENABLE_AUTO_CONNECT", "1") == "0":
+    if not Settings().get(ENABLE_AUTO_CONNECT):
         raise _not_connected("Not connected: call init() first (RAY_ENABLE_AUTO_CONNECT=0 forbids doing it here).")
     with slot.lock:
         return slot.session or connect(InitOptions())

@@ -89,6 +89,19 @@ class Evidence(Record):
     stderr: Sequence[str] = ()
     detail: str = ""
 
+    @property
+    def cause(self) -> DeathCause:
+        """The verdict."""
+        if self.intent is not None:
+            return self.intent
+        if self.status is None:
+            return DeathCause.UNKNOWN
+        if self.status.signal is None:
+            return DeathCause.EXIT
+        if self.status.signal_name == "SIGKILL" and _kernel_kills(self):
+            return DeathCause.OUT_OF_MEMORY
+        return DeathCause.SIGNAL
+
 
 class DeathReport(Record):
     """The verdict on a death.
@@ -106,7 +119,7 @@ class DeathReport(Record):
     @classmethod
     def build(cls, deceased: Deceased, evidence: Evidence) -> DeathReport:
         """Decide on the cause, and say what happened, to whom, why, and what to try."""
-        cause = _decide(evidence)
+        cause = evidence.cause
         lines = [_what(deceased, evidence, cause), *_why(evidence, cause)]
         advice = _advice(evidence, cause)
         if advice:
@@ -162,19 +175,6 @@ def split_fault_stack(stderr: Sequence[str]) -> tuple[list[str], list[str]]:
         elif line or others:
             others.append(line)
     return others, stack
-
-
-def _decide(evidence: Evidence) -> DeathCause:
-    if evidence.intent is not None:
-        return evidence.intent
-    status = evidence.status
-    if status is None:
-        return DeathCause.UNKNOWN
-    if status.signal is None:
-        return DeathCause.EXIT
-    if status.signal_name == "SIGKILL" and _kernel_kills(evidence):
-        return DeathCause.OUT_OF_MEMORY
-    return DeathCause.SIGNAL
 
 
 def _kernel_kills(evidence: Evidence) -> int:

@@ -76,14 +76,14 @@ def _start(options: InitOptions, launch: NodeLaunch) -> DriverSession:
 
 
 def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLaunch) -> DriverSession:
-    arena = Arena.create(config["store_bytes"], config["directory"])
+    arena = Arena.create(config["store_bytes"], config["directory"], config["lineage_bytes"])
     slot = arena.join(DRIVER, -1, 1)
     job = job_config(options, 1)
     ours, theirs = socket.socketpair()
     listen_ours, listen_theirs = socket.socketpair()
     environment = _job_environment(options, config["session_dir"])
     prestart = []
-    if config["resources"].get("CPU", 0) >= 1 and not environment:
+    if config["prestart_worker"] and config["resources"].get("CPU", 0) >= 1 and not environment:
         prestart.append(
             {
                 "slot": arena.reserve(WORKER),

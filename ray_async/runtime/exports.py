@@ -8,11 +8,9 @@ import pickle
 from typing import Any
 
 from ray_async._core import store
+from ray_async.config import FUNCTION_SIZE_ERROR_BYTES, FUNCTION_SIZE_WARN_BYTES
 
 __all__ = ("Exports",)
-
-_WARN_BYTES = 10_000_000
-_ERROR_BYTES = 100_000_000
 
 _logger = logging.getLogger("ray_async")
 _KINDS = {"function": "remote function", "class": "actor"}
@@ -38,11 +36,12 @@ class Exports:
 
         Raises:
             TypeError: it cannot be pickled.
-            ValueError: it is larger than 100 MB, as with a large array captured from the surrounding code.
+            ValueError: it is larger than ``function_size_error_threshold``, as with a large array captured from its
+                surroundings.
         """
         if target is not None:
             data = self._session.dumps(target)
-            _check_size(_KINDS[facts["kind"]], facts["name"].removesuffix(".__init__"), len(data))
+            self._check_size(_KINDS[facts["kind"]], facts["name"].removesuffix(".__init__"), len(data))
             facts = {**facts, "target": data}
         # The name stands before the pickle, for the node, which unpickles nothing.
         payload = facts["name"].encode() + b"\n" + pickle.dumps(facts, protocol=5)
@@ -56,16 +55,16 @@ class Exports:
         """Drop the references."""
         self._refs.clear()
 
-
-def _check_size(kind: str, name: str, size: int) -> None:
-    if size > _ERROR_BYTES:
-        raise ValueError(
-            f"The {kind} {name} is too large ({size / 1e6:.0f} MB pickled; at most {_ERROR_BYTES / 1e6:.0f} MB): it "
-            "captures a large value from its surroundings. Put that value with ray.put() and pass the reference."
-        )
-    if size > _WARN_BYTES:
-        _logger.warning(
-            "%s is very large (%.0f MB pickled): check that it does not capture a large value; use ray.put() for it.",
-            name,
-            size / 1e6,
-        )
+    def _check_size(self, kind: str, name: str, size: int) -> None:
+        limit = self._session.settings.get(FUNCTION_SIZE_ERROR_BYTES)
+        if size > limit:
+            raise ValueError(
+                f"The {kind} {name} is too large ({size / 1e6:.0f} MB pickled; at most {limit / 1e6:.0f} MB): it "
+                "captures a large value from its surroundings. Put that value with ray.put() and pass the reference."
+            )
+        if size > self._session.settings.get(FUNCTION_SIZE_WARN_BYTES):
+            _logger.warning(
+                "%s is very large (%.0f MB pickled): check that it captures no large value; use ray.put() for one.",
+                name,
+                size / 1e6,
+            )

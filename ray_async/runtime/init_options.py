@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from ray_async.config import ADDRESS, NAMESPACE, Settings
 
 __all__ = ("InitOptions",)
 
@@ -62,8 +63,8 @@ class InitOptions(NamedTuple):
     def with_environment(self) -> InitOptions:
         """Take the address and the namespace from RAY_ADDRESS and RAY_NAMESPACE where none is given."""
         changes: dict[str, Any] = {}
-        if self.address is None and os.environ.get("RAY_ADDRESS"):
-            changes["address"] = os.environ["RAY_ADDRESS"]
-        if self.namespace is None and os.environ.get("RAY_NAMESPACE"):
-            changes["namespace"] = os.environ["RAY_NAMESPACE"]
+        if self.address is None:
+            changes["address"] = Settings().get(ADDRESS) or None
+        if self.namespace is None:
+            changes["namespace"] = Settings().get(NAMESPACE) or None
         return self._replace(**changes)

@@ -7,7 +7,19 @@ import sys
 import tempfile
 from typing import Any
 
-from ray_async.config import OBJECT_SPILLING_DIRECTORY, PROFILING, Settings
+from ray_async.config import (
+    LINEAGE_PINNING_ENABLED,
+    MAX_LINEAGE_BYTES,
+    OBJECT_SPILLING_CONFIG,
+    OBJECT_SPILLING_DIRECTORY,
+    OVERRIDE_LABELS,
+    OVERRIDE_RESOURCES,
+    PRESTART_WORKER_FIRST_DRIVER,
+    PROFILING,
+    WORKER_NICENESS,
+    WORKER_OOM_SCORE_ADJUSTMENT,
+    Settings,
+)
 from ray_async.ids import NodeID
 from ray_async.runtime import memory_limits, node_control
 from ray_async.runtime.init_options import InitOptions
@@ -25,9 +37,10 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         The configuration, ready for JSON.
 
     Raises:
-        ValueError: the object store is smaller than the least possible.
+        ValueError: a setting that cannot be read, or an object store smaller than the least possible.
     """
     settings = Settings(dict(options.system_config or {}))
+    settings.as_dict()  # one that cannot be read is told of before anything is made
     available = memory_limits.memory_state().available
     store = int(options.object_store_memory or memory_limits.object_store_bytes(available, settings))
     if options.object_store_memory is not None and store < memory_limits.MIN_OBJECT_STORE_BYTES:
@@ -35,6 +48,8 @@ def node_config(options: InitOptions) -> dict[str, Any]:
             f"object_store_memory must be at least {memory_limits.MIN_OBJECT_STORE_BYTES} bytes, but is {store}"
         )
     ip = options.node_ip_address or "127.0.0.1"
+    labels: dict[str, str] = settings.get(OVERRIDE_LABELS) or {}
+    spill_root = options.spilling_directory or _spilling_directory(settings)
     root = str(node_control.runtime_root()) if options.temp_dir is None else options.temp_dir
     os.makedirs(root, mode=0o700, exist_ok=True)
     session_dir = tempfile.mkdtemp(prefix=f"session_{os.getpid()}_", dir=root)
@@ -45,20 +60,28 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         "node_ip": ip,
         "node_name": options.node_name,
         "resources": _head_resources(options, ip, store, available, settings),
-        "labels": dict(options.labels or {}),
+        "labels": {**(options.labels or {}), **labels},
         "session_dir": session_dir,
         "directory": directory,
         "store_bytes": store,
-        "timeline": settings.get(PROFILING),
         "system_config": dict(options.system_config or {}),
-        "spill_path": os.path.join(
-            options.spilling_directory or settings.get(OBJECT_SPILLING_DIRECTORY) or session_dir,
-            f"ray_async-spill-{os.path.basename(session_dir)}",
-        ),
+        "spill_path": os.path.join(spill_root or session_dir, f"ray_async-spill-{os.path.basename(session_dir)}"),
         "address": f"{ip}:{_port()}",
         # What the driver has loaded its workers will want, too.
         "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
+        **_from_settings(settings),
+    }
+
+
+def _from_settings(settings: Settings) -> dict[str, Any]:
+    """What settings alone decide."""
+    return {
+        "lineage_bytes": settings.get(MAX_LINEAGE_BYTES) if settings.get(LINEAGE_PINNING_ENABLED) else 0,
+        "timeline": settings.get(PROFILING),
+        "prestart_worker": settings.get(PRESTART_WORKER_FIRST_DRIVER),
+        "oom_score_adj": settings.get(WORKER_OOM_SCORE_ADJUSTMENT),
+        "niceness": settings.get(WORKER_NICENESS),
     }
 
 
@@ -85,7 +108,28 @@ def _head_resources(options: InitOptions, ip: str, store: int, available: int, s
         "object_store_memory": store,
         "node:__internal_head__": 1.0,
     }
-    return node_resources(given, ip, options.resources)
+    override = dict(settings.get(OVERRIDE_RESOURCES) or {})
+    given.update({name: override.pop(name) for name in list(override) if name in given})
+    return node_resources(given, ip, {**(options.resources or {}), **override})
+
+
+def _spilling_directory(settings: Settings) -> str:
+    """Where settings want spilled objects; empty where they say nothing.
+
+    Raises:
+        ValueError: ``object_spilling_config`` names another kind of place than a directory, or none.
+    """
+    config = settings.get(OBJECT_SPILLING_CONFIG)
+    if not config:
+        return settings.get(OBJECT_SPILLING_DIRECTORY)
+    paths = config.get("params", {}).get("directory_path") if config.get("type") == "filesystem" else None
+    path = paths[0] if isinstance(paths, list) and paths else paths
+    if not isinstance(path, str):
+        raise ValueError(
+            "object_spilling_config must be like "
+            f'{{"type": "filesystem", "params": {{"directory_path": "/a/directory"}}}}, got {config!r}'
+        )
+    return path
 
 
 def _port() -> int:

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ray_async.config import TMPDIR, Settings
 from ray_async.record import Record
 
 __all__ = (
@@ -79,7 +80,7 @@ def runtime_root(environ: Mapping[str, str] = os.environ) -> Path:
     Raises:
         PermissionError: both names belong to somebody else.
     """
-    base = Path(environ.get("RAY_ASYNC_TMPDIR") or environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    base = Path(Settings(environ=environ).get(TMPDIR) or tempfile.gettempdir())
     for name in ("ray_async", f"ray_async-{os.getuid()}"):
         root = base / name
         with contextlib.suppress(FileExistsError):

@@ -108,17 +108,13 @@ class NodeLaunch:
 
 
 def _spawn(stdin: int, environ: dict[str, str]) -> int:
-    """Start an interpreter in a session of its own, which keeps Ctrl-C from it, with signals as they are by default."""
+    """Start an interpreter in a session of its own, which keeps Ctrl-C from it."""
     arguments = [sys.executable, "-P", "-c", _BOOT]
-    settings: dict[str, Any] = {
-        "file_actions": [(os.POSIX_SPAWN_DUP2, stdin, 0)],
-        "setsigmask": [],
-        "setsigdef": [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD],
-    }
+    actions = [(os.POSIX_SPAWN_DUP2, stdin, 0)]
     try:
-        return os.posix_spawn(sys.executable, arguments, environ, setsid=True, **settings)
+        return os.posix_spawn(sys.executable, arguments, environ, file_actions=actions, setsid=True)
     except NotImplementedError:  # systems without that flag have at least process groups
-        return os.posix_spawn(sys.executable, arguments, environ, setpgroup=0, **settings)
+        return os.posix_spawn(sys.executable, arguments, environ, file_actions=actions, setpgroup=0)
 
 
 def _wait_by_looking(poll: Any, timeout_s: float) -> None:

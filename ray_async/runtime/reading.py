@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from ray_async import exceptions as errors
-from ray_async.config import read_environment
+from ray_async.config import ALLOW_OUT_OF_BAND_REFS, Settings
 
 __all__ = ("check_out_of_band", "raise_error", "store_full", "timed_out")
 
@@ -32,10 +32,9 @@ def store_full(wanted: int, used: int, limit: int) -> BaseException:
     )
 
 
-def check_out_of_band(ref: Any) -> None:
+def check_out_of_band(ref: Any, settings: Settings) -> None:
     """Refuse to pickle a reference by hand, where that was forbidden."""
-    given = read_environment("allow_out_of_band_object_ref_serialization")
-    if given is not None and given[1] == "0":
+    if not settings.get(ALLOW_OUT_OF_BAND_REFS):
         raise errors.OufOfBandObjectRefSerializationException(
             f"{ref!r} is pickled outside of an argument or result, which "
             "RAY_allow_out_of_band_object_ref_serialization=0 forbids"

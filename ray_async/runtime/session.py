@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import cancellation, object_ref, store, submission
+from ray_async.config import DEFAULT_ASYNC_TASK_CONCURRENCY, Settings
 from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
 from ray_async.ids import ActorID, JobID, NodeID, TaskID, WorkerID
 from ray_async.options import ActorOptions, MethodOptions, TaskOptions
@@ -42,6 +43,7 @@ class CoreSession:
     def __init__(self, arena: Any, facts: dict[str, Any], channel: Any = None) -> None:
         self.arena = arena
         self.facts = facts
+        self.settings = Settings(facts.get("system_config") or {})
         self.namespace: str = facts["job"]["namespace"]
         self.job_number: int = facts["job"]["id"]
         self.link = NodeLink(arena, facts["session_dir"], lambda: self.node_died(), channel)
@@ -77,7 +79,7 @@ class CoreSession:
         placement_spec.check_fits(function.name, options, options.resources)
         spec["kind"] = "async" if is_async else "sync"
         if is_async:
-            spec["tasks_per_worker"] = 100
+            spec["tasks_per_worker"] = self.settings.get(DEFAULT_ASYNC_TASK_CONCURRENCY)
         return submission.Template(
             self.arena,
             self.exports.export(facts, function.function),

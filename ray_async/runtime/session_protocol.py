@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
+from ray_async.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID, WorkerID
 from ray_async.options import ActorOptions, MethodOptions, TaskOptions
 
 __all__ = ("ActorCore", "ExecutionContext", "Session", "Template")
@@ -37,20 +38,20 @@ class ExecutionContext(NamedTuple):
         address: Address of the cluster's head.
     """
 
-    job_id: Any
-    node_id: Any
-    worker_id: Any
-    task_id: Any = None
+    job_id: JobID
+    node_id: NodeID
+    worker_id: WorkerID
+    task_id: TaskID | None = None
     task_name: str | None = None
     function_name: str | None = None
-    actor_id: Any = None
+    actor_id: ActorID | None = None
     actor_name: str | None = None
     actor: tuple[ActorCore, ActorMeta] | None = None
     is_driver: bool = True
     is_async_actor: bool = False
     assigned_resources: Mapping[str, float] = {}
     accelerator_ids: Mapping[str, list[str]] = {}
-    placement_group_id: Any = None
+    placement_group_id: PlacementGroupID | None = None
     captures_placement_group: bool = False
     runtime_env: Mapping[str, Any] = {}
     namespace: str = ""

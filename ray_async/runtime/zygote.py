@@ -145,7 +145,9 @@ class Zygote:
             os.dup2(err, 2)
             for fd in (out, err):
                 os.close(fd)
-            _be_the_first_to_go(self._config.get("oom_score_adj", 1000))
+            _be_the_first_to_go(self._config["oom_score_adj"])
+            if self._config["niceness"]:
+                os.nice(self._config["niceness"])
             random.seed()
             config = {**self._config, **request, "arena_fd": self._arena.fd}
             if request.get("runtime_env"):

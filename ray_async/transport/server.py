@@ -13,6 +13,8 @@ from ray_async.transport.frames import FrameError, FrameReader, pack
 
 __all__ = ("Peer", "Server")
 
+_BACKLOG = 100
+
 Handler = Callable[["Peer", dict[str, Any]], Awaitable[None]]
 
 
@@ -90,12 +92,16 @@ class Server:
         """Accept connections at a path in the session's directory, which only our user can enter."""
         directory, name = os.path.split(path)
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # The name appears once connections are accepted: whoever finds it can use it.
+        hidden = os.path.join(directory, f".{name}")
         try:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.bind(f"/proc/self/fd/{fd}/{name}" if os.path.isdir("/proc/self/fd") else path)
+            sock.bind(f"/proc/self/fd/{fd}/.{name}" if os.path.isdir("/proc/self/fd") else hidden)
         finally:
             os.close(fd)
-        os.chmod(path, 0o600)
+        os.chmod(hidden, 0o600)
+        sock.listen(_BACKLOG)
+        os.rename(hidden, path)
         self._path = path
         self._server = await asyncio.get_running_loop().create_unix_server(lambda: Peer(self), sock=sock)
 

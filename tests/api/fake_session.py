@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
+from ray_async.ids import JobID, NodeID, WorkerID
 from ray_async.options import ActorOptions, MethodOptions, TaskOptions
 from ray_async.runtime.session_protocol import ExecutionContext
 
 _numbers = itertools.count(1)
+
+
+JOB = JobID.from_int(1)
+NODE = NodeID(b"n" * 28)
 
 
 class Id:
@@ -65,7 +70,7 @@ class FakeSession:
         self.method_options: list[MethodOptions] = []
         self.calls: list[tuple[Any, ...]] = []
         self.named: dict[tuple[str | None, str], tuple[Core, ActorMeta]] = {}
-        self.now = ExecutionContext(Id(1), Id(2), Id(3), namespace="here")
+        self.now = ExecutionContext(JOB, NODE, WorkerID(b"w" * 28), namespace="here")
         self.closed = False
 
     def task_template(self, function: FunctionDescriptor, options: TaskOptions) -> Callable[..., Any]:

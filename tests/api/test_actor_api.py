@@ -12,7 +12,8 @@ import pytest
 import ray_async as ray
 from ray_async.actor import ActorClassInheritanceException, exit_actor
 from ray_async.exceptions import ActorAlreadyExistsError
-from tests.api.fake_session import Core, FakeSession, Id, RefGenerator, round_trip
+from ray_async.ids import ActorID
+from tests.api.fake_session import JOB, Core, FakeSession, RefGenerator, round_trip
 
 
 class Base:
@@ -277,7 +278,7 @@ def test_kill(session: FakeSession, counter: Any) -> None:
 def test_exit_actor(session: FakeSession) -> None:
     with pytest.raises(TypeError, match="non-actor worker"):
         exit_actor()
-    session.now = session.now._replace(actor_id=Id(1))
+    session.now = session.now._replace(actor_id=ActorID.of(JOB))
     with pytest.raises(SystemExit):
         exit_actor()
     assert session.calls == [("actor_exit",)]

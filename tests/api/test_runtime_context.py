@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 import ray_async as ray
-from tests.api.fake_session import FakeSession, Id
+from ray_async.ids import ActorID, TaskID
+from tests.api.fake_session import JOB, NODE, FakeSession
+
+TASK = TaskID.of(JOB)
 
 
 def test_driver(session: FakeSession) -> None:
     context = ray.get_runtime_context()
-    assert (context.get_job_id(), context.get_node_id()) == (Id(1).hex(), Id(2).hex())
-    assert context.get() == {"job_id": Id(1), "node_id": Id(2), "namespace": "here"}
+    assert (context.get_job_id(), context.get_node_id()) == (JOB.hex(), NODE.hex())
+    assert context.get() == {"job_id": JOB, "node_id": NODE, "namespace": "here"}
     assert context.get_actor_id() is None and context.get_actor_name() is None
     assert context.get_placement_group_id() is None
     for ask in (context.get_task_id, context.get_task_name, context.get_task_function_name):
@@ -29,13 +32,13 @@ def test_driver(session: FakeSession) -> None:
 
 def test_task(session: FakeSession) -> None:
     session.now = session.now._replace(
-        is_driver=False, task_id=Id(9), task_name="n", function_name="m.f", assigned_resources={"CPU": 1.0}
+        is_driver=False, task_id=TASK, task_name="n", function_name="m.f", assigned_resources={"CPU": 1.0}
     )
     context = ray.get_runtime_context()
-    assert (context.get_task_id(), context.get_task_name()) == (Id(9).hex(), "n")
+    assert (context.get_task_id(), context.get_task_name()) == (TASK.hex(), "n")
     assert context.get_task_function_name() == "m.f"
     assert context.get_assigned_resources() == {"CPU": 1.0}
-    assert context.get()["task_id"] == Id(9) and "actor_id" not in context.get()
+    assert context.get()["task_id"] == TASK and "actor_id" not in context.get()
     assert context.is_canceled() is False
 
 
@@ -45,7 +48,7 @@ def test_actor(session: FakeSession) -> None:
     handle = ray.remote(A).remote()
     session.now = session.now._replace(
         is_driver=False,
-        task_id=Id(9),
+        task_id=TASK,
         actor_id=handle._actor_id,
         actor=(handle._ray_core, handle._ray_meta),
         is_async_actor=True,
@@ -63,7 +66,7 @@ def test_actor(session: FakeSession) -> None:
 
 @pytest.mark.parametrize("name", ["job_id", "node_id", "task_id", "actor_id"])
 def test_deprecated_ids(session: FakeSession, name: str) -> None:
-    session.now = session.now._replace(is_driver=False, task_id=Id(4), actor_id=Id(5))
+    session.now = session.now._replace(is_driver=False, task_id=TASK, actor_id=ActorID.of(JOB))
     context: Any = ray.get_runtime_context()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -10,7 +10,6 @@ import pytest
 
 PROLOGUE = """
 import os, signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children find it ignored
 import ray_async as ray
 ray.init(num_cpus=2, log_to_driver=False)
 
@@ -78,3 +77,42 @@ def test_ctrl_c_that_ends_the_script_leaves_nothing(tmp_path: Path) -> None:
     assert "KeyboardInterrupt" in errors
     assert process.returncode in (1, 130, -signal.SIGINT)
     # What is left of processes and files is looked for after each test.
+
+
+DEAF = """
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a background job
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD})
+import ray_async as ray
+ray.init(num_cpus=2, log_to_driver=False)
+
+@ray.remote(max_retries=0)
+def sleep(path):
+    open(path, "w").close()
+    time.sleep(1000)
+
+@ray.remote(max_retries=0)
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+ref = sleep.remote(sys.argv[1])
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+ray.cancel(ref)
+for ref in (ref, die.remote()):
+    try:
+        ray.get(ref, timeout=60)
+    except ray.exceptions.RayError as error:
+        print(type(error).__name__, "SIGKILL" in str(error), flush=True)
+ray.shutdown()
+"""
+
+
+def test_a_driver_that_ignores_and_blocks_signals(tmp_path: Path) -> None:
+    """Its session's processes do not inherit that: cancels reach tasks, and deaths are told with their cause."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", DEAF, str(tmp_path / "started")]
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        output, errors = process.communicate(timeout=100)
+    assert output == "TaskCancelledError False\nWorkerCrashedError True\n", errors

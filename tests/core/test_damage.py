@@ -77,7 +77,7 @@ class Victim:
         records: Any = self.records_view
         objects: Any = self.objects
         spill: Any = self.spill
-        executor = self.executor
+        executor: Any = self.executor
         handlers: list[Any] = [
             lambda at, n: view.events(),
             lambda at, n: view.class_spec(n),

@@ -59,7 +59,7 @@ def test_release_in_every_order(small_arena: Arena, order: tuple[int, ...]) -> N
 def test_a_deep_chain_is_freed_without_recursion(arena: Arena, payload: str) -> None:
     base = settle(arena)
     filler = "" if payload == "embedded" else "x" * 20_000
-    ref = store.put(arena, None)
+    ref: ObjectRef[Any] = store.put(arena, None)
     for _ in range(100_000 if payload == "embedded" else 1500):
         ref = store.put(arena, [ref, filler])
     del ref
@@ -234,7 +234,7 @@ def test_ids(arena: Arena) -> None:
     with pytest.raises(ValueError, match="28 bytes"):
         ObjectRef(b"short")
     with pytest.raises(TypeError):
-        ObjectRef("text")
+        ObjectRef("text")  # type: ignore[arg-type]
 
 
 # ---- waiting ----

@@ -10,7 +10,6 @@ import pytest
 
 import ray_async as ray
 from ray_async.exceptions import RaySystemError
-from tests.faults.programs import Program
 
 
 @ray.remote
@@ -142,19 +141,6 @@ def test_a_resource_that_no_node_has(start, caplog, wait_until):
     wait_until(lambda: "1000" in caplog.text)
     ray.kill(actor)
     assert ray.get(echo.remote(2), timeout=60) == 2
-
-
-@pytest.fixture
-def program(tmp_path):
-    programs = []
-
-    def run(source, **options):
-        programs.append(Program(tmp_path, source, **options))
-        return programs[-1]
-
-    yield run
-    for one in programs:
-        one.close()
 
 
 def test_too_many_open_files(program):

@@ -1,10 +1,10 @@
 """Drivers that end in every way: nothing of their sessions stays."""
 
+import contextlib
+import os
 import signal
 
 import pytest
-
-from tests.faults.programs import Program
 
 BUSY = """
 ray.init(num_cpus=2, object_store_memory=100 << 20)
@@ -23,19 +23,6 @@ refs = [work.remote(i) for i in range(2000)]
 ray.get(refs[:4])
 say("busy")
 """
-
-
-@pytest.fixture
-def program(tmp_path):
-    programs = []
-
-    def run(source, **options):
-        programs.append(Program(tmp_path, source, **options))
-        return programs[-1]
-
-    yield run
-    for one in programs:
-        one.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSEGV])
@@ -61,13 +48,12 @@ def test_a_driver_killed_with_its_node_leaves_no_process(program):
     driver = program(BUSY + "os.kill(node_pid(), signal.SIGSTOP); say('stopped'); os.kill(os.getpid(), signal.SIGKILL)")
     assert [driver.line(), driver.line()] == ["busy", "stopped"]
     driver.finish()
-    import os
-
-    # A stopped node cannot clean up; continued, it does.
+    # A stopped node cannot clean up; continued, it does. Its zygote has the same command line, and may be gone by then.
     for process in driver._left():
         pid = process.partition(":")[0]
         if pid.isdigit() and "boot" in process:
-            os.kill(int(pid), signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGCONT)
     assert driver.left() == []
 
 

@@ -30,9 +30,9 @@ def cycle(with_array=True):
 
 
 def resident():
-    """Private memory of this process in KiB."""
+    """Memory of this process's own in KiB; clean pages are those of files, private or not by who else has them open."""
     with open("/proc/self/smaps_rollup") as file:
-        return sum(int(line.split()[1]) for line in file if line.startswith(("Private_Clean", "Private_Dirty")))
+        return sum(int(line.split()[1]) for line in file if line.startswith("Private_Dirty"))
 
 
 def mappings():

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import ray_async as ray
-from ray_async._core import execution
+from ray_async._core.own_slot import OwnSlot
 from ray_async.runtime.current import get_session
 from ray_async.transport.channel import connect_unix
 from tests.faults.session import SEED, node_pid, session_dir, state_of, zygote_pid
@@ -250,7 +250,7 @@ def test_random_events(start, wait_until):
     assert_healthy()
     choice = random.Random(SEED + 3)
     pid = node_pid()
-    announce = execution.Executor(get_session().arena, None, None).announce
+    announce = OwnSlot(get_session().arena).announce
     with Memory() as memory:
         used = get_session().arena.used
         for _ in range(4000):
@@ -284,7 +284,7 @@ def test_random_memory(start, part, wait_until):
     assert_healthy()
     choice = random.Random(SEED + 4)
     pid, folder = node_pid(), session_dir()
-    announce = execution.Executor(get_session().arena, None, None).announce
+    announce = OwnSlot(get_session().arena).announce
     with Memory() as memory:
         used = get_session().arena.used
         ranges = {

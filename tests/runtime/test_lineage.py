@@ -67,6 +67,22 @@ def test_what_a_task_made_is_made_again_and_its_arguments_count_once(files: Path
     assert wait_until(lambda: not large_files(files))
 
 
+def test_without_lineage_nothing_is_made_again(tmp_path: Path) -> None:
+    settings = {
+        "object_spilling_threshold": 0.0,
+        "object_spilling_config": {"type": "filesystem", "params": {"directory_path": [str(tmp_path)]}},
+        "lineage_pinning_enabled": False,
+    }
+    with ray.init(num_cpus=1, object_store_memory=100 << 20, _system_config=settings):
+        numbers = ray.put(np.ones(INPUT_BYTES, dtype=np.uint8))
+        ref = doubled.options(num_returns=2).remote(numbers, str(tmp_path / "runs"))[0]
+        assert wait_until(lambda: len(large_files(tmp_path)) == 1)
+        large_files(tmp_path)[0].unlink()
+        with pytest.raises(ObjectReconstructionFailedError, match="lineage_pinning_enabled"):
+            ray.get(ref, timeout=TIMEOUT_S)
+        assert lineage() == 0
+
+
 def test_what_was_put_is_gone(files: Path) -> None:
     ref = ray.put(np.ones(RESULT_BYTES, dtype=np.uint8))
     assert wait_until(lambda: len(large_files(files)) == 1)

@@ -1,10 +1,10 @@
 """What type checkers see of the API; checked by mypy, never run."""
 
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import assert_type
+from typing import Any, assert_type
 
 import ray_async as ray
-from ray_async import ActorHandle, ObjectRef, ObjectRefGenerator
+from ray_async import ActorHandle, JobID, ObjectRef, ObjectRefGenerator
 
 
 @ray.remote
@@ -93,6 +93,8 @@ def actors() -> None:
 
 
 def contexts() -> None:
+    assert_type(ray.get_runtime_context().job_id, JobID)
+    assert_type(ray.get_runtime_context().current_actor, ray.ActorHandle[Any])
     with ray.init(num_cpus=1) as context:
         print(context.address_info)
     ready, rest = ray.wait([text.remote(1), number.remote("x")])

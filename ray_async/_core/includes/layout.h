@@ -82,6 +82,7 @@ enum {
     RA_SPILLED = 5, /* payload is a spill file's number */
     RA_LOST = 6,
     RA_BUSY = 7, /* the node or a reader is moving the payload */
+    RA_MAKING = 8, /* not published yet; `payload`, where the format has one, is what its maker pins for it */
 };
 
 /* Formats of a value. The first ones live in the entry itself. */
@@ -272,7 +273,8 @@ typedef struct {
     au64 done;       /* tasks finished */
     u32 waiter;      /* index of the main waiter */
     u32 job;
-    u64 reserved[7];
+    au64 publishing; /* record that is on its way into a queue */
+    u64 reserved[6];
 } ra_proc;
 
 enum { RA_WAITER_FREE = 0, RA_WAITER_THREAD = 1, RA_WAITER_LOOP = 2 };
@@ -319,7 +321,7 @@ typedef struct {
     au64 spilled, restored; /* bytes, over the session */
     au64 submitted;
     au32 spill_stuck; /* how often in a row the node found nothing to spill */
-    u32 reserved;
+    au32 spill_answers; /* how often it has looked */
     au64 spill_budget;
 } ra_super;
 

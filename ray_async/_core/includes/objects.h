@@ -202,6 +202,7 @@ static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack) {
         RA_ASSERT(before != 0);
         if (before > 2) return;
         u64 w = atomic_load(&e->word);
+        if (RA_STATE(w) == RA_MAKING) return; /* its maker is dead, and what it made goes as a whole */
         if (RA_FORMAT(w) == RA_F_ACTOR) { /* the last but one is the node's own: what is left then is to be ended */
             ra_event(h, RA_EV_ACTOR_SCOPE, entry >> 6);
             return;
@@ -295,6 +296,114 @@ static inline void ra_record_unlive(ra_heap *h, u64 record, u64 *stack) {
 static inline void ra_unpin(ra_heap *h, u64 entry) {
     u64 stack = 0;
     ra_unpin_into(h, entry, &stack);
+    ra_drain(h, &stack);
+}
+
+/* ---- making ----
+
+   A record in state NEW and an entry in state MAKING are not published: only their maker knows them, and the node, should
+   it be killed. Their fields say what is pinned for them at each moment: a pin is counted, then noted. So a kill in between
+   leaks one count, and everything else comes back. Only the compiler must keep the order; what a killed thread has done
+   before is always seen. */
+
+#define ra_in_order() atomic_signal_fence(memory_order_seq_cst)
+#define ra_plain_store(place, value) atomic_store_explicit(place, value, memory_order_relaxed)
+
+/* Count one more reference inside a payload that is being written. */
+static inline void ra_payload_pin(ra_heap *h, u64 payload, u64 entry) {
+    ra_payload *p = ra_payload_at(h, payload);
+    atomic_fetch_add(&ra_entry_at(h, entry)->refs, 1);
+    ((u64 *)(p + 1))[p->n_refs] = entry;
+    ra_in_order();
+    p->n_refs++;
+    ra_in_order();
+}
+
+/* Begin a payload; `place`, a field of what it is for, says from now on that it is there. */
+static inline void ra_payload_begin(ra_heap *h, u64 payload, u64 word, u64 *place) {
+    ra_payload *p = ra_payload_at(h, payload);
+    p->n_refs = 0;
+    ra_in_order();
+    ra_plain_store(&p->word, word);
+    ra_in_order();
+    *place = payload;
+    ra_in_order();
+}
+
+/* Begin a record in a block that was just allocated: it pins nothing, and has no returns yet. */
+static inline void ra_record_begin(ra_heap *h, u64 record, u64 seq, u32 gen, u32 kind, u32 kflags) {
+    ra_record *r = ra_record_at(h, record);
+    r->seq = seq;
+    r->kind = (u8)kind;
+    r->kflags = (u8)kflags;
+    r->n_returns = 0;
+    r->fn = r->args = r->opts = r->actor = r->tail = 0;
+    ra_in_order();
+    atomic_store_explicit(&r->word, RA_R_WORD(RA_REC_NEW, 0, 0, gen, h->slot), memory_order_release);
+    ra_in_order();
+}
+
+/* Undo a record in state NEW. */
+static inline void ra_record_abandon(ra_heap *h, u64 record) {
+    u64 stack = 0;
+    ra_record_free_args(h, record, &stack);
+    ra_record_drop(h, record, &stack);
+    ra_drain(h, &stack);
+}
+
+/* Publish a record in state NEW as WAITING or QUEUED. Noted meanwhile, so that a kill does not leave it out of its queue. */
+static inline void ra_record_publish(ra_heap *h, u64 record, u32 state) {
+    ra_record *r = ra_record_at(h, record);
+    au64 *publishing = &(RA_AT(h->base, ra_proc, h->super->procs) + h->slot)->publishing;
+    u32 gen = RA_R_GEN(atomic_load_explicit(&r->word, memory_order_relaxed));
+    ra_plain_store(publishing, record);
+    ra_in_order();
+    atomic_store(&r->word, RA_R_WORD(state, 0, 0, gen, 0));
+    if (state == RA_REC_QUEUED)
+        ra_enqueue(h, record);
+    else
+        ra_event(h, RA_EV_WAITING, record >> 6);
+    ra_in_order();
+    ra_plain_store(publishing, 0);
+}
+
+/* Begin an entry, or an actor's, in a block that was just allocated; it has one reference, its maker's. */
+static inline void ra_entry_begin(ra_heap *h, u64 entry, u64 seq, u32 gen, u32 format, u32 flags) {
+    ra_entry *e = ra_entry_at(h, entry);
+    e->seq = seq;
+    e->payload = e->size = e->link = 0;
+    e->index = 0;
+    e->owner = h->slot;
+    e->job = (RA_AT(h->base, ra_proc, h->super->procs) + h->slot)->job;
+    ra_plain_store(&e->refs, 1);
+    ra_plain_store(&e->views, 0);
+    ra_in_order();
+    atomic_store_explicit(&e->word, RA_WORD(RA_MAKING, format, flags, gen, 0), memory_order_release);
+    ra_in_order();
+}
+
+static inline void ra_entry_publish(ra_heap *h, u64 entry, u32 state) {
+    au64 *word = &ra_entry_at(h, entry)->word;
+    u64 w = atomic_load_explicit(word, memory_order_relaxed);
+    ra_in_order();
+    atomic_store(word, RA_WORD(state, RA_FORMAT(w), RA_FLAGS(w), RA_GEN(w), 0));
+}
+
+/* Undo an entry in state MAKING. */
+static inline void ra_entry_abandon(ra_heap *h, u64 entry) {
+    ra_entry *e = ra_entry_at(h, entry);
+    u64 w = atomic_load(&e->word), stack = 0;
+    if (RA_FORMAT(w) == RA_F_ACTOR) {
+        ra_actor *a = (ra_actor *)e;
+        if (ra_queue_check(h, a->queue)) ra_free(h, a->queue);
+        if (a->spec && ra_entry_check(h, a->spec)) ra_unpin_into(h, a->spec, &stack);
+    } else if (RA_FORMAT(w) >= RA_F_BYTES && e->payload) {
+        if (RA_FLAGS(w) & RA_EF_EMBEDDED)
+            ra_payload_refs_drop(h, e->payload, &stack);
+        else
+            ra_payload_push(h, e->payload, &stack);
+    }
+    ra_free(h, entry);
     ra_drain(h, &stack);
 }
 

@@ -54,12 +54,82 @@ static inline void ra_reap_holds(ra_heap *h, ra_proc *p) {
     atomic_store(&p->holds, 0);
 }
 
-/* Whether a block was taken by the process in `slot` and not yet published; `kind` says what the block is for. */
-static inline int ra_is_unpublished(ra_heap *h, u64 offset, u32 kind, u32 slot) {
+/* Whether `payload` is a block of the process in `slot`: what a dead process notes can only be its own. */
+static inline int ra_is_payload_of(ra_heap *h, u64 payload, u32 slot) {
+    u64 w = ra_block_start(h, payload);
+    return w && RA_CHUNK_OWNER(w) == slot && ra_block_check(h, payload, RA_CHUNK_DATA) && atomic_load(RA_AT(h->base, au64, payload));
+}
+
+static inline void ra_return_repair(ra_heap *h, u64 entry, u32 slot) {
+    ra_entry *e = ra_entry_at(h, entry);
+    u64 stack = 0;
+    if (RA_STATE(atomic_load(&e->word)) != RA_PENDING || !ra_is_payload_of(h, e->payload, slot)) return;
+    ra_payload_push(h, e->payload, &stack);
+    e->payload = 0;
+    ra_drain(h, &stack);
+}
+
+/* Give back the payloads that a dead runner had written for returns, or for a stream's next item, and not published. To be
+   done before its blocks find a new owner, and before anybody else runs the record. */
+static inline void ra_returns_repair(ra_heap *h, u64 record, u32 slot) {
+    ra_record *r = ra_record_at(h, record);
+    u64 first = record + sizeof(ra_record), item = r->tail;
+    for (u32 i = 0, n = ra_record_returns(h, record); i < n; i++) ra_return_repair(h, first + i * sizeof(ra_entry), slot);
+    if (r->kflags & RA_KF_STREAM && item != first && ra_entry_check(h, item)) ra_return_repair(h, item, slot);
+}
+
+/* Whether a block was taken and not yet published, nor is made by anybody. */
+static inline int ra_is_unpublished(ra_heap *h, u64 offset, u32 kind) {
     u64 word = atomic_load(RA_AT(h->base, au64, offset));
-    if (word == 0) return 1;
-    if (kind == RA_CHUNK_DATA) return (word & 0xff) == RA_PAYLOAD_BUILDING;
-    return kind == RA_CHUNK_REC && RA_R_STATE(word) == RA_REC_NEW && RA_R_RUNNER(word) == slot;
+    return word == 0 || (kind == RA_CHUNK_DATA && (word & 0xff) == RA_PAYLOAD_BUILDING);
+}
+
+/* A record or entry that the dead process in `slot` was making. */
+static inline void ra_reap_made(ra_heap *h, u64 offset, u32 kind, u32 slot) {
+    u64 word = atomic_load(RA_AT(h->base, au64, offset));
+    if (kind == RA_CHUNK_REC && RA_R_STATE(word) == RA_REC_NEW && RA_R_RUNNER(word) == slot) {
+        ra_record *r = ra_record_at(h, offset);
+        if (r->kflags & RA_KF_SEPARATE_ARGS && !ra_is_payload_of(h, r->args, slot)) r->args = 0;
+        ra_record_abandon(h, offset);
+    } else if (kind == RA_CHUNK_OBJ && RA_STATE(word) == RA_MAKING) {
+        ra_entry *e = ra_entry_at(h, offset);
+        if (!(RA_FLAGS(word) & RA_EF_EMBEDDED) && !ra_is_payload_of(h, e->payload, slot)) e->payload = 0;
+        ra_entry_abandon(h, offset);
+    }
+}
+
+static inline void ra_reap_making(ra_heap *h, u32 index, u64 w, u32 slot) {
+    ra_chunk *c = ra_chunk_at(h, index);
+    u32 kind = RA_CHUNK_KIND(w), cls = RA_CHUNK_CLASS(w);
+    u64 start = ra_chunk_offset(h, index);
+    if (kind == RA_CHUNK_HEAD) ra_reap_made(h, start, cls, slot);
+    if ((kind != RA_CHUNK_OBJ && kind != RA_CHUNK_REC) || cls >= RA_CLASSES) return;
+    for (u32 k = 0, n = ra_blocks_in(cls); k < n; k++)
+        if (ra_is_taken(c, k)) ra_reap_made(h, start + (u64)k * ra_block_size[cls], kind, slot);
+}
+
+/* Whether a record hangs in the overflow of its queue, or in what the node has taken from it. */
+static inline int ra_is_listed(ra_heap *h, ra_queue *q, u64 record) {
+    u64 lists[2] = {atomic_load(&q->overflow), q->backlog};
+    u64 left = (u64)h->super->n_chunks * ra_blocks_in(0); /* no list is longer than this */
+    for (int i = 0; i < 2; i++)
+        for (u64 at = lists[i]; at && left-- && ra_block_check(h, at, RA_CHUNK_REC); at = atomic_load(&ra_record_at(h, at)->next))
+            if (at == record) return 1;
+    return 0;
+}
+
+/* The record that a dead process was queueing: nobody knows whether it got there, so it goes there again. A second cell for
+   a record does no harm, a second place in a list would. */
+static inline void ra_reap_publishing(ra_heap *h, ra_proc *p) {
+    u64 record = atomic_load(&p->publishing);
+    atomic_store(&p->publishing, 0);
+    if (!ra_block_check(h, record, RA_CHUNK_REC)) return;
+    ra_record *r = ra_record_at(h, record);
+    u32 state = RA_R_STATE(atomic_load(&r->word));
+    if (state == RA_REC_WAITING) ra_event(h, RA_EV_WAITING, record >> 6);
+    if (state != RA_REC_QUEUED || !ra_queue_check(h, r->queue)) return;
+    if (!ra_is_listed(h, RA_AT(h->base, ra_queue, r->queue), record)) ra_enqueue(h, record);
+    if (r->actor) ra_event(h, RA_EV_ACTOR_DRAIN, r->actor >> 6);
 }
 
 /* The references that an unpublished payload has pinned already. */
@@ -67,22 +137,22 @@ static inline void ra_reap_payload(ra_heap *h, u64 payload, u64 *stack) {
     if (atomic_load(&ra_payload_at(h, payload)->word)) ra_payload_refs_drop(h, payload, stack);
 }
 
-static inline void ra_reap_run(ra_heap *h, u32 index, u32 kind, u32 slot) {
+static inline void ra_reap_run(ra_heap *h, u32 index, u32 kind) {
     u64 start = ra_chunk_offset(h, index), stack = 0;
-    if (!ra_is_unpublished(h, start, kind, slot)) return;
+    if (!ra_is_unpublished(h, start, kind)) return;
     if (kind == RA_CHUNK_DATA) ra_reap_payload(h, start, &stack);
     ra_run_release(h, index);
     ra_drain(h, &stack);
 }
 
-static inline void ra_reap_slab(ra_heap *h, u32 index, u64 w, u32 slot) {
+static inline void ra_reap_slab(ra_heap *h, u32 index, u64 w) {
     ra_chunk *c = ra_chunk_at(h, index);
     u32 cls = RA_CHUNK_CLASS(w), kind = RA_CHUNK_KIND(w), n = ra_blocks_in(cls);
     u64 start = ra_chunk_offset(h, index), stack = 0;
     /* Only frees can happen meanwhile: the owner is dead, and nobody adopts what is not an orphan yet. */
     for (u32 k = 0; k < n; k++) {
         u64 offset = start + (u64)k * ra_block_size[cls];
-        if (!ra_is_taken(c, k) || !ra_is_unpublished(h, offset, kind, slot)) continue;
+        if (!ra_is_taken(c, k) || !ra_is_unpublished(h, offset, kind)) continue;
         if (kind == RA_CHUNK_DATA) ra_reap_payload(h, offset, &stack);
         atomic_store(RA_AT(h->base, au64, offset), 0);
         atomic_fetch_or(&c->free[k / 64], 1ull << (k % 64));
@@ -114,11 +184,29 @@ static inline void ra_reap_waiter(ra_heap *h, u32 waiter, u64 actor) {
     atomic_store(&ra_waiter_at(h, waiter)->kind, RA_WAITER_FREE);
 }
 
+/* The dead process may have been about to tell somebody something: it had put a loop's waiter to `awake` and not sent the
+   datagram, or completed an object and not entered it into the ring. So all loops look at everything. Threads do so anyway,
+   since they sleep in slices. */
+static inline void ra_reap_wakes(ra_heap *h) {
+    u32 n = atomic_load(&h->super->n_waiters);
+    for (u32 i = 0; i < n && i < RA_MAX_WAITERS; i++) {
+        if (atomic_load(&ra_waiter_at(h, i)->kind) != RA_WAITER_LOOP) continue;
+        atomic_store(&ra_waiter_at(h, i)->rescan, 1);
+        ra_wake_loop(h, i);
+    }
+}
+
 /* Take back everything that the process in `slot` had: its references, waiters, leases of memory, unpublished blocks. */
 static inline void ra_reap(ra_heap *h, u32 slot) {
     ra_super *s = h->super;
     ra_proc *p = RA_AT(h->base, ra_proc, s->procs) + slot;
     ra_reap_holds(h, p);
+    /* First what refers to blocks, then the blocks: they find new owners at once. */
+    for (u32 i = 0, high = ra_chunks_used(h); i < high; i++) {
+        u64 w = atomic_load(&ra_chunk_at(h, i)->word);
+        if (RA_CHUNK_OWNER(w) == slot) ra_reap_making(h, i, w, slot);
+    }
+    ra_reap_publishing(h, p);
     for (u32 i = 0, high = ra_chunks_used(h), run_end = 0; i < high; i++) {
         ra_chunk *c = ra_chunk_at(h, i);
         u64 w = atomic_load(&c->word);
@@ -126,13 +214,13 @@ static inline void ra_reap(ra_heap *h, u32 slot) {
         if (length) run_end = i + length;
         if (RA_CHUNK_OWNER(w) != slot) continue;
         if (kind == RA_CHUNK_HEAD)
-            ra_reap_run(h, i, RA_CHUNK_CLASS(w), slot);
+            ra_reap_run(h, i, RA_CHUNK_CLASS(w));
         else if (kind == RA_CHUNK_CLAIMED || kind == RA_CHUNK_HOLDS || (kind == RA_CHUNK_TAIL && i >= run_end)) {
             /* The tail of a run goes with its head; a tail whose head was not finished goes alone. */
             ra_chunk_release(h, i);
             atomic_fetch_sub(&s->used, 1);
         } else if (kind >= RA_CHUNK_DATA && kind <= RA_CHUNK_REC && RA_CHUNK_CLASS(w) < RA_CLASSES)
-            ra_reap_slab(h, i, w, slot);
+            ra_reap_slab(h, i, w);
     }
     u64 lease = atomic_load(&p->lease), actor = (lease & 0xff) == RA_LEASE_ACTOR ? lease >> 32 << 6 : 0;
     u32 n = atomic_load(&s->n_waiters);
@@ -144,6 +232,14 @@ static inline void ra_reap(ra_heap *h, u32 slot) {
     atomic_store(&p->flags, 0);
     atomic_store(&p->blocked, 0);
     atomic_store(&p->state, RA_PROC_FREE);
+    ra_reap_wakes(h);
+}
+
+/* Chunks in use, counted one by one. */
+static inline u32 ra_count_used(ra_heap *h) {
+    u32 n = 0;
+    for (u32 i = 0, high = ra_chunks_used(h); i < high; i++) n += RA_CHUNK_KIND(atomic_load(&ra_chunk_at(h, i)->word)) != RA_CHUNK_FREE;
+    return n;
 }
 
 /* ---- spilling ---- */

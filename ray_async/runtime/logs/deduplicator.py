@@ -8,6 +8,13 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
+from ray_async.config import (
+    DEDUP_LOGS,
+    DEDUP_LOGS_AGG_WINDOW_S,
+    DEDUP_LOGS_ALLOW_REGEX,
+    DEDUP_LOGS_SKIP_REGEX,
+    Settings,
+)
 from ray_async.record import Record
 
 __all__ = ("Deduplicator", "LogLine")
@@ -79,11 +86,12 @@ class Deduplicator:
         cls, environ: Mapping[str, str] = os.environ, clock: Callable[[], float] = time.monotonic
     ) -> Deduplicator:
         """Make one as `RAY_DEDUP_LOGS`, `RAY_DEDUP_LOGS_AGG_WINDOW_S`, `_ALLOW_REGEX` and `_SKIP_REGEX` ask for."""
+        settings = Settings(environ=environ)
         return cls(
-            window_s=float(environ.get("RAY_DEDUP_LOGS_AGG_WINDOW_S", "5")),
-            allow=environ.get("RAY_DEDUP_LOGS_ALLOW_REGEX"),
-            skip=environ.get("RAY_DEDUP_LOGS_SKIP_REGEX"),
-            enabled=environ.get("RAY_DEDUP_LOGS", "1") != "0",
+            window_s=settings.get(DEDUP_LOGS_AGG_WINDOW_S),
+            allow=settings.get(DEDUP_LOGS_ALLOW_REGEX),
+            skip=settings.get(DEDUP_LOGS_SKIP_REGEX),
+            enabled=settings.get(DEDUP_LOGS),
             clock=clock,
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from ray_async.config import COLOR_PREFIX, DISABLE_WORKER_LOG_PREFIX, Settings
+
 __all__ = ("Prefixer",)
 
 _RESET = "\x1b[0m"
@@ -32,8 +34,9 @@ class Prefixer:
             is_terminal: whether the lines go to a terminal (or a notebook), which can show colours.
             environ: the environment to read.
         """
-        color = is_terminal and environ.get("RAY_COLOR_PREFIX", "1") != "0" and not environ.get("NO_COLOR")
-        return cls(color=color, enabled=environ.get("RAY_DISABLE_WORKER_LOG_PREFIX", "0") != "1")
+        settings = Settings(environ=environ)
+        color = is_terminal and settings.get(COLOR_PREFIX) and not environ.get("NO_COLOR")
+        return cls(color=color, enabled=not settings.get(DISABLE_WORKER_LOG_PREFIX))
 
     def __call__(self, line: str, name: str, pid: int, ip: str | None = None) -> str:
         """Return the line with its prefix.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TextIO
 
+from ray_async.config import LOG_TO_DRIVER, Settings
 from ray_async.runtime.logs.deduplicator import Deduplicator, LogLine
 from ray_async.runtime.logs.prefix import Prefixer
 
@@ -49,7 +49,7 @@ class LogSink:
         bars: ProgressBars | None = None,
         own_ip: str | None = None,
     ) -> None:
-        self._log_to_driver = log_to_driver and os.environ.get("RAY_LOG_TO_DRIVER", "1") != "0"
+        self._log_to_driver = log_to_driver and Settings().get(LOG_TO_DRIVER)
         self._deduplicator = deduplicator or Deduplicator.from_environ()
         self._prefixer = prefixer
         self._bars = bars

@@ -61,7 +61,7 @@ def main() -> None:
         config = head_config(given)
         session_dir = config["session_dir"]
         redirect_output(os.path.join(session_dir, "node.log"))
-        arena = Arena.create(config["store_bytes"], config["directory"])
+        arena = Arena.create(config["store_bytes"], config["directory"], config["lineage_bytes"])
     except Exception as error:
         # Whatever it is, the starter shows it to the user.
         _say(answer, {"error": f"{type(error).__name__}: {error}"})

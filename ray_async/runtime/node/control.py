@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -20,10 +19,7 @@ if TYPE_CHECKING:
 __all__ = ("Control",)
 
 _logger = logging.getLogger("ray_async.node")
-_MAX_BACKLOG = 8 << 20
-_FLUSH_S = 2.0
 _MAX_TIMES = 100_000
-_MAX_EARLY = 1000
 
 Message = dict[str, Any]
 
@@ -38,11 +34,8 @@ class Control:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._server = Server(self._received, self._lost)
-        self._listeners: dict[Peer, int] = {}
         self.accelerators: dict[int, dict[str, list[int]]] = {}
         self._found: dict[Peer, list[int]] = {}
-        self._dropped = 0
-        self._early: deque[Message] = deque(maxlen=_MAX_EARLY)
         self._key_values = KeyValues()
         self._answers: dict[str, Callable[[Peer, Message], Any]] = {
             "attach": self._attach,
@@ -79,7 +72,7 @@ class Control:
         }
         self._notices: dict[str, Callable[[Peer, Message], None]] = {
             "hello": self._hello,
-            "listen": self._listen,
+            "listen": lambda peer, m: self._node.listeners.add(peer, int(m["job"])),
             "actor_found": self._actor_found,
             "cancel_scope": lambda peer, m: self._node.cancels.scope(int(m["scope"])),
             "environment_failed": lambda peer, m: self._node.fail_environment(str(m["env_key"]), str(m["reason"])),
@@ -123,7 +116,7 @@ class Control:
             peer.send({**reply, "id": message["id"]})
 
     def _lost(self, peer: Peer) -> None:
-        self._listeners.pop(peer, None)
+        self._node.listeners.discard(peer)
         for offset in self._found.pop(peer, []):
             self._node.objects.unpin(offset)
 
@@ -145,50 +138,6 @@ class Control:
     def _namespace_of(self, peer: Peer) -> str:
         job = self._node.environments.job_of(f"{self._job_of(peer)}:")
         return str(job["namespace"]) if job is not None else ""
-
-    # -- output --------------------------------------------------------------------------------------------------------
-
-    def _listen(self, peer: Peer, message: Message) -> None:
-        """The peer is a driver's listener: it gets the output of its job's workers."""
-        peer.facts["job"] = int(message["job"])
-        self._listeners[peer] = int(message["job"])
-        early, self._early = self._early, deque(maxlen=_MAX_EARLY)
-        for output in early:
-            self.broadcast(output)
-
-    def broadcast(self, message: Message) -> None:
-        """Send output to the drivers whose it is; one that does not read loses lines, not the node memory."""
-        heard = False
-        for peer, job in self._listeners.items():
-            if message.get("job") in (None, f"{job:08x}"):
-                heard = True
-                if peer.backlog() > _MAX_BACKLOG:
-                    self._dropped += 1
-                    continue
-                peer.send(message)
-        if not heard:
-            # A worker may print before its driver listens: they start at the same time.
-            self._early.append(message)
-
-    def end_output(self, job: int) -> None:
-        """Tell a driver that leaves that all output of its workers has been sent."""
-        self._node.workers.drain(job)
-        for peer, listened in self._listeners.items():
-            if listened == job:
-                peer.send({"kind": "end"})
-
-    async def flush(self) -> None:
-        """Wait until the drivers have taken what was sent, for as long as a living one may need."""
-        deadline = asyncio.get_running_loop().time() + _FLUSH_S
-        await asyncio.sleep(0)
-        while any(peer.backlog() for peer in self._listeners) and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.005)
-
-    def warn(self, text: str) -> None:
-        """Show a warning on all drivers' terminals."""
-        _logger.warning("%s", text)
-        for peer in self._listeners:
-            peer.send({"kind": "warning", "text": text})
 
     # -- actors --------------------------------------------------------------------------------------------------------
 

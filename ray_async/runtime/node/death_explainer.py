@@ -41,6 +41,11 @@ class DeathExplainer:
             detail=worker.doomed or "",
         )
 
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether it was killed because memory was short, by the node or by the kernel."""
+        return self._evidence.cause in (DeathCause.MEMORY_MONITOR, DeathCause.OUT_OF_MEMORY)
+
     def __call__(self, record: int, facts: dict[str, Any]) -> bytes:
         """The error of a task or of an actor's call that the worker ran."""
         node, worker = self._node, self._worker

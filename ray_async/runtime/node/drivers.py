@@ -98,7 +98,8 @@ class Drivers:
         """A driver has called shutdown."""
         driver = self._by_slot.get(slot)
         if driver is not None:
-            self._node.control.end_output(driver.job)
+            self._node.workers.drain(driver.job)
+            self._node.listeners.end(driver.job)
             self._died(driver)
 
     def _died(self, driver: _Driver) -> None:

@@ -6,7 +6,12 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from ray_async.config import MEMORY_MONITOR_REFRESH_MS, MEMORY_USAGE_THRESHOLD, WORKER_RSS_LIMIT_BYTES
+from ray_async.config import (
+    MEMORY_MONITOR_REFRESH_MS,
+    MEMORY_USAGE_THRESHOLD,
+    MIN_MEMORY_FREE_BYTES,
+    WORKER_RSS_LIMIT_BYTES,
+)
 from ray_async.runtime.memory_limits import MemoryGauge, process_rss
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ class MemoryMonitor:
         self._node = node
         settings = node.settings
         self._threshold = settings.get(MEMORY_USAGE_THRESHOLD)
+        self._min_free = settings.get(MIN_MEMORY_FREE_BYTES)
         self._limit = settings.get(WORKER_RSS_LIMIT_BYTES)
         self._enabled = settings.get(MEMORY_MONITOR_REFRESH_MS) > 0
         self._gauge = MemoryGauge()
@@ -64,7 +70,7 @@ class MemoryMonitor:
         state = self._gauge.read()
         if state.used_share > _PLENTY * self._threshold:
             self._next = 0.0
-        if state.used_share <= self._threshold:
+        if state.used_share <= self._threshold or (self._min_free >= 0 and state.available >= self._min_free):
             return
         workers = [w for w in self._node.workers.by_slot.values() if w.pid and w.doomed is None]
         if workers:

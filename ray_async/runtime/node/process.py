@@ -37,6 +37,7 @@ from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.leases import Leases
+from ray_async.runtime.node.listeners import Listeners
 from ray_async.runtime.node.listing import Listing
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.spilling import Spilling
@@ -67,7 +68,7 @@ def run_node(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     set_title(b"ray::node")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    loop = new_event_loop()
+    loop = new_event_loop(Settings(config.get("system_config") or {}))
     asyncio.set_event_loop(loop)
     node = Node(arena, zygote, zygote_pid, config, on_ready)
     code = 1
@@ -115,11 +116,12 @@ class Node:
         self.environments = Environments()
         self.workers = Workers(
             self.view,
+            self.settings,
             zygote,
             zygote_pid,
             on_end=self._worker_ended,
             on_failed=self._worker_failed,
-            on_output=lambda message: self.control.broadcast(message),
+            on_output=lambda message: self.listeners.broadcast(message),
             start_zygote=lambda: start_zygote(arena, config),
             on_zygote_death=self._zygotes_die,
         )
@@ -131,6 +133,7 @@ class Node:
         self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
         self.listing = Listing(self)
+        self.listeners = Listeners()
         self.control = Control(self)
         self.classes = Classes(self)
         self.leases = Leases(self)
@@ -184,7 +187,7 @@ class Node:
             self.view.down()
             self.view.wake_all()
             self.workers.drain()
-            await self.control.flush()
+            await self.listeners.flush()
             self.control.close()
 
     def stop(self) -> None:
@@ -236,10 +239,10 @@ class Node:
             self._tick()
 
     def _tick(self) -> None:
-        for part in (self.tasks, self.cancels, self.actors, self.drivers, self.spilling, self.memory):
+        for part in (self.workers, self.tasks, self.cancels, self.actors, self.drivers, self.spilling, self.memory):
             attempt(part.tick)
         for message in self.workers.pump.take_progress():
-            self.control.broadcast(message)
+            self.listeners.broadcast(message)
         self.classes.tell_all()
         attempt(self.schedule, events.Tick())
 
@@ -324,7 +327,7 @@ class Node:
         self.workers.fork(node_id, env_key, job, self.environments.environment(env_key), facts)
 
     def _worker_failed(self, worker: WorkerProcess, reason: str) -> None:
-        self.control.warn(f"a worker could not be started: {reason}")
+        self.listeners.warn(f"a worker could not be started: {reason}")
         self.schedule(events.WorkerStartFailed(worker.node_id, worker.env_key, 1))
 
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
@@ -348,7 +351,7 @@ class Node:
 
     def _zygotes_die(self) -> None:
         _logger.error("zygotes die one after the other; the session ends")
-        self.control.warn("the process that forks workers dies whenever it is started; the session ends")
+        self.listeners.warn("the process that forks workers dies whenever it is started; the session ends")
         self._stop.set()
 
     # -- instructions --------------------------------------------------------------------------------------------------
@@ -371,7 +374,7 @@ class Node:
             case instructions.ClassUnschedulable(class_id, reason):
                 self.classes.unschedulable(class_id, reason)
             case instructions.WarnInfeasible(_, _, message) | instructions.WorkerLimitReached(_, _, _, message):
-                self.control.warn(message)
+                self.listeners.warn(message)
             case instructions.PlacementGroupReady(pg_id, bundle_nodes):
                 self.groups.ready(pg_id, bundle_nodes)
             case instructions.PlacementGroupRescheduling(pg_id, _):

@@ -12,6 +12,7 @@ from ray_async import exceptions as errors
 from ray_async._core.spill_view import SpillView
 from ray_async.config import (
     AUTOMATIC_OBJECT_SPILLING,
+    LINEAGE_PINNING_ENABLED,
     LOCAL_FS_CAPACITY_THRESHOLD,
     OBJECT_SPILLING_THRESHOLD,
     SPILL_BUDGET_BYTES,
@@ -52,6 +53,7 @@ class Spilling:
         self._enabled = settings.get(AUTOMATIC_OBJECT_SPILLING)
         self._capacity = settings.get(LOCAL_FS_CAPACITY_THRESHOLD)
         self._budget = settings.get(SPILL_BUDGET_BYTES)
+        self._rebuilds = settings.get(LINEAGE_PINNING_ENABLED)
         self._threshold = settings.get(OBJECT_SPILLING_THRESHOLD)
 
     @property
@@ -61,7 +63,7 @@ class Spilling:
 
     def make_room(self, wanted: int) -> None:
         """A process waits for so many bytes: spill at least that much."""
-        freed = self._spill(max(wanted, 1 << 20))
+        freed = self._spill(max(wanted, 1 << 20)) > 0 or self._view.mend_used()
         self._stuck = 0 if freed else self._stuck + 1
         self._payloads.set_spill_stuck(self._stuck)
 
@@ -69,7 +71,7 @@ class Spilling:
         """Spill ahead of need, when the store is nearly full."""
         figures = self._view.statistics()
         excess = figures["used"] - int(figures["limit"] * self._threshold)
-        if excess > 0 and self._stuck < 3:
+        if excess > 0 and self._stuck < 3 and not self._view.mend_used():
             self._spill(min(excess, _BATCH))
 
     def _spill(self, wanted: int) -> int:
@@ -125,7 +127,7 @@ class Spilling:
         """Warn of a disk that does not take objects; once for each reason, since every attempt meets it."""
         if str(error) not in self._complaints:
             self._complaints.add(str(error))
-            self._node.control.warn(f"objects cannot be spilled to {self._directory}: {error}")
+            self._node.listeners.warn(f"objects cannot be spilled to {self._directory}: {error}")
 
     def _path(self, number: int) -> str:
         return os.path.join(self._directory, str(number))
@@ -208,12 +210,17 @@ class Spilling:
         """The file is gone: run the task again that made the object, if that is possible."""
         self._remove(number)
         record = self._records.record_of(entry)
-        numbers = self._records.rebuild(record) if record else None
+        numbers = self._records.rebuild(record) if record and self._rebuilds else None
         if numbers is not None:
             for each in numbers:  # the task's other results come anew, too
                 self._remove(each)
             return
-        reason = errors.ReconstructionFailure.LINEAGE_EVICTED if record else errors.ReconstructionFailure.PUT
+        if not record:
+            reason = errors.ReconstructionFailure.PUT
+        elif not self._rebuilds:
+            reason = errors.ReconstructionFailure.LINEAGE_DISABLED
+        else:
+            reason = errors.ReconstructionFailure.LINEAGE_EVICTED
         ref = self._objects.reference(entry)
         error = errors.ObjectReconstructionFailedError(ref.hex(), reason)
         self._payloads.lose(entry, errors.to_payload(error))

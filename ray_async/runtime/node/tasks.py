@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import cancellation
+from ray_async.config import TASK_OOM_RETRY_DELAY_BASE_MS, TASK_RETRY_DELAY_MS
 from ray_async.runtime.node.attempt import attempt
 
 if TYPE_CHECKING:
+    from ray_async.runtime.node.death_explainer import DeathExplainer
     from ray_async.runtime.node.process import Node
 
 __all__ = ("FORCED_CANCEL", "Tasks")
@@ -20,7 +22,10 @@ NEW, WAITING, QUEUED, RUNNING = 1, 2, 3, 4
 KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
 
 
+_INTERRUPTS = 5
+
 #: Why a worker was killed, when it was to end one of its tasks.
+_DOUBLINGS = 6  # of the wait after kills for memory
 FORCED_CANCEL = "its task was cancelled with force=True"
 
 
@@ -61,7 +66,12 @@ class Tasks:
         self._view = node.view
         self._records = node.records
         self._executor = node.executor
+        self._retry_delay_ms = node.settings.get(TASK_RETRY_DELAY_MS)
+        self._oom_delay_ms = node.settings.get(TASK_OOM_RETRY_DELAY_BASE_MS)
+        self._held: set[int] = set()  # records that wait before they are run again
         self._overflowing: set[int] = set()
+        #: Offset and number of running records that are cancelled, and how often their runners were told.
+        self._asked: dict[tuple[int, int], int] = {}
         self._waiting: dict[int, _Pending] = {}
 
     # -- arguments -----------------------------------------------------------------------------------------------------
@@ -107,10 +117,14 @@ class Tasks:
         """Look at the queues whose overflow did not fit."""
         for queue in list(self._overflowing):
             self.overflow(queue)
+        asked, self._asked = self._asked, {}
+        for (record, seq), times in asked.items():
+            if times < _INTERRUPTS and self.is_unfinished(record, seq):
+                self._interrupt(record, seq, times)
 
     # -- deaths --------------------------------------------------------------------------------------------------------
 
-    def worker_died(self, slot: int, make_error: Any, victims: bool = False) -> None:
+    def worker_died(self, slot: int, make_error: DeathExplainer, victims: bool = False) -> None:
         """Retry or fail what a dead worker ran.
 
         Args:
@@ -119,30 +133,48 @@ class Tasks:
             victims: whether it was killed for the sake of one of several tasks: the others then spend no retry.
         """
         for record in self._records.find_records(state=RUNNING, runner=slot):
-            attempt(self._runner_died, record, make_error, victims)
+            attempt(self._runner_died, record, slot, make_error, victims)
 
-    def _runner_died(self, record: int, make_error: Any, victims: bool) -> None:
+    def _runner_died(self, record: int, slot: int, make_error: DeathExplainer, victims: bool) -> None:
         facts = self._executor.facts(record)
         if facts["kind"] == KIND_ACTOR_INIT:
             return  # the actor's matter
         if self._records.outcome(record):
             self._records.finish(record)
             return
-        self._records.repair_stream(record)
+        self._records.repair(record, slot)
         if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
             self._executor.requeue(record, facts["retries"])
         else:
             self._lost_run(record, facts, make_error)
 
-    def _lost_run(self, record: int, facts: dict[str, Any], make_error: Any) -> None:
+    def _lost_run(self, record: int, facts: dict[str, Any], make_error: DeathExplainer) -> None:
         if facts["cancelled"]:
             self._executor.fail(record, self.cancelled(record))
         elif (facts["kind"] == KIND_TASK and facts["retries"] != 0) or (
             facts["kind"] == KIND_ACTOR_CALL and facts["retries"] != 0 and self._node.actors.may_restart(facts["actor"])
         ):
-            self._executor.requeue(record, facts["retries"] - 1 if facts["retries"] > 0 else -1)
+            self._retry(record, facts, make_error.out_of_memory)
         else:
             self._executor.fail(record, make_error(record, facts))
+
+    def _retry(self, record: int, facts: dict[str, Any], out_of_memory: bool) -> None:
+        """Run a record again, a task perhaps after a wait; calls of an actor keep their order."""
+        retries = facts["retries"] - 1 if facts["retries"] > 0 else -1
+        delay_ms = self._retry_delay_ms
+        if out_of_memory:
+            delay_ms = max(delay_ms, self._oom_delay_ms << min(facts["attempt"], _DOUBLINGS))
+        if delay_ms and facts["kind"] == KIND_TASK:
+            self._records.hold(record)  # the dead worker's slot is somebody else's soon
+            self._held.add(record)
+            self._node.later(delay_ms / 1000, lambda: attempt(self._run_again, record, retries))
+        else:
+            self._executor.requeue(record, retries)
+
+    def _run_again(self, record: int, retries: int) -> None:
+        if record in self._held:
+            self._held.discard(record)
+            self._executor.requeue(record, retries)
 
     def name_of(self, record: int) -> str:
         """Name of the function that a record runs."""
@@ -178,6 +210,10 @@ class Tasks:
         """Someone flagged a running record."""
         if not self._records.is_record(record) or self._records.record_state(record) != RUNNING:
             return
+        if record in self._held:
+            self._held.discard(record)
+            self._executor.fail(record, self.cancelled(record))
+            return
         worker = self._node.workers.by_slot.get(self._records.runner(record))
         if worker is None:
             return
@@ -185,8 +221,18 @@ class Tasks:
         if facts["forced"] and facts["kind"] == KIND_TASK:
             self._node.workers.kill(worker, FORCED_CANCEL)
             return
-        self._view.flag(worker.slot, 2)
-        self._node.workers.interrupt(worker)
+        self._interrupt(record, facts["seq"], 0)
+
+    def _interrupt(self, record: int, seq: int, times: int) -> None:
+        """Have the runner look at its cancel flag, and again at the next ticks while the record runs.
+
+        One signal can be lost: it may come between the interpreter's look for signals and the system call that waits.
+        """
+        worker = self._node.workers.by_slot.get(self._records.runner(record))
+        if worker is not None:
+            self._view.flag(worker.slot, 2)
+            self._node.workers.interrupt(worker)
+            self._asked[record, seq] = times + 1
 
     def is_unfinished(self, record: int, seq: int) -> bool:
         """Whether this very record is still to run, or runs."""

@@ -8,9 +8,12 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
+from ray_async._core.node_view import NodeView
+from ray_async.config import KILL_CHILD_PROCESSES, WORKER_REGISTER_TIMEOUT_S, Settings
 from ray_async.runtime.cgroup import Cgroup, MemoryEvents
 from ray_async.runtime.logs import LogPump
 from ray_async.runtime.node import descendants
@@ -41,6 +44,7 @@ class WorkerProcess:
         "sequence",
         "short_of_memory",
         "slot",
+        "started",
         "status",
         "up",
     )
@@ -50,6 +54,7 @@ class WorkerProcess:
         self.node_id = node_id
         self.env_key = env_key
         self.job = job
+        self.started = time.monotonic()
         self.pid = 0
         self.up = False
         self.adopted = False
@@ -68,6 +73,7 @@ class Workers:
 
     Args:
         view: the node's hands in the arena.
+        settings: the node's.
         zygote: socket to the zygote.
         zygote_pid: its pid.
         on_up, on_end, on_failed: what to call with a worker that is ready, has ended, could not be started.
@@ -78,7 +84,8 @@ class Workers:
 
     def __init__(
         self,
-        view: Any,
+        view: NodeView,
+        settings: Settings,
         zygote: socket.socket,
         zygote_pid: int,
         *,
@@ -89,6 +96,7 @@ class Workers:
         on_zygote_death: Callable[[], None],
     ) -> None:
         self._view = view
+        self._settings = settings
         self._zygote = zygote
         self.zygote_pid = zygote_pid
         self._on_end = on_end
@@ -254,9 +262,14 @@ class Workers:
             return  # an orphan of a worker, which the zygote inherited
         worker.status = status
         # Whatever the worker started goes with it: it has a process group of its own.
+        if self._settings.get(KILL_CHILD_PROCESSES):
+            self._end_group(pid)
+        asyncio.get_running_loop().call_soon(self._bury, worker, status)
+
+    @staticmethod
+    def _end_group(pid: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        asyncio.get_running_loop().call_soon(self._bury, worker, status)
 
     def _bury(self, worker: WorkerProcess, status: int) -> None:
         self.by_slot.pop(worker.slot, None)
@@ -265,6 +278,14 @@ class Workers:
         for message in self.pump.close(worker.pid):
             self._on_output(message)
         self._on_end(worker, status)
+
+    def tick(self) -> None:
+        """Give up workers that do not come up."""
+        patience_s = self._settings.get(WORKER_REGISTER_TIMEOUT_S)
+        now = time.monotonic()
+        for worker in list(self.by_slot.values()):
+            if not worker.up and worker.doomed is None and now - worker.started > patience_s:
+                self.kill(worker, f"it did not report within worker_register_timeout_seconds={patience_s}")
 
     # -- ending workers ------------------------------------------------------------------------------------------------
 

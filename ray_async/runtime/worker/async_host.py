@@ -189,14 +189,19 @@ class AsyncHost:
             # Once: a second cancel would hit the coroutine's own cleaning up.
             if record not in self._told and self._executor.is_cancelled(record):
                 self._tell(record)
-                self._cancel(task)
+                self._cancel(record, task)
 
     def _tell(self, record: int) -> None:
         self._told.add(record)
         self._executor.told(record)
 
-    def _cancel(self, task: asyncio.Task[None]) -> None:
+    def _cancel(self, record: int, task: asyncio.Task[None]) -> None:
         task.cancel()
+        coroutine = task.get_coro()
+        if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+            # Nothing of the coroutine will run, its ending of the record neither.
+            self._fail(record, None, None, asyncio.CancelledError())
+            self._ended(record)
 
     def interrupted(self, frame: FrameType | None) -> None:
         """Handle the node's signal: some record is cancelled. Runs in between the code of any task of the loop.

@@ -31,7 +31,7 @@ class GroupLoop:
     def __init__(self, name: str, worker: Worker) -> None:
         from ray_async.runtime.event_loop import new_event_loop
 
-        self.loop = new_event_loop()
+        self.loop = new_event_loop(worker.session.settings)
         self._worker = worker
         threading.Thread(target=self._run, name=f"ray::{name}", daemon=True).start()
 
@@ -100,8 +100,8 @@ class GroupedHost(AsyncHost):
     def _pump(self) -> None:
         """The loop's wake-ups are for its awaited references only: calls come from the thread that takes them."""
 
-    def _cancel(self, task: asyncio.Task[None]) -> None:
-        task.get_loop().call_soon_threadsafe(task.cancel)
+    def _cancel(self, record: int, task: asyncio.Task[None]) -> None:
+        task.get_loop().call_soon_threadsafe(super()._cancel, record, task)
 
     def interrupted(self, frame: FrameType | None) -> None:
         """Handle the node's signal: some record is cancelled, on whichever loop.

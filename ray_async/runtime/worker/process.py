@@ -332,7 +332,7 @@ class Worker:
         if self._loop is None:
             from ray_async.runtime.event_loop import new_event_loop
 
-            self._loop = new_event_loop()
+            self._loop = new_event_loop(self.session.settings)
         return self._loop
 
     def run_coroutine(self, coroutine: Any) -> Any:
