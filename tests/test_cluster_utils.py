@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -93,3 +94,19 @@ def test_bad_arguments() -> None:
         cluster.connect()
     with pytest.raises(ValueError, match="num_cpus"):
         cluster.add_node(num_cpus=-1)
+
+
+def test_the_table_says_why_a_placement_group_waits(cluster: Cluster, wait_until: Callable[..., None]) -> None:
+    def stats(group: Any) -> dict[str, Any]:
+        return dict(ray.util.placement_group_table(group)["stats"])
+
+    everything = ray.util.placement_group([{"CPU": ray.cluster_resources()["CPU"]}])
+    ray.get(everything.ready(), timeout=60)
+    assert stats(everything)["scheduling_state"] == "FINISHED"
+    assert stats(everything)["end_to_end_creation_latency_ms"] > 0
+    late, never = ray.util.placement_group([{"CPU": 1}]), ray.util.placement_group([{"CPU": 10_000}])
+    wait_until(lambda: stats(never)["scheduling_state"] == "INFEASIBLE")
+    assert stats(late)["scheduling_state"] == "NO_RESOURCES"
+    assert ray.util.placement_group_table(late)["bundles_to_node_id"] == {0: ""}
+    ray.util.remove_placement_group(never)
+    wait_until(lambda: stats(never)["scheduling_state"] == "REMOVED")

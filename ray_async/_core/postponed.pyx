@@ -78,8 +78,12 @@ cdef class PostponedCalls:
         """Whether a record that was just claimed runs now; otherwise it is set aside."""
         cdef ra_heap *h = &self.arena.heap
         cdef ra_record *r = ra_record_at(h, record)
-        cdef u32 gen = RA_R_GEN(atomic_load_u64(&r.word))
+        cdef u64 word = atomic_load_u64(&r.word)
+        cdef u32 gen = RA_R_GEN(word)
         if not self.lines and self.ready(record):
+            return True
+        # A call that is run again had its turn already, and what waits may wait for its result.
+        if RA_R_ATTEMPT(word) and self.ready(record):
             return True
         key = r.owner if self.ordered else record
         line = self.lines.get(key)

@@ -22,3 +22,4 @@ cdef class Template:
     cdef u64 prepare(self, tuple args, dict kwargs, bint *waits) except 0
     cdef int _fill(self, u64 record, ObjectRef opts) except -1
     cdef object _references(self, u64 record)
+    cdef bint must_fail(self) noexcept

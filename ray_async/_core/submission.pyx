@@ -392,6 +392,11 @@ cdef class Template:
             refs.append(ref)
         return refs
 
+    cdef bint must_fail(self) noexcept:
+        """Whether the actor takes no such call: it is dead, or between two lives, and the call may not wait for the next."""
+        cdef u32 state = atomic_load_u32(&actor_at(&self.arena.heap, self.actor.offset).state)
+        return state == RA_ACTOR_DEAD or state == RA_ACTOR_RESTARTING and self.retries == 0
+
     def __call__(self, tuple args, dict kwargs=None):
         """Submit a call. Returns a reference, a list of them, None (no returns), or a generator of references."""
         cdef ra_heap *h
@@ -406,7 +411,7 @@ cdef class Template:
             ra_record_abandon(h, record)
             raise no_room()
         ra_record_publish(h, record, RA_REC_WAITING if waits and self.kind == RA_KIND_TASK else RA_REC_QUEUED)
-        if self.actor is not None and atomic_load_u32(&actor_at(h, self.actor.offset).state) == RA_ACTOR_DEAD:
+        if self.actor is not None and self.must_fail():
             ra_event(h, RA_EV_ACTOR_DRAIN, self.actor.offset >> 6)
         if self.kflags & RA_KF_STREAM:
             return self.make_generator(result)

@@ -70,8 +70,8 @@ def _strategy(strategy: Any, inherited_group: str | None, captures: bool) -> Pla
 def _check_bundle(group: Any, bundle: int) -> None:
     if not -1 <= bundle < group.bundle_count:
         raise ValueError(
-            f"placement_group_bundle_index={bundle} is out of range: the placement group "
-            f"has {group.bundle_count} bundles"
+            f"placement group bundle index {bundle} is invalid: the placement group has bundles "
+            f"0 to {group.bundle_count - 1}, and -1 stands for any"
         )
 
 

@@ -161,3 +161,24 @@ ray.shutdown()
 """
     )
     assert out == ["ray::task ray::Actor"]
+
+
+def test_an_actor_with_a_repr_of_its_own_is_called_by_it() -> None:
+    out, err = run(
+        """
+import sys
+import ray_async as ray
+@ray.remote
+class Actor:
+    def __init__(self): print("made")
+    def speak(self):
+        print("spoken")
+        print("loudly", file=sys.stderr)
+    def __repr__(self): return "Named"
+with ray.init(num_cpus=1): ray.get(Actor.remote().speak.remote(), timeout=60)
+"""
+    )
+    lines = {line.split(")")[-1].strip(): line for line in out + err}
+    assert "Actor pid=" in lines["made"]
+    assert "Named pid=" in lines["spoken"]
+    assert "Named pid=" in lines["loudly"]

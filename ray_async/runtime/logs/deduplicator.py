@@ -141,6 +141,6 @@ class Deduplicator:
         return shown
 
     def _summary(self, line: LogLine, count: int) -> LogLine:
-        hint = "" if self._explained else "; RAY_DEDUP_LOGS=0 shows every line"
+        hint = "" if self._explained else " (RAY_DEDUP_LOGS=0 shows every line)"
         self._explained = True
-        return line.replace(text=f"{line.text} [repeated {count}x by other workers{hint}]")
+        return line.replace(text=f"{line.text} [repeated {count}x across cluster]{hint}")

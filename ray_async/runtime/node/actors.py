@@ -31,6 +31,7 @@ class Actor:
 
     __slots__ = (
         "creation",
+        "drains",
         "error",
         "id",
         "job",
@@ -63,6 +64,7 @@ class Actor:
         self.killed: str | None = None
         self.leaving: str | None = None
         self.scope_ended = False
+        self.drains = False
 
 
 class Actors:
@@ -170,7 +172,8 @@ class Actors:
             actor.leaving = reason
 
     def kill(self, offset: int, no_restart: bool) -> None:
-        """End an actor's process; with ``no_restart`` the actor too."""
+        """End an actor's process; with ``no_restart`` the actor too. One that has no process yet loses a restart."""
+        self.submitted(offset)  # this may have come before the word of its creation
         actor = self.by_offset.get(offset)
         if actor is None or actor.state == DEAD:
             return
@@ -180,6 +183,11 @@ class Actors:
             self._end(actor)
         elif actor.worker is not None:
             self._node.workers.kill(actor.worker, "it was killed by `ray.kill` with no_restart=False")
+        elif self.may_restart(offset):
+            self._count_restart(actor)
+        else:
+            actor.error = self._death_error(actor, "it was killed by `ray.kill` and has no restarts left")
+            self._end(actor)
 
     def out_of_scope(self, offset: int) -> None:
         """No process refers to the actor any more: it ends after the calls that it has."""
@@ -238,10 +246,7 @@ class Actors:
             self._fail_postponed(actor)
             return True
         if self.may_restart(actor.offset):
-            actor.restarts += 1
-            actor.state = RESTARTING
-            self._objects.set_actor(actor.offset, RESTARTING)
-            self._objects.count_restart(actor.offset)
+            self._count_restart(actor)
             self._records.reset_creation(actor.creation)
             self._unplace(actor)
             self._place(actor)
@@ -249,6 +254,13 @@ class Actors:
         actor.error = actor.error or self._death_error(actor, actor.leaving or explain(actor))
         self._end(actor)
         return True
+
+    def _count_restart(self, actor: Actor) -> None:
+        actor.restarts += 1
+        actor.state = RESTARTING
+        self._objects.set_actor(actor.offset, RESTARTING)
+        self._objects.count_restart(actor.offset)
+        self._fail_unretried(actor)
 
     def owner_died(self, owner: str) -> None:
         """End what a worker had created that crashed, or whose actor has ended; detached actors stay."""
@@ -313,12 +325,31 @@ class Actors:
         return actor.error or self._death_error(actor, "its process ended")
 
     def drain(self, offset: int) -> None:
-        """Fail the calls that were queued at a dead actor."""
+        """Fail the calls that were queued at a dead actor, or at one between two lives."""
         actor = self.by_offset.get(offset)
         if actor is None:
             return
+        if actor.state == RESTARTING and not actor.drains:
+            # Many such calls come together; one look over the records serves them all.
+            actor.drains = True
+            self._node.later(0.001, lambda: self._fail_unretried(actor))
+        if actor.state != DEAD:
+            return
         payload = self.error_of(actor)
         self._node.tasks.fail_queue(actor.queue, lambda record, facts: payload)
+
+    def _fail_unretried(self, actor: Actor) -> None:
+        """Fail the calls that may not wait for the actor's next life."""
+        actor.drains = False
+        if actor.state != RESTARTING:
+            return
+        error = errors.ActorUnavailableError("The actor is restarting.", actor.id.binary())
+        payload = errors.to_payload(error)
+        for record in self._records.find_records(state=QUEUED, actor=actor.offset):
+            facts = self._node.executor.facts(record)
+            may_wait = facts["retries"] != 0 or facts["attempt"] != 0  # those that are run again have that left
+            if not may_wait and self._records.claim(record, queued=True):
+                self._node.executor.fail(record, payload)
 
     def _fail_postponed(self, actor: Actor) -> None:
         """Fail the calls that the actor's process had set aside until their arguments come."""

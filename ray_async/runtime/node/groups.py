@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
@@ -18,7 +19,7 @@ __all__ = ("Groups",)
 
 
 class _Group:
-    __slots__ = ("bundles", "detached", "id", "job", "name", "namespace", "promises", "state")
+    __slots__ = ("bundles", "created", "detached", "id", "job", "latency_ms", "name", "namespace", "promises", "state")
 
     def __init__(
         self, group_id: str, bundles: list[dict[str, float]], name: str, namespace: str, job: int, detached: bool
@@ -30,6 +31,8 @@ class _Group:
         self.job = job
         self.detached = detached
         self.state = "PENDING"
+        self.created = time.monotonic()
+        self.latency_ms = 0.0
         self.promises: list[tuple[Any, Any]] = []
 
 
@@ -79,6 +82,7 @@ class Groups:
         """The scheduler has reserved all bundles."""
         group = self._groups[group_id]
         group.state = "CREATED"
+        group.latency_ms = group.latency_ms or (time.monotonic() - group.created) * 1000
         for promise, holder in group.promises:
             self._fulfil(promise, holder)
         group.promises.clear()
@@ -141,7 +145,7 @@ class Groups:
             if group_id not in (None, group.id):
                 continue
             row = dict(known.get(group.id, {}))
-            nodes = row.get("bundles_to_node_id") or {}
+            nodes = dict.fromkeys(range(len(group.bundles)), "") | (row.get("bundles_to_node_id") or {})
             rows[group.id] = {
                 "placement_group_id": group.id,
                 "name": group.name,
@@ -150,11 +154,11 @@ class Groups:
                 "strategy": row.get("strategy", "PACK"),
                 "state": group.state,
                 "stats": {
-                    "end_to_end_creation_latency_ms": 0,
-                    "scheduling_latency_ms": 0,
+                    "end_to_end_creation_latency_ms": group.latency_ms,
+                    "scheduling_latency_ms": group.latency_ms,
                     "scheduling_attempt": 1,
                     "highest_retry_delay_ms": 0,
-                    "scheduling_state": "FINISHED" if group.state == "CREATED" else "QUEUED",
+                    "scheduling_state": _scheduling_state(group.state, bool(row.get("infeasible"))),
                 },
             }
         return rows
@@ -164,3 +168,11 @@ class Groups:
         for group in list(self._groups.values()):
             if group.job == job and not group.detached:
                 self.remove(group.id)
+
+
+def _scheduling_state(state: str, infeasible: bool) -> str:
+    if state == "CREATED":
+        return "FINISHED"
+    if state == "REMOVED":
+        return state
+    return "INFEASIBLE" if infeasible else "NO_RESOURCES"

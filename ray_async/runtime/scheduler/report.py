@@ -71,6 +71,7 @@ class Report:
             "bundles_to_node_id": {} if group.state is GroupState.REMOVED else group.bundle_nodes(),
             "strategy": group.strategy.value,
             "state": group.state.value,
+            "infeasible": group.warned,
         }
 
     def _sum(self, total: bool, idle_is_free: bool, node_id: str | None) -> dict[str, int]:

@@ -216,7 +216,7 @@ def load_definition(worker: Worker, payload: bytes) -> tuple[Callable[..., Any],
     """Unpickle an export and bind it: a function is itself, a method is looked up on the worker's actor."""
     facts = pickle.loads(payload.partition(b"\n")[2])
     if facts["kind"] != "method":
-        facts = {**facts, "target": pickle.loads(facts["target"])}
+        facts = {**facts, "target": _load_target(facts)}
         definition = Definition(worker, facts)
         definition.plain_coroutine = _is_plain_coroutine(definition, facts["target"])
         return facts["target"], definition
@@ -236,6 +236,19 @@ def load_definition(worker: Worker, payload: bytes) -> tuple[Callable[..., Any],
     definition.special = definition.special or definition.is_async
     definition.plain_coroutine = _is_plain_coroutine(definition, method)
     return method, definition
+
+
+def _load_target(facts: dict[str, Any]) -> Any:
+    try:
+        return pickle.loads(facts["target"])
+    except Exception as error:
+        what = "The remote function"
+        if facts["kind"] == "class":
+            what = f"The actor with name {facts['name'].partition('.')[0]}"
+        raise RuntimeError(
+            f"{what} failed to import on the worker: {type(error).__name__}: {error}. Is all that it needs installed "
+            "there, and in the module search path?"
+        ) from error
 
 
 def _is_plain_coroutine(definition: Definition, function: Callable[..., Any]) -> bool:

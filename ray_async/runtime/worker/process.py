@@ -88,6 +88,7 @@ class Worker:
         self.actor_spec: dict[str, Any] = {}
         self.actor_facts: dict[str, Any] = {}
         self.actor_ready = False
+        self.actor_title = ""
         self.lease_facts: dict[str, Any] = {}
         self.session: Any = None
         self._loop: Any = None
@@ -143,9 +144,12 @@ class Worker:
         return bytes(self.session.dumps(value))
 
     def _task_name(self) -> str:
-        """What the calling thread or asyncio task runs, for the prefix of its lines; the node names an actor's."""
+        """What the calling thread or asyncio task runs, for the prefix of its lines.
+
+        The node names an actor's, unless its class has a ``__repr__`` of its own.
+        """
         if self.actor:
-            return ""
+            return self.actor_title
         now = running.get()
         if now is not None:
             return now.name
@@ -380,6 +384,8 @@ class Worker:
             self._creation_failed(record, definition, error)
             return
         self.actor_ready = True
+        if "__repr__" in {name for base in type(self.actor_instance).__mro__[:-1] for name in vars(base)}:
+            self.actor_title = self.actor_repr() or ""
         # The record is kept, with its arguments, for a restart; the node ends it with the actor.
         self.executor.complete(record, None)
         self.own_slot.announce(EVENT_KINDS["actor_ready"], self.actor >> 6)

@@ -36,7 +36,7 @@ def test_other_processes_are_counted_and_summed_up() -> None:
     assert dedup.expire() == []
     clock.now = 105.0
     (summary,) = dedup.expire()
-    assert summary.text.startswith("loaded 11 rows at 0xfe [repeated 4x by other workers; RAY_DEDUP_LOGS=0")
+    assert summary.text.startswith("loaded 11 rows at 0xfe [repeated 4x across cluster] (RAY_DEDUP_LOGS=0")
     assert summary.pid == 1
 
 
@@ -49,7 +49,7 @@ def test_the_hint_comes_once_and_a_single_repetition_as_it_is() -> None:
     dedup.feed(line("third", 2))
     first, second, third = texts(dedup.flush())
     assert "RAY_DEDUP_LOGS" in first
-    assert second == "second [repeated 2x by other workers]"
+    assert second == "second [repeated 2x across cluster]"
     assert third == "third"
     assert dedup.flush() == []
 
