@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, ov
 from ray_async.descriptors import (
     METHOD_OPTIONS_ATTRIBUTE,
     MethodDescriptor,
+    is_async_callable,
     is_generator_callable,
 )
 from ray_async.invocation import make_invocation
@@ -120,7 +121,8 @@ def method(*args: Any, **options: Any) -> Any:
     Args:
         args: The method, where the decorator has no parentheses.
         options: num_returns, concurrency_group, max_task_retries, retry_exceptions, enable_task_events,
-            tensor_transport, _generator_backpressure_num_objects, _num_objects_per_yield.
+            tensor_transport, _generator_backpressure_num_objects, _num_objects_per_yield; run_in_thread has a sync
+            method of an async actor run in a thread instead of on the actor's loop.
 
     Raises:
         AssertionError: Positional options, none at all, or an unknown one.
@@ -147,5 +149,9 @@ def _mark(function: Any, options: dict[str, Any]) -> Any:
     generator = is_generator_callable(getattr(function, "__func__", function))
     check_num_returns(options.get("num_returns"), is_generator=generator)
     validate_method_call_options(options, is_generator=generator)
+    if options.get("run_in_thread") and is_async_callable(function):
+        raise ValueError(
+            f"{function.__name__} is asynchronous: it runs on the actor's loop, and run_in_thread cannot be set."
+        )
     setattr(getattr(function, "__func__", function), METHOD_OPTIONS_ATTRIBUTE, options)
     return function

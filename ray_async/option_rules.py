@@ -170,6 +170,7 @@ ACTOR_RULES: dict[str, _AnyRule] = {
     "namespace": Rule((str, _NoneType)),
     "get_if_exists": Rule((bool,), None, False),
     "allow_out_of_order_execution": Rule((bool, _NoneType)),
+    "run_in_thread": Rule((bool, _NoneType)),
     "_actor_generator_backpressure_num_objects": _BACKPRESSURE,
 }
 METHOD_CALL_RULES: dict[str, _AnyRule] = {
@@ -181,6 +182,7 @@ METHOD_CALL_RULES: dict[str, _AnyRule] = {
     "enable_task_events": Rule((bool, _NoneType)),
     "_generator_backpressure_num_objects": _BACKPRESSURE,
     "_num_objects_per_yield": Rule((int, _NoneType), _positive("_num_objects_per_yield")),
+    "run_in_thread": Rule((bool, _NoneType)),
     "tensor_transport": Rule((str, _NoneType)),
     "_labels": Rule((dict, _NoneType)),
 }

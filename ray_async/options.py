@@ -96,6 +96,7 @@ class ActorOptions(NamedTuple):
         runtime_env, scheduling_strategy, label_selector, fallback_strategy, enable_task_events, labels: As for tasks.
         enable_tensor_transport: Whether results may stay on a GPU; None is the default.
         generator_backpressure: Default for the generator methods, as for tasks.
+        run_in_thread: Whether the sync methods of an async actor run in threads instead of on its loop.
     """
 
     name: str | None
@@ -119,6 +120,7 @@ class ActorOptions(NamedTuple):
     labels: Mapping[str, str] | None
     enable_tensor_transport: bool | None
     generator_backpressure: int | None
+    run_in_thread: bool = False
 
     @classmethod
     def resolve(cls, given: Mapping[str, Any], *, is_async: bool) -> ActorOptions:
@@ -158,6 +160,7 @@ class ActorOptions(NamedTuple):
             enable_task_events=given.get("enable_task_events", True),
             labels=given.get("_labels"),
             enable_tensor_transport=given.get("enable_tensor_transport"),
+            run_in_thread=given.get("run_in_thread") or False,
             generator_backpressure=given.get("_actor_generator_backpressure_num_objects"),
         )
 
@@ -176,6 +179,7 @@ class MethodOptions(NamedTuple):
         objects_per_yield: Objects that one ``yield`` makes.
         tensor_transport: How tensors of the result travel, or None.
         labels: Labels of the call itself.
+        run_in_thread: Whether a sync method of an async actor runs in a thread; None is the actor's.
     """
 
     name: str | None = None
@@ -188,6 +192,7 @@ class MethodOptions(NamedTuple):
     objects_per_yield: int = 1
     tensor_transport: str | None = None
     labels: Mapping[str, str] | None = None
+    run_in_thread: bool | None = None
 
     def merge(self, given: Mapping[str, Any], *, is_generator: bool) -> MethodOptions:
         """Apply validated options of one call over these, key by key."""

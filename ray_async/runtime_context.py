@@ -29,6 +29,12 @@ def get_runtime_context() -> RuntimeContext:
     return RuntimeContext(get_session())
 
 
+def _is_on_loop() -> bool:
+    from asyncio import _get_running_loop
+
+    return _get_running_loop() is not None
+
+
 class RuntimeContext:
     """Facts about the running job, task and actor, read when asked.
 
@@ -134,12 +140,12 @@ class RuntimeContext:
         """Tell whether a cancel of the running task has been asked for.
 
         Raises:
-            RuntimeError: Called in a driver, or in an async actor, where cancelling raises CancelledError.
+            RuntimeError: Called in a driver, or on an async actor's loop, where cancelling raises CancelledError.
         """
         now = self._context
         if now.is_driver:
             raise RuntimeError("This method is only available inside a task or an actor's method, not in a driver.")
-        if now.is_async_actor:
+        if now.is_async_actor and _is_on_loop():
             raise RuntimeError("This method is not supported in an async actor.")
         return now.is_canceled
 

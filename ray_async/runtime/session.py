@@ -157,6 +157,7 @@ class CoreSession:
             max_pending_calls=options.max_pending_calls,
             concurrency_groups=dict(options.concurrency_groups),
             is_async=options.is_async,
+            run_in_thread=options.run_in_thread,
             class_name=cls.name,
             module=cls.module,
             backpressure=options.generator_backpressure or 0,
@@ -194,7 +195,7 @@ class CoreSession:
             raise errors.ActorHandleNotFoundError("this actor handle belongs to a session that has been shut down")
         spec = json.loads(self.actor_spec(core.entry))
         retries = options.max_task_retries if options.max_task_retries is not None else spec["max_task_retries"]
-        facts = {
+        facts: dict[str, Any] = {
             "kind": "method",
             "method": method.name,
             "qualname": f"{spec['module']}.{spec['class_name']}.{method.name}",
@@ -203,6 +204,9 @@ class CoreSession:
             "is_async": method.is_async,
             "is_generator": method.is_generator,
         }
+        in_thread = options.run_in_thread if options.run_in_thread is not None else spec["run_in_thread"]
+        if in_thread and spec["is_async"] and not method.is_async:
+            facts["options"] = {"thread": True}
         template = submission.Template(
             self.arena,
             self.exports.export(facts),

@@ -1,5 +1,6 @@
 """What the runtime context says in drivers, tasks and actors."""
 
+import asyncio
 import json
 import warnings
 from typing import Any
@@ -60,8 +61,13 @@ def test_actor(session: FakeSession) -> None:
     assert (context.get_actor_id(), context.get_actor_name()) == (handle._actor_id.hex(), "")
     assert context.was_current_actor_reconstructed
     assert json.loads(context.get_runtime_env_string()) == {"env_vars": {}}
-    with pytest.raises(RuntimeError, match="not supported in an async actor"):
+
+    async def on_the_loop() -> None:
         context.is_canceled()
+
+    with pytest.raises(RuntimeError, match="not supported in an async actor"):
+        asyncio.run(on_the_loop())
+    assert context.is_canceled() is False  # a method that runs in a thread
 
 
 @pytest.mark.parametrize("name", ["job_id", "node_id", "task_id", "actor_id"])

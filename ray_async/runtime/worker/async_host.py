@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ __all__ = ("AsyncHost", "host_async_actor", "running_definition", "serve_async_c
 REVOKE, CANCEL, EXIT = 1, 2, 4
 _TICK_S = 0.5
 _BATCH = 128
+_MAX_THREADS = 256
 _ABANDONED_S = 0.2  # between looks whether a stream still has a consumer
 TASKS_PER_WORKER = 100
 
@@ -93,6 +95,7 @@ class AsyncHost:
         self._binding.on_wake(self._pump)
         self._stall = StallWatch(worker.stall_after_s, running_definition)
         self._told: set[int] = set()
+        self._threads: ThreadPoolExecutor | None = None
         worker.async_host = self
 
     # -- lives ---------------------------------------------------------------------------------------------------------
@@ -282,7 +285,7 @@ class AsyncHost:
                 if executor.is_cancelled(record):
                     raise asyncio.CancelledError
                 if definition.options.get("thread"):
-                    await asyncio.to_thread(run_in_thread, worker, record)
+                    await self._in_thread(record)
                     return
                 with worker.executing(record, definition, options):
                     await self._call(record, function, definition, args, kwargs)
@@ -290,6 +293,16 @@ class AsyncHost:
             self._fail(record, function, definition, error)
         finally:
             self._ended(record)
+
+    async def _in_thread(self, record: int) -> None:
+        """Run a sync method in a thread, which goes on with its record whatever happens to this asyncio task."""
+        loop = asyncio.get_running_loop()
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(min(self._limit, _MAX_THREADS), thread_name_prefix="ray::method")
+        future = loop.run_in_executor(self._threads, run_in_thread, self._worker, record)
+        while not future.done():
+            with contextlib.suppress(asyncio.CancelledError):  # as in other actors, the method asks is_canceled()
+                await asyncio.shield(future)
 
     async def _call(
         self, record: int, function: Callable[..., Any], definition: Definition, args: tuple[Any, ...], kwargs: Any
