@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +20,6 @@ from ray_async.runtime.current import get_session
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.memory_limits import MemoryState
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
-from ray_async.runtime.node.workers import Workers
 from tests.resources import wait_until
 
 TIMEOUT_S = 60
@@ -132,30 +130,6 @@ def test_what_a_worker_started_ends_with_it_unless_told_otherwise(tmp_path: Path
         else:
             assert child.exists()
     assert wait_until(lambda: not child.exists())  # nothing outlives the session
-
-
-def test_a_worker_that_does_not_report_is_given_up() -> None:
-    ours, theirs = socket.socketpair()
-    unused: Any = None
-    with ours, theirs:
-        workers = Workers(
-            unused,
-            Settings({"worker_register_timeout_seconds": 5}),
-            ours,
-            0,
-            on_end=unused,
-            on_failed=unused,
-            on_output=unused,
-            start_zygote=unused,
-            on_zygote_death=unused,
-        )
-        new, old, up = (workers.adopt(slot, "n", "1:", 1) for slot in range(3))
-        old.started -= 6
-        up.started -= 6
-        up.up = True
-        workers.tick()
-    assert (new.doomed, up.doomed) == (None, None)
-    assert "worker_register_timeout_seconds=5" in (old.doomed or "")
 
 
 @pytest.mark.parametrize(("min_free", "killed"), [(-1, 1), (50, 0), (150, 1)])

@@ -35,6 +35,7 @@ class WorkerProcess:
         "doomed",
         "env_key",
         "follows",
+        "interrupted",
         "job",
         "lease",
         "name",
@@ -58,6 +59,7 @@ class WorkerProcess:
         self.pid = 0
         self.up = False
         self.adopted = False
+        self.interrupted = False
         self.name = ""
         self.status: int | None = None
         self.pipes: WorkerPipes | None = None
@@ -204,6 +206,8 @@ class Workers:
             _logger.warning("the output of worker %d is lost: too many open files", worker.pid)
         if worker.doomed is not None:
             self._signal(worker, signal.SIGKILL)
+        elif worker.interrupted:
+            self.interrupt(worker)
 
     def _take_output(self, pid: int, stream: Any, data: bytes) -> None:
         for message in self.pump.feed(pid, stream, data):
@@ -291,6 +295,7 @@ class Workers:
 
     def interrupt(self, worker: WorkerProcess) -> None:
         """Send the signal that makes a worker look at its task's cancel flag."""
+        worker.interrupted = worker.pid == 0  # it runs, and the zygote's word of its fork is still to be read
         self._signal(worker, signal.SIGINT)
 
     def kill(self, worker: WorkerProcess, why: str) -> None:
