@@ -123,7 +123,7 @@ def _checked(refs: Sequence[Any]) -> list[Any]:
 def cancelling(ref: ObjectRef[R], *, force: bool = False, recursive: bool = True) -> Coroutine[Any, Any, R]:
     """Await a reference; when the awaiting is cancelled, so is the remote task, and what it started.
 
-    As with any coroutine, an asyncio task that is cancelled before its first step has not begun to await.
+    Also when an asyncio task that was to await it is cancelled before its first step.
 
     Args:
         ref: A reference that a task or an actor's call returns.

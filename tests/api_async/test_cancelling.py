@@ -99,7 +99,6 @@ async def test_cancelling_travels_on_request(tmp_path: Path) -> None:
         started = tmp_path / f"{id(make)}"
         ref = make.remote(str(started))
         task = asyncio.create_task(ray.cancelling(ref))
-        await asyncio.sleep(0)  # what asyncio cancels before its first step never awaits the reference
         await until(started.exists)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
