@@ -49,6 +49,7 @@ class Executor:
     def arm(self, queue: int) -> bool: ...
     exiting: int
     sync_actor: bool
+    ordered: bool
     trace: list[tuple[str, int, int, int]] | None
     flush_trace: Callable[[list[tuple[str, int, int, int]]], None] | None
     in_user_code: bool

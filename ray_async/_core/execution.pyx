@@ -51,6 +51,7 @@ cdef class Executor:
     cdef object load, failed, withdrawn
     cdef readonly u64 record    # what runs, in a worker that runs one task at a time
     cdef public u64 exiting     # the call that has asked for its actor's end
+    cdef public bint ordered    # calls of one caller of the actor start in the order in which they were made
     cdef public bint sync_actor # calls of an actor that are cancelled give no result, and are not interrupted
     cdef public bint in_user_code
     cdef public object meta
@@ -417,7 +418,7 @@ cdef class Executor:
         cdef u64 expected, record, until
         cdef bint idle = True, ran = False
         cdef int code
-        cdef PostponedCalls postponed = PostponedCalls(self.arena, q.actor, True) if actor else None
+        cdef PostponedCalls postponed = PostponedCalls(self.arena, q.actor, self.ordered) if actor else None
         self.register(queue, waiter)
         try:
             while True:

@@ -115,6 +115,8 @@ class CoreSession:
             found["retry_exceptions"] = options.retry_exceptions
         if options.num_returns == "dynamic":
             found["dynamic"] = True
+        if options.objects_per_yield != 1:
+            found["objects_per_yield"] = options.objects_per_yield
         if getattr(options, "concurrency_group", None):
             found["concurrency_group"] = options.concurrency_group
         return store.put(self.arena, found) if found else None
@@ -158,6 +160,7 @@ class CoreSession:
             concurrency_groups=dict(options.concurrency_groups),
             is_async=options.is_async,
             run_in_thread=options.run_in_thread,
+            ordered=not options.allow_out_of_order,
             class_name=cls.name,
             module=cls.module,
             backpressure=options.generator_backpressure or 0,

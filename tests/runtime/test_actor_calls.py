@@ -104,6 +104,15 @@ def test_a_call_without_its_argument_holds_up_no_other_caller(make: Callable[[],
     assert ray.get(actor.all.remote(), timeout=TIMEOUT_S) == [0, 1, 2, "late"]
 
 
+def test_calls_may_overtake_each_other_where_the_actor_allows_it(tmp_path: Path) -> None:
+    path = tmp_path / "go"
+    actor: Any = ray.remote(allow_out_of_order_execution=True)(Plain).remote()
+    late = actor.add.remote(value_once.remote(str(path), "late"))
+    assert ray.get(actor.add.remote("early"), timeout=TIMEOUT_S) == "early"
+    path.touch()
+    assert ray.get(late, timeout=TIMEOUT_S) == "late"
+
+
 def test_calls_of_one_caller_keep_their_order(tmp_path: Path) -> None:
     actor, path = sequential(), str(tmp_path / "go")
     calls = [actor.add.remote(value_once.remote(path, "first")), *(actor.add.remote(i) for i in range(5))]

@@ -131,3 +131,25 @@ def test_a_killed_consumers_stream_ends(tmp_path: Path) -> None:
         ray.get(consumer.remote(), timeout=TIMEOUT_S)
     assert wait_until(lambda: noted(path)[-1:] == ["closed"])
     assert ray.get(one.remote(), timeout=TIMEOUT_S) == 1
+
+
+@ray.remote(num_returns="streaming", _num_objects_per_yield=2)
+def pairs(n: int) -> Iterator[Any]:
+    for i in range(n):
+        yield i, -i
+    yield n
+
+
+@ray.remote(num_returns="streaming", _num_objects_per_yield=2)
+async def async_pairs(n: int) -> AsyncIterator[Any]:
+    for i in range(n):
+        yield i, -i
+    yield n
+
+
+@pytest.mark.parametrize("source", [pairs, async_pairs])
+def test_one_yield_of_several_objects(source: Any) -> None:
+    *found, wrong = list(source.remote(3))
+    assert ray.get(found, timeout=TIMEOUT_S) == [0, 0, 1, -1, 2, -2]
+    with pytest.raises(ValueError, match=r"must yield 2 values at a time .*, but yielded int"):
+        ray.get(wrong, timeout=TIMEOUT_S)

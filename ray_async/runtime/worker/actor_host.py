@@ -35,6 +35,7 @@ def host_actor(worker: Worker, offset: int, lease: int) -> None:
         ThreadedHost(worker, offset, spec).serve()
     else:
         executor.sync_actor = True
+        executor.ordered = spec["ordered"]
         executor.serve(executor.queue_of_actor(offset), lease)
 
 

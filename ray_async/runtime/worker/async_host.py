@@ -19,6 +19,7 @@ from ray_async._core import execution
 from ray_async._core.codec import ArgRef
 from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
+from ray_async.runtime.worker.definitions import parts_of
 from ray_async.runtime.worker.failure import cancelled_payload
 from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
 
@@ -326,13 +327,16 @@ class AsyncHost:
     async def _stream(self, record: int, facts: dict[str, Any], items: Any) -> None:
         executor = self._executor
         skip, _ = executor.stream_position(record)
+        options = executor.options(record)
+        per_yield, name = options.get("objects_per_yield", 1), executor.prepare(record)[1].name
         async with contextlib.aclosing(_each(items)) as each:
             async for item in each:
-                if skip:
-                    skip -= 1
-                    continue
-                executor.yield_item(record, item)
-                if not await self._pause(record, facts["backpressure"]):
+                for part in parts_of(item, per_yield, name):
+                    if skip:
+                        skip -= 1
+                    else:
+                        executor.yield_item(record, part)
+                if not skip and not await self._pause(record, facts["backpressure"]):
                     break
         if facts["n_returns"] == 2 and facts["stream"]:
             executor.end_stream(record)

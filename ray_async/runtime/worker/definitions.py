@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ray_async._core.execution import Executor
     from ray_async.runtime.worker.process import Worker
 
-__all__ = ("Definition", "load_definition")
+__all__ = ("Definition", "load_definition", "parts_of")
 
 _logger = logging.getLogger("ray_async")
 
@@ -33,7 +33,6 @@ class Definition:
         "max_calls",
         "method",
         "name",
-        "objects_per_yield",
         "options",
         "plain_coroutine",
         "qualname",
@@ -55,7 +54,6 @@ class Definition:
         self.options: dict[str, Any] = facts.get("options", {})
         #: Name of the process while it runs this: the function, or the class of the actor.
         self.title = b"ray::" + (self.name if self.kind == "function" else self.name.partition(".")[0]).encode()
-        self.objects_per_yield = 1
         self.calls = 0
         self.plain_coroutine = False
         self.special = self.is_async or self.is_generator or self.kind == "class" or self.method in _SPECIAL_METHODS
@@ -144,6 +142,7 @@ class Definition:
         produced, _ = executor.stream_position(record)
         skip = produced  # a retry goes on after the items that exist already
         iterator = self._iterator(items)
+        per_yield = executor.options(record).get("objects_per_yield", 1)
         while True:
             if executor.is_cancelled(record):
                 raise KeyboardInterrupt
@@ -152,11 +151,12 @@ class Definition:
                     item = next(iterator)
                 except StopIteration:
                     break
-            if skip:
-                skip -= 1
-                continue
-            executor.yield_item(record, item)
-            if not self._pause(executor, record, facts["backpressure"]):
+            for part in parts_of(item, per_yield, self.name):
+                if skip:
+                    skip -= 1
+                else:
+                    executor.yield_item(record, part)
+            if not skip and not self._pause(executor, record, facts["backpressure"]):
                 with _user_code(executor):
                     _close(iterator)
                 break
@@ -174,6 +174,20 @@ class Definition:
             with _user_code(executor):  # a cancel interrupts the pause like user code
                 executor.wait_for_consumer(record, 200_000_000)
         return True
+
+
+def parts_of(item: Any, count: int, name: str) -> tuple[Any, ...]:
+    """The objects of one ``yield``.
+
+    Raises:
+        ValueError: it is no tuple or list of so many.
+    """
+    if count == 1:
+        return (item,)
+    if not isinstance(item, tuple | list) or len(item) != count:
+        given = f"{len(item)} values" if isinstance(item, tuple | list) else type(item).__name__
+        raise ValueError(f"{name} must yield {count} values at a time (_num_objects_per_yield), but yielded {given}")
+    return tuple(item)
 
 
 def _close(items: Any) -> None:
