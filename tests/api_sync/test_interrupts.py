@@ -115,4 +115,4 @@ def test_a_driver_that_ignores_and_blocks_signals(tmp_path: Path) -> None:
     command = [sys.executable, "-c", DEAF, str(tmp_path / "started")]
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
         output, errors = process.communicate(timeout=100)
-    assert output == "TaskCancelledError False\nWorkerCrashedError True\n", errors
+    assert output == "RayTaskError(TaskCancelledError) False\nWorkerCrashedError True\n", errors
