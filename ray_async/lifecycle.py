@@ -29,7 +29,7 @@ _HIDDEN: Mapping[str, str | None] = {  # hidden keyword: the option it sets, Non
     "_system_config": "system_config",
     "_tracing_startup_hook": None,
     "_node_name": "node_name",
-    "_skip_env_hook": None,
+    "_skip_env_hook": "skip_env_hook",
 }
 _NODE_SETTINGS = ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "system_config", "node_name")
 _INJECTED_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -198,7 +198,7 @@ def init(
         logging_config=logging_config,
         log_to_driver=log_to_driver is not False,
         namespace=check_namespace(namespace),
-        runtime_env=_hooked(_job_runtime_env(runtime_env), bool(kwargs.get("_skip_env_hook"))),
+        runtime_env=_job_runtime_env(runtime_env),
         isolation=isolation if enable_resource_isolation else None,
         **{option: kwargs[key] for key, option in _HIDDEN.items() if option is not None and key in kwargs},
     ).with_environment()
@@ -282,18 +282,6 @@ def _job_runtime_env(given: Mapping[str, Any] | None) -> Mapping[str, Any] | Non
     if variables:
         merged["env_vars"] = variables
     return merged
-
-
-def _hooked(given: Mapping[str, Any] | None, skip: bool) -> Mapping[str, Any] | None:
-    """The environment as the function that RAY_RUNTIME_ENV_HOOK names makes it."""
-    path = os.environ.get("RAY_RUNTIME_ENV_HOOK")
-    if not path or skip:
-        return given
-    from importlib import import_module
-
-    module, _, name = path.rpartition(".")
-    changed: Mapping[str, Any] = getattr(import_module(module), name)(dict(given) if given else None)
-    return changed
 
 
 def _refuse_conflicts(injected: Mapping[str, Any], ours: Mapping[str, Any]) -> None:

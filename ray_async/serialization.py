@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pickle import PickleBuffer, PicklingError
+from types import CodeType
 from typing import Any, Protocol
 
 from ray_async._core.codec import ArgRef, Encoder
@@ -22,6 +23,7 @@ __all__ = ("dumps", "explain", "make_pickler")
 # What memoryview.cast knows.
 _CASTABLE = frozenset("cbB?hHiIlLqQnNfd")
 _MAX_DEPTH = 8
+_NO_FILE = "<dynamic-code>"
 
 
 class Pickler(Protocol):
@@ -58,6 +60,8 @@ def make_pickler(encoder: Encoder, sink: Any, buffers: Callable[[PickleBuffer], 
                 return encoder.note_argument(obj)
             if kind is ActorCore:
                 return load_actor, encoder.note_ref(obj.ref)[1]
+            if kind is CodeType:
+                return _reduce_code(obj)
             reduced = reduce_registered(obj)
             if reduced is NotImplemented:
                 reduced = _reduce_memory(obj, kind)
@@ -89,6 +93,8 @@ def dumps(value: Any) -> bytes:
         """Made here, since cloudpickle is not loaded before the first value that needs it."""
 
         def reducer_override(self, obj: Any) -> Any:
+            if type(obj) is CodeType:
+                return _reduce_code(obj)
             reduced = reduce_registered(obj)
             return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
@@ -104,6 +110,17 @@ def _keep(buffers: Callable[[PickleBuffer], Any], buffer: PickleBuffer) -> bool:
     """Keep a buffer out of band; a true answer would put it into the pickle."""
     buffers(buffer)
     return False
+
+
+# ---- code ----
+
+
+def _reduce_code(code: CodeType) -> Any:
+    """cloudpickle's form with the file's name, which it drops: tracebacks from workers show it, and the lines in it."""
+    import cloudpickle
+
+    make, args = cloudpickle.Pickler.dispatch_table[CodeType](code)
+    return make, tuple(code.co_filename if type(part) is str and part == _NO_FILE else part for part in args)
 
 
 # ---- memory ----
@@ -193,6 +210,8 @@ def _dumps() -> Callable[[Any], Any]:
         def reducer_override(self, obj: Any) -> Any:
             if isinstance(obj, ObjectRef | ArgRef | ActorCore):
                 return bytes, ()
+            if type(obj) is CodeType:
+                return _reduce_code(obj)
             reduced = reduce_registered(obj)
             return super().reducer_override(obj) if reduced is NotImplemented else reduced
 

@@ -74,9 +74,9 @@ class ObjectRefGenerator(Generic[R]):
         return self._cursor.done
 
     def next_ready(self) -> bool:
-        """Whether ``next`` would return (or stop) at once."""
+        """Whether ``next`` would give an item, or an error, at once; not whether it would stop."""
         current = self._cursor.current
-        return current is None or self._session.is_ready(current)
+        return current is not None and bool(self._session.is_ready(current)) and not self._session.is_end(current)
 
     def is_finished(self) -> bool:
         """Whether all items were taken and the task has ended."""

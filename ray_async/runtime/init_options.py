@@ -32,6 +32,7 @@ class InitOptions(NamedTuple):
         metrics_export_port: Port of the metrics page.
         isolation: Settings of resource isolation by control group.
         node_ip_address: The address that the node is known by.
+        skip_env_hook: Whether the function that RAY_RUNTIME_ENV_HOOK names is left alone.
     """
 
     address: str | None = None
@@ -59,6 +60,7 @@ class InitOptions(NamedTuple):
     metrics_export_port: int | None = None
     isolation: Mapping[str, Any] | None = None
     node_ip_address: str | None = None
+    skip_env_hook: bool = False
 
     def with_environment(self) -> InitOptions:
         """Take the address and the namespace from RAY_ADDRESS and RAY_NAMESPACE where none is given."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ray_async.runtime.init_options import InitOptions
@@ -26,8 +28,18 @@ def start_session(options: InitOptions) -> DriverSession:
     try:
         from ray_async.runtime.driver import connect_driver
 
-        return connect_driver(options, launch)
+        return connect_driver(_hooked(options), launch)
     except BaseException:
         if launch is not None:
             launch.kill()
         raise
+
+
+def _hooked(options: InitOptions) -> InitOptions:
+    """With the job's environment as the function that RAY_RUNTIME_ENV_HOOK names makes it."""
+    path = os.environ.get("RAY_RUNTIME_ENV_HOOK")
+    if not path or options.skip_env_hook:
+        return options
+    module, _, name = path.rpartition(".")
+    hook = getattr(import_module(module), name)
+    return options._replace(runtime_env=hook(dict(options.runtime_env) if options.runtime_env else None))

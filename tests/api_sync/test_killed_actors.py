@@ -26,7 +26,7 @@ def test_the_error_names_the_kill() -> None:
 def test_a_kill_before_the_creation_uses_up_a_restart(max_restarts: int) -> None:
     blocker: Any = Idle.options(num_cpus=4).remote()
     assert ray.get(blocker.ready.remote(), timeout=60)
-    actor: Any = Idle.options(num_cpus=4, max_restarts=max_restarts).remote()
+    actor: Any = Idle.options(num_cpus=4, max_restarts=max_restarts, max_task_retries=-1).remote()
     ray.kill(actor, no_restart=False)
     ray.kill(blocker)
     if max_restarts:

@@ -77,5 +77,10 @@ class StallWatch:
 def _user_stack(frame: FrameType | None) -> str:
     """The stack without this package's own frames, unless nothing else is in it."""
     stack = traceback.extract_stack(frame) if frame is not None else traceback.StackSummary()
-    users = [entry for entry in stack if not entry.filename.startswith(PACKAGE) and entry.filename != "<string>"]
+    users = [entry for entry in stack if not entry.filename.startswith(PACKAGE) and not _is_start(entry)]
     return "".join(traceback.format_list(users or stack)).rstrip("\n")
+
+
+def _is_start(entry: traceback.FrameSummary) -> bool:
+    """Whether this is the command line that the process began with."""
+    return entry.filename == "<string>" and entry.name == "<module>"
