@@ -31,7 +31,6 @@ _HIDDEN: Mapping[str, str | None] = {  # hidden keyword: the option it sets, Non
     "_node_name": "node_name",
     "_skip_env_hook": "skip_env_hook",
 }
-_NODE_SETTINGS = ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "system_config", "node_name")
 _INJECTED_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
@@ -249,13 +248,8 @@ def _check(options: InitOptions) -> None:
     for problem in problems:
         if problem:
             raise ValueError(problem)
-    if address in (None, "local"):
-        return
-    given = [name for name in _NODE_SETTINGS if getattr(options, name) is not None]
-    if given:
-        raise ValueError(
-            f"When attaching to a running node (address={address!r}), its settings cannot be given: {given}."
-        )
+    if address not in (None, "local"):
+        options.check_attaching()
 
 
 def _job_config(given: Any) -> Any:

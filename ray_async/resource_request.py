@@ -13,7 +13,7 @@ UNIT_RESOURCES = frozenset({"GPU", "TPU", "NPU", "HPU", "neuron_cores"})
 _RESERVED = frozenset({"memory", "object_store_memory", "bundle"})
 
 
-def quantity_error(name: str, quantity: float | None) -> str | None:
+def quantity_error(name: str, quantity: Any) -> str | None:
     """Say what is wrong with a quantity.
 
     Args:
@@ -25,6 +25,8 @@ def quantity_error(name: str, quantity: float | None) -> str | None:
     """
     if quantity is None:
         return None
+    if not isinstance(quantity, (int, float)):
+        return f"The quantity of resource {name} must be a number, but is {quantity!r}"
     if quantity < 0:
         return f"The quantity of resource {name} cannot be negative"
     if not math.isfinite(quantity):

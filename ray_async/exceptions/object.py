@@ -44,10 +44,10 @@ class ObjectStoreFullError(RayError):
     """The object does not fit into the store, even after spilling."""
 
     def __str__(self) -> str:
-        return (
-            f"{super().__str__()}\nThe object store is full of objects that are still referenced. Drop references that "
-            "are no longer needed (`ray_async memory` lists them), or give init() a larger object_store_memory."
-        ).lstrip("\n")
+        return super().__str__() or (
+            "The object store is full of objects that are still referenced. Drop references that are no longer needed, "
+            "or give init() a larger object_store_memory."
+        )
 
 
 class OutOfDiskError(RayError):

@@ -36,6 +36,7 @@ def connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSes
 
     Raises:
         ConnectionError: the address names no running node.
+        ValueError: settings of a node are given, and a running one was found.
     """
     address = options.address
     if address != "local":
@@ -43,6 +44,7 @@ def connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSes
         if found is not None:
             if launch is not None:
                 launch.kill()
+            options.check_attaching()
             return _attach(found, options)
     if launch is None:
         raise ConnectionError(

@@ -9,6 +9,8 @@ from ray_async.config import ADDRESS, NAMESPACE, Settings
 
 __all__ = ("InitOptions",)
 
+_NODE_SETTINGS = ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "system_config", "node_name")
+
 
 class InitOptions(NamedTuple):
     """Checked arguments of ``init``.
@@ -61,6 +63,19 @@ class InitOptions(NamedTuple):
     isolation: Mapping[str, Any] | None = None
     node_ip_address: str | None = None
     skip_env_hook: bool = False
+
+    def check_attaching(self) -> None:
+        """Refuse settings of a node where a running one is attached to.
+
+        Raises:
+            ValueError: There are some.
+        """
+        given = [name for name in _NODE_SETTINGS if getattr(self, name) is not None]
+        if given:
+            raise ValueError(
+                f"When attaching to a running node (address={self.address!r}), its settings cannot be given: {given}. "
+                "init(address='local') starts a node of its own."
+            )
 
     def with_environment(self) -> InitOptions:
         """Take the address and the namespace from RAY_ADDRESS and RAY_NAMESPACE where none is given."""

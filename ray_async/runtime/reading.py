@@ -26,6 +26,11 @@ def timed_out(missing: int, timeout: float) -> BaseException:
 
 def store_full(wanted: int, used: int, limit: int) -> BaseException:
     """The error of an object for which there is no room, even after spilling."""
+    if wanted > limit:
+        return errors.ObjectStoreFullError(
+            f"an object of {wanted} bytes does not fit into an object store of {limit} bytes. Give init() a larger "
+            "object_store_memory, or split the object."
+        )
     return errors.ObjectStoreFullError(
         f"no room for {wanted} bytes in the object store: {used} of {limit} bytes are in use, and nothing more can be "
         "spilled. Drop references that are not needed, or start with a larger object_store_memory."

@@ -193,3 +193,11 @@ def test_logging_config() -> None:
     for arguments in bad:
         with pytest.raises(ValueError):
             LoggingConfig(**arguments)
+
+
+def test_quantities_that_are_no_numbers(started: Started) -> None:
+    for name in ("num_cpus", "num_gpus", "object_store_memory"):
+        with pytest.raises(ValueError, match=f"{name} must be a number, but is 'x'"):
+            options: dict[str, Any] = {name: "x"}
+            ray.init(**options)
+    assert started == []

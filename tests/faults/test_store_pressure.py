@@ -79,11 +79,11 @@ def test_spill_files_go_with_their_objects(start, tmp_path, wait_until):
 
 def test_an_object_larger_than_the_store(start):
     start(object_store_memory=80 * MB)
-    with pytest.raises(ObjectStoreFullError, match="no room for"):
+    with pytest.raises(ObjectStoreFullError, match="does not fit into an object store of"):
         ray.put(np.zeros(100 * MB, dtype=np.uint8))
-    with pytest.raises(ObjectStoreFullError, match="no room for"):
+    with pytest.raises(ObjectStoreFullError, match="does not fit into an object store of"):
         ray.get(make.remote(100 * MB, 1), timeout=60)
-    with pytest.raises(ObjectStoreFullError, match="no room for"):
+    with pytest.raises(ObjectStoreFullError, match="does not fit into an object store of"):
         check.remote(np.zeros(100 * MB, dtype=np.uint8))
     assert ray.get(check.remote(ray.put(np.ones(10 * MB, dtype=np.uint8))), timeout=60) == (1, 1, 10 * MB)
 

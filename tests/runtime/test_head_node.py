@@ -51,6 +51,15 @@ def test_drivers_attach_by_address(start_head: StartHead) -> None:
         assert ray.nodes()[0]["Labels"]["zone"] == "a"
 
 
+def test_settings_of_a_node_are_refused_where_one_is_found(start_head: StartHead) -> None:
+    start_head(7004, num_cpus=1)
+    for address in (None, "auto", "127.0.0.1:7004"):
+        with pytest.raises(ValueError, match=r"cannot be given: \['num_cpus', 'resources'\]"):
+            ray.init(address, num_cpus=2, resources={"disk": 1})
+    with ray.init("local", num_cpus=2):
+        assert ray.cluster_resources()["CPU"] == 2
+
+
 def test_a_bad_setting_is_told_to_the_starter() -> None:
     with pytest.raises(NodeStartError, match="object_store_memory must be at least"):
         node_control.start_head({"address": "127.0.0.1:7003", "object_store_memory": 1})
