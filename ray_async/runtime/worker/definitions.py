@@ -86,6 +86,8 @@ class Definition:
                 result = function(*args, **kwargs)
                 if inspect.iscoroutine(result):
                     result = self.worker.run_coroutine(result)
+            if self.options.get("thread") and executor.is_cancelled(record):
+                raise KeyboardInterrupt  # it was not interrupted, but what it gives does not count
             if facts["stream"]:
                 self._stream(executor, record, facts, result)
             elif options.get("dynamic"):
