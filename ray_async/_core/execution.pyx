@@ -12,6 +12,7 @@ from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
 from ray_async._core.postponed cimport PostponedCalls, hand_back_when_dead
 from ray_async._core.store cimport complete_with, make_entry, wait_for
+from ray_async._core.process import set_title
 from ray_async._core.store import read
 from ray_async._core.submission import set_parent
 
@@ -287,6 +288,13 @@ cdef class Executor:
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
         return atomic_load_u32(&r.produced), atomic_load_u32(&r.consumed)
 
+    def has_reader(self, u64 record):
+        """Whether anyone may still take items of a stream: not once only its producer refers to the last one."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 item = r.tail
+        return item == record + sizeof(ra_record) or atomic_load_u32(&ra_entry_at(h, item).refs) > 1
+
     def wait_for_consumer(self, u64 record, u64 timeout_ns):
         """Sleep until an item is consumed, in a thread; at most so long."""
         cdef ra_heap *h = &self.arena.heap
@@ -326,7 +334,7 @@ cdef class Executor:
                 self.max_calls = getattr(self.meta, "max_calls", 0)
                 title = getattr(self.meta, "title", None)
                 if title is not None:
-                    ra_set_title(<const char *><bytes>title)
+                    set_title(title, self.meta.line)
             args, kwargs = self.arguments(record) if r.args == 0 or format_of(h, r.args) != RA_F_FAST else (
                 decode_payload(self.arena, r.args, RA_F_FAST, 0), None
             )

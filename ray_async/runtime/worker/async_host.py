@@ -317,7 +317,7 @@ class AsyncHost:
             executor.yield_item(record, item)
             while limit:
                 produced, consumed = executor.stream_position(record)
-                if produced - consumed < limit:
+                if produced - consumed < limit or not executor.has_reader(record):
                     break
                 self._binding.watch_stream(executor, record)
                 await asyncio.sleep(0.005)

@@ -30,6 +30,7 @@ class Definition:
         "is_async",
         "is_generator",
         "kind",
+        "line",
         "max_calls",
         "method",
         "name",
@@ -53,7 +54,9 @@ class Definition:
         self.group: str | None = facts.get("group")
         self.method: str | None = facts.get("method")
         self.options: dict[str, Any] = facts.get("options", {})
-        #: Name of the process while it runs this: the function, or the class of the actor.
+        #: What ps shows as the command line of the process while it runs this, and the name of its thread, which is
+        #: short: the function, or the class of the actor.
+        self.line = b"ray::" + self.name.encode()
         self.title = b"ray::" + (self.name if self.kind == "function" else self.name.partition(".")[0]).encode()
         self.objects_per_yield = 1
         self.calls = 0
@@ -163,7 +166,7 @@ class Definition:
     def _pause(executor: Executor, record: int, limit: int) -> None:
         while limit:
             produced, consumed = executor.stream_position(record)
-            if produced - consumed < limit or executor.is_cancelled(record):
+            if produced - consumed < limit or executor.is_cancelled(record) or not executor.has_reader(record):
                 return
             with _user_code(executor):  # a cancel interrupts the pause like user code
                 executor.wait_for_consumer(record, 200_000_000)
