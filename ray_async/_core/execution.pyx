@@ -12,6 +12,7 @@ from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
 from ray_async._core.postponed cimport PostponedCalls, hand_back_when_dead
 from ray_async._core.store cimport complete_with, make_entry, wait_for
+from ray_async._core.process import set_title
 from ray_async._core.store import read
 from ray_async._core.submission import set_parent
 
@@ -338,7 +339,7 @@ cdef class Executor:
                 self.max_calls = getattr(self.meta, "max_calls", 0)
                 title = getattr(self.meta, "title", None)
                 if title is not None:
-                    ra_set_title(<const char *><bytes>title)
+                    set_title(title, self.meta.line)
             args, kwargs = self.arguments(record) if r.args == 0 or format_of(h, r.args) != RA_F_FAST else (
                 decode_payload(self.arena, r.args, RA_F_FAST, 0), None
             )

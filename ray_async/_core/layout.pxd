@@ -263,6 +263,7 @@ cdef extern from "objects.h" nogil:
     void ra_die_with_parent(int)
     void ra_set_subreaper()
     void ra_set_title(const char *)
+    size_t ra_command_line(char **)
 
     ra_chunk *ra_chunk_at(ra_heap *, u32)
     u64 ra_chunk_offset(ra_heap *, u32)

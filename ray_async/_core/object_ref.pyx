@@ -34,7 +34,7 @@ cdef class ObjectRef:
         if not isinstance(id, bytes):
             raise TypeError(f"an object id is made from bytes, not {type(id).__name__}")
         if len(id) != 28:
-            raise ValueError(f"an object id has 28 bytes, not {len(id)}")
+            raise ValueError(f"an object id needs to have length 28, not {len(id)}")
         self.raw = id
 
     def __dealloc__(self):

@@ -150,17 +150,30 @@ def test_processes_have_titles() -> None:
         PROLOGUE
         + """
 ray.init(num_cpus=1, log_to_driver=False)
-def title(): return open("/proc/self/comm").read().strip()
+def title(): return [open(f"/proc/self/{file}").read().strip("\\n\\0") for file in ("comm", "cmdline")]
 @ray.remote
 def task(): return title()
 @ray.remote
+def stream(): yield title()
+@ray.remote
 class Actor:
+    def __init__(self): self.first = title()
     def title(self): return title()
-print(ray.get(task.remote()), ray.get(Actor.remote().title.remote()))
+    def titles(self): return self.first + title()
+print(*ray.get(task.remote()), *ray.get(next(stream.remote())))
+actor = Actor.remote()
+print(*ray.get(actor.title.remote()), *ray.get(actor.titles.remote()))
+print(*ray.get(task.options(name="other").remote()), *ray.get(task.remote()))
+print(*ray.get(actor.title.options(name="other").remote()), *ray.get(actor.title.remote()))
 ray.shutdown()
 """
     )
-    assert out == ["ray::task ray::Actor"]
+    assert out == [
+        "ray::task ray::task ray::stream ray::stream",
+        "ray::Actor ray::Actor.title ray::Actor ray::Actor.__init__ ray::Actor ray::Actor.titles",
+        "ray::other ray::other ray::task ray::task",
+        "ray::other ray::other ray::Actor ray::Actor.title",
+    ]
 
 
 def test_an_actor_with_a_repr_of_its_own_is_called_by_it() -> None:

@@ -32,16 +32,3 @@ def test_files_and_lines_of_functions_that_travel_by_value() -> None:
     assert text.count(f'File "{__file__}"') == 2
     assert "return inner()" in text
     assert "return 1 / by  # here" in text
-
-
-def test_a_stream_that_has_ended_has_no_next_item() -> None:
-    @ray.remote
-    def numbers() -> Iterator[int]:
-        yield 1
-
-    stream = numbers.remote()
-    ray.get(stream.completed(), timeout=TIMEOUT_S)
-    assert stream.next_ready()
-    next(stream)
-    assert not stream.next_ready()
-    assert stream.is_finished()

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -120,6 +121,31 @@ static inline void ra_set_title(const char *title) {
     prctl(PR_SET_NAME, title);
 #else
     (void)title;
+#endif
+}
+
+/* Where the arguments of this process lie, which ps shows; 0 bytes where that is not known. */
+static inline size_t ra_command_line(char **start) {
+#ifdef __linux__
+    char text[1024];
+    unsigned long from = 0, to = 0;
+    size_t size;
+    FILE *file = fopen("/proc/self/stat", "re");
+    if (file == NULL)
+        return 0;
+    size = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[size] = 0;
+    char *field = strrchr(text, ')'); /* the second field, a name, may hold anything */
+    for (int i = 2; field != NULL && i < 48; i++)
+        field = strchr(field + 1, ' ');
+    if (field == NULL || sscanf(field, " %lu %lu", &from, &to) != 2 || from == 0 || to <= from)
+        return 0;
+    *start = (char *)from;
+    return (size_t)(to - from);
+#else
+    (void)start;
+    return 0;
 #endif
 }
 

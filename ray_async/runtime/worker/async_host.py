@@ -329,31 +329,27 @@ class AsyncHost:
         skip, _ = executor.stream_position(record)
         options = executor.options(record)
         per_yield, name = options.get("objects_per_yield", 1), executor.prepare(record)[1].name
-        async with contextlib.aclosing(_each(items)) as each:
-            async for item in each:
-                for part in parts_of(item, per_yield, name):
-                    if skip:
-                        skip -= 1
-                    else:
-                        executor.yield_item(record, part)
-                if not skip and not await self._pause(record, facts["backpressure"]):
-                    break
+        async for item in _each(items):
+            for part in parts_of(item, per_yield, name):
+                if skip:
+                    skip -= 1
+                else:
+                    executor.yield_item(record, part)
+            if not skip:
+                await self._pause(record, facts["backpressure"])
         if facts["n_returns"] == 2 and facts["stream"]:
             executor.end_stream(record)
 
-    async def _pause(self, record: int, limit: int) -> bool:
-        """Wait until the consumer has taken enough; False when there is none any more."""
+    async def _pause(self, record: int, limit: int) -> None:
+        """Wait until the consumer has taken enough, or there is none any more."""
         executor, binding = self._executor, self._worker.session.loops.binding()
         while limit:
             # Watched before the look: an item that is taken after it wakes this loop.
             binding.watch_stream(executor, record)
             produced, consumed = executor.stream_position(record)
-            if produced - consumed < limit:
-                break
-            if executor.is_abandoned(record):
-                return False
+            if produced - consumed < limit or executor.is_abandoned(record):
+                return
             await binding.woken(_ABANDONED_S)
-        return True
 
     async def _resolve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Await the arguments that are references. A call that waits for them takes nobody's place."""
@@ -389,20 +385,12 @@ class AsyncHost:
 
 async def _each(items: Any) -> Any:
     if hasattr(items, "__anext__"):
-        try:
-            async for item in items:
-                yield item
-        finally:
-            if hasattr(items, "aclose"):
-                await items.aclose()
+        async for item in items:
+            yield item
     elif hasattr(items, "__iter__"):
-        try:
-            for item in items:
-                yield item
-                await asyncio.sleep(0)
-        finally:
-            if hasattr(items, "close"):
-                items.close()
+        for item in items:
+            yield item
+            await asyncio.sleep(0)
     else:
         raise ValueError(f"a streaming call must give a generator, not {type(items).__name__}")
 

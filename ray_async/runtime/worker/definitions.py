@@ -30,6 +30,7 @@ class Definition:
         "is_async",
         "is_generator",
         "kind",
+        "line",
         "max_calls",
         "method",
         "name",
@@ -52,7 +53,9 @@ class Definition:
         self.group: str | None = facts.get("group")
         self.method: str | None = facts.get("method")
         self.options: dict[str, Any] = facts.get("options", {})
-        #: Name of the process while it runs this: the function, or the class of the actor.
+        #: What ps shows as the command line of the process while it runs this, and the name of its thread, which is
+        #: short: the function, or the class of the actor.
+        self.line = b"ray::" + self.name.encode()
         self.title = b"ray::" + (self.name if self.kind == "function" else self.name.partition(".")[0]).encode()
         self.calls = 0
         self.plain_coroutine = False
@@ -158,24 +161,19 @@ class Definition:
                     skip -= 1
                 else:
                     executor.yield_item(record, part)
-            if not skip and not self._pause(executor, record, facts["backpressure"]):
-                with _user_code(executor):
-                    _close(iterator)
-                break
+            if not skip:
+                self._pause(executor, record, facts["backpressure"])
         executor.end_stream(record)
 
     @staticmethod
-    def _pause(executor: Executor, record: int, limit: int) -> bool:
-        """Wait until the consumer has taken enough; False when there is none any more."""
+    def _pause(executor: Executor, record: int, limit: int) -> None:
+        """Wait until the consumer has taken enough, or there is none any more."""
         while limit:
             produced, consumed = executor.stream_position(record)
-            if produced - consumed < limit or executor.is_cancelled(record):
-                break
-            if executor.is_abandoned(record):
-                return False
+            if produced - consumed < limit or executor.is_cancelled(record) or executor.is_abandoned(record):
+                return
             with _user_code(executor):  # a cancel interrupts the pause like user code
                 executor.wait_for_consumer(record, 200_000_000)
-        return True
 
 
 def parts_of(item: Any, count: int, name: str) -> tuple[Any, ...]:
@@ -190,13 +188,6 @@ def parts_of(item: Any, count: int, name: str) -> tuple[Any, ...]:
         given = f"{len(item)} values" if isinstance(item, tuple | list) else type(item).__name__
         raise ValueError(f"{name} must yield {count} values at a time (_num_objects_per_yield), but yielded {given}")
     return tuple(item)
-
-
-def _close(items: Any) -> None:
-    """End an iterator before its end; only generators can be."""
-    close = getattr(items, "close", None)
-    if close is not None:
-        close()
 
 
 def _checked(items: Any, name: str) -> Any:

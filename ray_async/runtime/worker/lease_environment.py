@@ -22,22 +22,28 @@ class LeaseEnvironment:
     Args:
         settings: of the session.
         environ: the variables to change, as the user wants them.
+        visible: the node's own ``CUDA_VISIBLE_DEVICES``: its devices are numbered in that order.
     """
 
-    def __init__(self, settings: Settings, environ: MutableMapping[str, str] = os.environ) -> None:
+    def __init__(self, settings: Settings, environ: MutableMapping[str, str] = os.environ, visible: str = "") -> None:
         self._environ = environ
         self._threads_chosen = bool(environ.get(_THREADS))
         self._hide_devices = bool(settings.get(ACCEL_ENV_VAR_OVERRIDE_ON_ZERO))
         self._leave_devices = bool(settings.get(NOSET_CUDA_VISIBLE_DEVICES))
+        self._visible = [name.strip() for name in visible.split(",") if name.strip()]
 
-    def enter(self, resources: Mapping[str, float], gpus: Sequence[int]) -> None:
+    def names(self, gpus: Sequence[int]) -> list[str]:
+        """What the devices are called that the node knows by number."""
+        return [self._visible[index] if index < len(self._visible) else str(index) for index in gpus]
+
+    def enter(self, resources: Mapping[str, float], gpus: Sequence[str]) -> None:
         """Set the variables for a lease.
 
         Args:
             resources: quantities that it holds; a part of a CPU, or none, counts as one thread.
-            gpus: indices of its devices.
+            gpus: names of its devices.
         """
         if not self._threads_chosen:
             self._environ[_THREADS] = str(max(1, int(resources.get("CPU", 0))))
         if (gpus or self._hide_devices) and not self._leave_devices:
-            self._environ[_DEVICES] = ",".join(map(str, gpus))
+            self._environ[_DEVICES] = ",".join(gpus)

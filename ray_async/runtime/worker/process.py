@@ -119,9 +119,10 @@ class Worker:
             self.executor.trace = []
             self.executor.flush_trace = self._flush_trace
         environment = self.config.get("runtime_env") or {}
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         if environment:
             self._apply_environment(environment)
-        self.environment = LeaseEnvironment(Settings(self.config.get("system_config") or {}))
+        self.environment = LeaseEnvironment(Settings(self.config.get("system_config") or {}), visible=visible)
 
     def _flush_trace(self, trace: list[Any]) -> None:
         """Send recorded times to the node."""
@@ -216,7 +217,8 @@ class Worker:
         if self.session.inherited_group() != inherited:
             current.rebind()
         if facts["resources"].get("GPU", 0) and "accelerators" not in facts:
-            facts["accelerators"] = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
+            given = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
+            facts["accelerators"] = {name: self.environment.names(ids) for name, ids in given.items()}
         self.environment.enter(facts["resources"], facts.get("accelerators", {}).get("GPU", ()))
 
     def _withdrawn(self, record: int) -> BaseException:
@@ -227,7 +229,7 @@ class Worker:
 
     def _load(self, payload: bytes, number: int) -> tuple[Any, Definition]:
         loaded = load_definition(self, payload)
-        set_title(loaded[1].title)
+        set_title(loaded[1].title, loaded[1].line)
         return loaded
 
     def _failed(
@@ -290,6 +292,9 @@ class Worker:
         token = running.set(Running(record, facts["seq"], name, definition.qualname, options))
         started = now_ns()
         context = options.get(FIELD)
+        renamed = "name" in options and record == self.executor.record
+        if renamed:
+            set_title(f"ray::{name}".encode())
         try:
             if context is None:
                 yield
@@ -298,6 +303,8 @@ class Worker:
                     yield
         finally:
             running.reset(token)
+            if renamed:
+                set_title(definition.title, definition.line)
             if self.executor.trace is not None:
                 self.executor.trace.append((name, started, now_ns(), facts["seq"]))
                 if self.lease_facts.get("is_async") or len(self.executor.trace) > 1000:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ("WorkerSession",)
 
+#: Kinds of devices that programs ask for, whether there are any or not.
+_ACCELERATORS = ("GPU", "TPU", "neuron_cores", "NPU", "HPU", "RBLN")
+
 
 class WorkerSession(CoreSession):
     """The session of a worker: of whatever it executes.
@@ -72,7 +75,7 @@ class WorkerSession(CoreSession):
             actor=self._own_handle(worker) if is_actor else None,
             is_async_actor=bool(spec.get("is_async")) if is_actor else False,
             assigned_resources=spec.get("resources", {}),
-            accelerator_ids={name: [str(i) for i in ids] for name, ids in spec.get("accelerators", {}).items()},
+            accelerator_ids=dict.fromkeys(_ACCELERATORS, ()) | spec.get("accelerators", {}),
             placement_group_id=PlacementGroupID.from_hex(group) if group else None,
             captures_placement_group=bool(spec.get("capture")),
             was_reconstructed=is_actor and submission.actor_restarts(self.arena, worker.actor) > 0,

@@ -2,7 +2,7 @@ from ray_async.config import Settings
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 
 
-def entered(environ: dict[str, str], resources: dict[str, float], gpus: list[int], **settings: bool) -> dict[str, str]:
+def entered(environ: dict[str, str], resources: dict[str, float], gpus: list[str], **settings: bool) -> dict[str, str]:
     LeaseEnvironment(Settings(settings, environ={}), environ).enter(resources, gpus)
     return environ
 
@@ -20,8 +20,15 @@ def test_a_chosen_number_of_threads_stays() -> None:
 
 
 def test_devices() -> None:
-    assert entered({}, {"GPU": 2}, [1, 3])["CUDA_VISIBLE_DEVICES"] == "1,3"
+    assert entered({}, {"GPU": 2}, ["1", "3"])["CUDA_VISIBLE_DEVICES"] == "1,3"
     assert "CUDA_VISIBLE_DEVICES" not in entered({}, {"CPU": 1}, [])
     assert entered({}, {"CPU": 1}, [], accel_env_var_override_on_zero=True)["CUDA_VISIBLE_DEVICES"] == ""
-    kept = entered({"CUDA_VISIBLE_DEVICES": "5"}, {"GPU": 1}, [0], experimental_noset_cuda_visible_devices=True)
+    kept = entered({"CUDA_VISIBLE_DEVICES": "5"}, {"GPU": 1}, ["0"], experimental_noset_cuda_visible_devices=True)
     assert kept["CUDA_VISIBLE_DEVICES"] == "5"
+
+
+def test_devices_are_called_as_the_node_sees_them() -> None:
+    lease = LeaseEnvironment(Settings({}, environ={}), {}, visible="4, uuid-5,6")
+    assert lease.names([0, 1]) == ["4", "uuid-5"]
+    assert lease.names([3]) == ["3"]
+    assert LeaseEnvironment(Settings({}, environ={}), {}).names([0, 2]) == ["0", "2"]
