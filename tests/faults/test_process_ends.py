@@ -229,3 +229,21 @@ def test_deep_recursion_of_tasks_ends(start):
         return 0 if n == 0 else ray.get([deeper.remote(n - 1)])[0] + 1
 
     assert ray.get(deeper.remote(20), timeout=100) == 20
+
+
+def test_a_recursion_deeper_than_the_limit_of_workers_fails(start):
+    start(num_cpus=1, _system_config={"max_task_workers": 8})
+
+    @ray.remote
+    def deeper(n):
+        return 0 if n == 0 else ray.get(deeper.remote(n - 1)) + 1
+
+    @ray.remote
+    async def deeper_on_loops(n):
+        return 0 if n == 0 else await deeper.options(num_cpus=0.5).remote(n - 1) + 1
+
+    with pytest.raises(ray.exceptions.RayError, match="reached its limit of 8 workers"):
+        ray.get(deeper.remote(20), timeout=100)
+    with pytest.raises(ray.exceptions.RayError, match="reached its limit of 8 workers"):
+        ray.get(deeper_on_loops.remote(20), timeout=100)
+    assert ray.get(deeper.remote(5), timeout=100) == 5

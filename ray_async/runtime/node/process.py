@@ -20,7 +20,13 @@ from ray_async._core.node_view import NodeView
 from ray_async._core.object_view import ObjectView
 from ray_async._core.process import set_title
 from ray_async._core.record_view import RecordView
-from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
+from ray_async.config import (
+    IDLE_WORKER_KILLING_TIME_MS,
+    MAX_TASK_WORKERS,
+    NUM_WORKERS_SOFT_LIMIT,
+    SCHEDULER_SPREAD_THRESHOLD,
+    Settings,
+)
 from ray_async.ids import TaskID
 from ray_async.runtime import node_control
 from ray_async.runtime.boot import start_zygote
@@ -33,6 +39,7 @@ from ray_async.runtime.node.cancels import Cancels
 from ray_async.runtime.node.classes import Classes
 from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.death_explainer import DeathExplainer
+from ray_async.runtime.node.depth_limit import DepthLimit
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
@@ -132,6 +139,7 @@ class Node:
         self.spilling = Spilling(self)
         self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
+        self.depth = DepthLimit(self)
         self.listing = Listing(self)
         self.listeners = Listeners()
         self.control = Control(self)
@@ -239,7 +247,16 @@ class Node:
             self._tick()
 
     def _tick(self) -> None:
-        for part in (self.workers, self.tasks, self.cancels, self.actors, self.drivers, self.spilling, self.memory):
+        for part in (
+            self.workers,
+            self.tasks,
+            self.cancels,
+            self.actors,
+            self.drivers,
+            self.spilling,
+            self.memory,
+            self.depth,
+        ):
             attempt(part.tick)
         for message in self.workers.pump.take_progress():
             self.listeners.broadcast(message)
@@ -373,8 +390,11 @@ class Node:
                 self.actors.unschedulable(actor_id, reason)
             case instructions.ClassUnschedulable(class_id, reason):
                 self.classes.unschedulable(class_id, reason)
-            case instructions.WarnInfeasible(_, _, message) | instructions.WorkerLimitReached(_, _, _, message):
+            case instructions.WarnInfeasible(_, _, message):
                 self.listeners.warn(message)
+            case instructions.WorkerLimitReached(_, _, _, message):
+                self.listeners.warn(message)
+                self.depth.reached(message)
             case instructions.PlacementGroupReady(pg_id, bundle_nodes):
                 self.groups.ready(pg_id, bundle_nodes)
             case instructions.PlacementGroupRescheduling(pg_id, _):
@@ -409,4 +429,5 @@ def scheduler_settings(settings: Settings) -> SchedulerSettings:
         spread_threshold=settings.get(SCHEDULER_SPREAD_THRESHOLD),
         soft_worker_limit=max(0, settings.get(NUM_WORKERS_SOFT_LIMIT)),
         worker_idle_s=settings.get(IDLE_WORKER_KILLING_TIME_MS) / 1000,
+        max_task_workers=max(1, settings.get(MAX_TASK_WORKERS)),
     )
