@@ -30,7 +30,7 @@ class DepthLimit:
         self._message = message
 
     def tick(self) -> None:
-        """Look whether everything stands still: all workers wait at two looks, and none has finished a task in between."""
+        """Look whether everything stands still: all workers wait, at two looks, and none finished a task in between."""
         if self._message is None:
             return
         now = self._standing()
