@@ -143,6 +143,16 @@ def test_a_resource_that_no_node_has(start, caplog, wait_until):
     assert ray.get(echo.remote(2), timeout=60) == 2
 
 
+def test_a_resource_that_no_node_has_is_an_error_on_request(start):
+    start(_system_config={"fail_infeasible": True})
+    for _ in range(2):
+        with pytest.raises(ray.exceptions.TaskUnschedulableError, match=r"no node has .*unobtainium.* in total"):
+            ray.get(echo.options(resources={"unobtainium": 1}).remote(1), timeout=60)
+    with pytest.raises(ray.exceptions.ActorUnschedulableError, match=r"no node has .*1000"):
+        ray.get(Holder.options(num_cpus=1000).remote().__ray_ready__.remote(), timeout=60)
+    assert ray.get(echo.remote(2), timeout=60) == 2
+
+
 def test_too_many_open_files(program):
     driver = program(
         """

@@ -21,6 +21,7 @@ from ray_async._core.object_view import ObjectView
 from ray_async._core.process import set_title
 from ray_async._core.record_view import RecordView
 from ray_async.config import (
+    FAIL_INFEASIBLE,
     IDLE_WORKER_KILLING_TIME_MS,
     MAX_TASK_WORKERS,
     NUM_WORKERS_SOFT_LIMIT,
@@ -429,5 +430,6 @@ def scheduler_settings(settings: Settings) -> SchedulerSettings:
         spread_threshold=settings.get(SCHEDULER_SPREAD_THRESHOLD),
         soft_worker_limit=max(0, settings.get(NUM_WORKERS_SOFT_LIMIT)),
         worker_idle_s=settings.get(IDLE_WORKER_KILLING_TIME_MS) / 1000,
+        fail_infeasible=settings.get(FAIL_INFEASIBLE),
         max_task_workers=max(1, settings.get(MAX_TASK_WORKERS)),
     )

@@ -194,11 +194,13 @@ class Dispatcher:
         if isinstance(spec, ActorSpec):
             needs = needs.at_least(spec.placement_resources)
         where = "no bundle of its placement group has" if group is not None else "no node has"
-        message = (
-            f"{where} {needs.to_dict()} in total"
-            f"{' with the labels it asks for' if spec.label_selector or spec.fallback else ''}; "
-            "it waits until one does."
-        )
+        labels = " with the labels it asks for" if spec.label_selector or spec.fallback else ""
+        reason = f"{where} {needs.to_dict()} in total{labels}"
+        if self._state.settings.fail_infeasible:
+            demand.warned = False
+            self.give_up(demand, reason)
+            return
+        message = f"{reason}; it waits until one does."
         if isinstance(demand, ClassDemandState):
             self._state.emit(WarnInfeasible("class", demand.class_id, message))
         else:
