@@ -236,11 +236,11 @@ def test_a_recursion_deeper_than_the_limit_of_workers_fails(start):
 
     @ray.remote
     def deeper(n):
-        return 0 if n == 0 else ray.get(deeper.remote(n - 1)) + 1
+        return 0 if n == 0 else ray.get([deeper.remote(n - 1)])[0] + 1
 
     @ray.remote
     async def deeper_on_loops(n):
-        return 0 if n == 0 else await deeper.options(num_cpus=0.5).remote(n - 1) + 1
+        return 0 if n == 0 else 1 + await deeper.options(num_cpus=0.5).remote(n - 1)
 
     with pytest.raises(ray.exceptions.RayError, match="reached its limit of 8 workers"):
         ray.get(deeper.remote(20), timeout=100)
