@@ -143,6 +143,7 @@ class Calls:
 
     def idle(self, params: Mapping[str, Any]) -> Mapping[str, float]:
         self.ray.get([self.task()() for _ in range(10)])
+        time.sleep(float(params["settle_seconds"]))  # until surplus workers have been ended
         watch = protocol.Stopwatch()
         watch.start()
         time.sleep(float(params["idle_seconds"]))

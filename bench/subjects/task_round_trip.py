@@ -43,8 +43,8 @@ SUBJECT = Subject(
             metric="busy",
             unit=Unit.FRACTION,
             bar=Bar.at_most(0.001, Unit.FRACTION),
-            params={"idle_seconds": 2.0},
-            quick={"idle_seconds": 0.2},
+            params={"idle_seconds": 4.0, "settle_seconds": 3.0},
+            quick={"idle_seconds": 0.2, "settle_seconds": 0.0},
         ),
     ),
 )
