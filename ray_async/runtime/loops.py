@@ -130,14 +130,14 @@ class Loops:
         if found is not None and found.loop() is loop:
             return found
         with self._lock:
-            self._collect()
+            self.collect()
             waiter = self._spare.pop() if self._spare else None
             found = LoopBinding(self._session.arena, loop, waiter, self._session.node_fd(), self._session.node_died)
             self._bindings[id(loop)] = found
         return found
 
-    def _collect(self) -> None:
-        """Take the waiters of loops that are closed or gone, for new ones."""
+    def collect(self) -> None:
+        """Take the waiters of loops that are closed or gone, for new ones, and the CPU that they had lent."""
         for key, binding in list(self._bindings.items()):
             loop = binding.loop()
             if loop is None or loop.is_closed():

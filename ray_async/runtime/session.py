@@ -53,6 +53,11 @@ class CoreSession:
         self.carrier = ContextCarrier(arena)
         core_hooks.install(self)
 
+    def collect_loops(self) -> None:
+        """Forget what loops that are closed by now still waited for."""
+        if self._loops is not None:
+            self._loops.collect()
+
     @property
     def loops(self) -> Any:
         """What awaits references; asyncio is imported with it."""

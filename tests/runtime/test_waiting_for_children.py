@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import ray_async as ray
+from ray_async.runtime.current import get_session
 
 TIMEOUT_S = 60
 N_PARENTS = 250  # more than one worker takes at once
@@ -86,3 +87,32 @@ async def test_a_cpu_that_was_lent_is_held_again_afterwards() -> None:
             return float(ray.available_resources().get("CPU", 0.0))
 
         assert await cpus.remote() == 0.0
+
+
+async def test_a_loop_that_was_closed_while_it_waited_gives_its_loan_back() -> None:
+    @ray.remote(num_cpus=0)
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    @ray.remote
+    def closes_its_loop(refs: list[Any]) -> tuple[bool, bool]:
+        session: Any = get_session()
+        loop = asyncio.new_event_loop()
+        pending = loop.create_task(refs[0].as_coroutine())
+        waiter = loop.run_until_complete(waits_until_lent(session))
+        before = waiter.lent
+        loop.close()
+        session.collect_loops()
+        del pending
+        return before, waiter.lent
+
+    async def waits_until_lent(session: Any) -> Any:
+        waiter = session.loops.binding().waiter
+        while not waiter.lent:
+            await asyncio.sleep(0.001)
+        return waiter
+
+    ref = never.remote()
+    async with asyncio.timeout(TIMEOUT_S):
+        assert await closes_its_loop.remote([ref]) == (True, False)
+    ray.cancel(ref)

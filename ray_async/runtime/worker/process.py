@@ -194,6 +194,7 @@ class Worker:
             else:
                 code = self.executor.serve(self.executor.queue_of_class(what), lease)
             self.arena.gives_cpu_back = False
+            self.session.collect_loops()
             if code == execution.EXIT:
                 return
             seen = self.own_slot.give_back(lease)
