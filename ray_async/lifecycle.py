@@ -31,7 +31,6 @@ _HIDDEN: Mapping[str, str | None] = {  # hidden keyword: the option it sets, Non
     "_node_name": "node_name",
     "_skip_env_hook": None,
 }
-_NODE_SETTINGS = ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "system_config", "node_name")
 _INJECTED_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
@@ -239,6 +238,13 @@ def _check(options: InitOptions) -> None:
     address = options.address
     if address is not None and not isinstance(address, str):
         raise TypeError(f"address must be None or a string, but is {type(address)}.")
+    for name, given in (("resources", options.resources), ("labels", options.labels)):
+        if given is not None and not isinstance(given, Mapping):
+            raise TypeError(f"{name} must be a dict, but is {given!r}.")
+    if options.runtime_env is not None:
+        from ray_async.runtime_env.validation import check_fields
+
+        check_fields(options.runtime_env)
     problems = (
         quantity_error("num_cpus", options.num_cpus),
         quantity_error("num_gpus", options.num_gpus),
@@ -249,13 +255,8 @@ def _check(options: InitOptions) -> None:
     for problem in problems:
         if problem:
             raise ValueError(problem)
-    if address in (None, "local"):
-        return
-    given = [name for name in _NODE_SETTINGS if getattr(options, name) is not None]
-    if given:
-        raise ValueError(
-            f"When attaching to a running node (address={address!r}), its settings cannot be given: {given}."
-        )
+    if address not in (None, "local"):
+        options.refuse_node_settings(address)
 
 
 def _job_config(given: Any) -> Any:

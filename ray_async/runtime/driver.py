@@ -36,11 +36,13 @@ def connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSes
 
     Raises:
         ConnectionError: the address names no running node.
+        ValueError: settings of a node are given, and one runs already.
     """
     address = options.address
     if address != "local":
         found = node_control.find_node(address)
         if found is not None:
+            options.refuse_node_settings(found.address)
             if launch is not None:
                 launch.kill()
             return _attach(found, options)
@@ -76,7 +78,7 @@ def _start(options: InitOptions, launch: NodeLaunch) -> DriverSession:
 
 
 def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLaunch) -> DriverSession:
-    arena = Arena.create(config["store_bytes"], config["directory"], config["lineage_bytes"])
+    arena = _make_arena(config)
     slot = arena.join(DRIVER, -1, 1)
     job = job_config(options, 1)
     ours, theirs = socket.socketpair()
@@ -109,6 +111,17 @@ def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLau
     session = DriverSession(arena, facts, options, Channel(ours), listen_ours, launch)
     session.watch_node(launch.pid)
     return session
+
+
+def _make_arena(config: dict[str, Any]) -> Arena:
+    size = config["store_bytes"]
+    try:
+        return Arena.create(size, config["directory"], config["lineage_bytes"])
+    except OSError as error:
+        raise OSError(
+            f"an object store of {size} bytes cannot be made: {error}. Choose a smaller object_store_memory, or raise "
+            "the limit of this process's address space (ulimit -v)."
+        ) from error
 
 
 def _job_environment(options: InitOptions, session_dir: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from ray_async.config import ADDRESS, NAMESPACE, Settings
 
 __all__ = ("InitOptions",)
 
+_NODE_SETTINGS = ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "system_config", "node_name")
+
 
 class InitOptions(NamedTuple):
     """Checked arguments of ``init``.
@@ -68,3 +70,16 @@ class InitOptions(NamedTuple):
         if self.namespace is None:
             changes["namespace"] = Settings().get(NAMESPACE) or None
         return self._replace(**changes)
+
+    def refuse_node_settings(self, address: str) -> None:
+        """Refuse settings of a node that runs already, at ``address``.
+
+        Raises:
+            ValueError: there are some.
+        """
+        given = [name for name in _NODE_SETTINGS if getattr(self, name) is not None]
+        if given:
+            raise ValueError(
+                f"When attaching to a running node (address={address!r}), its settings cannot be given: {given}. "
+                "Leave them out, or start a node of this program's own with init(address='local')."
+            )

@@ -51,6 +51,16 @@ def test_drivers_attach_by_address(start_head: StartHead) -> None:
         assert ray.nodes()[0]["Labels"]["zone"] == "a"
 
 
+def test_settings_of_a_node_are_not_ignored_where_one_runs(start_head: StartHead) -> None:
+    entry = start_head(7005, num_cpus=1)
+    for address in (None, "auto", entry.address):
+        with pytest.raises(ValueError, match=r"running node .*\['num_cpus', 'resources'\]"):
+            ray.init(address=address, num_cpus=1, resources={"rope": 1})
+        assert not ray.is_initialized()
+    with ray.init("local", num_cpus=3):
+        assert ray.cluster_resources()["CPU"] == 3
+
+
 def test_a_bad_setting_is_told_to_the_starter() -> None:
     with pytest.raises(NodeStartError, match="object_store_memory must be at least"):
         node_control.start_head({"address": "127.0.0.1:7003", "object_store_memory": 1})
