@@ -67,7 +67,7 @@ class tqdm(Generic[T]):
         for item in self._iterable:
             yield item
             self.update(1)
-        self.refresh()
+        self.close()
 
     def __enter__(self) -> tqdm[T]:
         return self
@@ -78,16 +78,19 @@ class tqdm(Generic[T]):
     def set_description(self, desc: str) -> None:
         """Change the words before the bar."""
         self._desc = desc
-        self._send(force=False)
+        if not self._closed:
+            self._send(force=False)
 
     def update(self, n: int = 1) -> None:
         """Say that `n` more steps are done."""
         self._done += n
-        self._send(force=False)
+        if not self._closed:
+            self._send(force=False)
 
     def refresh(self) -> None:
-        """Draw the present state."""
-        self._send(force=True)
+        """Draw the present state; nothing is drawn any more of a bar that is closed, or was iterated to its end."""
+        if not self._closed:
+            self._send(force=True)
 
     def close(self) -> None:
         """Draw the bar a last time; it stays on the screen as it is."""

@@ -63,9 +63,21 @@ def test_a_bar_of_the_driver_is_drawn_directly(manager: BarManager) -> None:
     assert manager.bar_groups == {}
 
 
-def test_iteration_counts_every_item(manager: BarManager) -> None:
-    assert sum(tqdm_ray.tqdm(range(100), flush_interval_s=1e6)) == sum(range(100))
-    assert (only_bar(manager).n, only_bar(manager).total) == (100, 100)
+def test_iteration_counts_every_item_and_ends_the_bar(manager: BarManager) -> None:
+    bar = tqdm_ray.tqdm(range(100), flush_interval_s=1e6)
+    items = iter(bar)
+    total = next(items)
+    screen = only_bar(manager)
+    assert total + sum(items) == sum(range(100))
+    assert (screen.n, screen.total, screen.closed) == (100, 100, True)
+    drawn = list(screen.drawn)
+    bar.set_description("late")
+    bar.update(1)
+    bar.refresh()
+    bar.close()
+    tqdm_ray.safe_print()
+    assert manager.bar_groups == {}
+    assert screen.drawn == drawn
     with pytest.raises(ValueError, match="without an iterable"):
         list(tqdm_ray.tqdm())
 
