@@ -212,6 +212,7 @@ FUNCTION_SIZE_ERROR_BYTES = _int("function_size_error_threshold", 10**8, "and of
 
 # Scheduling and workers
 SCHEDULER_SPREAD_THRESHOLD = _float("scheduler_spread_threshold", 0.5, "use of a node past which tasks spread")
+FAIL_INFEASIBLE = _flag("fail_infeasible", False, "what asks for more than any node has fails, and does not wait")
 NUM_WORKERS_SOFT_LIMIT = _int("num_workers_soft_limit", -1, "idle workers kept; -1: one for each CPU")
 IDLE_WORKER_KILLING_TIME_MS = _int("idle_worker_killing_time_threshold_ms", 1000, "idle workers past the limit end, ms")
 PRESTART_WORKER_FIRST_DRIVER = _flag("prestart_worker_first_driver", True, "a worker is forked before the first call")

@@ -178,8 +178,8 @@ def test_actor_errors_carry_their_facts() -> None:
 def test_messages_name_the_reason() -> None:
     assert "put()" in str(ObjectReconstructionFailedError("ab", ReconstructionFailure.PUT))
     assert str(TaskCancelledError("t", "why")) == "Task: t was cancelled. why"
-    assert "full" in str(exceptions.ObjectStoreFullError("4 MiB"))
-    assert str(exceptions.ObjectStoreFullError("4 MiB")).startswith("4 MiB\n")
+    assert "disk" in str(exceptions.OutOfDiskError("4 MiB"))
+    assert str(exceptions.OutOfDiskError("4 MiB")).startswith("4 MiB\n")
 
 
 def test_authentication_error_tells_the_mode(monkeypatch: pytest.MonkeyPatch) -> None:

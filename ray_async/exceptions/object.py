@@ -43,12 +43,6 @@ class OufOfBandObjectRefSerializationException(RayError):
 class ObjectStoreFullError(RayError):
     """The object does not fit into the store, even after spilling."""
 
-    def __str__(self) -> str:
-        return (
-            f"{super().__str__()}\nThe object store is full of objects that are still referenced. Drop references that "
-            "are no longer needed (`ray_async memory` lists them), or give init() a larger object_store_memory."
-        ).lstrip("\n")
-
 
 class OutOfDiskError(RayError):
     """The store is full and the disk that it spills to is, too."""

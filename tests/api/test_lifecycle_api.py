@@ -126,9 +126,7 @@ def test_connects_when_needed(started: Started) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["RAY_", "RAY_ASYNC_"])
-def test_automatic_connection_can_be_forbidden(
-    started: Started, monkeypatch: pytest.MonkeyPatch, prefix: str
-) -> None:
+def test_automatic_connection_can_be_forbidden(started: Started, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
     monkeypatch.setenv(f"{prefix}ENABLE_AUTO_CONNECT", "0")
     with pytest.raises(RaySystemError, match="init"):
         ray.put(1)

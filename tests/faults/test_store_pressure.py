@@ -1,6 +1,7 @@
 """The store filled, refilled, spilled and overfilled."""
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -79,8 +80,10 @@ def test_spill_files_go_with_their_objects(start, tmp_path, wait_until):
 
 def test_an_object_larger_than_the_store(start):
     start(object_store_memory=80 * MB)
-    with pytest.raises(ObjectStoreFullError, match="no room for"):
+    with pytest.raises(ObjectStoreFullError, match="no room for") as failure:
         ray.put(np.zeros(100 * MB, dtype=np.uint8))
+    assert re.search(r"an object of \d{9} bytes in an object store of \d{8} bytes", str(failure.value))
+    assert "in use" not in str(failure.value)
     with pytest.raises(ObjectStoreFullError, match="no room for"):
         ray.get(make.remote(100 * MB, 1), timeout=60)
     with pytest.raises(ObjectStoreFullError, match="no room for"):

@@ -20,7 +20,13 @@ from ray_async._core.node_view import NodeView
 from ray_async._core.object_view import ObjectView
 from ray_async._core.process import set_title
 from ray_async._core.record_view import RecordView
-from ray_async.config import IDLE_WORKER_KILLING_TIME_MS, NUM_WORKERS_SOFT_LIMIT, SCHEDULER_SPREAD_THRESHOLD, Settings
+from ray_async.config import (
+    FAIL_INFEASIBLE,
+    IDLE_WORKER_KILLING_TIME_MS,
+    NUM_WORKERS_SOFT_LIMIT,
+    SCHEDULER_SPREAD_THRESHOLD,
+    Settings,
+)
 from ray_async.ids import TaskID
 from ray_async.runtime import node_control
 from ray_async.runtime.boot import start_zygote
@@ -40,6 +46,7 @@ from ray_async.runtime.node.leases import Leases
 from ray_async.runtime.node.listeners import Listeners
 from ray_async.runtime.node.listing import Listing
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
+from ray_async.runtime.node.pending_explainer import PendingExplainer
 from ray_async.runtime.node.spilling import Spilling
 from ray_async.runtime.node.tasks import FORCED_CANCEL, Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
@@ -127,6 +134,7 @@ class Node:
         )
         self.tasks = Tasks(self)
         self.cancels = Cancels(self)
+        self.explainer = PendingExplainer(self)
         self.actors = Actors(self)
         self.groups = Groups(self)
         self.spilling = Spilling(self)
@@ -409,4 +417,5 @@ def scheduler_settings(settings: Settings) -> SchedulerSettings:
         spread_threshold=settings.get(SCHEDULER_SPREAD_THRESHOLD),
         soft_worker_limit=max(0, settings.get(NUM_WORKERS_SOFT_LIMIT)),
         worker_idle_s=settings.get(IDLE_WORKER_KILLING_TIME_MS) / 1000,
+        fail_infeasible=settings.get(FAIL_INFEASIBLE),
     )

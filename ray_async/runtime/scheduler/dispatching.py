@@ -187,18 +187,22 @@ class Dispatcher:
 
     def _warn(self, demand: ActorQueue | ClassDemandState, spec: Requirements) -> None:
         group = self._state.groups.get(spec.placement_group or "")
-        if demand.warned or (group is not None and group.wants_more) or not len(self._state.nodes):
+        fails = self._state.settings.fail_infeasible
+        if (demand.warned and not fails) or (group is not None and group.wants_more) or not len(self._state.nodes):
             return
         demand.warned = True
         needs = spec.resources
         if isinstance(spec, ActorSpec):
             needs = needs.at_least(spec.placement_resources)
         where = "no bundle of its placement group has" if group is not None else "no node has"
-        message = (
+        reason = (
             f"{where} {needs.to_dict()} in total"
-            f"{' with the labels it asks for' if spec.label_selector or spec.fallback else ''}; "
-            "it waits until one does."
+            f"{' with the labels it asks for' if spec.label_selector or spec.fallback else ''}"
         )
+        if fails:
+            self.give_up(demand, reason)
+            return
+        message = f"{reason}; it waits until one does."
         if isinstance(demand, ClassDemandState):
             self._state.emit(WarnInfeasible("class", demand.class_id, message))
         else:

@@ -24,6 +24,7 @@ class SchedulerSettings(Record):
         start_pause_s: pause after a worker failed to start; doubles with each further failure of its environment.
         start_pause_limit_s: longest such pause.
         prestart: workers of the plain environment to start on a new node.
+        fail_infeasible: whether what asks for more than any node has is given up, instead of waiting for such a node.
     """
 
     spread_threshold: float = 0.5
@@ -39,3 +40,4 @@ class SchedulerSettings(Record):
     start_pause_s: float = 0.1
     start_pause_limit_s: float = 5.0
     prestart: int = 0
+    fail_infeasible: bool = False
