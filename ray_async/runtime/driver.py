@@ -14,6 +14,7 @@ from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
 from ray_async.runtime import node_control, remains
 from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.log_setup import apply_log_setup, log_setup
 from ray_async.runtime.node_config import node_config
 from ray_async.runtime.node_control import NodeEntry
 from ray_async.runtime.node_launch import NodeLaunch
@@ -36,8 +37,9 @@ def connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSes
 
     Raises:
         ConnectionError: the address names no running node.
-        ValueError: settings of a node are given, and one runs already.
+        ValueError: settings of a node are given, and one runs already; or one that cannot be.
     """
+    apply_log_setup(log_setup(options))
     address = options.address
     if address != "local":
         found = node_control.find_node(address)
@@ -57,6 +59,7 @@ def connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSes
 def job_config(options: InitOptions, number: int) -> dict[str, Any]:
     """What workers must know of a driver's job."""
     config = options.job_config
+    setup = log_setup(options)
     path = [os.getcwd() if entry == "" else entry for entry in sys.path]
     namespace = options.namespace or getattr(config, "ray_namespace", None) or os.urandom(16).hex()
     return {
@@ -64,7 +67,9 @@ def job_config(options: InitOptions, number: int) -> dict[str, Any]:
         "namespace": namespace,
         "sys_path": path,
         "cwd": os.getcwd(),
-        "default_actor_lifetime": getattr(config, "_default_actor_lifetime", None) or "non_detached",
+        "default_actor_lifetime": getattr(config, "default_actor_lifetime", None) or "non_detached",
+        # Workers are as they are set up by default, where nothing else is asked for.
+        "logging": {} if setup == log_setup(InitOptions()) else setup,
     }
 
 

@@ -32,7 +32,6 @@ class InitOptions(NamedTuple):
         memory: Bytes offered as the resource ``memory``.
         spilling_directory: Where objects are spilled to.
         metrics_export_port: Port of the metrics page.
-        isolation: Settings of resource isolation by control group.
         node_ip_address: The address that the node is known by.
     """
 
@@ -59,7 +58,6 @@ class InitOptions(NamedTuple):
     memory: int | None = None
     spilling_directory: str | None = None
     metrics_export_port: int | None = None
-    isolation: Mapping[str, Any] | None = None
     node_ip_address: str | None = None
 
     def with_environment(self) -> InitOptions:
