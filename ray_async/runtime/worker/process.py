@@ -21,7 +21,7 @@ from ray_async.ids import JobID
 from ray_async.runtime.context_variables import FIELD, applied
 from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
-from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, wants_retry
+from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, tell_unread, wants_retry
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 from ray_async.runtime.worker.running import Running, running
 
@@ -256,6 +256,8 @@ class Worker:
         if executor.facts(record)["stream"]:
             executor.end_stream(record, payload)
             return None
+        if not cancelled:
+            tell_unread(self, record, payload)
         return payload
 
     def _retry(self, executor: Any, record: int, error: BaseException) -> bool:
