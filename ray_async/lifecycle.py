@@ -146,10 +146,8 @@ def init(
         log_to_driver: Whether the workers' output is shown here; yes by default.
         namespace: Namespace of named actors; one of this connection's own by default.
         runtime_env: Environment of the job's tasks and actors.
-        enable_resource_isolation: Whether workers are put in a control group.
-        cgroup_path: The control group.
-        system_reserved_cpu: CPUs kept from the workers.
-        system_reserved_memory: Bytes kept from the workers.
+        enable_resource_isolation: Refused: workers are not put into control groups.
+        cgroup_path, system_reserved_cpu, system_reserved_memory: Of resource isolation; refused too.
         proxy_server_url: Accepted for programs written for Ray; has no effect.
         kwargs: Settings with a leading underscore that programs written for Ray use.
 
@@ -167,6 +165,11 @@ def init(
         ...     ray.get(f.remote())
     """
     _refuse_removed(local_mode, kwargs)
+    if enable_resource_isolation or (cgroup_path, system_reserved_cpu, system_reserved_memory) != (None, None, None):
+        raise ValueError(
+            "resource isolation (enable_resource_isolation, cgroup_path, system_reserved_cpu, system_reserved_memory) "
+            "is not available: start the program in a control group of its own instead, whose limits are respected."
+        )
     if has_session():
         if ignore_reinit_error:
             return RayContext(get_session().address_info())
@@ -174,12 +177,6 @@ def init(
             "Maybe you called init() twice by accident? This process is connected already: call shutdown() first, "
             "or pass ignore_reinit_error=True."
         )
-    isolation = {
-        "enabled": enable_resource_isolation,
-        "cgroup_path": cgroup_path,
-        "reserved_cpu": system_reserved_cpu,
-        "reserved_memory": system_reserved_memory,
-    }
     options = InitOptions(
         address=address,
         num_cpus=num_cpus,
@@ -198,7 +195,6 @@ def init(
         log_to_driver=log_to_driver is not False,
         namespace=check_namespace(namespace),
         runtime_env=_job_runtime_env(runtime_env),
-        isolation=isolation if enable_resource_isolation else None,
         **{option: kwargs[key] for key, option in _HIDDEN.items() if option is not None and key in kwargs},
     ).with_environment()
     _check(options)
@@ -238,6 +234,18 @@ def _check(options: InitOptions) -> None:
     address = options.address
     if address is not None and not isinstance(address, str):
         raise TypeError(f"address must be None or a string, but is {type(address)}.")
+    for name, given in (("resources", options.resources), ("labels", options.labels)):
+        if given is not None and not isinstance(given, Mapping):
+            raise TypeError(f"{name} must be a dict, but is {given!r}.")
+    if options.logging_config is not None:
+        from ray_async.logging_config import LoggingConfig
+
+        if not isinstance(options.logging_config, LoggingConfig):
+            raise TypeError(f"logging_config must be a LoggingConfig, but is {options.logging_config!r}.")
+    if options.runtime_env is not None:
+        from ray_async.runtime_env.validation import check_fields
+
+        check_fields(options.runtime_env)
     problems = (
         quantity_error("num_cpus", options.num_cpus),
         quantity_error("num_gpus", options.num_gpus),

@@ -117,6 +117,15 @@ def _lifetime_problem(value: str | None) -> str | None:
     return "actor `lifetime` argument must be one of 'detached', 'non_detached' and 'None'."
 
 
+def _runtime_env_problem(value: dict[str, Any] | None) -> str | None:
+    if not value:
+        return None
+    from ray_async.runtime_env.validation import check_fields
+
+    check_fields(value)
+    return None
+
+
 def _positive(name: str) -> Callable[[int | None], str | None]:
     return lambda value: None if value is None or value >= 1 else f"The keyword '{name}' must be at least 1."
 
@@ -139,7 +148,7 @@ _COMMON: dict[str, _AnyRule] = {
     "placement_group_bundle_index": Rule((int,), None, -1),
     "placement_group_capture_child_tasks": Rule((bool, _NoneType)),
     "resources": Rule((dict, _NoneType), custom_resources_error),
-    "runtime_env": Rule((dict, _NoneType)),
+    "runtime_env": Rule((dict, _NoneType), _runtime_env_problem),
     "scheduling_strategy": _Named(_STRATEGIES, lambda word: word in ("DEFAULT", "SPREAD")),
     "enable_task_events": Rule((bool,), None, True),
     "_labels": Rule((dict, _NoneType)),

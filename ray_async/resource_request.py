@@ -25,7 +25,7 @@ def quantity_error(name: str, quantity: Any) -> str | None:
     """
     if quantity is None:
         return None
-    if not isinstance(quantity, (int, float)):
+    if not hasattr(type(quantity), "__float__"):  # numbers of other libraries have it, texts do not
         return f"The quantity of resource {name} must be a number, but is {quantity!r}"
     if quantity < 0:
         return f"The quantity of resource {name} cannot be negative"
@@ -54,8 +54,6 @@ def custom_resources_error(resources: Mapping[Any, Any] | None) -> str | None:
             return f"Resource names must be strings, but one is {name!r}"
         if name in _RESERVED:
             return f"The resource name {name!r} is reserved and cannot be used in the 'resources' keyword"
-        if not isinstance(quantity, (int, float, type(None))):
-            return f"The quantity of resource {name} must be a number, but is {quantity!r}"
         error = quantity_error(name, quantity)
         if error:
             return error

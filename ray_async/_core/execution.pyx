@@ -153,6 +153,16 @@ cdef class Executor:
         """Whether someone asked for the cancellation of a running record."""
         return bool(RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & RA_RF_CANCEL)
 
+    def is_referred_to(self, u64 record):
+        """Whether anything refers to a result of a record, whose results are not complete yet."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef u64 first = record + sizeof(ra_record)
+        cdef u32 i
+        for i in range(ra_record_returns(h, record)):
+            if atomic_load_u32(&ra_entry_at(h, first + i * sizeof(ra_entry)).refs):
+                return True
+        return False
+
     def told(self, u64 record):
         """Note that what runs is being told of its cancel: calls that it makes from now on are not cancelled with it."""
         cdef ra_heap *h = &self.arena.heap

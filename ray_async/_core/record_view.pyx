@@ -80,6 +80,10 @@ cdef class RecordView:
         """Slot of the process that runs a record."""
         return RA_R_RUNNER(atomic_load_u64(&ra_record_at(self.arena.open(), record).word))
 
+    def queue_of(self, u64 record):
+        """The queue that a record goes to: its class's or its actor's."""
+        return ra_record_at(self.arena.open(), record).queue
+
     def record_of(self, u64 entry):
         """The record that makes an entry, or 0."""
         cdef ra_entry *e = ra_entry_at(self.arena.open(), entry)

@@ -14,6 +14,7 @@ from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
 from ray_async.runtime import node_control, remains
 from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.log_setup import apply_log_setup, log_setup
 from ray_async.runtime.node_config import node_config
 from ray_async.runtime.node_control import NodeEntry
 from ray_async.runtime.node_launch import NodeLaunch
@@ -36,8 +37,9 @@ def connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSes
 
     Raises:
         ConnectionError: the address names no running node.
-        ValueError: settings of a node are given, and a running one was found.
+        ValueError: settings of a node are given, and one runs already; or one that cannot be.
     """
+    apply_log_setup(log_setup(options))
     address = options.address
     if address != "local":
         found = node_control.find_node(address)
@@ -57,6 +59,7 @@ def connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSes
 def job_config(options: InitOptions, number: int) -> dict[str, Any]:
     """What workers must know of a driver's job."""
     config = options.job_config
+    setup = log_setup(options)
     path = [os.getcwd() if entry == "" else entry for entry in sys.path]
     namespace = options.namespace or getattr(config, "ray_namespace", None) or os.urandom(16).hex()
     return {
@@ -64,7 +67,9 @@ def job_config(options: InitOptions, number: int) -> dict[str, Any]:
         "namespace": namespace,
         "sys_path": path,
         "cwd": os.getcwd(),
-        "default_actor_lifetime": getattr(config, "_default_actor_lifetime", None) or "non_detached",
+        "default_actor_lifetime": getattr(config, "default_actor_lifetime", None) or "non_detached",
+        # Workers are as they are set up by default, where nothing else is asked for.
+        "logging": {} if setup == log_setup(InitOptions()) else setup,
     }
 
 
@@ -78,7 +83,7 @@ def _start(options: InitOptions, launch: NodeLaunch) -> DriverSession:
 
 
 def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLaunch) -> DriverSession:
-    arena = Arena.create(config["store_bytes"], config["directory"], config["lineage_bytes"])
+    arena = _make_arena(config)
     slot = arena.join(DRIVER, -1, 1)
     job = job_config(options, 1)
     ours, theirs = socket.socketpair()
@@ -111,6 +116,17 @@ def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLau
     session = DriverSession(arena, facts, options, Channel(ours), listen_ours, launch)
     session.watch_node(launch.pid)
     return session
+
+
+def _make_arena(config: dict[str, Any]) -> Arena:
+    size = config["store_bytes"]
+    try:
+        return Arena.create(size, config["directory"], config["lineage_bytes"])
+    except OSError as error:
+        raise OSError(
+            f"an object store of {size} bytes cannot be made: {error}. Choose a smaller object_store_memory, or raise "
+            "the limit of this process's address space (ulimit -v)."
+        ) from error
 
 
 def _job_environment(options: InitOptions, session_dir: str) -> dict[str, Any]:

@@ -32,7 +32,6 @@ class InitOptions(NamedTuple):
         memory: Bytes offered as the resource ``memory``.
         spilling_directory: Where objects are spilled to.
         metrics_export_port: Port of the metrics page.
-        isolation: Settings of resource isolation by control group.
         node_ip_address: The address that the node is known by.
         skip_env_hook: Whether the function that RAY_RUNTIME_ENV_HOOK names is left alone.
     """
@@ -60,7 +59,6 @@ class InitOptions(NamedTuple):
     memory: int | None = None
     spilling_directory: str | None = None
     metrics_export_port: int | None = None
-    isolation: Mapping[str, Any] | None = None
     node_ip_address: str | None = None
     skip_env_hook: bool = False
 

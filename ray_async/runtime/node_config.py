@@ -26,6 +26,9 @@ from ray_async.runtime.init_options import InitOptions
 
 __all__ = ("node_config", "node_resources")
 
+# Every process of a session maps all of the store: far more than any machine has, and less than an address space holds.
+_LARGEST_STORE_BYTES = 32 << 40
+
 
 def node_config(options: InitOptions) -> dict[str, Any]:
     """Work out a node's configuration and make its session directory.
@@ -47,6 +50,10 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         raise ValueError(
             f"object_store_memory must be at least {memory_limits.MIN_OBJECT_STORE_BYTES} bytes, but is {store}"
         )
+    if store > _LARGEST_STORE_BYTES:
+        raise ValueError(f"object_store_memory can be at most {_LARGEST_STORE_BYTES} bytes, but is {store}")
+    if settings.unknown:
+        _tell_unknown(settings.unknown)
     ip = options.node_ip_address or "127.0.0.1"
     labels: dict[str, str] = settings.get(OVERRIDE_LABELS) or {}
     spill_root = options.spilling_directory or _spilling_directory(settings)
@@ -72,6 +79,13 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
         **_from_settings(settings),
     }
+
+
+def _tell_unknown(names: tuple[str, ...]) -> None:
+    """Programs written for Ray set more than exists here, which is no error; a slip of the pen looks the same."""
+    import logging
+
+    logging.getLogger("ray_async").warning("_system_config: no setting here has the name %s", ", ".join(names))
 
 
 def _from_settings(settings: Settings) -> dict[str, Any]:

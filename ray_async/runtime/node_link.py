@@ -82,6 +82,16 @@ class NodeLink:
             raise _ERRORS.get(answer.get("kind", ""), errors.RaySystemError)(answer["error"])
         return answer
 
+    def ask_within(self, limit_s: float, op: str, **fields: Any) -> dict[str, Any] | None:
+        """As `ask` over the connection there is, for what can be done without: None where no answer comes in time."""
+        from ray_async.transport.channel import ChannelClosedError
+
+        try:
+            answer = self.channel().request_within(limit_s, op, **fields)
+        except (ChannelClosedError, errors.NodeDiedError):
+            return None
+        return None if answer is None or "error" in answer else answer
+
     def tell(self, op: str, **fields: Any) -> None:
         """Send the node a message that has no answer; NodeDiedError as `ask`."""
         from ray_async.transport.channel import ChannelClosedError

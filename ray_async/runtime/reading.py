@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ray_async import exceptions as errors
+from ray_async._core import store, submission
 from ray_async.config import ALLOW_OUT_OF_BAND_REFS, Settings
 
-__all__ = ("check_out_of_band", "raise_error", "store_full", "timed_out")
+if TYPE_CHECKING:
+    from ray_async.runtime.session import CoreSession
+
+__all__ = ("check_out_of_band", "explain_timeout", "raise_error", "store_full", "timed_out")
+
+_SHORTEST_S = 0.1  # shorter timeouts are looks rather than waits, and are not made longer by a question
+_ANSWER_S = 0.2
 
 
 def raise_error(payload: Any) -> NoReturn:
@@ -24,6 +31,23 @@ def timed_out(missing: int, timeout: float) -> BaseException:
     return errors.GetTimeoutError(f"Get timed out: {missing} {noun} not ready after {timeout} seconds.")
 
 
+def explain_timeout(
+    session: CoreSession, error: errors.GetTimeoutError, refs: list[Any], timeout: float | None
+) -> errors.GetTimeoutError:
+    """The error of a get that took too long, with the node's word of what the first missing object waits for.
+
+    Without an answer in a moment the error stays as it is.
+    """
+    # An error that a task has raised and that was stored is of a class of its own.
+    if type(error) is not errors.GetTimeoutError or timeout is None or timeout < _SHORTEST_S:
+        return error
+    missing = next((ref for ref in refs if not store.is_ready(session.arena, ref)), None)
+    record = submission.record_of(missing) if missing is not None else 0
+    answer = session.link.ask_within(_ANSWER_S, "explain_task", record=record) if record else None
+    reason = answer and answer.get("value")
+    return errors.GetTimeoutError(f"{error} {reason}") if reason else error
+
+
 def store_full(wanted: int, used: int, limit: int) -> BaseException:
     """The error of an object for which there is no room, even after spilling."""
     if wanted > limit:
@@ -33,7 +57,8 @@ def store_full(wanted: int, used: int, limit: int) -> BaseException:
         )
     return errors.ObjectStoreFullError(
         f"no room for {wanted} bytes in the object store: {used} of {limit} bytes are in use, and nothing more can be "
-        "spilled. Drop references that are not needed, or start with a larger object_store_memory."
+        "spilled. Drop references that are not needed any more and arrays that look into the store, or start with a "
+        "larger object_store_memory."
     )
 
 

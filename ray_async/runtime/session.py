@@ -13,7 +13,7 @@ from ray_async.config import DEFAULT_ASYNC_TASK_CONCURRENCY, Settings
 from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
 from ray_async.ids import ActorID, JobID, NodeID, TaskID, WorkerID
 from ray_async.options import ActorOptions, MethodOptions, TaskOptions
-from ray_async.runtime import core_hooks, placement_spec
+from ray_async.runtime import core_hooks, placement_spec, reading
 from ray_async.runtime.context_variables import ContextCarrier
 from ray_async.runtime.exports import Exports
 from ray_async.runtime.node_link import NodeLink
@@ -288,7 +288,10 @@ class CoreSession:
 
     def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
         """Wait for values, or raise the error of the first reference that has one."""
-        return list(store.get(self.arena, refs, timeout))
+        try:
+            return list(store.get(self.arena, refs, timeout))
+        except errors.GetTimeoutError as error:
+            raise reading.explain_timeout(self, error, refs, timeout) from error.__cause__
 
     def put(self, value: Any) -> Any:
         """Store a value and return its reference."""

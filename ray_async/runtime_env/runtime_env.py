@@ -48,7 +48,7 @@ class RuntimeEnvConfig(dict[str, Any]):
 class RuntimeEnv(dict[str, Any]):
     """The environment that workers run in: a dict whose items are checked.
 
-    Fields that are None or empty are left out. Fields of other names are kept, and refused when a worker is set up.
+    Fields that are None or empty are left out. Fields of other names are kept, and refused by `init` and by options.
 
     Args:
         env_vars: environment variables; `${NAME}` stands for the value that the worker has.

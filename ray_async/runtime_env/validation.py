@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ("FIELD_CHECKS", "check_combination", "is_uri", "parse_config")
+__all__ = ("FIELD_CHECKS", "check_combination", "check_fields", "is_uri", "parse_config")
 
 _REMOTE_SCHEMES = ("https", "s3", "gs", "azure", "abfss")
 _SCHEMES = ("pkg", "gcs", "file", *_REMOTE_SCHEMES)
@@ -75,7 +75,7 @@ def _env_vars(value: Any) -> dict[str, str] | None:
         raise TypeError(f"env_vars must map strings to strings, got {type(value).__name__}")
     for key, item in value.items():
         if not isinstance(key, str) or not isinstance(item, str):
-            raise TypeError(f"env_vars must map strings to strings, got {key!r}: {item!r}")
+            raise TypeError(f"env_vars must map strings to strings, but the variable {key!r} has the value {item!r}")
         if not key or "=" in key or "\0" in key + item:
             raise ValueError(f"env_vars: {key!r} cannot be the name of an environment variable with value {item!r}")
     return dict(value) or None
@@ -190,6 +190,22 @@ def check_combination(env: Mapping[str, Any]) -> None:
         others = env.keys() - {image, "config", "env_vars"}
         if image in env and others:
             raise ValueError(f"runtime_env: {image} goes with config and env_vars only, not with {sorted(others)}")
+
+
+def check_fields(env: Any) -> None:
+    """Check that an environment is a mapping of known fields, and its variables; paths may come to exist later.
+
+    Raises:
+        TypeError: it is no mapping, or a variable is no text.
+        ValueError: a field has a name that is not known.
+    """
+    if not isinstance(env, Mapping):
+        raise TypeError(f"runtime_env must be a dict or a RuntimeEnv, got {type(env).__name__}")
+    unknown = [field for field in env if field not in FIELD_CHECKS]
+    if unknown:
+        raise ValueError(f"runtime_env: unknown fields {unknown}; there are {list(FIELD_CHECKS)}")
+    if env.get("env_vars") is not None:
+        _env_vars(env["env_vars"])
 
 
 def local_path(value: str) -> str | None:

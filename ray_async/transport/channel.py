@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
+import time
 from typing import Any
 
 from ray_async.transport.frames import FrameReader, pack
@@ -36,22 +38,53 @@ class Channel:
             ChannelClosedError: the node is gone.
         """
         with self._lock:
-            self._number += 1
-            number = self._number
-            try:
-                self._socket.sendall(pack({"id": number, "op": op, **fields}))
-                while True:
-                    data = self._socket.recv(1 << 16)
-                    if not data:
-                        raise ChannelClosedError("the node closed the control connection")
-                    for message in self._reader.feed(data):
-                        # An answer to a request that an interrupt (Ctrl-C) abandoned is passed over.
-                        if message.get("id") == number:
-                            return message
-            except OSError as error:
-                if isinstance(error, ChannelClosedError):
-                    raise
-                raise ChannelClosedError(f"the control connection failed: {error}") from error
+            answer = self._request(op, fields, None)
+            assert answer is not None
+            return answer
+
+    def request_within(self, limit_s: float, op: str, **fields: Any) -> dict[str, Any] | None:
+        """Send a request and wait so many seconds for its answer at most; None where there is none by then.
+
+        Raises:
+            ChannelClosedError: the node is gone.
+        """
+        deadline = time.monotonic() + limit_s
+        if not self._lock.acquire(timeout=limit_s):
+            return None
+        try:
+            return self._request(op, fields, deadline)
+        finally:
+            self._lock.release()
+
+    def _request(self, op: str, fields: dict[str, Any], deadline: float | None) -> dict[str, Any] | None:
+        self._number += 1
+        number = self._number
+        try:
+            if not self._can(select.POLLOUT, deadline):
+                return None
+            self._socket.sendall(pack({"id": number, "op": op, **fields}))
+            while True:
+                if not self._can(select.POLLIN, deadline):
+                    return None
+                data = self._socket.recv(1 << 16)
+                if not data:
+                    raise ChannelClosedError("the node closed the control connection")
+                for message in self._reader.feed(data):
+                    # An answer to a request that a deadline or an interrupt (Ctrl-C) abandoned is passed over.
+                    if message.get("id") == number:
+                        return message
+        except OSError as error:
+            if isinstance(error, ChannelClosedError):
+                raise
+            raise ChannelClosedError(f"the control connection failed: {error}") from error
+
+    def _can(self, what: int, deadline: float | None) -> bool:
+        """Wait until the socket can be read from or written to; False once the deadline has passed."""
+        if deadline is None:
+            return True
+        waiting = select.poll()
+        waiting.register(self._socket, what)
+        return bool(waiting.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
     def send(self, op: str, **fields: Any) -> None:
         """Send a message that has no answer.

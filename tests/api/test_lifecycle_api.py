@@ -73,9 +73,16 @@ def test_second_init(started: Started) -> None:
         ({"storage": "x"}, RuntimeError, "storage"),
         ({"allow_multiple": True}, RuntimeError, "allow_multiple"),
         ({"_system_config": "x"}, TypeError, "_system_config"),
+        ({"enable_resource_isolation": True}, ValueError, "resource isolation .* is not available"),
+        ({"system_reserved_memory": 1}, ValueError, "resource isolation .* is not available"),
         ({"namespace": ""}, ValueError, "not a valid namespace"),
         ({"namespace": 1}, TypeError, "namespace"),
         ({"num_cpus": -1}, ValueError, "negative"),
+        ({"num_cpus": "x"}, ValueError, "num_cpus must be a number, but is 'x'"),
+        ({"object_store_memory": [1]}, ValueError, "object_store_memory must be a number"),
+        ({"logging_config": {}}, TypeError, "logging_config must be a LoggingConfig"),
+        ({"resources": 5}, TypeError, "resources must be a dict"),
+        ({"labels": "a"}, TypeError, "labels must be a dict"),
         ({"resources": {"CPU": 1}}, ValueError, "num_cpus"),
         ({"labels": {"??": "x"}}, ValueError, "label"),
         ({"address": "auto", "num_cpus": 1}, ValueError, "num_cpus"),
@@ -89,9 +96,10 @@ def test_init_refuses(started: Started, arguments: dict[str, Any], error: type[E
     assert started == []
 
 
-def test_environment(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "auto")
-    monkeypatch.setenv("RAY_NAMESPACE", "n")
+@pytest.mark.parametrize("prefix", ["RAY_", "RAY_ASYNC_"])
+def test_environment(started: Started, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
+    monkeypatch.setenv(f"{prefix}ADDRESS", "auto")
+    monkeypatch.setenv(f"{prefix}NAMESPACE", "n")
     with pytest.raises(ValueError, match="attaching"):
         ray.init(num_cpus=1)
     ray.init()
@@ -120,8 +128,9 @@ def test_connects_when_needed(started: Started) -> None:
     assert len(started) == 1
 
 
-def test_automatic_connection_can_be_forbidden(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_ENABLE_AUTO_CONNECT", "0")
+@pytest.mark.parametrize("prefix", ["RAY_", "RAY_ASYNC_"])
+def test_automatic_connection_can_be_forbidden(started: Started, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
+    monkeypatch.setenv(f"{prefix}ENABLE_AUTO_CONNECT", "0")
     with pytest.raises(RaySystemError, match="init"):
         ray.put(1)
     with pytest.raises(RaySystemError, match="init"):

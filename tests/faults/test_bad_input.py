@@ -36,8 +36,26 @@ def test_unknown_options_and_wrong_values():
         Holder.options(lifetime="forever")
     with pytest.raises((TypeError, ValueError), match="object_store_memory"):
         ray.init(object_store_memory=-5)
+    with pytest.raises(ValueError, match=r"object_store_memory.*1125899906842624"):
+        ray.init(object_store_memory=1 << 50)
     with pytest.raises(RuntimeError, match="no_such_option"):
         ray.init(no_such_option=1)
+    assert not ray.is_initialized()
+
+
+def test_wrong_environments_are_refused_at_once():
+    for wrong, error, words in (
+        ({"colour": "red"}, ValueError, "colour"),
+        ({"env_vars": {"WIDTH": 1}}, TypeError, "variable 'WIDTH' has the value 1"),
+    ):
+        with pytest.raises(error, match=words):
+            echo.options(runtime_env=wrong)
+        with pytest.raises(error, match=words):
+            ray.remote(runtime_env=wrong)(lambda: 1)
+        with pytest.raises(error, match=words):
+            Holder.options(runtime_env=wrong)
+        with pytest.raises(error, match=words):
+            ray.init(runtime_env=wrong)
     assert not ray.is_initialized()
 
 

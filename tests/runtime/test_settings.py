@@ -37,10 +37,22 @@ def test_workers_are_as_nice_as_they_are_told() -> None:
         assert ray.get(conditions.remote(), timeout=TIMEOUT_S) == (os.nice(0) + 3, "900")
 
 
-def test_settings_that_are_unknown_here_change_nothing() -> None:
+def test_settings_that_are_unknown_here_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
     settings = {"health_check_failure_threshold": 3, "raylet_heartbeat_period_milliseconds": 100, "no_such_thing": None}
     with ray.init(num_cpus=1, _system_config=settings):
         assert ray.get(conditions.remote(), timeout=TIMEOUT_S)[0] == os.nice(0)
+    assert [record.getMessage() for record in caplog.records if "no_such_thing" in record.getMessage()] == [
+        f"_system_config: no setting here has the name {', '.join(settings)}"
+    ]
+
+
+def test_a_setting_that_cannot_be_read_is_told_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"memory_usage_threshold.*'abc'"):
+        ray.init(num_cpus=1, _system_config={"memory_usage_threshold": "abc"})
+    monkeypatch.setenv("RAY_ASYNC_MEMORY_USAGE_THRESHOLD", "abc")
+    with pytest.raises(ValueError, match="RAY_ASYNC_MEMORY_USAGE_THRESHOLD='abc'"):
+        ray.init(num_cpus=1)
+    assert not ray.is_initialized()
 
 
 def test_the_node_is_described_by_settings(monkeypatch: pytest.MonkeyPatch) -> None:

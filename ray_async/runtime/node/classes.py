@@ -101,6 +101,14 @@ class Classes:
         """How many tasks of a class wait in its queue."""
         return self._view.queue_length(self._known[class_id][0])
 
+    def explain(self, queue: int) -> str:
+        """Say what the tasks of a queue wait for; empty for a queue that is no class's."""
+        class_id = next((class_id for class_id, (known, _) in self._known.items() if known == queue), None)
+        if class_id is None:
+            return ""
+        self.tell_demand(class_id)
+        return self._node.scheduler.report.explain(class_id)
+
     def pending(self) -> list[dict[str, Any]]:
         """What waits: rows of ``resources`` and ``count``."""
         lengths = [(self._view.queue_length(queue), spec) for queue, spec in self._known.values()]

@@ -60,6 +60,7 @@ class Control:
             "pg_ready": self._pg_ready,
             "add_node": lambda peer, m: {"value": self._node.drivers.add_node(m)},
             "remove_node": lambda peer, m: {"value": self._node.drivers.remove_node(str(m["node_id"]))},
+            "explain_task": lambda peer, m: {"value": self._node.explainer.explain(int(m["record"]))},
             "tasks": lambda peer, m: {"value": self._node.listing.tasks()},
             "objects": lambda peer, m: {"value": self._node.listing.objects()},
             "workers": lambda peer, m: {"value": self._node.listing.workers()},

@@ -64,6 +64,7 @@ class Drivers:
             "sys_path": [str(p) for p in message["sys_path"]],
             "cwd": str(message["cwd"]),
             "default_actor_lifetime": message.get("default_actor_lifetime"),
+            "logging": dict(message.get("logging") or {}),
         }
         slot = self._node.arena.reserve(2)
         self._node.environments.add_job(job)

@@ -48,6 +48,7 @@ from ray_async.runtime.node.leases import Leases
 from ray_async.runtime.node.listeners import Listeners
 from ray_async.runtime.node.listing import Listing
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
+from ray_async.runtime.node.pending_explainer import PendingExplainer
 from ray_async.runtime.node.spilling import Spilling
 from ray_async.runtime.node.tasks import FORCED_CANCEL, Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
@@ -135,6 +136,7 @@ class Node:
         )
         self.tasks = Tasks(self)
         self.cancels = Cancels(self)
+        self.explainer = PendingExplainer(self)
         self.actors = Actors(self)
         self.groups = Groups(self)
         self.spilling = Spilling(self)

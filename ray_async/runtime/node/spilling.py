@@ -152,7 +152,8 @@ class Spilling:
         if memory is None:
             if self._stuck > 2:
                 error = errors.ObjectStoreFullError(
-                    "no room to bring a spilled object back: too much of the store is in use"
+                    "no room to bring a spilled object back: too much of the store is in use. Drop references and "
+                    "arrays that are not needed any more, or start with a larger object_store_memory."
                 )
                 self._payloads.lose(entry, errors.to_payload(error))
             else:

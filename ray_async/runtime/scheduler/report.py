@@ -136,7 +136,8 @@ class Report:
             return f"it waits for placement group {group.pg_id}, which is {group.state.value}"
         pools = [pool for tier in demand.tiers or () for pool in tier]
         if not pools:
-            return f"no place has {spec.resources.to_dict()} in total with the labels it asks for"
+            labels = " with the labels it asks for" if spec.label_selector or spec.fallback else ""
+            return f"no place has {spec.resources.to_dict()} in total{labels}"
         return f"it needs {spec.resources.to_dict()}; " + "; ".join(self._describe(pool, spec) for pool in pools[:8])
 
     def _describe(self, pool: ResourcePool, spec: Requirements) -> str:

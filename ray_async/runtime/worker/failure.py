@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
+from ray_async.config import IGNORE_UNHANDLED_ERRORS
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
     from ray_async.runtime.worker.process import Worker
 
-__all__ = ("WorkerExit", "cancelled_payload", "failure_payload", "wants_retry")
+__all__ = ("WorkerExit", "cancelled_payload", "failure_payload", "tell_unread", "wants_retry")
+
+_logger = logging.getLogger("ray_async")
 
 
 class WorkerExit(SystemExit):
@@ -45,6 +49,15 @@ def failure_payload(worker: Worker, definition: Definition | None, error: BaseEx
         actor_id=worker.actor_id_hex(),
     )
     return errors.to_payload(described, dumps=worker.dumps)
+
+
+def tell_unread(worker: Worker, record: int, payload: bytes) -> None:
+    """Log a stored error that nobody can ever read, since all references to the task's results are gone already."""
+    if worker.executor.is_referred_to(record) or worker.session.settings.get(IGNORE_UNHANDLED_ERRORS):
+        return
+    error = errors.from_payload(payload)
+    if not isinstance(error, errors.TaskCancelledError | errors.ActorDiedError):
+        _logger.error("a task failed, and nothing refers to its result any more: %s", error)
 
 
 def cancelled_payload(worker: Worker, record: int, definition: Definition | None, error: BaseException) -> bytes:

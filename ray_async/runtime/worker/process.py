@@ -17,10 +17,11 @@ from ray_async._core.node_view import EVENT_KINDS
 from ray_async._core.own_slot import OwnSlot
 from ray_async._core.process import now_ns, set_title
 from ray_async.config import Settings
+from ray_async.ids import JobID
 from ray_async.runtime.context_variables import FIELD, applied
 from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
-from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, wants_retry
+from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, tell_unread, wants_retry
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 from ray_async.runtime.worker.running import Running, running
 
@@ -118,11 +119,19 @@ class Worker:
         if self.config.get("timeline"):
             self.executor.trace = []
             self.executor.flush_trace = self._flush_trace
+        if job.get("logging"):
+            self._set_up_loggers(job["logging"])
         environment = self.config.get("runtime_env") or {}
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         if environment:
             self._apply_environment(environment)
         self.environment = LeaseEnvironment(Settings(self.config.get("system_config") or {}), visible=visible)
+
+    def _set_up_loggers(self, setup: dict[str, Any]) -> None:
+        from ray_async.runtime.log_setup import apply_log_setup
+
+        job, worker = JobID.from_int(self.session.job_number), self.session.worker_id()
+        apply_log_setup(setup, job_id=job.hex(), worker_id=worker.hex(), node_id=self.config["node_id"])
 
     def _flush_trace(self, trace: list[Any]) -> None:
         """Send recorded times to the node."""
@@ -254,6 +263,8 @@ class Worker:
         if executor.facts(record)["stream"]:
             executor.end_stream(record, payload)
             return None
+        if not cancelled:
+            tell_unread(self, record, payload)
         return payload
 
     def _retry(self, executor: Any, record: int, error: BaseException) -> bool:

@@ -1,0 +1,90 @@
+"""A get that takes too long says what the task waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ray_async as ray
+from ray_async.exceptions import GetTimeoutError
+from ray_async.runtime.current import get_session
+from tests.resources import wait_until
+
+TIMEOUT_S = 60
+SHORT_S = 0.3
+
+
+@ray.remote
+def waits_for(path: str, *_: Any) -> None:
+    """Runs until there is a file."""
+    assert wait_until(Path(path).exists, timeout=TIMEOUT_S)
+
+
+@ray.remote(num_cpus=0)
+class Keeper:
+    def __init__(self, path: str = "") -> None:
+        if path:
+            assert wait_until(Path(path).exists, timeout=TIMEOUT_S)
+
+    def wait(self, path: str) -> None:
+        assert wait_until(Path(path).exists, timeout=TIMEOUT_S)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[str]:
+    path = tmp_path / "open"
+    with ray.init(num_cpus=1):
+        yield str(path)
+        path.touch()
+
+
+def reason(ref: Any) -> str:
+    with pytest.raises(GetTimeoutError) as failure:
+        ray.get(ref, timeout=SHORT_S)
+    return str(failure.value)
+
+
+def states() -> list[str]:
+    return [row["state"] for row in get_session().control("tasks")]
+
+
+def test_tasks(gate: str) -> None:
+    running = waits_for.remote(gate)
+    assert wait_until(lambda: states() == ["RUNNING"])
+    assert "waits_for is running in process" in reason(running)
+    queued = waits_for.options(resources={}, num_cpus=0.5).remote(gate)
+    assert "is queued; " in reason([ray.put(1), queued])
+    assert "CPU 0 of 1 free" in reason(queued)
+    dependent = waits_for.remote(gate, running)
+    assert "waits for an argument that is not there: " in reason(dependent)
+    assert "waits_for is running in process" in reason(dependent)
+    impossible = waits_for.options(resources={"rope": 2}).remote(gate)
+    assert "no place has {'CPU': 1.0, 'rope': 2.0} in total." in reason(impossible)
+
+
+def test_calls_of_actors(gate: str) -> None:
+    busy = Keeper.remote()
+    first = busy.wait.remote(gate)
+    assert wait_until(lambda: "RUNNING" in states())
+    second = busy.wait.remote(gate)
+    assert "its actor, which runs other calls" in reason(second)
+    starting = Keeper.remote(gate).wait.remote(gate)
+    assert "is not created yet: its __init__ has begun in process" in reason(starting)
+    impossible = Keeper.options(num_cpus=7).remote().wait.remote(gate)
+    assert "its actor is not created yet" in reason(impossible)
+    assert "no place has {'CPU': 7.0} in total" in reason(impossible)
+    assert not ray.wait([first], timeout=0)[0]
+
+
+def test_looks_and_stopped_nodes_get_the_plain_error(gate: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = waits_for.remote(gate)
+    plain = "Get timed out: 1 object was not ready after {} seconds."
+    with pytest.raises(GetTimeoutError) as failure:
+        ray.get(running, timeout=0)
+    assert str(failure.value) == plain.format(0)
+    link: Any = get_session()
+    with link.link.channel()._lock:  # somebody else's request gets no answer
+        assert reason(running) == plain.format(SHORT_S)
