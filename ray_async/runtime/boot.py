@@ -78,9 +78,23 @@ def become_node(
         Zygote(arena, theirs, config, parent).run()
         os._exit(0)
     theirs.close()
+    _end_on_sigterm(config)
     from ray_async.runtime.node.process import run_node
 
     run_node(arena, ours, pid, config, on_ready)
+
+
+def _end_on_sigterm(config: dict[str, Any]) -> None:
+    """Until the node has its event loop: a driver that is done already is not to wait for the imports of the node."""
+    from ray_async.runtime import remains
+    from ray_async.runtime.node import descendants
+
+    def end(number: int, frame: Any) -> None:
+        descendants.end_all()
+        remains.remove_files(config, os.getpid())
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def restore_signals() -> None:

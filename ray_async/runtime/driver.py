@@ -255,6 +255,7 @@ class DriverSession(CoreSession):
 
     def _end_node(self, launch: NodeLaunch) -> None:
         """Wait for the node to end; it kills its workers first."""
+        launch.terminate()  # it may not read yet
         launch.wait(_NODE_END_S)
         launch.kill()
         if launch.returncode != 0:  # it could not clean up

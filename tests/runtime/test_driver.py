@@ -1,8 +1,16 @@
-"""What a driver tells of its job."""
+"""What a driver tells of its job, and how it leaves the session."""
 
+import os
+import subprocess
+
+import pytest
+
+import ray_async as ray
 from ray_async.job_config import JobConfig
 from ray_async.runtime.driver import job_config
 from ray_async.runtime.init_options import InitOptions
+
+TIMEOUT_S = 60
 
 
 def test_a_jobs_settings_reach_its_workers() -> None:
@@ -15,3 +23,18 @@ def test_a_jobs_settings_reach_its_workers() -> None:
 def test_workers_of_a_plain_job_set_up_no_loggers() -> None:
     job = job_config(InitOptions(), 1)
     assert (job["default_actor_lifetime"], job["logging"]) == ("non_detached", {})
+
+
+@ray.remote
+def starts_a_program() -> int:
+    return subprocess.Popen(["sleep", "900"], start_new_session=True).pid
+
+
+@pytest.mark.parametrize("works", [False, True])
+def test_a_session_may_end_before_its_node_has_begun(works: bool) -> None:
+    for _ in range(5):  # the node is elsewhere in its start each time
+        with ray.init("local", num_cpus=1) as context:
+            program = ray.get(starts_a_program.remote(), timeout=TIMEOUT_S) if works else None
+            directory = context.address_info["session_dir"]
+        assert not os.path.exists(directory)
+        assert program is None or not os.path.exists(f"/proc/{program}")
