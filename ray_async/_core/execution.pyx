@@ -18,7 +18,6 @@ from ray_async._core.submission import set_parent
 
 cdef enum:
     SPIN = 20000                # ns that a worker looks for the next task before it sleeps
-    SLEEP = 500000000           # ns between looks at the flags
 
 
 cdef void leave_stream(ra_heap *h, u64 record) noexcept nogil:
@@ -31,6 +30,7 @@ cdef void leave_stream(ra_heap *h, u64 record) noexcept nogil:
 
 
 cdef enum:
+    TIMED_OUT = 1               # of ra_futex_wait()
     ONE_TASK = 8                # flag of a lease that is for a single task
 
 LEFT, EXIT = 1, 2               # why serve() returned
@@ -141,13 +141,23 @@ cdef class Executor:
             "backpressure": r.backpressure, "parent_seq": r.parent_seq, "actor": r.actor,
         }
 
-    def is_plain(self, u64 record):
+    cdef bint is_plain(self, u64 record):
         """Whether a record has one return, no options, no references as arguments, and is not cancelled."""
         cdef ra_heap *h = &self.arena.heap
         cdef ra_record *r = ra_record_at(h, record)
         if r.opts or r.n_returns != 1 or RA_R_FLAGS(atomic_load_u64(&r.word)) or self.trace is not None:
             return False
         return r.args == 0 or atomic_load_u64(&ra_payload_at(h, r.args).word) >> 16 & 0xffff == 0
+
+    def plain_call(self, u64 record):
+        """``(callable, meta, args, kwargs)`` of a record that is plain and of a plain coroutine function, else None."""
+        if not self.is_plain(record):
+            return None
+        function, meta = self.prepare(record)
+        if not meta.plain_coroutine:
+            return None
+        args, kwargs = self.arguments(record)
+        return function, meta, args, kwargs
 
     def is_cancelled(self, u64 record):
         """Whether someone asked for the cancellation of a running record."""
@@ -426,7 +436,7 @@ cdef class Executor:
         cdef ra_waiter *w = ra_waiter_at(h, waiter)
         cdef bint actor = (lease & 0xff) == RA_LEASE_ACTOR
         cdef u64 busy = lease if actor else (lease & ~<u64>0xff) | RA_LEASE_BUSY
-        cdef u64 expected, record, until
+        cdef u64 expected, record, until, nap
         cdef bint idle = True, ran = False
         cdef int code
         cdef PostponedCalls postponed = PostponedCalls(self.arena, q.actor, self.ordered) if actor else None
@@ -480,11 +490,14 @@ cdef class Executor:
                 atomic_store_u32(&w.armed, 1)
                 atomic_store_u32(&q.sleepers, 1)
                 atomic_fence(memory_order_seq_cst)
-                if ra_queue_length(q) == 0 and atomic_load_u32(&p.flags) & (RA_PF_EXIT | RA_PF_REVOKE) == 0 and (not postponed.stirred() if actor else atomic_load_u64(&p.lease) == lease):
+                nap = RA_FIRST_NAP
+                while ra_queue_length(q) == 0 and atomic_load_u32(&p.flags) & (RA_PF_EXIT | RA_PF_REVOKE) == 0 and (not postponed.stirred() if actor else atomic_load_u64(&p.lease) == lease):
                     with nogil:
-                        code = ra_futex_wait(&w.armed, 1, SLEEP)
-                    if code == 2:
-                        PyErr_CheckSignals()
+                        code = ra_futex_wait(&w.armed, 1, nap)
+                    PyErr_CheckSignals()
+                    if code != TIMED_OUT:
+                        break
+                    nap = ra_next_nap(nap)
                 atomic_store_u32(&w.armed, 0)
         finally:
             self.unregister(queue, waiter)
@@ -495,7 +508,7 @@ cdef class Executor:
         cdef ra_proc *p = proc_at(h, h.slot)
         cdef ra_queue *q = queue_at(h, queue)
         cdef ra_waiter *w = ra_waiter_at(h, p.waiter)
-        cdef u64 record
+        cdef u64 record, nap = RA_FIRST_NAP
         if self.postponed is None:
             self.postponed = PostponedCalls(self.arena, q.actor, False)
         self.register(queue, p.waiter)
@@ -514,7 +527,8 @@ cdef class Executor:
                 atomic_store_u32(&w.armed, 1)
                 if not self.arm(queue) and not self.postponed.stirred() and not atomic_load_u32(&p.flags) & RA_PF_EXIT:
                     with nogil:
-                        ra_futex_wait(&w.armed, 1, SLEEP)
+                        ra_futex_wait(&w.armed, 1, nap)
+                    nap = ra_next_nap(nap)
                 atomic_store_u32(&w.armed, 0)
                 PyErr_CheckSignals()
         finally:

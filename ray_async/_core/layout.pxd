@@ -257,6 +257,8 @@ cdef extern from "objects.h" nogil:
     int ra_readable(int)
     int ra_futex_wait(au32 *, u32, u64)
     void ra_futex_wake(au32 *)
+    u64 RA_FIRST_NAP
+    u64 ra_next_nap(u64)
     void ra_relax()
     void ra_lend_cpu(ra_heap *)
     void ra_retake_cpu(ra_heap *)

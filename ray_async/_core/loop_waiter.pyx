@@ -133,22 +133,28 @@ cdef class LoopWaiter:
             if ra_queue_length(ring) == 0 and not atomic_load_u32(&w.rescan):
                 return
 
-    def linger(self, u64 queue):
-        """Look for records in a queue, for a moment, before the loop sleeps: a wake-up costs more than the looks.
+    def linger(self, u64 queue=0):
+        """Look for completions, and for records in a queue, for a moment: a wake-up of the loop costs more than the looks.
 
-        Completions that come meanwhile are settled. Returns whether the queue has records.
+        Whoever brings something meanwhile sends no datagram, so the caller does what it does at a wake-up.
+
+        Args:
+            queue: offset of the queue; 0 for none.
+
+        Returns:
+            Whether the queue has records.
         """
         cdef ra_heap *h = &self.arena.heap
         cdef ra_waiter *w = ra_waiter_at(h, self.index)
-        cdef ra_queue *q = queue_at(h, queue)
         cdef ra_queue *ring = queue_at(h, self.ring)
+        cdef ra_queue *q = queue_at(h, queue) if queue else ring
         cdef u64 until = ra_now_ns() + LINGER
         atomic_store_u32(&w.armed, 0)  # who brings something need not wake us
         with nogil:
             while ra_queue_length(q) == 0 and ra_queue_length(ring) == 0 and ra_now_ns() < until:
                 ra_relax()
         self.collect()
-        return ra_queue_length(q) != 0
+        return queue != 0 and ra_queue_length(q) != 0
 
     cdef _settle(self, u64 entry):
         cdef list waiting = self.pending.pop(entry, None)

@@ -5,9 +5,6 @@ from cpython.exc cimport PyErr_CheckSignals
 from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 
-cdef enum:
-    SLEEP = 500000000           # ns between looks at the flags
-
 
 cdef class OwnSlot:
     """The slot of this process.
@@ -50,7 +47,7 @@ cdef class OwnSlot:
         cdef ra_heap *h = &self.arena.heap
         cdef ra_proc *p = proc_at(h, h.slot)
         cdef ra_waiter *w = ra_waiter_at(h, p.waiter)
-        cdef u64 lease
+        cdef u64 lease, nap = RA_FIRST_NAP
         while True:
             atomic_store_u32(&w.armed, 1)
             lease = atomic_load_u64(&p.lease)
@@ -60,7 +57,8 @@ cdef class OwnSlot:
                 atomic_store_u32(&w.armed, 0)
                 return lease
             with nogil:
-                ra_futex_wait(&w.armed, 1, SLEEP)
+                ra_futex_wait(&w.armed, 1, nap)
+            nap = ra_next_nap(nap)
             PyErr_CheckSignals()
 
     def give_back(self, u64 served):

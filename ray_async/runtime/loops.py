@@ -15,6 +15,7 @@ from ray_async.exceptions import RaySystemError, RayTaskError
 __all__ = ("LoopBinding", "Loops")
 
 _GRACE_S = 0.002
+_MOST_PASSED_OVER = 256
 
 
 class LoopBinding:
@@ -34,6 +35,8 @@ class LoopBinding:
         self._arena = arena
         self._wake: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._passed_over = 0  # occasions to look that were left out since the last look
+        self._pass_over = 0
         self._sleepers: set[asyncio.Future[None]] = set()
         self._node_fd = node_fd
         self._died = died
@@ -47,6 +50,9 @@ class LoopBinding:
 
     def _on_readable(self) -> None:
         self.waiter.on_readable()
+        self._woken()
+
+    def _woken(self) -> None:
         self.consider_lending()
         for sleeper in self._sleepers:
             if not sleeper.done():
@@ -62,6 +68,25 @@ class LoopBinding:
             await asyncio.wait([sleeper], timeout=timeout)
         finally:
             self._sleepers.discard(sleeper)
+
+    def consider_looking(self) -> None:
+        """Look for what a sole waiter waits for before the loop sleeps, if that has been of use lately."""
+        if self.waiter.n_pending != 1:
+            return
+        if self._passed_over < self._pass_over:
+            self._passed_over += 1
+            return
+        loop = self.loop()
+        if loop is not None:
+            self._passed_over = 0
+            loop.call_soon(self._look, self.waiter.n_settled)  # after all that the loop has to do now
+
+    def _look(self, n_settled: int) -> None:
+        if self.waiter.n_pending == 1:
+            self.waiter.linger()
+            in_vain = self.waiter.n_settled == n_settled
+            self._pass_over = min(2 * self._pass_over + 1, _MOST_PASSED_OVER) if in_vain else 0
+            self._woken()
 
     def consider_lending(self) -> None:
         """Lend the CPU that a worker holds, should its loop do nothing but wait for references for a moment."""
@@ -164,6 +189,7 @@ class Loops:
         if not waiter.watch(ref, future):
             return
         binding.consider_lending()
+        binding.consider_looking()
         try:
             yield from future
         except BaseException:

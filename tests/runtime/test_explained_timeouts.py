@@ -67,10 +67,8 @@ def test_tasks(gate: str) -> None:
 
 def test_calls_of_actors(gate: str) -> None:
     busy = Keeper.remote()
-    first = busy.wait.remote(gate)
-    assert wait_until(lambda: "RUNNING" in states())
-    second = busy.wait.remote(gate)
-    assert "its actor, which runs other calls" in reason(second)
+    first, second = busy.wait.remote(gate), busy.wait.remote(gate)
+    assert wait_until(lambda: "its actor, which runs other calls" in reason(second))  # the node has heard that it lives
     starting = Keeper.remote(gate).wait.remote(gate)
     assert "is not created yet: its __init__ has begun in process" in reason(starting)
     impossible = Keeper.options(num_cpus=7).remote().wait.remote(gate)

@@ -87,6 +87,12 @@ static inline void ra_futex_wake(au32 *word) {
 #endif
 }
 
+/* Workers without work look at the state of things by themselves too, more and more seldom as they find nothing. In ns. */
+#define RA_FIRST_NAP 500000000ull
+#define RA_LONGEST_NAP 4000000000ull
+
+static inline u64 ra_next_nap(u64 nap) { return nap < RA_LONGEST_NAP ? 2 * nap : nap; }
+
 /* Whether a descriptor has something to read now; a pidfd has when its process is gone. */
 static inline int ra_readable(int fd) {
     struct pollfd p = {fd, POLLIN, 0};

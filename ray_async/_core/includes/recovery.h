@@ -184,15 +184,20 @@ static inline void ra_reap_waiter(ra_heap *h, u32 waiter, u64 actor) {
     atomic_store(&ra_waiter_at(h, waiter)->kind, RA_WAITER_FREE);
 }
 
-/* The dead process may have been about to tell somebody something: it had put a loop's waiter to `awake` and not sent the
-   datagram, or completed an object and not entered it into the ring. So all loops look at everything. Threads do so anyway,
-   since they sleep in slices. */
+/* The dead process may have been about to tell somebody something: it had put a waiter to `awake` and not sent the wake-up,
+   or completed an object and not entered it into a loop's ring. So everybody who waits looks at everything. */
 static inline void ra_reap_wakes(ra_heap *h) {
     u32 n = atomic_load(&h->super->n_waiters);
     for (u32 i = 0; i < n && i < RA_MAX_WAITERS; i++) {
-        if (atomic_load(&ra_waiter_at(h, i)->kind) != RA_WAITER_LOOP) continue;
-        atomic_store(&ra_waiter_at(h, i)->rescan, 1);
-        ra_wake_loop(h, i);
+        ra_waiter *w = ra_waiter_at(h, i);
+        u32 kind = atomic_load(&w->kind);
+        if (kind == RA_WAITER_LOOP) {
+            atomic_store(&w->rescan, 1);
+            ra_wake_loop(h, i);
+        } else if (kind == RA_WAITER_THREAD) {
+            atomic_store(&w->armed, 0);
+            ra_futex_wake(&w->armed);
+        }
     }
 }
 

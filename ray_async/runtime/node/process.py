@@ -62,8 +62,8 @@ _logger = logging.getLogger("ray_async.node")
 
 NODE = 1
 IDLE, BUSY = 1, 2
-TICK_S = 0.5
-IDLE_TICK_S = 2.0  # while nothing happens: an idle session is to cost nothing
+#: Seconds between looks at everything: the first ones while things happen; an idle session is to cost nothing.
+TICK_S, LONGEST_TICK_S = 0.5, 4.0
 
 
 def run_node(
@@ -243,10 +243,12 @@ class Node:
         shutil.rmtree(self.config["session_dir"], ignore_errors=True)
 
     async def _tick_for_ever(self) -> None:
+        pause = TICK_S
         while True:
             seen = self._n_events
-            await asyncio.sleep(TICK_S if self._busy else IDLE_TICK_S)
+            await asyncio.sleep(pause)
             self._busy = self._n_events != seen
+            pause = TICK_S if self._busy else min(2 * pause, LONGEST_TICK_S)
             self._tick()
 
     def _tick(self) -> None:
@@ -307,7 +309,7 @@ class Node:
             self._timer = None
         if due is not None:
             delay = max(0.0, due - time.monotonic())
-            if delay < IDLE_TICK_S:
+            if delay < LONGEST_TICK_S:
                 self._timer = asyncio.get_event_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:

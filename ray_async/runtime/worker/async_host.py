@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ("AsyncHost", "host_async_actor", "running_definition", "serve_async_class")
 
 REVOKE, CANCEL, EXIT = 1, 2, 4
-_TICK_S = 0.5
+_TICK_S, _LONGEST_TICK_S = 0.5, 4.0
 _BATCH = 128
 _MAX_THREADS = 256
 _ABANDONED_S = 0.2  # between looks whether a stream still has a consumer
@@ -83,6 +83,7 @@ class AsyncHost:
         self._queue = queue
         self._limit = limit
         self._without_arguments = 0
+        self._full = False  # records may be left in the queue for want of room
         self._gates = {"": asyncio.Semaphore(limit)}
         #: What runs, by record: this host is the supervisor of these tasks.
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -92,6 +93,8 @@ class AsyncHost:
         self._lease: tuple[int, int] | None = None  # its word while idle, while busy
         self._idle = True
         self._timer: Any = None
+        self._tick_s = _TICK_S
+        self._done_at_tick = 0
         self._binding = worker.session.loops.binding()
         self._binding.on_wake(self._pump)
         self._stall = StallWatch(worker.stall_after_s, running_definition)
@@ -141,18 +144,20 @@ class AsyncHost:
             self._timer.cancel()
             executor.unregister(self._queue, index)
 
-    def _has_room(self) -> bool:
-        return len(self._tasks) - self._without_arguments < self._limit
-
     def _tick(self) -> None:
-        """A look at the flags from time to time: they may be set without a wake-up when a datagram is lost."""
-        self._timer = self._loop.call_later(_TICK_S, self._tick)
+        """A look at the flags from time to time, seldom at rest: they may be set and the datagram be lost."""
+        done = self._executor.done
+        rests = done == self._done_at_tick and not self._tasks
+        self._tick_s = min(2 * self._tick_s, _LONGEST_TICK_S) if rests else _TICK_S
+        self._done_at_tick = done
+        self._timer = self._loop.call_later(self._tick_s, self._tick)
         self._pump()
 
     def _pump(self) -> None:
-        """Start what is queued, as much as may run. Called at each wake-up and when a task has ended."""
+        """Start what is queued, as much as may run. Called at each wake-up and when there is room again."""
         if self._over is None or self._over.done():
             return
+        self._full = False
         executor = self._executor
         flags = self._own_slot.flags
         if flags & self._leaving_flags:
@@ -167,15 +172,16 @@ class AsyncHost:
                 self._over.set_result(None)
                 return
             self._idle = False
-        for _ in range(_BATCH):
-            if not self._has_room():
-                return  # the end of a task pumps again
+        room = self._limit + self._without_arguments - len(self._tasks)
+        for _ in range(min(room, _BATCH)):
             record = executor.pop(self._queue)
             if record == 0:
                 break
             self._start(record)
         else:
-            self._loop.call_soon(self._pump)  # the tasks just started get their turn first
+            self._full = room <= _BATCH
+            if not self._full:
+                self._loop.call_soon(self._pump)  # the tasks just started get their turn first
             return
         executor.wants_refill(self._queue)
         if self._tasks:
@@ -235,19 +241,14 @@ class AsyncHost:
     # -- one record ----------------------------------------------------------------------------------------------------
 
     def _start(self, record: int) -> None:
-        executor = self._executor
-        coroutine = self._run(record)
         try:
-            function, definition = executor.prepare(record)
-            if definition.plain_coroutine and executor.is_plain(record):
-                args, kwargs = executor.arguments(record)
-                coroutine.close()
-                coroutine = self._run_plain(record, function, definition, args, kwargs)
+            call = self._executor.plain_call(record)
         except Exception as error:
-            coroutine.close()
             self._fail(record, None, None, error)
             return
-        self._tasks[record] = self._loop.create_task(coroutine)
+        coroutine = self._run(record) if call is None else self._run_plain(record, *call)
+        # Not by way of the loop, which counts tasks for names that nobody needs, in a good part of the time of a call.
+        self._tasks[record] = asyncio.Task(coroutine, loop=self._loop, name="ray_async")
 
     async def _run_plain(
         self, record: int, function: Callable[..., Any], definition: Definition, args: tuple[Any, ...], kwargs: Any
@@ -262,12 +263,15 @@ class AsyncHost:
             self._ended(record)
 
     def _ended(self, record: int) -> None:
-        full = not self._has_room()
         del self._tasks[record]
         if self._told:
             self._told.discard(record)
-        if full or not self._tasks:
-            self._loop.call_soon(self._pump)
+        if self._full or not self._tasks:
+            self._pump_again()
+
+    def _pump_again(self) -> None:
+        self._full = False
+        self._loop.call_soon(self._pump)
 
     async def _run(self, record: int) -> None:
         executor, worker = self._executor, self._worker
@@ -356,6 +360,8 @@ class AsyncHost:
         if not any(type(value) is ArgRef for value in (*args, *kwargs.values())):
             return args, kwargs
         self._without_arguments += 1
+        if self._full:
+            self._pump_again()
         try:
             resolved = [await value.ref if type(value) is ArgRef else value for value in args]
             named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}
