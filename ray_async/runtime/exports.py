@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import pickle
+import weakref
 from typing import Any
 
 from ray_async._core import store
@@ -26,13 +27,15 @@ class Exports:
     def __init__(self, session: Any) -> None:
         self._session = session
         self._refs: dict[bytes, Any] = {}
+        self._pickled: weakref.WeakKeyDictionary[Any, bytes] = weakref.WeakKeyDictionary()
 
-    def export(self, facts: dict[str, Any], target: Any = None) -> Any:
+    def export(self, facts: dict[str, Any], target: Any = None, descriptor: Any = None) -> Any:
         """Store a definition, unless the same one was stored before; returns its reference.
 
         Args:
             facts: what workers must know of it.
             target: the function or class; pickled by value where it cannot be imported.
+            descriptor: of the target, if what was pickled for it before will do.
 
         Raises:
             TypeError: it cannot be pickled.
@@ -40,7 +43,7 @@ class Exports:
                 surroundings.
         """
         if target is not None:
-            data = self._session.dumps(target)
+            data = self._pickle(target, descriptor)
             self._check_size(_KINDS[facts["kind"]], facts["name"].removesuffix(".__init__"), len(data))
             facts = {**facts, "target": data}
         # The name stands before the pickle, for the node, which unpickles nothing.
@@ -51,9 +54,18 @@ class Exports:
             ref = self._refs[key] = store.put_raw(self._session.arena, payload)
         return ref
 
+    def _pickle(self, target: Any, descriptor: Any) -> bytes:
+        data = self._pickled.get(descriptor) if descriptor is not None else None
+        if data is None:
+            data = bytes(self._session.dumps(target))
+            if descriptor is not None:
+                self._pickled[descriptor] = data
+        return data
+
     def clear(self) -> None:
         """Drop the references."""
         self._refs.clear()
+        self._pickled.clear()
 
     def _check_size(self, kind: str, name: str, size: int) -> None:
         limit = self._session.settings.get(FUNCTION_SIZE_ERROR_BYTES)

@@ -176,11 +176,10 @@ class CoreSession:
             "qualname": f"{cls.module}.{cls.qualname}",
             "options": {"max_concurrency": options.max_concurrency},
         }
-        fn = self.exports.export(facts, cls.cls)
-        meta = self.dumps(cls.meta)
+        fn = self.exports.export(facts, cls.cls, cls)
         core = submission.new_actor(self.arena, store.put_raw(self.arena, placement_spec.encode(spec)))
         if options.name:
-            self._register_name(core, options.name, namespace, meta)
+            self._register_name(core, options.name, namespace, self.dumps(cls.meta))
         template = submission.Template(self.arena, fn, actor=core, n_returns=1, kind=KIND_ACTOR_INIT)
         submission.submit_actor(core, template, args, kwargs)
         return core

@@ -24,8 +24,9 @@ __all__ = ("Zygote",)
 #: What every worker needs, imported before the first fork: pages that all workers share.
 _FIRST = (
     "cloudpickle",
-    "ray_async.runtime.session",
+    "faulthandler",
     "ray_async.runtime.worker.process",
+    "ray_async.runtime.worker.session",
     "ray_async.serialization",
     "ray_async.runtime.reading",
 )
@@ -35,6 +36,7 @@ _WARM = (
     "uvloop",
     "ray_async.runtime.worker.async_host",
     "ray_async.runtime.worker.actor_host",
+    "ray_async.runtime.event_loop",
     "ray_async.runtime.loops",
 )
 
