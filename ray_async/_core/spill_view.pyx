@@ -26,35 +26,43 @@ cdef class SpillView:
     def __init__(self, Arena arena):
         self.arena = arena
 
+    cdef bint _may_move(self, u64 offset):
+        cdef ra_entry *e = ra_entry_at(&self.arena.heap, offset)
+        cdef u64 word = atomic_load_u64(&e.word)
+        return (
+            RA_STATE(word) == RA_VALUE and e.size >= SPILL_MINIMUM and ra_has_payload(word)
+            and not RA_FLAGS(word) & (RA_EF_EMBEDDED | RA_EF_DEAD) and atomic_load_u32(&e.views) == 0
+            and RA_FORMAT(word) != RA_F_RAW
+        )
+
     def spill_candidates(self, u64 wanted):
-        """Entries whose payloads, oldest first, sum up to at least ``wanted`` bytes: ``[(entry, bytes)]``."""
+        """Entries whose payloads, oldest first, sum up to at least ``wanted`` bytes."""
         cdef ra_heap *h = self.arena.open()
         cdef list found = [], entries = []
         cdef ra_entry *e
-        cdef u64 offset, word, total = 0
+        cdef u64 offset, total = 0
         for offset in all_entries(self.arena):
-            e = ra_entry_at(h, offset)
-            word = atomic_load_u64(&e.word)
-            if (
-                RA_STATE(word) == RA_VALUE and e.size >= SPILL_MINIMUM and ra_has_payload(word)
-                and not RA_FLAGS(word) & (RA_EF_EMBEDDED | RA_EF_DEAD) and atomic_load_u32(&e.views) == 0
-                and RA_FORMAT(word) != RA_F_RAW
-            ):
+            if self._may_move(offset):
+                e = ra_entry_at(h, offset)
                 entries.append((e.seq & ((<u64>1 << 40) - 1), offset, e.size))
         entries.sort()
         for _, offset, size in entries:
             if total >= wanted:
                 break
-            found.append((offset, size))
+            found.append(offset)
             total += size
         return found
 
     def spill_begin(self, u64 entry):
-        """Claim a payload and return its bytes as a memoryview, or None when it is in use."""
+        """Claim a payload and return its bytes as a memoryview, or None when it is in use, or no candidate any more."""
         cdef ra_heap *h = self.arena.open()
-        cdef u64 payload = ra_spill_begin(h, entry), size = ra_entry_at(h, entry).size
+        cdef u64 payload, size
+        if not ra_entry_check(h, entry) or not self._may_move(entry):
+            return None
+        payload = ra_spill_begin(h, entry)
         if payload == 0:
             return None
+        size = ra_entry_at(h, entry).size
         if not ra_block_check(h, payload, RA_CHUNK_DATA) or size > ra_block_bytes(h, payload):
             ra_spill_end(h, entry, RA_VALUE, payload)
             return None

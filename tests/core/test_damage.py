@@ -99,7 +99,7 @@ class Victim:
             lambda at, n: objects.copy_value(objects.checked_reference(at), store.new_promise(self.arena)),
             lambda at, n: spill.spilled(at),
             lambda at, n: [
-                spill.spill_begin(e) is not None and spill.spill_done(e, 1) for e, _ in spill.spill_candidates(1)
+                spill.spill_begin(e) is not None and spill.spill_done(e, 1) for e in spill.spill_candidates(1)
             ],
             lambda at, n: records.find_records(state=n % 8),
             lambda at, n: records.find_records(parent=at) if records.is_record(at) else None,

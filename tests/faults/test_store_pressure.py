@@ -1,13 +1,17 @@
 """The store filled, refilled, spilled and overfilled."""
 
+import os
 import random
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ray_async as ray
 from ray_async.exceptions import ObjectStoreFullError, OutOfDiskError
-from tests.faults.session import SEED, statistics
+from ray_async.runtime.current import get_session
+from tests.faults.session import SEED, node_pid, statistics
 
 MB = 1 << 20
 
@@ -176,3 +180,29 @@ def test_a_deep_queue_is_drained(start):
     assert used() < 200 * MB
     ready, _ = ray.wait(refs, num_returns=len(refs), timeout=100)
     assert len(ready) == len(refs)
+
+
+@ray.remote(num_cpus=0)
+class Actor:
+    def number(self):
+        return 7
+
+
+def test_the_node_answers_while_a_disk_is_slow(start, wait_until):
+    start(object_store_memory=80 * MB)
+    fifo = Path(get_session().facts["spill_path"]) / "1"
+    fifo.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(fifo)  # the first object that is spilled waits until somebody reads here
+    tasks = Path(f"/proc/{node_pid()}/task")
+    before = len(list(tasks.iterdir()))
+    refs = []
+    fill = threading.Thread(target=lambda: refs.extend(ray.put(np.zeros(20 * MB, np.uint8)) for _ in range(5)))
+    fill.start()
+    wait_until(lambda: len(list(tasks.iterdir())) > before)
+    assert ray.get(Actor.remote().number.remote(), timeout=60) == 7
+    assert fill.is_alive()
+    with open(fifo, "rb") as file:
+        assert len(file.read()) > 20 * MB
+    fill.join(60)
+    assert not fill.is_alive()
+    assert len(ray.get(refs[-1], timeout=60)) == 20 * MB
