@@ -50,10 +50,10 @@ class MemoryMonitor:
         self._next = now + _SELDOM_S
         if self._limit:
             self._recycle()
-        if self._enabled and self._anyone_works():
+        if self._enabled and self.anyone_works():
             self._relieve()
 
-    def _anyone_works(self) -> bool:
+    def anyone_works(self) -> bool:
         """Whether a worker may be taking memory. What does not run does not grow: an idle session costs nothing."""
         view = self._node.view
         return any(view.lease_state(slot) in (BUSY, ACTOR) for slot in self._node.workers.by_slot)

@@ -62,8 +62,9 @@ _logger = logging.getLogger("ray_async.node")
 
 NODE = 1
 IDLE, BUSY = 1, 2
-#: Seconds between looks at everything: the first ones while things happen; an idle session is to cost nothing.
-TICK_S, LONGEST_TICK_S = 0.5, 4.0
+#: Seconds between looks at everything: while things happen, while something runs for long, while nothing does. An idle
+#: session is to cost nothing.
+TICK_S, WORKING_TICK_S, LONGEST_TICK_S = 0.5, 2.0, 4.0
 
 
 def run_node(
@@ -248,7 +249,8 @@ class Node:
             seen = self._n_events
             await asyncio.sleep(pause)
             self._busy = self._n_events != seen
-            pause = TICK_S if self._busy else min(2 * pause, LONGEST_TICK_S)
+            longest = WORKING_TICK_S if self.memory.anyone_works() else LONGEST_TICK_S
+            pause = TICK_S if self._busy else min(2 * pause, longest)
             self._tick()
 
     def _tick(self) -> None:
