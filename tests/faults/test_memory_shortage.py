@@ -32,7 +32,7 @@ def test_who_is_ended_for_want_of_memory_is_told(start, tmp_path):
     start(_system_config=ALWAYS_SHORT)
     with pytest.raises(OutOfMemoryError, match=r"memory was short: \d+ of \d+ bytes .*memory_usage_threshold=0.0001"):
         ray.get(stuck.options(max_retries=0).remote(tmp_path / "once"), timeout=60)
-    with pytest.raises(OutOfMemoryError, match="the actor Stuck .*\n.*\nmemory was short"):
+    with pytest.raises(OutOfMemoryError, match=r"the actor Stuck (?s:.*)memory was short"):
         ray.get(Stuck.remote().wait.remote(), timeout=60)
 
 
