@@ -23,7 +23,12 @@
 #include "layout.h"
 #include "debug.h"
 
-#ifdef __linux__
+/* With RA_PORTABLE the ways of other systems are taken on Linux too, which a test does. */
+#if defined(__linux__) && !defined(RA_PORTABLE)
+#define RA_LINUX 1
+#endif
+
+#ifdef RA_LINUX
 #include <linux/futex.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -47,7 +52,7 @@ static inline u64 ra_now_ns(void) {
 
 /* Anonymous shared memory that only those who get the descriptor can map. Returns a descriptor or -errno. */
 static inline int ra_shared_memory(const char *name) {
-#if defined(__linux__) && defined(SYS_memfd_create)
+#if defined(RA_LINUX) && defined(SYS_memfd_create)
     int fd = (int)syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */);
     if (fd >= 0) return fd;
     if (errno != ENOSYS && errno != EPERM) return -errno;
@@ -63,7 +68,7 @@ static inline int ra_shared_memory(const char *name) {
 
 /* Sleep while *word == expected, at most timeout_ns. Returns 0 when woken or changed, 1 on timeout, 2 when a signal came. */
 static inline int ra_futex_wait(au32 *word, u32 expected, u64 timeout_ns) {
-#ifdef __linux__
+#ifdef RA_LINUX
     struct timespec t = {(time_t)(timeout_ns / 1000000000ull), (long)(timeout_ns % 1000000000ull)};
     if (syscall(SYS_futex, (u32 *)word, FUTEX_WAIT, expected, &t, NULL, 0) == 0) return 0;
     if (errno == ETIMEDOUT) return 1;
@@ -80,7 +85,7 @@ static inline int ra_futex_wait(au32 *word, u32 expected, u64 timeout_ns) {
 }
 
 static inline void ra_futex_wake(au32 *word) {
-#ifdef __linux__
+#ifdef RA_LINUX
     syscall(SYS_futex, (u32 *)word, FUTEX_WAKE, 1, NULL, NULL, 0);
 #else
     (void)word;
@@ -109,7 +114,7 @@ static inline void ra_relax(void) {
 
 /* Ask to be killed when the parent's thread that forked us ends. */
 static inline void ra_die_with_parent(int signal) {
-#ifdef __linux__
+#ifdef RA_LINUX
     prctl(PR_SET_PDEATHSIG, signal);
 #else
     (void)signal;
@@ -117,13 +122,13 @@ static inline void ra_die_with_parent(int signal) {
 }
 
 static inline void ra_set_subreaper(void) {
-#ifdef __linux__
+#ifdef RA_LINUX
     prctl(PR_SET_CHILD_SUBREAPER, 1);
 #endif
 }
 
 static inline void ra_set_title(const char *title) {
-#ifdef __linux__
+#ifdef RA_LINUX
     prctl(PR_SET_NAME, title);
 #else
     (void)title;
@@ -132,7 +137,7 @@ static inline void ra_set_title(const char *title) {
 
 /* Where the arguments of this process lie, which ps shows; 0 bytes where that is not known. */
 static inline size_t ra_command_line(char **start) {
-#ifdef __linux__
+#ifdef RA_LINUX
     char text[1024];
     unsigned long from = 0, to = 0;
     size_t size;
