@@ -14,7 +14,7 @@ from types import CodeType
 from typing import Any, Protocol
 
 from ray_async._core.codec import ArgRef, Encoder
-from ray_async._core.object_ref import ObjectRef
+from ray_async._core.object_ref import Buffer, ObjectRef
 from ray_async._core.submission import ActorCore, load_actor
 from ray_async.serializers import reduce_registered
 
@@ -162,25 +162,21 @@ def _reduce_tensor(torch: Any, tensor: Any) -> Any:
 
 
 def rebuild_tensor(memory: Any, dtype: Any, shape: tuple[int, ...], requires_grad: bool) -> Any:
-    """A tensor over memory of the object store. Like every object there it must not be written to."""
+    """A tensor over memory of the object store, whose pages are copied when they are written to.
+
+    Torch has no read-only tensors, and what trains a model changes it in place.
+    """
     import torch
 
     if len(memory) == 0:
         return torch.empty(shape, dtype=dtype, requires_grad=requires_grad)
-    tensor = torch.frombuffer(_as_writable(memory), dtype=dtype).reshape(shape)
+    tensor = torch.frombuffer(writable(memory), dtype=dtype).reshape(shape)
     return tensor.requires_grad_() if requires_grad else tensor
 
 
-def _as_writable(memory: Any) -> Any:
-    """The same memory as a buffer that claims to be writable: torch has no read-only tensors, and warns of others."""
-    import ctypes
-
-    import numpy as np
-
-    view = np.frombuffer(memory, dtype=np.uint8)
-    buffer: Any = (ctypes.c_ubyte * view.nbytes).from_address(view.ctypes.data)
-    buffer.owner = view  # keeps the object as long as the tensor lives
-    return buffer
+def writable(memory: Any) -> Any:
+    """Memory of one's own with the same bytes; only what is written to is copied, where that pays."""
+    return memory.writable() if isinstance(memory, Buffer) else bytearray(memory)
 
 
 # ---- failures ----
