@@ -24,7 +24,7 @@ class Weights:
         self.values = np.frombuffer(memory, dtype=np.uint8)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return load_weights, (PickleBuffer(self.values),)
+        return load_weights, (PickleBuffer(self.values.data),)
 
 
 def load_weights(buffer: Any) -> Weights:
