@@ -7,6 +7,7 @@ shared memory and come back as views of it.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pickle import PickleBuffer, PicklingError
@@ -120,7 +121,29 @@ def _reduce_code(code: CodeType) -> Any:
     import cloudpickle
 
     make, args = cloudpickle.Pickler.dispatch_table[CodeType](code)
-    return make, tuple(code.co_filename if type(part) is str and part == _NO_FILE else part for part in args)
+    args = tuple(code.co_filename if type(part) is str and part == _NO_FILE else part for part in args)
+    lines = _lines_without_file(code.co_filename)
+    return (make, args) if lines is None else (rebuild_code, (make, args, code.co_filename, lines))
+
+
+def _lines_without_file(filename: str) -> list[str] | None:
+    """The source of a notebook's cell, or of another text that `linecache` alone knows."""
+    import linecache
+
+    entry = linecache.cache.get(filename, ())
+    if len(entry) < 4 or os.path.exists(filename):  # a shorter entry only says who could load it
+        return None
+    return entry[2]
+
+
+def rebuild_code(make: Callable[..., CodeType], args: tuple[Any, ...], filename: str, lines: list[str]) -> CodeType:
+    """Code of a text that is no file here; tracebacks find its lines."""
+    import linecache
+
+    if filename not in linecache.cache:
+        # Without a time of change the entry is not compared with a file.
+        linecache.cache[filename] = (sum(map(len, lines)), None, lines, filename)
+    return make(*args)
 
 
 # ---- memory ----
@@ -182,12 +205,24 @@ def writable(memory: Any) -> Any:
 # ---- failures ----
 
 
-def explain(value: Any, error: Exception) -> Exception:
-    """The error for a value that cannot be pickled: it names the part that is to blame, where that can be found."""
+def explain(value: Any, error: Exception, call: bool = False) -> Exception:
+    """The error for a value that cannot be pickled: it names the part that is to blame, where that can be found.
+
+    Args:
+        value: what was to be pickled.
+        error: what went wrong.
+        call: whether the value is a call's arguments: a tuple of the positional ones and a dict of the others.
+    """
     if not isinstance(error, TypeError | PicklingError | AttributeError | RecursionError | NotImplementedError):
         return error  # a __reduce__ or a serializer raised it for a reason of its own
-    path, part = _culprit(value, _dumps())
-    where = f"{type(value).__name__}{path}"
+    dumps = _dumps()
+    name = ""
+    if call:
+        arguments = {f"argument {n}": part for n, part in enumerate(value[0], 1)}
+        arguments.update((f"argument {name!r}", part) for name, part in value[1].items())
+        name, value = next(((name, part) for name, part in arguments.items() if _fails(part, dumps)), ("", value))
+    path, part = _culprit(value, dumps)
+    where = f"{name or type(value).__name__}{path}"
     what = "" if part is value else f", which is {_short(part)}"
     return TypeError(
         f"cannot serialize {_short(value)}: {error}\n"

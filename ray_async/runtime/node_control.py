@@ -1,7 +1,7 @@
 """Finding, starting and stopping the node processes of this machine.
 
 Each node has a file `nodes/<pid>.json` in an owner-only directory, see `runtime_root`. An entry whose process is
-gone, or whose pid belongs to another process by now, is stale and removed by whoever finds it, with the session's files.
+gone, or whose pid belongs to another process by now, is stale. Whoever finds it removes it, with the session's files.
 """
 
 from __future__ import annotations

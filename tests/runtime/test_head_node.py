@@ -87,7 +87,7 @@ def test_a_killed_head_leaves_nothing_to_who_looks_for_nodes(start_head: StartHe
         held = ray.put(1)
         os.kill(entry.pid, signal.SIGKILL)
         assert os.waitpid(entry.pid, 0)[1] == signal.SIGKILL
-        with pytest.raises(ray.exceptions.NodeDiedError):
+        with pytest.raises(ray.exceptions.NodeDiedError, match="What to try"):
             ray.get(ray.remote(lambda: 1).remote())
         del held
     assert node_control.find_node("127.0.0.1:7005") is None
