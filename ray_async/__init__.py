@@ -150,7 +150,9 @@ def __getattr__(name: str) -> Any:
         except ModuleNotFoundError as error:
             if error.name != f"ray_async.{name}":
                 raise
-            raise AttributeError(f"module 'ray_async' has no attribute {name!r}") from None
+            raise AttributeError(
+                f"module 'ray_async' has no attribute {name!r}: that part of Ray is not part of this release"
+            ) from None
     else:
         raise AttributeError(f"module 'ray_async' has no attribute {name!r}")
     globals()[name] = value

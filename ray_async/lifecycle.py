@@ -12,6 +12,7 @@ from ray_async.label_selector import label_selector_error
 from ray_async.resource_request import custom_resources_error, quantity_error
 from ray_async.runtime.current import connect, disconnect, get_session, has_session
 from ray_async.runtime.init_options import InitOptions
+from ray_async.suggestion import did_you_mean
 
 __all__ = ("RayContext", "init", "is_initialized", "shutdown")
 
@@ -224,7 +225,10 @@ def _refuse_removed(local_mode: bool, kwargs: Mapping[str, Any]) -> None:
         raise RuntimeError("init(allow_multiple=...) is for thin clients only.")
     unknown = sorted(set(kwargs) - set(_HIDDEN))
     if unknown:
-        raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}")
+        from inspect import signature
+
+        hint = did_you_mean(unknown[0], {*signature(init).parameters} - {"kwargs"})
+        raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}.{hint}")
 
 
 def _check(options: InitOptions) -> None:

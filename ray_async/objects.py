@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, SupportsFloat, TypeVar, overload
 
 from ray_async.object_ref import ObjectRef, ObjectRefGenerator
 from ray_async.runtime.current import get_session
@@ -38,8 +38,7 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
         >>> ray.get([ray.put(1), ray.put(2)])
         [1, 2]
     """
-    if timeout is not None and timeout < 0:
-        raise ValueError(f"timeout must be None, zero or positive, but is {timeout} seconds.")
+    _check_timeout(timeout)
     if isinstance(object_refs, ObjectRef):
         return get_session().get([object_refs], timeout)[0]
     if isinstance(object_refs, ObjectRefGenerator):
@@ -108,8 +107,7 @@ def wait(
     """
     if not isinstance(ray_waitables, list):
         raise TypeError(f"wait() expected a list of ObjectRef or ObjectRefGenerator, got {type(ray_waitables)}.")
-    if timeout is not None and timeout < 0:
-        raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}.")
+    _check_timeout(timeout)
     for item in ray_waitables:
         if not isinstance(item, (ObjectRef, ObjectRefGenerator)):
             raise TypeError(f"wait() expected a list of ObjectRef or ObjectRefGenerator, got a list with {type(item)}.")
@@ -125,3 +123,12 @@ def wait(
             f"num_returns cannot be greater than the number of references: {num_returns} > {len(ray_waitables)}."
         )
     return session.wait(ray_waitables, num_returns, timeout, fetch_local)
+
+
+def _check_timeout(timeout: Any) -> None:
+    if timeout is None:
+        return
+    if not isinstance(timeout, SupportsFloat):
+        raise TypeError(f"timeout must be None or a number of seconds, but is {timeout!r}.")
+    if float(timeout) < 0:
+        raise ValueError(f"timeout must be None, zero or positive, but is {timeout} seconds.")

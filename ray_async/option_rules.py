@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ray_async.label_selector import fallback_strategy_error, label_selector_error
 from ray_async.resource_request import custom_resources_error, quantity_error
+from ray_async.suggestion import did_you_mean
 
 __all__ = (
     "ACTOR_RULES",
@@ -287,7 +288,8 @@ def _validate(options: Mapping[str, Any], rules: Mapping[str, _AnyRule], what: s
     for keyword, value in options.items():
         rule = rules.get(keyword)
         if rule is None:
-            raise ValueError(f"Invalid option keyword {keyword} for {what}. Valid ones are {list(rules)}.")
+            hint = did_you_mean(keyword, rules)
+            raise ValueError(f"Invalid option keyword {keyword} for {what}.{hint} Valid ones are {list(rules)}.")
         rule.validate(keyword, value)
 
 

@@ -7,6 +7,7 @@ shared memory and come back as views of it.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pickle import PickleBuffer, PicklingError
@@ -14,7 +15,7 @@ from types import CodeType
 from typing import Any, Protocol
 
 from ray_async._core.codec import ArgRef, Encoder
-from ray_async._core.object_ref import ObjectRef
+from ray_async._core.object_ref import Buffer, ObjectRef
 from ray_async._core.submission import ActorCore, load_actor
 from ray_async.serializers import reduce_registered
 
@@ -120,7 +121,29 @@ def _reduce_code(code: CodeType) -> Any:
     import cloudpickle
 
     make, args = cloudpickle.Pickler.dispatch_table[CodeType](code)
-    return make, tuple(code.co_filename if type(part) is str and part == _NO_FILE else part for part in args)
+    args = tuple(code.co_filename if type(part) is str and part == _NO_FILE else part for part in args)
+    lines = _lines_without_file(code.co_filename)
+    return (make, args) if lines is None else (rebuild_code, (make, args, code.co_filename, lines))
+
+
+def _lines_without_file(filename: str) -> list[str] | None:
+    """The source of a notebook's cell, or of another text that `linecache` alone knows."""
+    import linecache
+
+    entry = linecache.cache.get(filename, ())
+    if len(entry) < 4 or os.path.exists(filename):  # a shorter entry only says who could load it
+        return None
+    return entry[2]
+
+
+def rebuild_code(make: Callable[..., CodeType], args: tuple[Any, ...], filename: str, lines: list[str]) -> CodeType:
+    """Code of a text that is no file here; tracebacks find its lines."""
+    import linecache
+
+    if filename not in linecache.cache:
+        # Without a time of change the entry is not compared with a file.
+        linecache.cache[filename] = (sum(map(len, lines)), None, lines, filename)
+    return make(*args)
 
 
 # ---- memory ----
@@ -162,36 +185,44 @@ def _reduce_tensor(torch: Any, tensor: Any) -> Any:
 
 
 def rebuild_tensor(memory: Any, dtype: Any, shape: tuple[int, ...], requires_grad: bool) -> Any:
-    """A tensor over memory of the object store. Like every object there it must not be written to."""
+    """A tensor over memory of the object store, whose pages are copied when they are written to.
+
+    Torch has no read-only tensors, and what trains a model changes it in place.
+    """
     import torch
 
     if len(memory) == 0:
         return torch.empty(shape, dtype=dtype, requires_grad=requires_grad)
-    tensor = torch.frombuffer(_as_writable(memory), dtype=dtype).reshape(shape)
+    tensor = torch.frombuffer(writable(memory), dtype=dtype).reshape(shape)
     return tensor.requires_grad_() if requires_grad else tensor
 
 
-def _as_writable(memory: Any) -> Any:
-    """The same memory as a buffer that claims to be writable: torch has no read-only tensors, and warns of others."""
-    import ctypes
-
-    import numpy as np
-
-    view = np.frombuffer(memory, dtype=np.uint8)
-    buffer: Any = (ctypes.c_ubyte * view.nbytes).from_address(view.ctypes.data)
-    buffer.owner = view  # keeps the object as long as the tensor lives
-    return buffer
+def writable(memory: Any) -> Any:
+    """Memory of one's own with the same bytes; only what is written to is copied, where that pays."""
+    return memory.writable() if isinstance(memory, Buffer) else bytearray(memory)
 
 
 # ---- failures ----
 
 
-def explain(value: Any, error: Exception) -> Exception:
-    """The error for a value that cannot be pickled: it names the part that is to blame, where that can be found."""
+def explain(value: Any, error: Exception, call: bool = False) -> Exception:
+    """The error for a value that cannot be pickled: it names the part that is to blame, where that can be found.
+
+    Args:
+        value: what was to be pickled.
+        error: what went wrong.
+        call: whether the value is a call's arguments: a tuple of the positional ones and a dict of the others.
+    """
     if not isinstance(error, TypeError | PicklingError | AttributeError | RecursionError | NotImplementedError):
         return error  # a __reduce__ or a serializer raised it for a reason of its own
-    path, part = _culprit(value, _dumps())
-    where = f"{type(value).__name__}{path}"
+    dumps = _dumps()
+    name = ""
+    if call:
+        arguments = {f"argument {n}": part for n, part in enumerate(value[0], 1)}
+        arguments.update((f"argument {name!r}", part) for name, part in value[1].items())
+        name, value = next(((name, part) for name, part in arguments.items() if _fails(part, dumps)), ("", value))
+    path, part = _culprit(value, dumps)
+    where = f"{name or type(value).__name__}{path}"
     what = "" if part is value else f", which is {_short(part)}"
     return TypeError(
         f"cannot serialize {_short(value)}: {error}\n"

@@ -65,7 +65,7 @@ _hooks = {}
 
 
 def set_hooks(**functions):
-    """Install ``make_pickler(encoder, sink, buffers)`` and ``explain(value, error)``."""
+    """Install ``make_pickler(encoder, sink, buffers)`` and ``explain(value, error, call)``."""
     _hooks.update(functions)
 
 
@@ -193,10 +193,10 @@ cdef class Encoder:
             args = tuple([ArgRef(v) if isinstance(v, ObjectRef) else v for v in args])
             if kwargs is not None:
                 kwargs = {k: ArgRef(v) if isinstance(v, ObjectRef) else v for k, v in kwargs.items()}
-        self._pickle((args, kwargs or {}))
+        self._pickle((args, kwargs or {}), True)
         return 0
 
-    def _pickle(self, value):
+    def _pickle(self, value, bint call=False):
         self.n = 0
         self.mutables = 0
         del self.refs[self.n_direct:]
@@ -211,7 +211,7 @@ cdef class Encoder:
             self.buffers.clear()
             if not isinstance(error, Exception):
                 raise
-            raise _hooks["explain"](value, error) from error
+            raise _hooks["explain"](value, error, call) from error
         self.pickler.clear_memo()
         self.pickler.forget()
         pieces = self.sink.pieces

@@ -22,6 +22,14 @@ cdef class Buffer:
     cdef Py_ssize_t size
 
 
+cdef class PrivateBuffer:
+    cdef Pin pin
+    cdef void *data
+    cdef Py_ssize_t size
+    cdef void *mapped
+    cdef size_t length
+
+
 cdef ObjectRef own_ref(Arena arena, u64 entry)
 cdef ObjectRef first_ref(Arena arena, u64 entry)
 cdef ObjectRef new_ref(Arena arena, u64 entry)

@@ -3,9 +3,14 @@
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.string cimport memcpy
+from posix.mman cimport MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
+from posix.unistd cimport _SC_PAGESIZE, sysconf
 
 from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
 from ray_async._core.layout cimport *
+
+cdef enum:
+    MAPPING = 65536  # bytes from which a mapping of its own is cheaper than a copy
 
 # Filled in by the package above: `await ref`, and futures, need an event loop, which this layer knows nothing of.
 _hooks = {}
@@ -261,6 +266,43 @@ cdef class Buffer:
     def __len__(self):
         return self.size
 
+    def writable(self):
+        """The same bytes as memory of the caller's own, for types that know nothing of read-only memory.
+
+        Small ones are copied. Others are mapped once more, privately: the pages that are written to are copied then, and
+        neither the object nor who else reads it sees what was written.
+        """
+        cdef u8 *base = self.pin.arena.heap.base
+        cdef size_t start = <size_t>(<u8 *>self.data - base), page = <size_t>sysconf(_SC_PAGESIZE)
+        cdef size_t before = start % page
+        cdef void *mapped = MAP_FAILED
+        cdef PrivateBuffer private
+        if self.size >= MAPPING and self.pin.arena.fd >= 0:
+            mapped = mmap(
+                NULL, before + self.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, self.pin.arena.fd, start - before
+            )
+        if mapped == MAP_FAILED:  # small, after the session's end, or the process has too many mappings
+            return bytearray(self)
+        private = PrivateBuffer.__new__(PrivateBuffer)
+        private.pin, private.mapped, private.length = self.pin, mapped, before + self.size
+        private.data, private.size = <u8 *>mapped + before, self.size
+        return private
+
+
+@cython.no_gc
+cdef class PrivateBuffer:
+    """Writable memory that began as an object's; the pin keeps the pages that were not written to as they are."""
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.data, self.size, 0, flags)
+
+    def __len__(self):
+        return self.size
+
+    def __dealloc__(self):
+        if self.mapped != NULL:
+            munmap(self.mapped, self.length)
+
 
 cdef Buffer new_buffer(Pin pin, void *data, Py_ssize_t size):
     cdef Buffer buffer = Buffer.__new__(Buffer)
@@ -273,3 +315,4 @@ cdef Buffer new_buffer(Pin pin, void *data, Py_ssize_t size):
 add_counts(RA_LIVE)
 ra_count_type(Pin)
 ra_count_type(Buffer)
+ra_count_type(PrivateBuffer)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from traceback import FrameSummary, StackSummary, TracebackException
 
+from .base import RayError
+
 __all__ = ("DEPENDENCY_LINE", "HEADER", "MAX_BYTES", "clip", "format_remote")
 
 HEADER = "Traceback (most recent call last):"
@@ -15,6 +17,7 @@ MAX_BYTES = 512 * 1024
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # Compiled modules name their source relative to the folder they were built in.
 _COMPILED = os.path.join("ray_async", "_core") + os.sep
+_PICKLER = os.path.join("cloudpickle", "cloudpickle.py")
 _RUNNERS = tuple(os.path.join(os.path.dirname(os.__file__), part) + os.sep for part in ("asyncio", "concurrent"))
 
 
@@ -27,8 +30,9 @@ def format_remote(error: BaseException, *, max_bytes: int = MAX_BYTES) -> str:
         max_bytes: upper bound in bytes of UTF-8; what lies in the middle is left out.
     """
     report = TracebackException.from_exception(error, compact=True)
+    explained = isinstance(error, TypeError | ValueError | RayError)
     for part in _chain(report):
-        part.stack = _user_frames(part.stack)
+        part.stack = _user_frames(part.stack, explained)
     text = "".join(report.format()).rstrip("\n")
     if not text.startswith(HEADER):
         if isinstance(error, BaseExceptionGroup):
@@ -62,15 +66,22 @@ def _chain(report: TracebackException) -> Iterator[TracebackException]:
         pending += [part.__cause__, part.__context__, *(part.exceptions or ())]
 
 
-def _user_frames(stack: StackSummary) -> StackSummary:
+def _user_frames(stack: StackSummary, explained: bool) -> StackSummary:
     frames: list[FrameSummary] = []
     for frame in stack:
-        # Thread pools and event loops are ours only where they stand between our runner and the user's function.
-        if _is_own(frame) or (not frames and frame.filename.startswith(_RUNNERS)):
+        # Thread pools, event loops and the pickler are ours only where they stand between us and the user's function.
+        if _is_own(frame) or (not frames and (frame.filename.startswith(_RUNNERS) or _is_core(frame))):
             continue
         frames.append(frame)
-    # An error from inside this package with no user frame at all is ours to explain: keep every frame.
-    return StackSummary.from_list(frames) if frames else stack
+    # What the core says of a value, of a result for instance, is about the value and not about where the core looked.
+    if frames or (explained and all(_is_core(frame) for frame in stack)):
+        return StackSummary.from_list(frames)
+    # Any other error from inside this package with no user frame at all is ours to explain: keep every frame.
+    return stack
+
+
+def _is_core(frame: FrameSummary) -> bool:
+    return frame.filename.startswith(_COMPILED) or frame.filename.endswith(_PICKLER)
 
 
 def _is_own(frame: FrameSummary) -> bool:

@@ -232,7 +232,7 @@ class DriverSession(CoreSession):
                 words = log.read()[-2000:].decode("utf-8", "replace").strip()
             if words:
                 text += f". Its last words:\n{words}"
-        return errors.NodeDiedError(text)
+        return errors.NodeDiedError(f"{text}\nWhat to try: shutdown(), then init() for a new session.")
 
     def close(self, wait_for_processes: bool = False) -> None:
         """Leave the session; end the node if this driver started it."""

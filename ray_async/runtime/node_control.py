@@ -1,7 +1,7 @@
 """Finding, starting and stopping the node processes of this machine.
 
 Each node has a file `nodes/<pid>.json` in an owner-only directory, see `runtime_root`. An entry whose process is
-gone, or whose pid belongs to another process by now, is stale and removed by whoever finds it.
+gone, or whose pid belongs to another process by now, is stale. Whoever finds it removes it, with the session's files.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -121,8 +122,8 @@ def node_entry(pid: int, address: str, session_dir: str, public: bool) -> NodeEn
         public: whether ``init()`` without an address attaches to it.
     """
     start_time = process_start_time(pid)
-    socket = os.path.join(session_dir, "node.sock")
-    return None if start_time is None else NodeEntry(address, session_dir, pid, start_time, socket, public)
+    path = os.path.join(session_dir, "node.sock")
+    return None if start_time is None else NodeEntry(address, session_dir, pid, start_time, path, public)
 
 
 def unregister_node(pid: int, root: Path | None = None) -> None:
@@ -131,7 +132,7 @@ def unregister_node(pid: int, root: Path | None = None) -> None:
 
 
 def find_nodes(root: Path | None = None) -> list[NodeEntry]:
-    """Return the running nodes, the one started last coming first; stale entries are removed."""
+    """Return the running nodes, the one started last coming first; what killed ones have left is removed."""
     root = root or runtime_root()
     entries = []
     for path in (root / "nodes").glob("*.json"):
@@ -140,6 +141,8 @@ def find_nodes(root: Path | None = None) -> list[NodeEntry]:
             entries.append(entry)
         else:
             path.unlink(missing_ok=True)
+            if entry is not None and Path(entry.session_dir).is_relative_to(root) and _is_deserted(entry.socket):
+                shutil.rmtree(entry.session_dir, ignore_errors=True)
     return sorted(entries, key=lambda entry: (entry.start_time, entry.pid), reverse=True)
 
 
@@ -254,6 +257,16 @@ def _read_entry(path: Path) -> NodeEntry | None:
         return NodeEntry(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
         return None  # written by another version, or removed meanwhile
+
+
+def _is_deserted(path: str) -> bool:
+    """Whether nobody listens at a socket: a node in another container that shares the directory has no pid here."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError as error:
+            return isinstance(error, ConnectionRefusedError)
+    return False
 
 
 def _exchange(process: subprocess.Popen[bytes], config: Mapping[str, Any], timeout_s: float) -> dict[str, Any] | None:

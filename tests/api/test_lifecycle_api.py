@@ -69,6 +69,7 @@ def test_second_init(started: Started) -> None:
     ("arguments", "error", "message"),
     [
         ({"cpus": 1}, RuntimeError, "Unknown keyword argument"),
+        ({"num_cpu": 1}, RuntimeError, "num_cpu. Did you mean 'num_cpus'?"),
         ({"local_mode": True}, RuntimeError, "local_mode"),
         ({"storage": "x"}, RuntimeError, "storage"),
         ({"allow_multiple": True}, RuntimeError, "allow_multiple"),

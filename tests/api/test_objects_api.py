@@ -29,6 +29,14 @@ def test_get_refuses_negative_timeout(session: FakeSession) -> None:
         ray.get(ray.put(1), timeout=-1)
 
 
+def test_timeouts_are_numbers(session: FakeSession) -> None:
+    timeout: Any = "1"
+    with pytest.raises(TypeError, match="number of seconds, but is '1'"):
+        ray.get(ray.put(1), timeout=timeout)
+    with pytest.raises(TypeError, match="number of seconds, but is '1'"):
+        ray.wait([ray.put(1)], timeout=timeout)
+
+
 def test_put(session: FakeSession) -> None:
     assert ray.put(1) is not ray.put(1)
     with pytest.raises(TypeError, match="not allowed"):

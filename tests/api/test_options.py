@@ -22,7 +22,8 @@ def actor(*, is_async: bool = False, **options: Any) -> ActorOptions:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"cpus": 1}, ValueError, "Invalid option keyword cpus for remote functions. Valid ones are"),
+        ({"cpus": 1}, ValueError, "Invalid option keyword cpus for remote functions. "),
+        ({"num_cpu": 1}, ValueError, "for remote functions. Did you mean 'num_cpus'? Valid ones are"),
         ({"max_retries": 1.5}, TypeError, f"must be {(int, type(None))}, but received type {float}"),
         ({"num_returns": 1.5}, TypeError, f"must be {(int, str, type(None))}, but received type {float}"),
         ({"max_calls": -1}, ValueError, "'max_calls' only accepts None, 0 or a positive integer"),

@@ -1,6 +1,7 @@
 """Node processes that drivers attach to: by address, several on one machine, and a driver's own."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -78,6 +79,19 @@ def test_a_head_outlives_its_drivers_and_ends_on_sigterm(start_head: StartHead) 
     assert node_control.find_node("127.0.0.1:7004") is None
     with pytest.raises(ConnectionError, match="7004"):
         ray.init(address="127.0.0.1:7004")
+
+
+def test_a_killed_head_leaves_nothing_to_who_looks_for_nodes(start_head: StartHead) -> None:
+    entry = start_head(7005, num_cpus=1)
+    with ray.init("127.0.0.1:7005"):
+        held = ray.put(1)
+        os.kill(entry.pid, signal.SIGKILL)
+        assert os.waitpid(entry.pid, 0)[1] == signal.SIGKILL
+        with pytest.raises(ray.exceptions.NodeDiedError, match="What to try"):
+            ray.get(ray.remote(lambda: 1).remote())
+        del held
+    assert node_control.find_node("127.0.0.1:7005") is None
+    assert not os.path.exists(entry.session_dir)
 
 
 def test_another_driver_attaches_to_a_drivers_node(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -126,6 +127,34 @@ def test_stale_and_foreign_entries_are_removed(root: Path) -> None:
     (root / "nodes/13.json").write_text("{")
     assert find_nodes(root) == []
     assert list((root / "nodes").iterdir()) == []
+
+
+def make_session(directory: Path, bound: socket.socket) -> dict[str, str]:
+    """Make a session's directory with the socket of its node."""
+    directory.mkdir()
+    bound.bind(str(directory / "node.sock"))
+    return {"session_dir": str(directory), "socket": str(directory / "node.sock")}
+
+
+def test_the_files_of_a_killed_node_are_removed(root: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        session = make_session(root / "session_1_dead", bound)
+    register_node(own_entry(root, start_time=1, **session), root)
+    assert find_nodes(root) == []
+    assert [path.name for path in root.iterdir()] == ["nodes"]
+
+
+def test_files_of_others_stay(root: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as elsewhere:
+        sessions = (
+            make_session(root / "session_1_container", listening),  # its node has a pid in another container
+            make_session(tmp_path / "elsewhere", elsewhere),
+        )
+        listening.listen()
+        for session in sessions:
+            register_node(own_entry(root, start_time=1, **session), root)
+            assert find_nodes(root) == []
+            assert os.path.exists(session["socket"])
 
 
 def test_a_node_starts_is_found_and_stops(nodes: Nodes) -> None:

@@ -144,9 +144,9 @@ class Worker:
         try:
             apply(environment, self.config["session_dir"])
         except Exception as error:
-            self.session.tell(
-                "environment_failed", env_key=self.config["env_key"], reason=f"{type(error).__name__}: {error}"
-            )
+            reason = error.error_message if isinstance(error, errors.RuntimeEnvSetupError) else None
+            reason = reason or f"{type(error).__name__}: {error}"
+            self.session.tell("environment_failed", env_key=self.config["env_key"], reason=reason)
             raise WorkerExit(0) from error
 
     def dumps(self, value: object) -> bytes:
