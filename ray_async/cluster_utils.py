@@ -53,7 +53,8 @@ class Cluster:
     """Several logical nodes in one node process.
 
     The first node added is the head; removing it ends the cluster. A removed node's workers are killed: what they ran
-    is retried elsewhere or fails, as after the loss of a machine. Memory is shared by all nodes, so objects survive.
+    is retried elsewhere or fails, as after the loss of a machine. Large objects that no other node has made, read or
+    waited for go with it, and are computed again where that is possible.
 
     Args:
         initialize_head: Whether to add the head at once.

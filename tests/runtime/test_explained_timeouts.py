@@ -47,8 +47,12 @@ def reason(ref: Any) -> str:
     return str(failure.value)
 
 
+def tasks() -> list[dict[str, Any]]:
+    return list(get_session().control("tasks"))
+
+
 def states() -> list[str]:
-    return [row["state"] for row in get_session().control("tasks")]
+    return [row["state"] for row in tasks()]
 
 
 def test_tasks(gate: str) -> None:
@@ -68,7 +72,7 @@ def test_tasks(gate: str) -> None:
 def test_calls_of_actors(gate: str) -> None:
     busy = Keeper.remote()
     first = busy.wait.remote(gate)
-    assert wait_until(lambda: "RUNNING" in states())
+    assert wait_until(lambda: ("Keeper.wait", "RUNNING") in [(row["name"], row["state"]) for row in tasks()])
     second = busy.wait.remote(gate)
     assert "its actor, which runs other calls" in reason(second)
     starting = Keeper.remote(gate).wait.remote(gate)

@@ -10,6 +10,7 @@ from ray_async import exceptions as errors
 from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS
 from ray_async.ids import ActorID, JobID
 from ray_async.runtime import placement_spec
+from ray_async.runtime.node.pending_arguments import PendingArguments
 from ray_async.runtime.scheduler import events
 from ray_async.runtime.scheduler.resources import ResourceSet
 from ray_async.runtime.scheduler.specs import ActorSpec
@@ -249,11 +250,16 @@ class Actors:
             self._count_restart(actor)
             self._records.reset_creation(actor.creation)
             self._unplace(actor)
-            self._place(actor)
+            # Its node may have taken what the constructor needs along: the actor takes no resources until that is back.
+            PendingArguments(actor.creation, lambda _: self._restart(actor)).start(self._node)
             return True
         actor.error = actor.error or self._death_error(actor, actor.leaving or explain(actor))
         self._end(actor)
         return True
+
+    def _restart(self, actor: Actor) -> None:
+        if actor.state == RESTARTING:
+            self._place(actor)
 
     def _count_restart(self, actor: Actor) -> None:
         actor.restarts += 1

@@ -157,6 +157,7 @@ class Drivers:
         resources = {f"node:{self._node.config['node_ip']}": 1.0, **_quantities(message["resources"])}
         labels = {str(k): str(v) for k, v in (message.get("labels") or {}).items()}
         self._add_row(node_id, {"resources": resources, "labels": labels, "node_name": message.get("node_name")})
+        self._node.copies.node_added(node_id)
         self._node.schedule(events.NodeAdded(node_id, resources, labels))
         return {"node_id": node_id}
 
@@ -174,6 +175,7 @@ class Drivers:
         for worker in list(self._node.workers.by_slot.values()):
             if worker.node_id == node_id:
                 self._node.workers.kill(worker, "its node was removed")
+        self._node.copies.node_removed(node_id)
         return {}
 
 

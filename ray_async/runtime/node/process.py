@@ -39,6 +39,7 @@ from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.cancels import Cancels
 from ray_async.runtime.node.classes import Classes
 from ray_async.runtime.node.control import Control
+from ray_async.runtime.node.copies import Copies
 from ray_async.runtime.node.death_explainer import DeathExplainer
 from ray_async.runtime.node.depth_limit import DepthLimit
 from ray_async.runtime.node.drivers import Drivers
@@ -142,6 +143,7 @@ class Node:
         self.spilling = Spilling(self)
         self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
+        self.copies = Copies(self)
         self.depth = DepthLimit(self)
         self.listing = Listing(self)
         self.listeners = Listeners()
@@ -344,7 +346,8 @@ class Node:
             self.schedule(events.WorkerStartFailed(node_id, env_key, 1))
             return
         facts = {"labels": dict(self.config.get("labels") or {})}
-        self.workers.fork(node_id, env_key, job, self.environments.environment(env_key), facts)
+        environment = self.environments.environment(env_key)
+        self.workers.fork(node_id, env_key, job, environment, facts, self.copies.number(node_id))
 
     def _worker_failed(self, worker: WorkerProcess, reason: str) -> None:
         self.listeners.warn(f"a worker could not be started: {reason}")
@@ -356,6 +359,7 @@ class Node:
         owner = self.view.worker_id(worker.slot).hex()
         attempt(self.tasks.worker_died, worker.slot, make_error, worker.doomed == FORCED_CANCEL)
         attempt(self.view.reap, worker.slot)
+        self.copies.worker_ended(worker.node_id)
         if worker.up:
             self.schedule(events.WorkerDied(worker.slot))
         else:
