@@ -12,7 +12,7 @@ from ray_async.resource_request import custom_resources_error, quantity_error
 from ray_async.runtime import node_control
 from ray_async.runtime.current import get_session, has_session
 
-__all__ = ("Cluster", "ClusterNode", "cluster_not_supported")
+__all__ = ("AutoscalingCluster", "Cluster", "ClusterNode", "cluster_not_supported")
 
 #: Logical nodes need nothing of the platform; programs written for Ray ask before they make a cluster.
 cluster_not_supported = False
@@ -21,6 +21,24 @@ _STORE_BYTES = 150 << 20
 # Quantities of a node, by the names under which they are given here and as resources.
 _QUANTITIES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory", "object_store_memory": "object_store_memory"}
 _HEAD_SETTINGS = ("node_name", "object_spilling_directory")
+
+
+class AutoscalingCluster:
+    """A cluster that grows and shrinks, in Ray; here there is no autoscaler.
+
+    Args:
+        head_resources: Quantities of the head.
+        worker_node_types: Kinds of nodes that could be added.
+        config: Other settings.
+
+    Raises:
+        NotImplementedError: Always.
+    """
+
+    def __init__(
+        self, head_resources: Mapping[str, float], worker_node_types: Mapping[str, Any], **config: Any
+    ) -> None:
+        raise NotImplementedError("There is no autoscaler: add logical nodes by hand, with Cluster.add_node().")
 
 
 class ClusterNode:

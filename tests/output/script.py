@@ -10,13 +10,16 @@ import termios
 
 __all__ = ("run", "run_on_terminal")
 
+_GREETINGS = ("-- Started a local Ray instance.", "-- Connected to Ray cluster.")
 
-def run(script: str, timeout: float = 100, **environ: str) -> tuple[list[str], list[str]]:
+
+def run(script: str, timeout: float = 100, greeting: bool = False, **environ: str) -> tuple[list[str], list[str]]:
     """Run a script; returns the lines of its stdout and of its stderr.
 
     Args:
         script: what stands between imports and the end of the session.
         timeout: seconds that it may take.
+        greeting: whether what `init` logs is among the lines.
         environ: more environment variables.
     """
     done = subprocess.run(
@@ -28,7 +31,8 @@ def run(script: str, timeout: float = 100, **environ: str) -> tuple[list[str], l
     )
     errors = done.stderr.decode()
     assert done.returncode == 0, errors
-    return done.stdout.decode().splitlines(), errors.splitlines()
+    lines = [line for line in errors.splitlines() if greeting or not line.endswith(_GREETINGS)]
+    return done.stdout.decode().splitlines(), lines
 
 
 def run_on_terminal(script: str) -> str:

@@ -17,7 +17,6 @@ from ray_async._core.node_view import EVENT_KINDS
 from ray_async._core.own_slot import OwnSlot
 from ray_async._core.process import now_ns, set_title
 from ray_async.config import Settings
-from ray_async.ids import JobID
 from ray_async.runtime.context_variables import FIELD, applied
 from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
@@ -120,18 +119,14 @@ class Worker:
             self.executor.trace = []
             self.executor.flush_trace = self._flush_trace
         if job.get("logging"):
-            self._set_up_loggers(job["logging"])
+            from ray_async.runtime.log_setup import apply_log_setup, context_marks
+
+            apply_log_setup(job["logging"], lambda: context_marks(self.session.context()))
         environment = self.config.get("runtime_env") or {}
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         if environment:
             self._apply_environment(environment)
         self.environment = LeaseEnvironment(Settings(self.config.get("system_config") or {}), visible=visible)
-
-    def _set_up_loggers(self, setup: dict[str, Any]) -> None:
-        from ray_async.runtime.log_setup import apply_log_setup
-
-        job, worker = JobID.from_int(self.session.job_number), self.session.worker_id()
-        apply_log_setup(setup, job_id=job.hex(), worker_id=worker.hex(), node_id=self.config["node_id"])
 
     def _flush_trace(self, trace: list[Any]) -> None:
         """Send recorded times to the node."""
