@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
@@ -24,6 +25,8 @@ __all__ = ("Actor", "Actors", "died")
 _logger = logging.getLogger("ray_async.node")
 
 PENDING, ALIVE, RESTARTING, DEAD = 1, 2, 3, 4
+_STATE_NAMES = {PENDING: "PENDING_CREATION", ALIVE: "ALIVE", RESTARTING: "RESTARTING", DEAD: "DEAD"}
+_REMEMBERED = 1000  # dead actors, for listings
 QUEUED, RUNNING = 3, 4  # states of records
 
 
@@ -84,6 +87,7 @@ class Actors:
         self._by_id: dict[str, Actor] = {}
         self._names: dict[tuple[str, str], tuple[int, str]] = {}
         self._pinned: set[int] = set()
+        self._past: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
     # -- names ---------------------------------------------------------------------------------------------------------
 
@@ -371,6 +375,7 @@ class Actors:
             self._node.later(0.5, lambda: self._bury(actor))
             return
         del self.by_offset[actor.offset]
+        self._past.append(self._row(actor))
         self._pinned.discard(actor.offset)
         self._objects.unpin(actor.offset)  # the last one: the event of it frees the actor
 
@@ -383,27 +388,26 @@ class Actors:
                 self._end(actor)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A description of each actor, for listings."""
-        names = {PENDING: "PENDING_CREATION", ALIVE: "ALIVE", RESTARTING: "RESTARTING", DEAD: "DEAD"}
-        return [
-            {
-                "actor_id": actor.id.hex(),
-                "class_name": actor.spec["class_name"],
-                "state": names[actor.state],
-                "name": actor.name,
-                "ray_namespace": actor.namespace,
-                "job_id": JobID.from_int(actor.job).hex(),
-                "node_id": actor.worker.node_id if actor.worker else None,
-                "pid": actor.worker.pid if actor.worker else 0,
-                "num_restarts": actor.restarts,
-                "is_detached": bool(actor.spec["detached"]),
-                "placement_group_id": actor.spec.get("group"),
-                "required_resources": actor.spec["resources"],
-                "repr_name": "",
-                "death_cause": self._words_of(actor) if actor.state == DEAD else None,
-            }
-            for actor in self.by_offset.values()
-        ]
+        """A description of each actor, for listings; of dead ones, as many as are remembered."""
+        return [*(self._row(actor) for actor in self.by_offset.values()), *self._past]
+
+    def _row(self, actor: Actor) -> dict[str, Any]:
+        return {
+            "actor_id": actor.id.hex(),
+            "class_name": actor.spec["class_name"],
+            "state": _STATE_NAMES[actor.state],
+            "name": actor.name,
+            "ray_namespace": actor.namespace,
+            "job_id": JobID.from_int(actor.job).hex(),
+            "node_id": actor.worker.node_id if actor.worker else None,
+            "pid": actor.worker.pid if actor.worker else 0,
+            "num_restarts": actor.restarts,
+            "is_detached": bool(actor.spec["detached"]),
+            "placement_group_id": actor.spec.get("group"),
+            "required_resources": actor.spec["resources"],
+            "repr_name": "",
+            "death_cause": self._words_of(actor) if actor.state == DEAD else None,
+        }
 
     @staticmethod
     def _words_of(actor: Actor) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ray_async.ids import JobID
+from ray_async.runtime.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.workers import WorkerProcess
 
 __all__ = ("Listing",)
 
@@ -19,6 +23,7 @@ _STATES = {
     5: "FINISHED",
     6: "FAILED",
 }
+_REMEMBERED = 1000  # dead workers
 _TYPES = ("NORMAL_TASK", "ACTOR_CREATION_TASK", "ACTOR_TASK")
 
 
@@ -31,6 +36,7 @@ class Listing:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._past_workers: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
     def tasks(self) -> list[dict[str, Any]]:
         """The tasks and calls whose records exist."""
@@ -70,19 +76,36 @@ class Listing:
         ]
 
     def workers(self) -> list[dict[str, Any]]:
-        """The living workers."""
-        ip = self._node.config["node_ip"]
-        return [
-            {
-                "worker_id": self._node.view.worker_id(worker.slot).hex(),
-                "is_alive": True,
-                "worker_type": "WORKER",
-                "exit_type": None,
-                "node_id": worker.node_id,
-                "ip": ip,
-                "pid": worker.pid,
-                "job_id": JobID.from_int(worker.job).hex(),
-            }
-            for worker in self._node.workers.by_slot.values()
-            if worker.up
-        ]
+        """The living workers, and as many of the dead ones as are remembered."""
+        living = (self._worker(worker) for worker in self._node.workers.by_slot.values() if worker.up)
+        return [*living, *self._past_workers]
+
+    def _worker(self, worker: WorkerProcess) -> dict[str, Any]:
+        started = time.time() - (time.monotonic() - worker.started)
+        return {
+            "worker_id": self._node.view.worker_id(worker.slot).hex(),
+            "is_alive": True,
+            "worker_type": "WORKER",
+            "exit_type": None,
+            "exit_detail": None,
+            "node_id": worker.node_id,
+            "ip": self._node.config["node_ip"],
+            "pid": worker.pid,
+            "job_id": JobID.from_int(worker.job).hex(),
+            "start_time_ms": int(started * 1000),
+            "end_time_ms": 0,
+        }
+
+    def worker_ended(self, worker: WorkerProcess, status: int) -> None:
+        """Remember how a worker ended."""
+        if not worker.up:
+            return
+        end = ExitStatus.from_wait_status(status)
+        kind = "INTENDED_USER_EXIT" if end.code == 0 else "SYSTEM_ERROR"
+        row = self._worker(worker) | {
+            "is_alive": False,
+            "exit_type": kind if worker.doomed is None else "INTENDED_SYSTEM_EXIT",
+            "exit_detail": worker.doomed or end.describe(),
+            "end_time_ms": int(time.time() * 1000),
+        }
+        self._past_workers.append(row)

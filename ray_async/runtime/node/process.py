@@ -356,6 +356,7 @@ class Node:
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
         """A worker is dead: take its memory back, retry or fail its task, restart its actor."""
         make_error = self._explain_death(worker, status)
+        attempt(self.listing.worker_ended, worker, status)
         owner = self.view.worker_id(worker.slot).hex()
         attempt(self.tasks.worker_died, worker.slot, make_error, worker.doomed == FORCED_CANCEL)
         attempt(self.view.reap, worker.slot)

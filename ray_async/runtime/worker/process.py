@@ -18,6 +18,7 @@ from ray_async._core.own_slot import OwnSlot
 from ray_async._core.process import now_ns, set_title
 from ray_async.config import Settings
 from ray_async.runtime.context_variables import FIELD, applied
+from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
 from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
 from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, tell_unread, wants_retry
@@ -221,10 +222,10 @@ class Worker:
         self.lease_facts = facts
         if self.session.inherited_group() != inherited:
             current.rebind()
-        if facts["resources"].get("GPU", 0) and "accelerators" not in facts:
+        if "accelerators" not in facts and not DEVICE_RESOURCES.isdisjoint(facts["resources"]):
             given = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
-            facts["accelerators"] = {name: self.environment.names(ids) for name, ids in given.items()}
-        self.environment.enter(facts["resources"], facts.get("accelerators", {}).get("GPU", ()))
+            facts["accelerators"] = {name: self.environment.names(name, ids) for name, ids in given.items()}
+        self.environment.enter(facts["resources"], facts.get("accelerators", {}))
 
     def _withdrawn(self, record: int) -> BaseException:
         """Why the result of an actor's call does not count: the call had asked for the end, or is cancelled."""
