@@ -70,12 +70,12 @@ def _labels(text: str) -> dict[str, str]:
     else:
         pairs = [pair.partition("=") for pair in text.split(",") if pair]
         if not all(key and separator for key, separator, _ in pairs):
-            raise argparse.ArgumentTypeError(f"Label string is not a key-value pair: {text!r}")
+            raise argparse.ArgumentTypeError(f"Label string is not a key-value pair. It is {text!r}.")
         labels = {key.strip(): value.strip() for key, _, value in pairs}
     for key, value in labels.items():
         if not isinstance(value, str) or key.startswith("ray.io/"):
             why = "ray.io/ is not for labels of one's own" if key.startswith("ray.io/") else "values are strings"
-            raise argparse.ArgumentTypeError(f"Label string is not a key-value pair that is allowed: {key}: {why}")
+            raise argparse.ArgumentTypeError(f"Label string is not a key-value pair. {key}: {why}.")
     return labels
 
 

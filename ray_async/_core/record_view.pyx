@@ -160,6 +160,18 @@ cdef class RecordView:
                 return False
         return r.n_returns > 0
 
+    def failure(self, u64 record):
+        """Payload bytes of the first return that is an error, or None."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word
+        cdef u32 i
+        for i in range(ra_record_returns(h, record)):
+            word = atomic_load_u64(&r.returns[i].word)
+            if RA_STATE(word) == RA_ERROR and RA_FORMAT(word) == RA_F_BYTES:
+                return stream_bytes(self.arena, r.returns[i].payload)
+        return None
+
     def finish(self, u64 record):
         """End a record whose returns are complete."""
         cdef ra_heap *h = self.arena.open()

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,41 @@ def test_the_dead_are_remembered(wait_until: Callable[..., None]) -> None:
     assert by_pid[pids[0]].exit_type == "SYSTEM_ERROR"
     assert "SIGKILL" in by_pid[pids[0]].exit_detail
     assert all(by_pid[pid].end_time_ms >= by_pid[pid].start_time_ms for pid in pids)
+
+
+def task_row(ref: Any) -> state.StateRow:
+    row = state.get_task(ref)
+    assert row is not None
+    return row
+
+
+def test_failed_tasks_say_so_and_in_which_worker_they_died(wait_until: Callable[..., None]) -> None:
+    @ray.remote(max_retries=0)
+    def wrong() -> None:
+        raise LookupError("not found")
+
+    @ray.remote(max_retries=0)
+    def endless() -> None:
+        threading.Event().wait()
+
+    failed, killed = wrong.remote(), endless.remote()
+    with pytest.raises(LookupError):
+        ray.get(failed)
+    wait_until(lambda: task_row(failed).state == "FAILED")
+    assert "LookupError: not found" in task_row(failed).error_message
+    wait_until(lambda: task_row(killed).state == "RUNNING")
+    row = task_row(killed)
+    assert row.error_message is None
+    os.kill(row.worker_pid, signal.SIGTERM)
+    with pytest.raises(ray.exceptions.WorkerCrashedError, match="SIGTERM"):
+        ray.get(killed)
+    wait_until(lambda: task_row(killed).state == "FAILED")
+    again = task_row(killed)
+    assert (again.worker_id, again.worker_pid) == (row.worker_id, row.worker_pid)
+    worker = state.get_worker(again.worker_id)
+    assert worker is not None
+    assert (worker.exit_type, worker.is_alive) == ("SYSTEM_ERROR", False)
+    assert "SIGTERM" in worker.exit_detail
 
 
 def test_tasks_objects_workers_nodes(wait_until: Callable[..., None]) -> None:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ray_async import exceptions as errors
 from ray_async.ids import JobID
 from ray_async.runtime.exit_status import ExitStatus
 
@@ -23,7 +24,7 @@ _STATES = {
     5: "FINISHED",
     6: "FAILED",
 }
-_REMEMBERED = 1000  # dead workers
+_REMEMBERED = 1000  # dead workers, and tasks that ran in them
 _TYPES = ("NORMAL_TASK", "ACTOR_CREATION_TASK", "ACTOR_TASK")
 
 
@@ -37,6 +38,7 @@ class Listing:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._past_workers: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
+        self._lost_runs: dict[tuple[int, int], dict[str, Any]] = {}
 
     def tasks(self) -> list[dict[str, Any]]:
         """The tasks and calls whose records exist."""
@@ -51,6 +53,8 @@ class Listing:
         node = self._node
         facts = node.executor.facts(record)
         runner = node.workers.by_slot.get(node.records.runner(record)) if state == "RUNNING" else None
+        ran_in = self._worker(runner) if runner is not None else self._lost_runs.get((record, facts["seq"]), {})
+        failure = node.records.failure(record) if state in ("FINISHED", "FAILED") else None
         name = node.tasks.name_of(record)
         actor = node.actors.by_offset.get(facts["actor"])
         if facts["kind"] == 2 and actor is not None and node.records.record_state(record) == 3:
@@ -60,13 +64,22 @@ class Listing:
             "attempt_number": facts["attempt"],
             "name": name,
             "func_or_class_name": name,
-            "state": state,
+            "state": state if failure is None else "FAILED",
             "type": _TYPES[facts["kind"]],
             "job_id": JobID.from_int(facts["job"]).hex(),
             "actor_id": actor.id.hex() if actor is not None else None,
-            "node_id": runner.node_id if runner is not None else None,
-            "worker_pid": runner.pid if runner is not None else None,
+            "node_id": ran_in.get("node_id"),
+            "worker_id": ran_in.get("worker_id"),
+            "worker_pid": ran_in.get("pid"),
+            "error_message": errors.payload_text(failure) if failure is not None else None,
         }
+
+    def lost_run(self, record: int, seq: int, worker: WorkerProcess | None) -> None:
+        """Remember in which worker a task was when that died."""
+        if worker is not None:
+            self._lost_runs[record, seq] = self._worker(worker)
+            if len(self._lost_runs) > _REMEMBERED:
+                del self._lost_runs[next(iter(self._lost_runs))]
 
     def objects(self) -> list[dict[str, Any]]:
         """The objects that the store holds and something refers to."""

@@ -114,6 +114,7 @@ class Tasks:
         if self._records.outcome(record):
             self._records.finish(record)
             return
+        self._node.listing.lost_run(record, facts["seq"], make_error.worker)
         self._records.repair(record, slot)
         if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
             self._executor.requeue(record, facts["retries"])

@@ -113,7 +113,7 @@ class Worker:
         sys.argv = [""]
         streams.install(self._task_name)
         signal.signal(signal.SIGINT, self._interrupted)
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.session = WorkerSession(self.arena, self.config, self)
         current.set_session(self.session)
         if self.config.get("timeline"):
