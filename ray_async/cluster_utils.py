@@ -59,6 +59,21 @@ class ClusterNode:
         self.session_dir = entry.session_dir
         self.raylet_socket_name = entry.socket
 
+        self._entry = entry
+        self._removed = False
+
+    def any_processes_alive(self) -> bool:
+        """Tell whether the node is part of the cluster, and the cluster's process runs."""
+        return not self._removed and node_control.find_node(self._entry.address) == self._entry
+
+    def remaining_processes_alive(self) -> bool:
+        """Tell the same: all logical nodes live in one process."""
+        return self.any_processes_alive()
+
+    def mark_removed(self) -> None:
+        """The cluster has taken the node away."""
+        self._removed = True
+
     def get_session_dir_path(self) -> str:
         """Give the session's directory."""
         return self.session_dir
@@ -224,6 +239,7 @@ class Cluster:
             raise ValueError(f"{node!r} is not a node of this cluster.")
         self.worker_nodes.remove(node)
         self._ask("remove_node", node_id=node.node_id)
+        node.mark_removed()
 
     def wait_for_nodes(self, timeout: float = 30) -> None:
         """Wait until the living nodes are those that were added and not removed.

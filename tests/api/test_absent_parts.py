@@ -4,6 +4,7 @@ import pytest
 
 from ray_async.autoscaler.sdk import request_resources
 from ray_async.cluster_utils import AutoscalingCluster
+from ray_async.dashboard.utils import ray_address_to_api_server_url
 
 
 def test_requests_are_checked_and_have_no_effect(caplog: pytest.LogCaptureFixture) -> None:
@@ -32,3 +33,8 @@ def test_bad_requests_are_refused(options: dict[str, Any], error: type[Exception
 def test_there_is_no_cluster_that_grows() -> None:
     with pytest.raises(NotImplementedError, match="add_node"):
         AutoscalingCluster({"CPU": 1}, {})
+
+
+def test_there_is_no_dashboard() -> None:
+    with pytest.raises(ConnectionError, match="no dashboard"):
+        ray_address_to_api_server_url("auto")
