@@ -12,7 +12,7 @@ from ray_async.resource_request import custom_resources_error, quantity_error
 from ray_async.runtime import node_control
 from ray_async.runtime.current import get_session, has_session
 
-__all__ = ("Cluster", "ClusterNode", "cluster_not_supported")
+__all__ = ("AutoscalingCluster", "Cluster", "ClusterNode", "cluster_not_supported")
 
 #: Logical nodes need nothing of the platform; programs written for Ray ask before they make a cluster.
 cluster_not_supported = False
@@ -21,6 +21,24 @@ _STORE_BYTES = 150 << 20
 # Quantities of a node, by the names under which they are given here and as resources.
 _QUANTITIES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory", "object_store_memory": "object_store_memory"}
 _HEAD_SETTINGS = ("node_name", "object_spilling_directory")
+
+
+class AutoscalingCluster:
+    """A cluster that grows and shrinks, in Ray; here there is no autoscaler.
+
+    Args:
+        head_resources: Quantities of the head.
+        worker_node_types: Kinds of nodes that could be added.
+        config: Other settings.
+
+    Raises:
+        NotImplementedError: Always.
+    """
+
+    def __init__(
+        self, head_resources: Mapping[str, float], worker_node_types: Mapping[str, Any], **config: Any
+    ) -> None:
+        raise NotImplementedError("There is no autoscaler: add logical nodes by hand, with Cluster.add_node().")
 
 
 class ClusterNode:
@@ -41,6 +59,21 @@ class ClusterNode:
         self.session_dir = entry.session_dir
         self.raylet_socket_name = entry.socket
 
+        self._entry = entry
+        self._removed = False
+
+    def any_processes_alive(self) -> bool:
+        """Tell whether the node is part of the cluster, and the cluster's process runs."""
+        return not self._removed and node_control.find_node(self._entry.address) == self._entry
+
+    def remaining_processes_alive(self) -> bool:
+        """Tell the same: all logical nodes live in one process."""
+        return self.any_processes_alive()
+
+    def mark_removed(self) -> None:
+        """The cluster has taken the node away."""
+        self._removed = True
+
     def get_session_dir_path(self) -> str:
         """Give the session's directory."""
         return self.session_dir
@@ -53,7 +86,8 @@ class Cluster:
     """Several logical nodes in one node process.
 
     The first node added is the head; removing it ends the cluster. A removed node's workers are killed: what they ran
-    is retried elsewhere or fails, as after the loss of a machine. Memory is shared by all nodes, so objects survive.
+    is retried elsewhere or fails, as after the loss of a machine. Large objects that no other node has made, read or
+    waited for go with it, and are computed again where that is possible.
 
     Args:
         initialize_head: Whether to add the head at once.
@@ -205,6 +239,7 @@ class Cluster:
             raise ValueError(f"{node!r} is not a node of this cluster.")
         self.worker_nodes.remove(node)
         self._ask("remove_node", node_id=node.node_id)
+        node.mark_removed()
 
     def wait_for_nodes(self, timeout: float = 30) -> None:
         """Wait until the living nodes are those that were added and not removed.

@@ -260,6 +260,8 @@ def _check(options: InitOptions) -> None:
     for problem in problems:
         if problem:
             raise ValueError(problem)
+    if options.temp_dir is not None and not os.path.isabs(options.temp_dir):
+        raise ValueError(f"_temp_dir must be an absolute path, but is {options.temp_dir!r}.")
     if address not in (None, "local"):
         options.check_attaching()
 

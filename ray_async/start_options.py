@@ -63,10 +63,20 @@ def _resources(text: str) -> dict[str, float]:
 
 
 def _labels(text: str) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in text.split(",") if pair]
-    if not all(key and separator for key, separator, _ in pairs):
-        raise ValueError(text)
-    return {key.strip(): value.strip() for key, _, value in pairs}
+    """Labels as ``key=value,...`` or as an object of JSON."""
+    text = text.strip().strip('"')
+    if text.startswith("{"):
+        labels = _json_object(text)
+    else:
+        pairs = [pair.partition("=") for pair in text.split(",") if pair]
+        if not all(key and separator for key, separator, _ in pairs):
+            raise argparse.ArgumentTypeError(f"Label string is not a key-value pair. It is {text!r}.")
+        labels = {key.strip(): value.strip() for key, _, value in pairs}
+    for key, value in labels.items():
+        if not isinstance(value, str) or key.startswith("ray.io/"):
+            why = "ray.io/ is not for labels of one's own" if key.startswith("ray.io/") else "values are strings"
+            raise argparse.ArgumentTypeError(f"Label string is not a key-value pair. {key}: {why}.")
+    return labels
 
 
 def _labels_file(path: str) -> dict[str, str]:

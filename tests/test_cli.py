@@ -95,6 +95,8 @@ def test_options_reach_the_node(control: Control, tmp_path: Path) -> None:
         ["--resources", "[]"],
         ["--resources", '{"a": "b"}'],
         ["--labels", "novalue"],
+        ["--labels", '{"a": 1}'],
+        ["--labels", "ray.io/node-id=x"],
         ["--no-such-option"],
         ["--hea"],
     ],
@@ -203,3 +205,11 @@ def test_the_status_report() -> None:
         assert expected in lines
     assert not any("node:10.0.0.1" in line for line in lines)
     assert " (no active nodes)" in format_status([], {}, {}).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("given", "labels"), [("{}", {}), ('{"zone": "a"}', {"zone": "a"}), ('"zone=a, x=y"', {"zone": "a", "x": "y"})]
+)
+def test_labels_are_pairs_or_json(control: Control, given: str, labels: dict[str, str]) -> None:
+    start("--labels", given)
+    assert control.configs[0]["labels"] == labels

@@ -45,6 +45,18 @@ def test_the_driver_is_on_the_head(cluster: Cluster) -> None:
     assert cluster.address == cluster.gcs_address == ray.get_runtime_context().gcs_address
 
 
+def test_nodes_know_whether_they_live(cluster: Cluster) -> None:
+    head, node = cluster.head_node, cluster.add_node()
+    assert head is not None
+    assert head.remaining_processes_alive()
+    assert node.any_processes_alive()
+    cluster.remove_node(node)
+    assert not node.any_processes_alive()
+    assert head.any_processes_alive()
+    cluster.shutdown()
+    assert not head.remaining_processes_alive()
+
+
 def test_work_of_a_removed_node_is_retried_elsewhere(cluster: Cluster, wait_until: Callable[..., None]) -> None:
     nodes = [cluster.add_node(num_cpus=1, resources={"slow": 1})]
 

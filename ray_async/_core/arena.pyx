@@ -218,6 +218,7 @@ cdef class Arena:
             if atomic_cas_u32(&proc_at(h, i).state, &expected, RA_PROC_STARTING):
                 proc_at(h, i).kind = kind
                 proc_at(h, i).pid = 0
+                proc_at(h, i).node = 0
                 atomic_store_u32(&proc_at(h, i).flags, 0)
                 atomic_store_u32(&proc_at(h, i).blocked, 0)
                 atomic_store_u64(&proc_at(h, i).lease, 0)

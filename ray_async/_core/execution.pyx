@@ -116,9 +116,13 @@ cdef class Executor:
 
     def resolve(self, tuple args, dict kwargs):
         """Replace references that are arguments by their values."""
-        args = tuple([read(self.arena, (<ArgRef>v).ref) if type(v) is ArgRef else v for v in args])
-        if kwargs:
-            kwargs = {k: read(self.arena, (<ArgRef>v).ref) if type(v) is ArgRef else v for k, v in kwargs.items()}
+        try:
+            args = tuple([read(self.arena, (<ArgRef>v).ref) if type(v) is ArgRef else v for v in args])
+            if kwargs:
+                kwargs = {k: read(self.arena, (<ArgRef>v).ref) if type(v) is ArgRef else v for k, v in kwargs.items()}
+        except Exception as error:
+            error.__dict__["_from_argument"] = True
+            raise
         return args, kwargs
 
     def options(self, u64 record):

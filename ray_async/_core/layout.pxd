@@ -59,6 +59,7 @@ cdef extern from "objects.h" nogil:
         u32 index
         u32 owner
         u32 job
+        au32 copies
 
     ctypedef struct ra_record:
         au64 word
@@ -134,6 +135,7 @@ cdef extern from "objects.h" nogil:
         au64 done
         u32 waiter
         u32 job
+        u32 node
 
     ctypedef struct ra_waiter:
         au32 kind
@@ -321,6 +323,7 @@ cdef extern from "objects.h" nogil:
     void ra_hold_return(ra_heap *, u64)
     void ra_unpin(ra_heap *, u64)
     void ra_release(ra_heap *, u64, u64)
+    void ra_note_copy(ra_heap *, u64 entry)
     int ra_complete(ra_heap *, u64 entry, u32 state, u32 format, u32 flags, u64 payload, u64 size)
     int ra_watch(ra_heap *, u64 entry, u32 waiter)
     int ra_queue_record(ra_heap *, u64 record, u64 *seen, u64 word)

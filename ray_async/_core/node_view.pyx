@@ -152,6 +152,10 @@ cdef class NodeView:
         """The number of the process in a slot, which no other process of the session has."""
         return self._proc(slot).uid
 
+    def set_node(self, u32 slot, u32 number):
+        """The process that is to join in a slot belongs to a logical node."""
+        self._proc(slot).node = number
+
     def worker_id(self, u32 slot):
         """The id of the process in a slot."""
         return b"%08x" % self._proc(slot).uid + self.arena.session + b"\0\0\0\0"

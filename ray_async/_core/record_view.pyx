@@ -160,6 +160,18 @@ cdef class RecordView:
                 return False
         return r.n_returns > 0
 
+    def failure(self, u64 record):
+        """Payload bytes of the first return that is an error, or None."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 word
+        cdef u32 i
+        for i in range(ra_record_returns(h, record)):
+            word = atomic_load_u64(&r.returns[i].word)
+            if RA_STATE(word) == RA_ERROR and RA_FORMAT(word) == RA_F_BYTES:
+                return stream_bytes(self.arena, r.returns[i].payload)
+        return None
+
     def finish(self, u64 record):
         """End a record whose returns are complete."""
         cdef ra_heap *h = self.arena.open()
@@ -198,8 +210,16 @@ cdef class RecordView:
                 return stream_bytes(self.arena, e.payload)
         return None
 
+    def can_rebuild(self, u64 record):
+        """Whether a task is finished and can run again: it may be retried, and its arguments are kept."""
+        cdef ra_record *r = ra_record_at(self.arena.open(), record)
+        return (
+            RA_R_STATE(atomic_load_u64(&r.word)) == RA_REC_DONE and r.kind == RA_KIND_TASK
+            and atomic_load_i32(&r.retries) != 0 and not r.kflags & (RA_KF_STREAM | RA_KF_ARGS_FREED)
+        )
+
     def rebuild(self, u64 record):
-        """Run a finished task again for results that were lost.
+        """Have a finished task run again for results that were lost: it waits for its arguments from now on.
 
         Returns the file numbers of the spilled results that it makes anew, or None when its arguments are not kept.
         """
@@ -209,9 +229,7 @@ cdef class RecordView:
         cdef ra_entry *e
         cdef u32 i
         cdef list numbers = []
-        if RA_R_STATE(word) != RA_REC_DONE or r.kind != RA_KIND_TASK or atomic_load_i32(&r.retries) == 0 or r.kflags & RA_KF_STREAM:
-            return None
-        if r.kflags & RA_KF_ARGS_FREED:
+        if not self.can_rebuild(record):
             return None
         # The lost result's entry keeps the record: only the node frees what is spilled.
         for i in range(ra_record_returns(h, record)):
@@ -228,7 +246,7 @@ cdef class RecordView:
         atomic_add_u32(&r.live, 1)
         if atomic_load_i32(&r.retries) > 0:
             atomic_sub_i32(&r.retries, 1)
-        while not ra_queue_record(h, record, &word, RA_R_WORD(RA_REC_QUEUED, 0, RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), 0)):
+        while not atomic_cas_u64(&r.word, &word, RA_R_WORD(RA_REC_WAITING, 0, RA_R_ATTEMPT(word) + 1, RA_R_GEN(word), 0)):
             pass
         return numbers
 

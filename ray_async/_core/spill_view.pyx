@@ -76,6 +76,39 @@ cdef class SpillView:
         ra_spill_end(h, entry, RA_SPILLED, number)
         ra_free(h, payload)
 
+    def copies_lost(self, u32 node):
+        """A logical node is gone. Large values of which no other node has a copy: ``[(entry, spill number or 0)]``."""
+        cdef ra_heap *h = self.arena.open()
+        cdef u32 bit = <u32>1 << (node & 31), before
+        cdef list found = []
+        cdef ra_entry *e
+        cdef u64 offset, word
+        for offset in all_entries(self.arena):
+            e = ra_entry_at(h, offset)
+            word = atomic_load_u64(&e.word)
+            if e.size < SPILL_MINIMUM or RA_FORMAT(word) == RA_F_RAW or RA_STATE(word) not in (RA_VALUE, RA_SPILLED):
+                continue
+            before = atomic_load_u32(&e.copies)
+            while before & bit and not atomic_cas_u32(&e.copies, &before, before & ~bit):
+                pass
+            if before == bit:
+                found.append((offset, e.payload if RA_STATE(word) == RA_SPILLED else 0))
+        return found
+
+    def keep(self, u64 entry):
+        """A value stays although no logical node has a copy: the first node counts as having one."""
+        atomic_store_u32(&ra_entry_at(self.arena.open(), entry).copies, 1)
+
+    def drop(self, u64 entry, u64 number):
+        """Free a value's memory, as if it were on disk as file ``number``. Returns whether it was not in use."""
+        cdef ra_heap *h = self.arena.open()
+        cdef u64 payload = ra_spill_begin(h, entry)
+        if payload == 0:
+            return False
+        ra_spill_end(h, entry, RA_SPILLED, number)
+        ra_free(h, payload)
+        return True
+
     def spill_failed(self, u64 entry):
         """The bytes could not be written: the value stays where it is."""
         ra_spill_end(self.arena.open(), entry, RA_VALUE, ra_entry_at(&self.arena.heap, entry).payload)

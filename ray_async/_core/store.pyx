@@ -333,6 +333,7 @@ cpdef object read(Arena arena, ObjectRef ref):
                 state = RA_STATE(word)
                 if state == RA_VALUE or state == RA_ERROR:
                     value = decode_value(arena, entry)
+                    ra_note_copy(h, entry)
                     break
             finally:
                 atomic_sub_u32(&e.views, 1)
@@ -342,8 +343,11 @@ cpdef object read(Arena arena, ObjectRef ref):
     return value
 
 
-def wait(Arena arena, list refs, Py_ssize_t num_returns, timeout=None):
-    """Split references into at most ``num_returns`` settled ones and the others, both in the order given."""
+def wait(Arena arena, list refs, Py_ssize_t num_returns, timeout=None, bint fetch=False):
+    """Split references into at most ``num_returns`` settled ones and the others, both in the order given.
+
+    ``fetch``: this process's logical node counts as having a copy of each settled one.
+    """
     cdef Py_ssize_t i, n = len(refs), taken = 0
     cdef u64 *entries = entries_of(refs)
     cdef list ready = [], rest = []
@@ -353,6 +357,8 @@ def wait(Arena arena, list refs, Py_ssize_t num_returns, timeout=None):
             if taken < num_returns and settled(atomic_load_u64(&ra_entry_at(&arena.heap, entries[i]).word), False):
                 ready.append(refs[i])
                 taken += 1
+                if fetch:
+                    ra_note_copy(&arena.heap, entries[i])
             else:
                 rest.append(refs[i])
         return ready, rest
@@ -372,6 +378,7 @@ def describe(Arena arena, ObjectRef ref):
     return {
         "state": RA_STATE(word), "format": RA_FORMAT(word), "size": e.size,
         "references": atomic_load_u32(&e.refs), "views": atomic_load_u32(&e.views), "offset": ref.entry,
+        "copies": atomic_load_u32(&e.copies),
     }
 
 

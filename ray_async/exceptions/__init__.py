@@ -86,7 +86,7 @@ from .object import (
     ReconstructionFailure,
     ReferenceCountingAssertionError,
 )
-from .payload import from_payload, payload_text, to_payload
+from .payload import dependency_payload, from_payload, payload_text, to_payload
 from .system import (
     AuthenticationError,
     LocalRayletDiedError,
@@ -207,6 +207,7 @@ __all__ = (
     "UnserializableException",
     "UserCodeException",
     "WorkerCrashedError",
+    "dependency_payload",
     "from_payload",
     "payload_text",
     "to_payload",

@@ -11,11 +11,11 @@ import struct
 from collections.abc import Callable
 
 from .base import UnserializableException
-from .remote_traceback import MAX_BYTES, clip, format_remote
+from .remote_traceback import DEPENDENCY_LINE, MAX_BYTES, clip, format_remote
 from .system import RaySystemError
 from .task import RayTaskError
 
-__all__ = ("from_payload", "payload_text", "to_payload")
+__all__ = ("dependency_payload", "from_payload", "payload_text", "restore_dependency", "to_payload")
 
 _MAGIC = b"RAE1"
 _HEAD = struct.Struct("<4sI")
@@ -65,6 +65,40 @@ def from_payload(
     if isinstance(error, BaseException):
         return error
     return RaySystemError(f"an error record holds a {type(error).__name__}", text)
+
+
+def dependency_payload(payload: bytes, function_name: str, pid: int, ip: str) -> bytes:
+    """Bytes for the failure of a task that did not run, since one of its arguments is the error `payload`.
+
+    Nothing is unpickled: the argument's error travels inside as it is.
+    """
+    parts = _split(payload)
+    cause = parts[0] if parts is not None else "an error record is damaged"
+    where = f"ray::{function_name}() (pid={pid}, ip={ip})"
+    text = clip(
+        f"{RayTaskError.__module__}.{RayTaskError.__qualname__}: {where}\n{DEPENDENCY_LINE}\n{cause}", MAX_BYTES
+    )
+    data = text.encode("utf-8", "backslashreplace")
+    body = pickle.dumps(_Dependency(payload, function_name, pid, ip), protocol=5)
+    return _HEAD.pack(_MAGIC, len(data)) + data + body
+
+
+class _Dependency:
+    """Pickles as what gives the error of a task whose argument failed."""
+
+    def __init__(self, *parts: object) -> None:
+        self._parts = parts
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return restore_dependency, self._parts
+
+
+def restore_dependency(payload: bytes, function_name: str, pid: int, ip: str) -> RayTaskError:
+    """The error that `dependency_payload` stands for (used by pickle)."""
+    error = from_payload(payload)
+    return RayTaskError.from_dependency(
+        error, function_name=function_name, proctitle=f"ray::{function_name}", pid=pid, ip=ip
+    )
 
 
 def payload_text(payload: bytes | bytearray | memoryview) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from ray_async._core.arena import Arena
 from ray_async._core.process import set_subreaper
+from ray_async.runtime.early_end import allow_early_end, forget_early_end
 
 __all__ = ("become_node", "main", "redirect_output", "restore_signals", "start_zygote", "zygote_main")
 
@@ -68,8 +69,10 @@ def become_node(
     set_subreaper()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     parent = os.getpid()
+    allow_early_end(ours, len(config.get("prestart", ())))
     pid = os.fork()
     if pid == 0:
+        forget_early_end()
         ours.close()
         for descriptor in close_in_zygote:
             os.close(descriptor)
@@ -78,23 +81,9 @@ def become_node(
         Zygote(arena, theirs, config, parent).run()
         os._exit(0)
     theirs.close()
-    _end_on_sigterm(config)
     from ray_async.runtime.node.process import run_node
 
     run_node(arena, ours, pid, config, on_ready)
-
-
-def _end_on_sigterm(config: dict[str, Any]) -> None:
-    """Until the node has its event loop: a driver that is done already is not to wait for the imports of the node."""
-    from ray_async.runtime import remains
-    from ray_async.runtime.node import descendants
-
-    def end(number: int, frame: Any) -> None:
-        descendants.end_all()
-        remains.remove_files(config, os.getpid())
-        os._exit(0)
-
-    signal.signal(signal.SIGTERM, end)
 
 
 def restore_signals() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import socket
@@ -14,7 +15,7 @@ from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
 from ray_async.runtime import node_control, remains
 from ray_async.runtime.init_options import InitOptions
-from ray_async.runtime.log_setup import apply_log_setup, log_setup
+from ray_async.runtime.log_setup import apply_log_setup, context_marks, log_setup
 from ray_async.runtime.node_config import node_config
 from ray_async.runtime.node_control import NodeEntry
 from ray_async.runtime.node_launch import NodeLaunch
@@ -22,6 +23,8 @@ from ray_async.runtime.session import CoreSession
 from ray_async.transport.channel import Channel, connect_unix
 
 __all__ = ("DriverSession", "connect_driver")
+
+_logger = logging.getLogger("ray_async")
 
 DRIVER, WORKER = 2, 3
 _NODE_END_S = 5
@@ -39,7 +42,16 @@ def connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSes
         ConnectionError: the address names no running node.
         ValueError: settings of a node are given, and one runs already; or one that cannot be.
     """
-    apply_log_setup(log_setup(options))
+    setup = log_setup(options)
+    apply_log_setup(setup)
+    session = _connect_driver(options, launch)
+    if "root" in setup:
+        apply_log_setup(setup, lambda: context_marks(session.context()))
+    _logger.info("%s node %s", "started" if session.owns_node else "attached to", session.facts["node_id"])
+    return session
+
+
+def _connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSession:
     address = options.address
     if address != "local":
         found = node_control.find_node(address)
@@ -205,7 +217,13 @@ class DriverSession(CoreSession):
         self._options = options
         from ray_async.runtime.output import Output
 
-        self._output = Output(listener, self.job_number, options.log_to_driver, facts["node_ip"])
+        plain = options.logging_config is not None  # its records say by themselves where they come from
+        self._output = Output(listener, self.job_number, options.log_to_driver, facts["node_ip"], plain)
+
+    @property
+    def owns_node(self) -> bool:
+        """Whether this driver started the node."""
+        return self._launch is not None
 
     def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
         """The first plain class goes to the worker that was forked with the node, without waiting for the node."""
@@ -255,7 +273,7 @@ class DriverSession(CoreSession):
 
     def _end_node(self, launch: NodeLaunch) -> None:
         """Wait for the node to end; it kills its workers first."""
-        launch.terminate()  # it may not read yet
+        launch.end_early()
         launch.wait(_NODE_END_S)
         launch.kill()
         if launch.returncode != 0:  # it could not clean up

@@ -71,7 +71,8 @@ class InitOptions(NamedTuple):
         given = [name for name in _NODE_SETTINGS if getattr(self, name) is not None]
         if given:
             raise ValueError(
-                f"When attaching to a running node (address={self.address!r}), its settings cannot be given: {given}. "
+                f"When attaching to a running node (address={self.address!r}), {', '.join(given)} must not be "
+                "provided. "
                 "init(address='local') starts a node of its own."
             )
 

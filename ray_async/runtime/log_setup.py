@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.session_protocol import ExecutionContext
 
-__all__ = ("apply_log_setup", "log_setup")
+__all__ = ("Marks", "apply_log_setup", "context_marks", "log_setup")
+
+#: Gives the facts that a `LoggingConfig` adds to a record, when the record is written.
+Marks = Callable[[], Mapping[str, str]]
 
 _DEFAULT_FORMAT = "%(asctime)s\t%(levelname)s %(filename)s:%(lineno)s -- %(message)s"
 _JSON_FIELDS = ("levelname", "filename", "lineno")
@@ -52,12 +57,27 @@ def _level(given: int | str) -> int:
     return found
 
 
-def apply_log_setup(setup: Mapping[str, Any], **marks: str) -> None:
+def context_marks(context: ExecutionContext) -> dict[str, str]:
+    """What is running, for a record: ids, and names where there are some."""
+    marks = {
+        "job_id": context.job_id.hex(),
+        "worker_id": context.worker_id.hex(),
+        "node_id": context.node_id.hex(),
+        "actor_id": context.actor_id.hex() if context.actor_id is not None else "",
+        "task_id": context.task_id.hex() if context.task_id is not None else "",
+        "actor_name": context.actor_name or "",
+        "task_name": context.task_name or "",
+        "task_func_name": context.function_name or "",
+    }
+    return {name: text for name, text in marks.items() if text}
+
+
+def apply_log_setup(setup: Mapping[str, Any], marks: Marks = dict) -> None:
     """Set up this process's loggers; what an earlier session of the process has set up is replaced.
 
     Args:
         setup: of `log_setup`.
-        marks: facts that a `LoggingConfig` adds to each record, such as the worker's id.
+        marks: facts that a `LoggingConfig` adds to each record.
     """
     package = logging.getLogger("ray_async")
     _remove_own(package)
@@ -98,30 +118,34 @@ class _OwnHandler(logging.StreamHandler[Any]):
         raise AttributeError("it is always the standard error")
 
 
-class _TextFormatter(logging.Formatter):
-    """A line of text, and after it the marks and the attributes asked for."""
+def _facts(record: logging.LogRecord, marks: Marks, attributes: list[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {**marks(), **{name: getattr(record, name, None) for name in attributes}}
+    return facts | {"timestamp_ns": time.time_ns()}
 
-    def __init__(self, attributes: list[str], marks: Mapping[str, str]) -> None:
+
+class _TextFormatter(logging.Formatter):
+    """A line of text, and after it the marks, the attributes asked for and the time in nanoseconds."""
+
+    def __init__(self, attributes: list[str], marks: Marks) -> None:
         super().__init__(_DEFAULT_FORMAT)
-        self._attributes, self._marks = attributes, dict(marks)
+        self._attributes, self._marks = attributes, marks
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        facts = {**self._marks, **{name: getattr(record, name, None) for name in self._attributes}}
+        facts = _facts(record, self._marks, self._attributes)
         return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in facts.items())])
 
 
 class _JsonFormatter(logging.Formatter):
-    """An object of JSON on a line: the message, where it comes from, the marks, and the attributes asked for."""
+    """An object of JSON on a line: the message, where it comes from, and what lines of text have behind it."""
 
-    def __init__(self, attributes: list[str], marks: Mapping[str, str]) -> None:
+    def __init__(self, attributes: list[str], marks: Marks) -> None:
         super().__init__()
-        self._attributes, self._marks = attributes, dict(marks)
+        self._attributes, self._marks = attributes, marks
 
     def format(self, record: logging.LogRecord) -> str:
         facts: dict[str, Any] = {"asctime": self.formatTime(record), "message": record.getMessage()}
         facts.update((name, getattr(record, name)) for name in _JSON_FIELDS)
-        facts.update(self._marks)
-        facts.update((name, getattr(record, name, None)) for name in self._attributes)
+        facts.update(_facts(record, self._marks, self._attributes))
         if record.exc_info:
             facts["exc_text"] = self.formatException(record.exc_info)
         return json.dumps(facts, default=str)

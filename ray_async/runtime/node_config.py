@@ -28,6 +28,13 @@ __all__ = ("node_config", "node_resources")
 
 # Every process of a session maps all of the store: far more than any machine has, and less than an address space holds.
 _LARGEST_STORE_BYTES = 32 << 40
+_NEURON_CORE = "aws-neuron-core"
+_LABEL_VARIABLES = {
+    "ray.io/market-type": "RAY_NODE_MARKET_TYPE",
+    "ray.io/node-group": "RAY_NODE_TYPE_NAME",
+    "ray.io/availability-region": "RAY_NODE_REGION",
+    "ray.io/availability-zone": "RAY_NODE_ZONE",
+}
 
 
 def node_config(options: InitOptions) -> dict[str, Any]:
@@ -67,7 +74,7 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         "node_ip": ip,
         "node_name": options.node_name,
         "resources": _head_resources(options, ip, store, available, settings),
-        "labels": {**(options.labels or {}), **labels},
+        "labels": {**_default_labels(options), **(options.labels or {}), **labels},
         "session_dir": session_dir,
         "directory": directory,
         "store_bytes": store,
@@ -124,7 +131,22 @@ def _head_resources(options: InitOptions, ip: str, store: int, available: int, s
     }
     override = dict(settings.get(OVERRIDE_RESOURCES) or {})
     given.update({name: override.pop(name) for name in list(override) if name in given})
-    return node_resources(given, ip, {**(options.resources or {}), **override})
+    custom = {**(options.resources or {}), **override}
+    if custom.get("neuron_cores"):
+        custom.setdefault(f"accelerator_type:{_NEURON_CORE}", 1)
+    return node_resources(given, ip, custom)
+
+
+def _default_labels(options: InitOptions) -> dict[str, str]:
+    """What the environment says of the machine, as those do who start clusters."""
+    found = {label: os.environ[variable] for label, variable in _LABEL_VARIABLES.items() if os.environ.get(variable)}
+    resources = options.resources or {}
+    if resources.get("TPU") and os.environ.get("TPU_ACCELERATOR_TYPE"):
+        generation = os.environ["TPU_ACCELERATOR_TYPE"].partition("-")[0]  # of "v4-16", with 16 cores
+        found["ray.io/accelerator-type"] = f"TPU-{generation.upper()}"
+    elif resources.get("neuron_cores"):
+        found["ray.io/accelerator-type"] = _NEURON_CORE
+    return found
 
 
 def _spilling_directory(settings: Settings) -> str:

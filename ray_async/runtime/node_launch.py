@@ -89,11 +89,13 @@ class NodeLaunch:
                 _wait_by_looking(self.poll, timeout_s)
         return self.poll()
 
-    def terminate(self) -> None:
-        """Ask the process to end, which it hears at any time."""
+    def end_early(self) -> None:
+        """Have the process end at once, if it is not a node yet."""
+        from ray_async.runtime.early_end import END_EARLY
+
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM)
+                os.kill(self.pid, END_EARLY)
 
     def kill(self) -> None:
         """End the process at once, and reap it."""

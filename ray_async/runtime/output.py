@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ray_async.runtime.logs import LogSink
+from ray_async.runtime.logs import LogSink, Prefixer
 from ray_async.runtime.progress import Bars
 from ray_async.transport.frames import FrameError, FrameReader, pack
 
@@ -29,12 +29,14 @@ class Output:
         job: whose output is wanted.
         enabled: whether workers' lines are shown; warnings always are.
         ip: this machine's address, which prefixes leave out.
+        plain: whether there are no prefixes at all.
     """
 
-    def __init__(self, sock: socket.socket, job: int, enabled: bool, ip: str) -> None:
+    def __init__(self, sock: socket.socket, job: int, enabled: bool, ip: str, plain: bool = False) -> None:
         self._socket = sock
         self._reader = FrameReader()
-        self._sink = LogSink(log_to_driver=enabled, bars=Bars(), own_ip=ip)
+        prefixer = Prefixer(enabled=False) if plain else None
+        self._sink = LogSink(log_to_driver=enabled, prefixer=prefixer, bars=Bars(), own_ip=ip)
         self._thread = threading.Thread(target=self._run, name="ray::output", daemon=True)
         with contextlib.suppress(OSError):
             sock.sendall(pack({"op": "listen", "job": job}))

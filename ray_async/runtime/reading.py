@@ -9,12 +9,15 @@ from ray_async._core import store, submission
 from ray_async.config import ALLOW_OUT_OF_BAND_REFS, Settings
 
 if TYPE_CHECKING:
+    from ray_async._core.arena import Arena
     from ray_async.runtime.session import CoreSession
 
-__all__ = ("check_out_of_band", "explain_timeout", "raise_error", "store_full", "timed_out")
+__all__ = ("check_out_of_band", "explain_timeout", "locations", "raise_error", "store_full", "timed_out")
 
 _SHORTEST_S = 0.1  # shorter timeouts are looks rather than waits, and are not made longer by a question
 _ANSWER_S = 0.2
+_PENDING, _SPILLED = 1, 5  # states of entries
+_LEAST_BYTES = 8  # of a value that lies in its entry
 
 
 def raise_error(payload: Any) -> NoReturn:
@@ -46,6 +49,18 @@ def explain_timeout(
     answer = session.link.ask_within(_ANSWER_S, "explain_task", record=record) if record else None
     reason = answer and answer.get("value")
     return errors.GetTimeoutError(f"{error} {reason}") if reason else error
+
+
+def locations(arena: Arena, numbers: dict[str, int], refs: list[Any]) -> list[dict[str, Any]]:
+    """Nodes that have a copy of an object (by their numbers), its size (None: not there yet), whether it is on disk."""
+    rows = []
+    for ref in refs:
+        facts = store.describe(arena, ref)
+        there = facts["state"] != _PENDING
+        node_ids = [node_id for node_id, number in numbers.items() if there and facts["copies"] >> number & 1]
+        size = max(facts["size"], _LEAST_BYTES) if there else None
+        rows.append({"node_ids": node_ids, "object_size": size, "did_spill": facts["state"] == _SPILLED})
+    return rows
 
 
 def store_full(wanted: int, used: int, limit: int) -> BaseException:

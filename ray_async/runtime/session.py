@@ -292,6 +292,10 @@ class CoreSession:
         except errors.GetTimeoutError as error:
             raise reading.explain_timeout(self, error, refs, timeout) from error.__cause__
 
+    def locations(self, refs: list[Any]) -> list[dict[str, Any]]:
+        """Size of each object (None: not there yet), logical nodes that have a copy, and whether it is on disk."""
+        return reading.locations(self.arena, self.control("node_numbers"), refs)
+
     def put(self, value: Any) -> Any:
         """Store a value and return its reference."""
         return store.put(self.arena, value)
@@ -301,7 +305,7 @@ class CoreSession:
     ) -> tuple[list[Any], list[Any]]:
         """Wait until some references (or generators' next items) are ready; both lists keep the order given."""
         plain = [ref if type(ref) is object_ref.ObjectRef else self._waited(ref) for ref in refs]
-        ready, rest = store.wait(self.arena, plain, num_returns, timeout)
+        ready, rest = store.wait(self.arena, plain, num_returns, timeout, fetch_local)
         if plain == refs:
             return ready, rest
         chosen = set(map(id, ready))

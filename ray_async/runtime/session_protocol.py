@@ -111,6 +111,9 @@ class Session(Protocol):
     def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
         """Wait for values, or raise the error of the first reference that has one."""
 
+    def locations(self, refs: list[Any]) -> list[dict[str, Any]]:
+        """Tell for each object its size, the nodes that have a copy, and whether it is on disk."""
+
     def put(self, value: Any) -> Any:
         """Store a value and return its reference."""
 

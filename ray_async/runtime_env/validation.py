@@ -193,11 +193,11 @@ def check_combination(env: Mapping[str, Any]) -> None:
 
 
 def check_fields(env: Any) -> None:
-    """Check that an environment is a mapping of known fields, and its variables; paths may come to exist later.
+    """Check that an environment is a mapping of known fields, its variables and its configuration; not its paths.
 
     Raises:
-        TypeError: it is no mapping, or a variable is no text.
-        ValueError: a field has a name that is not known.
+        TypeError: it is no mapping, a variable is no text, or the configuration has a value of the wrong type.
+        ValueError: a field has a name that is not known, or the configuration a value that is not allowed.
     """
     if not isinstance(env, Mapping):
         raise TypeError(f"runtime_env must be a dict or a RuntimeEnv, got {type(env).__name__}")
@@ -206,6 +206,8 @@ def check_fields(env: Any) -> None:
         raise ValueError(f"runtime_env: unknown fields {unknown}; there are {list(FIELD_CHECKS)}")
     if env.get("env_vars") is not None:
         _env_vars(env["env_vars"])
+    if env.get("config") is not None:
+        parse_config(env["config"])
 
 
 def local_path(value: str) -> str | None:

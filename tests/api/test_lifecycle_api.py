@@ -74,6 +74,7 @@ def test_second_init(started: Started) -> None:
         ({"storage": "x"}, RuntimeError, "storage"),
         ({"allow_multiple": True}, RuntimeError, "allow_multiple"),
         ({"_system_config": "x"}, TypeError, "_system_config"),
+        ({"_temp_dir": "relative"}, ValueError, "absolute"),
         ({"enable_resource_isolation": True}, ValueError, "resource isolation .* is not available"),
         ({"system_reserved_memory": 1}, ValueError, "resource isolation .* is not available"),
         ({"namespace": ""}, ValueError, "not a valid namespace"),

@@ -47,6 +47,8 @@ def actor(*, is_async: bool = False, **options: Any) -> ActorOptions:
         ({"scheduling_strategy": object()}, TypeError, "scheduling_strategy"),
         ({"placement_group": object()}, TypeError, "placement_group"),
         ({"runtime_env": "x"}, TypeError, "runtime_env"),
+        ({"runtime_env": {"config": {"setup_timeout_seconds": 0}}}, ValueError, "setup_timeout_seconds"),
+        ({"runtime_env": {"config": {"setup_timeout_seconds": 10.0}}}, TypeError, "setup_timeout_seconds"),
     ],
 )
 def test_task_refuses(options: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -83,7 +83,7 @@ try:
 except ValueError:
     pass
 deadline = time.monotonic() + 60
-while any(row["state"] != "FINISHED" and row["type"] != "ACTOR_CREATION_TASK" for row in list_tasks()):
+while any(row["state"] not in ("FINISHED", "FAILED") and row["type"] != "ACTOR_CREATION_TASK" for row in list_tasks()):
     assert time.monotonic() < deadline, list_tasks()
     time.sleep(0.01)
 os.remove(path)

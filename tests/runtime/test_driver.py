@@ -1,13 +1,16 @@
 """What a driver tells of its job, and how it leaves the session."""
 
 import os
+import signal
 import subprocess
+import sys
 
 import pytest
 
 import ray_async as ray
 from ray_async.job_config import JobConfig
 from ray_async.runtime.driver import job_config
+from ray_async.runtime.early_end import END_EARLY
 from ray_async.runtime.init_options import InitOptions
 
 TIMEOUT_S = 60
@@ -38,3 +41,22 @@ def test_a_session_may_end_before_its_node_has_begun(works: bool) -> None:
             directory = context.address_info["session_dir"]
         assert not os.path.exists(directory)
         assert program is None or not os.path.exists(f"/proc/{program}")
+
+
+def test_what_a_task_has_written_is_shown_however_early_the_session_ends() -> None:
+    program = """
+import ray_async as ray
+ray.init("local", num_cpus=1)
+ray.get(ray.remote(lambda: print("from the task")).remote())
+"""
+    for _ in range(3):
+        run = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=TIMEOUT_S, check=True
+        )
+        assert run.stdout.endswith("from the task\n")
+
+
+def test_the_early_end_is_for_nodes_alone() -> None:
+    with ray.init("local", num_cpus=1):
+        remote = ray.remote(lambda: signal.getsignal(END_EARLY))
+        assert ray.get(remote.remote(), timeout=TIMEOUT_S) == signal.SIG_DFL

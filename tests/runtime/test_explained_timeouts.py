@@ -47,8 +47,12 @@ def reason(ref: Any) -> str:
     return str(failure.value)
 
 
+def tasks() -> list[dict[str, Any]]:
+    return list(get_session().control("tasks"))
+
+
 def states() -> list[str]:
-    return [row["state"] for row in get_session().control("tasks")]
+    return [row["state"] for row in tasks()]
 
 
 def test_tasks(gate: str) -> None:

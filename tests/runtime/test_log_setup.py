@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -54,7 +55,7 @@ def test_level_and_format(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json_and_text_with_attributes(capsys: pytest.CaptureFixture[str]) -> None:
     config = ray.LoggingConfig("JSON", "WARNING", ["process"])
-    apply_log_setup(log_setup(InitOptions(logging_config=config)), worker_id="w")
+    apply_log_setup(log_setup(InitOptions(logging_config=config)), lambda: {"worker_id": "w"})
     logging.getLogger("program").info("below the level")
     try:
         raise OSError("lost")
@@ -66,9 +67,16 @@ def test_json_and_text_with_attributes(capsys: pytest.CaptureFixture[str]) -> No
     assert found["process"] > 0 and found["filename"] == "test_log_setup.py"
     assert "OSError: lost" in found["exc_text"]
     config = ray.LoggingConfig("TEXT", "INFO", ["name"])
-    apply_log_setup(log_setup(InitOptions(logging_config=config)), worker_id="w")
+    apply_log_setup(log_setup(InitOptions(logging_config=config)), lambda: {"worker_id": "w"})
     logging.getLogger("program").info("words")
-    assert capsys.readouterr().err.endswith("-- words worker_id=w name=program\n")
+    assert re.search(r"-- words worker_id=w name=program timestamp_ns=\d{19}\n$", capsys.readouterr().err)
+
+
+def test_init_tells_nothing_unless_asked() -> None:
+    _, err = run("import ray_async as ray\nray.init(num_cpus=1)\nray.shutdown()")
+    assert err == []
+    _, err = run('import ray_async as ray\nray.init(num_cpus=1, logging_format="%(name)s: %(message)s")\n')
+    assert len(err) == 1 and re.fullmatch(r"ray_async: started node [0-9a-f]+", err[0])
 
 
 @pytest.mark.parametrize(
@@ -88,11 +96,17 @@ def test_what_cannot_be_is_refused(options: InitOptions, error: type[Exception],
 def test_workers_log_as_they_are_told() -> None:
     options = 'logging_config=ray.LoggingConfig("JSON", "INFO"), log_to_driver=True'
     _, err = run(WORKER.format(options=options))
-    found = [json.loads(line[line.index("{") :]) for line in err if "from a worker" in line]
-    assert [("worker_id" in record, record["message"]) for record in found] == [
-        (False, "from a worker"),
-        (True, "from a worker"),
+    # No prefixes: the records say where they come from.
+    found = [json.loads(line) for line in err if "from a worker" in line]
+    assert [("task_id" in record, record.get("task_name"), record["message"]) for record in found] == [
+        (False, None, "from a worker"),
+        (True, "speak", "from a worker"),
     ]
+    driver, worker = found
+    assert driver["job_id"] == worker["job_id"]
+    assert driver["node_id"] == worker["node_id"]
+    assert driver["worker_id"] != worker["worker_id"]
+    assert "actor_id" not in worker
     _, err = run(WORKER.format(options='logging_level="info", logging_format="<%(message)s>"'))
     assert [line for line in err if line.endswith("<package 0>")], err
     assert "<package 1>" in err

@@ -57,8 +57,7 @@ def test_maps_keep_the_order(pool: Pool, chunksize: int | None) -> None:
 def test_an_error_in_the_middle_of_imap(pool: Pool) -> None:
     results = pool.imap(lambda b: 6 / b, [1, 0, 2])
     assert next(results) == 6
-    with pytest.raises(ZeroDivisionError):
-        next(results)
+    assert isinstance(next(results), ZeroDivisionError)
     assert next(results) == 3
     with pytest.raises(StopIteration):
         next(results)

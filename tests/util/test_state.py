@@ -1,6 +1,10 @@
 """The state API over a running session."""
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -36,6 +40,64 @@ def test_actors_live_and_die_in_the_listing(wait_until: Callable[..., None]) -> 
     assert state.get_actor(id="00") is None
 
 
+def test_the_dead_are_remembered(wait_until: Callable[..., None]) -> None:
+    @ray.remote
+    class Brief:
+        def pid(self) -> int:
+            return os.getpid()
+
+    killed, forgotten = Brief.remote(), Brief.remote()
+    actor_id = forgotten._actor_id.hex()
+    pids = ray.get([killed.pid.remote(), forgotten.pid.remote()])
+    for pid in pids:
+        (row,) = state.list_workers(filters=[("pid", "=", pid)])
+        assert (row.is_alive, row.exit_type, row.end_time_ms) == (True, None, 0)
+        assert row.start_time_ms > 0
+    os.kill(pids[0], signal.SIGKILL)
+    del forgotten
+    wait_until(lambda: not any(row.is_alive for row in state.list_workers() if row.pid in pids))
+    wait_until(lambda: state.list_actors(filters=[("actor_id", "=", actor_id), ("state", "=", "DEAD")]))
+    by_pid = {row.pid: row for row in state.list_workers()}
+    assert by_pid[pids[0]].exit_type == "SYSTEM_ERROR"
+    assert "SIGKILL" in by_pid[pids[0]].exit_detail
+    assert all(by_pid[pid].end_time_ms >= by_pid[pid].start_time_ms for pid in pids)
+
+
+def task_row(ref: Any) -> state.StateRow:
+    row = state.get_task(ref)
+    assert row is not None
+    return row
+
+
+def test_failed_tasks_say_so_and_in_which_worker_they_died(wait_until: Callable[..., None]) -> None:
+    @ray.remote(max_retries=0)
+    def wrong() -> None:
+        raise LookupError("not found")
+
+    @ray.remote(max_retries=0)
+    def endless() -> None:
+        threading.Event().wait()
+
+    failed, killed = wrong.remote(), endless.remote()
+    with pytest.raises(LookupError):
+        ray.get(failed)
+    wait_until(lambda: task_row(failed).state == "FAILED")
+    assert "LookupError: not found" in task_row(failed).error_message
+    wait_until(lambda: task_row(killed).state == "RUNNING")
+    row = task_row(killed)
+    assert row.error_message is None
+    os.kill(row.worker_pid, signal.SIGTERM)
+    with pytest.raises(ray.exceptions.WorkerCrashedError, match="SIGTERM"):
+        ray.get(killed)
+    wait_until(lambda: task_row(killed).state == "FAILED")
+    again = task_row(killed)
+    assert (again.worker_id, again.worker_pid) == (row.worker_id, row.worker_pid)
+    worker = state.get_worker(again.worker_id)
+    assert worker is not None
+    assert (worker.exit_type, worker.is_alive) == ("SYSTEM_ERROR", False)
+    assert "SIGTERM" in worker.exit_detail
+
+
 def test_tasks_objects_workers_nodes(wait_until: Callable[..., None]) -> None:
     @ray.remote
     def double(x: int) -> int:
@@ -50,7 +112,8 @@ def test_tasks_objects_workers_nodes(wait_until: Callable[..., None]) -> None:
     assert (task.func_or_class_name, task.state, task.type) == ("double", "FINISHED", "NORMAL_TASK")
     assert len(state.get_objects(ref.hex())) == 1
     assert state.list_workers()[0].is_alive
-    assert [row.is_head_node for row in state.list_nodes()] == [True]
+    assert [(row.is_head_node, row.end_time_ms) for row in state.list_nodes()] == [(True, 0)]
+    assert state.list_nodes()[0].start_time_ms > 0
     assert state.summarize_tasks()["cluster"]["summary"]["double"]["state_counts"]["FINISHED"] >= 1
 
 

@@ -128,7 +128,7 @@ typedef struct {
     u32 index;   /* which return of the task */
     u32 owner;   /* slot of the process that made it */
     u32 job;
-    u32 reserved;
+    au32 copies; /* logical nodes that count as having a copy of a large value: a bit for each */
 } ra_entry;
 
 /* ---- records --------------------------------------------------------------------------------------------------- */
@@ -274,7 +274,9 @@ typedef struct {
     u32 waiter;      /* index of the main waiter */
     u32 job;
     au64 publishing; /* record that is on its way into a queue */
-    u64 reserved[6];
+    u32 node;        /* number of its logical node */
+    u32 reserved0;
+    u64 reserved[5];
 } ra_proc;
 
 enum { RA_WAITER_FREE = 0, RA_WAITER_THREAD = 1, RA_WAITER_LOOP = 2 };

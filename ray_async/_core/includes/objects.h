@@ -372,9 +372,11 @@ static inline void ra_entry_begin(ra_heap *h, u64 entry, u64 seq, u32 gen, u32 f
     ra_entry *e = ra_entry_at(h, entry);
     e->seq = seq;
     e->payload = e->size = e->link = 0;
+    ra_proc *own = RA_AT(h->base, ra_proc, h->super->procs) + h->slot;
     e->index = 0;
     e->owner = h->slot;
-    e->job = (RA_AT(h->base, ra_proc, h->super->procs) + h->slot)->job;
+    e->job = own->job;
+    ra_plain_store(&e->copies, (u32)1 << (own->node & 31));
     ra_plain_store(&e->refs, 1);
     ra_plain_store(&e->views, 0);
     ra_in_order();
@@ -447,6 +449,16 @@ static inline void ra_notify(ra_heap *h, u64 entry, u64 w, int urgent) {
         ra_wake(h, index);
 }
 
+/* The bit of this process's logical node in an entry's `copies`. */
+static inline u32 ra_node_bit(ra_heap *h) { return (u32)1 << ((RA_AT(h->base, ra_proc, h->super->procs) + h->slot)->node & 31); }
+
+/* This process has read a value, or waited for it: its logical node counts as having a copy. */
+static inline void ra_note_copy(ra_heap *h, u64 entry) {
+    ra_entry *e = ra_entry_at(h, entry);
+    u32 bit = ra_node_bit(h);
+    if (!(atomic_load(&e->copies) & bit)) atomic_fetch_or(&e->copies, bit);
+}
+
 /* Give a pending entry its outcome. The payload is set before the word, which publishes it. Returns 0 if it had one already.
    One process at a time may complete an entry: the one that claimed its record, or the node for one that is dead. */
 static inline int ra_complete(ra_heap *h, u64 entry, u32 state, u32 format, u32 flags, u64 payload, u64 size) {
@@ -455,6 +467,7 @@ static inline int ra_complete(ra_heap *h, u64 entry, u32 state, u32 format, u32 
     if (RA_STATE(w) != RA_PENDING) return 0;
     e->payload = payload;
     e->size = size;
+    ra_plain_store(&e->copies, ra_node_bit(h));
     do {
         if (RA_STATE(w) != RA_PENDING) return 0;
         next = RA_WORD(state, format, (RA_FLAGS(w) & ~(u32)RA_EF_MULTI) | flags, RA_GEN(w), 0);

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS
 from ray_async.ids import ActorID, JobID
 from ray_async.runtime import placement_spec
+from ray_async.runtime.node.pending_arguments import PendingArguments
 from ray_async.runtime.scheduler import events
 from ray_async.runtime.scheduler.resources import ResourceSet
 from ray_async.runtime.scheduler.specs import ActorSpec
@@ -23,6 +25,8 @@ __all__ = ("Actor", "Actors", "died")
 _logger = logging.getLogger("ray_async.node")
 
 PENDING, ALIVE, RESTARTING, DEAD = 1, 2, 3, 4
+_STATE_NAMES = {PENDING: "PENDING_CREATION", ALIVE: "ALIVE", RESTARTING: "RESTARTING", DEAD: "DEAD"}
+_REMEMBERED = 1000  # dead actors, for listings
 QUEUED, RUNNING = 3, 4  # states of records
 
 
@@ -83,6 +87,7 @@ class Actors:
         self._by_id: dict[str, Actor] = {}
         self._names: dict[tuple[str, str], tuple[int, str]] = {}
         self._pinned: set[int] = set()
+        self._past: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
     # -- names ---------------------------------------------------------------------------------------------------------
 
@@ -249,11 +254,16 @@ class Actors:
             self._count_restart(actor)
             self._records.reset_creation(actor.creation)
             self._unplace(actor)
-            self._place(actor)
+            # Its node may have taken what the constructor needs along: the actor takes no resources until that is back.
+            PendingArguments(actor.creation, lambda _: self._restart(actor)).start(self._node)
             return True
         actor.error = actor.error or self._death_error(actor, actor.leaving or explain(actor))
         self._end(actor)
         return True
+
+    def _restart(self, actor: Actor) -> None:
+        if actor.state == RESTARTING:
+            self._place(actor)
 
     def _count_restart(self, actor: Actor) -> None:
         actor.restarts += 1
@@ -365,6 +375,7 @@ class Actors:
             self._node.later(0.5, lambda: self._bury(actor))
             return
         del self.by_offset[actor.offset]
+        self._past.append(self._row(actor))
         self._pinned.discard(actor.offset)
         self._objects.unpin(actor.offset)  # the last one: the event of it frees the actor
 
@@ -377,27 +388,26 @@ class Actors:
                 self._end(actor)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A description of each actor, for listings."""
-        names = {PENDING: "PENDING_CREATION", ALIVE: "ALIVE", RESTARTING: "RESTARTING", DEAD: "DEAD"}
-        return [
-            {
-                "actor_id": actor.id.hex(),
-                "class_name": actor.spec["class_name"],
-                "state": names[actor.state],
-                "name": actor.name,
-                "ray_namespace": actor.namespace,
-                "job_id": JobID.from_int(actor.job).hex(),
-                "node_id": actor.worker.node_id if actor.worker else None,
-                "pid": actor.worker.pid if actor.worker else 0,
-                "num_restarts": actor.restarts,
-                "is_detached": bool(actor.spec["detached"]),
-                "placement_group_id": actor.spec.get("group"),
-                "required_resources": actor.spec["resources"],
-                "repr_name": "",
-                "death_cause": self._words_of(actor) if actor.state == DEAD else None,
-            }
-            for actor in self.by_offset.values()
-        ]
+        """A description of each actor, for listings; of dead ones, as many as are remembered."""
+        return [*(self._row(actor) for actor in self.by_offset.values()), *self._past]
+
+    def _row(self, actor: Actor) -> dict[str, Any]:
+        return {
+            "actor_id": actor.id.hex(),
+            "class_name": actor.spec["class_name"],
+            "state": _STATE_NAMES[actor.state],
+            "name": actor.name,
+            "ray_namespace": actor.namespace,
+            "job_id": JobID.from_int(actor.job).hex(),
+            "node_id": actor.worker.node_id if actor.worker else None,
+            "pid": actor.worker.pid if actor.worker else 0,
+            "num_restarts": actor.restarts,
+            "is_detached": bool(actor.spec["detached"]),
+            "placement_group_id": actor.spec.get("group"),
+            "required_resources": actor.spec["resources"],
+            "repr_name": "",
+            "death_cause": self._words_of(actor) if actor.state == DEAD else None,
+        }
 
     @staticmethod
     def _words_of(actor: Actor) -> str:

@@ -59,6 +59,8 @@ class Control:
             "pg_table": lambda peer, m: {"value": self._node.groups.table(m.get("placement_group_id"))},
             "pg_ready": self._pg_ready,
             "add_node": lambda peer, m: {"value": self._node.drivers.add_node(m)},
+            "state_nodes": lambda peer, m: {"value": self._node.drivers.state_rows()},
+            "node_numbers": lambda peer, m: {"value": self._node.copies.numbers()},
             "remove_node": lambda peer, m: {"value": self._node.drivers.remove_node(str(m["node_id"]))},
             "explain_task": lambda peer, m: {"value": self._node.explainer.explain(int(m["record"]))},
             "tasks": lambda peer, m: {"value": self._node.listing.tasks()},

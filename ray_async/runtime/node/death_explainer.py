@@ -42,6 +42,11 @@ class DeathExplainer:
         )
 
     @property
+    def worker(self) -> WorkerProcess:
+        """The dead worker."""
+        return self._worker
+
+    @property
     def out_of_memory(self) -> bool:
         """Whether it was killed because memory was short, by the node or by the kernel."""
         return self._evidence.cause in (DeathCause.MEMORY_MONITOR, DeathCause.OUT_OF_MEMORY)

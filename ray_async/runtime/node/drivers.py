@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 from ray_async.ids import NodeID
@@ -41,6 +42,7 @@ class Drivers:
         self._by_slot: dict[int, _Driver] = {}
         self._next_job = 1
         self._nodes: dict[str, dict[str, Any]] = {}
+        self._times: dict[str, dict[str, int]] = {}
         self._add_row(node.config["node_id"], node.config, head=True)
 
     # -- drivers -------------------------------------------------------------------------------------------------------
@@ -125,6 +127,7 @@ class Drivers:
     # -- logical nodes -------------------------------------------------------------------------------------------------
 
     def _add_row(self, node_id: str, facts: dict[str, Any], head: bool = False) -> None:
+        self._times[node_id] = {"start_time_ms": int(time.time() * 1000), "end_time_ms": 0}
         self._nodes[node_id] = {
             "NodeID": node_id,
             "Alive": True,
@@ -151,12 +154,17 @@ class Drivers:
         """A description of each logical node, past ones too."""
         return list(self._nodes.values())
 
+    def state_rows(self) -> list[dict[str, Any]]:
+        """The same, and when each came and went."""
+        return [{**row, **self._times[node_id]} for node_id, row in self._nodes.items()]
+
     def add_node(self, message: dict[str, Any]) -> dict[str, Any]:
         """Add a logical node: resources and labels of its own, workers of its own."""
         node_id = NodeID.from_random().hex()
         resources = {f"node:{self._node.config['node_ip']}": 1.0, **_quantities(message["resources"])}
         labels = {str(k): str(v) for k, v in (message.get("labels") or {}).items()}
         self._add_row(node_id, {"resources": resources, "labels": labels, "node_name": message.get("node_name")})
+        self._node.copies.node_added(node_id)
         self._node.schedule(events.NodeAdded(node_id, resources, labels))
         return {"node_id": node_id}
 
@@ -170,10 +178,12 @@ class Drivers:
         if row is None or not row["Alive"]:
             raise ValueError(f"there is no node {node_id}")
         row.update(Alive=False, alive=False, DeathReasonMessage="removed")
+        self._times[node_id]["end_time_ms"] = int(time.time() * 1000)
         self._node.schedule(events.NodeRemoved(node_id))
         for worker in list(self._node.workers.by_slot.values()):
             if worker.node_id == node_id:
                 self._node.workers.kill(worker, "its node was removed")
+        self._node.copies.node_removed(node_id)
         return {}
 
 

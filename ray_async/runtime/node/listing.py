@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ray_async import exceptions as errors
 from ray_async.ids import JobID
+from ray_async.runtime.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.workers import WorkerProcess
 
 __all__ = ("Listing",)
 
@@ -19,6 +24,7 @@ _STATES = {
     5: "FINISHED",
     6: "FAILED",
 }
+_REMEMBERED = 1000  # dead workers, and tasks that ran in them
 _TYPES = ("NORMAL_TASK", "ACTOR_CREATION_TASK", "ACTOR_TASK")
 
 
@@ -31,6 +37,8 @@ class Listing:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._past_workers: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
+        self._lost_runs: dict[tuple[int, int], dict[str, Any]] = {}
 
     def tasks(self) -> list[dict[str, Any]]:
         """The tasks and calls whose records exist."""
@@ -45,6 +53,8 @@ class Listing:
         node = self._node
         facts = node.executor.facts(record)
         runner = node.workers.by_slot.get(node.records.runner(record)) if state == "RUNNING" else None
+        ran_in = self._worker(runner) if runner is not None else self._lost_runs.get((record, facts["seq"]), {})
+        failure = node.records.failure(record) if state in ("FINISHED", "FAILED") else None
         name = node.tasks.name_of(record)
         actor = node.actors.by_offset.get(facts["actor"])
         if facts["kind"] == 2 and actor is not None and node.records.record_state(record) == 3:
@@ -54,13 +64,22 @@ class Listing:
             "attempt_number": facts["attempt"],
             "name": name,
             "func_or_class_name": name,
-            "state": state,
+            "state": state if failure is None else "FAILED",
             "type": _TYPES[facts["kind"]],
             "job_id": JobID.from_int(facts["job"]).hex(),
             "actor_id": actor.id.hex() if actor is not None else None,
-            "node_id": runner.node_id if runner is not None else None,
-            "worker_pid": runner.pid if runner is not None else None,
+            "node_id": ran_in.get("node_id"),
+            "worker_id": ran_in.get("worker_id"),
+            "worker_pid": ran_in.get("pid"),
+            "error_message": errors.payload_text(failure) if failure is not None else None,
         }
+
+    def lost_run(self, record: int, seq: int, worker: WorkerProcess | None) -> None:
+        """Remember in which worker a task was when that died."""
+        if worker is not None:
+            self._lost_runs[record, seq] = self._worker(worker)
+            if len(self._lost_runs) > _REMEMBERED:
+                del self._lost_runs[next(iter(self._lost_runs))]
 
     def objects(self) -> list[dict[str, Any]]:
         """The objects that the store holds and something refers to."""
@@ -70,19 +89,36 @@ class Listing:
         ]
 
     def workers(self) -> list[dict[str, Any]]:
-        """The living workers."""
-        ip = self._node.config["node_ip"]
-        return [
-            {
-                "worker_id": self._node.view.worker_id(worker.slot).hex(),
-                "is_alive": True,
-                "worker_type": "WORKER",
-                "exit_type": None,
-                "node_id": worker.node_id,
-                "ip": ip,
-                "pid": worker.pid,
-                "job_id": JobID.from_int(worker.job).hex(),
-            }
-            for worker in self._node.workers.by_slot.values()
-            if worker.up
-        ]
+        """The living workers, and as many of the dead ones as are remembered."""
+        living = (self._worker(worker) for worker in self._node.workers.by_slot.values() if worker.up)
+        return [*living, *self._past_workers]
+
+    def _worker(self, worker: WorkerProcess) -> dict[str, Any]:
+        started = time.time() - (time.monotonic() - worker.started)
+        return {
+            "worker_id": self._node.view.worker_id(worker.slot).hex(),
+            "is_alive": True,
+            "worker_type": "WORKER",
+            "exit_type": None,
+            "exit_detail": None,
+            "node_id": worker.node_id,
+            "ip": self._node.config["node_ip"],
+            "pid": worker.pid,
+            "job_id": JobID.from_int(worker.job).hex(),
+            "start_time_ms": int(started * 1000),
+            "end_time_ms": 0,
+        }
+
+    def worker_ended(self, worker: WorkerProcess, status: int) -> None:
+        """Remember how a worker ended."""
+        if not worker.up:
+            return
+        end = ExitStatus.from_wait_status(status)
+        kind = "INTENDED_USER_EXIT" if end.code == 0 else "SYSTEM_ERROR"
+        row = self._worker(worker) | {
+            "is_alive": False,
+            "exit_type": kind if worker.doomed is None else "INTENDED_SYSTEM_EXIT",
+            "exit_detail": worker.doomed or end.describe(),
+            "end_time_ms": int(time.time() * 1000),
+        }
+        self._past_workers.append(row)

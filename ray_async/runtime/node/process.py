@@ -31,6 +31,7 @@ from ray_async.config import (
 from ray_async.ids import TaskID
 from ray_async.runtime import node_control
 from ray_async.runtime.boot import start_zygote
+from ray_async.runtime.early_end import forbid_early_end
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
 from ray_async.runtime.node import descendants
@@ -39,6 +40,7 @@ from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.cancels import Cancels
 from ray_async.runtime.node.classes import Classes
 from ray_async.runtime.node.control import Control
+from ray_async.runtime.node.copies import Copies
 from ray_async.runtime.node.death_explainer import DeathExplainer
 from ray_async.runtime.node.depth_limit import DepthLimit
 from ray_async.runtime.node.drivers import Drivers
@@ -78,6 +80,7 @@ def run_node(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     set_title(b"ray::node")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    forbid_early_end()
     loop = new_event_loop(Settings(config.get("system_config") or {}))
     asyncio.set_event_loop(loop)
     node = Node(arena, zygote, zygote_pid, config, on_ready)
@@ -143,6 +146,7 @@ class Node:
         self.spilling = Spilling(self)
         self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
+        self.copies = Copies(self)
         self.depth = DepthLimit(self)
         self.listing = Listing(self)
         self.listeners = Listeners()
@@ -348,7 +352,8 @@ class Node:
             self.schedule(events.WorkerStartFailed(node_id, env_key, 1))
             return
         facts = {"labels": dict(self.config.get("labels") or {})}
-        self.workers.fork(node_id, env_key, job, self.environments.environment(env_key), facts)
+        environment = self.environments.environment(env_key)
+        self.workers.fork(node_id, env_key, job, environment, facts, self.copies.number(node_id))
 
     def _worker_failed(self, worker: WorkerProcess, reason: str) -> None:
         self.listeners.warn(f"a worker could not be started: {reason}")
@@ -357,9 +362,11 @@ class Node:
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
         """A worker is dead: take its memory back, retry or fail its task, restart its actor."""
         make_error = self._explain_death(worker, status)
+        attempt(self.listing.worker_ended, worker, status)
         owner = self.view.worker_id(worker.slot).hex()
         attempt(self.tasks.worker_died, worker.slot, make_error, worker.doomed == FORCED_CANCEL)
         attempt(self.view.reap, worker.slot)
+        self.copies.worker_ended(worker.node_id)
         if worker.up:
             self.schedule(events.WorkerDied(worker.slot))
         else:

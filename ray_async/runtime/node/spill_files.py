@@ -66,9 +66,13 @@ class SpillFiles:
 
     async def write(self, data: memoryview) -> int:
         """Write an object; returns its number, or 0 when the disk does not take it."""
-        number = self._next
-        self._next += 1
+        number = self.new_number()
         return number if await self.rewrite(number, data) else 0
+
+    def new_number(self) -> int:
+        """A number that no object has had."""
+        self._next += 1
+        return self._next - 1
 
     async def rewrite(self, number: int, data: memoryview) -> bool:
         """Write an object that has a number already; returns whether the disk has taken it."""
@@ -88,7 +92,8 @@ class SpillFiles:
         if number in self._kept:
             target[:] = self._kept[number]
             return True
-        return await self._on_thread(self._read, number, target)
+        # What has no size has no file: it has gone with its logical node.
+        return number in self._sizes and await self._on_thread(self._read, number, target)
 
     def remove(self, number: int) -> None:
         """Forget an object."""

@@ -120,6 +120,25 @@ class Spilling:
                 self._payloads.spill_failed(entry)
         return freed
 
+    def lose_copies(self, number: int) -> None:
+        """A logical node is gone, and large values of which no other one has a copy: as if their files were lost.
+
+        What may be computed again, but cannot be (a stream, a call of an actor, arguments that are gone), stays.
+        """
+        for entry, file in self._payloads.copies_lost(number):
+            if self._rebuilds and self._must_stay(entry):
+                self._payloads.keep(entry)
+            elif file:
+                self._files.remove(file)
+            else:
+                self._payloads.drop(entry, self._files.new_number())
+
+    def _must_stay(self, entry: int) -> bool:
+        record = self._records.record_of(entry)
+        if not record or self._records.can_rebuild(record):
+            return False
+        return bool(self._node.executor.facts(record)["retries"])
+
     # -- back ----------------------------------------------------------------------------------------------------------
 
     async def _bring_back(self, entry: int) -> None:
@@ -187,11 +206,16 @@ class Spilling:
         if numbers is not None:
             for each in numbers:  # the task's other results come anew, too
                 self._files.remove(each)
+            self._node.tasks.waiting(record)
             return
         if not record:
             reason = errors.ReconstructionFailure.PUT
         elif not self._rebuilds:
             reason = errors.ReconstructionFailure.LINEAGE_DISABLED
+        elif (facts := self._node.executor.facts(record))["retries"] == 0:
+            again = facts["attempt"] > 0
+            failures = errors.ReconstructionFailure
+            reason = failures.MAX_ATTEMPTS_EXCEEDED if again else failures.RETRIES_DISABLED
         else:
             reason = errors.ReconstructionFailure.LINEAGE_EVICTED
         ref = self._objects.reference(entry)

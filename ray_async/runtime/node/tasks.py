@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import cancellation
 from ray_async.config import TASK_OOM_RETRY_DELAY_BASE_MS, TASK_RETRY_DELAY_MS
 from ray_async.runtime.node.attempt import attempt
+from ray_async.runtime.node.pending_arguments import PendingArguments
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.death_explainer import DeathExplainer
@@ -29,31 +31,6 @@ _DOUBLINGS = 6  # of the wait after kills for memory
 FORCED_CANCEL = "its task was cancelled with force=True"
 
 
-class _Pending:
-    """Counts the arguments of one record that are not there yet; a future as the loop waiter knows it."""
-
-    __slots__ = ("left", "record", "tasks")
-
-    def __init__(self, tasks: Tasks, record: int) -> None:
-        self.tasks = tasks
-        self.record = record
-        self.left = 0
-
-    def done(self) -> bool:
-        """Never: each completion counts."""
-        return False
-
-    def set_result(self, _: None) -> None:
-        """One argument more is complete."""
-        self.left -= 1
-        if self.left == 0:
-            self.tasks.arguments_ready(self.record)
-
-    def set_exception(self, error: BaseException) -> None:
-        """The node does not fail its own waits."""
-        raise error
-
-
 class Tasks:
     """Looks after records that need the node.
 
@@ -72,7 +49,7 @@ class Tasks:
         self._overflowing: set[int] = set()
         #: Offset and number of running records that are cancelled, and how often their runners were told.
         self._asked: dict[tuple[int, int], int] = {}
-        self._waiting: dict[int, _Pending] = {}
+        self._waiting: dict[int, PendingArguments] = {}
 
     # -- arguments -----------------------------------------------------------------------------------------------------
 
@@ -80,14 +57,8 @@ class Tasks:
         """A record's arguments are not all there: queue it when they are."""
         if record in self._waiting or not self._is_waiting(record):
             return
-        pending = _Pending(self, record)
-        pending.left = 1
-        self._waiting[record] = pending
-        for ref in self._executor.direct_refs(record):
-            pending.left += 1
-            if not self._node.waiter.watch(ref, pending):
-                pending.left -= 1
-        pending.set_result(None)
+        pending = self._waiting[record] = PendingArguments(record, self.arguments_ready)
+        pending.start(self._node)
 
     def arguments_ready(self, record: int) -> None:
         """All arguments of a record are complete."""
@@ -99,7 +70,8 @@ class Tasks:
             self._records.release(record)
             return
         if self._records.claim(record):
-            self._executor.fail(record, error)
+            node_ip = self._node.config["node_ip"]
+            self._executor.fail(record, errors.dependency_payload(error, self.name_of(record), os.getpid(), node_ip))
 
     def _is_waiting(self, record: int) -> bool:
         return self._records.is_record(record) and self._records.record_state(record) == WAITING
@@ -142,6 +114,7 @@ class Tasks:
         if self._records.outcome(record):
             self._records.finish(record)
             return
+        self._node.listing.lost_run(record, facts["seq"], make_error.worker)
         self._records.repair(record, slot)
         if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
             self._executor.requeue(record, facts["retries"])

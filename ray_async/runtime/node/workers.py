@@ -120,10 +120,11 @@ class Workers:
         asyncio.get_running_loop().add_reader(self._zygote.fileno(), self._on_zygote)
 
     def fork(
-        self, node_id: str, env_key: str, job: dict[str, Any], environment: Any, facts: dict[str, Any]
+        self, node_id: str, env_key: str, job: dict[str, Any], environment: Any, facts: dict[str, Any], number: int = 0
     ) -> WorkerProcess:
-        """Ask the zygote for a worker."""
+        """Ask the zygote for a worker; ``number`` is its logical node's."""
         slot = self._view.reserve()
+        self._view.set_node(slot, number)
         worker = WorkerProcess(slot, node_id, env_key, job["id"])
         self.by_slot[slot] = worker
         request = {

@@ -37,9 +37,9 @@ def wants_retry(error: BaseException, filters: Any) -> bool:
 def failure_payload(worker: Worker, definition: Definition | None, error: BaseException) -> bytes:
     """The stored form of what user code (or the decoding of its arguments) raised."""
     name = definition.name if definition is not None else "unknown"
-    if isinstance(error, errors.RayTaskError) and getattr(error, "_from_argument", False):
-        return errors.to_payload(error, dumps=worker.dumps)
-    described = errors.RayTaskError.from_exception(
+    of_argument = isinstance(error, errors.RayError) and getattr(error, "_from_argument", False)
+    kind = errors.RayTaskError
+    described = (kind.from_dependency if of_argument else kind.from_exception)(
         error,
         function_name=name,
         proctitle=f"ray::{name}",

@@ -17,8 +17,8 @@ from ray_async._core.node_view import EVENT_KINDS
 from ray_async._core.own_slot import OwnSlot
 from ray_async._core.process import now_ns, set_title
 from ray_async.config import Settings
-from ray_async.ids import JobID
 from ray_async.runtime.context_variables import FIELD, applied
+from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
 from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
 from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, tell_unread, wants_retry
@@ -113,25 +113,21 @@ class Worker:
         sys.argv = [""]
         streams.install(self._task_name)
         signal.signal(signal.SIGINT, self._interrupted)
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.session = WorkerSession(self.arena, self.config, self)
         current.set_session(self.session)
         if self.config.get("timeline"):
             self.executor.trace = []
             self.executor.flush_trace = self._flush_trace
         if job.get("logging"):
-            self._set_up_loggers(job["logging"])
+            from ray_async.runtime.log_setup import apply_log_setup, context_marks
+
+            apply_log_setup(job["logging"], lambda: context_marks(self.session.context()))
         environment = self.config.get("runtime_env") or {}
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         if environment:
             self._apply_environment(environment)
         self.environment = LeaseEnvironment(Settings(self.config.get("system_config") or {}), visible=visible)
-
-    def _set_up_loggers(self, setup: dict[str, Any]) -> None:
-        from ray_async.runtime.log_setup import apply_log_setup
-
-        job, worker = JobID.from_int(self.session.job_number), self.session.worker_id()
-        apply_log_setup(setup, job_id=job.hex(), worker_id=worker.hex(), node_id=self.config["node_id"])
 
     def _flush_trace(self, trace: list[Any]) -> None:
         """Send recorded times to the node."""
@@ -226,10 +222,10 @@ class Worker:
         self.lease_facts = facts
         if self.session.inherited_group() != inherited:
             current.rebind()
-        if facts["resources"].get("GPU", 0) and "accelerators" not in facts:
+        if "accelerators" not in facts and not DEVICE_RESOURCES.isdisjoint(facts["resources"]):
             given = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
-            facts["accelerators"] = {name: self.environment.names(ids) for name, ids in given.items()}
-        self.environment.enter(facts["resources"], facts.get("accelerators", {}).get("GPU", ()))
+            facts["accelerators"] = {name: self.environment.names(name, ids) for name, ids in given.items()}
+        self.environment.enter(facts["resources"], facts.get("accelerators", {}))
 
     def _withdrawn(self, record: int) -> BaseException:
         """Why the result of an actor's call does not count: the call had asked for the end, or is cancelled."""

@@ -139,7 +139,7 @@ class IMapIterator:
         return self.next()
 
     def next(self, timeout: float | None = None) -> Any:
-        """Return the next result.
+        """Return the next result; of a call that failed, its exception, so that iteration can go on.
 
         Args:
             timeout: seconds to wait for it; None waits as long as it takes.
@@ -159,7 +159,7 @@ class IMapIterator:
             self._start_one()
             self._outcomes = iter(ray.get(ready[0]))
             outcome = next(self._outcomes, None)
-        return outcome.unwrap()
+        return outcome.value if outcome.error is None else outcome.error
 
     def _start_one(self) -> None:
         ref = self._submit()

@@ -38,7 +38,7 @@ Filters = Sequence[tuple[str, str, Any]]
 def list_actors(
     address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
 ) -> list[StateRow]:
-    """List actors, dead ones included while handles to them exist.
+    """List actors, dead ones included (the last thousand, once no handle exists).
 
     Args:
         address: Accepted for programs written for Ray: the session's node is asked.
@@ -71,7 +71,7 @@ def list_objects(
 def list_workers(
     address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
 ) -> list[StateRow]:
-    """List worker processes, with arguments and errors as in `list_actors`."""
+    """List worker processes, the last thousand dead ones included, with arguments and errors as in `list_actors`."""
     return _list("workers", filters, limit)
 
 
@@ -79,7 +79,7 @@ def list_nodes(
     address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
 ) -> list[StateRow]:
     """List logical nodes, removed ones included, with arguments and errors as in `list_actors`."""
-    return _list("nodes", filters, limit, _node_row)
+    return _list("state_nodes", filters, limit, _node_row)
 
 
 def list_placement_groups(
@@ -111,7 +111,7 @@ def get_worker(id: str, address: str | None = None, timeout: int = 30, **options
 
 def get_node(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
     """Describe the logical node with an id in hexadecimal digits; None when there is none."""
-    return _one("nodes", "node_id", id, _node_row)
+    return _one("state_nodes", "node_id", id, _node_row)
 
 
 def get_placement_group(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
@@ -180,4 +180,6 @@ def _node_row(row: dict[str, Any]) -> dict[str, Any]:
         "node_name": row["NodeName"],
         "resources_total": row["Resources"],
         "labels": row["Labels"],
+        "start_time_ms": row["start_time_ms"],
+        "end_time_ms": row["end_time_ms"],
     }

@@ -3,7 +3,7 @@ from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 
 
 def entered(environ: dict[str, str], resources: dict[str, float], gpus: list[str], **settings: bool) -> dict[str, str]:
-    LeaseEnvironment(Settings(settings, environ={}), environ).enter(resources, gpus)
+    LeaseEnvironment(Settings(settings, environ={}), environ).enter(resources, {"GPU": gpus})
     return environ
 
 
@@ -11,7 +11,7 @@ def test_threads_follow_the_cpus() -> None:
     environ: dict[str, str] = {}
     lease = LeaseEnvironment(Settings({}, environ={}), environ)
     for cpus, threads in ((2.0, "2"), (0.25, "1"), (1.0, "1"), (0.0, "1")):
-        lease.enter({"CPU": cpus}, [])
+        lease.enter({"CPU": cpus}, {})
         assert environ == {"OMP_NUM_THREADS": threads}
 
 
@@ -29,6 +29,19 @@ def test_devices() -> None:
 
 def test_devices_are_called_as_the_node_sees_them() -> None:
     lease = LeaseEnvironment(Settings({}, environ={}), {}, visible="4, uuid-5,6")
-    assert lease.names([0, 1]) == ["4", "uuid-5"]
-    assert lease.names([3]) == ["3"]
-    assert LeaseEnvironment(Settings({}, environ={}), {}).names([0, 2]) == ["0", "2"]
+    assert lease.names("GPU", [0, 1]) == ["4", "uuid-5"]
+    assert lease.names("GPU", [3]) == ["3"]
+    assert LeaseEnvironment(Settings({}, environ={}), {}).names("GPU", [0, 2]) == ["0", "2"]
+    assert lease.names("NPU", [0]) == ["0"]
+
+
+def test_other_devices_are_seen_while_they_are_held() -> None:
+    environ = {"NEURON_RT_VISIBLE_CORES": "0-7"}
+    lease = LeaseEnvironment(Settings({}, environ={}), environ)
+    lease.enter({"neuron_cores": 2}, {"neuron_cores": ["0", "2"]})
+    assert environ["NEURON_RT_VISIBLE_CORES"] == "0,2"
+    assert "CUDA_VISIBLE_DEVICES" not in environ
+    lease.enter({"TPU": 1}, {"TPU": ["3"]})
+    assert (environ["TPU_VISIBLE_CHIPS"], environ["NEURON_RT_VISIBLE_CORES"]) == ("3", "0-7")
+    lease.enter({"CPU": 1}, {})
+    assert "TPU_VISIBLE_CHIPS" not in environ

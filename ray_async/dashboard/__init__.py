@@ -1,0 +1,1 @@
+"""The dashboard, in Ray; there is none here."""

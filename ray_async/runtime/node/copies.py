@@ -1,0 +1,57 @@
+"""Which logical node has a copy of which object: all share one memory, but a removed node takes its copies along."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+
+__all__ = ("Copies",)
+
+# Numbers stand for bits of a word in each object's entry; the first node's is 0.
+_MOST = 32
+
+
+class Copies:
+    """Numbers of logical nodes, and what is lost when one is removed.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._numbers: dict[str, int] = {node.config["node_id"]: 0}
+        self._next = itertools.cycle(range(1, _MOST))
+        self._removed: set[str] = set()
+
+    def node_added(self, node_id: str) -> None:
+        """Give a node the number that has been out of use for longest; past 31 nodes, numbers are shared."""
+        taken = {number for name, number in self._numbers.items() if name not in self._removed}
+        free = (number for number in itertools.islice(self._next, _MOST - 1) if number not in taken)
+        self._numbers[node_id] = next(free, _MOST - 1)
+
+    def number(self, node_id: str) -> int:
+        """A node's number."""
+        return self._numbers[node_id]
+
+    def numbers(self) -> dict[str, int]:
+        """Numbers of the living nodes."""
+        return {name: number for name, number in self._numbers.items() if name not in self._removed}
+
+    def node_removed(self, node_id: str) -> None:
+        """Lose what only this node had."""
+        self._removed.add(node_id)
+        self._lose(node_id)
+
+    def worker_ended(self, node_id: str) -> None:
+        """What a worker of a removed node still had in use is lost when the worker is gone."""
+        if node_id in self._removed:
+            self._lose(node_id)
+
+    def _lose(self, node_id: str) -> None:
+        number = self._numbers[node_id]
+        if number not in self.numbers().values():
+            self._node.spilling.lose_copies(number)
