@@ -260,7 +260,10 @@ def test_a_task_whose_arguments_are_gone_is_not_rebuilt(arena: Arena, bench: Ben
     ref = bench.template(lambda x: x, retries=-1)((5,))
     bench.run_all()
     record = record_of(ref)
-    assert RecordView(node.arena).rebuild(record) == [], "no result of it was spilled"
+    records = RecordView(node.arena)
+    assert records.rebuild(record) == [], "no result of it was spilled"
+    assert bench.run_all() == 0, "it waits for its arguments first"
+    assert records.release(record)
     assert bench.run_all() == 1
     dropped = bench.template(lambda x: x, retries=3)((5,))
     claimed = bench.executor.pop(bench.queue)
