@@ -55,6 +55,8 @@ class Listing:
         runner = node.workers.by_slot.get(node.records.runner(record)) if state == "RUNNING" else None
         ran_in = self._worker(runner) if runner is not None else self._lost_runs.get((record, facts["seq"]), {})
         failure = node.records.failure(record) if state in ("FINISHED", "FAILED") else None
+        if failure is not None and not facts["cancelled"]:  # a cancel while it ran is no failure, as in Ray
+            state = "FAILED"
         name = node.tasks.name_of(record)
         actor = node.actors.by_offset.get(facts["actor"])
         if facts["kind"] == 2 and actor is not None and node.records.record_state(record) == 3:
@@ -64,7 +66,7 @@ class Listing:
             "attempt_number": facts["attempt"],
             "name": name,
             "func_or_class_name": name,
-            "state": state if failure is None else "FAILED",
+            "state": state,
             "type": _TYPES[facts["kind"]],
             "job_id": JobID.from_int(facts["job"]).hex(),
             "actor_id": actor.id.hex() if actor is not None else None,

@@ -123,7 +123,8 @@ class Spilling:
     def lose_copies(self, number: int) -> None:
         """A logical node is gone, and large values of which no other one has a copy: as if their files were lost.
 
-        What may be computed again, but cannot be (a stream, a call of an actor, arguments that are gone), stays.
+        What may be computed again, but cannot be (a stream, a call of an actor, arguments that are gone), stays, and so
+        does what was put.
         """
         for entry, file in self._payloads.copies_lost(number):
             if self._rebuilds and self._must_stay(entry):
@@ -135,9 +136,9 @@ class Spilling:
 
     def _must_stay(self, entry: int) -> bool:
         record = self._records.record_of(entry)
-        if not record or self._records.can_rebuild(record):
-            return False
-        return bool(self._node.executor.facts(record)["retries"])
+        if not record:
+            return True
+        return not self._records.can_rebuild(record) and bool(self._node.executor.facts(record)["retries"])
 
     # -- back ----------------------------------------------------------------------------------------------------------
 
