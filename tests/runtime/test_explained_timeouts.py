@@ -51,6 +51,10 @@ def states() -> list[str]:
     return [row["state"] for row in get_session().control("tasks")]
 
 
+def states_of_calls() -> list[tuple[str, str]]:
+    return [(row["name"], row["state"]) for row in get_session().control("tasks")]
+
+
 def test_tasks(gate: str) -> None:
     running = waits_for.remote(gate)
     assert wait_until(lambda: states() == ["RUNNING"])
@@ -68,7 +72,7 @@ def test_tasks(gate: str) -> None:
 def test_calls_of_actors(gate: str) -> None:
     busy = Keeper.remote()
     first = busy.wait.remote(gate)
-    assert wait_until(lambda: "RUNNING" in states())
+    assert wait_until(lambda: ("Keeper.wait", "RUNNING") in states_of_calls())  # its creation runs before
     second = busy.wait.remote(gate)
     assert "its actor, which runs other calls" in reason(second)
     starting = Keeper.remote(gate).wait.remote(gate)
