@@ -27,10 +27,16 @@ def test_a_line_held_back_is_shown_when_its_time_is_over(
         printer = Output(ours, 1, True, "127.0.0.1")
         printer.start()
         theirs.sendall(pack(line(1, "working 0")) + pack(line(2, "working 1")))
-        shown: list[str] = []
+        shown = ""
+
+        def look() -> str:
+            nonlocal shown
+            shown += capsys.readouterr().out
+            return shown
+
         try:
-            assert wait_until(lambda: shown.append(capsys.readouterr().out) or "working 1" in "".join(shown))
-            assert "".join(shown).splitlines() == ["(f pid=1) working 0", "(f pid=2) working 1"]
+            assert wait_until(lambda: "working 1" in look())
+            assert shown.splitlines() == ["(f pid=1) working 0", "(f pid=2) working 1"]
         finally:
             theirs.sendall(pack({"kind": "end"}))
             printer.stop()
