@@ -54,14 +54,13 @@ class Output:
         self._thread.start()
 
     def _run(self) -> None:
-        pending = False
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         if self._node_fd >= 0:
             poll.register(self._node_fd, select.POLLIN)
         while True:
             # Only while lines are held back is there anything to do without a message.
-            ready = {fd for fd, _ in poll.poll(_TICK_S * 1000 if pending else None)}
+            ready = {fd for fd, _ in poll.poll(_TICK_S * 1000 if self._sink.holds_back else None)}
             if self._node_fd in ready:
                 poll.unregister(self._node_fd)
                 self._tell_of_death()
@@ -69,7 +68,6 @@ class Output:
                 continue
             if not ready:
                 self._sink.tick()
-                pending = False
                 continue
             try:
                 data = self._socket.recv(1 << 16)
@@ -87,7 +85,6 @@ class Output:
                     self._sink.close()
                     return
                 self._show(message)
-                pending = True
 
     def _tell_of_death(self) -> None:
         if self._on_node_death is not None:

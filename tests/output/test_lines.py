@@ -2,7 +2,11 @@
 
 import re
 
+import psutil  # type: ignore[import-untyped]  # it has no types
+
+import ray_async as ray
 from tests.output.script import run
+from tests.resources import wait_until
 
 PROLOGUE = """
 import logging, os, sys, time
@@ -174,6 +178,14 @@ ray.shutdown()
         "ray::other ray::other ray::task ray::task",
         "ray::other ray::other ray::Actor ray::Actor.title",
     ]
+
+
+def test_ps_tells_idle_workers_from_the_zygote() -> None:
+    def titles() -> list[str]:
+        return sorted(child.name() for child in psutil.Process().children(recursive=True))
+
+    with ray.init(num_cpus=1, log_to_driver=False):
+        assert wait_until(lambda: titles() == ["ray::IDLE", "ray::node", "ray::zygote"]), titles()
 
 
 def test_an_actor_with_a_repr_of_its_own_is_called_by_it() -> None:

@@ -47,37 +47,38 @@ def reason(ref: Any) -> str:
     return str(failure.value)
 
 
-def tasks() -> list[dict[str, Any]]:
-    return list(get_session().control("tasks"))
+def tells(ref: Any, words: str) -> bool:
+    """Whether the error comes to say that: the node, which is asked for a moment only, may be late with its answer."""
+    return wait_until(lambda: words in reason(ref), timeout=TIMEOUT_S)
 
 
 def states() -> list[str]:
-    return [row["state"] for row in tasks()]
+    return [row["state"] for row in get_session().control("tasks")]
 
 
 def test_tasks(gate: str) -> None:
     running = waits_for.remote(gate)
     assert wait_until(lambda: states() == ["RUNNING"])
-    assert "waits_for is running in process" in reason(running)
+    assert tells(running, "waits_for is running in process")
     queued = waits_for.options(resources={}, num_cpus=0.5).remote(gate)
-    assert "is queued; " in reason([ray.put(1), queued])
-    assert "CPU 0 of 1 free" in reason(queued)
+    assert tells([ray.put(1), queued], "is queued; ")
+    assert tells(queued, "CPU 0 of 1 free")
     dependent = waits_for.remote(gate, running)
-    assert "waits for an argument that is not there: " in reason(dependent)
-    assert "waits_for is running in process" in reason(dependent)
+    assert tells(dependent, "waits for an argument that is not there: ")
+    assert tells(dependent, "waits_for is running in process")
     impossible = waits_for.options(resources={"rope": 2}).remote(gate)
-    assert "no place has {'CPU': 1.0, 'rope': 2.0} in total." in reason(impossible)
+    assert tells(impossible, "no place has {'CPU': 1.0, 'rope': 2.0} in total.")
 
 
 def test_calls_of_actors(gate: str) -> None:
     busy = Keeper.remote()
     first, second = busy.wait.remote(gate), busy.wait.remote(gate)
-    assert wait_until(lambda: "its actor, which runs other calls" in reason(second))  # the node has heard that it lives
+    assert tells(second, "its actor, which runs other calls")
     starting = Keeper.remote(gate).wait.remote(gate)
-    assert "is not created yet: its __init__ has begun in process" in reason(starting)
+    assert tells(starting, "is not created yet: its __init__ has begun in process")
     impossible = Keeper.options(num_cpus=7).remote().wait.remote(gate)
-    assert "its actor is not created yet" in reason(impossible)
-    assert "no place has {'CPU': 7.0} in total" in reason(impossible)
+    assert tells(impossible, "its actor is not created yet")
+    assert tells(impossible, "no place has {'CPU': 7.0} in total")
     assert not ray.wait([first], timeout=0)[0]
 
 

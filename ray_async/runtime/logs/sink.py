@@ -72,6 +72,12 @@ class LogSink:
         with self._lock:
             self._print(self._deduplicator.expire())
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether a later `tick` will have something to print."""
+        with self._lock:
+            return self._deduplicator.next_deadline() is not None
+
     def close(self) -> None:
         """Print what is held back."""
         with self._lock:

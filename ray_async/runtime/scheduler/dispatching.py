@@ -200,10 +200,11 @@ class Dispatcher:
             demand.warned = False
             self.give_up(demand, reason)
             return
-        message = f"{reason}; it waits until one does."
         if isinstance(demand, ClassDemandState):
+            message = f"A task cannot start: {reason}. It waits for one that has."
             self._state.emit(WarnInfeasible("class", demand.class_id, message))
         else:
+            message = f"An actor cannot start: {reason}. It waits for one that has."
             self._state.emit(WarnInfeasible("actor", demand.first.actor_id, message))
 
     def _reserve(self, group: BundleGroup) -> bool:
@@ -249,5 +250,8 @@ class Dispatcher:
         elif not group.warned and len(self._state.nodes):
             group.warned = True
             bundles = [bundle.to_dict() for bundle in group.bundles]
-            message = f"the nodes cannot hold the bundles {bundles} ({group.strategy.value}); it waits until they can."
+            message = (
+                f"A placement group cannot be made: the nodes cannot hold the bundles {bundles} "
+                f"({group.strategy.value}). It waits until they can."
+            )
             self._state.emit(WarnInfeasible("placement group", group.pg_id, message))

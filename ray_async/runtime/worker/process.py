@@ -57,6 +57,7 @@ def run_worker(arena: Arena, config: dict[str, Any]) -> int:
     import faulthandler
 
     faulthandler.enable()
+    set_title(b"ray::IDLE")
     slot = arena.join(WORKER, config["slot"], config["job"]["id"])
     worker = Worker(arena, config)
     try:
