@@ -98,8 +98,6 @@ def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLau
     arena = _make_arena(config)
     slot = arena.join(DRIVER, -1, 1)
     job = job_config(options, 1)
-    ours, theirs = socket.socketpair()
-    listen_ours, listen_theirs = socket.socketpair()
     environment = _job_environment(options, config["session_dir"])
     prestart = []
     if config["prestart_worker"] and config["resources"].get("CPU", 0) >= 1 and not environment:
@@ -119,6 +117,8 @@ def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLau
         marker=launch.marker,
         prestart=prestart,
     )
+    ours, theirs = socket.socketpair()
+    listen_ours, listen_theirs = socket.socketpair()
     with theirs, listen_theirs:
         launch.configure(config, [arena.fd, theirs.fileno(), listen_theirs.fileno()])
     entry = node_control.node_entry(launch.pid, config["address"], config["session_dir"], public=False)
@@ -263,19 +263,23 @@ class DriverSession(CoreSession):
         self.leave_arena()
         with contextlib.suppress(OSError, ConnectionError):
             self.link.channel().send("shutdown", slot=slot)
-        if self._launch is not None:
-            self._end_node(self._launch)
-        self._output.stop()
-        self.link.close()
-        if fd >= 0:
-            self.arena.node_fd = -1
-            os.close(fd)
+        try:
+            if self._launch is not None:
+                self._end_node(self._launch)
+        finally:
+            self._output.stop()
+            self.link.close()
+            if fd >= 0:
+                self.arena.node_fd = -1
+                os.close(fd)
 
     def _end_node(self, launch: NodeLaunch) -> None:
         """Wait for the node to end; it kills its workers first."""
         launch.end_early()
-        launch.wait(_NODE_END_S)
-        launch.kill()
-        if launch.returncode != 0:  # it could not clean up
-            remains.end_processes(launch.marker)
-        remains.remove_files(self.facts, launch.pid)
+        try:
+            launch.wait(_NODE_END_S)
+        finally:  # a second Ctrl-C says that nobody wants to wait
+            launch.kill()
+            if launch.returncode != 0:  # it could not clean up
+                remains.end_processes(launch.marker)
+            remains.remove_files(self.facts, launch.pid)

@@ -1,17 +1,22 @@
 """What a driver tells of its job, and how it leaves the session."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import ray_async as ray
 from ray_async.job_config import JobConfig
+from ray_async.runtime.current import get_session
 from ray_async.runtime.driver import job_config
 from ray_async.runtime.early_end import END_EARLY
 from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.node_launch import NodeLaunch
 
 TIMEOUT_S = 60
 
@@ -60,3 +65,25 @@ def test_the_early_end_is_for_nodes_alone() -> None:
     with ray.init("local", num_cpus=1):
         remote = ray.remote(lambda: signal.getsignal(END_EARLY))
         assert ray.get(remote.remote(), timeout=TIMEOUT_S) == signal.SIG_DFL
+
+
+def test_an_environment_that_cannot_be_packed_leaves_nothing_open(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(ValueError, match="nowhere"):
+        ray.init("local", num_cpus=1, runtime_env={"working_dir": str(tmp_path / "nowhere")})
+    gc.collect()  # what is closed only now warns, and warnings are errors
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_an_interrupted_end_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(launch: NodeLaunch, timeout_s: float) -> None:
+        raise KeyboardInterrupt
+
+    ray.init("local", num_cpus=1)
+    session: Any = get_session()
+    directory = Path(session.facts["session_dir"])
+    monkeypatch.setattr(NodeLaunch, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ray.shutdown()
+    assert not directory.exists()
+    assert not ray.is_initialized()
