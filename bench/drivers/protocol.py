@@ -66,7 +66,10 @@ class Stopwatch:
 
     def stop(self) -> None:
         self.wall = time.perf_counter() - self._start
+        own = processes.cpu_seconds(os.getpid())  # before the search, which takes milliseconds of this process
         after = self._cpu()
+        if os.getpid() in after:
+            after[os.getpid()] = own
         self.cpu = sum(used - self._before.get(pid, 0.0) for pid, used in after.items())
 
     def metrics(self, operations: int) -> dict[str, float]:
