@@ -17,6 +17,7 @@ from ray_async.runtime.driver import job_config
 from ray_async.runtime.early_end import END_EARLY
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.node_launch import NodeLaunch
+from tests.resources import wait_until
 
 TIMEOUT_S = 60
 
@@ -45,7 +46,7 @@ def test_a_session_may_end_before_its_node_has_begun(works: bool) -> None:
             program = ray.get(starts_a_program.remote(), timeout=TIMEOUT_S) if works else None
             directory = context.address_info["session_dir"]
         assert not os.path.exists(directory)
-        assert program is None or not os.path.exists(f"/proc/{program}")
+        assert program is None or wait_until(lambda pid=program: not os.path.exists(f"/proc/{pid}"))  # reaped, too
 
 
 def test_what_a_task_has_written_is_shown_however_early_the_session_ends() -> None:
