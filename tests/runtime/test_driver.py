@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ def starts_a_program() -> int:
     return subprocess.Popen(["sleep", "900"], start_new_session=True).pid
 
 
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended and was reaped."""
+    return not os.path.exists(f"/proc/{pid}")
+
+
 @pytest.mark.parametrize("works", [False, True])
 def test_a_session_may_end_before_its_node_has_begun(works: bool) -> None:
     for _ in range(5):  # the node is elsewhere in its start each time
@@ -46,7 +52,7 @@ def test_a_session_may_end_before_its_node_has_begun(works: bool) -> None:
             program = ray.get(starts_a_program.remote(), timeout=TIMEOUT_S) if works else None
             directory = context.address_info["session_dir"]
         assert not os.path.exists(directory)
-        assert program is None or wait_until(lambda pid=program: not os.path.exists(f"/proc/{pid}"))  # reaped, too
+        assert program is None or wait_until(partial(is_gone, program))
 
 
 def test_what_a_task_has_written_is_shown_however_early_the_session_ends() -> None:
