@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from typing import Any, Generic, NoReturn, TypeVar
+from weakref import WeakValueDictionary
 
 from ray_async.actor_method import ActorMethod, method
 from ray_async.descriptors import BUILTIN_METHODS, ActorMeta, ClassDescriptor
@@ -24,6 +26,8 @@ __all__ = (
 )
 
 T = TypeVar("T", covariant=True)
+
+_metas: WeakValueDictionary[bytes, ActorMeta] = WeakValueDictionary()  # by their pickles
 
 
 class ActorClassInheritanceException(TypeError):
@@ -186,10 +190,25 @@ class ActorHandle(Generic[T]):
         return hash(self._actor_id)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ActorHandle, (self._ray_core, self._ray_meta)
+        meta = self._ray_meta
+        if meta.pickled is None:
+            from ray_async.serialization import dumps  # not needed before a handle is sent
+
+            meta.pickled = dumps(meta)
+        return _restore_handle, (self._ray_core, meta.pickled)
 
     def __repr__(self) -> str:
         return f"Actor({self._ray_meta.class_name}, {self._actor_id.hex()})"
+
+
+def _restore_handle(core: ActorCore, pickled: bytes) -> ActorHandle[Any]:
+    """A handle out of a pickle; those of one class share what they know of it."""
+    meta = _metas.get(pickled)
+    if meta is None:
+        meta = pickle.loads(pickled)
+        meta.pickled = pickled
+        _metas[pickled] = meta
+    return ActorHandle(core, meta)
 
 
 def _restore_class(cls: type[Any], options: Mapping[str, Any]) -> ActorClass[Any]:

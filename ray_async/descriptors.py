@@ -119,7 +119,7 @@ BUILTIN_METHODS: Mapping[str, MethodDescriptor] = {
 }
 
 
-class ActorMeta(NamedTuple):
+class ActorMeta:
     """What a handle must know to call its actor.
 
     Args:
@@ -130,11 +130,25 @@ class ActorMeta(NamedTuple):
         concurrency_groups: Names of the declared groups.
     """
 
-    class_name: str
-    module: str
-    methods: Mapping[str, MethodDescriptor]
-    is_async: bool = False
-    concurrency_groups: tuple[str, ...] = ()
+    __slots__ = ("__weakref__", "class_name", "concurrency_groups", "is_async", "methods", "module", "pickled")
+
+    def __init__(
+        self,
+        class_name: str,
+        module: str,
+        methods: Mapping[str, MethodDescriptor],
+        is_async: bool = False,
+        concurrency_groups: tuple[str, ...] = (),
+    ) -> None:
+        self.class_name = class_name
+        self.module = module
+        self.methods = methods
+        self.is_async = is_async
+        self.concurrency_groups = concurrency_groups
+        self.pickled: bytes | None = None  # made once, for all handles that are sent
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ActorMeta, (self.class_name, self.module, self.methods, self.is_async, self.concurrency_groups)
 
     def find(self, name: str) -> MethodDescriptor | None:
         """Look a method up, those that every actor has included."""

@@ -173,7 +173,7 @@ def test_each_public_class_has_one_home() -> None:
         ("open('/ho" + "me/ann/data')", 1),
         ("see https://py" + "pi.org/simple", 1),
         ("# TO" + "DO later", 1),
-        ("docs/home/index.md, the root/ of ~/work/, /tmp/ray_async", 0),
+        ("docs/home/index.md, the root/ of ~/work/, /tmp/ray-async", 0),
     ],
 )
 def test_forbidden_lines(line: str, count: int) -> None:

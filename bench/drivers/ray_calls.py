@@ -28,7 +28,7 @@ def run_loop(main: Coroutine[Any, Any, dict[str, float]]) -> dict[str, float]:
 
 
 def definitions(ray: Any) -> dict[str, Any]:
-    """The remote functions and classes of Ray's microbenchmark, as far as the cases use them."""
+    """What Ray's microbenchmark calls, as far as the cases use it."""
 
     @remote(ray)
     def small_value() -> bytes:
@@ -52,10 +52,13 @@ def definitions(ray: Any) -> dict[str, Any]:
         async def small_value(self) -> bytes:
             return b"ok"
 
+    def call_in_turn(servers: list[Any], count: int) -> None:
+        ray.get([servers[index % len(servers)].small_value.remote() for index in range(count)])
+
     @remote(ray, num_cpus=0)
     class Client:
         def call(self, servers: list[Any], count: int) -> None:
-            ray.get([servers[index % len(servers)].small_value.remote() for index in range(count)])
+            call_in_turn(servers, count)
 
     return {
         "small_value": small_value,
@@ -63,6 +66,7 @@ def definitions(ray: Any) -> dict[str, Any]:
         "Actor": Actor,
         "AsyncActor": AsyncActor,
         "Client": Client,
+        "call_in_turn": call_in_turn,
     }
 
 
@@ -134,6 +138,10 @@ class Calls:
             lambda: get([actor.task_batch.remote(batch) for actor in actors]), params, per=batch * len(actors)
         )
 
+    def driver_to_actors(self, params: Mapping[str, Any]) -> Mapping[str, float]:
+        call, servers, batch = self.remote["call_in_turn"], self.servers_and_clients[0], int(params["batch"])
+        return protocol.repeat(lambda: call(servers, batch), params, per=batch)
+
     def actors_to_actors(self, params: Mapping[str, Any]) -> Mapping[str, float]:
         get, batch = self.ray.get, int(params["batch"])
         servers, clients = self.servers_and_clients
@@ -166,6 +174,7 @@ def cases(session: Any) -> dict[str, protocol.Case]:
         "async_actor_pipelined": calls.pipelined(calls.async_actor_call),
         "nested_task": calls.nested_task,
         "nested_actors": calls.nested_actors,
+        "driver_to_actors": calls.driver_to_actors,
         "actors_to_actors": calls.actors_to_actors,
         "idle": calls.idle,
     }

@@ -15,7 +15,7 @@ from ray_async.exceptions import RaySystemError, RayTaskError
 __all__ = ("LoopBinding", "Loops")
 
 _GRACE_S = 0.002
-_MOST_PASSED_OVER = 256
+_MOST_PASSED_OVER = 16
 
 
 class LoopBinding:

@@ -75,14 +75,15 @@ class StopOutcome(Record):
 def runtime_root(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the directory of sessions and of the address registry, made if need be; only this user can enter it.
 
-    It is `ray_async` below `RAY_ASYNC_TMPDIR`, else below `RAY_TMPDIR`, else below the system's directory for temporary
-    files; `ray_async-<uid>` where that one belongs to somebody else.
+    It is `ray-async` below `RAY_ASYNC_TMPDIR`, else below `RAY_TMPDIR`, else below the system's directory for temporary
+    files; `ray-async-<uid>` where that one belongs to somebody else. These are no names of modules: a program that lies
+    beside the directory still imports the package.
 
     Raises:
         PermissionError: both names belong to somebody else.
     """
     base = Path(Settings(environ=environ).get(TMPDIR) or tempfile.gettempdir())
-    for name in ("ray_async", f"ray_async-{os.getuid()}"):
+    for name in ("ray-async", f"ray-async-{os.getuid()}"):
         root = base / name
         with contextlib.suppress(FileExistsError):
             root.mkdir(mode=0o700, parents=True)
@@ -90,7 +91,7 @@ def runtime_root(environ: Mapping[str, str] = os.environ) -> Path:
         if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
             root.chmod(0o700)
             return root
-    raise PermissionError(f"{base / 'ray_async'} belongs to another user; set RAY_ASYNC_TMPDIR to a directory of yours")
+    raise PermissionError(f"{base / 'ray-async'} belongs to another user; set RAY_ASYNC_TMPDIR to a directory of yours")
 
 
 def process_start_time(pid: int) -> int | None:

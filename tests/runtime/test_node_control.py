@@ -95,16 +95,16 @@ def own_entry(root: Path, **changes: Any) -> NodeEntry:
 def test_the_root_is_for_the_owner_only(tmp_path: Path) -> None:
     for variable in ("RAY_ASYNC_TMPDIR", "RAY_TMPDIR"):
         root = runtime_root({variable: str(tmp_path / variable)})
-        assert root == tmp_path / variable / "ray_async"
+        assert root == tmp_path / variable / "ray-async"
         assert stat.S_IMODE(root.stat().st_mode) == 0o700
 
 
 def test_a_name_that_is_taken_is_avoided(tmp_path: Path) -> None:
-    (tmp_path / "ray_async").symlink_to("/")
-    assert runtime_root({"RAY_ASYNC_TMPDIR": str(tmp_path)}).name == f"ray_async-{os.getuid()}"
+    (tmp_path / "ray-async").symlink_to("/")
+    assert runtime_root({"RAY_ASYNC_TMPDIR": str(tmp_path)}).name == f"ray-async-{os.getuid()}"
     other = tmp_path / "other"
     other.mkdir()
-    for name in ("ray_async", f"ray_async-{os.getuid()}"):
+    for name in ("ray-async", f"ray-async-{os.getuid()}"):
         (other / name).symlink_to("/")
     with pytest.raises(PermissionError, match="RAY_ASYNC_TMPDIR"):
         runtime_root({"RAY_ASYNC_TMPDIR": str(other)})
