@@ -23,7 +23,7 @@ KEPT_DESCRIPTORS = ("/dev/null", "/dev/urandom", "/dev/random", "/dev/tty", "/de
 # Threads of a loop's default executor end when the loop is closed, which pytest-asyncio does after the last fixture.
 KEPT_THREADS = ("asyncio_",)
 # Directories that the first session makes and all later ones share.
-KEPT_FOLDERS = ("ray_async", "nodes")
+KEPT_FOLDERS = ("ray-async", "nodes")
 
 
 @dataclass(frozen=True)
