@@ -14,6 +14,10 @@ cdef enum:
     SPILL_MINIMUM = 65536   # bytes: smaller payloads stay
 
 
+cdef inline u32 state_of(ra_heap *h, u64 record) noexcept nogil:
+    return RA_R_STATE(atomic_load_u64(&ra_record_at(h, record).word))
+
+
 cdef class SpillView:
     """The node's hands on payloads.
 
@@ -77,7 +81,10 @@ cdef class SpillView:
         ra_free(h, payload)
 
     def copies_lost(self, u32 node):
-        """A logical node is gone. Large values of which no other node has a copy: ``[(entry, spill number or 0)]``."""
+        """A logical node is gone. Large values of which no other node has a copy: ``[(entry, spill number or 0)]``.
+
+        What a worker still had in hands, as its task's result or in a view, is found when this is asked again after its end.
+        """
         cdef ra_heap *h = self.arena.open()
         cdef u32 bit = <u32>1 << (node & 31), before
         cdef list found = []
@@ -88,10 +95,12 @@ cdef class SpillView:
             word = atomic_load_u64(&e.word)
             if e.size < SPILL_MINIMUM or RA_FORMAT(word) == RA_F_RAW or RA_STATE(word) not in (RA_VALUE, RA_SPILLED):
                 continue
+            if RA_FLAGS(word) & RA_EF_IN_RECORD and state_of(h, ra_record_of(offset, e.index)) == RA_REC_RUNNING:
+                continue
             before = atomic_load_u32(&e.copies)
             while before & bit and not atomic_cas_u32(&e.copies, &before, before & ~bit):
                 pass
-            if before == bit:
+            if before == bit or before == 0 and RA_STATE(word) == RA_VALUE:
                 found.append((offset, e.payload if RA_STATE(word) == RA_SPILLED else 0))
         return found
 

@@ -309,35 +309,65 @@ async def test_a_signal_that_is_lost_is_sent_again(tmp_path: Path) -> None:
         await asyncio.wait_for(ref, 60)
 
 
-async def test_a_cancel_between_claim_and_first_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_cancel_between_claim_and_first_step(tmp_path: Path, waits: bool) -> None:
     @ray.remote
     class Host:
-        async def claim_and_look(self, claimed: str) -> bool:
+        async def claim_and_look(self, claimed: str, waits: bool) -> None:
             """Claim the call that is queued, and look for cancels before it takes a step."""
             host = get_session()._worker.async_host
-            unstarted: list[int] = []
-            while not unstarted:
+            while not host._claimed:
                 host._pump()
-                unstarted = [r for r, t in host._tasks.items() if getcoroutinestate(t.get_coro()) == CORO_CREATED]
-            (record,) = unstarted
+            ((record, (_, definition, _, _)),) = host._claimed
+            definition.calls_that_wait = waits  # whether it gets an asyncio task of its own
             Path(claimed).touch()
             while not host._executor.is_cancelled(record):
                 time.sleep(0.001)
             host._look_for_cancels()
-            return record in host._tasks
 
         async def victim(self) -> str:
             return "ran"
 
     host = Host.remote()
     claimed = tmp_path / "claimed"
-    look, victim = host.claim_and_look.remote(str(claimed)), host.victim.remote()
+    look, victim = host.claim_and_look.remote(str(claimed), waits), host.victim.remote()
     await until(claimed.exists)
     ray.cancel(victim)
     with pytest.raises(Cancelled):
         await asyncio.wait_for(victim, 60)
-    assert await look is False
+    await look
     assert await host.victim.remote() == "ran"
+
+
+async def test_a_cancel_before_the_first_step_of_a_call_with_a_task_of_its_own(tmp_path: Path) -> None:
+    @ray.remote
+    class Host:
+        async def look(self, begun: str) -> bool:
+            """Look for cancels when the next call has an asyncio task that has not taken a step."""
+            host = get_session()._worker.async_host
+            unstarted: list[int] = []
+            while not unstarted:
+                await asyncio.sleep(0)
+                unstarted = [r for r, t in host._tasks.items() if getcoroutinestate(t.get_coro()) == CORO_CREATED]
+            (record,) = unstarted
+            Path(begun).touch()
+            while not host._executor.is_cancelled(record):
+                time.sleep(0.001)
+            host._look_for_cancels()
+            return record in host._tasks
+
+        async def victim(self, none: None) -> str:
+            return "ran"
+
+    host = Host.remote()
+    begun = tmp_path / "begun"
+    look, victim = host.look.remote(str(begun)), host.victim.remote(ray.put(None))
+    await until(begun.exists)
+    ray.cancel(victim)
+    with pytest.raises(Cancelled):
+        await asyncio.wait_for(victim, 60)
+    assert await look is False
+    assert await host.victim.remote(None) == "ran"
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -17,6 +17,7 @@ from ray_async._core.node_view import NodeView
 from ray_async._core.object_view import ObjectView
 from ray_async._core.own_slot import OwnSlot
 from ray_async._core.record_view import RecordView
+from ray_async._core.spill_view import SpillView
 from ray_async._core.submission import Template, actor_core, new_actor, new_class, record_of, submit_actor
 from tests.core.session import Bench, references
 from tests.core.test_references import settle
@@ -183,6 +184,30 @@ def test_cancelling_what_runs_sets_a_flag(bench: Bench, arena: Arena) -> None:
     bench.executor.run_record(record)  # by way of Meta.run
     assert store.get_one(arena, ref) == 1
     assert cancel(arena, record, True, b"") == OVER
+
+
+# ---- copies of removed nodes ----
+
+
+def test_what_is_in_hands_is_lost_with_the_hands(bench: Bench, arena: Arena) -> None:
+    """A result whose record has not ended, and a value with a view, are found when they are looked for again."""
+    spill = SpillView(arena)
+    result = bench.template(lambda: None)(())
+    record = bench.executor.pop(bench.queue)
+    bench.executor.complete(record, np.zeros(100_000))
+    put = store.put(arena, np.zeros(100_000))
+    viewed, in_record = (store.describe(arena, ref)["offset"] for ref in (put, result))
+    assert spill.copies_lost(1) == []
+    view = store.get_one(arena, put)
+    assert spill.copies_lost(0) == [(viewed, 0)]
+    assert not spill.drop(viewed, 1)
+    bench.executor.finish(record)
+    assert sorted(spill.copies_lost(0)) == sorted([(viewed, 0), (in_record, 0)])
+    assert spill.drop(in_record, 2)
+    del view
+    assert spill.copies_lost(0) == [(viewed, 0)]
+    assert spill.drop(viewed, 3)
+    assert spill.copies_lost(0) == []
 
 
 # ---- overflow ----

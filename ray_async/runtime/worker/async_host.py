@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import execution
 from ray_async._core.codec import ArgRef
+from ray_async._core.steps import Steps, begin
 from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.definitions import parts_of
@@ -32,6 +35,7 @@ __all__ = ("AsyncHost", "host_async_actor", "running_definition", "serve_async_c
 REVOKE, CANCEL, EXIT = 1, 2, 4
 _TICK_S, _LONGEST_TICK_S = 0.5, 4.0
 _BATCH = 128
+_CALLS_THAT_WAIT = 64  # after one that had to wait, for which the next ones get asyncio tasks of their own
 _MAX_THREADS = 256
 _ABANDONED_S = 0.2  # between looks whether a stream still has a consumer
 TASKS_PER_WORKER = 100
@@ -68,7 +72,10 @@ def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str
 
 
 class AsyncHost:
-    """Takes records from one queue and runs each as an asyncio task.
+    """Takes records from one queue and runs each as an asyncio task, in a context of its own.
+
+    Calls that do not have to wait share a task, which runs one after the other; from where a call waits the task is its
+    own. So `asyncio.current_task()` is the same to the end of each call, and most calls cost no task.
 
     Args:
         worker: the process.
@@ -87,6 +94,9 @@ class AsyncHost:
         self._gates = {"": asyncio.Semaphore(limit)}
         #: What runs, by record: this host is the supervisor of these tasks.
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        #: What was taken from the queue and has not begun, in order. While there is any, a task is about to begin it.
+        self._claimed: deque[tuple[int, Any]] = deque()
+        self._context = copy_context()  # what the context of each call is a copy of
         self._loop: asyncio.AbstractEventLoop = worker.loop()
         self._over: asyncio.Future[None] | None = None
         self._leaving_flags = EXIT
@@ -125,6 +135,8 @@ class AsyncHost:
         """Serve a class until the lease is wanted back; what runs is finished first."""
         self._lease = (lease, (lease & ~0xFF) | 2)
         await self._serve(REVOKE | EXIT)
+        while self._claimed:
+            await asyncio.sleep(0)
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()))
         return execution.EXIT if self._own_slot.flags & EXIT else execution.LEFT
@@ -133,6 +145,7 @@ class AsyncHost:
         """Take records as they come, until the node sets one of the flags or the lease is gone."""
         executor, index = self._executor, self._binding.waiter_index
         self._leaving_flags = leaving_flags
+        self._context = copy_context()  # with what an actor's __init__ has set
         self._over = asyncio.get_running_loop().create_future()
         executor.register(self._queue, index)
         self._stall.start()
@@ -172,22 +185,13 @@ class AsyncHost:
                 self._over.set_result(None)
                 return
             self._idle = False
-        room = self._limit + self._without_arguments - len(self._tasks)
-        for _ in range(min(room, _BATCH)):
-            record = executor.pop(self._queue)
-            if record == 0:
-                break
-            self._start(record)
-        else:
-            self._full = room <= _BATCH
-            if not self._full:
-                self._loop.call_soon(self._pump)  # the tasks just started get their turn first
+        if self._claim():
             return
         executor.wants_refill(self._queue)
         if self._tasks:
             self._binding.consider_lending()
         elif self._binding.waiter.linger(self._queue):
-            self._loop.call_soon(self._pump)
+            self._pump_again()
             return
         if self._lease is not None and not self._tasks:
             if not self._own_slot.swap_lease(self._lease[1], self._lease[0]):
@@ -196,7 +200,26 @@ class AsyncHost:
             self._idle = True
             executor.say_idle(self._queue)
         if executor.arm(self._queue):
-            self._loop.call_soon(self._pump)
+            self._pump_again()
+
+    def _claim(self) -> bool:
+        """Take records, as much as may run; whether the pump is to wait until they have begun, or for room."""
+        executor, claimed = self._executor, self._claimed
+        room = self._limit + self._without_arguments - len(self._tasks) - len(claimed)
+        begun = not claimed
+        for _ in range(min(room, _BATCH)):
+            record = executor.pop(self._queue)
+            if record == 0:
+                break
+            try:
+                claimed.append((record, executor.plain_call(record)))
+            except Exception as error:
+                self._fail(record, None, None, error)
+        else:
+            self._full = room <= _BATCH
+        if begun and claimed:
+            self._begin_claimed()
+        return bool(claimed) or self._full
 
     def _look_for_cancels(self) -> None:
         for record, task in list(self._tasks.items()):
@@ -240,22 +263,66 @@ class AsyncHost:
 
     # -- one record ----------------------------------------------------------------------------------------------------
 
-    def _start(self, record: int) -> None:
-        try:
-            call = self._executor.plain_call(record)
-        except Exception as error:
-            self._fail(record, None, None, error)
-            return
-        coroutine = self._run(record) if call is None else self._run_plain(record, *call)
+    def _new_task(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # Not by way of the loop, which counts tasks for names that nobody needs, in a good part of the time of a call.
-        self._tasks[record] = asyncio.Task(coroutine, loop=self._loop, name="ray_async")
+        return asyncio.Task(coroutine, loop=self._loop, name="ray_async", context=self._context.copy())
+
+    def _begin_claimed(self) -> None:
+        """Have the claimed records begun, or more of them claimed, after all that the loop has to do now."""
+        if self._claimed:
+            self._new_task(self._run_claimed())
+        else:
+            self._pump_again()
+
+    async def _run_claimed(self) -> None:
+        """Run claimed records, in this task up to one that has to wait. They begin in order."""
+        claimed, tasks, executor = self._claimed, self._tasks, self._executor
+        task = asyncio.current_task(self._loop)
+        assert task is not None
+        some_to_begin = waited = False
+        while claimed and not waited:
+            record, call = claimed[0]
+            if call is None or call[1].calls_that_wait:
+                del claimed[0]
+                if call is not None:
+                    call[1].calls_that_wait -= 1
+                tasks[record] = self._new_task(self._run(record) if call is None else self._run_plain(record, *call))
+                some_to_begin = True  # and nothing that was called later begins before it
+                continue
+            if some_to_begin or task.cancelling():  # a method may have cancelled the task in which it ran
+                break
+            del claimed[0]
+            tasks[record] = task
+            function, definition, args, kwargs = call
+            call = None
+            try:
+                if executor.is_cancelled(record):
+                    raise asyncio.CancelledError
+                result = begin(record, function(*args, **kwargs), self._context.copy())
+                if type(result) is Steps:
+                    definition.calls_that_wait = _CALLS_THAT_WAIT
+                    waited = True
+                    self._begin_claimed()
+                    result = await result
+                executor.succeed(record, result)
+            except BaseException as error:
+                self._fail(record, function, definition, error)
+            finally:
+                args = kwargs = result = None
+                self._forget(record)
+        if waited:
+            self._consider_pumping()
+        else:
+            self._begin_claimed()
 
     async def _run_plain(
         self, record: int, function: Callable[..., Any], definition: Definition, args: tuple[Any, ...], kwargs: Any
     ) -> None:
-        """The usual case: a coroutine, one return, no options, no arguments to wait for."""
+        """The usual case of a call that waits: a coroutine, one return, no options, no arguments to wait for."""
         set_parent(record, True)
         try:
+            if self._executor.is_cancelled(record):
+                raise asyncio.CancelledError
             self._executor.succeed(record, await function(*args, **kwargs))
         except BaseException as error:
             self._fail(record, function, definition, error)
@@ -263,15 +330,21 @@ class AsyncHost:
             self._ended(record)
 
     def _ended(self, record: int) -> None:
+        self._forget(record)
+        self._consider_pumping()
+
+    def _forget(self, record: int) -> None:
         del self._tasks[record]
         if self._told:
             self._told.discard(record)
+
+    def _consider_pumping(self) -> None:
         if self._full or not self._tasks:
             self._pump_again()
 
     def _pump_again(self) -> None:
         self._full = False
-        self._loop.call_soon(self._pump)
+        self._loop.call_soon(self._pump, context=self._context)
 
     async def _run(self, record: int) -> None:
         executor, worker = self._executor, self._worker
@@ -404,7 +477,7 @@ async def _each(items: Any) -> Any:
         raise ValueError(f"a streaming call must give a generator, not {type(items).__name__}")
 
 
-_CALLERS = (AsyncHost._call.__code__, AsyncHost._run_plain.__code__)
+_CALLERS = (AsyncHost._call.__code__, AsyncHost._run_plain.__code__, AsyncHost._run_claimed.__code__)
 
 
 def _caller_of_user_code(frame: FrameType | None) -> FrameType | None:

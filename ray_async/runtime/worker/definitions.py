@@ -26,6 +26,7 @@ class Definition:
 
     __slots__ = (
         "calls",
+        "calls_that_wait",
         "group",
         "is_async",
         "is_generator",
@@ -58,6 +59,7 @@ class Definition:
         self.line = b"ray::" + self.name.encode()
         self.title = b"ray::" + (self.name if self.kind == "function" else self.name.partition(".")[0]).encode()
         self.calls = 0
+        self.calls_that_wait = 0  # so many of the next calls are taken to have to wait, of a plain coroutine function
         self.plain_coroutine = False
         self.special = self.is_async or self.is_generator or self.kind == "class" or self.method in _SPECIAL_METHODS
 

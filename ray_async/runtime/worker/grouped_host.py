@@ -93,9 +93,8 @@ class GroupedHost(AsyncHost):
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
 
-    def _ended(self, record: int) -> None:
-        del self._tasks[record]
-        self._told.discard(record)
+    def _consider_pumping(self) -> None:
+        """There is nothing to be pumped."""
 
     def _pump(self) -> None:
         """The loop's wake-ups are for its awaited references only: calls come from the thread that takes them."""
