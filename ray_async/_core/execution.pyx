@@ -1,35 +1,21 @@
 """Executing: a worker's side of a record's life, from the queue to its completed returns."""
 
-import os
-
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject_Call
-from libc.stdint cimport int64_t
 
 from ray_async._core.arena cimport Arena, add_counts
-from ray_async._core.codec cimport ArgRef, Encoder, acquire_encoder, decode_payload
+from ray_async._core.codec cimport ArgRef, decode_payload
 from ray_async._core.layout cimport *
-from ray_async._core.object_ref cimport ObjectRef, new_ref, own_ref
+from ray_async._core.object_ref cimport new_ref
 from ray_async._core.postponed cimport PostponedCalls, hand_back_when_dead
-from ray_async._core.store cimport complete_with, make_entry, wait_for
+from ray_async._core.store cimport complete_with
+from ray_async._core.stream cimport Stream, leave_stream
 from ray_async._core.process import set_title
 from ray_async._core.store import read
 from ray_async._core.submission import set_parent
 
 cdef enum:
     SPIN = 20000                # ns that a worker looks for the next task before it sleeps
-
-
-cdef void leave_stream(ra_heap *h, u64 record) noexcept nogil:
-    """Give back the producer's reference to the stream's last item; the first one, in the record, needs none."""
-    cdef ra_record *r = ra_record_at(h, record)
-    cdef u64 first = record + sizeof(ra_record), item = r.tail
-    if item != first and ra_entry_check(h, item):
-        r.tail = first
-        ra_unpin(h, item)
-
-
-cdef enum:
     TIMED_OUT = 1               # of ra_futex_wait()
     ONE_TASK = 8                # flag of a lease that is for a single task
 
@@ -258,90 +244,14 @@ cdef class Executor:
         ):
             pass
 
-    # -- streams --
-
-    def yield_item(self, u64 record, value, bint error=False):
-        """Complete the stream's next item and make place for the one after it. Returns whether anyone still reads."""
-        cdef ra_heap *h = &self.arena.heap
-        cdef ra_record *r = ra_record_at(h, record)
-        cdef u64 item = r.tail, following
-        cdef ra_entry *e = ra_entry_at(h, item)
-        cdef ra_entry *n
-        cdef Encoder enc = acquire_encoder(self.arena)
-        try:
-            enc.encode(None)
-            following = make_entry(self.arena, enc)
-        finally:
-            enc.finish()
-        n = ra_entry_at(h, following)
-        n.seq, n.index, n.owner, n.job = r.seq, e.index + 1 if item != record + sizeof(ra_record) else 2, r.owner, r.job
-        # Two references: the item before it has one, and the producer has one, until the item after it exists.
-        atomic_store_u32(&n.refs, 2)
-        # The note for ra_stream_repair, should this process be killed before the tail has moved.
-        r.returns[1].payload = following
-        ra_entry_publish(h, following, RA_PENDING)
-        e.link = following
-        try:
-            complete_with(self.arena, item, RA_ERROR if error else RA_VALUE, value)
-        except BaseException:  # the value cannot be serialized: the item is as before
-            e.link = r.returns[1].payload = 0
-            ra_free(h, following)
-            raise
-        atomic_add_u32(&r.produced, 1)
-        r.tail = following
-        if item != record + sizeof(ra_record):
-            ra_unpin(h, item)
-        return True
+    def stream(self, u64 record):
+        """The items of a streaming record."""
+        return Stream(self.arena, record)
 
     def end_stream(self, u64 record, bytes error=None):
-        """Complete the place of the item that will not come, and the reference that stands for the whole task."""
-        cdef ra_heap *h = &self.arena.heap
-        cdef ra_record *r = ra_record_at(h, record)
-        cdef u64 item = r.tail, first = record + sizeof(ra_record)
-        cdef ra_entry *e = ra_entry_at(h, item)
-        if error is None:
-            ra_complete(h, item, RA_END, RA_F_NONE, 0, 0, 0)
-            complete_with(self.arena, first + sizeof(ra_entry), RA_VALUE, None)
-        else:
-            complete_with(self.arena, item, RA_ERROR, error)
-            complete_with(self.arena, first + sizeof(ra_entry), RA_ERROR, error)
-        leave_stream(h, record)
+        """End a streaming record, with all of its items or with an error."""
+        Stream(self.arena, record).end(error)
         self.end(record)
-
-    def stream_position(self, u64 record):
-        """``(items produced, items consumed)``; more than none produced at the start means that this is a retry."""
-        cdef ra_record *r = ra_record_at(&self.arena.heap, record)
-        return atomic_load_u32(&r.produced), atomic_load_u32(&r.consumed)
-
-    def is_abandoned(self, u64 record):
-        """Whether nobody can read the next item of a stream any more, or how its task ends."""
-        cdef ra_heap *h = &self.arena.heap
-        cdef ra_record *r = ra_record_at(h, record)
-        cdef ra_entry *item = ra_entry_at(h, r.tail)
-        if not RA_FLAGS(atomic_load_u64(&r.returns[1].word)) & RA_EF_DEAD:
-            return False
-        if r.tail == record + sizeof(ra_record):
-            return bool(RA_FLAGS(atomic_load_u64(&item.word)) & RA_EF_DEAD)
-        return atomic_load_u32(&item.refs) <= 1  # the producer's own
-
-    def wait_for_consumer(self, u64 record, u64 timeout_ns):
-        """Sleep until an item is consumed, in a thread; at most so long."""
-        cdef ra_heap *h = &self.arena.heap
-        cdef ra_record *r = ra_record_at(h, record)
-        cdef u32 index = self.arena.idle_waiters.pop() if self.arena.idle_waiters else self.arena.new_waiter(RA_WAITER_THREAD)
-        cdef ra_waiter *w = ra_waiter_at(h, index)
-        try:
-            atomic_store_i32(&w.need, 1)
-            atomic_store_u32(&r.consumer_waits, index + 1)
-            atomic_store_u32(&w.armed, 1)
-            if atomic_load_u32(&r.produced) - atomic_load_u32(&r.consumed) >= r.backpressure and atomic_load_i32(&w.need) > 0:
-                with nogil:
-                    ra_futex_wait(&w.armed, 1, timeout_ns)
-            PyErr_CheckSignals()
-        finally:
-            atomic_store_u32(&w.armed, 0)
-            atomic_store_u32(&r.consumer_waits, 0)
-            self.arena.idle_waiters.append(index)
 
     # -- one task at a time --
 
@@ -548,10 +458,6 @@ cdef class Executor:
         cdef ra_heap *h = &self.arena.heap
         if atomic_load_u32(&queue_at(h, queue).doorbell) and atomic_exchange_u32(&queue_at(h, queue).doorbell, 0):
             ra_event(h, RA_EV_IDLE, h.slot)
-
-    def watch_consumer(self, u64 record, u32 waiter):
-        """Have the consumer of a stream wake this waiter when it takes an item."""
-        atomic_store_u32(&ra_record_at(&self.arena.heap, record).consumer_waits, waiter + 1)
 
     # -- queues and records by what they belong to --
 

@@ -129,10 +129,6 @@ class LoopBinding:
             self.waiter.fail_all(error)
         self.waiter.close()
 
-    def watch_stream(self, executor: Any, record: int) -> None:
-        """Have the stream's consumer wake this loop when it takes an item."""
-        executor.watch_consumer(record, self.waiter_index)
-
 
 class Loops:
     """The bindings of a process's loops; loops come and go.

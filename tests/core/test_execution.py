@@ -338,10 +338,10 @@ def test_a_stream(bench: Bench, arena: Arena) -> None:
         cursor.advance()
     items = []
     for number in range(10):
-        bench.executor.yield_item(record, [number, "x" * 20_000])
+        bench.executor.stream(record).add([number, "x" * 20_000])
         if number % 3 == 0:
             items.append(cursor.advance())
-    assert bench.executor.stream_position(record) == (10, 4)
+    assert bench.executor.stream(record).position() == (10, 4)
     bench.executor.end_stream(record)
     while (item := cursor.advance()) is not None:
         items.append(item)
@@ -364,7 +364,7 @@ def test_a_stream_left_unread_is_freed(bench: Bench, arena: Arena, read: int, dr
     for number in range(8):
         if number == drop_after:
             cursor = None
-        bench.executor.yield_item(record, bytes(30_000))
+        bench.executor.stream(record).add(bytes(30_000))
         if cursor is not None and len(kept) < read:
             kept.append(cursor.advance())
     bench.executor.end_stream(record)
@@ -381,7 +381,7 @@ def test_a_long_stream_left_unread_is_freed_without_recursion(bench: Bench, aren
     record = bench.executor.pop(bench.queue)
     inner = store.put(arena, 0)
     for _ in range(50_000):
-        bench.executor.yield_item(record, [inner])
+        bench.executor.stream(record).add([inner])
     bench.executor.end_stream(record)
     del cursor
     assert references(arena, inner) == 1
@@ -396,9 +396,9 @@ def test_an_item_that_cannot_be_serialized_ends_the_stream(bench: Bench, arena: 
     cursor = template(())
     record = bench.executor.pop(bench.queue)
     for number in range(position):
-        bench.executor.yield_item(record, number)
+        bench.executor.stream(record).add(number)
     with pytest.raises(TypeError):
-        bench.executor.yield_item(record, (x for x in ""))
+        bench.executor.stream(record).add(x for x in "")
     bench.executor.fail(record, pickle.dumps(ValueError("ended")))
     assert [store.get_one(arena, cursor.advance()) for _ in range(position)] == list(range(position))
     with pytest.raises(ValueError, match="ended"):
@@ -420,7 +420,7 @@ def test_a_stream_that_fails_and_one_that_is_cancelled(bench: Bench, arena: Aren
             assert cancel(arena, record_of(cursor.done), False, error) == DROPPED
         else:
             record = bench.executor.pop(bench.queue)
-            bench.executor.yield_item(record, 1)
+            bench.executor.stream(record).add(1)
             bench.executor.end_stream(record, error)
             assert store.get_one(arena, cursor.advance()) == 1
         with pytest.raises(OSError, match="over"):

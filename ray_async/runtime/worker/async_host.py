@@ -27,6 +27,7 @@ from ray_async.runtime.worker.failure import cancelled_payload
 from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
 
 if TYPE_CHECKING:
+    from ray_async._core.stream import Stream
     from ray_async.runtime.worker.definitions import Definition
     from ray_async.runtime.worker.process import Worker
 
@@ -403,7 +404,8 @@ class AsyncHost:
 
     async def _stream(self, record: int, facts: dict[str, Any], items: Any) -> None:
         executor = self._executor
-        skip, _ = executor.stream_position(record)
+        stream = executor.stream(record)
+        skip, _ = stream.position()
         options = executor.options(record)
         per_yield, name = options.get("objects_per_yield", 1), executor.prepare(record)[1].name
         async for item in _each(items):
@@ -411,20 +413,20 @@ class AsyncHost:
                 if skip:
                     skip -= 1
                 else:
-                    executor.yield_item(record, part)
+                    stream.add(part)
             if not skip:
-                await self._pause(record, facts["backpressure"])
+                await self._pause(stream, facts["backpressure"])
         if facts["n_returns"] == 2 and facts["stream"]:
             executor.end_stream(record)
 
-    async def _pause(self, record: int, limit: int) -> None:
+    async def _pause(self, stream: Stream, limit: int) -> None:
         """Wait until the consumer has taken enough, or there is none any more."""
-        executor, binding = self._executor, self._worker.session.loops.binding()
+        binding = self._worker.session.loops.binding()
         while limit:
             # Watched before the look: an item that is taken after it wakes this loop.
-            binding.watch_stream(executor, record)
-            produced, consumed = executor.stream_position(record)
-            if produced - consumed < limit or executor.is_abandoned(record):
+            stream.watch_consumer(binding.waiter_index)
+            produced, consumed = stream.position()
+            if produced - consumed < limit or stream.is_abandoned():
                 return
             await binding.woken(_ABANDONED_S)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ray_async._core.execution import Executor
+    from ray_async._core.stream import Stream
     from ray_async.runtime.worker.process import Worker
 
 __all__ = ("Definition", "load_definition", "parts_of")
@@ -146,8 +147,8 @@ class Definition:
         return iter(_checked(items, self.name))
 
     def _stream(self, executor: Executor, record: int, facts: dict[str, Any], items: Any) -> None:
-        produced, _ = executor.stream_position(record)
-        skip = produced  # a retry goes on after the items that exist already
+        stream = executor.stream(record)
+        skip, _ = stream.position()  # a retry goes on after the items that exist already
         iterator = self._iterator(items)
         per_yield = executor.options(record).get("objects_per_yield", 1)
         while True:
@@ -162,20 +163,20 @@ class Definition:
                 if skip:
                     skip -= 1
                 else:
-                    executor.yield_item(record, part)
+                    stream.add(part)
             if not skip:
-                self._pause(executor, record, facts["backpressure"])
+                self._pause(executor, record, stream, facts["backpressure"])
         executor.end_stream(record)
 
     @staticmethod
-    def _pause(executor: Executor, record: int, limit: int) -> None:
+    def _pause(executor: Executor, record: int, stream: Stream, limit: int) -> None:
         """Wait until the consumer has taken enough, or there is none any more."""
         while limit:
-            produced, consumed = executor.stream_position(record)
-            if produced - consumed < limit or executor.is_cancelled(record) or executor.is_abandoned(record):
+            produced, consumed = stream.position()
+            if produced - consumed < limit or executor.is_cancelled(record) or stream.is_abandoned():
                 return
             with _user_code(executor):  # a cancel interrupts the pause like user code
-                executor.wait_for_consumer(record, 200_000_000)
+                stream.wait_for_consumer(200_000_000)
 
 
 def parts_of(item: Any, count: int, name: str) -> tuple[Any, ...]:

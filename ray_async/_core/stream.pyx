@@ -1,0 +1,128 @@
+"""Streams: the items of a generator task, as its producer makes them."""
+
+from cpython.exc cimport PyErr_CheckSignals
+
+from ray_async._core.arena cimport Arena, add_counts
+from ray_async._core.codec cimport Encoder, acquire_encoder
+from ray_async._core.layout cimport *
+from ray_async._core.store cimport complete_with, make_entry
+
+
+cdef void leave_stream(ra_heap *h, u64 record) noexcept nogil:
+    """Give back the producer's reference to the stream's last item; the first one, in the record, needs none."""
+    cdef ra_record *r = ra_record_at(h, record)
+    cdef u64 first = record + sizeof(ra_record), item = r.tail
+    if item != first and ra_entry_check(h, item):
+        r.tail = first
+        ra_unpin(h, item)
+
+
+cdef class Stream:
+    """The producer's end of a stream: a chain of objects, of which the last is pending.
+
+    Args:
+        arena: the session's shared memory.
+        record: of the streaming call. Its first return is the first item, its second stands for the whole call.
+    """
+
+    def __init__(self, Arena arena, u64 record):
+        self.arena = arena
+        self.record = record
+
+    cdef u64 _first(self):
+        return self.record + sizeof(ra_record)
+
+    def add(self, value):
+        """Complete the next item and make place for the one after it.
+
+        Raises:
+            Exception: the value cannot be serialized. The item is as before.
+        """
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, self.record)
+        cdef u64 item = r.tail, following
+        cdef bint first = item == self._first()
+        cdef ra_entry *e = ra_entry_at(h, item)
+        cdef ra_entry *n
+        cdef Encoder enc = acquire_encoder(self.arena)
+        try:
+            enc.encode(None)
+            following = make_entry(self.arena, enc)
+        finally:
+            enc.finish()
+        n = ra_entry_at(h, following)
+        n.seq, n.index, n.owner, n.job = r.seq, 2 if first else e.index + 1, r.owner, r.job
+        # Two references: the item before it has one, and the producer has one, until the item after it exists.
+        atomic_store_u32(&n.refs, 2)
+        # The note for ra_stream_repair, should this process be killed before the tail has moved.
+        r.returns[1].payload = following
+        ra_entry_publish(h, following, RA_PENDING)
+        e.link = following
+        try:
+            complete_with(self.arena, item, RA_VALUE, value)
+        except BaseException:
+            e.link = r.returns[1].payload = 0
+            ra_free(h, following)
+            raise
+        atomic_add_u32(&r.produced, 1)
+        r.tail = following
+        if not first:
+            ra_unpin(h, item)
+
+    def end(self, bytes error):
+        """Complete the place of the item that will not come, and the reference that stands for the whole call.
+
+        Args:
+            error: what both hold, or None for the usual end.
+        """
+        cdef ra_heap *h = &self.arena.heap
+        cdef u64 item = ra_record_at(h, self.record).tail, whole = self._first() + sizeof(ra_entry)
+        if error is None:
+            ra_complete(h, item, RA_END, RA_F_NONE, 0, 0, 0)
+            complete_with(self.arena, whole, RA_VALUE, None)
+        else:
+            complete_with(self.arena, item, RA_ERROR, error)
+            complete_with(self.arena, whole, RA_ERROR, error)
+        leave_stream(h, self.record)
+
+    def position(self):
+        """``(items produced, items consumed)``; more than none produced at the start means that this is a retry."""
+        cdef ra_record *r = ra_record_at(&self.arena.heap, self.record)
+        return atomic_load_u32(&r.produced), atomic_load_u32(&r.consumed)
+
+    def is_abandoned(self):
+        """Whether nobody can read the next item any more, or how the call ends."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, self.record)
+        cdef ra_entry *item = ra_entry_at(h, r.tail)
+        if not RA_FLAGS(atomic_load_u64(&r.returns[1].word)) & RA_EF_DEAD:
+            return False
+        if r.tail == self._first():
+            return bool(RA_FLAGS(atomic_load_u64(&item.word)) & RA_EF_DEAD)
+        return atomic_load_u32(&item.refs) <= 1  # the producer's own
+
+    def watch_consumer(self, u32 waiter):
+        """Have the consumer wake this waiter when it takes an item."""
+        atomic_store_u32(&ra_record_at(&self.arena.heap, self.record).consumer_waits, waiter + 1)
+
+    def wait_for_consumer(self, u64 timeout_ns):
+        """Sleep until an item is consumed, in a thread; at most so long."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, self.record)
+        cdef u32 index = self.arena.idle_waiters.pop() if self.arena.idle_waiters else self.arena.new_waiter(RA_WAITER_THREAD)
+        cdef ra_waiter *w = ra_waiter_at(h, index)
+        try:
+            atomic_store_i32(&w.need, 1)
+            atomic_store_u32(&r.consumer_waits, index + 1)
+            atomic_store_u32(&w.armed, 1)
+            if atomic_load_u32(&r.produced) - atomic_load_u32(&r.consumed) >= r.backpressure and atomic_load_i32(&w.need) > 0:
+                with nogil:
+                    ra_futex_wait(&w.armed, 1, timeout_ns)
+            PyErr_CheckSignals()
+        finally:
+            atomic_store_u32(&w.armed, 0)
+            atomic_store_u32(&r.consumer_waits, 0)
+            self.arena.idle_waiters.append(index)
+
+
+add_counts(RA_LIVE)
