@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from enum import Enum
@@ -25,6 +26,8 @@ MAX_STDERR_LINES = 20
 MAX_STACK_LINES = 40
 
 _FAULT_START = re.compile(r"^(Fatal Python error|Windows fatal exception): ")
+_FRAME = re.compile(r'  File "(?P<file>[^"]*)", line ')
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _FAULT_LINE = re.compile(r"^(Current thread|Thread) 0x|^(Current thread's C stack|Stack) |^  \S")
 
 
@@ -126,7 +129,7 @@ class DeathReport(Record):
             lines.append(f"What to try: {advice}")
         rest, stack = split_fault_stack(evidence.stderr)
         if stack:
-            lines += ["Python stack when it crashed:", *_indent(stack[:MAX_STACK_LINES])]
+            lines += ["Python stack when it crashed:", *_indent(_without_callers(stack)[:MAX_STACK_LINES])]
         if rest:
             lines += ["Last lines of its stderr:", *_indent(rest[-MAX_STDERR_LINES:])]
         return cls(deceased, cause, "\n".join(lines))
@@ -175,6 +178,21 @@ def split_fault_stack(stderr: Sequence[str]) -> tuple[list[str], list[str]]:
         elif line or others:
             others.append(line)
     return others, stack
+
+
+def _without_callers(stack: Sequence[str]) -> list[str]:
+    """A stack without the package's frames that called the user's: who reads it knows that a worker ran them."""
+    kept: list[str] = []
+    below_user = False
+    for line in stack:
+        frame = _FRAME.match(line)
+        ours = frame is not None and (frame["file"].startswith(_PACKAGE) or frame["file"] == "<string>")
+        if frame is None or not ours:
+            below_user = frame is not None
+        elif below_user:
+            continue
+        kept.append(line)
+    return kept
 
 
 def _kernel_kills(evidence: Evidence) -> int:

@@ -14,6 +14,7 @@ from ray_async.exceptions import (
     RayError,
     WorkerCrashedError,
 )
+from ray_async.runtime import death
 from ray_async.runtime.cgroup import MemoryEvents
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence, split_fault_stack
 from ray_async.runtime.exit_status import ExitStatus
@@ -139,6 +140,20 @@ def test_stack_of_a_real_crash_is_found() -> None:
     report = DeathReport.build(TASK, Evidence(ExitStatus(signal=-done.returncode), stderr=done.stderr.splitlines()))
     assert "Python stack when it crashed:\n    Fatal Python error" in report.message
     assert report.message.endswith("Last lines of its stderr:\n    before")
+
+
+def test_the_frames_that_called_the_users_are_left_out() -> None:
+    def frame(file: str) -> str:
+        return f'  File "{file}", line 1 in f'
+
+    ours = frame(death.__file__)
+    fault, thread = "Fatal Python error: Aborted", "Current thread 0x00 (most recent call first):"
+    lines = [fault, thread, frame("a.py"), frame("b.py"), ours, frame("<string>")]
+    assert DeathReport.build(TASK, Evidence(stderr=lines)).message.endswith(f"b.py{lines[3].partition('b.py')[2]}")
+    within = [fault, thread, ours, ours]
+    assert DeathReport.build(TASK, Evidence(stderr=within)).message.count(ours) == 2
+    called_back = [fault, "Thread 0x01 (most recent call first):", ours, frame("a.py"), ours, thread, ours]
+    assert DeathReport.build(TASK, Evidence(stderr=called_back)).message.count(ours) == 2
 
 
 def test_list_of_extension_modules_is_left_out() -> None:
