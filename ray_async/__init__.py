@@ -7,6 +7,7 @@ schedules it on worker processes; values travel through an arena in shared memor
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ray_async import actor, remote_function
@@ -156,7 +157,7 @@ def __getattr__(name: str) -> Any:
                 f"module 'ray_async' has no attribute {name!r}: that part of Ray is not part of this release"
             ) from None
     else:
-        raise AttributeError(f"module 'ray_async' has no attribute {name!r}")
+        raise AttributeError(f"module 'ray_async' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     globals()[name] = value
     return value
 

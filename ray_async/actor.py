@@ -165,7 +165,7 @@ class ActorHandle(Generic[T]):
         meta = self._ray_meta
         descriptor = meta.find(name)
         if descriptor is None:
-            raise AttributeError(f"'{meta.class_name}' object has no attribute '{name}'")
+            raise AttributeError(f"'{meta.class_name}' object has no attribute '{name}'", name=name, obj=self)
         found: ActorMethod[..., Any] = ActorMethod(
             self._ray_core, meta.class_name, descriptor, descriptor.options, meta.concurrency_groups
         )

@@ -218,6 +218,7 @@ MAX_TASK_WORKERS = _int("max_task_workers", 250, "workers of a node, those of ac
 NUM_WORKERS_SOFT_LIMIT = _int("num_workers_soft_limit", -1, "idle workers kept; -1: one for each CPU")
 IDLE_WORKER_KILLING_TIME_MS = _int("idle_worker_killing_time_threshold_ms", 1000, "idle workers past the limit end, ms")
 PRESTART_WORKER_FIRST_DRIVER = _flag("prestart_worker_first_driver", True, "a worker is forked before the first call")
+PRELOAD_PYTHON_MODULES = _json("preload_python_modules", "names of modules that all workers have when they start")
 WORKER_REGISTER_TIMEOUT_S = _int("worker_register_timeout_seconds", 60, "wait for a new worker, s")
 WORKER_OOM_SCORE_ADJUSTMENT = _int("worker_oom_score_adjustment", 1000, "oom_score_adj of workers")
 WORKER_NICENESS = _int("worker_niceness", 0, "how much nicer workers are than their driver")

@@ -14,6 +14,7 @@ from ray_async.config import (
     OBJECT_SPILLING_DIRECTORY,
     OVERRIDE_LABELS,
     OVERRIDE_RESOURCES,
+    PRELOAD_PYTHON_MODULES,
     PRESTART_WORKER_FIRST_DRIVER,
     PROFILING,
     WORKER_NICENESS,
@@ -63,6 +64,7 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         _tell_unknown(settings.unknown)
     ip = options.node_ip_address or "127.0.0.1"
     labels: dict[str, str] = settings.get(OVERRIDE_LABELS) or {}
+    decided = _from_settings(settings)  # bad settings are refused before there is a directory
     spill_root = options.spilling_directory or _spilling_directory(settings)
     root = str(node_control.runtime_root()) if options.temp_dir is None else options.temp_dir
     os.makedirs(root, mode=0o700, exist_ok=True)
@@ -84,7 +86,7 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         # What the driver has loaded its workers will want, too.
         "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
-        **_from_settings(settings),
+        **decided,
     }
 
 
@@ -97,13 +99,23 @@ def _tell_unknown(names: tuple[str, ...]) -> None:
 
 def _from_settings(settings: Settings) -> dict[str, Any]:
     """What settings alone decide."""
+    preload = _preloaded(settings)
     return {
         "lineage_bytes": settings.get(MAX_LINEAGE_BYTES) if settings.get(LINEAGE_PINNING_ENABLED) else 0,
         "timeline": settings.get(PROFILING),
+        "preload": preload,
+        "preload_path": sys.path if preload else [],
         "prestart_worker": settings.get(PRESTART_WORKER_FIRST_DRIVER),
         "oom_score_adj": settings.get(WORKER_OOM_SCORE_ADJUSTMENT),
         "niceness": settings.get(WORKER_NICENESS),
     }
+
+
+def _preloaded(settings: Settings) -> list[str]:
+    names = settings.get(PRELOAD_PYTHON_MODULES) or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"preload_python_modules is a list of the names of modules, not {names!r}")
+    return names
 
 
 def node_resources(given: dict[str, float | None], ip: str, custom: Any = None) -> dict[str, float]:

@@ -13,6 +13,8 @@ import random
 import select
 import signal
 import socket
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from ray_async._core.arena import Arena
@@ -71,6 +73,7 @@ class Zygote:
         signal.signal(signal.SIGCHLD, _only_wake)
         for name in _FIRST:
             __import__(name)
+        self._preload(self._config.get("preload", []))
         gc.freeze()
         for request in self._config.get("prestart", []):
             self._fork(request)
@@ -98,20 +101,36 @@ class Zygote:
                 for request in self._reader.feed(data):
                     self._fork(request)
 
+    def _preload(self, names: list[str]) -> None:
+        """Import what the user wants all workers to have, as the driver would find it."""
+        sys.path += [entry for entry in self._config.get("preload_path", ()) if entry not in sys.path]
+        for name in names:
+            try:
+                with self._one_blas_thread():
+                    __import__(name)
+            except Exception as error:  # whatever code of the user's raises
+                self._send({"warning": f"preload_python_modules: {name} cannot be imported: {error!r}"})
+        if names and len(os.listdir("/proc/self/task")) > 1:
+            threads = "preload_python_modules: one of the modules has started threads, which workers will not have"
+            self._send({"warning": threads})
+
     def _import_one(self) -> None:
         name = self._warm.pop(0)
-        try:
-            # NumPy must not start its BLAS threads here: threads do not survive a fork.
-            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        with contextlib.suppress(ImportError), self._one_blas_thread():  # a worker that needs it will say so
             __import__(name)
-        except ImportError:
-            self._send({"absent": name})
-        finally:
-            if "OPENBLAS_NUM_THREADS" not in self._config["environ"]:
-                os.environ.pop("OPENBLAS_NUM_THREADS", None)
         if not self._warm:
             gc.collect()
             gc.freeze()
+
+    @contextlib.contextmanager
+    def _one_blas_thread(self) -> Iterator[None]:
+        """Keep NumPy from starting its BLAS threads here: threads do not survive a fork."""
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        try:
+            yield
+        finally:
+            if "OPENBLAS_NUM_THREADS" not in self._config["environ"]:
+                os.environ.pop("OPENBLAS_NUM_THREADS", None)
 
     def _fork(self, request: dict[str, Any]) -> None:
         zygote = os.getpid()

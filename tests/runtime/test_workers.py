@@ -27,6 +27,7 @@ def workers() -> Iterator[Workers]:
             on_end=unused,
             on_failed=unused,
             on_output=unused,
+            on_warning=unused,
             start_zygote=unused,
             on_zygote_death=unused,
         )

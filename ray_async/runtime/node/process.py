@@ -135,6 +135,7 @@ class Node:
             on_end=self._worker_ended,
             on_failed=self._worker_failed,
             on_output=lambda message: self.listeners.broadcast(message),
+            on_warning=lambda text: self.listeners.warn(text),
             start_zygote=lambda: start_zygote(arena, config),
             on_zygote_death=self._zygotes_die,
         )

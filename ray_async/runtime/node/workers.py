@@ -80,6 +80,7 @@ class Workers:
         zygote_pid: its pid.
         on_up, on_end, on_failed: what to call with a worker that is ready, has ended, could not be started.
         on_output: called with log messages.
+        on_warning: called with what the user ought to know.
         start_zygote: gives the socket and pid of another zygote.
         on_zygote_death: called when zygotes die one after the other.
     """
@@ -94,6 +95,7 @@ class Workers:
         on_end: Callable[[WorkerProcess, int], None],
         on_failed: Callable[[WorkerProcess, str], None],
         on_output: Callable[[dict[str, Any]], None],
+        on_warning: Callable[[str], None],
         start_zygote: Callable[[], tuple[socket.socket, int]],
         on_zygote_death: Callable[[], None],
     ) -> None:
@@ -104,6 +106,7 @@ class Workers:
         self._on_end = on_end
         self._on_failed = on_failed
         self._on_output = on_output
+        self._on_warning = on_warning
         self._start_zygote = start_zygote
         self._on_zygote_death = on_zygote_death
         self._reader = FrameReader()
@@ -188,6 +191,8 @@ class Workers:
             if worker is not None:
                 self._view.reap(worker.slot)
                 self._on_failed(worker, message["reason"])
+        elif "warning" in message:
+            self._on_warning(message["warning"])
 
     def _forked(self, message: dict[str, Any]) -> None:
         fds = self._fds.pop(0)
