@@ -50,6 +50,7 @@ class Executor:
     ordered: bool
     trace: list[tuple[str, int, int, int]] | None
     flush_trace: Callable[[list[tuple[str, int, int, int]]], None] | None
+    before_rest: Callable[[], None] | None
     in_user_code: bool
     meta: Any
     @property

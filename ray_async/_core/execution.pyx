@@ -48,6 +48,7 @@ cdef class Executor:
     cdef PostponedCalls postponed  # of an actor with threads
     cdef public object trace        # a list of (name, start ns, end ns, task number) while times are recorded, else None
     cdef public object flush_trace  # takes that list when the worker has nothing to do
+    cdef public object before_rest  # called when the worker has nothing to do, unless None
 
     def __init__(self, Arena arena, load, failed, withdrawn=None):
         self.arena = arena
@@ -394,6 +395,8 @@ cdef class Executor:
                     continue
                 if self.trace:
                     self.flush_trace(self.trace)
+                if self.before_rest is not None:
+                    self.before_rest()
                 atomic_store_u64(&p.idle_since, ra_now_ns())
                 expected = busy
                 if not actor and not atomic_cas_u64(&p.lease, &expected, lease):
@@ -438,6 +441,8 @@ cdef class Executor:
                 if record:
                     return 0 if hand_back_when_dead(self.arena, q.actor, record) else record
                 self.wants_refill(queue)
+                if self.before_rest is not None:
+                    self.before_rest()
                 atomic_store_u32(&w.armed, 1)
                 if not self.arm(queue) and not self.postponed.stirred() and not atomic_load_u32(&p.flags) & RA_PF_EXIT:
                     with nogil:

@@ -59,7 +59,9 @@ def get_session() -> Session:
             "call init() in the child, or start it by spawn."
         )
     if not Settings().get(ENABLE_AUTO_CONNECT):
-        raise _not_connected("Not connected: call init() first (RAY_ENABLE_AUTO_CONNECT=0 forbids doing it here).")
+        raise _not_connected(
+            "Ray has not been started yet. Call init() first: RAY_ENABLE_AUTO_CONNECT=0 forbids doing it here."
+        )
     with slot.lock:
         return slot.session or connect(InitOptions())
 

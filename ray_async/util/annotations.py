@@ -1,4 +1,4 @@
-"""Stability labels of the API. They change nothing but `_annotated` and `_annotated_type`."""
+"""Stability labels of the API: `_annotated` and `_annotated_type`; the docstring of what is deprecated says so, too."""
 
 from __future__ import annotations
 
@@ -65,12 +65,13 @@ def Deprecated(obj: Any = None, /, *, message: str = "", warning: bool = False) 
         message: what to use instead.
         warning: whether a call warns with `RayDeprecationWarning`.
     """
-    mark = _marker(AnnotationType.DEPRECATED, None)
-    if not warning:
-        return mark(obj) if obj is not None else mark
-    return (
-        (lambda target: _warning(mark(target), message))(obj) if obj else lambda target: _warning(mark(target), message)
-    )
+
+    def deprecate(target: Any) -> Any:
+        _marker(AnnotationType.DEPRECATED, target)
+        target.__doc__ = f"{target.__doc__ or ''}\n\nDeprecated. {message}".strip()
+        return _warning(target, message) if warning else target
+
+    return deprecate if obj is None else deprecate(obj)
 
 
 def _marker(kind: AnnotationType, obj: Any) -> Any:

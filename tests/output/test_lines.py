@@ -207,3 +207,37 @@ with ray.init(num_cpus=1): ray.get(Actor.remote().speak.remote(), timeout=60)
     assert "Actor pid=" in lines["made"]
     assert "Named pid=" in lines["spoken"]
     assert "Named pid=" in lines["loudly"]
+
+
+def test_lines_without_an_end_are_shown_when_their_worker_rests() -> None:
+    out, _ = run(
+        PROLOGUE
+        + """
+import io
+shown, real = io.StringIO(), sys.stdout
+sys.stdout = sys.stderr = shown
+ray.init(num_cpus=2)
+def write(name):
+    print(name, "begins", end=", ")
+    print("goes on", end=" ", file=sys.stderr)
+@ray.remote
+def task(name): write(name)
+@ray.remote
+async def async_task(name): write(name)
+@ray.remote(num_cpus=0)
+class Actor:
+    def method(self, name): write(name)
+@ray.remote(num_cpus=0)
+class AsyncActor:
+    async def method(self, name): write(name)
+actors = [Actor.remote(), Actor.options(max_concurrency=2).remote(), AsyncActor.remote()]
+calls = [task.remote, async_task.remote, *(actor.method.remote for actor in actors)]
+for number, call in enumerate(calls):
+    ray.get(call(f"call {number}"))
+    while f"call {number} begins" not in shown.getvalue() or shown.getvalue().count("goes on") <= number:
+        time.sleep(0.01)
+print("all", file=real)
+ray.shutdown()
+"""
+    )
+    assert out == ["all"]

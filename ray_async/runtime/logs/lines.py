@@ -23,6 +23,12 @@ class LineSplitter:
     def __init__(self, max_line_bytes: int = 64 * 1024) -> None:
         self._max = max_line_bytes
         self._partial = b""
+        self._begun = False  # the beginning of the line has been returned already
+
+    @property
+    def holds_text(self) -> bool:
+        """Whether a line has begun that has not ended and is no progress bar."""
+        return bool(self._partial) and b"\r" not in self._partial
 
     def feed(self, data: bytes) -> list[str]:
         """Take bytes and return the lines that they complete."""
@@ -30,6 +36,9 @@ class LineSplitter:
             self._partial = self._without_overwritten(self._partial + data)
             return self._cut_overlong()
         *complete, self._partial = (self._partial + data).split(b"\n")
+        if self._begun and not complete[0]:
+            del complete[0]  # only the end of what has been shown
+        self._begun = False
         self._partial = self._without_overwritten(self._partial)
         shown = [(_visible(line), line) for line in complete]
         lines = [piece for text, line in shown if text or not _redraws(line) for piece in self._pieces(text)]
@@ -38,13 +47,20 @@ class LineSplitter:
     def take_progress(self) -> list[str]:
         """Return the state of a progress bar that is still being drawn, if there is a new one.
 
-        A line without carriage return that has not ended is left alone: the rest of it is still to come.
+        A line without carriage return that has not ended is `take_text`'s.
         """
         if b"\r" not in self._partial:
             return []
         # The mark stays: the newline that ends the bar later must not make an empty line.
         line, self._partial = _visible(self._partial), b"\r"
         return self._pieces(line) if line else []
+
+    def take_text(self) -> list[str]:
+        """Return the beginning of a line that has not ended; what comes next begins another one."""
+        if not self.holds_text:
+            return []
+        self._begun = True
+        return self.flush()
 
     def flush(self) -> list[str]:
         """Return what remains at the end of the stream."""

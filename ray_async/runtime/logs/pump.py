@@ -72,6 +72,19 @@ class LogPump:
                 if message is not None:
                     yield message
 
+    def holds_text(self, pid: int, stream: Stream) -> bool:
+        """Whether a stream has begun a line and not ended it."""
+        worker = self._workers.get(pid)
+        return worker is not None and worker.splitters[stream].holds_text
+
+    def take_text(self, pid: int, stream: Stream) -> list[Message]:
+        """Return a message with the line that a stream has begun, if its end does not come."""
+        worker = self._workers.get(pid)
+        if worker is None:
+            return []
+        message = self._message(pid, worker, stream, worker.splitters[stream].take_text())
+        return [message] if message is not None else []
+
     def close(self, pid: int) -> list[Message]:
         """End the streams of a process; return messages with what they still held. Its tail of stderr is kept."""
         worker = self._workers.pop(pid, None)

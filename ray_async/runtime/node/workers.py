@@ -25,6 +25,7 @@ __all__ = ("WorkerProcess", "Workers")
 _logger = logging.getLogger("ray_async.node")
 _FRUITLESS_ZYGOTES = 3
 _ORPHANED = "the process that forks workers has died, and its workers with it"
+_LINE_PATIENCE_S = 0.25  # for the end of a line
 
 
 class WorkerProcess:
@@ -106,6 +107,7 @@ class Workers:
         self._on_end = on_end
         self._on_failed = on_failed
         self._on_output = on_output
+        self._held: dict[tuple[int, Any], asyncio.TimerHandle] = {}  # will show lines that do not end
         self._on_warning = on_warning
         self._start_zygote = start_zygote
         self._on_zygote_death = on_zygote_death
@@ -217,6 +219,17 @@ class Workers:
 
     def _take_output(self, pid: int, stream: Any, data: bytes) -> None:
         for message in self.pump.feed(pid, stream, data):
+            self._on_output(message)
+        held = self._held.pop((pid, stream), None)
+        if held is not None:
+            held.cancel()
+        if self.pump.holds_text(pid, stream):
+            loop = asyncio.get_running_loop()
+            self._held[pid, stream] = loop.call_later(_LINE_PATIENCE_S, self._show_held, pid, stream)
+
+    def _show_held(self, pid: int, stream: Any) -> None:
+        del self._held[pid, stream]
+        for message in self.pump.take_text(pid, stream):
             self._on_output(message)
 
     def name(self, worker: WorkerProcess, name: str) -> None:

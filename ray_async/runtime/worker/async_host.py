@@ -160,6 +160,8 @@ class AsyncHost:
 
     def _tick(self) -> None:
         """A look at the flags from time to time, seldom at rest: they may be set and the datagram be lost."""
+        if self._executor.before_rest is not None:
+            self._executor.before_rest()
         done = self._executor.done
         rests = done == self._done_at_tick and not self._tasks
         self._tick_s = min(2 * self._tick_s, _LONGEST_TICK_S) if rests else _TICK_S
@@ -194,6 +196,8 @@ class AsyncHost:
         elif self._binding.waiter.linger(self._queue):
             self._pump_again()
             return
+        if not self._tasks and executor.before_rest is not None:
+            executor.before_rest()
         if self._lease is not None and not self._tasks:
             if not self._own_slot.swap_lease(self._lease[1], self._lease[0]):
                 self._over.set_result(None)

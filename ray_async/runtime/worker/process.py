@@ -112,7 +112,7 @@ class Worker:
         with contextlib.suppress(OSError):
             os.chdir(job["cwd"])  # the driver's directory may be gone; then the node's will do
         sys.argv = [""]
-        streams.install(self._task_name)
+        streams.install(self._task_name, self._output_held)
         signal.signal(signal.SIGINT, self._interrupted)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.session = WorkerSession(self.arena, self.config, self)
@@ -129,6 +129,16 @@ class Worker:
         if environment:
             self._apply_environment(environment)
         self.environment = LeaseEnvironment(Settings(self.config.get("system_config") or {}), visible=visible)
+
+    def _output_held(self) -> None:
+        """Have the text of a line that has not ended written when there is nothing to do: its end may never come."""
+        self.executor.before_rest = self._flush_output
+
+    def _flush_output(self) -> None:
+        self.executor.before_rest = None
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, streams.WorkerStream):  # it may be the user's
+                stream.flush()
 
     def _flush_trace(self, trace: list[Any]) -> None:
         """Send recorded times to the node."""

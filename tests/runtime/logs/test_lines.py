@@ -46,6 +46,23 @@ def test_an_unfinished_line_is_not_progress() -> None:
     assert splitter.feed(b"!\n") == ["wait for it!"]
 
 
+def test_a_line_that_does_not_end_can_be_taken() -> None:
+    splitter = LineSplitter()
+    splitter.feed(b"one\nwait")
+    splitter.feed(b" for it")
+    assert splitter.holds_text
+    assert splitter.take_text() == ["wait for it"]
+    assert splitter.take_text() == []
+    assert not splitter.holds_text
+    assert splitter.feed(b"\ntwo\n") == ["two"]  # its end makes no empty line
+    splitter.feed(b"and")
+    assert splitter.take_text() == ["and"]
+    assert splitter.feed(b" more\n\n") == [" more", ""]
+    splitter.feed(b"\r 10%")
+    assert splitter.take_text() == []
+    assert splitter.feed(b"\n") == [" 10%"]
+
+
 def test_cursor_moves_go_and_colours_stay() -> None:
     splitter = LineSplitter()
     assert splitter.feed(b"\n\r 5%\x1b[A\n\x1b[Ahello\n\x1b[A\n") == ["", " 5%", "hello"]

@@ -44,3 +44,15 @@ def test_running_bars_are_reported() -> None:
     pump.feed(8, "out", b"half a line")
     assert [(message["pid"], message["lines"]) for message in pump.take_progress()] == [(7, ["20%"])]
     assert list(pump.take_progress()) == []
+
+
+def test_lines_that_do_not_end_are_reported() -> None:
+    pump = LogPump()
+    pump.feed(8, "out", b"half a line")
+    assert pump.holds_text(8, "out")
+    assert not pump.holds_text(8, "err")
+    assert [message["lines"] for message in pump.take_text(8, "out")] == [["half a line"]]
+    assert pump.take_text(8, "out") == []
+    pump.close(8)
+    assert not pump.holds_text(8, "out")
+    assert pump.take_text(8, "out") == []
