@@ -206,3 +206,16 @@ def test_the_node_answers_while_a_disk_is_slow(start, wait_until):
     fill.join(60)
     assert not fill.is_alive()
     assert len(ray.get(refs[-1], timeout=60)) == 20 * MB
+
+
+def test_available_resources_tell_what_the_store_has_free(start, wait_until):
+    def free():
+        return ray.available_resources()["object_store_memory"]
+
+    start(num_cpus=1, object_store_memory=200 << 20)
+    total = ray.cluster_resources()["object_store_memory"]
+    assert free() == total == 200 << 20
+    ref = ray.put(bytes(50 << 20))
+    assert free() == 150 << 20
+    del ref
+    wait_until(lambda: free() == total)

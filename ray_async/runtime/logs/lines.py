@@ -25,7 +25,6 @@ class LineSplitter:
         self._partial = b""
         self._begun = False  # the beginning of the line has been returned already
 
-    @property
     def holds_text(self) -> bool:
         """Whether a line has begun that has not ended and is no progress bar."""
         return bool(self._partial) and b"\r" not in self._partial
@@ -57,7 +56,7 @@ class LineSplitter:
 
     def take_text(self) -> list[str]:
         """Return the beginning of a line that has not ended; what comes next begins another one."""
-        if not self.holds_text:
+        if not self.holds_text():
             return []
         self._begun = True
         return self.flush()

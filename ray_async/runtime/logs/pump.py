@@ -75,7 +75,7 @@ class LogPump:
     def holds_text(self, pid: int, stream: Stream) -> bool:
         """Whether a stream has begun a line and not ended it."""
         worker = self._workers.get(pid)
-        return worker is not None and worker.splitters[stream].holds_text
+        return worker is not None and worker.splitters[stream].holds_text()
 
     def take_text(self, pid: int, stream: Stream) -> list[Message]:
         """Return a message with the line that a stream has begun, if its end does not come."""

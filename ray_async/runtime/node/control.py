@@ -20,6 +20,8 @@ __all__ = ("Control",)
 
 _logger = logging.getLogger("ray_async.node")
 _MAX_TIMES = 100_000
+_MEBIBYTE = 1 << 20
+_STORE = "object_store_memory"
 
 Message = dict[str, Any]
 
@@ -196,7 +198,10 @@ class Control:
 
     def _available_resources(self, peer: Peer, message: Message) -> Message:
         self._node.classes.tell_all()
-        return {"value": self._node.scheduler.report.available_resources()}
+        found = self._node.scheduler.report.available_resources()
+        # Nobody asks the scheduler for the memory that objects take. Whole MiB: some KiB are queues, not objects.
+        free = found.pop(_STORE, 0.0) - (self._node.view.statistics()["used"] & ~(_MEBIBYTE - 1))
+        return {"value": {**found, _STORE: free} if free > 0 else found}
 
     def _statistics(self, peer: Peer, message: Message) -> Message:
         workers = self._node.workers.by_slot.values()

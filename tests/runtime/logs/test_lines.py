@@ -50,10 +50,10 @@ def test_a_line_that_does_not_end_can_be_taken() -> None:
     splitter = LineSplitter()
     splitter.feed(b"one\nwait")
     splitter.feed(b" for it")
-    assert splitter.holds_text
+    assert splitter.holds_text()
     assert splitter.take_text() == ["wait for it"]
     assert splitter.take_text() == []
-    assert not splitter.holds_text
+    assert not splitter.holds_text()
     assert splitter.feed(b"\ntwo\n") == ["two"]  # its end makes no empty line
     splitter.feed(b"and")
     assert splitter.take_text() == ["and"]
