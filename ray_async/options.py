@@ -239,6 +239,8 @@ def _retry_exceptions(value: Any) -> RetryExceptions:
 def _strategy(given: Mapping[str, Any]) -> Any:
     group = given.get("placement_group", "default")
     if group == "default":
+        if given.get("placement_group_bundle_index", -1) != -1:
+            raise ValueError("placement group bundle index must be -1 where no placement group is given")
         return given.get("scheduling_strategy")
     if group is None:  # the deprecated way to say: not in the captured group
         return given.get("scheduling_strategy") or "DEFAULT"

@@ -282,3 +282,8 @@ def test_exit_actor(session: FakeSession) -> None:
     with pytest.raises(SystemExit):
         exit_actor()
     assert session.calls == [("actor_exit",)]
+
+
+def test_a_bundle_index_needs_a_placement_group(session: FakeSession) -> None:
+    with pytest.raises(ValueError, match="bundle index must be -1"):
+        ray.remote(Counter).options(placement_group_bundle_index=0).remote(5)

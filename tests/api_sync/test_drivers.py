@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import ray_async as ray
+from tests.resources import wait_until
 
 PORT = "7911"
 DRIVER = """
@@ -96,3 +97,33 @@ def test_drivers_share_named_actors_and_die_alone() -> None:
 @pytest.mark.keeps_resources
 def test_status_tells_of_the_node() -> None:
     assert "CPU" in cli("status")
+
+
+GROUPS = """
+import ray_async as ray
+from ray_async.util import placement_group
+ray.init(address="auto", namespace="groups", log_to_driver=False)
+
+@ray.remote(num_cpus=0)
+class Maker:
+    def make(self, name):
+        placement_group([{"CPU": 0.01}], name=name)
+
+makers = [Maker.options(name="maker", lifetime="detached").remote(), Maker.remote()]
+ray.get([maker.make.remote(name) for maker, name in zip(makers, ("of a detached actor", "of an actor"))])
+placement_group([{"CPU": 0.01}], name="of a driver")
+"""
+
+
+@pytest.mark.keeps_resources
+def test_a_placement_group_ends_with_its_job_or_with_the_detached_actor_that_made_it() -> None:
+    with ray.init(address="auto", namespace="groups", log_to_driver=False):
+        subprocess.run([sys.executable, "-c", GROUPS], check=True, timeout=100)
+
+        def groups() -> dict[str, str]:
+            return {row["name"]: row["state"] for row in ray.util.placement_group_table().values()}
+
+        wait_until(lambda: groups()["of a driver"] == "REMOVED")
+        assert groups() == {"of a detached actor": "CREATED", "of an actor": "REMOVED", "of a driver": "REMOVED"}
+        ray.kill(ray.get_actor("maker"))
+        wait_until(lambda: set(groups().values()) == {"REMOVED"})

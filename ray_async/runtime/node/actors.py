@@ -323,6 +323,7 @@ class Actors:
         self._fail_postponed(actor)
         if actor.spec["detached"]:
             self._objects.unpin(actor.offset)
+            self._node.groups.actor_ended(actor.offset)
         self._node.later(0.05, lambda: self._bury(actor))
 
     def _unplace(self, actor: Actor) -> None:
@@ -378,6 +379,13 @@ class Actors:
         self._past.append(self._row(actor))
         self._pinned.discard(actor.offset)
         self._objects.unpin(actor.offset)  # the last one: the event of it frees the actor
+
+    def detached_actor_of(self, slot: int | None) -> int:
+        """The detached actor that the worker in a slot runs; 0 for none."""
+        for actor in self.by_offset.values():
+            if actor.worker is not None and actor.worker.slot == slot and actor.spec["detached"]:
+                return actor.offset
+        return 0
 
     def job_ended(self, job: int) -> None:
         """End the actors of a job whose driver is gone, except the detached ones."""

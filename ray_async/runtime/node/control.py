@@ -55,7 +55,7 @@ class Control:
             "timeline": self._timeline,
             "statistics": self._statistics,
             "pending_demands": lambda peer, m: {"value": self._node.classes.pending()},
-            "pg_create": lambda peer, m: {"value": self._node.groups.create(m, self._job_of(peer))},
+            "pg_create": lambda peer, m: {"value": self._create_group(peer, m)},
             "pg_remove": self._pg_remove,
             "pg_get": lambda peer, m: {"value": self._node.groups.find(str(m["name"]), self._namespace_of(peer))},
             "pg_table": lambda peer, m: {"value": self._node.groups.table(m.get("placement_group_id"))},
@@ -241,6 +241,10 @@ class Control:
                 for pid, name, start, end, number in self._times
             ]
         }
+
+    def _create_group(self, peer: Peer, message: Message) -> Message:
+        maker = self._node.actors.detached_actor_of(peer.facts.get("slot"))
+        return self._node.groups.create(message, self._job_of(peer), maker)
 
     def _pg_remove(self, peer: Peer, message: Message) -> Message:
         self._node.groups.remove(str(message["placement_group_id"]))

@@ -19,16 +19,36 @@ __all__ = ("Groups",)
 
 
 class _Group:
-    __slots__ = ("bundles", "created", "detached", "id", "job", "latency_ms", "name", "namespace", "promises", "state")
+    __slots__ = (
+        "bundles",
+        "created",
+        "detached",
+        "id",
+        "job",
+        "latency_ms",
+        "maker",
+        "name",
+        "namespace",
+        "promises",
+        "state",
+    )
 
     def __init__(
-        self, group_id: str, bundles: list[dict[str, float]], name: str, namespace: str, job: int, detached: bool
+        self,
+        group_id: str,
+        bundles: list[dict[str, float]],
+        name: str,
+        namespace: str,
+        job: int,
+        maker: int,
+        detached: bool,
     ) -> None:
         self.id = group_id
         self.bundles = bundles
         self.name = name
         self.namespace = namespace
         self.job = job
+        self.maker = maker
         self.detached = detached
         self.state = "PENDING"
         self.created = time.monotonic()
@@ -47,8 +67,13 @@ class Groups:
         self._node = node
         self._groups: dict[str, _Group] = {}
 
-    def create(self, message: dict[str, Any], job: int) -> dict[str, Any]:
+    def create(self, message: dict[str, Any], job: int, maker: int) -> dict[str, Any]:
         """Reserve bundles, now or later; returns the group's id at once.
+
+        Args:
+            message: the request.
+            job: that the group ends with, unless it is detached or a detached actor makes it.
+            maker: that detached actor, whose end is the group's; 0: there is none.
 
         Raises:
             ValueError: the name is taken, or the bundles cannot be read.
@@ -60,7 +85,7 @@ class Groups:
         group_id = PlacementGroupID.of(JobID.from_int(job)).hex()
         bundles = [{str(k): float(v) for k, v in bundle.items() if v} for bundle in message["bundles"]]
         selectors = tuple(LabelSelector.parse(s or {}) for s in message.get("bundle_label_selector") or ())
-        group = _Group(group_id, bundles, name, namespace, job, message.get("lifetime") == "detached")
+        group = _Group(group_id, bundles, name, namespace, job, maker, message.get("lifetime") == "detached")
         self._groups[group_id] = group
         self._node.schedule(
             events.PlacementGroupCreated(
@@ -164,9 +189,15 @@ class Groups:
         return rows
 
     def job_ended(self, job: int) -> None:
-        """Remove the groups of a job whose driver is gone, except detached ones."""
+        """Remove the groups of a job whose driver is gone, except what is detached or a detached actor's."""
         for group in list(self._groups.values()):
-            if group.job == job and not group.detached:
+            if group.job == job and not group.detached and not group.maker:
+                self.remove(group.id)
+
+    def actor_ended(self, actor: int) -> None:
+        """Remove what a detached actor has made."""
+        for group in list(self._groups.values()):
+            if group.maker == actor and not group.detached:
                 self.remove(group.id)
 
 
