@@ -23,6 +23,7 @@ from ray_async.runtime.scheduler.policy.strategies import (
     SpreadStrategy,
     Tiers,
     Unschedulable,
+    bundle_tiers,
     node_tiers,
     pick_hybrid,
     pick_spread,
@@ -118,8 +119,7 @@ class Dispatcher:
             return Unschedulable(f"its placement group {spec.placement_group} was removed")
         if spec.bundle_index >= len(group.bundles):
             return Unschedulable(f"its placement group has no bundle {spec.bundle_index}")
-        pools = tuple(pool for pool in group.pools_for(spec.bundle_index) if pool.could_ever_fit(needed))
-        return (pools,) if pools else ()
+        return bundle_tiers(group.pools_for(spec.bundle_index), needed)
 
     def _choose(self, demand: ActorQueue | ClassDemandState, spec: Requirements) -> ResourcePool | None:
         tiers = self.candidates(demand, spec)

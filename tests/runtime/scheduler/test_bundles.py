@@ -114,6 +114,16 @@ def test_tasks_and_actors_use_bundles_only_and_keep_its_devices(harness: Make) -
     assert h.available("GPU") == 0.5
 
 
+def test_bundles_with_more_are_left_to_who_needs_it(harness: Make) -> None:
+    h = harness()
+    h.node("head", CPU=4, GPU=1)
+    h.group("p", {"CPU": 1, "GPU": 1}, CPU, CPU)
+    for name in "ab":
+        h.actor(name, spec={"placement_group": "p"}, CPU=1)
+    h.actor("c", spec={"placement_group": "p"}, CPU=1, GPU=1)
+    assert sorted((h.actors[name].placement_group[1], name) for name in "abc") == [(0, "c"), (1, "a"), (2, "b")]
+
+
 def test_requests_wait_for_their_group(harness: Make) -> None:
     h = harness()
     h.node("head", CPU=1)

@@ -20,6 +20,7 @@ __all__ = (
     "Strategy",
     "Tiers",
     "Unschedulable",
+    "bundle_tiers",
     "node_tiers",
     "pick_hybrid",
     "pick_spread",
@@ -119,6 +120,18 @@ def node_tiers(
         else:
             tiers += _avoiding_gpus(feasible, needed)
     return tuple(tuple(node.pool for node in tier) for tier in tiers if tier)
+
+
+def bundle_tiers(pools: Iterable[ResourcePool], needed: ResourceSet) -> Tiers:
+    """Return the bundles that could ever hold the request; first those with fewest resources that it has no use for.
+
+    So a bundle with a GPU is left to who needs one for as long as there are others.
+    """
+    tiers: dict[int, list[ResourcePool]] = {}
+    for pool in pools:
+        if pool.could_ever_fit(needed):
+            tiers.setdefault(sum(1 for name in pool.total if not needed[name]), []).append(pool)
+    return tuple(tuple(tiers[unused]) for unused in sorted(tiers))
 
 
 def pick_hybrid(
