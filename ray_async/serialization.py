@@ -67,6 +67,8 @@ def make_pickler(encoder: Encoder, sink: Any, buffers: Callable[[PickleBuffer], 
             if reduced is NotImplemented:
                 reduced = _reduce_memory(obj, kind)
             if reduced is NotImplemented:
+                reduced = _reduce_state(obj, kind)
+            if reduced is NotImplemented:
                 reduced = super().reducer_override(obj)
             return reduced
 
@@ -97,6 +99,8 @@ def dumps(value: Any) -> bytes:
             if type(obj) is CodeType:
                 return _reduce_code(obj)
             reduced = reduce_registered(obj)
+            if reduced is NotImplemented:
+                reduced = _reduce_state(obj, type(obj))
             return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
     target = BytesIO()
@@ -144,6 +148,17 @@ def rebuild_code(make: Callable[..., CodeType], args: tuple[Any, ...], filename:
         # Without a time of change the entry is not compared with a file.
         linecache.cache[filename] = (sum(map(len, lines)), None, lines, filename)
     return make(*args)
+
+
+# ---- web applications ----
+
+
+def _reduce_state(obj: Any, kind: type) -> Any:
+    """Starlette's `State`, which each application has, looks up its own attributes before unpickling has set them."""
+    starlette = sys.modules.get("starlette.datastructures")  # a state is only met where it is loaded
+    if starlette is None or kind is not getattr(starlette, "State", None):
+        return NotImplemented
+    return kind, (obj._state,)
 
 
 # ---- memory ----
@@ -244,6 +259,8 @@ def _dumps() -> Callable[[Any], Any]:
             if type(obj) is CodeType:
                 return _reduce_code(obj)
             reduced = reduce_registered(obj)
+            if reduced is NotImplemented:
+                reduced = _reduce_state(obj, type(obj))
             return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
     def dumps(obj: Any) -> None:

@@ -6,6 +6,7 @@ import datetime
 import enum
 import fractions
 import math
+import pickle
 import threading
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 
 from ray_async import serializers
 from ray_async._core import store
 from ray_async._core.arena import Arena
 from ray_async._core.object_ref import ObjectRef
+from ray_async.serialization import dumps
 
 Point = namedtuple("Point", "x y")
 
@@ -263,6 +266,13 @@ def test_tables_and_frames(arena: Arena) -> None:
     frame = pd.DataFrame({"a": range(50), "b": [f"x{i}" for i in range(50)], "c": pd.Categorical(["u", "v"] * 25)})
     pd.testing.assert_frame_equal(trip(arena, frame), frame)
     pd.testing.assert_series_equal(trip(arena, frame["a"]), frame["a"])
+
+
+def test_web_applications(arena: Arena) -> None:
+    application = Starlette()
+    application.state.limit = 5
+    assert trip(arena, application).state.limit == 5
+    assert pickle.loads(dumps(application)).state.limit == 5
 
 
 def test_memoryviews(arena: Arena) -> None:
