@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
+from io import BytesIO
 from pickle import PickleBuffer, PicklingError
 from types import CodeType
 from typing import Any, Protocol
@@ -88,13 +90,20 @@ def dumps(value: Any) -> bytes:
     Raises:
         TypeError: some part cannot be pickled; the message names it.
     """
-    from io import BytesIO
+    target = BytesIO()
+    try:
+        _bytes_pickler()(target, protocol=5).dump(value)
+    except Exception as error:
+        raise explain(value, error) from error
+    return target.getvalue()
 
+
+@cache
+def _bytes_pickler() -> Any:
+    """The class, made once: cloudpickle is not loaded before the first value that needs it."""
     import cloudpickle
 
     class BytesPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-        """Made here, since cloudpickle is not loaded before the first value that needs it."""
-
         def reducer_override(self, obj: Any) -> Any:
             if type(obj) is CodeType:
                 return _reduce_code(obj)
@@ -103,12 +112,7 @@ def dumps(value: Any) -> bytes:
                 reduced = _reduce_state(obj, type(obj))
             return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
-    target = BytesIO()
-    try:
-        BytesPickler(target, protocol=5).dump(value)
-    except Exception as error:
-        raise explain(value, error) from error
-    return target.getvalue()
+    return BytesPickler
 
 
 def _keep(buffers: Callable[[PickleBuffer], Any], buffer: PickleBuffer) -> bool:

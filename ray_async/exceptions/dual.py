@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import lru_cache
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ def make_dual(error: RayTaskError) -> RayTaskError:
         Exception: whatever else the class of the cause raises when it is subclassed.
     """
     cause = error.cause
-    cls: Any = _dual_class(type(cause))
+    kind: Any = type(cause)  # a class can be hashed, which its type does not tell
+    cls: Any = _dual_class(kind)
     if isinstance(cause, BaseExceptionGroup):
         dual: Any = BaseExceptionGroup.__new__(cls, cause.message, cause.exceptions)
     else:
@@ -41,6 +43,7 @@ def restore_dual(error: RayTaskError) -> RayTaskError:
     return error.as_instanceof_cause()
 
 
+@lru_cache(maxsize=256)
 def _dual_class(cause_cls: type[BaseException]) -> type[RayTaskError]:
     from .task import RayTaskError
 
