@@ -9,7 +9,7 @@ from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport new_ref
 from ray_async._core.postponed cimport PostponedCalls, hand_back_when_dead
 from ray_async._core.store cimport complete_with
-from ray_async._core.stream cimport Stream, leave_stream
+from ray_async._core.stream cimport Stream
 from ray_async._core.process import set_title
 from ray_async._core.store import read
 from ray_async._core.submission import set_parent
@@ -216,9 +216,8 @@ cdef class Executor:
         cdef u64 first = record + sizeof(ra_record)
         cdef ra_heap *h = &self.arena.heap
         cdef u32 i, n = ra_record_returns(h, record)
-        if r.kflags & RA_KF_STREAM and r.tail != first and ra_entry_check(h, r.tail):
-            complete_with(self.arena, r.tail, RA_ERROR, error)
-            leave_stream(h, record)
+        if r.kflags & RA_KF_STREAM and n == 2:
+            Stream(self.arena, record).end(error)
         for i in range(n):
             complete_with(self.arena, first + i * sizeof(ra_entry), RA_ERROR, error)
         self.end(record)

@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t
 from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 from ray_async._core.object_view cimport raw_bytes, stream_bytes
+from ray_async._core.stream cimport Stream
 
 
 cdef struct Search:
@@ -154,8 +155,13 @@ cdef class RecordView:
         """Whether all returns are complete already: a worker that dies after that has done its task."""
         cdef ra_heap *h = self.arena.open()
         cdef ra_record *r = ra_record_at(h, record)
-        cdef u32 i
-        for i in range(ra_record_returns(h, record)):
+        cdef u32 i, n = ra_record_returns(h, record)
+        cdef u64 word
+        if r.kflags & RA_KF_STREAM and n == 2:
+            # It comes before the end of the items, which needs its error; what nobody refers to has none any more.
+            word = atomic_load_u64(&r.returns[1].word)
+            return RA_STATE(word) == RA_VALUE or RA_STATE(word) == RA_ERROR and not RA_FLAGS(word) & RA_EF_DEAD
+        for i in range(n):
             if RA_STATE(atomic_load_u64(&r.returns[i].word)) == RA_PENDING:
                 return False
         return r.n_returns > 0
@@ -168,18 +174,17 @@ cdef class RecordView:
         cdef u32 i
         for i in range(ra_record_returns(h, record)):
             word = atomic_load_u64(&r.returns[i].word)
-            if RA_STATE(word) == RA_ERROR and RA_FORMAT(word) == RA_F_BYTES:
+            if RA_STATE(word) == RA_ERROR and RA_FORMAT(word) == RA_F_BYTES and not RA_FLAGS(word) & RA_EF_DEAD:
                 return stream_bytes(self.arena, r.returns[i].payload)
         return None
 
-    def finish(self, u64 record):
-        """End a record whose returns are complete."""
+    def finish(self, u64 record, u32 slot):
+        """End a record that the killed process in ``slot`` ran, and whose returns are complete."""
         cdef ra_heap *h = self.arena.open()
         cdef ra_record *r = ra_record_at(h, record)
-        cdef u64 item = r.tail
-        if r.kflags & RA_KF_STREAM and item != record + sizeof(ra_record) and ra_entry_check(h, item):
-            r.tail = record + sizeof(ra_record)
-            ra_unpin(h, item)  # the dead producer's
+        ra_returns_repair(h, record, slot)
+        if r.kflags & RA_KF_STREAM and ra_record_returns(h, record) == 2:
+            Stream(self.arena, record).close(self.failure(record))
         ra_record_finish(h, record, RA_REC_DONE, 0)
 
     def repair(self, u64 record, u32 slot):
@@ -206,7 +211,7 @@ cdef class RecordView:
             e = ra_entry_at(h, refs[i])
             word = atomic_load_u64(&e.word)
             # Errors are bytes; the task itself meets what is anything else.
-            if RA_STATE(word) == RA_ERROR and RA_FORMAT(word) == RA_F_BYTES:
+            if RA_STATE(word) == RA_ERROR and RA_FORMAT(word) == RA_F_BYTES and not RA_FLAGS(word) & RA_EF_DEAD:
                 return stream_bytes(self.arena, e.payload)
         return None
 

@@ -1,8 +1,5 @@
 from ray_async._core.arena cimport Arena
-from ray_async._core.layout cimport ra_heap, u64
-
-
-cdef void leave_stream(ra_heap *h, u64 record) noexcept nogil
+from ray_async._core.layout cimport u64
 
 
 cdef class Stream:

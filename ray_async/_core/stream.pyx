@@ -70,19 +70,29 @@ cdef class Stream:
             ra_unpin(h, item)
 
     def end(self, bytes error):
-        """Complete the place of the item that will not come, and the reference that stands for the whole call.
+        """Complete the reference that stands for the whole call, and then the place of the item that will not come.
+
+        Who has seen the end of the items finds the call complete.
 
         Args:
             error: what both hold, or None for the usual end.
         """
-        cdef ra_heap *h = &self.arena.heap
-        cdef u64 item = ra_record_at(h, self.record).tail, whole = self._first() + sizeof(ra_entry)
+        cdef u64 whole = self._first() + sizeof(ra_entry)
         if error is None:
-            ra_complete(h, item, RA_END, RA_F_NONE, 0, 0, 0)
             complete_with(self.arena, whole, RA_VALUE, None)
         else:
-            complete_with(self.arena, item, RA_ERROR, error)
             complete_with(self.arena, whole, RA_ERROR, error)
+        self.close(error)
+
+    def close(self, bytes error):
+        """Complete the place of the item that will not come, of a stream whose call is complete, and leave the stream."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef u64 item = ra_record_at(h, self.record).tail
+        if ra_entry_check(h, item):
+            if error is None:
+                ra_complete(h, item, RA_END, RA_F_NONE, 0, 0, 0)
+            else:
+                complete_with(self.arena, item, RA_ERROR, error)
         leave_stream(h, self.record)
 
     def position(self):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ray_async._core import codec
+from ray_async._core import codec, store
 from ray_async._core.arena import Arena, set_current
 from ray_async._core.execution import Executor
 from ray_async._core.node_view import NodeView
@@ -124,7 +124,7 @@ class Stepper:
         node.down()
         for record in records.find_records(state=RUNNING, runner=self._slot):
             if records.outcome(record):
-                records.finish(record)
+                records.finish(record, self._slot)
             else:
                 records.repair(record, self._slot)
                 executor.requeue(record, 0)
@@ -152,6 +152,7 @@ class Stepper:
         """Give back the test's reference, and the pickle's: one of the copy's own takes their place, and goes."""
         set_current(copy)
         ref = load_ref(entry, *rest)
+        assert store.is_ready(copy, ref), "a result that nobody makes"
         with mmap.mmap(fd, copy.size) as memory:
             count = int.from_bytes(memory[entry + 8 : entry + 12], "little")
             memory[entry + 8 : entry + 12] = (count - 2).to_bytes(4, "little")

@@ -89,7 +89,7 @@ class Victim:
             lambda at, n: objects.is_actor(at) and records.finish_creation(objects.actor(at)[3], executor, b"dead"),
             lambda at, n: records.is_record(at) and records.release(at),
             lambda at, n: records.is_record(at) and records.first_error(at),
-            lambda at, n: records.is_record(at) and records.outcome(at),
+            lambda at, n: records.is_record(at) and records.outcome(at) and records.finish(at, n % 8),
             lambda at, n: records.is_record(at) and records.function_of(at),
             lambda at, n: records.is_record(at) and executor.facts(at),
             lambda at, n: records.is_record(at) and executor.direct_refs(at),

@@ -19,7 +19,7 @@ from ray_async._core.own_slot import OwnSlot
 from ray_async._core.record_view import RecordView
 from ray_async._core.spill_view import SpillView
 from ray_async._core.submission import Template, actor_core, new_actor, new_class, record_of, submit_actor
-from tests.core.session import Bench, references
+from tests.core.session import NODE, Bench, references
 from tests.core.test_references import settle
 
 
@@ -294,7 +294,7 @@ def test_a_task_whose_arguments_are_gone_is_not_rebuilt(arena: Arena, bench: Ben
     claimed = bench.executor.pop(bench.queue)
     assert claimed == record_of(dropped)
     store.fulfil(arena, dropped, 1)
-    records.finish(claimed)
+    records.finish(claimed, NODE)
     assert records.rebuild(claimed) is None
 
 

@@ -24,12 +24,14 @@ def check(
     make: Callable[[Bench, list[Any]], Callable[[], object]],
     pins: int,
     held: Sequence[ObjectRef] = (),
+    blocks: int = 0,
 ) -> None:
     """Step through what ``make`` gives, and look at every state.
 
     Args:
         pins: how many counts the call adds to the objects; between a count and its note there are two steps.
         held: references that ``make`` has put there, to be given back at the end.
+        blocks: how many moments may leave a count on what the call itself has made, which then stays.
     """
     bench = Bench(small_arena)
     objects = [store.put(small_arena, i) for i in range(2)]
@@ -48,7 +50,7 @@ def check(
     used, counts = outcomes[0]
     leaked = [sum(now) - sum(counts) for _, now in outcomes]
     assert len(outcomes) > 10
-    assert {now for now, _ in outcomes} == {used}, "blocks that nobody gives back"
+    assert sum(now != used for now, _ in outcomes) <= blocks, "blocks that nobody gives back"
     assert set(leaked) <= {0, 1}, "counts that nobody gives back, or that were given back twice"
     assert sum(leaked) <= 2 * pins, f"{sum(leaked)} of {len(outcomes)} moments leave a count behind"
 
@@ -87,3 +89,23 @@ def test_completion(small_arena: Arena, tmp_path: Path) -> None:
         return lambda: bench.executor.succeed(bench.executor.pop(bench.queue), [*objects, "result"])
 
     check(small_arena, tmp_path, make, 2, held)
+
+
+@pytest.mark.parametrize("error", [None, b"over"])
+def test_items_of_a_stream_and_its_end(small_arena: Arena, tmp_path: Path, error: bytes | None) -> None:
+    held: list[Any] = []
+
+    def make(bench: Bench, objects: list[Any]) -> Callable[[], object]:
+        template = bench.template(repr, n_returns=-1, make_generator=lambda cursor: cursor)
+        for _ in range(2):
+            cursor = template((1,))
+            held.extend([cursor.current, cursor.done])
+
+        def produce() -> None:
+            record = bench.executor.pop(bench.queue)
+            bench.executor.stream(record).add([*objects, "item"])
+            bench.executor.end_stream(record, error)
+
+        return produce
+
+    check(small_arena, tmp_path, make, 2, held, blocks=1)  # the producer's on the last item

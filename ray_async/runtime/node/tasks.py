@@ -112,7 +112,7 @@ class Tasks:
         if facts["kind"] == KIND_ACTOR_INIT:
             return  # the actor's matter
         if self._records.outcome(record):
-            self._records.finish(record)
+            self._records.finish(record, slot)
             return
         self._node.listing.lost_run(record, facts["seq"], make_error.worker)
         self._records.repair(record, slot)
