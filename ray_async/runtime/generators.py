@@ -76,14 +76,22 @@ class ObjectRefGenerator(Generic[R]):
     def next_ready(self) -> bool:
         """Whether ``next`` would give an item, or an error, at once; not whether it would stop."""
         current = self._cursor.current
-        return current is not None and bool(self._session.is_ready(current)) and not self._session.is_end(current)
+        if current is None:
+            return False
+        self._await_end(current)
+        return bool(self._session.is_ready(current)) and not self._session.is_end(current)
 
     def is_finished(self) -> bool:
         """Whether all items were taken and the task has ended."""
         current = self._cursor.current
-        if current is None:
-            return True
-        return bool(self._session.is_ready(self._cursor.done)) and self._session.is_end(current)
+        return current is None or (self._await_end(current) and self._session.is_end(current))
+
+    def _await_end(self, current: Any) -> bool:
+        """Whether the task has ended; if so, what its producer is about to put behind the last item is there, too."""
+        ended = bool(self._session.is_ready(self._cursor.done))
+        if ended and not self._session.is_ready(current):
+            self._session.wait([current], 1, None, False)
+        return ended
 
     def task_id(self) -> Any:
         """Id of the task that yields the items."""
