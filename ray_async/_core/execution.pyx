@@ -31,11 +31,12 @@ cdef class Executor:
         failed: ``failed(executor, record, callable, meta, error) -> bytes | None``: the payload of the error, or None when the task
             is to be run again.
         withdrawn: ``withdrawn(record) -> BaseException``: why the result of a call does not count.
+        unstorable: ``unstorable(reason) -> bytes``: what is stored for an error that cannot be, for want of room.
     """
 
     cdef Arena arena
     cdef dict functions         # number of the exported entry → (callable, meta)
-    cdef object load, failed, withdrawn
+    cdef object load, failed, withdrawn, unstorable
     cdef readonly u64 record    # what runs, in a worker that runs one task at a time
     cdef public u64 exiting     # the call that has asked for its actor's end
     cdef public bint ordered    # calls of one caller of the actor start in the order in which they were made
@@ -50,10 +51,10 @@ cdef class Executor:
     cdef public object flush_trace  # takes that list when the worker has nothing to do
     cdef public object before_rest  # called when the worker has nothing to do, unless None
 
-    def __init__(self, Arena arena, load, failed, withdrawn=None):
+    def __init__(self, Arena arena, load, failed, withdrawn=None, unstorable=None):
         self.arena = arena
         self.functions = {}
-        self.load, self.failed, self.withdrawn = load, failed, withdrawn
+        self.load, self.failed, self.withdrawn, self.unstorable = load, failed, withdrawn, unstorable
 
     # -- the parts --
 
@@ -211,16 +212,24 @@ cdef class Executor:
         complete_with(self.arena, record + sizeof(ra_record), RA_VALUE, result)
 
     def fail(self, u64 record, bytes error):
-        """Complete all returns that are pending with an error and end the record."""
-        cdef ra_record *r = ra_record_at(&self.arena.heap, record)
-        cdef u64 first = record + sizeof(ra_record)
-        cdef ra_heap *h = &self.arena.heap
-        cdef u32 i, n = ra_record_returns(h, record)
-        if r.kflags & RA_KF_STREAM and n == 2:
-            Stream(self.arena, record).end(error)
-        for i in range(n):
-            complete_with(self.arena, first + i * sizeof(ra_entry), RA_ERROR, error)
+        """Complete all returns that are pending with an error and end the record; a stream ends with it."""
+        try:
+            self._complete_failed(record, error)
+        except Exception as reason:
+            if self.unstorable is None:
+                raise
+            self._complete_failed(record, self.unstorable(reason))
         self.end(record)
+
+    cdef _complete_failed(self, u64 record, bytes error):
+        cdef ra_heap *h = &self.arena.heap
+        cdef u64 first = record + sizeof(ra_record)
+        cdef u32 i, n = ra_record_returns(h, record)
+        if ra_record_at(h, record).kflags & RA_KF_STREAM and n == 2:
+            Stream(self.arena, record).end(error)
+        else:
+            for i in range(n):
+                complete_with(self.arena, first + i * sizeof(ra_entry), RA_ERROR, error)
 
     def finish(self, u64 record):
         """End a record whose returns are complete."""
@@ -248,9 +257,9 @@ cdef class Executor:
         """The items of a streaming record."""
         return Stream(self.arena, record)
 
-    def end_stream(self, u64 record, bytes error=None):
-        """End a streaming record, with all of its items or with an error."""
-        Stream(self.arena, record).end(error)
+    def end_stream(self, u64 record):
+        """End a streaming record, all of whose items are there."""
+        Stream(self.arena, record).end(None)
         self.end(record)
 
     # -- one task at a time --

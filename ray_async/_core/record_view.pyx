@@ -158,7 +158,8 @@ cdef class RecordView:
         cdef u32 i, n = ra_record_returns(h, record)
         cdef u64 word
         if r.kflags & RA_KF_STREAM and n == 2:
-            # It comes before the end of the items, which needs its error; what nobody refers to has none any more.
+            # The whole is complete before the end of the items is there. For that end the node needs the whole's error,
+            # which is freed once nobody refers to the whole.
             word = atomic_load_u64(&r.returns[1].word)
             return RA_STATE(word) == RA_VALUE or RA_STATE(word) == RA_ERROR and not RA_FLAGS(word) & RA_EF_DEAD
         for i in range(n):
@@ -167,12 +168,12 @@ cdef class RecordView:
         return r.n_returns > 0
 
     def failure(self, u64 record):
-        """Payload bytes of the first return that is an error, or None."""
+        """Payload bytes of the first return that is an error, of a stream as a whole, or None."""
         cdef ra_heap *h = self.arena.open()
         cdef ra_record *r = ra_record_at(h, record)
         cdef u64 word
-        cdef u32 i
-        for i in range(ra_record_returns(h, record)):
+        cdef u32 i, n = ra_record_returns(h, record)
+        for i in range(1 if r.kflags & RA_KF_STREAM and n == 2 else 0, n):
             word = atomic_load_u64(&r.returns[i].word)
             if RA_STATE(word) == RA_ERROR and RA_FORMAT(word) == RA_F_BYTES and not RA_FLAGS(word) & RA_EF_DEAD:
                 return stream_bytes(self.arena, r.returns[i].payload)

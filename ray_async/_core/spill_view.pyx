@@ -14,8 +14,10 @@ cdef enum:
     SPILL_MINIMUM = 65536   # bytes: smaller payloads stay
 
 
-cdef inline u32 state_of(ra_heap *h, u64 record) noexcept nogil:
-    return RA_R_STATE(atomic_load_u64(&ra_record_at(h, record).word))
+cdef inline bint is_running(ra_heap *h, u64 record) noexcept nogil:
+    if not ra_block_check(h, record, RA_CHUNK_REC):
+        return False
+    return RA_R_STATE(atomic_load_u64(&ra_record_at(h, record).word)) == RA_REC_RUNNING
 
 
 cdef class SpillView:
@@ -95,7 +97,7 @@ cdef class SpillView:
             word = atomic_load_u64(&e.word)
             if e.size < SPILL_MINIMUM or RA_FORMAT(word) == RA_F_RAW or RA_STATE(word) not in (RA_VALUE, RA_SPILLED):
                 continue
-            if RA_FLAGS(word) & RA_EF_IN_RECORD and state_of(h, ra_record_of(offset, e.index)) == RA_REC_RUNNING:
+            if RA_FLAGS(word) & RA_EF_IN_RECORD and is_running(h, ra_record_of(offset, e.index)):
                 continue
             before = atomic_load_u32(&e.copies)
             while before & bit and not atomic_cas_u32(&e.copies, &before, before & ~bit):

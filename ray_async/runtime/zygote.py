@@ -108,7 +108,7 @@ class Zygote:
             try:
                 with self._one_blas_thread():
                     __import__(name)
-            except Exception as error:  # whatever code of the user's raises
+            except (Exception, SystemExit) as error:  # whatever code of the user's raises
                 self._send({"warning": f"preload_python_modules: {name} cannot be imported: {error!r}"})
         if names and len(os.listdir("/proc/self/task")) > 1:
             threads = "preload_python_modules: one of the modules has started threads, which workers will not have"

@@ -421,7 +421,7 @@ def test_a_stream_that_fails_and_one_that_is_cancelled(bench: Bench, arena: Aren
         else:
             record = bench.executor.pop(bench.queue)
             bench.executor.stream(record).add(1)
-            bench.executor.end_stream(record, error)
+            bench.executor.fail(record, error)
             assert store.get_one(arena, cursor.advance()) == 1
         with pytest.raises(OSError, match="over"):
             store.get_one(arena, cursor.advance())

@@ -13,6 +13,7 @@ import pytest
 
 from ray_async._core import store
 from ray_async._core.arena import Arena
+from ray_async._core.cancellation import cancel
 from ray_async._core.object_ref import ObjectRef
 from tests.core.session import Bench
 from tests.core.stepping import Stepper
@@ -104,8 +105,29 @@ def test_items_of_a_stream_and_its_end(small_arena: Arena, tmp_path: Path, error
         def produce() -> None:
             record = bench.executor.pop(bench.queue)
             bench.executor.stream(record).add([*objects, "item"])
-            bench.executor.end_stream(record, error)
+            if error is None:
+                bench.executor.end_stream(record)
+            else:
+                bench.executor.fail(record, error)
 
         return produce
+
+    check(small_arena, tmp_path, make, 2, held, blocks=1)  # the producer's on the last item
+
+
+@pytest.mark.parametrize("items", [0, 1])
+def test_cancelling_a_stream_that_waits_to_run_again(small_arena: Arena, tmp_path: Path, items: int) -> None:
+    held: list[Any] = []
+
+    def make(bench: Bench, objects: list[Any]) -> Callable[[], object]:
+        template = bench.template(repr, n_returns=-1, make_generator=lambda cursor: cursor)
+        for cursor in [template((1,)), template((2,))]:
+            held.extend([cursor.current, cursor.done])
+        records = [bench.executor.pop(bench.queue) for _ in range(2)]
+        for record in records:
+            for _ in range(items):
+                bench.executor.stream(record).add(objects)
+            bench.executor.requeue(record, 1)
+        return lambda: cancel(small_arena, records.pop(), False, b"cancelled")
 
     check(small_arena, tmp_path, make, 2, held, blocks=1)  # the producer's on the last item

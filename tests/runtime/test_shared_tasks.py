@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -23,6 +24,21 @@ def session() -> Iterator[None]:
         yield
 
 
+class Unpicklable(Exception):
+    """Cannot be sent, in the worst way."""
+
+    def __reduce__(self) -> Any:
+        raise KeyboardInterrupt
+
+
+class Large(Exception):
+    """Carries bytes, of which its text does not tell."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.data = bytes(size)
+
+
 class Host:
     """Travels by reference, as context variables cannot be pickled."""
 
@@ -31,6 +47,7 @@ class Host:
         self.log: list[Any] = []
         self.tasks: set[Any] = set()
         self.gate = asyncio.Event()
+        self.kept: asyncio.Task[Any] | None = None
 
     async def count(self, waits: bool) -> int:
         """How many calls the context has seen, before and after a wait."""
@@ -53,6 +70,9 @@ class Host:
 
     async def noted(self) -> list[Any]:
         return self.log
+
+    async def noted_names(self) -> list[str]:
+        return [type(value).__name__ for value in self.log]
 
     async def wait(self) -> str:
         """Wait for the gate; tell if it is this call's own task that is cancelled."""
@@ -77,6 +97,33 @@ class Host:
     async def fail(self, number: int) -> None:
         raise KeyError(number)
 
+    async def remember(self) -> None:
+        """Keep what the task is known by."""
+        self.kept = asyncio.current_task()
+
+    async def hang_on(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(self.log.append)
+
+    async def cancel_kept(self) -> bool:
+        assert self.kept is not None
+        return self.kept.cancel()
+
+    async def stall(self, seconds: float) -> None:
+        """Hold the loop up, then wait."""
+        time.sleep(seconds)
+        await asyncio.sleep(0)
+
+    async def take(self, value: Any) -> Any:
+        return value
+
+    async def raise_large(self, size: int) -> None:
+        raise Large(size)
+
+    async def raise_what_exits(self) -> None:
+        raise Unpicklable
+
     async def group(self) -> list[int]:
         """Use what needs the current task."""
         async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as group:
@@ -85,6 +132,11 @@ class Host:
 
 
 Actor = ray.remote(num_cpus=0)(Host)
+
+
+@ray.remote(num_cpus=0)
+def never_ends() -> None:
+    time.sleep(1000)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 1000])
@@ -143,6 +195,48 @@ def test_a_call_that_fails_fails_alone() -> None:
             assert "steps.pyx" not in str(caught.value)
             assert "async_host" not in str(caught.value)
             assert caught.value.cause.args == (index,)
+
+
+def test_a_task_that_a_call_has_kept_is_no_other_calls() -> None:
+    host = Actor.remote()
+    remembered, waiting = host.remember.remote(), host.wait.remote()
+    ray.get(remembered, timeout=TIMEOUT_S)
+    assert ray.get(host.cancel_kept.remote(), timeout=TIMEOUT_S) is False  # it is done
+    ray.get(host.open.remote(), timeout=TIMEOUT_S)
+    assert ray.get(waiting, timeout=TIMEOUT_S) == "through"
+    waiting = [host.hang_on.remote(), host.wait.remote(), host.maker.remote()][1:]
+    assert ray.get(waiting, timeout=TIMEOUT_S) == ["through", "init"]
+    assert len(ray.get(host.noted_names.remote(), timeout=TIMEOUT_S)) == 1
+
+
+def test_a_cancel_while_the_loop_is_held_up_before_the_call_has_begun() -> None:
+    host = Actor.remote()
+    never = never_ends.remote()
+    stalled = host.stall.remote(3)
+    victim, plain = host.take.remote(never), host.maker.remote()
+    ray.cancel(victim)
+    with pytest.raises(ray.exceptions.TaskCancelledError):
+        ray.get(victim, timeout=TIMEOUT_S)
+    ray.get(stalled, timeout=TIMEOUT_S)
+    assert ray.get(plain, timeout=TIMEOUT_S) == "init"
+
+
+def test_an_error_that_cannot_be_stored_is_told_and_loses_no_other_call() -> None:
+    host = Actor.remote()
+    refs = [host.raise_large.remote(101 << 20), *(host.take.remote(number) for number in range(5))]
+    with pytest.raises(ray.exceptions.RaySystemError, match="could not be stored: ObjectStoreFullError"):
+        ray.get(refs[0], timeout=TIMEOUT_S)
+    assert ray.get(refs[1:], timeout=TIMEOUT_S) == list(range(5))
+    with pytest.raises(ray.exceptions.RaySystemError, match="could not be stored: KeyboardInterrupt"):
+        ray.get(host.raise_what_exits.remote(), timeout=TIMEOUT_S)
+    assert ray.get(host.take.remote(1), timeout=TIMEOUT_S) == 1
+
+
+def test_concurrency_groups_see_what_init_has_set() -> None:
+    host = ray.remote(num_cpus=0, concurrency_groups={"io": 2})(Host).remote()
+    for call in (host.maker, host.maker.options(concurrency_group="io")):
+        assert ray.get(call.remote(), timeout=TIMEOUT_S) == "init"
+    assert set(ray.get([host.count.remote(True) for _ in range(50)], timeout=TIMEOUT_S)) == {0}
 
 
 def test_what_needs_the_current_task() -> None:

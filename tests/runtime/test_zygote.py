@@ -41,9 +41,10 @@ import ray_async as ray
 @ray.remote(num_cpus=0)
 class Sibling:
     def has(self):
-        return [name in sys.modules for name in ("html.parser", "with_thread", "no_such_module")]
+        return [name in sys.modules for name in ("html.parser", "with_thread", "no_such_module", "exits")]
 
-with ray.init(num_cpus=1, _system_config={"preload_python_modules": ["html.parser", "with_thread", "no_such_module"]}):
+names = ["html.parser", "with_thread", "no_such_module", "exits"]
+with ray.init(num_cpus=1, _system_config={"preload_python_modules": names}):
     print(ray.get([sibling.has.remote() for sibling in [Sibling.remote() for _ in range(3)]]))
 """
 
@@ -51,9 +52,11 @@ with ray.init(num_cpus=1, _system_config={"preload_python_modules": ["html.parse
 def test_workers_have_what_is_preloaded(tmp_path: Path) -> None:
     code = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
     (tmp_path / "with_thread.py").write_text(code)
+    (tmp_path / "exits.py").write_text("import sys; sys.exit('not for import')")
     run = subprocess.run([sys.executable, "-c", PRELOADING], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == str([[True, True, False]] * 3)
+    assert run.stdout.strip() == str([[True, True, False, False]] * 3)
     assert "preload_python_modules: no_such_module cannot be imported: ModuleNotFoundError" in run.stderr
+    assert "preload_python_modules: exits cannot be imported: SystemExit('not for import')" in run.stderr
     assert "preload_python_modules: one of the modules has started threads" in run.stderr
 
 

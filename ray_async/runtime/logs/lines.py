@@ -59,7 +59,11 @@ class LineSplitter:
         if not self.holds_text():
             return []
         self._begun = True
-        return self.flush()
+        text, rest = _whole_characters(self._partial)
+        self._partial = text
+        lines = self.flush()
+        self._partial = rest
+        return lines
 
     def flush(self) -> list[str]:
         """Return what remains at the end of the stream."""
@@ -103,6 +107,18 @@ def _visible(line: bytes) -> bytes:
         return line
     line = line.rstrip(b"\r").rpartition(b"\r")[2]
     return line if line.strip() else b""
+
+
+def _whole_characters(data: bytes) -> tuple[bytes, bytes]:
+    """Cut what may be the beginning of a character off the end."""
+    for length in range(1, min(4, len(data) + 1)):
+        byte = data[-length]
+        if byte & 0xC0 == 0xC0:  # begins a character of 2 to 4 bytes
+            needed = 2 + (byte >= 0xE0) + (byte >= 0xF0)
+            return (data[:-length], data[-length:]) if length < needed else (data, b"")
+        if byte < 0x80:
+            break
+    return data, b""
 
 
 def _redraws(line: bytes) -> bool:

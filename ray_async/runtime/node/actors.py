@@ -381,9 +381,15 @@ class Actors:
         self._objects.unpin(actor.offset)  # the last one: the event of it frees the actor
 
     def detached_actor_of(self, slot: int | None) -> int:
-        """The detached actor that the worker in a slot runs; 0 for none."""
+        """The detached actor that the worker in a slot runs; 0 for none.
+
+        Raises:
+            ValueError: that actor has ended, and its process is about to.
+        """
         for actor in self.by_offset.values():
             if actor.worker is not None and actor.worker.slot == slot and actor.spec["detached"]:
+                if actor.state == DEAD:
+                    raise ValueError("the actor that asks for this has ended")
                 return actor.offset
         return 0
 

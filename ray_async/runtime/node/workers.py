@@ -229,8 +229,12 @@ class Workers:
 
     def _show_held(self, pid: int, stream: Any) -> None:
         del self._held[pid, stream]
-        for message in self.pump.take_text(pid, stream):
-            self._on_output(message)
+        worker = self.by_pid.get(pid)
+        if worker is not None and worker.pipes is not None:
+            worker.pipes.drain()  # the rest may have come while the loop was busy
+        if (pid, stream) not in self._held:
+            for message in self.pump.take_text(pid, stream):
+                self._on_output(message)
 
     def name(self, worker: WorkerProcess, name: str) -> None:
         """Say whose lines a worker prints; "" for none in particular."""

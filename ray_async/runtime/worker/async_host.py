@@ -12,9 +12,11 @@ import inspect
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, copy_context
+from sys import getrefcount
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from weakref import getweakrefcount
 
 from ray_async import exceptions as errors
 from ray_async._core import execution
@@ -23,7 +25,7 @@ from ray_async._core.steps import Steps, begin
 from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.definitions import parts_of
-from ray_async.runtime.worker.failure import cancelled_payload
+from ray_async.runtime.worker.failure import cancelled_payload, unstorable_payload
 from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
 
 if TYPE_CHECKING:
@@ -73,10 +75,10 @@ def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str
 
 
 class AsyncHost:
-    """Takes records from one queue and runs each as an asyncio task, in a context of its own.
+    """Takes records from one queue and runs each on the loop, in a context of its own.
 
-    Calls that do not have to wait share a task, which runs one after the other; from where a call waits the task is its
-    own. So `asyncio.current_task()` is the same to the end of each call, and most calls cost no task.
+    Calls that do not have to wait share an asyncio task, which runs one after the other; from where a call waits the
+    task is its own. So `asyncio.current_task()` is the same to the end of each call, and most calls cost no task.
 
     Args:
         worker: the process.
@@ -219,9 +221,9 @@ class AsyncHost:
             try:
                 claimed.append((record, executor.plain_call(record)))
             except Exception as error:
-                self._fail(record, None, None, error)
+                self._fail(record, None, error)
         else:
-            self._full = room <= _BATCH
+            self._full = room <= _BATCH and bool(claimed or self._tasks)
         if begun and claimed:
             self._begin_claimed()
         return bool(claimed) or self._full
@@ -242,7 +244,7 @@ class AsyncHost:
         coroutine = task.get_coro()
         if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
             # Nothing of the coroutine will run, its ending of the record neither.
-            self._fail(record, None, None, asyncio.CancelledError())
+            self._fail(record, None, asyncio.CancelledError())
             self._ended(record)
 
     def interrupted(self, frame: FrameType | None) -> None:
@@ -281,44 +283,72 @@ class AsyncHost:
 
     async def _run_claimed(self) -> None:
         """Run claimed records, in this task up to one that has to wait. They begin in order."""
-        claimed, tasks, executor = self._claimed, self._tasks, self._executor
+        claimed, tasks = self._claimed, self._tasks
         task = asyncio.current_task(self._loop)
         assert task is not None
-        some_to_begin = waited = False
-        while claimed and not waited:
-            record, call = claimed[0]
-            if call is None or call[1].calls_that_wait:
-                del claimed[0]
-                if call is not None:
-                    call[1].calls_that_wait -= 1
-                tasks[record] = self._new_task(self._run(record) if call is None else self._run_plain(record, *call))
-                some_to_begin = True  # and nothing that was called later begins before it
-                continue
-            if some_to_begin or task.cancelling():  # a method may have cancelled the task in which it ran
-                break
-            del claimed[0]
-            tasks[record] = task
-            function, definition, args, kwargs = call
-            call = None
-            try:
-                if executor.is_cancelled(record):
-                    raise asyncio.CancelledError
-                result = begin(record, function(*args, **kwargs), self._context.copy())
-                if type(result) is Steps:
-                    definition.calls_that_wait = _CALLS_THAT_WAIT
-                    waited = True
+        references, weak_references = getrefcount(task), getweakrefcount(task)
+        some_to_begin = waits = False
+        try:
+            while claimed:
+                record, call = claimed[0]
+                if call is None or call[1].calls_that_wait:
+                    del claimed[0]
+                    if call is not None:
+                        call[1].calls_that_wait -= 1
+                    tasks[record] = self._new_task(
+                        self._run(record) if call is None else self._run_plain(record, *call)
+                    )
+                    some_to_begin = True  # and nothing that was called later begins before it
+                    continue
+                # No other call gets a task that one has cancelled, kept, or hung something on.
+                if some_to_begin or task.cancelling() or task._callbacks:
+                    break
+                if getrefcount(task) != references or getweakrefcount(task) != weak_references:
+                    break
+                call = None  # the one who takes it lets go of the arguments in time
+                tasks[record] = task
+                waiting = self._begin()
+                if waiting is not None:
+                    waits = True
                     self._begin_claimed()
-                    result = await result
-                executor.succeed(record, result)
-            except BaseException as error:
-                self._fail(record, function, definition, error)
-            finally:
-                args = kwargs = result = None
+                    await self._finish(record, *waiting)
+                    return
+        finally:
+            if not waits:
+                self._begin_claimed()
+
+    def _begin(self) -> tuple[Definition, Steps, Context] | None:
+        """Run the next claimed call to its end, or to where it waits; then returns what is to be awaited, and where."""
+        record, (function, definition, args, kwargs) = self._claimed.popleft()
+        executor, context = self._executor, self._context.copy()
+        waiting = None
+        try:
+            if executor.is_cancelled(record):
+                raise asyncio.CancelledError
+            coroutine = function(*args, **kwargs)
+            args = kwargs = None
+            result = begin(record, coroutine, context)
+            if type(result) is Steps:
+                definition.calls_that_wait = _CALLS_THAT_WAIT
+                waiting = definition, result, context
+            else:
+                del coroutine
+                context.run(executor.succeed, record, result)
+        except BaseException as error:
+            context.run(self._fail, record, definition, error)
+        finally:
+            if waiting is None:
                 self._forget(record)
-        if waited:
-            self._consider_pumping()
-        else:
-            self._begin_claimed()
+        return waiting
+
+    async def _finish(self, record: int, definition: Definition, steps: Steps, context: Context) -> None:
+        """Run a call from where it waits to its end."""
+        try:
+            context.run(self._executor.succeed, record, await steps)
+        except BaseException as error:
+            context.run(self._fail, record, definition, error)
+        finally:
+            self._ended(record)
 
     async def _run_plain(
         self, record: int, function: Callable[..., Any], definition: Definition, args: tuple[Any, ...], kwargs: Any
@@ -330,7 +360,7 @@ class AsyncHost:
                 raise asyncio.CancelledError
             self._executor.succeed(record, await function(*args, **kwargs))
         except BaseException as error:
-            self._fail(record, function, definition, error)
+            self._fail(record, definition, error)
         finally:
             self._ended(record)
 
@@ -353,10 +383,11 @@ class AsyncHost:
 
     async def _run(self, record: int) -> None:
         executor, worker = self._executor, self._worker
-        function: Callable[..., Any] | None = None
         definition: Definition | None = None
         set_parent(record, True)
         try:
+            if executor.is_cancelled(record):
+                raise asyncio.CancelledError
             function, definition = executor.prepare(record)
             options = executor.options(record)
             group = options.get("concurrency_group") or definition.group or ""
@@ -373,7 +404,7 @@ class AsyncHost:
                 with worker.executing(record, definition, options):
                     await self._call(record, function, definition, args, kwargs)
         except BaseException as error:
-            self._fail(record, function, definition, error)
+            self._fail(record, definition, error)
         finally:
             self._ended(record)
 
@@ -451,22 +482,19 @@ class AsyncHost:
             self._without_arguments -= 1
         return tuple(resolved), named
 
-    def _fail(
-        self, record: int, function: Callable[..., Any] | None, definition: Definition | None, error: BaseException
-    ) -> None:
+    def _fail(self, record: int, definition: Definition | None, error: BaseException) -> None:
         executor, worker = self._executor, self._worker
         if isinstance(error, SystemExit):
             worker.leave(error)
-        if isinstance(error, asyncio.CancelledError) and executor.is_cancelled(record):
-            payload: bytes | None = cancelled_payload(worker, record, definition, error)
-            if executor.facts(record)["stream"]:
-                executor.end_stream(record, payload)
-                return
-        elif isinstance(error, asyncio.CancelledError):
-            wrapped = errors.TaskCancelledError(None, "the coroutine raised asyncio.CancelledError")
-            payload = worker._failed(executor, record, function, definition, wrapped)
-        else:
-            payload = worker._failed(executor, record, function, definition, error)
+        try:
+            if isinstance(error, asyncio.CancelledError) and executor.is_cancelled(record):
+                payload: bytes | None = cancelled_payload(worker, record, definition, error)
+            else:
+                if isinstance(error, asyncio.CancelledError):
+                    error = errors.TaskCancelledError(None, "the coroutine raised asyncio.CancelledError")
+                payload = worker._failed(executor, record, None, definition, error)
+        except BaseException as reason:  # of the user's code that describes or pickles the error
+            payload = unstorable_payload(reason)
         if payload is not None:
             executor.fail(record, payload)
 
@@ -483,7 +511,9 @@ async def _each(items: Any) -> Any:
         raise ValueError(f"a streaming call must give a generator, not {type(items).__name__}")
 
 
-_CALLERS = (AsyncHost._call.__code__, AsyncHost._run_plain.__code__, AsyncHost._run_claimed.__code__)
+_CALLERS = tuple(
+    function.__code__ for function in (AsyncHost._call, AsyncHost._run_plain, AsyncHost._begin, AsyncHost._finish)
+)
 
 
 def _caller_of_user_code(frame: FrameType | None) -> FrameType | None:

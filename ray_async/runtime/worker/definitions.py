@@ -263,4 +263,6 @@ def _load_target(facts: dict[str, Any]) -> Any:
 
 def _is_plain_coroutine(definition: Definition, function: Callable[..., Any]) -> bool:
     """Whether a call gives a coroutine and nothing else has to be looked at."""
-    return inspect.iscoroutinefunction(function) and not definition.group and not definition.options.get("thread")
+    code = getattr(function, "__code__", None)  # what is only marked as a coroutine function may give anything
+    is_coroutine = code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
+    return is_coroutine and not definition.group and not definition.options.get("thread")

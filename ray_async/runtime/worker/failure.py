@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
     from ray_async.runtime.worker.process import Worker
 
-__all__ = ("WorkerExit", "cancelled_payload", "failure_payload", "tell_unread", "wants_retry")
+__all__ = ("WorkerExit", "cancelled_payload", "failure_payload", "tell_unread", "unstorable_payload", "wants_retry")
 
 _logger = logging.getLogger("ray_async")
 
@@ -49,6 +49,12 @@ def failure_payload(worker: Worker, definition: Definition | None, error: BaseEx
         actor_id=worker.actor_id_hex(),
     )
     return errors.to_payload(described, dumps=worker.dumps)
+
+
+def unstorable_payload(reason: BaseException) -> bytes:
+    """The stored form of a failure whose own error cannot be stored: it is too large, or cannot be pickled at all."""
+    text = f"the call failed, and its error could not be stored: {type(reason).__name__}: {reason}"
+    return errors.to_payload(errors.RaySystemError(text))
 
 
 def tell_unread(worker: Worker, record: int, payload: bytes) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextvars import copy_context
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ class GroupedHost(AsyncHost):
             self._loops[name] = GroupLoop(name, worker).loop
 
     async def _serve(self, leaving_flags: int) -> None:
+        self._context = copy_context()  # with what __init__ has set
         self._over = asyncio.get_running_loop().create_future()
         self._stall.start()
         threading.Thread(target=self._hand_over, name="ray::calls", daemon=True).start()
@@ -76,7 +78,7 @@ class GroupedHost(AsyncHost):
             try:
                 group = self._group_of(record)
             except Exception as error:
-                self._fail(record, None, None, error)
+                self._fail(record, None, error)
                 continue
             loop = self._loops.get(group, self._loop)  # the main loop refuses those of no group
             loop.call_soon_threadsafe(self._start_on, loop, record)
@@ -87,7 +89,7 @@ class GroupedHost(AsyncHost):
         return self._executor.options(record).get("concurrency_group") or definition.group or ""
 
     def _start_on(self, loop: asyncio.AbstractEventLoop, record: int) -> None:
-        self._tasks[record] = loop.create_task(self._run(record))
+        self._tasks[record] = loop.create_task(self._run(record), context=self._context.copy())
 
     def _end(self) -> None:
         if self._over is not None and not self._over.done():

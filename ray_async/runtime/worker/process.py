@@ -21,7 +21,14 @@ from ray_async.runtime.context_variables import FIELD, applied
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
 from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
-from ray_async.runtime.worker.failure import WorkerExit, cancelled_payload, failure_payload, tell_unread, wants_retry
+from ray_async.runtime.worker.failure import (
+    WorkerExit,
+    cancelled_payload,
+    failure_payload,
+    tell_unread,
+    unstorable_payload,
+    wants_retry,
+)
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 from ray_async.runtime.worker.running import Running, running
 
@@ -84,7 +91,7 @@ class Worker:
         self.config = config
         self.node_ip: str = config["node_ip"]
         self.own_slot = OwnSlot(arena)
-        self.executor = execution.Executor(arena, self._load, self._failed, self._withdrawn)
+        self.executor = execution.Executor(arena, self._load, self._failed, self._withdrawn, unstorable_payload)
         self.actor: int = 0
         self.actor_instance: Any = None
         self.actor_spec: dict[str, Any] = {}
@@ -137,7 +144,8 @@ class Worker:
     def _flush_output(self) -> None:
         self.executor.before_rest = None
         for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, streams.WorkerStream):  # it may be the user's
+            # It may be the user's, or closed, or nobody may read the pipe, for want of descriptors.
+            with contextlib.suppress(AttributeError, OSError, ValueError):
                 stream.flush()
 
     def _flush_trace(self, trace: list[Any]) -> None:
@@ -210,6 +218,8 @@ class Worker:
             else:
                 code = self.executor.serve(self.executor.queue_of_class(what), lease)
             self.arena.gives_cpu_back = False
+            if self.executor.before_rest is not None:
+                self.executor.before_rest()
             self.session.collect_loops()
             if code == execution.EXIT:
                 return
@@ -267,10 +277,7 @@ class Worker:
             if self._retry(executor, record, error):
                 return None
             payload = failure_payload(self, definition, error)
-        if executor.facts(record)["stream"]:
-            executor.end_stream(record, payload)
-            return None
-        if not cancelled:
+        if not cancelled and not executor.facts(record)["stream"]:
             tell_unread(self, record, payload)
         return payload
 
@@ -298,8 +305,7 @@ class Worker:
         if self.actor and (isinstance(error, WorkerExit) or error.code == 0):
             reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit(0)"
             self.session.ask("actor_leaves", actor=self.actor, reason=reason)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        self._flush_output()
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
         os._exit(code)
 

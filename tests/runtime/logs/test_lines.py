@@ -63,6 +63,21 @@ def test_a_line_that_does_not_end_can_be_taken() -> None:
     assert splitter.feed(b"\n") == [" 10%"]
 
 
+def test_a_character_in_pieces_stays_whole_when_its_line_is_taken() -> None:
+    splitter = LineSplitter()
+    for text in ("é", "漢", "😀", "a漢"):
+        data = text.encode()
+        for cut in range(1, len(data)):
+            splitter.feed(b"x" + data[:cut])
+            first = splitter.take_text()
+            assert "\ufffd" not in first[0]
+            splitter.feed(data[cut:])
+            assert "".join([*first, *splitter.feed(b"\n")]) == "x" + text
+    splitter.feed(b"x\x80\x80\x80\x80")
+    assert splitter.take_text() == ["x" + 4 * "\ufffd"]
+    assert splitter.feed(b"\n") == []
+
+
 def test_cursor_moves_go_and_colours_stay() -> None:
     splitter = LineSplitter()
     assert splitter.feed(b"\n\r 5%\x1b[A\n\x1b[Ahello\n\x1b[A\n") == ["", " 5%", "hello"]
