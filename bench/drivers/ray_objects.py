@@ -45,6 +45,7 @@ class Objects:
         """Needs a new session, in which no page of the store was touched; what is put is kept to keep it so."""
         put, array, repeats = self.ray.put, _array(params), int(params["repeats"])
         kept = [put(array[:1])]
+        time.sleep(float(params["settle_seconds"]))  # until the session's processes have started
         start = time.perf_counter()
         for _ in range(repeats):
             kept.append(put(array))
