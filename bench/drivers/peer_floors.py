@@ -51,13 +51,9 @@ def calls(params: Mapping[str, Any]) -> Mapping[str, float]:
     return protocol.repeat(lambda: call_each([(b"ok",) for _ in range(batch)]), params, per=batch)
 
 
-def copy(warm: bool) -> protocol.Case:
+def copy(fresh: bool) -> protocol.Case:
     def measure(params: Mapping[str, Any]) -> Mapping[str, float]:
-        repeats = int(params["repeats"])
-        if warm:
-            return {"wall": NATIVE.copy_into_shared(int(params["bytes"]), 1, repeats)}
-        each = [NATIVE.copy_into_shared(int(params["bytes"]), 0, 1) for _ in range(repeats)]
-        return {"wall": sum(each) / repeats}
+        return {"wall": NATIVE.copy_into_shared(int(params["bytes"]), fresh, int(params["repeats"]))}
 
     return measure
 
@@ -85,8 +81,8 @@ if __name__ == "__main__":
             "uvloop_echo": counted(echo.echo_round_trips),
             "bare_queue": call,
             "bare_queue_pipelined": calls,
-            "copy_warm": copy(warm=True),
-            "copy_fresh": copy(warm=False),
+            "copy_warm": copy(fresh=False),
+            "copy_fresh": copy(fresh=True),
             "bare_start": bare_start,
             "import_asyncio": import_asyncio,
         },

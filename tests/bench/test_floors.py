@@ -47,9 +47,9 @@ def test_round_trips_in_c_take_time_and_do_not_fail(name: str) -> None:
     assert getattr(build.native(), name)(50) > 0
 
 
-@pytest.mark.parametrize("warm_up", [0, 1])
-def test_copies_take_time_and_do_not_fail(warm_up: int) -> None:
-    assert build.native().copy_into_shared(1 << 20, warm_up, 1) > 0
+@pytest.mark.parametrize("fresh", [0, 1])
+def test_copies_take_time_and_do_not_fail(fresh: int) -> None:
+    assert build.native().copy_into_shared(1 << 20, fresh, 1) > 0
 
 
 def test_an_echo_between_loops() -> None:
