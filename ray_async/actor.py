@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from typing import Any, Generic, NoReturn, TypeVar
-from weakref import WeakValueDictionary
 
 from ray_async.actor_method import ActorMethod, method
 from ray_async.descriptors import BUILTIN_METHODS, ActorMeta, ClassDescriptor
@@ -26,8 +24,6 @@ __all__ = (
 )
 
 T = TypeVar("T", covariant=True)
-
-_metas: WeakValueDictionary[bytes, ActorMeta] = WeakValueDictionary()  # by their pickles
 
 
 class ActorClassInheritanceException(TypeError):
@@ -190,25 +186,19 @@ class ActorHandle(Generic[T]):
         return hash(self._actor_id)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        meta = self._ray_meta
-        if meta.pickled is None:
-            from ray_async.serialization import dumps  # not needed before a handle is sent
+        from ray_async.runtime.actor_metas import pack  # not needed before a handle is sent
 
-            meta.pickled = dumps(meta)
-        return _restore_handle, (self._ray_core, meta.pickled)
+        return _restore_handle, (self._ray_core, pack(self._ray_meta))
 
     def __repr__(self) -> str:
         return f"Actor({self._ray_meta.class_name}, {self._actor_id.hex()})"
 
 
 def _restore_handle(core: ActorCore, pickled: bytes) -> ActorHandle[Any]:
-    """A handle out of a pickle; those of one class share what they know of it."""
-    meta = _metas.get(pickled)
-    if meta is None:
-        meta = pickle.loads(pickled)
-        meta.pickled = pickled
-        _metas[pickled] = meta
-    return ActorHandle(core, meta)
+    """A handle out of a pickle."""
+    from ray_async.runtime.actor_metas import unpack
+
+    return ActorHandle(core, unpack(pickled))
 
 
 def _restore_class(cls: type[Any], options: Mapping[str, Any]) -> ActorClass[Any]:

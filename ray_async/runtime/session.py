@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
@@ -179,7 +178,9 @@ class CoreSession:
         fn = self.exports.export(facts, cls.cls, cls)
         core = submission.new_actor(self.arena, store.put_raw(self.arena, placement_spec.encode(spec)))
         if options.name:
-            self._register_name(core, options.name, namespace, self.dumps(cls.meta))
+            from ray_async.runtime.actor_metas import pack  # not needed before an actor has a name
+
+            self._register_name(core, options.name, namespace, pack(cls.meta))
         template = submission.Template(self.arena, fn, actor=core, n_returns=1, kind=KIND_ACTOR_INIT)
         submission.submit_actor(core, template, args, kwargs)
         return core
@@ -251,8 +252,9 @@ class CoreSession:
             )
         core = submission.actor_at_offset(self.arena, answer["actor"])
         self.tell("actor_found", actor=answer["actor"])
-        meta: ActorMeta = pickle.loads(decode_bytes(answer["meta"]))
-        return core, meta
+        from ray_async.runtime.actor_metas import unpack
+
+        return core, unpack(decode_bytes(answer["meta"]))
 
     def kill_actor(self, core: Any, no_restart: bool) -> None:
         """End an actor's process."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -127,3 +128,27 @@ def test_a_placement_group_ends_with_its_job_or_with_the_detached_actor_that_mad
         assert groups() == {"of a detached actor": "CREATED", "of an actor": "REMOVED", "of a driver": "REMOVED"}
         ray.kill(ray.get_actor("maker"))
         wait_until(lambda: set(groups().values()) == {"REMOVED"})
+
+
+@ray.remote(num_cpus=0)
+class Crowd:
+    """Makes placement groups for as long as it lives."""
+
+    def make(self) -> None:
+        def make() -> None:
+            while True:
+                ray.util.placement_group([{"CPU": 0.0001}])
+
+        for _ in range(3):
+            threading.Thread(target=make, daemon=True).start()
+
+
+@pytest.mark.keeps_resources
+def test_no_placement_group_stays_that_is_asked_for_while_its_detached_actor_dies() -> None:
+    with ray.init(address="auto", namespace="groups", log_to_driver=False):
+        for _ in range(3):
+            crowd = Crowd.options(lifetime="detached").remote()
+            ray.get(crowd.make.remote())
+            wait_until(lambda: any(row["state"] == "CREATED" for row in ray.util.placement_group_table().values()))
+            ray.kill(crowd)
+            wait_until(lambda: {row["state"] for row in ray.util.placement_group_table().values()} == {"REMOVED"})

@@ -198,7 +198,7 @@ class AsyncHost:
         elif self._binding.waiter.linger(self._queue):
             self._pump_again()
             return
-        if not self._tasks and executor.before_rest is not None:
+        elif executor.before_rest is not None:
             executor.before_rest()
         if self._lease is not None and not self._tasks:
             if not self._own_slot.swap_lease(self._lease[1], self._lease[0]):

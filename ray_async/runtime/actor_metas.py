@@ -1,0 +1,30 @@
+"""What handles know of their actors' classes, on its way between processes: pickled once, shared where it arrives."""
+
+from __future__ import annotations
+
+import pickle
+from weakref import WeakValueDictionary
+
+from ray_async.descriptors import ActorMeta
+from ray_async.serialization import dumps
+
+__all__ = ("pack", "unpack")
+
+_arrived: WeakValueDictionary[bytes, ActorMeta] = WeakValueDictionary()  # by their pickles
+
+
+def pack(meta: ActorMeta) -> bytes:
+    """The pickle of a class's description, the same for all handles."""
+    if meta.pickled is None:
+        meta.pickled = dumps(meta)
+    return meta.pickled
+
+
+def unpack(pickled: bytes) -> ActorMeta:
+    """The description behind a pickle; handles of one class share it."""
+    meta = _arrived.get(pickled)
+    if meta is None:
+        meta = pickle.loads(pickled)
+        meta.pickled = pickled
+        _arrived[pickled] = meta
+    return meta
