@@ -7,7 +7,6 @@ schedules it on worker processes; values travel through an arena in shared memor
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from ray_async import actor, remote_function
@@ -20,11 +19,12 @@ from ray_async.objects import get, put, wait
 from ray_async.remote_decorator import remote
 from ray_async.remote_function import RemoteFunction
 from ray_async.termination import cancel, kill
-from ray_async.version import __commit__, __version__
+from ray_async.version import RAY_VERSION, __commit__, __version__
 
 if TYPE_CHECKING:
     from ray_async import aio, exceptions, internal, job_config, logging_config, runtime_context
     from ray_async.aio import cancel_scope, cancelling, ready
+    from ray_async.client_builder import client
     from ray_async.context_variables import register_context_variable
     from ray_async.ids import (
         ActorClassID,
@@ -39,11 +39,13 @@ if TYPE_CHECKING:
         WorkerID,
     )
     from ray_async.language import LOCAL_MODE, SCRIPT_MODE, WORKER_MODE, Language
+    from ray_async.log import logger
     from ray_async.logging_config import LoggingConfig
     from ray_async.runtime_context import get_runtime_context
 
 __all__ = (
     "LOCAL_MODE",
+    "RAY_VERSION",
     "SCRIPT_MODE",
     "WORKER_MODE",
     "ActorClass",
@@ -72,6 +74,7 @@ __all__ = (
     "cancel",
     "cancel_scope",
     "cancelling",
+    "client",
     "cluster_resources",
     "exceptions",
     "get",
@@ -83,6 +86,7 @@ __all__ = (
     "is_initialized",
     "job_config",
     "kill",
+    "logger",
     "logging_config",
     "method",
     "nodes",
@@ -113,33 +117,36 @@ _LAZY = {
     **dict.fromkeys(_IDS, "ray_async.ids"),
     **dict.fromkeys(("LOCAL_MODE", "SCRIPT_MODE", "WORKER_MODE", "Language"), "ray_async.language"),
     **dict.fromkeys(("cancel_scope", "cancelling", "ready"), "ray_async.aio"),
+    "client": "ray_async.client_builder",
+    "logger": "ray_async.log",
     "register_context_variable": "ray_async.context_variables",
     "LoggingConfig": "ray_async.logging_config",
     "get_runtime_context": "ray_async.runtime_context",
 }
-_LAZY_MODULES = frozenset(
-    {
-        "aio",
-        "autoscaler",
-        "cloudpickle",
-        "cluster_utils",
-        "dashboard",
-        "data",
-        "exceptions",
-        "experimental",
-        "ids",
-        "internal",
-        "job_config",
-        "job_submission",
-        "logging_config",
-        "runtime_context",
-        "runtime_env",
-        "serve",
-        "tune",
-        "util",
-        "widgets",
-    }
+# Submodules that `dir` shows; each other one is an attribute as well, imported at first use.
+_MODULES = (
+    "aio",
+    "air",
+    "autoscaler",
+    "client_builder",
+    "cloudpickle",
+    "cluster_utils",
+    "compat",
+    "dashboard",
+    "exceptions",
+    "experimental",
+    "ids",
+    "internal",
+    "job_config",
+    "job_submission",
+    "logging_config",
+    "runtime_context",
+    "runtime_env",
+    "types",
+    "util",
+    "widgets",
 )
+_ABSENT = ("dag", "data", "llm", "rllib", "serve", "train", "tune", "workflow")
 
 
 def __getattr__(name: str) -> Any:
@@ -147,20 +154,18 @@ def __getattr__(name: str) -> Any:
 
     if name in _LAZY:
         value = getattr(import_module(_LAZY[name]), name)
-    elif name in _LAZY_MODULES:
-        try:
-            value = import_module(f"ray_async.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"ray_async.{name}":
-                raise
-            raise AttributeError(
-                f"module 'ray_async' has no attribute {name!r}: that part of Ray is not part of this release"
-            ) from None
     else:
-        raise AttributeError(f"module 'ray_async' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+        from ray_async.submodules import submodule
+
+        try:
+            return submodule(__name__, name)
+        except AttributeError as error:
+            if name in _ABSENT:
+                error.args = (f"{error}: that part of Ray is not part of this release",)
+            raise
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_LAZY_MODULES})
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -102,6 +102,11 @@ class ActorClass(RemoteCallable, Generic[T]):
         clone._install(self.__ray_metadata__, merge_options(self._default_options, options))
         return clone
 
+    @property
+    def __ray_actor_class__(self) -> type[Any]:
+        """The class as the user wrote it; programs written for Ray ask for it by this name."""
+        return self.__ray_metadata__.cls
+
     def _call_name(self) -> str:
         return self.__name__
 

@@ -191,6 +191,11 @@ class ClassDescriptor:
         return self.name
 
     @property
+    def modified_class(self) -> type:
+        """The class that actors are made of; here it is the user's own."""
+        return self.cls
+
+    @property
     def signature(self) -> Signature:
         """What the constructor accepts."""
         if self._signature is None:

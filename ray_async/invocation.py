@@ -7,7 +7,7 @@ from typing import Any
 
 from ray_async.descriptors import InvocationDecorator
 from ray_async.runtime.current import get_session, slot
-from ray_async.runtime.session_protocol import Session, Template
+from ray_async.runtime.session_protocol import CallTemplate, Session
 from ray_async.signature import Signature
 
 __all__ = ("make_invocation",)
@@ -18,7 +18,7 @@ _ANYTHING = Signature("", varargs=True, varkeywords=True)
 
 def make_invocation(
     signature: Callable[[], Signature],
-    prepare: Callable[[Session], Template],
+    prepare: Callable[[Session], CallTemplate],
     decorator: InvocationDecorator | None = None,
 ) -> Callable[..., Any]:
     """Make a callable that checks its arguments and submits them.
@@ -37,7 +37,7 @@ def make_invocation(
     """
     bound: object = slot  # no session is this object, so that the first call prepares
     accepts: Signature
-    submit: Template
+    submit: CallTemplate
     low, high = 0, -1
 
     def remote(*args: Any, **kwargs: Any) -> Any:
@@ -75,7 +75,7 @@ def _ended(args: tuple[Any, ...], kwargs: dict[str, Any] | None, /) -> Any:
     raise RaySystemError("The session ended during this call: call init() to start another one.")
 
 
-def _decorate(decorator: InvocationDecorator, accepts: Signature, template: Template) -> Template:
+def _decorate(decorator: InvocationDecorator, accepts: Signature, template: CallTemplate) -> CallTemplate:
     def invoke_decorated(args: Any, kwargs: Any) -> Any:
         accepts.check(len(args), kwargs or {})
         return template(tuple(args), kwargs or None)

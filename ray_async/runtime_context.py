@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ray_async.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
-from ray_async.runtime.current import get_session
+from ray_async.language import SCRIPT_MODE, WORKER_MODE
+from ray_async.runtime.current import get_session, has_session
 from ray_async.runtime.session_protocol import ExecutionContext, Session
 
 if TYPE_CHECKING:
     from ray_async.actor import ActorHandle
 
-__all__ = ("RuntimeContext", "get_runtime_context")
+__all__ = ("ConnectedProcess", "RuntimeContext", "get_runtime_context")
 
 T = TypeVar("T")
 
@@ -35,6 +36,42 @@ def _is_on_loop() -> bool:
     return _get_running_loop() is not None
 
 
+class ConnectedProcess:
+    """Facts about this process and its connection, for programs that ask Ray's worker object for them."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the process is connected."""
+        return has_session()
+
+    @property
+    def mode(self) -> int | None:
+        """`SCRIPT_MODE` in a driver, `WORKER_MODE` in a worker, None where the process is not connected."""
+        if not has_session():
+            return None
+        return SCRIPT_MODE if get_session().context().is_driver else WORKER_MODE
+
+    @property
+    def worker_id(self) -> bytes:
+        """The process's id."""
+        return bytes(get_session().context().worker_id.binary())
+
+    @property
+    def current_job_id(self) -> JobID:
+        """The job's id."""
+        return get_session().context().job_id
+
+    @property
+    def current_node_id(self) -> NodeID:
+        """The node's id."""
+        return get_session().context().node_id
+
+    @property
+    def actor_id(self) -> ActorID | None:
+        """The id of the actor whose method runs, or None."""
+        return get_session().context().actor_id
+
+
 class RuntimeContext:
     """Facts about the running job, task and actor, read when asked.
 
@@ -44,6 +81,11 @@ class RuntimeContext:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    @property
+    def worker(self) -> ConnectedProcess:
+        """This process and its connection: ``worker.mode`` tells drivers and workers apart."""
+        return ConnectedProcess()
 
     @property
     def _context(self) -> ExecutionContext:

@@ -191,9 +191,12 @@ cdef class Executor:
         if r.n_returns == 1:
             complete_with(self.arena, first, RA_VALUE, result)
         elif r.n_returns > 1:
-            items = list(result) if isinstance(result, (tuple, list)) else None
-            if items is None:
-                raise TypeError(f"the task has num_returns={r.n_returns} and must return a tuple or list, not {type(result).__name__}")
+            if not (hasattr(result, "__len__") and hasattr(result, "__iter__")):
+                raise TypeError(
+                    f"the task has num_returns={r.n_returns} and must return as many values in a tuple, a list or anything "
+                    f"else that has a length and iterates, not {type(result).__name__}"
+                )
+            items = list(result)
             if len(items) != r.n_returns:
                 raise ValueError(f"the task has num_returns={r.n_returns}, and returned {len(items)} values")
             for i in range(r.n_returns):

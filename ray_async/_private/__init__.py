@@ -1,14 +1,11 @@
-"""A namespace kept for programs that import Ray's private helpers by name, as `ray._private.NAME`; nearly empty."""
+"""Ray's private modules that programs import by name, as `ray._private.NAME`: the few that have a meaning here."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from types import ModuleType
 
-_MODULES = ("client_mode_hook", "ray_constants")
+from ray_async.submodules import submodule
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return submodule(__name__, name)

@@ -75,6 +75,28 @@ class tqdm(Generic[T]):
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
+    @property
+    def total(self) -> int | None:
+        """The number of steps, None if it is not known; a new one is shown with the next update."""
+        return self._total
+
+    @total.setter
+    def total(self, total: int | None) -> None:
+        self._total = total
+        if not self._closed:
+            self._send(force=False)
+
+    @property
+    def n(self) -> int:
+        """The number of steps done; set it to move the bar to a place."""
+        return self._done
+
+    @n.setter
+    def n(self, n: int) -> None:
+        self._done = n
+        if not self._closed:
+            self._send(force=False)
+
     def set_description(self, desc: str) -> None:
         """Change the words before the bar."""
         self._desc = desc

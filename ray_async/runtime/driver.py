@@ -20,6 +20,7 @@ from ray_async.runtime.node_config import node_config
 from ray_async.runtime.node_control import NodeEntry
 from ray_async.runtime.node_launch import NodeLaunch
 from ray_async.runtime.session import CoreSession
+from ray_async.runtime.worker_imports import worker_imports
 from ray_async.transport.channel import Channel, connect_unix
 
 __all__ = ("DriverSession", "connect_driver")
@@ -82,6 +83,7 @@ def job_config(options: InitOptions, number: int) -> dict[str, Any]:
         "default_actor_lifetime": getattr(config, "default_actor_lifetime", None) or "non_detached",
         # Workers are as they are set up by default, where nothing else is asked for.
         "logging": {} if setup == log_setup(InitOptions()) else setup,
+        "imports": list(worker_imports),
     }
 
 

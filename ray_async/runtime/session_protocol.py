@@ -9,7 +9,7 @@ from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor
 from ray_async.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID, WorkerID
 from ray_async.options import ActorOptions, MethodOptions, TaskOptions
 
-__all__ = ("ActorCore", "ExecutionContext", "Session", "Template")
+__all__ = ("ActorCore", "CallTemplate", "ExecutionContext", "Session")
 
 
 class ExecutionContext(NamedTuple):
@@ -62,7 +62,7 @@ class ExecutionContext(NamedTuple):
     address: str = ""
 
 
-class Template(Protocol):
+class CallTemplate(Protocol):
     """A call with everything but its arguments settled."""
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, /) -> Any:
@@ -83,7 +83,7 @@ class ActorCore(Protocol):
 class Session(Protocol):
     """A process's connection to a node."""
 
-    def task_template(self, function: FunctionDescriptor, options: TaskOptions) -> Template:
+    def task_template(self, function: FunctionDescriptor, options: TaskOptions) -> CallTemplate:
         """Prepare calls of a function."""
 
     def create_actor(
@@ -91,7 +91,7 @@ class Session(Protocol):
     ) -> ActorCore:
         """Start an actor; returns at once."""
 
-    def actor_template(self, core: ActorCore, method: MethodDescriptor, options: MethodOptions) -> Template:
+    def actor_template(self, core: ActorCore, method: MethodDescriptor, options: MethodOptions) -> CallTemplate:
         """Prepare calls of a method."""
 
     def list_named_actors(self, all_namespaces: bool) -> list[dict[str, str]]:

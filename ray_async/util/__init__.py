@@ -11,6 +11,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ray_async.submodules import submodule
 from ray_async.util.placement_group import (
     get_current_placement_group,
     get_placement_group,
@@ -87,7 +88,7 @@ sys.modules[__name__].__class__ = _Package
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return submodule(__name__, name)
     module = importlib.import_module(home)
     value = getattr(module, name, module)
     globals()[name] = value

@@ -104,6 +104,19 @@ def test_a_bar_of_a_worker_travels_through_stdout(manager: BarManager, capsys: p
     assert manager.bar_groups == {}
 
 
+def test_total_and_n_can_be_set(manager: BarManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tqdm_ray, "instance", lambda: manager)
+    with tqdm_ray.tqdm[int](desc="load", total=None, flush_interval_s=0) as bar:
+        assert (bar.total, bar.n) == (None, 0)
+        bar.total = 40
+        bar.n = 10
+        bar.update(5)
+        assert (bar.total, bar.n) == (40, 15)
+        assert (only_bar(manager).total, only_bar(manager).n) == (40, 15)
+    bar.total = 50  # a closed bar stays as it is on the screen
+    assert manager.bar_groups == {}
+
+
 @pytest.mark.parametrize("line", ["hello", MAGIC, MAGIC + "{", MAGIC + "[1]", MAGIC + '{"uuid": "u"}'])
 def test_other_lines_are_left_to_others(manager: BarManager, line: str) -> None:
     assert not manager.process(line)

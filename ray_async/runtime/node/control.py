@@ -198,7 +198,10 @@ class Control:
 
     def _available_resources(self, peer: Peer, message: Message) -> Message:
         self._node.classes.tell_all()
-        found = self._node.scheduler.report.available_resources()
+        node_id = message.get("node_id")  # of this node alone
+        found = self._node.scheduler.report.available_resources(node_id=node_id)
+        if node_id not in (None, self._node.config["node_id"]):
+            return {"value": found}
         # Nobody asks the scheduler for the memory that objects take. Whole MiB: some KiB are queues, not objects.
         free = found.pop(_STORE, 0.0) - (self._node.view.statistics()["used"] & ~(_MEBIBYTE - 1))
         return {"value": {**found, _STORE: free} if free > 0 else found}

@@ -67,6 +67,7 @@ class Drivers:
             "cwd": str(message["cwd"]),
             "default_actor_lifetime": message.get("default_actor_lifetime"),
             "logging": dict(message.get("logging") or {}),
+            "imports": [str(name) for name in message.get("imports") or ()],
         }
         slot = self._node.arena.reserve(2)
         self._node.environments.add_job(job)

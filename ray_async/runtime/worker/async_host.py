@@ -24,7 +24,7 @@ from ray_async._core.codec import ArgRef
 from ray_async._core.steps import Steps, begin
 from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
-from ray_async.runtime.worker.definitions import parts_of
+from ray_async.runtime.worker.definitions import first_items, parts_of
 from ray_async.runtime.worker.failure import cancelled_payload, unstorable_payload
 from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
 
@@ -434,7 +434,7 @@ class AsyncHost:
             await self._stream(record, facts, result)
         else:
             if inspect.isgenerator(result) and facts["n_returns"] != 1:
-                result = list(result)
+                result = first_items(result, facts["n_returns"], definition.name)
             executor.succeed(record, result)
 
     async def _stream(self, record: int, facts: dict[str, Any], items: Any) -> None:

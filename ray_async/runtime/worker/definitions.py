@@ -7,6 +7,7 @@ import inspect
 import logging
 import pickle
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from ray_async._core.stream import Stream
     from ray_async.runtime.worker.process import Worker
 
-__all__ = ("Definition", "load_definition", "parts_of")
+__all__ = ("Definition", "first_items", "load_definition", "parts_of")
 
 _logger = logging.getLogger("ray_async")
 
@@ -113,7 +114,7 @@ class Definition:
                 except StopIteration:
                     break
             if count == n_returns:
-                _logger.error("%s has num_returns=%d, and yielded more values: they are lost", self.name, n_returns)
+                _note_cut(self.name, n_returns)
                 break
             executor.complete_item(record, count, item)
             count += 1
@@ -177,6 +178,18 @@ class Definition:
                 return
             with _user_code(executor):  # a cancel interrupts the pause like user code
                 stream.wait_for_consumer(200_000_000)
+
+
+def first_items(items: Iterator[Any], count: int, name: str) -> list[Any]:
+    """The first items of a generator, which are the returns of a call; what comes after them is lost, and logged."""
+    found = list(islice(items, count + 1))
+    if len(found) > count:
+        _note_cut(name, count)
+    return found[:count]
+
+
+def _note_cut(name: str, count: int) -> None:
+    _logger.error("%s has num_returns=%d, and yielded more values: they are lost", name, count)
 
 
 def parts_of(item: Any, count: int, name: str) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -119,6 +120,8 @@ class Worker:
         with contextlib.suppress(OSError):
             os.chdir(job["cwd"])  # the driver's directory may be gone; then the node's will do
         sys.argv = [""]
+        for name in job.get("imports", ()):
+            importlib.import_module(name)
         streams.install(self._task_name, self._output_held)
         signal.signal(signal.SIGINT, self._interrupted)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

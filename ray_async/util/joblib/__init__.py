@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
+from ray_async.submodules import submodule
+
 __all__ = ("register_ray",)
+
+
+def __getattr__(name: str) -> ModuleType:
+    return submodule(__name__, name)
 
 
 def register_ray() -> None:

@@ -1,0 +1,33 @@
+"""Ray's compiled core, for programs that import its classes by name; they are those of the public API."""
+
+from ray_async.ids import (
+    ActorClassID,
+    ActorID,
+    ClusterID,
+    FunctionID,
+    JobID,
+    NodeID,
+    PlacementGroupID,
+    TaskID,
+    UniqueID,
+    WorkerID,
+)
+from ray_async.language import Language
+from ray_async.object_ref import ObjectID, ObjectRef, ObjectRefGenerator
+
+__all__ = (
+    "ActorClassID",
+    "ActorID",
+    "ClusterID",
+    "FunctionID",
+    "JobID",
+    "Language",
+    "NodeID",
+    "ObjectID",
+    "ObjectRef",
+    "ObjectRefGenerator",
+    "PlacementGroupID",
+    "TaskID",
+    "UniqueID",
+    "WorkerID",
+)

@@ -1,0 +1,29 @@
+"""Submodules of a package as attributes of the package, imported at first use."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+__all__ = ("submodule",)
+
+
+def submodule(package: str, name: str) -> ModuleType:
+    """Import a submodule for the package's `__getattr__`.
+
+    Args:
+        package: The package's full name.
+        name: The attribute that was asked for.
+
+    Raises:
+        AttributeError: The package has no submodule of that name.
+    """
+    full_name = f"{package}.{name}"
+    if not name.startswith("__"):
+        try:
+            return import_module(full_name)
+        except ModuleNotFoundError as error:
+            if error.name != full_name:  # the submodule is there, and something that it needs is not
+                raise
+    raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules[package])

@@ -1,0 +1,61 @@
+"""Python blocks of README and documents are programs: each is run as one, by an interpreter of its own."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+OUTPUT = {
+    ("README.md", 0): ["49", "[0, 1, 4, 9, 16]"],
+    ("README.md", 1): ["sum of the means: 8.0", "True", "item 0", "item 1", "item 2", "too slow"],
+    ("README.md", 2): ["[0.01, 0.01, 0.01]", "cancelled, with all that it had started", "0.01"],
+    ("README.md", 3): [
+        "[1.0, 0.5, 0.3333333333333333, 0.25]",
+        "[11, 12, 13]",
+        "4 ready, 4 waiting",
+        "the task failed: True",
+    ],
+    ("README.md", 4): ["True"],
+    ("docs/programs-for-ray.md", 0): ["2.60.0"],
+}
+
+
+def blocks(document: str) -> list[str]:
+    return BLOCK.findall((ROOT / document).read_text())
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
+def test_every_block_has_its_output_here(document: str) -> None:
+    assert [(document, number) for number in range(len(blocks(document)))] == [
+        key for key in OUTPUT if key[0] == document
+    ]
+
+
+@pytest.mark.parametrize(("document", "number"), OUTPUT)
+def test_block(document: str, number: int, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(blocks(document)[number])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == OUTPUT[document, number], done.stderr
+
+
+def test_links_lead_to_files() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+    local = [link for link in links if "://" not in link and not link.endswith(".png")]
+    assert local and [link for link in local if not (ROOT / link).is_file()] == []
