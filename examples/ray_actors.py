@@ -37,7 +37,7 @@ class ModelServer:
 
 
 # Create 3 actor replicas
-servers = [ModelServer.remote("distilbert-base-uncased-finetuned-sst-2-english") for _ in range(3)]  # type: ignore[attr-defined]
+servers = [ModelServer.remote("distilbert-base-uncased-finetuned-sst-2-english") for _ in range(3)]
 
 # Distribute requests across actors
 texts = ["Great product!", "Terrible service", "It's okay"] * 10

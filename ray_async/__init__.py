@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ray_async import actor, remote_function
-from ray_async.actor import ActorClass, ActorHandle, method
+from ray_async.actor import ActorClass, ActorHandle, method, typed
 from ray_async.cluster_state import available_resources, cluster_resources, get_gpu_ids, nodes, timeline
 from ray_async.lifecycle import init, is_initialized, shutdown
 from ray_async.named_actors import get_actor
@@ -98,6 +98,7 @@ __all__ = (
     "runtime_context",
     "shutdown",
     "timeline",
+    "typed",
     "wait",
 )
 

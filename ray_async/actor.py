@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Unpack
 
 from ray_async.actor_method import ActorMethod, method
 from ray_async.descriptors import BUILTIN_METHODS, ActorMeta, ClassDescriptor
@@ -13,6 +13,10 @@ from ray_async.remote_callable import RemoteCallable
 from ray_async.runtime.current import get_session, has_session
 from ray_async.runtime.session_protocol import ActorCore, Session
 
+if TYPE_CHECKING:
+    from ray_async.call_types import AnyResult
+    from ray_async.option_types import ActorKeywords
+
 __all__ = (
     "ActorClass",
     "ActorClassInheritanceException",
@@ -21,6 +25,7 @@ __all__ = (
     "ActorProxy",
     "exit_actor",
     "method",
+    "typed",
 )
 
 T = TypeVar("T", covariant=True)
@@ -87,7 +92,7 @@ class ActorClass(RemoteCallable, Generic[T]):
             return _get_or_create(session, descriptor, options, args, kwargs)
         return ActorHandle(session.create_actor(descriptor, options, args, kwargs or None), descriptor.meta)
 
-    def options(self, **options: Any) -> ActorClass[T]:
+    def options(self, **options: Unpack[ActorKeywords]) -> ActorClass[T]:
         """Give the same class with other options, which go over the decorator's key by key.
 
         Args:
@@ -160,14 +165,14 @@ class ActorHandle(Generic[T]):
         self._ray_core = core
         self._ray_meta = meta
 
-    def __getattr__(self, name: str) -> ActorMethod[..., Any]:
+    def __getattr__(self, name: str) -> ActorMethod[..., AnyResult]:
         if name in ("_ray_core", "_ray_meta"):  # not yet unpickled
             raise AttributeError(name)
         meta = self._ray_meta
         descriptor = meta.find(name)
         if descriptor is None:
             raise AttributeError(f"'{meta.class_name}' object has no attribute '{name}'", name=name, obj=self)
-        found: ActorMethod[..., Any] = ActorMethod(
+        found: ActorMethod[..., AnyResult] = ActorMethod(
             self._ray_core, meta.class_name, descriptor, descriptor.options, meta.concurrency_groups
         )
         self.__dict__[name] = found
@@ -197,6 +202,25 @@ class ActorHandle(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Actor({self._ray_meta.class_name}, {self._actor_id.hex()})"
+
+
+def typed(handle: ActorHandle[T]) -> T:
+    """Give a handle the type of its actor's class, for type checkers that cannot look through handles.
+
+    Methods that `method` has marked have ``.remote``, with the types of the method: pyright needs that, and mypy where
+    the plugin `ray_async.mypy_plugin` is not used.
+
+    Args:
+        handle: A handle.
+
+    Returns:
+        The same handle.
+
+    Example:
+        >>> counter = ray.typed(ray.remote(Counter).remote(1))
+        >>> counter.add.remote(2)  # an ObjectRef[int]
+    """
+    return handle  # type: ignore[return-value]
 
 
 def _restore_handle(core: ActorCore, pickled: bytes) -> ActorHandle[Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
 from ray_async.descriptors import (
     METHOD_OPTIONS_ATTRIBUTE,
@@ -12,32 +12,45 @@ from ray_async.descriptors import (
     is_generator_callable,
 )
 from ray_async.invocation import make_invocation
+from ray_async.method_help import MethodDoc, MethodHelp, method_signature
 from ray_async.option_rules import METHOD_CALL_RULES, check_num_returns, validate_method_call_options
 from ray_async.options import MethodOptions
 from ray_async.remote_callable import RemoteCallable
 from ray_async.runtime.session_protocol import ActorCore
 
+if TYPE_CHECKING:
+    import inspect
+
+    from ray_async.call_types import CountMethodDecorator, MethodDecorator, TypedCall, TypedMethod
+    from ray_async.object_ref import ObjectRef, ObjectRefGenerator
+    from ray_async.option_types import MethodKeywords
+
 __all__ = ("ActorMethod", "method")
 
 P = ParamSpec("P")
 Result = TypeVar("Result", covariant=True)
-F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
+S = TypeVar("S")
 
 _DECORATOR_OPTIONS = frozenset(METHOD_CALL_RULES) - {"name", "_labels"}
 
 
+_DOC = """A method of a particular actor.
+
+It holds the actor, so that ``A.remote().method.remote()`` works on a handle that is gone by then.
+
+Args:
+    core: The actor.
+    class_name: Name of its class, for messages.
+    descriptor: The method.
+    options: Options of its calls.
+    groups: The concurrency groups that the class declares.
+"""
+
+
 class ActorMethod(RemoteCallable, Generic[P, Result]):
-    """A method of a particular actor.
-
-    It holds the actor, so that ``A.remote().method.remote()`` works on a handle that is gone by then.
-
-    Args:
-        core: The actor.
-        class_name: Name of its class, for messages.
-        descriptor: The method.
-        options: Options of its calls.
-        groups: The concurrency groups that the class declares.
-    """
+    # The class has this docstring; an instance has its method's, which notebooks and editors show.
+    __doc__ = MethodDoc(_DOC)
 
     __slots__ = ("__weakref__", "_class_name", "_core", "_descriptor", "_groups", "_options", "remote")
 
@@ -54,16 +67,27 @@ class ActorMethod(RemoteCallable, Generic[P, Result]):
         self._descriptor = descriptor
         self._options = options
         self._groups = groups
-        self.remote: Callable[P, Result] = make_invocation(
+        remote = make_invocation(
             lambda: descriptor.signature,
             lambda session: session.actor_template(core, descriptor, options),
             descriptor.invocation_decorator,
         )
+        remote.__doc__ = descriptor.doc
+        remote.__wrapped__ = MethodHelp(descriptor)  # type: ignore[attr-defined]  # not this object: no cycle
+        self.remote: TypedCall[P, Result] = remote  # type: ignore[assignment]
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return method_signature(self._descriptor)
+
+    @property
+    def __name__(self) -> str:
+        return self._descriptor.name
 
     @overload
-    def options(self, *, num_returns: int | str | None, **options: Any) -> ActorMethod[P, Any]: ...
+    def options(self, *, num_returns: int | str | None, **options: Unpack[MethodKeywords]) -> ActorMethod[P, Any]: ...
     @overload
-    def options(self, **options: Any) -> ActorMethod[P, Result]: ...
+    def options(self, **options: Unpack[MethodKeywords]) -> ActorMethod[P, Result]: ...
     def options(self, **options: Any) -> ActorMethod[P, Any]:
         """Give the same method with other options.
 
@@ -88,17 +112,19 @@ class ActorMethod(RemoteCallable, Generic[P, Result]):
     def _call_name(self) -> str:
         return f"{self._class_name}.{self._descriptor.name}"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse a direct call.
+    if not TYPE_CHECKING:  # for type checkers, it is no callable
 
-        Raises:
-            TypeError: Always.
-        """
-        name = self._descriptor.name
-        raise TypeError(
-            f"Actor methods cannot be called directly. Instead of running 'object.{name}()', "
-            f"try 'object.{name}.remote()'."
-        )
+        def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+            """Refuse a direct call.
+
+            Raises:
+                TypeError: Always.
+            """
+            name = self._descriptor.name
+            raise TypeError(
+                f"Actor methods cannot be called directly. Instead of running 'object.{name}()', "
+                f"try 'object.{name}.remote()'."
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ActorMethod, (self._core, self._class_name, self._descriptor, self._options, self._groups)
@@ -107,14 +133,24 @@ class ActorMethod(RemoteCallable, Generic[P, Result]):
         return f"ActorMethod({self._class_name}.{self._descriptor.name}, {self._core.actor_id.hex()})"
 
 
-if TYPE_CHECKING:
-
-    @overload
-    def method(function: F, /) -> F: ...
-    @overload
-    def method(**options: Any) -> Callable[[F], F]: ...
-
-
+@overload
+def method(
+    function: Callable[Concatenate[S, P], Coroutine[Any, Any, R]], /
+) -> TypedMethod[S, P, Coroutine[Any, Any, R], ObjectRef[R]]: ...
+@overload
+def method(  # type: ignore[overload-overlap]
+    function: Callable[Concatenate[S, P], Iterator[R]], /
+) -> TypedMethod[S, P, Iterator[R], ObjectRefGenerator[R]]: ...
+@overload
+def method(  # type: ignore[overload-overlap]
+    function: Callable[Concatenate[S, P], AsyncIterator[R]], /
+) -> TypedMethod[S, P, AsyncIterator[R], ObjectRefGenerator[R]]: ...
+@overload
+def method(function: Callable[Concatenate[S, P], R], /) -> TypedMethod[S, P, R, ObjectRef[R]]: ...
+@overload
+def method(*, num_returns: int | str | None, **options: Unpack[MethodKeywords]) -> CountMethodDecorator: ...
+@overload
+def method(**options: Unpack[MethodKeywords]) -> MethodDecorator: ...
 def method(*args: Any, **options: Any) -> Any:
     """Set the default options of an actor's method.
 

@@ -100,6 +100,8 @@ class MethodDescriptor(NamedTuple):
         is_generator: Whether it is a generator (asynchronous ones too).
         is_async: Whether it is ``async def``.
         invocation_decorator: What wraps ``.remote`` of it, or None.
+        doc: Its docstring.
+        function: The function, where the class is known; it is not shipped.
     """
 
     name: str
@@ -108,6 +110,8 @@ class MethodDescriptor(NamedTuple):
     is_generator: bool = False
     is_async: bool = False
     invocation_decorator: InvocationDecorator | None = None
+    doc: str | None = None
+    function: Any = None
 
 
 BUILTIN_METHODS: Mapping[str, MethodDescriptor] = {
@@ -148,7 +152,8 @@ class ActorMeta:
         self.pickled: bytes | None = None  # made once, for all handles that are sent
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ActorMeta, (self.class_name, self.module, self.methods, self.is_async, self.concurrency_groups)
+        methods = {name: method._replace(function=None) for name, method in self.methods.items()}
+        return ActorMeta, (self.class_name, self.module, methods, self.is_async, self.concurrency_groups)
 
     def find(self, name: str) -> MethodDescriptor | None:
         """Look a method up, those that every actor has included."""
@@ -229,4 +234,6 @@ def _method(cls: type, name: str, function: Any, *, bound: bool) -> MethodDescri
         generator,
         is_async_callable(function),
         getattr(function, _INVOCATION_DECORATOR, None),
+        function.__doc__,
+        function if bound else staticmethod(function),
     )

@@ -11,6 +11,7 @@ from ray_async.runtime.current import get_session
 __all__ = ("get", "put", "wait")
 
 R = TypeVar("R")
+Waitable = TypeVar("Waitable", bound=ObjectRef[Any] | ObjectRefGenerator[Any])
 
 
 @overload
@@ -81,12 +82,12 @@ def put(value: R, *, _owner: Any = None, _tensor_transport: str | None = None) -
 
 
 def wait(
-    ray_waitables: Sequence[Any],
+    ray_waitables: Sequence[Waitable],
     *,
     num_returns: int = 1,
     timeout: float | None = None,
     fetch_local: bool = True,
-) -> tuple[list[Any], list[Any]]:
+) -> tuple[list[Waitable], list[Waitable]]:
     """Wait until some references are ready; an error makes a reference ready too.
 
     Args:

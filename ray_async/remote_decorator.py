@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from ray_async.actor import ActorClass
 from ray_async.descriptors import is_generator_callable, is_plain_function
@@ -12,6 +12,7 @@ from ray_async.remote_function import RemoteFunction
 
 if TYPE_CHECKING:
     from ray_async.object_ref import ObjectRef, ObjectRefGenerator
+    from ray_async.option_types import RemoteKeywords
 
 __all__ = ("remote",)
 
@@ -59,9 +60,9 @@ def remote(  # type: ignore[overload-overlap]
 @overload
 def remote(target: Callable[P, R], /) -> RemoteFunction[P, ObjectRef[R]]: ...
 @overload
-def remote(*, num_returns: int | str | None, **options: Any) -> _CountDecorator: ...
+def remote(*, num_returns: int | str | None, **options: Unpack[RemoteKeywords]) -> _CountDecorator: ...
 @overload
-def remote(**options: Any) -> _Decorator: ...
+def remote(**options: Unpack[RemoteKeywords]) -> _Decorator: ...
 def remote(*args: Any, **options: Any) -> Any:
     """Make a remote function of a function, or an actor class of a class.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
 from ray_async.descriptors import FunctionDescriptor
 from ray_async.invocation import make_invocation
@@ -13,7 +13,8 @@ from ray_async.options import TaskOptions, merge_options
 from ray_async.remote_callable import RemoteCallable
 
 if TYPE_CHECKING:
-    from ray_async.object_ref import ObjectRef
+    from ray_async.call_types import TypedCall
+    from ray_async.option_types import TaskKeywords
 
 __all__ = ("RemoteFunction",)
 
@@ -44,20 +45,12 @@ class RemoteFunction(RemoteCallable, Generic[P, Result]):
         self._default_options = options
         # the closure names the descriptor and not this object, so that no reference cycle is made
         self.__dict__["remote"] = _make_remote(descriptor, options)
-        update_wrapper(self, descriptor.function)
+        wraps: Any = update_wrapper  # which asks for something callable
+        wraps(self, descriptor.function)
 
-    if TYPE_CHECKING:  # an instance attribute at run time; arguments may be references to values too
-
-        @overload
-        def remote(self, *args: P.args, **kwargs: P.kwargs) -> Result: ...
-        @overload
-        def remote(self, first: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Result: ...
-        @overload
-        def remote(self, first: Any, second: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Result: ...
-        @overload
-        def remote(self, first: Any, second: Any, third: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Result: ...
-        def remote(self, *args: Any, **kwargs: Any) -> Any:
-            """Start a task with these arguments; TypeError where they do not fit."""
+    if TYPE_CHECKING:
+        remote: TypedCall[P, Result]
+        """Start a task with these arguments; TypeError where they do not fit."""
 
     @property
     def _function(self) -> Callable[..., Any]:
@@ -68,9 +61,9 @@ class RemoteFunction(RemoteCallable, Generic[P, Result]):
         return f"{self._descriptor.module}.{self._descriptor.qualname}"
 
     @overload
-    def options(self, *, num_returns: int | str | None, **options: Any) -> RemoteFunction[P, Any]: ...
+    def options(self, *, num_returns: int | str | None, **options: Unpack[TaskKeywords]) -> RemoteFunction[P, Any]: ...
     @overload
-    def options(self, **options: Any) -> RemoteFunction[P, Result]: ...
+    def options(self, **options: Unpack[TaskKeywords]) -> RemoteFunction[P, Result]: ...
     def options(self, **options: Any) -> RemoteFunction[P, Any]:
         """Give the same function with other options, which go over the decorator's key by key.
 
@@ -92,16 +85,18 @@ class RemoteFunction(RemoteCallable, Generic[P, Result]):
     def _call_name(self) -> str:
         return self._descriptor.name
 
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse a direct call.
+    if not TYPE_CHECKING:  # for type checkers, it is no callable
 
-        Raises:
-            TypeError: Always.
-        """
-        name = self._descriptor.name
-        raise TypeError(
-            f"Remote functions cannot be called directly. Instead of running '{name}()', try '{name}.remote()'."
-        )
+        def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+            """Refuse a direct call.
+
+            Raises:
+                TypeError: Always.
+            """
+            name = self._descriptor.name
+            raise TypeError(
+                f"Remote functions cannot be called directly. Instead of running '{name}()', try '{name}.remote()'."
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RemoteFunction, (self._descriptor.function, self._default_options)

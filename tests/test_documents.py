@@ -22,6 +22,7 @@ OUTPUT = {
     ],
     ("README.md", 4): ["True"],
     ("docs/programs-for-ray.md", 0): ["2.60.0"],
+    ("docs/types.md", 0): ["2"],
 }
 
 

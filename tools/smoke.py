@@ -33,7 +33,7 @@ def main() -> None:
     expected = [float(sum(range(100_000))) * factor for factor in range(10)]
     if totals != expected:
         raise SystemExit(f"tasks returned {totals}, not {expected}")
-    counter = Counter.remote()  # type: ignore[attr-defined]
+    counter = Counter.remote()
     counts = ray.get([counter.add.remote(1) for _ in range(100)])
     if counts != list(range(1, 101)):
         raise SystemExit(f"the actor returned {counts}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import ray_async as ray
 
@@ -12,6 +12,7 @@ __all__ = ("ActorPool",)
 
 A = TypeVar("A")
 V = TypeVar("V")
+R = TypeVar("R")
 
 
 class _Call(Generic[A]):
@@ -51,6 +52,10 @@ class ActorPool(Generic[A]):
         self._next_index = 0
         self._return_index = 0
 
+    @overload
+    def map(self, fn: Callable[[A, V], ray.ObjectRef[R]], values: Iterable[V]) -> Iterator[R]: ...
+    @overload
+    def map(self, fn: Callable[[A, V], list[Any]], values: Iterable[V]) -> Iterator[list[Any]]: ...
     def map(self, fn: Callable[[A, V], Any], values: Iterable[V]) -> Iterator[Any]:
         """Apply `fn(actor, value)` to each value; results come in the order of the values.
 
@@ -68,6 +73,10 @@ class ActorPool(Generic[A]):
             self.submit(fn, value)
         return self._results(self.get_next)
 
+    @overload
+    def map_unordered(self, fn: Callable[[A, V], ray.ObjectRef[R]], values: Iterable[V]) -> Iterator[R]: ...
+    @overload
+    def map_unordered(self, fn: Callable[[A, V], list[Any]], values: Iterable[V]) -> Iterator[list[Any]]: ...
     def map_unordered(self, fn: Callable[[A, V], Any], values: Iterable[V]) -> Iterator[Any]:
         """Like `map`, but results come in the order in which they are ready."""
         self._drop_earlier()

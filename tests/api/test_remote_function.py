@@ -69,7 +69,7 @@ def test_options(session: FakeSession) -> None:
     with pytest.raises(ValueError, match="max_calls"):
         remote.options(max_calls=1)
     with pytest.raises(ValueError, match="Invalid option keyword cpus"):
-        remote.options(cpus=1)
+        remote.options(cpus=1)  # type: ignore[call-overload]
 
 
 def test_num_returns(session: FakeSession) -> None:
@@ -129,7 +129,7 @@ def test_fraction_of_whole_devices_is_refused_by_the_call(session: FakeSession) 
 def test_direct_call_and_bind() -> None:
     remote = ray.remote(add)
     with pytest.raises(TypeError, match=re.escape("add.remote()")):
-        remote()
+        remote()  # type: ignore[operator]
     with pytest.raises(NotImplementedError, match="dag"):
         remote.bind()
 

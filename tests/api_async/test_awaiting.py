@@ -163,7 +163,7 @@ def test_a_loop_may_be_closed_with_awaits_pending(make: Callable[[], asyncio.Abs
 
     async def main() -> str:
         await gate.open.remote()
-        return await ref  # type: ignore[no-any-return]
+        return await ref
 
     assert run(make, main()) == "open"
     gc.collect()

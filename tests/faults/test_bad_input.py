@@ -25,13 +25,13 @@ class Holder:
 
 def test_unknown_options_and_wrong_values():
     with pytest.raises(ValueError, match="cpus"):
-        ray.remote(cpus=1)(lambda: 1)
+        ray.remote(cpus=1)(lambda: 1)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="num_cpus"):
         echo.options(num_cpus=-1)
     with pytest.raises((TypeError, ValueError), match="max_retries"):
-        echo.options(max_retries="many")
+        echo.options(max_retries="many")  # type: ignore[call-overload]
     with pytest.raises((TypeError, ValueError), match="resource x"):
-        echo.options(resources={"x": "y"})
+        echo.options(resources={"x": "y"})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match="lifetime"):
         Holder.options(lifetime="forever")
     with pytest.raises((TypeError, ValueError), match="object_store_memory"):

@@ -129,7 +129,7 @@ class Parent:
 
     def child(self, detached: bool) -> Any:
         """A child that somebody else keeps."""
-        options = {"lifetime": "detached", "name": "detached-child"} if detached else {}
+        options: dict[str, Any] = {"lifetime": "detached", "name": "detached-child"} if detached else {}
         return ray.remote(Plain).options(**options).remote()
 
     def pid(self) -> int:

@@ -70,7 +70,7 @@ class Reborn:
 
 @pytest.mark.parametrize("max_concurrency", [1, 2])
 def test_calls_between_two_lives_wait_if_they_may(max_concurrency: int, tmp_path: Path) -> None:
-    options = {"max_restarts": 1, "max_concurrency": max_concurrency}
+    options: dict[str, Any] = {"max_restarts": 1, "max_concurrency": max_concurrency}
     actor: Any = ray.remote(Reborn).options(**options).remote(str(tmp_path))
     pid = ray.get(actor.pid.remote(), timeout=TIMEOUT_S)
     running = [actor.stay.remote(str(tmp_path)) for _ in range(max_concurrency)]

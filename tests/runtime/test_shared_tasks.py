@@ -204,8 +204,8 @@ def test_a_task_that_a_call_has_kept_is_no_other_calls() -> None:
     assert ray.get(host.cancel_kept.remote(), timeout=TIMEOUT_S) is False  # it is done
     ray.get(host.open.remote(), timeout=TIMEOUT_S)
     assert ray.get(waiting, timeout=TIMEOUT_S) == "through"
-    waiting = [host.hang_on.remote(), host.wait.remote(), host.maker.remote()][1:]
-    assert ray.get(waiting, timeout=TIMEOUT_S) == ["through", "init"]
+    rest = [host.hang_on.remote(), host.wait.remote(), host.maker.remote()][1:]
+    assert ray.get(rest, timeout=TIMEOUT_S) == ["through", "init"]
     assert len(ray.get(host.noted_names.remote(), timeout=TIMEOUT_S)) == 1
 
 

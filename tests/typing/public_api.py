@@ -1,10 +1,13 @@
-"""What type checkers see of the API; checked by mypy, never run."""
+"""Types of the API as mypy and pyright see them, without a plugin; checked, never run."""
 
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import Any, assert_type
+from typing import Any, TypeVar, assert_type
 
 import ray_async as ray
 from ray_async import ActorHandle, JobID, ObjectRef, ObjectRefGenerator
+from ray_async.util import ActorPool
+
+T = TypeVar("T")
 
 
 @ray.remote
@@ -46,14 +49,30 @@ class Counter:
     def __init__(self, start: int) -> None:
         self.n = start
 
-    @ray.method(num_returns=1)
+    @ray.method
     def add(self, by: int) -> int:
         self.n += by
         return self.n
 
+    @ray.method
+    async def later(self, by: float) -> str:
+        return str(self.add(int(by)))
 
-# mypy leaves the type of a class as it is under a decorator, so typed programs call it
+    @ray.method(concurrency_group="io")
+    def items(self) -> Iterator[bytes]:
+        yield b""
+
+    @ray.method(num_returns=2)
+    def pair(self) -> tuple[int, str]:
+        return self.n, ""
+
+
 CounterActor = ray.remote(Counter)
+
+
+@ray.remote
+def wrapped(x: T) -> list[T]:
+    return [x]
 
 
 async def awaited() -> None:
@@ -85,10 +104,39 @@ def references_as_arguments() -> None:
     assert_type(text.remote(1, ray.put("x")), ObjectRef[str])
 
 
+def generic_functions() -> None:
+    assert_type(wrapped.remote(1), ObjectRef[list[int]])
+    assert_type(wrapped.remote("x"), ObjectRef[list[str]])
+
+
+def waiting() -> None:
+    refs = [text.remote(1), text.remote(2)]
+    ready, rest = ray.wait(refs, num_returns=1)
+    assert_type(ready, list[ObjectRef[str]])
+    assert_type(rest, list[ObjectRef[str]])
+
+
+def pools() -> None:
+    pool = ActorPool([ray.typed(CounterActor.remote(1))])
+    assert_type(list(pool.map(lambda actor, value: actor.add.remote(value), [1])), list[int])
+
+
+def typed_handles() -> None:
+    counter = ray.typed(CounterActor.remote(1))
+    assert_type(counter.add.remote(2), ObjectRef[int])
+    assert_type(counter.add.remote(ray.put(2)), ObjectRef[int])
+    assert_type(counter.later.remote(2.5), ObjectRef[str])
+    assert_type(counter.items.remote(), ObjectRefGenerator[bytes])
+    assert_type(counter.later.options(name="n").remote(2.5), ObjectRef[str])
+    pair_of: list[ObjectRef[Any]] = counter.pair.remote()
+    assert len(pair_of) == 2
+
+
 def actors() -> None:
     counter = CounterActor.remote(1)
     assert_type(counter, ActorHandle[Counter])
-    print(ray.get(counter.add.remote(2)))
+    total: int = ray.get(counter.add.remote(2))
+    assert total == 3
     ray.kill(counter)
 
 
@@ -97,5 +145,3 @@ def contexts() -> None:
     assert_type(ray.get_runtime_context().current_actor, ray.ActorHandle[Any])
     with ray.init(num_cpus=1) as context:
         print(context.address_info)
-    ready, rest = ray.wait([text.remote(1), number.remote("x")])
-    print(ready, rest)
