@@ -10,7 +10,7 @@ import sys
 from functools import cache
 from inspect import Parameter
 from types import MemberDescriptorType, new_class
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ("class_pickler",)
 
@@ -51,8 +51,8 @@ def _complete(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     msgspec = sys.modules.get("msgspec")  # a struct is only met where it is loaded
     if msgspec is not None and isinstance(cls, type(msgspec.Struct)):
         return _complete_struct(cls, msgspec, reduced)
-    if "__slots__" not in vars(cls):
-        return reduced
+    if "__slots__" not in vars(cls) or NamedTuple in getattr(cls, "__orig_bases__", ()):
+        return reduced  # a NamedTuple makes its slots itself
     names = _slot_names(cls)
     attributes = {
         name: value
@@ -101,18 +101,14 @@ def _complete_struct(cls: Any, msgspec: Any, reduced: tuple[Any, ...]) -> tuple[
     own = _own_annotations(cls)
     fields = cls.__struct_fields__
     defaults = dict(zip(reversed(fields), reversed(cls.__struct_defaults__), strict=False))
-    values = {
-        key: _default(msgspec, defaults[key])
-        for key in own
-        if defaults.get(key, msgspec.NODEFAULT) is not msgspec.NODEFAULT
-    }
+    defaults = {key: value for key, value in defaults.items() if key in own and value is not msgspec.NODEFAULT}
     parameters = cls.__signature__.parameters
     options = {option: getattr(cls.__struct_config__, option) for option in _OPTIONS}
     encoded = dict(zip(fields, cls.__struct_encode_fields__, strict=True))
     options["rename"] = {key: encoded[key] for key in own if key in encoded and encoded[key] != key} or None
     options["kw_only"] = any(parameters[key].kind is Parameter.KEYWORD_ONLY for key in own if key in parameters)
-    body = {**members, "__qualname__": cls.__qualname__, "__annotations__": own, **values}
-    return make_struct, (constructor, name, bases, body, options, tracker), (attributes, more), *rest
+    body = {**members, "__qualname__": cls.__qualname__, "__annotations__": own}
+    return make_struct, (constructor, name, bases, body, _told(defaults), options, tracker), (attributes, more), *rest
 
 
 def _own_annotations(cls: Any) -> dict[str, Any]:
@@ -123,16 +119,26 @@ def _own_annotations(cls: Any) -> dict[str, Any]:
     return dict(vars(cls).get("__annotations__", {}))
 
 
-def _default(msgspec: Any, value: Any) -> Any:
-    """A default as a class body says it; msgspec keeps empty containers as their factories."""
-    return msgspec.field(default_factory=value.factory) if hasattr(value, "factory") else value
+def _told(defaults: dict[str, Any]) -> dict[str, tuple[bool, Any]]:
+    """Each default with whether it is made by a call: msgspec's own marks of that cannot be pickled."""
+    made = {key: type(value).__module__.startswith("msgspec") for key, value in defaults.items()}
+    return {key: (made[key], value.factory if made[key] else value) for key, value in defaults.items()}
 
 
 def make_struct(
-    constructor: Any, name: str, bases: tuple[Any, ...], body: dict[str, Any], options: dict[str, Any], tracker: str
+    constructor: Any,
+    name: str,
+    bases: tuple[Any, ...],
+    body: dict[str, Any],
+    defaults: dict[str, tuple[bool, Any]],
+    options: dict[str, Any],
+    tracker: str,
 ) -> Any:
     """The struct; the one that this process has already, where it came from here or was here before."""
     from cloudpickle import cloudpickle
+    from msgspec import field
 
+    for key, (made, value) in defaults.items():
+        body[key] = field(default_factory=value) if made else field(default=value)
     cls = new_class(name, bases, {"metaclass": constructor, **options}, lambda space: space.update(body))
     return cloudpickle._lookup_class_or_track(tracker, cls)

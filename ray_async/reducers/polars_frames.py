@@ -43,6 +43,7 @@ def rebuild_frame(table: Any, ascending: list[str], descending: list[str]) -> An
     import polars
 
     frame: Any = polars.from_arrow(table, rechunk=False)
+    frame.columns = table.column_names  # a column without a name would get one
     marked = [frame[name].set_sorted(descending=False) for name in ascending]
     marked += [frame[name].set_sorted(descending=True) for name in descending]
     return frame.with_columns(marked) if marked else frame

@@ -22,7 +22,7 @@ def reduce_tensor(tensor: Any) -> Any:
         return NotImplemented  # torch says what is wrong with it
     shape = tuple(tensor.shape)
     plain, strides = _dense(tensor.detach().resolve_conj().resolve_neg())
-    memory = PickleBuffer(plain.reshape(-1).view(torch.uint8).numpy()) if plain.numel() else b""
+    memory = PickleBuffer(plain.as_strided((plain.numel(),), (1,)).view(torch.uint8).numpy()) if plain.numel() else b""
     return rebuild_tensor, (memory, tensor.dtype, shape, strides, tensor.requires_grad, tensor.__dict__ or None)
 
 
