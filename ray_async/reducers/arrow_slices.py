@@ -101,7 +101,14 @@ def _cut_lists(storage: Any, buffers: list[Any], children: list[Any], begin: int
     low, high = int(offsets[0]), int(offsets[-1])
     if low * _size(children[0]) < offsets.nbytes * max(1, children[0][1]):
         low = 0
-    return [_moved(buffers[1], offsets, width, begin, low)], [cut(children[0], low, high - low)]
+    cut_child = _cut_pairs if pa.types.is_map(storage) else cut
+    return [_moved(buffers[1], offsets, width, begin, low)], [cut_child(children[0], low, high - low)]
+
+
+def _cut_pairs(tree: Tree, start: int, length: int) -> Tree:
+    """The struct of a map's keys and values, which has no offset and no nulls: readers of maps look past it."""
+    fields = [cut(field, tree[3] + start, length) for field in tree[5]]
+    return tree[0], length, 0, 0, [None], fields, None
 
 
 def _cut_list_views(storage: Any, buffers: list[Any], children: list[Any], begin: int, rows: int) -> Parts:
