@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from inspect import Parameter
 from types import MemberDescriptorType, new_class
 from typing import Any, NamedTuple
 
@@ -102,11 +101,11 @@ def _complete_struct(cls: Any, msgspec: Any, reduced: tuple[Any, ...]) -> tuple[
     fields = cls.__struct_fields__
     defaults = dict(zip(reversed(fields), reversed(cls.__struct_defaults__), strict=False))
     defaults = {key: value for key, value in defaults.items() if key in own and value is not msgspec.NODEFAULT}
-    parameters = cls.__signature__.parameters
+    positional = type(cls).__match_args__.__get__(cls)  # its signature would evaluate the annotations
     options = {option: getattr(cls.__struct_config__, option) for option in _OPTIONS}
     encoded = dict(zip(fields, cls.__struct_encode_fields__, strict=True))
     options["rename"] = {key: encoded[key] for key in own if key in encoded and encoded[key] != key} or None
-    options["kw_only"] = any(parameters[key].kind is Parameter.KEYWORD_ONLY for key in own if key in parameters)
+    options["kw_only"] = any(key in fields and key not in positional for key in own)
     body = {**members, "__qualname__": cls.__qualname__, "__annotations__": own}
     return make_struct, (constructor, name, bases, body, _told(defaults), options, tracker), (attributes, more), *rest
 
