@@ -17,14 +17,14 @@ from types import CodeType
 from typing import Any, Protocol
 
 from ray_async._core.codec import ArgRef, Encoder
-from ray_async._core.object_ref import Buffer, ObjectRef
+from ray_async._core.object_ref import ObjectRef
 from ray_async._core.submission import ActorCore, load_actor
+from ray_async.reducers import reduce_value
+from ray_async.reducers.class_pickler import class_pickler
 from ray_async.serializers import reduce_registered
 
 __all__ = ("dumps", "explain", "make_pickler")
 
-# What memoryview.cast knows.
-_CASTABLE = frozenset("cbB?hHiIlLqQnNfd")
 _MAX_DEPTH = 8
 _NO_FILE = "<dynamic-code>"
 
@@ -50,9 +50,8 @@ def make_pickler(encoder: Encoder, sink: Any, buffers: Callable[[PickleBuffer], 
         sink: gets the pickle, through `write`.
         buffers: called with each buffer that is kept out of the pickle.
     """
-    import cloudpickle
 
-    class ObjectPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    class ObjectPickler(class_pickler()):  # type: ignore[misc]  # made at run time
         """Made here, since cloudpickle is not loaded before the first value that needs it."""
 
         def reducer_override(self, obj: Any) -> Any:
@@ -67,7 +66,7 @@ def make_pickler(encoder: Encoder, sink: Any, buffers: Callable[[PickleBuffer], 
                 return _reduce_code(obj)
             reduced = reduce_registered(obj)
             if reduced is NotImplemented:
-                reduced = _reduce_memory(obj, kind)
+                reduced = reduce_value(obj, kind)
             if reduced is NotImplemented:
                 reduced = _reduce_state(obj, kind)
             if reduced is NotImplemented:
@@ -101,9 +100,8 @@ def dumps(value: Any) -> bytes:
 @cache
 def _bytes_pickler() -> Any:
     """The class, made once: cloudpickle is not loaded before the first value that needs it."""
-    import cloudpickle
 
-    class BytesPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    class BytesPickler(class_pickler()):  # type: ignore[misc]  # made at run time
         def reducer_override(self, obj: Any) -> Any:
             if type(obj) is CodeType:
                 return _reduce_code(obj)
@@ -165,62 +163,6 @@ def _reduce_state(obj: Any, kind: type) -> Any:
     return kind, (obj._state,)
 
 
-# ---- memory ----
-
-
-def _reduce_memory(obj: Any, kind: type) -> Any:
-    if kind is memoryview:
-        return _reduce_memoryview(obj)
-    torch = sys.modules.get("torch")  # a tensor is only met where torch is loaded
-    if torch is not None and kind is getattr(torch, "Tensor", None):
-        return _reduce_tensor(torch, obj)
-    return NotImplemented
-
-
-def _reduce_memoryview(view: memoryview) -> Any:
-    """A contiguous view of plain numbers comes back as a view; cloudpickle makes bytes of the others."""
-    if not view.c_contiguous or view.format not in _CASTABLE:
-        return NotImplemented
-    return rebuild_memoryview, (PickleBuffer(view), view.format, view.shape)
-
-
-def rebuild_memoryview(buffer: Any, format: str, shape: tuple[int, ...]) -> memoryview:
-    """A memoryview over memory of the object store."""
-    flat: Any = memoryview(buffer).cast("B")  # the stubs know constant formats only
-    if 0 in shape:  # memoryview.cast knows no shapes without items
-        return flat.cast(format)  # type: ignore[no-any-return]
-    return flat.cast(format, shape or [])  # type: ignore[no-any-return]
-
-
-def _reduce_tensor(torch: Any, tensor: Any) -> Any:
-    """CPU tensors with a dense layout travel as memory; the others in torch's own way."""
-    if tensor.device.type != "cpu" or tensor.layout is not torch.strided or tensor.is_quantized:
-        return NotImplemented
-    if not tensor.is_leaf and tensor.requires_grad:
-        return NotImplemented  # torch says what is wrong with it
-    plain = tensor.detach().resolve_conj().resolve_neg().contiguous()
-    memory = PickleBuffer(plain.reshape(-1).view(torch.uint8).numpy()) if plain.numel() else b""
-    return rebuild_tensor, (memory, tensor.dtype, tuple(tensor.shape), tensor.requires_grad)
-
-
-def rebuild_tensor(memory: Any, dtype: Any, shape: tuple[int, ...], requires_grad: bool) -> Any:
-    """A tensor over memory of the object store, whose pages are copied when they are written to.
-
-    Torch has no read-only tensors, and what trains a model changes it in place.
-    """
-    import torch
-
-    if len(memory) == 0:
-        return torch.empty(shape, dtype=dtype, requires_grad=requires_grad)
-    tensor = torch.frombuffer(writable(memory), dtype=dtype).reshape(shape)
-    return tensor.requires_grad_() if requires_grad else tensor
-
-
-def writable(memory: Any) -> Any:
-    """Memory of one's own with the same bytes; only what is written to is copied, where that pays."""
-    return memory.writable() if isinstance(memory, Buffer) else bytearray(memory)
-
-
 # ---- failures ----
 
 
@@ -252,9 +194,7 @@ def explain(value: Any, error: Exception, call: bool = False) -> Exception:
 
 
 def _dumps() -> Callable[[Any], Any]:
-    import cloudpickle
-
-    class Probe(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    class Probe(class_pickler()):  # type: ignore[misc]  # made at run time
         """Pickles for the failure alone: references and registered types are taken for granted."""
 
         def reducer_override(self, obj: Any) -> Any:

@@ -33,8 +33,9 @@ LAYERS = {
     "runtime_env": 0,
     "serializers": 0,
     "_core": 1,
-    # What the pickler of the core does with types of its own.
+    # What the pickler of the core does with types of its own, and with those of known libraries.
     "serialization": 2,
+    "reducers": 2,
     "transport": 2,
     "gpu": 2,
     "runtime": 3,

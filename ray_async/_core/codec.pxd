@@ -1,4 +1,5 @@
 from ray_async._core.arena cimport Arena
+from ray_async._core.buffer_layout cimport BufferLayout
 from ray_async._core.layout cimport ra_heap, u8, u32, u64
 
 
@@ -10,7 +11,9 @@ cdef class Encoder:
     cdef list refs          # references inside, alive until they are pinned
     cdef Py_ssize_t n_direct  # of them, so many are arguments themselves and are resolved before the call
     cdef list buffers       # out-of-band memory
+    cdef BufferLayout layout
     cdef object stream      # bytes of the pickle, where `small` is not used
+    cdef list pieces        # the same, where they are several
     cdef object sink
     cdef object pickler
     cdef u32 format
@@ -20,6 +23,8 @@ cdef class Encoder:
     cdef int encode(self, object value) except -1
     cdef int encode_arguments(self, tuple args, dict kwargs) except -1
     cdef u64 payload_size(self) except? 0
+    cdef u64 stream_size(self) except? 0
+    cdef int write_stream(self, u8 *at) except -1
     cdef int write(self, u64 payload, u64 *place) except -1
     cdef int finish(self) except -1
 

@@ -9,7 +9,6 @@ import pickle
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.dict cimport PyDict_Next
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_FromDouble
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
@@ -22,6 +21,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
+from ray_async._core.buffer_layout cimport BufferLayout, copy
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport Buffer, ObjectRef, Pin, new_buffer, new_pin, new_ref
 from ray_async._core.object_ref import load_ref
@@ -43,7 +43,6 @@ cdef extern from "Python.h":
 cdef enum:
     SMALL = 4096
     DEPTH = 6
-    COPY_NOGIL = 65536
 
 cdef enum Tag:
     T_NONE = 0
@@ -78,8 +77,8 @@ class Sink:
         self.pieces = []
 
     def write(self, data):
-        # Frames are bytes of the pickler's own; large objects are handed over as they are and must be copied now.
-        self.pieces.append(data if type(data) is bytes else bytes(data))
+        # Frames and the data of large objects, which are copied once, into the payload. A view keeps a bytearray's memory.
+        self.pieces.append(data if type(data) is bytes else memoryview(data))
         return len(data)
 
 
@@ -106,6 +105,7 @@ cdef class Encoder:
         self.arena = arena
         self.refs = []
         self.buffers = []
+        self.layout = BufferLayout()
         self.sink = Sink()
 
     def note_ref(self, ObjectRef ref):
@@ -121,7 +121,7 @@ cdef class Encoder:
     cdef int finish(self) except -1:
         self.busy = False
         self.n = 0
-        self.stream = None
+        self.stream = self.pieces = None
         if self.refs:
             self.refs = []
         if self.buffers:
@@ -215,7 +215,10 @@ cdef class Encoder:
         self.pickler.clear_memo()
         self.pickler.forget()
         pieces = self.sink.pieces
-        self.stream = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(pieces) == 1:
+            self.stream = pieces[0]
+        else:
+            self.pieces = pieces
         self.sink.pieces = []
         self.format = RA_F_PICKLE
 
@@ -224,13 +227,36 @@ cdef class Encoder:
         cdef u64 size
         if self.format <= RA_F_FLOAT:
             return 0
-        size = sizeof(ra_payload) + 8 * <u64>len(self.refs)
-        size += self.n if self.stream is None else <u64>PyBytes_GET_SIZE(self.stream)
+        size = sizeof(ra_payload) + 8 * <u64>len(self.refs) + self.stream_size()
         if self.buffers:
-            size += 16 * <u64>len(self.buffers)
-            for buffer in self.buffers:
-                size = (size + 63) // 64 * 64 + <u64>memoryview(buffer).nbytes
+            size = self.layout.place(self.buffers, size + 16 * <u64>len(self.buffers))
         return size
+
+    cdef u64 stream_size(self) except? 0:
+        cdef u64 size = 0
+        if self.stream is not None:
+            return PyBytes_GET_SIZE(self.stream)
+        if self.pieces is None:
+            return self.n
+        for piece in self.pieces:
+            size += <u64>len(piece)
+        return size
+
+    cdef int write_stream(self, u8 *at) except -1:
+        cdef const unsigned char[::1] data
+        if self.stream is not None:
+            return copy(at, PyBytes_AS_STRING(self.stream), PyBytes_GET_SIZE(self.stream))
+        if self.pieces is None:
+            memcpy(at, self.small, self.n)
+            return 0
+        for piece in self.pieces:
+            if type(piece) is bytes:
+                copy(at, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
+            else:
+                data = piece
+                copy(at, &data[0], data.shape[0])
+            at += len(piece)
+        return 0
 
     cdef int write(self, u64 payload, u64 *place) except -1:
         """Write the payload and pin the references inside. Its block is published by whoever points to it.
@@ -241,10 +267,7 @@ cdef class Encoder:
         cdef ra_heap *h = &self.arena.heap
         cdef ra_payload *p = ra_payload_at(h, payload)
         cdef u8 *at = <u8 *>p + sizeof(ra_payload)
-        cdef u8 *base = <u8 *>p
-        cdef u64 size, offset
         cdef u64 *table
-        cdef Py_buffer view
         cdef u32 n_bufs = len(self.buffers)
         p.n_bufs = n_bufs
         ra_payload_begin(h, payload, <u64>PAYLOAD_BUILDING | <u64>h.slot << 32 | <u64>self.format << 8, place)
@@ -253,23 +276,10 @@ cdef class Encoder:
             at += 8
         table = <u64 *>at
         at += 16 * n_bufs
-        if self.stream is None:
-            p.stream = self.n
-            memcpy(at, self.small, self.n)
-        else:
-            size = PyBytes_GET_SIZE(self.stream)
-            p.stream = size
-            copy(at, PyBytes_AS_STRING(self.stream), size)
-        at += p.stream
-        offset = at - base
-        for i in range(n_bufs):
-            offset = (offset + 63) // 64 * 64
-            PyObject_GetBuffer(self.buffers[i].raw(), &view, PyBUF_SIMPLE)
-            table[0], table[1] = offset, view.len
-            copy(base + offset, view.buf, view.len)
-            offset += view.len
-            PyBuffer_Release(&view)
-            table += 2
+        p.stream = self.stream_size()
+        self.write_stream(at)
+        if n_bufs:
+            self.layout.write(<u8 *>p, table)
         # From here on the payload outlives its writer if `place` is published; else a killed writer's block is given back.
         atomic_store_u64(&p.word, atomic_load_u64(&p.word) & ~<u64>0xff | <u64>PAYLOAD_READY)
         return 0
@@ -278,15 +288,6 @@ cdef class Encoder:
 cdef enum:
     PAYLOAD_BUILDING = 1
     PAYLOAD_READY = 2
-
-
-cdef int copy(void *to, const void *source, size_t size) except -1:
-    if size < COPY_NOGIL:
-        memcpy(to, source, size)
-    else:
-        with nogil:
-            memcpy(to, source, size)
-    return 0
 
 
 cdef Encoder _shared_encoder = None

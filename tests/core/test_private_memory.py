@@ -11,7 +11,7 @@ import pytest
 from ray_async._core import store
 from ray_async._core.arena import Arena
 from ray_async._core.object_ref import PrivateBuffer
-from ray_async.serialization import writable
+from ray_async.reducers.memory import writable
 
 SMALL, LARGE = 1000, 300_001  # below and above what is mapped instead of copied
 
