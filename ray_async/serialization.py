@@ -19,9 +19,11 @@ from typing import Any, Protocol
 from ray_async._core.codec import ArgRef, Encoder
 from ray_async._core.object_ref import Buffer, ObjectRef
 from ray_async._core.submission import ActorCore, load_actor
+from ray_async.exceptions.pickler import dump, forgiving
+from ray_async.exceptions.rebuild import reduce_error
 from ray_async.serializers import reduce_registered
 
-__all__ = ("dumps", "explain", "make_pickler")
+__all__ = ("dumps", "dumps_forgiving", "explain", "make_pickler")
 
 # What memoryview.cast knows.
 _CASTABLE = frozenset("cbB?hHiIlLqQnNfd")
@@ -70,6 +72,8 @@ def make_pickler(encoder: Encoder, sink: Any, buffers: Callable[[PickleBuffer], 
                 reduced = _reduce_memory(obj, kind)
             if reduced is NotImplemented:
                 reduced = _reduce_state(obj, kind)
+            if reduced is NotImplemented and isinstance(obj, BaseException):
+                reduced = reduce_error(obj)
             if reduced is NotImplemented:
                 reduced = super().reducer_override(obj)
             return reduced
@@ -98,6 +102,20 @@ def dumps(value: Any) -> bytes:
     return target.getvalue()
 
 
+def dumps_forgiving(error: object) -> bytes:
+    """Pickle an error like `dumps`; parts that cannot be pickled are replaced by a `LostPart`.
+
+    Raises:
+        Exception: the error itself cannot be pickled.
+    """
+    return dump(_forgiving_pickler(), error)
+
+
+@cache
+def _forgiving_pickler() -> Any:
+    return forgiving(_bytes_pickler())
+
+
 @cache
 def _bytes_pickler() -> Any:
     """The class, made once: cloudpickle is not loaded before the first value that needs it."""
@@ -110,6 +128,8 @@ def _bytes_pickler() -> Any:
             reduced = reduce_registered(obj)
             if reduced is NotImplemented:
                 reduced = _reduce_state(obj, type(obj))
+            if reduced is NotImplemented and isinstance(obj, BaseException):
+                reduced = reduce_error(obj)
             return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
     return BytesPickler
@@ -265,6 +285,8 @@ def _dumps() -> Callable[[Any], Any]:
             reduced = reduce_registered(obj)
             if reduced is NotImplemented:
                 reduced = _reduce_state(obj, type(obj))
+            if reduced is NotImplemented and isinstance(obj, BaseException):
+                reduced = reduce_error(obj)
             return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
     def dumps(obj: Any) -> None:

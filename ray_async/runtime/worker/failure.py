@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
+from ray_async import serialization
 from ray_async.config import IGNORE_UNHANDLED_ERRORS
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def failure_payload(worker: Worker, definition: Definition | None, error: BaseEx
         actor_repr=worker.actor_repr(),
         actor_id=worker.actor_id_hex(),
     )
-    return errors.to_payload(described, dumps=worker.dumps)
+    return errors.to_payload(described, dumps=worker.dumps, dumps_forgiving=serialization.dumps_forgiving)
 
 
 def unstorable_payload(reason: BaseException) -> bytes:
@@ -68,7 +69,8 @@ def tell_unread(worker: Worker, record: int, payload: bytes) -> None:
 
 def cancelled_payload(worker: Worker, record: int, definition: Definition | None, error: BaseException) -> bytes:
     """The stored form of a cancel that ended what was running: a failure of the task, whose cause is the cancel."""
-    cancelled = errors.TaskCancelledError(worker.session.task_id_of(record))
+    text = f"{type(error).__name__}: {error}" if error.args and not worker.executor.is_cancelled(record) else None
+    cancelled = errors.TaskCancelledError(worker.session.task_id_of(record), text)
     return failure_payload(worker, definition, cancelled.with_traceback(error.__traceback__))
 
 
