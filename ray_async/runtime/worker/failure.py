@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ray_async import exceptions as errors
 from ray_async import serialization
 from ray_async.config import IGNORE_UNHANDLED_ERRORS
+from ray_async.runtime.load_failure import name_argument
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
@@ -38,7 +39,10 @@ def wants_retry(error: BaseException, filters: Any) -> bool:
 def failure_payload(worker: Worker, definition: Definition | None, error: BaseException) -> bytes:
     """The stored form of what user code (or the decoding of its arguments) raised."""
     name = definition.name if definition is not None else "unknown"
-    of_argument = isinstance(error, errors.RayError) and getattr(error, "_from_argument", False)
+    arguments = error.__dict__.pop("_from_argument", None)
+    of_argument = arguments is not None and isinstance(error, errors.RayError)
+    if of_argument:
+        error = name_argument(error, *arguments)
     kind = errors.RayTaskError
     described = (kind.from_dependency if of_argument else kind.from_exception)(
         error,
