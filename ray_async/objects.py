@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, SupportsFloat, TypeVar, overload
 
+from ray_async.exceptions import RayError
 from ray_async.object_ref import ObjectRef, ObjectRefGenerator
 from ray_async.runtime.current import get_session
 
@@ -38,9 +39,13 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
         >>> ray.get([ray.put(1), ray.put(2)])
         [1, 2]
     """
+    __tracebackhide__ = True  # from pytest's tracebacks
     _check_timeout(timeout)
     if isinstance(object_refs, ObjectRef):
-        return get_session().get([object_refs], timeout)[0]
+        try:
+            return get_session().get([object_refs], timeout)[0]
+        except RayError as error:
+            raise error.with_traceback(None)  # noqa: B904 - it is its own context, and goes on
     if isinstance(object_refs, ObjectRefGenerator):
         return object_refs
     if not isinstance(object_refs, list):
@@ -51,7 +56,10 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
         if not isinstance(ref, ObjectRef):
             raise ValueError(f"Invalid type of object refs, a list with {type(ref)}: give a list of ObjectRefs only.")
     session = get_session()
-    return session.get(object_refs, timeout) if object_refs else []
+    try:
+        return session.get(object_refs, timeout) if object_refs else []
+    except RayError as error:
+        raise error.with_traceback(None)  # noqa: B904
 
 
 def put(value: R, *, _owner: Any = None, _tensor_transport: str | None = None) -> ObjectRef[R]:

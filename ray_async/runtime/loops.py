@@ -10,7 +10,7 @@ from typing import Any
 
 from ray_async._core import store
 from ray_async._core.loop_waiter import LoopWaiter
-from ray_async.exceptions import RaySystemError, RayTaskError
+from ray_async.exceptions import RayError, RaySystemError, RayTaskError
 
 __all__ = ("LoopBinding", "Loops")
 
@@ -168,6 +168,7 @@ class Loops:
 
     def wait(self, ref: Any) -> Generator[Any, None, Any]:
         """What ``await ref`` does."""
+        __tracebackhide__ = True  # from pytest's tracebacks
         arena = self._session.arena
         while not store.is_readable(arena, ref):
             yield from self._change(ref)
@@ -176,6 +177,8 @@ class Loops:
         except StopIteration as error:
             # Raised as it is, it would end this generator and be taken for the value.
             raise (error.as_awaitable_cause() if isinstance(error, RayTaskError) else error) from None
+        except RayError as error:
+            raise error.with_traceback(None)  # noqa: B904 - it is its own context, and goes on
 
     def _change(self, ref: Any) -> Generator[Any, None, None]:
         """Wait until ``ref`` may be complete; a wake-up may be for an earlier object in its place."""
