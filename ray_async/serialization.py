@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 from pickle import PickleBuffer, PicklingError
-from types import CodeType
+from types import CodeType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Protocol
 
 from ray_async._core.codec import ArgRef, Encoder
@@ -261,7 +261,8 @@ def explain(value: Any, error: Exception, call: bool = False) -> Exception:
         arguments.update((f"argument {name!r}", part) for name, part in value[1].items())
         name, value = next(((name, part) for name, part in arguments.items() if _fails(part, dumps)), ("", value))
     path, part = _culprit(value, dumps)
-    where = f"{name or type(value).__name__}{path}"
+    root = f"class {value.__qualname__}" if isinstance(value, type) else type(value).__name__
+    where = f"{name or root}{path}"
     what = "" if part is value else f", which is {_short(part)}"
     return TypeError(
         f"cannot serialize {_short(value)}: {error}\n"
@@ -325,6 +326,8 @@ def _parts(value: Any) -> list[tuple[str, Any]]:
         return [(f"[{index}]", item) for index, item in enumerate(value)]
     if isinstance(value, set | frozenset):
         return [(f"{{{_short(item)}}}", item) for item in value]
+    if isinstance(value, type):
+        return _parts_of_class(value)
     found: list[tuple[str, Any]] = []
     code = getattr(value, "__code__", None)
     if code is not None:
@@ -345,7 +348,20 @@ def _parts(value: Any) -> list[tuple[str, Any]]:
                 found.append((f".{name}", getattr(value, name)))
     if isinstance(value, BaseException):
         found += [(f".args[{index}]", item) for index, item in enumerate(value.args)]
-    return found
+    return [*found, (f" (class {type(value).__qualname__})", type(value))]
+
+
+def _parts_of_class(cls: type) -> list[tuple[str, Any]]:
+    """What a class that travels by value takes with it: methods, other attributes, bases."""
+    found: list[tuple[str, Any]] = []
+    for name, member in vars(cls).items():
+        if isinstance(member, GetSetDescriptorType | MemberDescriptorType):
+            continue  # made anew with the class
+        if isinstance(member, property):
+            found += [(f".{name}", part) for part in (member.fget, member.fset, member.fdel) if part is not None]
+        else:
+            found.append((f".{name}", getattr(member, "__func__", member)))
+    return found + [(f" (base {base.__qualname__})", base) for base in cls.__bases__]
 
 
 def _short(value: Any, limit: int = 120) -> str:
