@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, SupportsFloat, TypeVar, overload
 
-from ray_async.exceptions import RayError
 from ray_async.object_ref import ObjectRef, ObjectRefGenerator
 from ray_async.runtime.current import get_session
 
@@ -39,13 +38,13 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
         >>> ray.get([ray.put(1), ray.put(2)])
         [1, 2]
     """
-    __tracebackhide__ = True  # from pytest's tracebacks
     _check_timeout(timeout)
     if isinstance(object_refs, ObjectRef):
         try:
             return get_session().get([object_refs], timeout)[0]
-        except RayError as error:
-            raise error.with_traceback(None)  # noqa: B904 - it is its own context, and goes on
+        except Exception as error:
+            _drop_own_frames(error)
+            raise
     if isinstance(object_refs, ObjectRefGenerator):
         return object_refs
     if not isinstance(object_refs, list):
@@ -58,8 +57,9 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     session = get_session()
     try:
         return session.get(object_refs, timeout) if object_refs else []
-    except RayError as error:
-        raise error.with_traceback(None)  # noqa: B904
+    except Exception as error:
+        _drop_own_frames(error)
+        raise
 
 
 def put(value: R, *, _owner: Any = None, _tensor_transport: str | None = None) -> ObjectRef[R]:
@@ -131,6 +131,17 @@ def wait(
             f"num_returns cannot be greater than the number of references: {num_returns} > {len(ray_waitables)}."
         )
     return session.wait(ray_waitables, num_returns, timeout, fetch_local)
+
+
+def _drop_own_frames(error: Exception) -> None:
+    """Have the traceback of a failed task end with the caller; any other error keeps the frames that explain it.
+
+    What is raised once more by a bare ``raise`` gets no entry for the frame that does so.
+    """
+    from ray_async.exceptions import RayError
+
+    if isinstance(error, RayError):
+        error.with_traceback(None)
 
 
 def _check_timeout(timeout: Any) -> None:

@@ -20,12 +20,6 @@ class RayError(Exception):
         # Constructors of the tree take different arguments, so a copy is rebuilt from state, without calling them.
         return restore_error, (type(self), self.args, dict(self.__dict__))
 
-    def _render_traceback_(self) -> list[str]:
-        """The traceback as IPython is to show it."""
-        from .shown_traceback import render
-
-        return render(self)
-
     def to_bytes(self) -> bytes:
         """The error as bytes that `from_bytes` reads; never fails for an attribute that cannot be pickled."""
         from .payload import to_payload

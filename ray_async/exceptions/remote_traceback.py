@@ -8,7 +8,7 @@ from traceback import FrameSummary, StackSummary, TracebackException
 
 from .base import RayError
 
-__all__ = ("DEPENDENCY_LINE", "HEADER", "MAX_BYTES", "clip", "format_remote", "is_own_file")
+__all__ = ("DEPENDENCY_LINE", "HEADER", "MAX_BYTES", "clip", "format_remote")
 
 HEADER = "Traceback (most recent call last):"
 DEPENDENCY_LINE = "  At least one of the input arguments for this task could not be computed:"
@@ -85,9 +85,4 @@ def _is_core(frame: FrameSummary) -> bool:
 
 
 def _is_own(frame: FrameSummary) -> bool:
-    return is_own_file(frame.filename)
-
-
-def is_own_file(filename: str) -> bool:
-    """Whether code of a file is this package's."""
-    return filename.startswith((_PACKAGE, _COMPILED))
+    return frame.filename.startswith((_PACKAGE, _COMPILED))

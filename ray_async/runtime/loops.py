@@ -168,7 +168,6 @@ class Loops:
 
     def wait(self, ref: Any) -> Generator[Any, None, Any]:
         """What ``await ref`` does."""
-        __tracebackhide__ = True  # from pytest's tracebacks
         arena = self._session.arena
         while not store.is_readable(arena, ref):
             yield from self._change(ref)
@@ -178,7 +177,8 @@ class Loops:
             # Raised as it is, it would end this generator and be taken for the value.
             raise (error.as_awaitable_cause() if isinstance(error, RayTaskError) else error) from None
         except RayError as error:
-            raise error.with_traceback(None)  # noqa: B904 - it is its own context, and goes on
+            error.with_traceback(None)  # and a bare `raise` adds no entry for this frame: it ends with the caller
+            raise
 
     def _change(self, ref: Any) -> Generator[Any, None, None]:
         """Wait until ``ref`` may be complete; a wake-up may be for an earlier object in its place."""
