@@ -59,7 +59,7 @@ class HoldsLock(Exception):
 
 class RefusesPickling(HoldsLock):
     def __reduce__(self) -> tuple[object, ...]:
-        return HoldsLock, (self.lock, self.missing)  # type: ignore[attr-defined]
+        return HoldsLock, (self.lock, self.missing)
 
 
 class BreaksRebuilding(Exception):

@@ -63,9 +63,9 @@ def arguments_of(pickled: bytes) -> list[Argument]:
 
 def failing_step(pickled: bytes, buffers: list[bytes]) -> int | None:
     """The number of the step at which loading fails; None if it does not fail this time."""
-    steps = _Counted(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
-    unpickler = pickle._Unpickler(BytesIO(pickled), buffers=buffers)  # type: ignore[attr-defined]
-    unpickler.dispatch = steps
+    steps = _Counted(pickle._Unpickler.dispatch)
+    unpickler = pickle._Unpickler(BytesIO(pickled), buffers=buffers)
+    vars(unpickler)["dispatch"] = steps
     try:
         unpickler.load()
     except Exception:  # that the user's code raises something, and where, is the answer
@@ -95,7 +95,7 @@ def _steps(pickled: bytes) -> tuple[_Node, list[tuple[int, str]]]:
         elif operation.name in _MEMOIZING:
             memo.append(_top(stack))
         elif operation.name in _RECALLING:
-            stack.append(_Node(step, memo[int(value)].value))
+            stack.append(_Node(step, memo[int(str(value))].value))
         else:
             taken = list(_taken(stack, operation.stack_before))
             node = _Node(min((part.start for part in taken), default=step), value, taken)

@@ -22,10 +22,12 @@ def texts(records: list[LogLine]) -> list[str]:
 
 def traceback_of(error: BaseException, cause: BaseException | None = None) -> str:
     try:
-        try:
-            raise cause or error
-        except type(cause) as inner:
-            raise error from inner
+        if cause is not None:
+            try:
+                raise cause
+            except BaseException as inner:
+                raise error from inner
+        raise error
     except BaseException as raised:
         return "".join(traceback.format_exception(raised)).rstrip("\n")
 
