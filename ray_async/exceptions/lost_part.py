@@ -38,7 +38,7 @@ class LostPart:
 
 
 def stand_in(part: Any, reducers: Mapping[type, Callable[[Any], Any]] = copyreg.dispatch_table) -> Any:
-    """What a pickler's `reducer_override` returns for a part of an error: `NotImplemented` where pickle knows how.
+    """The answer of a pickler's `reducer_override` for a part of an error: `NotImplemented` where pickle knows how.
 
     A read-only view of a mapping is replaced by a copy, anything else that cannot be pickled by a `LostPart`.
 

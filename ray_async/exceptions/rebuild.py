@@ -29,7 +29,7 @@ _FOREIGN = "tblib"
 
 
 def reduce_error(error: BaseException) -> Any:
-    """What a pickler's `reducer_override` returns for an exception.
+    """The answer of a pickler's `reducer_override` for an exception.
 
     Raises:
         Exception: whatever a `__reduce__` of the user's raises.
@@ -97,12 +97,12 @@ def set_error_state(error: BaseException, state: tuple[dict[str, Any], dict[str,
 
 
 def _is_plain(cls: type[BaseException]) -> bool:
-    """Whether pickling is what a builtin has defined."""
+    """Test of a class: it is pickled in the way that a builtin has defined."""
     return cls.__reduce_ex__ is BaseException.__reduce_ex__ and _is_builtins(cls.__reduce__)
 
 
 def _is_builtins(method: Any) -> bool:
-    """Whether a method is that of a builtin class."""
+    """Test of a method: it is that of a builtin class."""
     owner = getattr(method, "__objclass__", None)
     return owner is not None and is_builtin(owner)
 

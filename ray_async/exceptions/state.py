@@ -17,7 +17,7 @@ _DICT: Any = vars(BaseException)["__dict__"]
 
 
 def is_builtin(cls: type) -> bool:
-    """Whether a class is not made by a class statement, nor at run time in another way."""
+    """Test of a class: it is neither made by a class statement nor at run time in another way."""
     return not cls.__flags__ & _HEAP_TYPE_FLAG
 
 

@@ -18,7 +18,7 @@ _HELPERS = ("builtins.", "copyreg.", "cloudpickle.", "_codecs.", "ray_async.exce
 
 
 class _Node:
-    """What one step of the pickle has put onto the stack."""
+    """An item of the stack, put there by one step of the pickle."""
 
     __slots__ = ("parts", "start", "value")
 

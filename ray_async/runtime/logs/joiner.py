@@ -36,7 +36,7 @@ class _Record:
             self.wants_error = not text.lstrip().startswith(("+", "|"))  # errors of a group stand within its margin
 
     def takes(self, text: str) -> bool:
-        """Whether a line goes on with the record."""
+        """Test of a line: it goes on with the record."""
         if len(self.lines) == _MAX_LINES:
             return False
         before = next((line.text for line in reversed(self.lines) if line.text.strip()), "")
