@@ -41,7 +41,11 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     """
     _check_timeout(timeout)
     if isinstance(object_refs, ObjectRef):
-        return get_session().get([object_refs], timeout)[0]
+        try:
+            return get_session().get([object_refs], timeout)[0]
+        except Exception as error:
+            _drop_own_frames(error)
+            raise
     if isinstance(object_refs, ObjectRefGenerator):
         return object_refs
     if not isinstance(object_refs, list):
@@ -52,7 +56,11 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
         if not isinstance(ref, ObjectRef):
             raise ValueError(f"Invalid type of object refs, a list with {type(ref)}: give a list of ObjectRefs only.")
     session = get_session()
-    return session.get(object_refs, timeout) if object_refs else []
+    try:
+        return session.get(object_refs, timeout) if object_refs else []
+    except Exception as error:
+        _drop_own_frames(error)
+        raise
 
 
 def put(value: R, *, _owner: Any = None, _tensor_transport: str | None = None) -> ObjectRef[R]:
@@ -124,6 +132,17 @@ def wait(
             f"num_returns cannot be greater than the number of references: {num_returns} > {len(ray_waitables)}."
         )
     return session.wait(ray_waitables, num_returns, timeout, fetch_local)
+
+
+def _drop_own_frames(error: Exception) -> None:
+    """Have the traceback of a failed task end with the caller; any other error keeps the frames that explain it.
+
+    What is raised once more by a bare ``raise`` gets no entry for the frame that does so.
+    """
+    from ray_async.exceptions import RayError
+
+    if isinstance(error, RayError):
+        error.with_traceback(None)
 
 
 def _check_timeout(timeout: Any) -> None:

@@ -13,17 +13,19 @@ from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 from pickle import PickleBuffer, PicklingError
-from types import CodeType
+from types import CodeType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Protocol
 
 from ray_async._core.codec import ArgRef, Encoder
 from ray_async._core.object_ref import ObjectRef
 from ray_async._core.submission import ActorCore, load_actor
+from ray_async.exceptions.pickler import dump, forgiving
+from ray_async.exceptions.rebuild import reduce_error
 from ray_async.reducers import reduce_value
 from ray_async.reducers.class_pickler import class_pickler
 from ray_async.serializers import reduce_registered
 
-__all__ = ("dumps", "explain", "make_pickler")
+__all__ = ("dumps", "dumps_forgiving", "explain", "make_pickler")
 
 _MAX_DEPTH = 8
 _NO_FILE = "<dynamic-code>"
@@ -69,6 +71,8 @@ def make_pickler(encoder: Encoder, sink: Any, buffers: Callable[[PickleBuffer], 
                 reduced = reduce_value(obj, kind)
             if reduced is NotImplemented:
                 reduced = _reduce_state(obj, kind)
+            if reduced is NotImplemented and isinstance(obj, BaseException):
+                reduced = reduce_error(obj)
             if reduced is NotImplemented:
                 reduced = super().reducer_override(obj)
             return reduced
@@ -97,6 +101,20 @@ def dumps(value: Any) -> bytes:
     return target.getvalue()
 
 
+def dumps_forgiving(error: object) -> bytes:
+    """Pickle an error like `dumps`; parts that cannot be pickled are replaced by a `LostPart`.
+
+    Raises:
+        Exception: the error itself cannot be pickled.
+    """
+    return dump(_forgiving_pickler(), error)
+
+
+@cache
+def _forgiving_pickler() -> Any:
+    return forgiving(_bytes_pickler())
+
+
 @cache
 def _bytes_pickler() -> Any:
     """The class, made once: cloudpickle is not loaded before the first value that needs it."""
@@ -108,6 +126,8 @@ def _bytes_pickler() -> Any:
             reduced = reduce_registered(obj)
             if reduced is NotImplemented:
                 reduced = _reduce_state(obj, type(obj))
+            if reduced is NotImplemented and isinstance(obj, BaseException):
+                reduced = reduce_error(obj)
             return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
     return BytesPickler
@@ -183,7 +203,8 @@ def explain(value: Any, error: Exception, call: bool = False) -> Exception:
         arguments.update((f"argument {name!r}", part) for name, part in value[1].items())
         name, value = next(((name, part) for name, part in arguments.items() if _fails(part, dumps)), ("", value))
     path, part = _culprit(value, dumps)
-    where = f"{name or type(value).__name__}{path}"
+    root = f"class {value.__qualname__}" if isinstance(value, type) else type(value).__name__
+    where = f"{name or root}{path}"
     what = "" if part is value else f", which is {_short(part)}"
     return TypeError(
         f"cannot serialize {_short(value)}: {error}\n"
@@ -205,6 +226,8 @@ def _dumps() -> Callable[[Any], Any]:
             reduced = reduce_registered(obj)
             if reduced is NotImplemented:
                 reduced = _reduce_state(obj, type(obj))
+            if reduced is NotImplemented and isinstance(obj, BaseException):
+                reduced = reduce_error(obj)
             return super().reducer_override(obj) if reduced is NotImplemented else reduced
 
     def dumps(obj: Any) -> None:
@@ -243,6 +266,8 @@ def _parts(value: Any) -> list[tuple[str, Any]]:
         return [(f"[{index}]", item) for index, item in enumerate(value)]
     if isinstance(value, set | frozenset):
         return [(f"{{{_short(item)}}}", item) for item in value]
+    if isinstance(value, type):
+        return _parts_of_class(value)
     found: list[tuple[str, Any]] = []
     code = getattr(value, "__code__", None)
     if code is not None:
@@ -263,7 +288,20 @@ def _parts(value: Any) -> list[tuple[str, Any]]:
                 found.append((f".{name}", getattr(value, name)))
     if isinstance(value, BaseException):
         found += [(f".args[{index}]", item) for index, item in enumerate(value.args)]
-    return found
+    return [*found, (f" (class {type(value).__qualname__})", type(value))]
+
+
+def _parts_of_class(cls: type) -> list[tuple[str, Any]]:
+    """What a class that travels by value takes with it: methods, other attributes, bases."""
+    found: list[tuple[str, Any]] = []
+    for name, member in vars(cls).items():
+        if isinstance(member, GetSetDescriptorType | MemberDescriptorType):
+            continue  # made anew with the class
+        if isinstance(member, property):
+            found += [(f".{name}", part) for part in (member.fget, member.fset, member.fdel) if part is not None]
+        else:
+            found.append((f".{name}", getattr(member, "__func__", member)))
+    return found + [(f" (base {base.__qualname__})", base) for base in cls.__bases__]
 
 
 def _short(value: Any, limit: int = 120) -> str:

@@ -31,6 +31,7 @@ cdef class Encoder:
 
 cdef Encoder acquire_encoder(Arena arena)
 cdef object decode_payload(Arena arena, u64 payload, u32 format, u64 entry)
+cdef object load_failed(Arena arena, u64 payload, object error, object ref)
 cdef object decode_value(Arena arena, u64 entry)
 cdef u64 build_payload(Arena arena, Encoder e, u64 *place) except 0
 cdef void discard_payload(Arena arena, u64 payload) noexcept

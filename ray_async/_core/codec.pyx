@@ -64,7 +64,9 @@ _hooks = {}
 
 
 def set_hooks(**functions):
-    """Install ``make_pickler(encoder, sink, buffers)`` and ``explain(value, error, call)``."""
+    """Install ``make_pickler(encoder, sink, buffers)``, ``explain(value, error, call)`` and ``load_failed(error, pickled,
+    buffers, ref)``.
+    """
     _hooks.update(functions)
 
 
@@ -548,6 +550,16 @@ cdef object decode_payload(Arena arena, u64 payload, u32 format, u64 entry):
 _loads = pickle.loads
 
 
+cdef object load_failed(Arena arena, u64 payload, object error, object ref):
+    """The error for a pickled value that cannot be loaded, since ``error`` was raised; ``ref`` is None for arguments."""
+    cdef ra_payload *p = ra_payload_at(&arena.heap, payload)
+    cdef u64 *table = <u64 *>(p + 1) + p.n_refs
+    cdef u32 i
+    buffers = [PyBytes_FromStringAndSize(<char *>p + table[2 * i], table[2 * i + 1]) for i in range(p.n_bufs)]
+    pickled = PyBytes_FromStringAndSize(<char *>(table + 2 * p.n_bufs), p.stream)
+    return _hooks["load_failed"](error, pickled, buffers, ref)
+
+
 cdef object decode_value(Arena arena, u64 entry):
     """The value of an entry in state VALUE or ERROR, which the caller holds."""
     cdef ra_heap *h = &arena.heap
@@ -566,7 +578,12 @@ cdef object decode_value(Arena arena, u64 entry):
         return True
     if format == RA_F_FALSE:
         return False
-    return decode_payload(arena, e.payload, format, entry)
+    if format != RA_F_PICKLE:
+        return decode_payload(arena, e.payload, format, entry)
+    try:
+        return decode_payload(arena, e.payload, format, entry)
+    except Exception as error:
+        raise load_failed(arena, e.payload, error, new_ref(arena, entry)) from error
 
 
 add_counts(RA_LIVE)

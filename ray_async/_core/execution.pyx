@@ -4,7 +4,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject_Call
 
 from ray_async._core.arena cimport Arena, add_counts
-from ray_async._core.codec cimport ArgRef, decode_payload
+from ray_async._core.codec cimport ArgRef, decode_payload, load_failed
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport new_ref
 from ray_async._core.postponed cimport PostponedCalls, hand_back_when_dead
@@ -89,7 +89,10 @@ cdef class Executor:
         if format == RA_F_FAST:
             return decode_payload(self.arena, r.args, format, 0), {}
         # Views of the arguments keep the first return's entry, and with it the record, where the arguments lie.
-        return decode_payload(self.arena, r.args, format, 0 if r.n_returns == 0 else record + sizeof(ra_record))
+        try:
+            return decode_payload(self.arena, r.args, format, 0 if r.n_returns == 0 else record + sizeof(ra_record))
+        except Exception as error:
+            raise load_failed(self.arena, r.args, error, None) from error
 
     def direct_refs(self, u64 record):
         """References that are arguments themselves."""
@@ -109,7 +112,7 @@ cdef class Executor:
             if kwargs:
                 kwargs = {k: read(self.arena, (<ArgRef>v).ref) if type(v) is ArgRef else v for k, v in kwargs.items()}
         except Exception as error:
-            error.__dict__["_from_argument"] = True
+            error.__dict__["_from_argument"] = args, kwargs
             raise
         return args, kwargs
 

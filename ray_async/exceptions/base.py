@@ -53,8 +53,8 @@ class UnserializableException(RayError):
     def __str__(self) -> str:
         return (
             "The remote exception could not be rebuilt in this process. Usual reasons: its class cannot be imported "
-            "here, or its __init__ takes other arguments than it passes to super().__init__(). Give the class a "
-            "__reduce__ method, or register a serializer for it with ray_async.util.register_serializer.\n"
+            "here, or what its __reduce__ gives cannot be called. Give the class a __reduce__ method that works, or "
+            "register a serializer for it with ray_async.util.register_serializer.\n"
             f"Original exception:\n{self._original_stack_trace}"
         )
 

@@ -2,45 +2,64 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import lru_cache
-from types import GetSetDescriptorType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any
+
+from .state import fields_of, make_bare, set_attributes, set_fields
 
 if TYPE_CHECKING:
     from .task import RayTaskError
 
 __all__ = ("make_dual", "restore_dual")
 
-_HEAP_TYPE_FLAG = 1 << 9
-
 
 def make_dual(error: RayTaskError) -> RayTaskError:
     """An instance of both `RayTaskError` and the class of `error.cause`.
 
     Raises:
-        TypeError: the class of the cause cannot be subclassed, or its groups hold what ours may not.
+        TypeError: the class of the cause cannot be subclassed.
         Exception: whatever else the class of the cause raises when it is subclassed.
     """
     cause = error.cause
     kind: Any = type(cause)  # a class can be hashed, which its type does not tell
     cls: Any = _dual_class(kind)
-    if isinstance(cause, BaseExceptionGroup):
-        dual: Any = BaseExceptionGroup.__new__(cls, cause.message, cause.exceptions)
-    else:
-        # The user's own __new__ may want arguments that nobody has; the builtin underneath wants none.
-        dual = _builtin_base(type(cause)).__new__(cls)
+    dual: RayTaskError = _instance(cls, error, cause)
     # The user's own attributes win over ours of the same name. Notes are part of the text already.
-    fields = {**error.__dict__, **cause.__dict__, "cause": cause, "_task_error": error}
-    fields.pop("__notes__", None)
-    dual.__dict__.update(fields)
-    _copy_native_fields(cause, dual)
-    return dual  # type: ignore[no-any-return]
+    attributes = {**error.__dict__, **cause.__dict__, "cause": cause, "_task_error": error}
+    attributes.pop("__notes__", None)
+    set_attributes(dual, attributes)
+    set_fields(dual, fields_of(cause))
+    return dual
 
 
 def restore_dual(error: RayTaskError) -> RayTaskError:
     """The dual form of an error that came out of pickle (used by pickle)."""
     return error.as_instanceof_cause()
+
+
+def _instance(cls: Any, error: RayTaskError, cause: BaseException) -> Any:
+    if isinstance(cause, BaseExceptionGroup):
+        return make_bare(cls, (cause.message, _members(error, cause)))
+    try:
+        return make_bare(cls)
+    except TypeError:
+        # Only the extension module of the class can fill it. Where it is made by a class method, that makes ours, too.
+        reduced: Any = cause.__reduce__()
+        function, arguments, *_ = reduced
+        if getattr(function, "__self__", None) is not type(cause):
+            raise
+        dual = getattr(cls, function.__name__)(*arguments)
+        if not isinstance(dual, cls):
+            raise
+        return dual
+
+
+def _members(error: RayTaskError, group: BaseExceptionGroup[Any]) -> tuple[BaseException, ...]:
+    """The exceptions of a group. The dual is an `Exception`, and may hold nothing that is none: so duals of those."""
+    return tuple(
+        member if isinstance(member, Exception) else error.with_cause(member).make_dual_exception_instance()
+        for member in group.exceptions
+    )
 
 
 @lru_cache(maxsize=256)
@@ -62,6 +81,15 @@ def _dual_class(cause_cls: type[BaseException]) -> type[RayTaskError]:
             raise AttributeError(attribute)
         return getattr(self.__dict__["cause"], attribute)
 
+    def set_attribute(self: Any, attribute: str, value: object) -> None:
+        # Context managers and test runners set __traceback__ and its kin, also where the user's class is frozen.
+        setter = BaseException.__setattr__ if attribute.startswith("__") else cause_cls.__setattr__
+        setter(self, attribute, value)
+
+    def delete_attribute(self: Any, attribute: str) -> None:
+        remover = BaseException.__delattr__ if attribute.startswith("__") else cause_cls.__delattr__
+        remover(self, attribute)
+
     name = f"RayTaskError({cause_cls.__name__})"
     namespace = {
         "__module__": RayTaskError.__module__,
@@ -72,6 +100,8 @@ def _dual_class(cause_cls: type[BaseException]) -> type[RayTaskError]:
         "__reduce__": lambda self: (restore_dual, (self.__dict__["_task_error"],)),
         "__reduce_ex__": lambda self, protocol: (restore_dual, (self.__dict__["_task_error"],)),
         "__getattr__": delegate,
+        "__setattr__": set_attribute,
+        "__delattr__": delete_attribute,
         "__str__": lambda self: str(self.__dict__["_task_error"]),
         "__repr__": lambda self: f"{name}({self.cause!r})",
         # Properties, so that the user's class may have its own `args` or `cause`, even read-only ones.
@@ -79,21 +109,3 @@ def _dual_class(cause_cls: type[BaseException]) -> type[RayTaskError]:
         "cause": property(get_cause),
     }
     return type(name, (RayTaskError, cause_cls), namespace)
-
-
-def _builtin_base(cls: type[BaseException]) -> type[BaseException]:
-    """The most derived base that is not made by a class statement."""
-    return next(base for base in cls.__mro__ if not base.__flags__ & _HEAP_TYPE_FLAG)
-
-
-def _copy_native_fields(cause: BaseException, dual: BaseException) -> None:
-    """Copy what lives in C structs and slots, such as `OSError.errno`, where attribute delegation never looks."""
-    for base in type(cause).__mro__:
-        for name, member in vars(base).items():
-            if name.startswith("__") or name == "args":  # __class__, __dict__ and what every exception has
-                continue
-            if not isinstance(member, MemberDescriptorType | GetSetDescriptorType):
-                continue
-            # Unset slots have nothing to copy; read-only fields were set by __new__.
-            with contextlib.suppress(AttributeError, TypeError):
-                setattr(dual, name, getattr(cause, name))

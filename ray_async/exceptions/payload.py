@@ -9,47 +9,52 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Callable
+from typing import Any
 
+from . import pickler
 from .base import UnserializableException
 from .remote_traceback import DEPENDENCY_LINE, MAX_BYTES, clip, format_remote
 from .system import RaySystemError
 from .task import RayTaskError
 
-__all__ = ("dependency_payload", "from_payload", "payload_text", "restore_dependency", "to_payload")
+__all__ = ("dependency_payload", "from_payload", "payload_text", "restore_dependency", "restore_failure", "to_payload")
 
 _MAGIC = b"RAE1"
 _HEAD = struct.Struct("<4sI")
 
 
-def to_payload(err: BaseException, *, dumps: Callable[[object], bytes] | None = None) -> bytes:
+def to_payload(
+    err: BaseException,
+    *,
+    dumps: Callable[[object], bytes] = pickler.dumps,
+    dumps_forgiving: Callable[[object], bytes] = pickler.dumps_forgiving,
+) -> bytes:
     """Bytes that stand for `err` in the object store.
 
-    A cause that cannot be pickled is replaced by a `RayError` which says so; any other error that cannot be pickled
-    travels as its text. Never raises for what the error holds.
+    Parts of it that cannot be pickled are replaced (see `LostPart`). A cause that cannot be pickled itself is replaced
+    by a `RayError` which says so; any other error that cannot be pickled travels as its text. Never raises for what the
+    error holds.
 
     Args:
-        dumps: pickles an object; cloudpickle's by default.
+        dumps: pickles an error, or raises.
+        dumps_forgiving: pickles an error without those of its parts that cannot be pickled, or raises.
     """
-    if dumps is None:
-        import cloudpickle
-
-        dumps = cloudpickle.dumps
-    text = _text_of(err)
-    try:
-        body = dumps(err)
-    except Exception as reason:  # a user's __reduce__ may raise anything
-        body = _without_cause(err, reason)
-    data = text.encode("utf-8", "backslashreplace")
-    return _HEAD.pack(_MAGIC, len(data)) + data + body
+    if not isinstance(err, RayTaskError):
+        body, _ = _pickled(err, dumps, dumps_forgiving)
+        return _packed(_text_of(err), body)
+    plain: RayTaskError = err.__dict__.get("_task_error", err)
+    cause, reason = _pickled(plain.cause, dumps, dumps_forgiving)
+    if reason is not None:
+        plain = plain.with_serializable_cause(reason)
+        cause = pickle.dumps(plain.cause, protocol=5)
+    return _packed(_text_of(err), pickle.dumps(_Failure(plain is not err, cause, *plain.call()), protocol=5))
 
 
-def from_payload(
-    payload: bytes | bytearray | memoryview, *, loads: Callable[[bytes], object] | None = None
-) -> BaseException:
+def from_payload(payload: bytes | bytearray | memoryview) -> BaseException:
     """The error that `to_payload` wrote; never raises for what the bytes hold.
 
-    Returns an `UnserializableException` with the original text where the error cannot be rebuilt, and a
-    `RaySystemError` for bytes that are no payload.
+    A `RayTaskError` whose cause cannot be rebuilt here has an `UnserializableException` as its cause. Any other error
+    that cannot be rebuilt is one, with the original text; bytes that are no payload give a `RaySystemError`.
     """
     data = bytes(payload)
     parts = _split(data)
@@ -59,9 +64,9 @@ def from_payload(
     if not body:
         return UnserializableException(text)
     try:
-        error = (loads or pickle.loads)(body)
+        error = pickle.loads(body)
     except Exception as reason:  # a user's constructor may raise anything
-        return UnserializableException(f"{text}\nIt could not be rebuilt: {type(reason).__name__}: {reason}")
+        return UnserializableException(_not_rebuilt(text, reason))
     if isinstance(error, BaseException):
         return error
     return RaySystemError(f"an error record holds a {type(error).__name__}", text)
@@ -78,9 +83,30 @@ def dependency_payload(payload: bytes, function_name: str, pid: int, ip: str) ->
     text = clip(
         f"{RayTaskError.__module__}.{RayTaskError.__qualname__}: {where}\n{DEPENDENCY_LINE}\n{cause}", MAX_BYTES
     )
-    data = text.encode("utf-8", "backslashreplace")
-    body = pickle.dumps(_Dependency(payload, function_name, pid, ip), protocol=5)
-    return _HEAD.pack(_MAGIC, len(data)) + data + body
+    return _packed(text, pickle.dumps(_Dependency(payload, function_name, pid, ip), protocol=5))
+
+
+class _Failure:
+    """Pickles as what gives the error of a task. The cause stands apart: where it cannot be rebuilt, the rest can."""
+
+    def __init__(self, *parts: object) -> None:
+        self._parts = parts
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return restore_failure, self._parts
+
+
+def restore_failure(dual: bool, body: bytes, *call: Any) -> RayTaskError:
+    """The error of a task from its pickled cause and the parts of `RayTaskError.call` (used by pickle)."""
+    function_name, traceback_str, *where = call
+    try:
+        cause = pickle.loads(body)
+        if not isinstance(cause, BaseException):
+            raise TypeError(f"the pickled exception became a {type(cause).__name__}")
+    except Exception as reason:  # a user's constructor may raise anything
+        cause = UnserializableException(_not_rebuilt(traceback_str, reason))
+    error = RayTaskError(function_name, traceback_str, cause, *where)
+    return error.as_instanceof_cause() if dual else error
 
 
 class _Dependency:
@@ -129,8 +155,24 @@ def _text_of(err: BaseException) -> str:
     return format_remote(err)
 
 
-def _without_cause(err: BaseException, reason: BaseException) -> bytes:
-    if not isinstance(err, RayTaskError):
-        return b""
-    plain: RayTaskError = err.__dict__.get("_task_error", err)
-    return pickle.dumps(plain.with_serializable_cause(reason), protocol=5)
+def _pickled(
+    err: BaseException, dumps: Callable[[object], bytes], dumps_forgiving: Callable[[object], bytes]
+) -> tuple[bytes, Exception | None]:
+    """The pickled error, or nothing and the reason."""
+    try:
+        return dumps(err), None
+    except Exception as error:  # a user's __reduce__ may raise anything
+        reason = error
+    try:
+        return dumps_forgiving(err), None
+    except Exception:  # the first reason is what the user sees from pickle, too
+        return b"", reason
+
+
+def _packed(text: str, body: bytes) -> bytes:
+    data = text.encode("utf-8", "backslashreplace")
+    return _HEAD.pack(_MAGIC, len(data)) + data + body
+
+
+def _not_rebuilt(text: str, reason: BaseException) -> str:
+    return f"{text}\nIt could not be rebuilt: {type(reason).__name__}: {reason}"

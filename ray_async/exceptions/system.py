@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .base import RayError
+from typing import Any
+
+from .base import RayError, restore_error
 
 __all__ = (
     "AuthenticationError",
@@ -33,9 +35,22 @@ class RaySystemError(RayError):
         self.client_exc = client_exc
         self.traceback_str = traceback_str
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restore_caused, (type(self), self.args, dict(self.__dict__), self.__cause__)
+
     def __str__(self) -> str:
         text = f"System error: {self.client_exc}"
         return f"{text}\ntraceback: {self.traceback_str}" if self.traceback_str else text
+
+
+def restore_caused(
+    cls: type[RaySystemError], args: tuple[object, ...], state: dict[str, object], cause: object
+) -> RayError:
+    """Build a system error with its cause, as far as that was sent (used by pickle)."""
+    error = restore_error(cls, args, state)
+    if isinstance(cause, BaseException):
+        error.__cause__ = cause
+    return error
 
 
 class StreamingGeneratorReplayInconsistentError(RaySystemError):

@@ -148,16 +148,24 @@ class RayTaskError(RayError):
             f"Exception {kind.__module__}.{kind.__qualname__} isn't serializable: {reason}\n"
             f"It was raised here:\n{self.traceback_str}"
         )
+        return self.with_cause(RayError(text), self.traceback_str)
+
+    def with_cause(self, cause: BaseException, traceback_str: str | None = None) -> RayTaskError:
+        """The failure of the same call with another cause.
+
+        Args:
+            cause: the exception.
+            traceback_str: the text; that of the cause by default.
+        """
+        text = format_remote(cause) if traceback_str is None else traceback_str
         return RayTaskError(
-            self.function_name,
-            self.traceback_str,
-            RayError(text),
-            self.proctitle,
-            self.pid,
-            self.ip,
-            self.actor_repr,
-            self._actor_id,
+            self.function_name, text, cause, self.proctitle, self.pid, self.ip, self.actor_repr, self._actor_id
         )
+
+    def call(self) -> tuple[Any, ...]:
+        """The failure without its cause: name of the function, text, and where it ran."""
+        where = self.proctitle, self.pid, self.ip, self.actor_repr, self._actor_id
+        return self.function_name, self.traceback_str, *where
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restore_error, (type(self), self.args, dict(self.__dict__))

@@ -6,16 +6,15 @@ and the call has no options. A variable is known by `module:name` where it is a 
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Context, ContextVar
 from typing import Any
 
 from ray_async import serializers
 from ray_async._core import store, submission
 
-__all__ = ("FIELD", "ContextCarrier", "applied", "register")
+__all__ = ("FIELD", "Applied", "ContextCarrier", "register")
 
 FIELD = "context"
 _TELEMETRY = "opentelemetry"
@@ -147,16 +146,36 @@ def _captured() -> dict[str, Any]:
     return found
 
 
-@contextlib.contextmanager
-def applied(values: Mapping[str, Any]) -> Iterator[None]:
-    """Set the variables that came with a call, for as long as the block lasts."""
-    with contextlib.ExitStack() as undo:
-        for key, value in values.items():
-            if key == _TELEMETRY:
-                from opentelemetry import context, propagate  # what the caller had loaded
+class Applied:
+    """A block in which the variables that came with a call are set.
 
-                undo.callback(context.detach, context.attach(propagate.extract(value)))
-            else:
-                variable = _find(key, {})
-                undo.callback(variable.reset, variable.set(value))
-        yield
+    Not a generator of `contextlib`'s, which assigns to the exceptions that pass: the user's may be frozen.
+
+    Args:
+        values: the variables by key.
+    """
+
+    __slots__ = ("_undo", "_values")
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._undo: list[tuple[Callable[[Any], None], Any]] = []
+
+    def __enter__(self) -> None:
+        try:
+            for key, value in self._values.items():
+                if key == _TELEMETRY:
+                    from opentelemetry import context, propagate  # what the caller had loaded
+
+                    self._undo.append((context.detach, context.attach(propagate.extract(value))))
+                else:
+                    variable = _find(key, {})
+                    self._undo.append((variable.reset, variable.set(value)))
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *exception: Any) -> None:
+        while self._undo:
+            undo, token = self._undo.pop()
+            undo(token)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ray_async import serialization
 from ray_async._core import arena as arena_module
 from ray_async._core import codec, object_ref, store, submission
-from ray_async.runtime import reading
+from ray_async.runtime import load_failure, reading
 
 if TYPE_CHECKING:
     from ray_async.runtime.session import CoreSession
@@ -28,7 +28,9 @@ def install(session: CoreSession) -> None:
         return session
 
     arena_module.set_hooks(full=reading.store_full, node_died=lambda: live().node_died())
-    codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain)
+    codec.set_hooks(
+        make_pickler=serialization.make_pickler, explain=serialization.explain, load_failed=load_failure.load_failed
+    )
     store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=lambda: live().node_died())
     submission.set_hooks(carry=lambda options: live().carrier.carry(options))
     object_ref.set_hooks(

@@ -10,7 +10,7 @@ from typing import Any
 
 from ray_async._core import store
 from ray_async._core.loop_waiter import LoopWaiter
-from ray_async.exceptions import RaySystemError, RayTaskError
+from ray_async.exceptions import RayError, RaySystemError, RayTaskError
 
 __all__ = ("LoopBinding", "Loops")
 
@@ -176,6 +176,9 @@ class Loops:
         except StopIteration as error:
             # Raised as it is, it would end this generator and be taken for the value.
             raise (error.as_awaitable_cause() if isinstance(error, RayTaskError) else error) from None
+        except RayError as error:
+            error.with_traceback(None)  # and a bare `raise` adds no entry for this frame: it ends with the caller
+            raise
 
     def _change(self, ref: Any) -> Generator[Any, None, None]:
         """Wait until ``ref`` may be complete; a wake-up may be for an earlier object in its place."""

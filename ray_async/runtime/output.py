@@ -17,7 +17,7 @@ from ray_async.transport.frames import FrameError, FrameReader, pack
 __all__ = ("Output",)
 
 _logger = logging.getLogger("ray_async")
-_TICK_S = 1.0
+_TICK_S = 0.25
 _DEATH_S = 1.0  # from the end of a node's output to its own
 
 

@@ -6,6 +6,8 @@ import threading
 from concurrent.futures import Future
 from typing import Any
 
+from ray_async.exceptions import RayError
+
 __all__ = ("thread_future",)
 
 
@@ -18,7 +20,7 @@ def thread_future(session: Any, ref: Any) -> Future[Any]:
             value = session.get([ref], None)[0]
         except BaseException as error:
             if not future.cancelled():
-                future.set_exception(error)
+                future.set_exception(error.with_traceback(None) if isinstance(error, RayError) else error)
         else:
             if not future.cancelled():
                 future.set_result(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import textwrap
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -63,6 +64,35 @@ def test_what_the_core_says_of_a_result_has_no_frames_of_the_core() -> None:
         with pytest.raises((TypeError, ValueError), match=words) as caught:
             ray.get(refs, timeout=TIMEOUT_S)
         assert 'File "' not in str(caught.value)
+
+
+_LOCK = threading.Lock()
+
+
+def _by_value(source: str) -> Any:
+    """What a script defines as `value`, for which there is no module."""
+    space: dict[str, Any] = {"__name__": "__main__", "LOCK": _LOCK}
+    exec(textwrap.dedent(source), space)
+    return space["value"]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("class value:\n    def m(self): return LOCK", "class value.m (global 'LOCK')"),
+        ("class value:\n    @staticmethod\n    def m(): return LOCK", "class value.m (global 'LOCK')"),
+        ("class value:\n    @classmethod\n    def m(cls): return LOCK", "class value.m (global 'LOCK')"),
+        ("class value:\n    @property\n    def p(self): return LOCK", "class value.p (global 'LOCK')"),
+        ("class value:\n    shared = LOCK", "class value.shared"),
+        ("class A:\n    def m(self): return LOCK\nclass value(A): pass", "class value (base A).m (global 'LOCK')"),
+        ("class A:\n    def m(self): return LOCK\nvalue = [A()]", "list[0] (class A).m (global 'LOCK')"),
+        ("class A:\n    def m(self): return LOCK\ndef value(): return A", "function (global 'A').m (global 'LOCK')"),
+    ],
+)
+def test_a_class_that_cannot_be_sent_names_method_and_global(source: str, words: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        ray.put(_by_value(source))
+    assert f"The part that cannot be pickled is {words}, which is <unlocked _thread.lock" in str(caught.value)
 
 
 def test_an_argument_that_cannot_be_sent_is_named() -> None:

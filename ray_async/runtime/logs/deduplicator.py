@@ -1,4 +1,4 @@
-"""One line in place of many that different workers print at about the same time."""
+"""One line in place of many that different workers print at about the same time, or one record in place of many."""
 
 from __future__ import annotations
 
@@ -15,27 +15,12 @@ from ray_async.config import (
     DEDUP_LOGS_SKIP_REGEX,
     Settings,
 )
-from ray_async.record import Record
+from ray_async.runtime.logs.line import LogLine
 
-__all__ = ("Deduplicator", "LogLine")
+__all__ = ("Deduplicator",)
 
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-fA-F]{8,}\b|\d+")
 _HAS_WORDS = re.compile(r"[^\W\d_]")
-
-
-class LogLine(Record):
-    """A line, and who printed it."""
-
-    text: str
-    name: str
-    pid: int
-    stream: str
-    ip: str | None = None
-
-    @property
-    def source(self) -> tuple[str | None, int]:
-        """The process that printed it."""
-        return self.ip, self.pid
 
 
 class _Group:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TextIO
 
 from ray_async.config import LOG_TO_DRIVER, Settings
-from ray_async.runtime.logs.deduplicator import Deduplicator, LogLine
+from ray_async.runtime.logs.deduplicator import Deduplicator
+from ray_async.runtime.logs.joiner import RecordJoiner
+from ray_async.runtime.logs.line import LogLine
 from ray_async.runtime.logs.prefix import Prefixer
 
 __all__ = ("LogSink", "ProgressBars")
@@ -39,6 +41,7 @@ class LogSink:
         prefixer: names the worker; as the environment and the terminal ask by default.
         bars: draws progress bars.
         own_ip: the address of this machine, which prefixes leave out.
+        joiner: keeps lines that belong together in one record.
     """
 
     def __init__(
@@ -48,9 +51,11 @@ class LogSink:
         prefixer: Prefixer | None = None,
         bars: ProgressBars | None = None,
         own_ip: str | None = None,
+        joiner: RecordJoiner | None = None,
     ) -> None:
         self._log_to_driver = log_to_driver and Settings().get(LOG_TO_DRIVER)
         self._deduplicator = deduplicator or Deduplicator.from_environ()
+        self._joiner = joiner or RecordJoiner()
         self._prefixer = prefixer
         self._bars = bars
         self._own_ip = own_ip
@@ -70,29 +75,30 @@ class LogSink:
     def tick(self) -> None:
         """Print summaries of repetitions whose time is over; to be called about once a second."""
         with self._lock:
-            self._print(self._deduplicator.expire())
+            self._print([*self._deduplicated(self._joiner.expire()), *self._deduplicator.expire()])
 
     @property
     def holds_back(self) -> bool:
         """Whether a later `tick` will have something to print."""
         with self._lock:
-            return self._deduplicator.next_deadline() is not None
+            return self._deduplicator.next_deadline() is not None or self._joiner.next_deadline() is not None
 
     def close(self) -> None:
         """Print what is held back."""
         with self._lock:
-            self._print(self._deduplicator.flush())
+            self._print([*self._deduplicated(self._joiner.flush()), *self._deduplicator.flush()])
 
     def _feed(self, source: tuple[str, int, str, str | None], lines: Iterable[str]) -> None:
         if not self._log_to_driver:
             return
         name, pid, stream, ip = source
         with self._lock:
-            shown: list[LogLine] = []
-            for line in lines:
-                if self._bars is None or not self._bars.process(line):
-                    shown += self._deduplicator.feed(LogLine(line, name, pid, stream, ip))
-            self._print(shown)
+            plain = [line for line in lines if self._bars is None or not self._bars.process(line)]
+            records = self._joiner.feed(LogLine(line, name, pid, stream, ip) for line in plain)
+            self._print(self._deduplicated(records))
+
+    def _deduplicated(self, records: list[LogLine]) -> list[LogLine]:
+        return [line for record in records for line in self._deduplicator.feed(record)]
 
     def _print(self, lines: list[LogLine]) -> None:
         if not lines:
@@ -110,7 +116,7 @@ class LogSink:
 
     def _write(self, stream: TextIO, line: LogLine) -> None:
         prefixer = self._prefixer or Prefixer.from_environ(_shows_color(stream))
-        text = prefixer(line.text, line.name, line.pid, line.ip) + "\n"
+        text = "".join(prefixer(part, line.name, line.pid, line.ip) + "\n" for part in line.text.split("\n"))
         try:
             stream.write(text)
         except UnicodeEncodeError:

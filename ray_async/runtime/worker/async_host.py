@@ -476,7 +476,7 @@ class AsyncHost:
             resolved = [await value.ref if type(value) is ArgRef else value for value in args]
             named = {key: await value.ref if type(value) is ArgRef else value for key, value in kwargs.items()}
         except errors.RayError as error:
-            error.__dict__["_from_argument"] = True
+            error.__dict__["_from_argument"] = args, kwargs
             raise
         finally:
             self._without_arguments -= 1

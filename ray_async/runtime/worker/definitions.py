@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import logging
 import pickle
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from ray_async.runtime.worker.running import UserCode
 
 if TYPE_CHECKING:
     from ray_async._core.execution import Executor
@@ -87,7 +88,7 @@ class Definition:
             if self.kind == "class":
                 self.worker.create_actor(record, function, self, args, kwargs)
                 return
-            with _user_code(executor):
+            with UserCode(executor):
                 if executor.is_cancelled(record):  # a signal that came just before found no user code to interrupt
                     raise KeyboardInterrupt
                 result = function(*args, **kwargs)
@@ -108,7 +109,7 @@ class Definition:
         """Make each item of a generator a return as it comes: those before an error or too early an end stay."""
         count = 0
         while True:
-            with _user_code(executor):
+            with UserCode(executor):
                 try:
                     item = next(items)
                 except StopIteration:
@@ -130,7 +131,7 @@ class Definition:
         refs: list[Any] = []
         while True:
             try:
-                with _user_code(executor):
+                with UserCode(executor):
                     item = next(iterator)
                 refs.append(self.worker.session.put(item))
             except StopIteration:
@@ -155,7 +156,7 @@ class Definition:
         while True:
             if executor.is_cancelled(record):
                 raise KeyboardInterrupt
-            with _user_code(executor):
+            with UserCode(executor):
                 try:
                     item = next(iterator)
                 except StopIteration:
@@ -176,7 +177,7 @@ class Definition:
             produced, consumed = stream.position()
             if produced - consumed < limit or executor.is_cancelled(record) or stream.is_abandoned():
                 return
-            with _user_code(executor):  # a cancel interrupts the pause like user code
+            with UserCode(executor):  # a cancel interrupts the pause like user code
                 stream.wait_for_consumer(200_000_000)
 
 
@@ -212,16 +213,6 @@ def _checked(items: Any, name: str) -> Any:
             f"{name} yields its returns one by one and must be a generator, but returned {type(items).__name__}"
         )
     return items
-
-
-@contextlib.contextmanager
-def _user_code(executor: Executor) -> Iterator[None]:
-    """Mark what a cancel may interrupt."""
-    executor.in_user_code = True
-    try:
-        yield
-    finally:
-        executor.in_user_code = False
 
 
 def _call_with_self(instance: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -8,7 +8,9 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
+from ray_async import serialization
 from ray_async.config import IGNORE_UNHANDLED_ERRORS
+from ray_async.runtime.load_failure import name_argument
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
@@ -37,7 +39,10 @@ def wants_retry(error: BaseException, filters: Any) -> bool:
 def failure_payload(worker: Worker, definition: Definition | None, error: BaseException) -> bytes:
     """The stored form of what user code (or the decoding of its arguments) raised."""
     name = definition.name if definition is not None else "unknown"
-    of_argument = isinstance(error, errors.RayError) and getattr(error, "_from_argument", False)
+    arguments = error.__dict__.pop("_from_argument", None)
+    of_argument = arguments is not None and isinstance(error, errors.RayError)
+    if of_argument:
+        error = name_argument(error, *arguments)
     kind = errors.RayTaskError
     described = (kind.from_dependency if of_argument else kind.from_exception)(
         error,
@@ -48,7 +53,7 @@ def failure_payload(worker: Worker, definition: Definition | None, error: BaseEx
         actor_repr=worker.actor_repr(),
         actor_id=worker.actor_id_hex(),
     )
-    return errors.to_payload(described, dumps=worker.dumps)
+    return errors.to_payload(described, dumps=worker.dumps, dumps_forgiving=serialization.dumps_forgiving)
 
 
 def unstorable_payload(reason: BaseException) -> bytes:
@@ -68,7 +73,8 @@ def tell_unread(worker: Worker, record: int, payload: bytes) -> None:
 
 def cancelled_payload(worker: Worker, record: int, definition: Definition | None, error: BaseException) -> bytes:
     """The stored form of a cancel that ended what was running: a failure of the task, whose cause is the cancel."""
-    cancelled = errors.TaskCancelledError(worker.session.task_id_of(record))
+    text = f"{type(error).__name__}: {error}" if error.args and not worker.executor.is_cancelled(record) else None
+    cancelled = errors.TaskCancelledError(worker.session.task_id_of(record), text)
     return failure_payload(worker, definition, cancelled.with_traceback(error.__traceback__))
 
 

@@ -16,9 +16,8 @@ from ray_async._core import execution, store
 from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
 from ray_async._core.own_slot import OwnSlot
-from ray_async._core.process import now_ns, set_title
+from ray_async._core.process import set_title
 from ray_async.config import Settings
-from ray_async.runtime.context_variables import FIELD, applied
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
 from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
@@ -31,7 +30,7 @@ from ray_async.runtime.worker.failure import (
     wants_retry,
 )
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
-from ray_async.runtime.worker.running import Running, running
+from ray_async.runtime.worker.running import Executing, running
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.async_host import AsyncHost
@@ -50,7 +49,7 @@ def end_worker(arena: Arena, config: dict[str, Any]) -> NoReturn:
     try:
         code = run_worker(arena, config)
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        code = _exit_code(error)
     except BaseException:
         import traceback
 
@@ -308,35 +307,20 @@ class Worker:
         if self.actor and (isinstance(error, WorkerExit) or error.code == 0):
             reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit(0)"
             self.session.ask("actor_leaves", actor=self.actor, reason=reason)
+        code = _exit_code(error)
         self._flush_output()
-        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
         os._exit(code)
 
-    @contextlib.contextmanager
-    def executing(self, record: int, definition: Definition, options: dict[str, Any]) -> Iterator[None]:
+    def executing(self, record: int, definition: Definition, options: dict[str, Any]) -> Executing:
         """Note what the current thread or asyncio task runs."""
-        facts = self.executor.facts(record)
-        name = options.get("name") or definition.name
-        token = running.set(Running(record, facts["seq"], name, definition.qualname, options))
-        started = now_ns()
-        context = options.get(FIELD)
-        renamed = "name" in options and record == self.executor.record
-        if renamed:
-            set_title(f"ray::{name}".encode())
-        try:
-            if context is None:
-                yield
-            else:
-                with applied(context):
-                    yield
-        finally:
-            running.reset(token)
-            if renamed:
-                set_title(definition.title, definition.line)
-            if self.executor.trace is not None:
-                self.executor.trace.append((name, started, now_ns(), facts["seq"]))
-                if self.lease_facts.get("is_async") or len(self.executor.trace) > 1000:
-                    self._flush_trace(self.executor.trace)
+        return Executing(self, record, definition, options)
+
+    def trace(self, name: str, started: int, ended: int, seq: int) -> None:
+        """Record the times (ns) of an execution, if they are wanted."""
+        if self.executor.trace is not None:
+            self.executor.trace.append((name, started, ended, seq))
+            if self.lease_facts.get("is_async") or len(self.executor.trace) > 1000:
+                self._flush_trace(self.executor.trace)
 
     @property
     def stall_after_s(self) -> float:
@@ -484,6 +468,15 @@ class Worker:
         except Exception as error:
             error.__suppress_context__ = True  # what it ends for is no part of the error
             _logger.exception("Error in __ray_shutdown__() of %s", type(self.actor_instance).__name__)
+
+
+def _exit_code(error: SystemExit) -> int:
+    """The code of a process that ends like this. As in any interpreter, a text goes to stderr and means 1."""
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    if sys.stderr is not None:
+        print(error.code, file=sys.stderr)
+    return 1
 
 
 def _flush() -> None:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import contextvars
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-__all__ = ("Running", "running")
+from ray_async._core.process import now_ns, set_title
+from ray_async.runtime.context_variables import FIELD, Applied
+
+if TYPE_CHECKING:
+    from ray_async._core.execution import Executor
+    from ray_async.runtime.worker.definitions import Definition
+    from ray_async.runtime.worker.process import Worker
+
+__all__ = ("Executing", "Running", "UserCode", "running")
 
 
 class Running(NamedTuple):
@@ -19,3 +27,69 @@ class Running(NamedTuple):
 
 
 running: contextvars.ContextVar[Running | None] = contextvars.ContextVar("ray_async_running", default=None)
+
+
+# These two stand around the user's code, and so are no generators of `contextlib`'s: that assigns to the exceptions
+# which pass, and those may be frozen.
+
+
+class Executing:
+    """A block in which the current thread or asyncio task runs a record.
+
+    Args:
+        worker: the process.
+        record: offset of the record.
+        definition: the callable's.
+        options: the record's.
+    """
+
+    __slots__ = ("_applied", "_definition", "_name", "_renamed", "_seq", "_started", "_token", "_worker")
+
+    def __init__(self, worker: Worker, record: int, definition: Definition, options: dict[str, Any]) -> None:
+        self._worker = worker
+        self._definition = definition
+        self._seq: int = worker.executor.facts(record)["seq"]
+        self._name: str = options.get("name") or definition.name
+        self._token = running.set(Running(record, self._seq, self._name, definition.qualname, options))
+        self._started = now_ns()
+        self._renamed = "name" in options and record == worker.executor.record
+        context = options.get(FIELD)
+        self._applied: Applied | None = None if context is None else Applied(context)
+
+    def __enter__(self) -> None:
+        if self._renamed:
+            set_title(f"ray::{self._name}".encode())
+        if self._applied is not None:
+            try:
+                self._applied.__enter__()
+            except BaseException:
+                self._leave()
+                raise
+
+    def __exit__(self, *exception: Any) -> None:
+        try:
+            if self._applied is not None:
+                self._applied.__exit__(*exception)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        running.reset(self._token)
+        if self._renamed:
+            set_title(self._definition.title, self._definition.line)
+        self._worker.trace(self._name, self._started, now_ns(), self._seq)
+
+
+class UserCode:
+    """A block that a cancel may interrupt."""
+
+    __slots__ = ("_executor",)
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def __enter__(self) -> None:
+        self._executor.in_user_code = True
+
+    def __exit__(self, *exception: Any) -> None:
+        self._executor.in_user_code = False
