@@ -1,8 +1,9 @@
-from ray_async._core.layout cimport ra_heap, ra_live_counts, u32, u64
+from ray_async._core.layout cimport ra_heap, ra_lanes, ra_live_counts, u32, u64
 
 
 cdef class Arena:
     cdef ra_heap heap
+    cdef ra_lanes lanes  # where views of large payloads lie
     cdef readonly int fd
     cdef readonly str directory
     cdef readonly u64 size

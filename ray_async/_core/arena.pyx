@@ -178,6 +178,7 @@ cdef class Arena:
 
     def __dealloc__(self):
         if self.heap.base != NULL:
+            ra_lanes_unmap(&self.lanes)
             munmap(self.heap.base, self.size)
         if self.heap.wake_socket >= 0:
             c_close(self.heap.wake_socket)
@@ -200,6 +201,8 @@ cdef class Arena:
         h.hold_free = h.hold_fresh = h.hold_end = 0
         h.closed = 0
         ra_heap_forget(h)
+        ra_lanes_close(&self.lanes)
+        self.lanes.pagemap = 0  # each process has a page table of its own
         self.pid = os.getpid()
         self.idle_waiters = []
         h.wake_socket = -1
@@ -317,6 +320,7 @@ cdef class Arena:
     def close(self):
         """End this process's part; references and views that still exist stay readable, and do nothing when they go."""
         self.heap.closed = 1
+        ra_lanes_close(&self.lanes)
         # The mapping needs no descriptor, and the last reference may be kept for long.
         if self.heap.wake_socket >= 0:
             c_close(self.heap.wake_socket)
@@ -329,6 +333,7 @@ cdef class Arena:
     def after_fork(self):
         """In a forked child: the slot belongs to the parent, so nothing of this process may touch the shared counts."""
         self.heap.closed = 1
+        ra_lanes_close(&self.lanes)
 
     # -- facts --
 

@@ -319,6 +319,7 @@ cdef extern from "objects.h" nogil:
     u64 ra_payload_stream(ra_heap *, u64 payload, u64 *length)
     int ra_inside(ra_heap *, u64 offset, u64 size)
     u64 ra_block_bytes(ra_heap *, u64 offset)
+    int ra_is_run(ra_heap *, u64 offset)
     u32 ra_record_returns(ra_heap *, u64)
     void ra_hold_return(ra_heap *, u64)
     void ra_unpin(ra_heap *, u64)
@@ -359,3 +360,15 @@ cdef inline ra_actor *actor_at(ra_heap *h, u64 offset) noexcept nogil:
 cdef inline u32 generation(u64 seq) noexcept nogil:
     """A number that tells the users of one block, one after the other, apart."""
     return <u32>((seq ^ (seq >> 40) * 0x9E37) & 0xffff)
+
+cdef extern from "lanes.h" nogil:
+    ctypedef struct ra_lanes:
+        u8 *base[8]
+        int pagemap
+
+    u32 RA_NO_LANE
+    u8 *ra_map_private(u8 *place, int fd, u64 offset, u64 size)
+    u32 ra_lane_take(ra_heap *, ra_lanes *, int fd, u32 index)
+    void ra_lane_leave(ra_heap *, ra_lanes *, int fd, u32 index, u32 lane)
+    void ra_lanes_close(ra_lanes *)
+    void ra_lanes_unmap(ra_lanes *)

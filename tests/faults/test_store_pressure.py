@@ -1,5 +1,6 @@
 """The store filled, refilled, spilled and overfilled."""
 
+import ctypes
 import os
 import random
 import threading
@@ -63,6 +64,19 @@ def test_spilled_objects_come_back_whole(start):
     assert facts["restored"] > 50 * MB
     results = ray.get([check.remote(refs[i]) for i in order], timeout=100)
     assert results == [(int(arrays[i][0]), int(arrays[i][-1]), len(arrays[i])) for i in order]
+
+
+def test_what_readers_write_is_not_what_comes_back_from_disk(start):
+    start(object_store_memory=80 * MB)
+    refs = [ray.put(np.full(20 * MB, value, dtype=np.uint8)) for value in range(8)]
+    for _ in range(3):
+        for value, ref in enumerate(refs):
+            found = ray.get(ref, timeout=60)
+            assert (found[0], found[-1]) == (value, value)
+            ctypes.memset(found.ctypes.data, 200, found.nbytes)  # as libraries do that know of no read-only memory
+            del found
+    assert statistics()["restored"] > 200 * MB
+    assert ray.get([check.remote(ref) for ref in refs], timeout=100) == [(i, i, 20 * MB) for i in range(8)]
 
 
 def test_results_of_tasks_spill_too(start):

@@ -271,6 +271,9 @@ static inline int ra_block_check(ra_heap *h, u64 offset, u32 kind) {
     return w && (RA_CHUNK_KIND(w) == RA_CHUNK_HEAD ? RA_CHUNK_CLASS(w) : RA_CHUNK_KIND(w)) == kind;
 }
 
+/* Whether a run starts at `offset`, which has its pages to itself. */
+static inline int ra_is_run(ra_heap *h, u64 offset) { return RA_CHUNK_KIND(ra_block_start(h, offset)) == RA_CHUNK_HEAD; }
+
 /* Bytes of the block that starts at `offset`; 0 where none can. */
 static inline u64 ra_block_bytes(ra_heap *h, u64 offset) {
     u64 w = ra_block_start(h, offset);
