@@ -18,6 +18,7 @@ cdef class Arena:
     cdef int check_node(self) except -1
     cdef u32 new_waiter(self, u32 kind) except 0xffffffff
     cdef u64 alloc(self, u32 kind, u64 size) except 0
+    cdef u64 alloc_overflow(self, u64 size) except? 0
 
 
 cdef void add_counts(ra_live_counts *counts) noexcept

@@ -4,7 +4,7 @@ cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdlib cimport free
 from libc.string cimport memcpy
-from posix.mman cimport munmap
+from posix.mman cimport MAP_PRIVATE, munmap
 from posix.stdlib cimport posix_memalign
 
 from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
@@ -255,10 +255,10 @@ cdef void leave_lane(Pin pin) noexcept:
     if lane == RA_NO_LANE:
         return
     if atomic_load_u32(&ra_chunk_at(&arena.heap, index).length) < LONG_RUN:
-        ra_lane_leave(&arena.heap, &arena.lanes, arena.fd, index, lane)
+        ra_lane_leave(&arena.heap, &arena.lanes, index, lane)
     else:
         with nogil:
-            ra_lane_leave(&arena.heap, &arena.lanes, arena.fd, index, lane)
+            ra_lane_leave(&arena.heap, &arena.lanes, index, lane)
 
 
 cdef Pin new_pin(Arena arena, u64 entry, u64 payload):
@@ -282,11 +282,11 @@ cdef Pin new_pin(Arena arena, u64 entry, u64 payload):
         return None
     atomic_add_u32(&ra_entry_at(h, entry).views, 1)
     atomic_store_u64(<au64 *>(h.base + pin.hold), entry | RA_HOLD_HELD | RA_HOLD_VIEW)
-    pin.lane = ra_lane_take(h, &arena.lanes, arena.fd, ra_chunk_index(h, payload))
+    pin.lane = ra_lane_take(h, &arena.lanes, ra_chunk_index(h, payload))
     if pin.lane != RA_NO_LANE:
         pin.image = arena.lanes.base[pin.lane] + payload
         return pin
-    pin.image = ra_map_private(NULL, arena.fd, payload, ra_block_bytes(h, payload))
+    pin.image = ra_map(h, NULL, MAP_PRIVATE, payload, ra_block_bytes(h, payload))
     if pin.image == NULL:
         return None
     pin.mapped = ra_block_bytes(h, payload)

@@ -88,11 +88,14 @@ def test_results_of_tasks_spill_too(start):
 def test_spill_files_go_with_their_objects(start, tmp_path, wait_until):
     start(object_store_memory=80 * MB, object_spilling_directory=str(tmp_path))
     refs = [ray.put(np.full(5 * MB, i, dtype=np.uint8)) for i in range(40)]
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) >= 20
+
+    def files():
+        return [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_blocks]
+
+    assert len(files()) >= 20
     del refs
     ray.get(ray.put(1))
-    wait_until(lambda: not [path for path in tmp_path.rglob("*") if path.is_file()])
+    wait_until(lambda: not files())
 
 
 def test_an_object_larger_than_the_store(start):
@@ -107,9 +110,9 @@ def test_an_object_larger_than_the_store(start):
 
 
 def test_a_store_full_of_what_is_looked_at(start):
-    start(object_store_memory=80 * MB)
+    start(object_store_memory=80 * MB, _system_config={"automatic_object_spilling_enabled": False})
     views = []
-    with pytest.raises(ObjectStoreFullError, match=r"no room for"):
+    with pytest.raises(ObjectStoreFullError, match=r"no room for.* is taken by objects that arrays and .* look into"):
         while True:
             views.append(ray.get(ray.put(np.full(8 * MB, len(views), dtype=np.uint8))))
     assert len(views) >= 8
@@ -119,11 +122,12 @@ def test_a_store_full_of_what_is_looked_at(start):
 
 
 def test_a_store_that_was_full_before_is_spilled_as_any_other(start):
-    start(object_store_memory=80 * MB)
+    start(object_store_memory=80 * MB, _system_config={"spill_budget_bytes": 100 * MB})
     views = []
     with pytest.raises(ObjectStoreFullError, match=r"no room for"):
         while True:
             views.append(ray.get(ray.put(np.full(8 * MB, len(views), dtype=np.uint8))))
+    assert 18 <= len(views) <= 22, "the disk takes what readers keep out of memory"
     views.clear()
     # What the node found before, nothing to spill, is no answer to those who ask now.
     for round_number in range(5):
@@ -171,7 +175,7 @@ def test_a_lost_spill_file(start, tmp_path):
     put = [ray.put(np.full(6 * MB, i, dtype=np.uint8)) for i in range(12)]
     assert statistics()["spilled"] > 0
     for path in tmp_path.rglob("*"):
-        if path.is_file():
+        if path.is_file() and path.name.isdigit():
             path.unlink()
     assert [int(ray.get(ref, timeout=60)[0]) for ref in made] == list(range(12)), "tasks are run again"
     outcomes = []

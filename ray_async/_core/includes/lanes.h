@@ -24,19 +24,8 @@ typedef struct {
     int pagemap;        /* 1 + descriptor of this process's page table; 0: not opened yet, -1: it cannot be searched */
 } ra_lanes;
 
-/* `size` bytes of the shared memory from `offset` on, as private memory: at `place`, or anywhere. NULL when that fails. */
-static inline u8 *ra_map_private(u8 *place, int fd, u64 offset, u64 size) {
-    int flags = MAP_PRIVATE | MAP_NORESERVE | (place ? MAP_FIXED : 0);
-    void *mapped = fd < 0 ? MAP_FAILED : mmap(place, size, PROT_READ | PROT_WRITE, flags, fd, (off_t)offset);
-    if (mapped == MAP_FAILED) return NULL;
-#ifdef MADV_DONTDUMP
-    madvise(mapped, size, MADV_DONTDUMP); /* sparse and vast; a kernel that refuses writes larger core files */
-#endif
-    return (u8 *)mapped;
-}
-
 /* A lane in which nobody in this process views the run that begins with chunk `index`; RA_NO_LANE when there is none. */
-static inline u32 ra_lane_take(ra_heap *h, ra_lanes *l, int fd, u32 index) {
+static inline u32 ra_lane_take(ra_heap *h, ra_lanes *l, u32 index) {
     if (!l->busy) {
         l->bytes = h->super->bytes;
         l->chunks = h->super->n_chunks;
@@ -47,17 +36,17 @@ static inline u32 ra_lane_take(ra_heap *h, ra_lanes *l, int fd, u32 index) {
     }
     if (l->busy[index] == (1u << RA_LANES) - 1) return RA_NO_LANE;
     u32 lane = (u32)__builtin_ctz(~(u32)l->busy[index]);
-    if (!l->base[lane] && !(l->base[lane] = ra_map_private(NULL, fd, 0, l->bytes))) return RA_NO_LANE;
+    if (!l->base[lane] && !(l->base[lane] = ra_map(h, NULL, MAP_PRIVATE, 0, l->bytes))) return RA_NO_LANE;
     l->busy[index] |= (u8)(1u << lane);
     return lane;
 }
 
 /* Drop the pages at `start` that were written to, whichever they are; what was only read has to be mapped again. */
-static inline int ra_pages_reset(int fd, u8 *lane, u64 offset, u64 size) {
+static inline int ra_pages_reset(ra_heap *h, u8 *lane, u64 offset, u64 size) {
 #ifdef RA_LINUX
     if (madvise(lane + offset, size, MADV_DONTNEED) == 0) return 1;
 #endif
-    return ra_map_private(lane + offset, fd, offset, size) != NULL; /* locked pages, and systems on which advice is no order */
+    return ra_map(h, lane + offset, MAP_PRIVATE, offset, size) != NULL; /* locked pages, and systems on which advice is no order */
 }
 
 #ifdef RA_LINUX
@@ -74,7 +63,7 @@ enum { RA_PAGE_IS_FILE = 1 << 2, RA_PAGE_IS_PRESENT = 1 << 3, RA_PAGE_IS_SWAPPED
 
 /* Drop the pages that were written to, and them alone where the system can tell which these are. Returns 0 when it cannot
    be done: then the range is not to be read in this lane any more. */
-static inline int ra_pages_clean(ra_lanes *l, int fd, u8 *lane, u64 offset, u64 size) {
+static inline int ra_pages_clean(ra_heap *h, ra_lanes *l, u8 *lane, u64 offset, u64 size) {
 #ifdef RA_LINUX
     if (l->pagemap == 0) {
         int table = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -96,14 +85,14 @@ static inline int ra_pages_clean(ra_lanes *l, int fd, u8 *lane, u64 offset, u64 
             break;
         }
         for (int i = 0; i < n; i++)
-            if (!ra_pages_reset(fd, lane, (u64)((u8 *)found[i].start - lane), found[i].end - found[i].start)) return 0;
+            if (!ra_pages_reset(h, lane, (u64)((u8 *)found[i].start - lane), found[i].end - found[i].start)) return 0;
         if (scan.walk_end >= scan.end) return 1;
         scan.start = scan.walk_end;
     }
 #else
     (void)l;
 #endif
-    return ra_pages_reset(fd, lane, offset, size);
+    return ra_pages_reset(h, lane, offset, size);
 }
 
 /* A view of the run that begins with chunk `index`, in a lane, has gone; its object still keeps the run.
@@ -111,10 +100,10 @@ static inline int ra_pages_clean(ra_lanes *l, int fd, u8 *lane, u64 offset, u64 
    To look for written pages takes a while for each page that is mapped, to map one again about twice as long. Who reads a
    little of much, each time something else, shall not have to look through all that was ever read; so now and then all
    pages go. */
-static inline void ra_lane_leave(ra_heap *h, ra_lanes *l, int fd, u32 index, u32 lane) {
+static inline void ra_lane_leave(ra_heap *h, ra_lanes *l, u32 index, u32 lane) {
     u64 offset = ra_chunk_offset(h, index), size = ra_block_bytes(h, offset);
     int all = ++l->left[index] % RA_RESETS == 0;
-    int clean = all ? ra_pages_reset(fd, l->base[lane], offset, size) : ra_pages_clean(l, fd, l->base[lane], offset, size);
+    int clean = all ? ra_pages_reset(h, l->base[lane], offset, size) : ra_pages_clean(h, l, l->base[lane], offset, size);
     if (clean) l->busy[index] &= (u8)~(1u << lane);
 }
 
