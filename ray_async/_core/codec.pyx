@@ -542,15 +542,19 @@ cdef list payload_buffers(Arena arena, u64 payload, u64 entry):
     """The buffers that lie out of band, as the memory of one reader."""
     cdef ra_payload *p = ra_payload_at(&arena.heap, payload)
     cdef u64 *table = <u64 *>(p + 1) + p.n_refs
-    cdef u64 first = table[0], end = table[2 * p.n_bufs - 2] + table[2 * p.n_bufs - 1]
+    cdef u64 first = table[0], end = 0
+    cdef u32 i
     cdef u8 *image
-    cdef Copy copy
+    cdef Copy copied
     cdef Pin pin = new_pin(arena, entry, payload) if entry else None
     if pin is not None:
         owner, image = pin, pin.image
     else:
-        copy = new_copy(<u8 *>p + first, end - first)
-        owner, image = copy, <u8 *>copy.memory - first
+        for i in range(p.n_bufs):
+            first, end = min(first, table[2 * i]), max(end, table[2 * i] + table[2 * i + 1])
+        first -= first % 64  # what is aligned stays aligned
+        copied = new_copy(<u8 *>p + first, end - first)
+        owner, image = copied, <u8 *>copied.memory - first
     return [new_buffer(owner, image + table[2 * i], table[2 * i + 1]) for i in range(p.n_bufs)]
 
 
