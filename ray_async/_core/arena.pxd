@@ -1,8 +1,9 @@
-from ray_async._core.layout cimport ra_heap, ra_live_counts, u32, u64
+from ray_async._core.layout cimport ra_heap, ra_lanes, ra_live_counts, u32, u64
 
 
 cdef class Arena:
     cdef ra_heap heap
+    cdef ra_lanes lanes  # where views of large payloads lie
     cdef readonly int fd
     cdef readonly str directory
     cdef readonly u64 size
@@ -17,6 +18,7 @@ cdef class Arena:
     cdef int check_node(self) except -1
     cdef u32 new_waiter(self, u32 kind) except 0xffffffff
     cdef u64 alloc(self, u32 kind, u64 size) except 0
+    cdef u64 alloc_overflow(self, u64 size) except? 0
 
 
 cdef void add_counts(ra_live_counts *counts) noexcept

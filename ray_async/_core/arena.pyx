@@ -8,10 +8,8 @@ from posix.unistd cimport close as c_close
 from ray_async._core.layout cimport *
 
 cdef extern from "sys/mman.h" nogil:
-    void *mmap_c "mmap"(void *, size_t, int, int, int, long)
     int munmap(void *, size_t)
-    int PROT_READ, PROT_WRITE, MAP_SHARED, MAP_NORESERVE
-    void *MAP_FAILED
+    int MAP_SHARED
 
 cdef extern from *:
     """
@@ -101,7 +99,10 @@ class ArenaFullError(MemoryError):
     """No run of free chunks of the wanted size is left; ``args`` are the bytes wanted and the bytes in use."""
 
 
+OVERFLOW = "overflow"  # name of the file, or of a link to it, in the session's directory
+
 cdef enum:
+    MOST_PLACES = 1 << 22  # chunks: offsets of records and entries, in units of 64 bytes, must fit into 32 bits
     HOPE = 100000000  # ns to wait for room although the node finds nothing to spill: what somebody is writing may be next
 
 
@@ -118,15 +119,24 @@ cdef class Arena:
     """
 
     def __init__(self, int fd, str directory):
+        cdef int overflow = -1
         cdef u64 size = os.fstat(fd).st_size
-        cdef void *base = mmap_c(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0)
-        if base == MAP_FAILED:
-            raise OSError("cannot map the session's shared memory")
+        cdef u8 *base
         memset(&self.heap, 0, sizeof(self.heap))
-        self.heap.base = <u8 *>base
+        self.fd = -1
+        self.heap.wake_socket = self.heap.directory = -1
+        self.heap.split = size
+        if os.path.lexists(os.path.join(directory, OVERFLOW)):
+            overflow = os.open(os.path.join(directory, OVERFLOW), os.O_RDWR | os.O_CLOEXEC)
+            size += os.fstat(overflow).st_size
+        self.heap.memory, self.heap.overflow = fd + 1, overflow + 1
+        base = ra_map(&self.heap, NULL, MAP_SHARED, 0, size)
+        if base == NULL:
+            if overflow >= 0:
+                c_close(overflow)
+            raise OSError("cannot map the session's shared memory")
+        self.heap.base = base
         self.heap.super = <ra_super *>base
-        self.heap.wake_socket = -1
-        self.heap.directory = -1
         self.size = size
         self.fd = fd
         self.directory = directory
@@ -136,24 +146,46 @@ cdef class Arena:
 
     @staticmethod
     def create(u64 limit, str directory, u64 lineage_limit=1 << 30):
-        """Make a new arena for at most ``limit`` bytes of objects, records and queues."""
-        cdef u64 n_chunks = max(64, limit // RA_CHUNK)
+        """Make a new arena for at most ``limit`` bytes of objects, records and queues in memory.
+
+        A file or link of the name ``overflow`` in the directory, a multiple of a chunk long, takes what finds no room.
+        Address space is reserved for many times the limit, or for as much of that as this process may have.
+        """
+        cdef u64 n_limit = max(64, limit // RA_CHUNK), places = RA_PLACES
+        cdef int fd = ra_shared_memory(b"ray_async")
+        if fd < 0:
+            raise OSError(-fd, os.strerror(-fd))
+        try:
+            while True:
+                try:
+                    return Arena._lay_out(fd, directory, n_limit, max(n_limit, min(n_limit * places, MOST_PLACES)), lineage_limit)
+                except OSError:
+                    if places == 1:
+                        raise
+                    places //= 2
+        except BaseException:
+            c_close(fd)
+            raise
+
+    @staticmethod
+    def _lay_out(int fd, str directory, u64 n_limit, u64 n_chunks, u64 lineage_limit):
         cdef u64 procs = 4096
         cdef u64 waiters = procs + sizeof(ra_proc) * <u64>RA_MAX_PROCS
         cdef u64 classes = waiters + sizeof(ra_waiter) * <u64>RA_MAX_WAITERS
         cdef u64 events = _aligned(classes + sizeof(ra_class) * <u64>RA_MAX_CLASSES, 4096)
         cdef u64 chunks = _aligned(events + ra_queue_bytes(RA_EVENTS_LOG2), 4096)
-        cdef u64 data = _aligned(chunks + sizeof(ra_chunk) * n_chunks, RA_CHUNK)
-        cdef u64 size = data + n_chunks * RA_CHUNK
-        cdef int fd = ra_shared_memory(b"ray_async")
-        if fd < 0:
-            raise OSError(-fd, os.strerror(-fd))
+        cdef u64 data, size
+        link = os.path.join(directory, OVERFLOW)
+        cdef u64 n_overflow = os.stat(link).st_size // RA_CHUNK if os.path.lexists(link) else 0
+        data = _aligned(chunks + sizeof(ra_chunk) * (n_chunks + n_overflow), RA_CHUNK)
+        size = data + n_chunks * RA_CHUNK
         os.ftruncate(fd, size)
         cdef Arena self = Arena(fd, directory)
         cdef ra_super *s = self.heap.super
         session = os.urandom(16)
         memcpy(s.session, <char *>session, 16)
-        s.version, s.n_chunks, s.bytes, s.limit = RA_VERSION, <u32>n_chunks, size, n_chunks * RA_CHUNK
+        s.version, s.bytes, s.limit = RA_VERSION, self.size, n_limit * RA_CHUNK
+        s.n_memory, s.n_chunks = <u32>n_chunks, <u32>(n_chunks + n_overflow)
         s.procs, s.waiters, s.classes, s.events, s.chunks, s.data = procs, waiters, classes, events, chunks, data
         s.lineage_limit = lineage_limit
         atomic_store_u32(&s.next_uid, 1)
@@ -178,13 +210,17 @@ cdef class Arena:
 
     def __dealloc__(self):
         if self.heap.base != NULL:
+            ra_lanes_unmap(&self.lanes)
             munmap(self.heap.base, self.size)
         if self.heap.wake_socket >= 0:
             c_close(self.heap.wake_socket)
         if self.heap.directory >= 0:
             c_close(self.heap.directory)
-        if self.fd >= 0 and self.heap.base != NULL:
-            c_close(self.fd)
+        if self.heap.base != NULL:
+            if self.heap.overflow:
+                c_close(self.heap.overflow - 1)
+            if self.fd >= 0:
+                c_close(self.fd)
 
     def join(self, u32 kind, int slot=-1, u32 job=0, int pid=0):
         """Take a slot of the process table (or the given one, reserved by the node) and return it."""
@@ -200,6 +236,8 @@ cdef class Arena:
         h.hold_free = h.hold_fresh = h.hold_end = 0
         h.closed = 0
         ra_heap_forget(h)
+        ra_lanes_close(&self.lanes)
+        self.lanes.pagemap = 0  # each process has a page table of its own
         self.pid = os.getpid()
         self.idle_waiters = []
         h.wake_socket = -1
@@ -307,8 +345,27 @@ cdef class Arena:
                 if offset:
                     return offset
         self.check_node()
+        if kind == RA_CHUNK_DATA and size <= h.super.limit and self.heap.overflow:
+            offset = self.alloc_overflow(size)
+            if offset:
+                return offset
         facts = (size, atomic_load_u64(&h.super.used) * RA_CHUNK, h.super.limit)
         raise _hooks["full"](*facts) if "full" in _hooks else ArenaFullError(*facts)
+
+    cdef u64 alloc_overflow(self, u64 size) except? 0:
+        """Memory for a payload in the overflow file; 0 when it has none, or the disk is to keep what it has left."""
+        cdef ra_heap *h = &self.heap
+        if h.overflow == 0 or size <= RA_LARGEST_BLOCK:
+            return 0
+        disk = os.fstatvfs(h.overflow - 1)
+        if disk.f_bavail * disk.f_frsize < size + disk.f_blocks * disk.f_frsize * h.super.disk_reserve // 1000:
+            return 0
+        return ra_alloc_overflow(h, size)
+
+    def limit_disk(self, u64 budget, double capacity):
+        """Bound what the overflow file takes: ``budget`` bytes together with spilled objects (0: no bound), ``capacity`` of the disk."""
+        atomic_store_u64(&self.heap.super.spill_budget, budget)
+        self.heap.super.disk_reserve = <u32>(1000 * (1 - min(max(capacity, 0.0), 1.0)))
 
     def trim(self):
         """Take back slabs in which every block is free. Returns the bytes that this gave."""
@@ -317,18 +374,23 @@ cdef class Arena:
     def close(self):
         """End this process's part; references and views that still exist stay readable, and do nothing when they go."""
         self.heap.closed = 1
+        ra_lanes_close(&self.lanes)
         # The mapping needs no descriptor, and the last reference may be kept for long.
         if self.heap.wake_socket >= 0:
             c_close(self.heap.wake_socket)
         if self.heap.directory >= 0:
             c_close(self.heap.directory)
+        if self.heap.overflow:
+            c_close(self.heap.overflow - 1)
         if self.fd >= 0:
             c_close(self.fd)
+        self.heap.memory = self.heap.overflow = 0
         self.heap.wake_socket = self.heap.directory = self.fd = -1
 
     def after_fork(self):
         """In a forked child: the slot belongs to the parent, so nothing of this process may touch the shared counts."""
         self.heap.closed = 1
+        ra_lanes_close(&self.lanes)
 
     # -- facts --
 
@@ -349,6 +411,16 @@ cdef class Arena:
     def used(self):
         """Bytes of the chunks in use."""
         return atomic_load_u64(&self.heap.super.used) * RA_CHUNK
+
+    @property
+    def overflow(self):
+        """Bytes of the overflow file in use."""
+        return atomic_load_u64(&self.heap.super.overflow) * RA_CHUNK
+
+    @property
+    def resident(self):
+        """Bytes of the chunks in shared memory that may have pages, in use or not."""
+        return atomic_load_u64(&self.heap.super.resident) * RA_CHUNK
 
     @property
     def node_state(self):

@@ -23,7 +23,7 @@ from libc.string cimport memcpy
 from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
 from ray_async._core.buffer_layout cimport BufferLayout, copy
 from ray_async._core.layout cimport *
-from ray_async._core.object_ref cimport Buffer, ObjectRef, Pin, new_buffer, new_pin, new_ref
+from ray_async._core.object_ref cimport Copy, ObjectRef, Pin, new_buffer, new_copy, new_pin, new_ref
 from ray_async._core.object_ref import load_ref
 
 cdef extern from "Python.h":
@@ -527,7 +527,6 @@ cdef object decode_payload(Arena arena, u64 payload, u32 format, u64 entry):
     cdef u64 *table = refs + p.n_refs
     cdef char *stream = <char *>(table + 2 * p.n_bufs)
     cdef Reader reader
-    cdef Pin pin
     if format == RA_F_FAST:
         reader.at = stream
         reader.refs = refs
@@ -539,12 +538,27 @@ cdef object decode_payload(Arena arena, u64 payload, u32 format, u64 entry):
     view = PyMemoryView_FromMemory(stream, p.stream, PyBUF_READ)
     if p.n_bufs == 0:
         return _loads(view)
-    pin = new_pin(arena, entry) if entry else None
-    if pin is None:
-        return _loads(view, buffers=[
-            bytes(PyMemoryView_FromMemory(<char *>p + table[2 * i], table[2 * i + 1], PyBUF_READ)) for i in range(p.n_bufs)
-        ])
-    return _loads(view, buffers=[new_buffer(pin, <u8 *>p + table[2 * i], table[2 * i + 1]) for i in range(p.n_bufs)])
+    return _loads(view, buffers=payload_buffers(arena, payload, entry))
+
+
+cdef list payload_buffers(Arena arena, u64 payload, u64 entry):
+    """The buffers that lie out of band, as the memory of one reader."""
+    cdef ra_payload *p = ra_payload_at(&arena.heap, payload)
+    cdef u64 *table = <u64 *>(p + 1) + p.n_refs
+    cdef u64 first = table[0], end = 0
+    cdef u32 i
+    cdef u8 *image
+    cdef Copy copied
+    cdef Pin pin = new_pin(arena, entry, payload) if entry else None
+    if pin is not None:
+        owner, image = pin, pin.image
+    else:
+        for i in range(p.n_bufs):
+            first, end = min(first, table[2 * i]), max(end, table[2 * i] + table[2 * i + 1])
+        first -= first % 64  # what is aligned stays aligned
+        copied = new_copy(<u8 *>p + first, end - first)
+        owner, image = copied, <u8 *>copied.memory - first
+    return [new_buffer(owner, image + table[2 * i], table[2 * i + 1]) for i in range(p.n_bufs)]
 
 
 _loads = pickle.loads

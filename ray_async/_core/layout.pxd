@@ -17,7 +17,7 @@ cdef extern from "objects.h" nogil:
     u32 RA_VERSION
     u64 RA_CHUNK
     u32 RA_MAX_PROCS, RA_MAX_WAITERS, RA_EVENTS_LOG2, RA_LOOP_RING_LOG2, RA_MAX_CLASSES, RA_QUEUE_WAITERS, RA_BITMAP_WORDS, RA_CLASSES, RA_LARGEST_BLOCK
-    u32 RA_CHUNK_DATA, RA_CHUNK_OBJ, RA_CHUNK_REC, RA_CHUNK_HEAD, RA_CHUNK_HOLDS, RA_CHUNK_CLAIMED, RA_CHUNK_FREE, RA_ORPHAN
+    u32 RA_CHUNK_DATA, RA_CHUNK_OBJ, RA_CHUNK_REC, RA_CHUNK_HEAD, RA_CHUNK_TAIL, RA_CHUNK_HOLDS, RA_CHUNK_CLAIMED, RA_CHUNK_FREE, RA_ORPHAN
     u32 RA_FREE, RA_PENDING, RA_VALUE, RA_ERROR, RA_END, RA_SPILLED, RA_LOST, RA_BUSY
     u32 RA_F_NONE, RA_F_TRUE, RA_F_FALSE, RA_F_INT, RA_F_FLOAT, RA_F_BYTES, RA_F_STR, RA_F_FAST, RA_F_PICKLE, RA_F_ACTOR, RA_F_RAW
     u32 RA_EF_DEAD, RA_EF_MULTI, RA_EF_EMBEDDED, RA_EF_IN_RECORD, RA_EF_RETAINED
@@ -149,7 +149,8 @@ cdef extern from "objects.h" nogil:
     ctypedef struct ra_super:
         u64 magic
         u32 version
-        u32 n_chunks
+        u32 n_chunks, n_memory, disk_reserve
+        au64 resident, overflow, on_disk
         u8 session[16]
         u64 bytes
         u64 limit
@@ -191,6 +192,8 @@ cdef extern from "objects.h" nogil:
         u64 hold_end
         int wake_socket
         int directory
+        int memory, overflow
+        u64 split
         u8 closed
         u8 node_dead
 
@@ -319,6 +322,14 @@ cdef extern from "objects.h" nogil:
     u64 ra_payload_stream(ra_heap *, u64 payload, u64 *length)
     int ra_inside(ra_heap *, u64 offset, u64 size)
     u64 ra_block_bytes(ra_heap *, u64 offset)
+    int ra_is_run(ra_heap *, u64 offset)
+    u8 *ra_map(ra_heap *, u8 *place, int sharing, u64 offset, u64 size)
+    u64 ra_alloc_overflow(ra_heap *, u64 size)
+    u32 ra_count_warm(ra_heap *)
+    u32 ra_count_overflow(ra_heap *)
+    u32 ra_overflow_end(ra_heap *)
+    u32 ra_chunks_used(ra_heap *)
+    u64 RA_PLACES
     u32 ra_record_returns(ra_heap *, u64)
     void ra_hold_return(ra_heap *, u64)
     void ra_unpin(ra_heap *, u64)
@@ -359,3 +370,14 @@ cdef inline ra_actor *actor_at(ra_heap *h, u64 offset) noexcept nogil:
 cdef inline u32 generation(u64 seq) noexcept nogil:
     """A number that tells the users of one block, one after the other, apart."""
     return <u32>((seq ^ (seq >> 40) * 0x9E37) & 0xffff)
+
+cdef extern from "lanes.h" nogil:
+    ctypedef struct ra_lanes:
+        u8 *base[8]
+        int pagemap
+
+    u32 RA_NO_LANE
+    u32 ra_lane_take(ra_heap *, ra_lanes *, u32 index)
+    void ra_lane_leave(ra_heap *, ra_lanes *, u32 index, u32 lane)
+    void ra_lanes_close(ra_lanes *)
+    void ra_lanes_unmap(ra_lanes *)

@@ -33,7 +33,7 @@ cdef class NodeView:
     """
 
     cdef readonly Arena arena
-    cdef int64_t off  # what the count of chunks in use had too many at the last look
+    cdef int64_t off[3]  # what the counts of chunks had too many at the last look: in use, with pages, in the overflow file
 
     def __init__(self, Arena arena, u32 waiter):
         self.arena = arena
@@ -228,22 +228,27 @@ cdef class NodeView:
         return {
             "limit": s.limit, "used": atomic_load_u64(&s.used) * RA_CHUNK, "spilled": atomic_load_u64(&s.spilled),
             "restored": atomic_load_u64(&s.restored), "lineage": atomic_load_u64(&s.lineage),
+            "resident": atomic_load_u64(&s.resident) * RA_CHUNK, "overflow": atomic_load_u64(&s.overflow) * RA_CHUNK,
             "touched": <u64>atomic_load_u32(&s.high) * RA_CHUNK,
         }
 
     def mend_used(self):
-        """Correct the count of chunks in use; returns whether it was wrong.
+        """Correct the counts of chunks; returns whether that of chunks in use was wrong.
 
         A process that is killed while it claims or gives back chunks leaves the count too high. One that is in the middle
         of that looks the same, so the difference has to be there at two looks.
         """
         cdef ra_heap *h = self.arena.open()
-        cdef int64_t off = <int64_t>atomic_load_u64(&h.super.used) - <int64_t>ra_count_used(h), before = self.off
-        self.off = off
+        self._mend(&h.super.resident, ra_count_warm(h), 1)
+        self._mend(&h.super.overflow, ra_count_overflow(h), 2)
+        return self._mend(&h.super.used, ra_count_used(h), 0)
+
+    cdef bint _mend(self, au64 *count, u64 counted, int which):
+        cdef int64_t off = <int64_t>atomic_load_u64(count) - <int64_t>counted, before = self.off[which]
+        self.off[which] = 0 if off == before else off
         if off == 0 or off != before:
             return False
-        atomic_sub_u64(&h.super.used, <u64>off)
-        self.off = 0
+        atomic_sub_u64(count, <u64>off)
         return True
 
 

@@ -1,5 +1,5 @@
 from ray_async._core.arena cimport Arena
-from ray_async._core.layout cimport ra_heap, u32, u64
+from ray_async._core.layout cimport ra_heap, u8, u32, u64
 
 
 cdef class ObjectRef:
@@ -13,25 +13,26 @@ cdef class ObjectRef:
 
 cdef class Pin:
     cdef Arena arena
-    cdef u64 entry, hold
+    cdef u64 entry, hold, payload
+    cdef u8 *image       # the payload as this view's readers see it
+    cdef u32 lane        # that the image lies in; RA_NO_LANE where it has a mapping of its own
+    cdef size_t mapped   # bytes of that
+
+
+cdef class Copy:
+    cdef void *memory
 
 
 cdef class Buffer:
-    cdef Pin pin
+    cdef object owner
     cdef void *data
     cdef Py_ssize_t size
-
-
-cdef class PrivateBuffer:
-    cdef Pin pin
-    cdef void *data
-    cdef Py_ssize_t size
-    cdef void *mapped
-    cdef size_t length
+    cdef bint is_writable
 
 
 cdef ObjectRef own_ref(Arena arena, u64 entry)
 cdef ObjectRef first_ref(Arena arena, u64 entry)
 cdef ObjectRef new_ref(Arena arena, u64 entry)
-cdef Pin new_pin(Arena arena, u64 entry)
-cdef Buffer new_buffer(Pin pin, void *data, Py_ssize_t size)
+cdef Pin new_pin(Arena arena, u64 entry, u64 payload)
+cdef Copy new_copy(const void *source, size_t size)
+cdef Buffer new_buffer(object owner, void *data, Py_ssize_t size)

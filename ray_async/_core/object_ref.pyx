@@ -2,15 +2,17 @@
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
+from libc.stdlib cimport free
 from libc.string cimport memcpy
-from posix.mman cimport MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
-from posix.unistd cimport _SC_PAGESIZE, sysconf
+from posix.mman cimport MAP_PRIVATE, munmap
+from posix.stdlib cimport posix_memalign
 
 from ray_async._core.arena cimport Arena, add_counts, current_arena, get_current
 from ray_async._core.layout cimport *
 
 cdef enum:
-    MAPPING = 65536  # bytes from which a mapping of its own is cheaper than a copy
+    ALIGNMENT = 64  # bytes, as in the arena
+    LONG_RUN = 16   # chunks from which others may run while pages are looked through
 
 # Filled in by the package above: `await ref`, and futures, need an event loop, which this layer knows nothing of.
 _hooks = {}
@@ -228,85 +230,111 @@ def load_ref(u64 entry, u64 seq, bytes session):
 
 @cython.no_gc
 cdef class Pin:
-    """Keeps an object's memory in place, for buffers that point into it."""
+    """Keeps an object's memory in place, and a private image of it, for buffers that point into that."""
 
     def __dealloc__(self):
         cdef ra_heap *h
+        if self.mapped:
+            munmap(self.image, self.mapped)
         if self.hold and self.arena.heap.closed:
             ra_count_slot(-1)
         elif self.hold:
             h = &self.arena.heap
+            if self.mapped == 0:
+                leave_lane(self)
             # Noted before counted: a kill in between leaves the object viewed for ever, and never a view uncounted.
             atomic_store_u64(<au64 *>(h.base + self.hold), self.entry | RA_HOLD_HELD)
             atomic_sub_u32(&ra_entry_at(h, self.entry).views, 1)
             ra_release(h, self.entry, self.hold)
 
 
-cdef Pin new_pin(Arena arena, u64 entry):
-    """Keep an object in place; None when nothing refers to it any more, or there is no room to note it."""
-    cdef Pin pin = Pin.__new__(Pin)
+cdef void leave_lane(Pin pin) noexcept:
+    """Before the object is let go: what the view's readers wrote must be gone when its place is read again."""
+    cdef Arena arena = pin.arena
+    cdef u32 index = ra_chunk_index(&arena.heap, pin.payload), lane = pin.lane
+    if lane == RA_NO_LANE:
+        return
+    if atomic_load_u32(&ra_chunk_at(&arena.heap, index).length) < LONG_RUN:
+        ra_lane_leave(&arena.heap, &arena.lanes, index, lane)
+    else:
+        with nogil:
+            ra_lane_leave(&arena.heap, &arena.lanes, index, lane)
+
+
+cdef Pin new_pin(Arena arena, u64 entry, u64 payload):
+    """Keep an object, and the image of its payload, in place.
+
+    None when nothing refers to the object any more, when there is no room to note the view, when the payload shares its
+    pages with others, or when the process has too many mappings: then the caller copies.
+    """
+    cdef Pin pin
     cdef ra_heap *h = &arena.heap
+    cdef u32 index
+    if not ra_is_run(h, payload):
+        return None
+    pin = Pin.__new__(Pin)
     pin.arena = arena
     pin.entry = entry
+    pin.payload = payload
+    pin.lane = RA_NO_LANE
     pin.hold = ra_hold_alive(h, entry)
     if pin.hold == 0:
         return None
     atomic_add_u32(&ra_entry_at(h, entry).views, 1)
     atomic_store_u64(<au64 *>(h.base + pin.hold), entry | RA_HOLD_HELD | RA_HOLD_VIEW)
+    pin.lane = ra_lane_take(h, &arena.lanes, ra_chunk_index(h, payload))
+    if pin.lane != RA_NO_LANE:
+        pin.image = arena.lanes.base[pin.lane] + payload
+        return pin
+    pin.image = ra_map(h, NULL, MAP_PRIVATE, payload, ra_block_bytes(h, payload))
+    if pin.image == NULL:
+        return None
+    pin.mapped = ra_block_bytes(h, payload)
     return pin
 
 
 @cython.no_gc
+cdef class Copy:
+    """Memory of one reader's own, which goes with the last buffer in it."""
+
+    def __dealloc__(self):
+        free(self.memory)
+
+
+cdef Copy new_copy(const void *source, size_t size):
+    cdef Copy copy = Copy.__new__(Copy)
+    if posix_memalign(&copy.memory, ALIGNMENT, max(size, 1)) != 0:
+        copy.memory = NULL
+        raise MemoryError(f"no memory for a copy of {size} bytes of an object")
+    memcpy(copy.memory, source, size)
+    return copy
+
+
+@cython.no_gc
 cdef class Buffer:
-    """Read-only memory of an object; supports the buffer protocol."""
+    """Memory of an object as one reader sees it; supports the buffer protocol, read-only unless it was asked otherwise.
+
+    The flag is for libraries that heed it. What others write, stays with the reader: it has pages of its own as soon as it
+    writes to them, or a copy.
+    """
 
     def __getbuffer__(self, Py_buffer *view, int flags):
-        PyBuffer_FillInfo(view, self, self.data, self.size, 1, flags)
+        PyBuffer_FillInfo(view, self, self.data, self.size, not self.is_writable, flags)
 
     def __len__(self):
         return self.size
 
     def writable(self):
-        """The same bytes as memory of the caller's own, for types that know nothing of read-only memory.
-
-        Small ones are copied. Others are mapped once more, privately: the pages that are written to are copied then, and
-        neither the object nor who else reads it sees what was written.
-        """
-        cdef u8 *base = self.pin.arena.heap.base
-        cdef size_t start = <size_t>(<u8 *>self.data - base), page = <size_t>sysconf(_SC_PAGESIZE)
-        cdef size_t before = start % page
-        cdef void *mapped = MAP_FAILED
-        cdef PrivateBuffer private
-        if self.size >= MAPPING and self.pin.arena.fd >= 0:
-            mapped = mmap(
-                NULL, before + self.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, self.pin.arena.fd, start - before
-            )
-        if mapped == MAP_FAILED:  # small, after the session's end, or the process has too many mappings
-            return bytearray(self)
-        private = PrivateBuffer.__new__(PrivateBuffer)
-        private.pin, private.mapped, private.length = self.pin, mapped, before + self.size
-        private.data, private.size = <u8 *>mapped + before, self.size
-        return private
+        """The same memory for types that know nothing of read-only memory, such as torch's tensors."""
+        cdef Buffer buffer = new_buffer(self.owner, self.data, self.size)
+        buffer.is_writable = True
+        return buffer
 
 
-@cython.no_gc
-cdef class PrivateBuffer:
-    """Writable memory that began as an object's; the pin keeps the pages that were not written to as they are."""
-
-    def __getbuffer__(self, Py_buffer *view, int flags):
-        PyBuffer_FillInfo(view, self, self.data, self.size, 0, flags)
-
-    def __len__(self):
-        return self.size
-
-    def __dealloc__(self):
-        if self.mapped != NULL:
-            munmap(self.mapped, self.length)
-
-
-cdef Buffer new_buffer(Pin pin, void *data, Py_ssize_t size):
+cdef Buffer new_buffer(object owner, void *data, Py_ssize_t size):
+    """``size`` bytes at ``data``, which are there for as long as ``owner`` is."""
     cdef Buffer buffer = Buffer.__new__(Buffer)
-    buffer.pin = pin
+    buffer.owner = owner
     buffer.data = data
     buffer.size = size
     return buffer
@@ -315,4 +343,4 @@ cdef Buffer new_buffer(Pin pin, void *data, Py_ssize_t size):
 add_counts(RA_LIVE)
 ra_count_type(Pin)
 ra_count_type(Buffer)
-ra_count_type(PrivateBuffer)
+ra_count_type(Copy)

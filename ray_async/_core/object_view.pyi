@@ -5,6 +5,8 @@ from typing import Any
 from ray_async._core.arena import Arena
 from ray_async._core.object_ref import ObjectRef
 
+def holders(arena: Arena) -> dict[str, int]: ...
+
 class ObjectView:
     @property
     def arena(self) -> Arena: ...

@@ -38,7 +38,7 @@ cdef class SpillView:
         return (
             RA_STATE(word) == RA_VALUE and e.size >= SPILL_MINIMUM and ra_has_payload(word)
             and not RA_FLAGS(word) & (RA_EF_EMBEDDED | RA_EF_DEAD) and atomic_load_u32(&e.views) == 0
-            and RA_FORMAT(word) != RA_F_RAW
+            and RA_FORMAT(word) != RA_F_RAW and e.payload < self.arena.heap.split  # what is on disk takes no memory
         )
 
     def spill_candidates(self, u64 wanted):
@@ -141,11 +141,14 @@ cdef class SpillView:
         cdef ra_super *s = self.arena.heap.super
         return s.data <= offset < s.bytes and size <= s.bytes - offset
 
-    def restore_begin(self, u64 entry):
-        """Memory to read a spilled payload into: ``(payload offset, writable memoryview)``; None when there is no room."""
+    def restore_begin(self, u64 entry, bint overflow=False):
+        """Memory to read a spilled payload into: ``(payload offset, writable memoryview)``; None when there is no room.
+
+        ``overflow``: look for it in the overflow file, not in shared memory.
+        """
         cdef ra_heap *h = self.arena.open()
         cdef ra_entry *e = ra_entry_at(h, entry)
-        cdef u64 payload = ra_alloc(h, RA_CHUNK_DATA, e.size)
+        cdef u64 payload = self.arena.alloc_overflow(e.size) if overflow else ra_alloc(h, RA_CHUNK_DATA, e.size)
         if payload == 0:
             return None
         return payload, PyMemoryView_FromMemory(<char *>h.base + payload, e.size, PyBUF_WRITE)
@@ -172,6 +175,10 @@ cdef class SpillView:
     def forget(self, u64 entry):
         """Free a spilled entry that nobody refers to."""
         return bool(ra_forget(self.arena.open(), entry))
+
+    def set_on_disk(self, u64 size):
+        """Tell processes that put objects into the overflow file how many bytes spilled objects have there already."""
+        atomic_store_u64(&self.arena.open().super.on_disk, size)
 
     def set_spill_stuck(self, u32 count):
         """Tell processes that wait for room that the node has looked, and how often in a row nothing could be spilled."""

@@ -20,6 +20,7 @@ from ray_async.runtime.node_config import node_config
 from ray_async.runtime.node_control import NodeEntry
 from ray_async.runtime.node_launch import NodeLaunch
 from ray_async.runtime.session import CoreSession
+from ray_async.runtime.store_memory import make_store, remove_store
 from ray_async.runtime.worker_imports import worker_imports
 from ray_async.transport.channel import Channel, connect_unix
 
@@ -92,12 +93,13 @@ def _start(options: InitOptions, launch: NodeLaunch) -> DriverSession:
     try:
         return _become_driver(options, config, launch)
     except BaseException:
+        remove_store(config)
         shutil.rmtree(config["session_dir"], ignore_errors=True)
         raise
 
 
 def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLaunch) -> DriverSession:
-    arena = _make_arena(config)
+    arena = make_store(config)
     slot = arena.join(DRIVER, -1, 1)
     job = job_config(options, 1)
     environment = _job_environment(options, config["session_dir"])
@@ -130,17 +132,6 @@ def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLau
     session = DriverSession(arena, facts, options, Channel(ours), listen_ours, launch)
     session.watch_node(launch.pid)
     return session
-
-
-def _make_arena(config: dict[str, Any]) -> Arena:
-    size = config["store_bytes"]
-    try:
-        return Arena.create(size, config["directory"], config["lineage_bytes"])
-    except OSError as error:
-        raise OSError(
-            f"an object store of {size} bytes cannot be made: {error}. Choose a smaller object_store_memory, or raise "
-            "the limit of this process's address space (ulimit -v)."
-        ) from error
 
 
 def _job_environment(options: InitOptions, session_dir: str) -> dict[str, Any]:

@@ -8,7 +8,9 @@ import tempfile
 from typing import Any
 
 from ray_async.config import (
+    AUTOMATIC_OBJECT_SPILLING,
     LINEAGE_PINNING_ENABLED,
+    LOCAL_FS_CAPACITY_THRESHOLD,
     MAX_LINEAGE_BYTES,
     OBJECT_SPILLING_CONFIG,
     OBJECT_SPILLING_DIRECTORY,
@@ -17,6 +19,7 @@ from ray_async.config import (
     PRELOAD_PYTHON_MODULES,
     PRESTART_WORKER_FIRST_DRIVER,
     PROFILING,
+    SPILL_BUDGET_BYTES,
     WORKER_NICENESS,
     WORKER_OOM_SCORE_ADJUSTMENT,
     Settings,
@@ -101,6 +104,9 @@ def _from_settings(settings: Settings) -> dict[str, Any]:
     """What settings alone decide."""
     preload = _preloaded(settings)
     return {
+        "spills": settings.get(AUTOMATIC_OBJECT_SPILLING),
+        "spill_budget": settings.get(SPILL_BUDGET_BYTES),
+        "disk_capacity": settings.get(LOCAL_FS_CAPACITY_THRESHOLD),
         "lineage_bytes": settings.get(MAX_LINEAGE_BYTES) if settings.get(LINEAGE_PINNING_ENABLED) else 0,
         "timeline": settings.get(PROFILING),
         "preload": preload,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ray_async import exceptions as errors
 from ray_async._core import store, submission
+from ray_async._core.arena import get_current
+from ray_async._core.object_view import holders
 from ray_async.config import ALLOW_OUT_OF_BAND_REFS, Settings
 
 if TYPE_CHECKING:
@@ -17,6 +19,15 @@ __all__ = ("check_out_of_band", "explain_timeout", "locations", "raise_error", "
 _SHORTEST_S = 0.1  # shorter timeouts are looks rather than waits, and are not made longer by a question
 _ANSWER_S = 0.2
 _PENDING, _SPILLED = 1, 5  # states of entries
+_KINDS = {
+    "viewed": "objects that arrays and other views look into",
+    "values": "other objects",
+    "arguments": "arguments of tasks that wait or run",
+    "lineage": "arguments kept to compute lost results again",
+    "unsealed": "objects that are being written or moved",
+    "queues": "queues",
+    "small": "small objects, records and references",
+}
 _LEAST_BYTES = 8  # of a value that lies in its entry
 
 
@@ -72,9 +83,18 @@ def store_full(wanted: int, used: int, limit: int) -> BaseException:
         )
     return errors.ObjectStoreFullError(
         f"no room for {wanted} bytes in the object store: {used} of {limit} bytes are in use, and nothing more can be "
-        "spilled. Drop references that are not needed any more and arrays that look into the store, or start with a "
-        "larger object_store_memory."
+        f"spilled. {_holders()}Drop references that are not needed any more and arrays that look into the store, or "
+        "start with a larger object_store_memory."
     )
+
+
+def _holders() -> str:
+    """A sentence about what takes the store, most first; empty when there is no store to look at any more."""
+    arena = get_current()
+    if arena is None or arena.closed:
+        return ""
+    taken = sorted(((size, _KINDS[kind]) for kind, size in holders(arena).items() if size), reverse=True)
+    return f"The room is taken by {', '.join(f'{what} ({size} bytes)' for size, what in taken)}. " if taken else ""
 
 
 def check_out_of_band(ref: Any, settings: Settings) -> None:

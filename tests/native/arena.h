@@ -15,7 +15,7 @@ static void make_arena(void) {
     base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert(base != MAP_FAILED);
     ra_super *s = (ra_super *)base;
-    s->n_chunks = CHUNKS;
+    s->n_chunks = s->n_memory = CHUNKS;
     s->bytes = bytes;
     s->limit = (u64)CHUNKS * RA_CHUNK;
     s->lineage_limit = 1 << 16;

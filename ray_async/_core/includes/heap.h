@@ -32,10 +32,30 @@ typedef struct {
     u64 hold_fresh, hold_end;
     int wake_socket;
     int directory; /* descriptor of the session's directory */
+    int memory, overflow; /* 1 + the descriptors of what is mapped; 0: none */
+    u64 split;            /* offset from which on the arena is the overflow file */
     u8 closed;     /* after fork in the child, or after shutdown */
     u8 node_dead;  /* this process knows that the node is gone */
     ra_slabs slabs[RA_SLAB_KINDS][RA_CLASSES];
 } ra_heap;
+
+/* Map `size` bytes of the arena from `offset` on, shared or private: at `place`, or anywhere. NULL when that fails. */
+static inline u8 *ra_map(ra_heap *h, u8 *place, int sharing, u64 offset, u64 size) {
+    int flags = sharing | MAP_NORESERVE | (place ? MAP_FIXED : 0), protection = PROT_READ | PROT_WRITE;
+    int outside = offset >= h->split, fd = (outside ? h->overflow : h->memory) - 1;
+    void *mapped = fd < 0 ? MAP_FAILED : mmap(place, size, protection, flags, fd, (off_t)(outside ? offset - h->split : offset));
+    if (mapped == MAP_FAILED) return NULL;
+    u64 inside = outside ? size : h->split - offset;
+    if (inside < size &&
+        mmap((u8 *)mapped + inside, size - inside, protection, sharing | MAP_NORESERVE | MAP_FIXED, h->overflow - 1, 0) == MAP_FAILED) {
+        munmap(mapped, size);
+        return NULL;
+    }
+#ifdef MADV_DONTDUMP
+    madvise(mapped, size, MADV_DONTDUMP); /* sparse and vast; a kernel that refuses writes larger core files */
+#endif
+    return (u8 *)mapped;
+}
 
 /* A forked child starts with no leases: those that it copied are its parent's. */
 static inline void ra_heap_forget(ra_heap *h) { memset(h->slabs, 0, sizeof h->slabs); }
@@ -44,10 +64,16 @@ static inline ra_chunk *ra_chunk_at(ra_heap *h, u32 index) { return RA_AT(h->bas
 static inline u64 ra_chunk_offset(ra_heap *h, u32 index) { return h->super->data + ((u64)index << RA_CHUNK_SHIFT); }
 static inline u32 ra_chunk_index(ra_heap *h, u64 offset) { return (u32)((offset - h->super->data) >> RA_CHUNK_SHIFT); }
 
-/* How many chunks were ever used. */
+/* How many chunks of the shared memory were ever used. */
 static inline u32 ra_chunks_used(ra_heap *h) {
     u32 high = atomic_load(&h->super->high);
-    return high < h->super->n_chunks ? high : h->super->n_chunks;
+    return high < h->super->n_memory ? high : h->super->n_memory;
+}
+
+/* End of the chunks of the overflow file, which begin at `n_memory`, that were ever used. */
+static inline u32 ra_overflow_end(ra_heap *h) {
+    u64 end = h->super->n_memory + atomic_load(&h->super->overflow_high);
+    return end < h->super->n_chunks ? (u32)end : h->super->n_chunks;
 }
 
 static inline u32 ra_size_class(u64 size) {
@@ -77,7 +103,77 @@ static inline void ra_chunk_release(ra_heap *h, u32 index) {
 
 /* Runs begin here if they can, and leave the chunks below to slabs and pages of holds: one of those in the middle of the
    arena, taken while it was full, would keep large objects out long after. */
-static inline u32 ra_runs_floor(ra_super *s) { return s->n_chunks / 16 < 1024 ? s->n_chunks / 16 : 1024; }
+static inline u32 ra_runs_floor(ra_super *s) { return s->n_memory / 16 < 1024 ? s->n_memory / 16 : 1024; }
+
+static inline void ra_uncount(ra_heap *h, u32 index, u32 n) {
+    atomic_fetch_sub(index < h->super->n_memory ? &h->super->used : &h->super->overflow, n);
+}
+
+/* Give the pages of chunks that nobody else has back to the system; they read as zeros from then on. */
+static inline int ra_pages_back(ra_heap *h, u32 index, u32 n) {
+#ifdef RA_LINUX
+    int outside = index >= h->super->n_memory, fd = (outside ? h->overflow : h->memory) - 1;
+    u64 offset = ra_chunk_offset(h, index) - (outside ? h->split : 0);
+    return fd >= 0 && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n << RA_CHUNK_SHIFT) == 0;
+#else
+    (void)h, (void)index, (void)n;
+    return 0;
+#endif
+}
+
+#ifdef RA_LINUX
+#define RA_PLACES 8 /* places for so many times the limit: what is in use in between keeps no large object out */
+#else
+#define RA_PLACES 1 /* what is freed keeps its pages */
+#endif
+#define RA_COOL_AHEAD 16 /* chunks more than must be are cooled at once, since to find them takes a while */
+
+/* Give back pages of `wanted` free chunks, or of all there are; those at the end first, since the others are used again sooner. */
+static inline void ra_cool(ra_heap *h, u64 wanted) {
+    for (u32 end = ra_chunks_used(h); end > 0 && wanted;) {
+        u32 first = end;
+        while (first > 0 && end - first < wanted && atomic_load(&ra_chunk_at(h, first - 1)->warm) &&
+               ra_chunk_claim(h, first - 1, RA_CHUNK_CLAIMED, 0))
+            first--;
+        u32 n = end - first;
+        int cold = n && ra_pages_back(h, first, n);
+        if (cold) {
+            for (u32 k = 0; k < n; k++) atomic_store(&ra_chunk_at(h, first + k)->warm, 0);
+            atomic_fetch_sub(&h->super->resident, n);
+            wanted -= n;
+        }
+        for (u32 k = n; k-- > 0;) ra_chunk_release(h, first + k);
+        if (n && !cold) return; /* nor will others be taken back */
+        end = n ? first : end - 1;
+    }
+}
+
+/* Count the pages that claimed chunks are about to get. What is free keeps its pages, which makes it faster to use again,
+   for as long as all together stay within the limit. */
+static inline void ra_warm(ra_heap *h, u32 index, u32 n) {
+    u32 cold = 0;
+    for (u32 k = 0; k < n; k++) {
+        au32 *warm = &ra_chunk_at(h, index + k)->warm;
+        if (atomic_load_explicit(warm, memory_order_relaxed)) continue;
+        atomic_store_explicit(warm, 1, memory_order_relaxed);
+        cold++;
+    }
+    if (!cold) return;
+    u64 resident = atomic_fetch_add(&h->super->resident, cold) + cold, limit = h->super->limit >> RA_CHUNK_SHIFT;
+    if (resident > limit) ra_cool(h, resident - limit + RA_COOL_AHEAD);
+}
+
+/* A run of claimed chunks becomes what it was claimed for. */
+static inline void ra_run_set(ra_heap *h, u32 index, u32 n, u32 kind, u32 cls) {
+    for (u32 k = n; k-- > 0;) {
+        ra_chunk *c = ra_chunk_at(h, index + k);
+        u64 w = atomic_load(&c->word);
+        u32 as = k == 0 ? kind : RA_CHUNK_TAIL;
+        if (k == 0) atomic_store(&c->length, n);
+        atomic_store(&c->word, RA_CHUNK_WORD(as == RA_CHUNK_HEAD || as == RA_CHUNK_TAIL || as == RA_CHUNK_HOLDS ? as : RA_CHUNK_CLAIMED,
+                                             cls, h->slot, RA_CHUNK_GEN(w)));
+    }
+}
 
 /* Claim `n` neighbouring chunks, lowest address first (of runs: above the floor first). Returns the first one's index, or -1 when there is no such run. */
 static inline int64_t ra_run_claim(ra_heap *h, u32 n, u32 kind, u32 cls) {
@@ -93,7 +189,7 @@ static inline int64_t ra_run_claim(ra_heap *h, u32 n, u32 kind, u32 cls) {
     if (start < floor) start = floor;
 again:;
     u32 first_free = UINT32_MAX;
-    for (u32 i = start; i + n <= s->n_chunks;) {
+    for (u32 i = start; i + n <= s->n_memory;) {
         u32 got = 0;
         while (got < n && ra_chunk_claim(h, i + got, RA_CHUNK_CLAIMED, 0)) got++;
         if (got == n) {
@@ -101,14 +197,8 @@ again:;
             while (high < end && !atomic_compare_exchange_weak(&s->high, &high, end)) {
             }
             if (first_free == UINT32_MAX && hint <= start) atomic_compare_exchange_strong(hints, &hint, end); /* nothing free was passed over */
-            for (u32 k = n; k-- > 0;) {
-                ra_chunk *c = ra_chunk_at(h, i + k);
-                u64 w = atomic_load(&c->word);
-                u32 as = k == 0 ? kind : RA_CHUNK_TAIL;
-                if (k == 0) atomic_store(&c->length, n);
-                atomic_store(&c->word, RA_CHUNK_WORD(as == RA_CHUNK_HEAD || as == RA_CHUNK_TAIL || as == RA_CHUNK_HOLDS ? as : RA_CHUNK_CLAIMED,
-                                                     cls, h->slot, RA_CHUNK_GEN(w)));
-            }
+            ra_warm(h, i, n);
+            ra_run_set(h, i, n, kind, cls);
             return i;
         }
         if (got) first_free = i;
@@ -124,10 +214,44 @@ again:;
 }
 
 static inline void ra_run_release(ra_heap *h, u32 index) {
-    u32 n = atomic_load(&ra_chunk_at(h, index)->length), left = h->super->n_chunks - index;
+    u32 n = atomic_load(&ra_chunk_at(h, index)->length), left = (index < h->super->n_memory ? h->super->n_memory : h->super->n_chunks) - index;
     if (n > left) n = left; /* only a damaged length can be so large */
+    if (index >= h->super->n_memory) ra_pages_back(h, index, n); /* a disk is nobody's cache; what stays is overwritten */
     for (u32 k = n; k-- > 0;) ra_chunk_release(h, index + k);
-    atomic_fetch_sub(&h->super->used, n);
+    ra_uncount(h, index, n);
+}
+
+/* Memory for a payload in the overflow file: 0 where there is none, or no room within the budget or on the disk. */
+static inline u64 ra_alloc_overflow(ra_heap *h, u64 size) {
+#ifdef RA_LINUX
+    ra_super *s = h->super;
+    u64 n = (size + RA_CHUNK - 1) >> RA_CHUNK_SHIFT, budget = atomic_load(&s->spill_budget);
+    u64 taken = atomic_fetch_add(&s->overflow, n) + n;
+    for (u64 i = s->n_memory; h->overflow && i + n <= s->n_chunks;) {
+        if (budget && (taken << RA_CHUNK_SHIFT) + atomic_load(&s->on_disk) > budget) break;
+        u32 got = 0, index = (u32)i;
+        while (got < n && ra_chunk_claim(h, index + got, RA_CHUNK_CLAIMED, 0)) got++;
+        if (got == n) {
+            u64 end = i + n - s->n_memory, high = atomic_load(&s->overflow_high), offset = ra_chunk_offset(h, index);
+            while (high < end && !atomic_compare_exchange_weak(&s->overflow_high, &high, end)) {
+            }
+            /* A disk that is full would kill whoever writes to the mapping: the blocks are taken first. */
+            if (fallocate(h->overflow - 1, FALLOC_FL_KEEP_SIZE, (off_t)(offset - h->split), (off_t)(n << RA_CHUNK_SHIFT)) == 0) {
+                ra_run_set(h, index, (u32)n, RA_CHUNK_HEAD, RA_CHUNK_DATA);
+                atomic_store((au64 *)(h->base + offset), 0);
+                return offset;
+            }
+            ra_pages_back(h, index, (u32)n); /* the part of them that was to be had */
+        }
+        for (u32 k = got; k-- > 0;) ra_chunk_release(h, index + k);
+        if (got == n) break;
+        i += got + 1;
+    }
+    atomic_fetch_sub(&s->overflow, n);
+#else
+    (void)h, (void)size;
+#endif
+    return 0;
 }
 
 static inline u32 ra_blocks_in(u32 cls) { return (u32)(RA_CHUNK / ra_block_size[cls]); }
@@ -245,7 +369,7 @@ static inline u64 ra_block_take(ra_heap *h, u32 kind, u32 cls) {
 static inline u64 ra_alloc(ra_heap *h, u32 kind, u64 size) {
     if (size <= RA_LARGEST_BLOCK) return ra_block_take(h, kind, ra_size_class(size));
     u64 chunks = (size + RA_CHUNK - 1) >> RA_CHUNK_SHIFT;
-    if (chunks > h->super->n_chunks) return 0;
+    if (chunks > h->super->n_memory) return 0;
     int64_t index = ra_run_claim(h, (u32)chunks, RA_CHUNK_HEAD, kind); /* a run's class says what is in it */
     if (index < 0) return 0;
     u64 offset = ra_chunk_offset(h, (u32)index);
@@ -271,12 +395,16 @@ static inline int ra_block_check(ra_heap *h, u64 offset, u32 kind) {
     return w && (RA_CHUNK_KIND(w) == RA_CHUNK_HEAD ? RA_CHUNK_CLASS(w) : RA_CHUNK_KIND(w)) == kind;
 }
 
+/* Whether a run starts at `offset`, which has its pages to itself. */
+static inline int ra_is_run(ra_heap *h, u64 offset) { return RA_CHUNK_KIND(ra_block_start(h, offset)) == RA_CHUNK_HEAD; }
+
 /* Bytes of the block that starts at `offset`; 0 where none can. */
 static inline u64 ra_block_bytes(ra_heap *h, u64 offset) {
     u64 w = ra_block_start(h, offset);
     if (!w) return 0;
     if (RA_CHUNK_KIND(w) != RA_CHUNK_HEAD) return ra_block_size[RA_CHUNK_CLASS(w)];
-    u32 index = ra_chunk_index(h, offset), n = atomic_load(&ra_chunk_at(h, index)->length), left = h->super->n_chunks - index;
+    u32 index = ra_chunk_index(h, offset), n = atomic_load(&ra_chunk_at(h, index)->length);
+    u32 left = (index < h->super->n_memory ? h->super->n_memory : h->super->n_chunks) - index;
     return (u64)(n < left ? n : left) << RA_CHUNK_SHIFT;
 }
 

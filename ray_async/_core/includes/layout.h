@@ -55,7 +55,8 @@ enum {
 typedef struct {
     au64 word;
     au32 length; /* of a run, in chunks, in its HEAD */
-    u32 reserved[13];
+    au32 warm;   /* it may have pages, though it may be free */
+    u32 reserved[12];
     au64 free[RA_BITMAP_WORDS]; /* 1: block is free */
 } ra_chunk;
 
@@ -302,7 +303,7 @@ typedef struct {
     u32 n_chunks;
     u8 session[16];
     u64 bytes;      /* length of the mapping */
-    u64 limit;      /* bytes that chunks may take */
+    u64 limit;      /* bytes that chunks in shared memory may take; there are places for many times as much */
     u64 procs, waiters, classes, events, chunks, data; /* offsets; data: first chunk */
     au32 node_state;
     au32 node_pid;
@@ -326,6 +327,12 @@ typedef struct {
     au32 spill_answers; /* how often it has looked */
     au64 spill_budget;
     au64 run_hint; /* as `hint`, for runs */
+    u32 n_memory;       /* chunks in shared memory; those behind them lie in the overflow file */
+    u32 disk_reserve;   /* thousandths of the file system below it that stay free */
+    au64 resident;      /* chunks in shared memory that may have pages */
+    au64 overflow;      /* chunks of the overflow file in use */
+    au64 overflow_high; /* chunks of it at and above were never used */
+    au64 on_disk;       /* bytes of spilled objects, as the node counts them */
 } ra_super;
 
 /* Events for the node: kind in a cell's generation field, argument (an offset / 64, a slot, a class) in the offset field. */

@@ -201,6 +201,25 @@ static inline void ra_reap_wakes(ra_heap *h) {
     }
 }
 
+/* The blocks that a dead process had taken among the chunks from `from` up to `to`. */
+static inline void ra_reap_chunks(ra_heap *h, u32 slot, u32 from, u32 to) {
+    for (u32 i = from, run_end = from; i < to; i++) {
+        ra_chunk *c = ra_chunk_at(h, i);
+        u64 w = atomic_load(&c->word);
+        u32 kind = RA_CHUNK_KIND(w), length = kind == RA_CHUNK_HEAD ? atomic_load(&c->length) : 0;
+        if (length) run_end = i + length;
+        if (RA_CHUNK_OWNER(w) != slot) continue;
+        if (kind == RA_CHUNK_HEAD)
+            ra_reap_run(h, i, RA_CHUNK_CLASS(w));
+        else if (kind == RA_CHUNK_CLAIMED || kind == RA_CHUNK_HOLDS || (kind == RA_CHUNK_TAIL && i >= run_end)) {
+            /* The tail of a run goes with its head; a tail whose head was not finished goes alone. */
+            ra_chunk_release(h, i);
+            ra_uncount(h, i, 1);
+        } else if (kind >= RA_CHUNK_DATA && kind <= RA_CHUNK_REC && RA_CHUNK_CLASS(w) < RA_CLASSES)
+            ra_reap_slab(h, i, w);
+    }
+}
+
 /* Take back everything that the process in `slot` had: its references, waiters, leases of memory, unpublished blocks. */
 static inline void ra_reap(ra_heap *h, u32 slot) {
     ra_super *s = h->super;
@@ -212,21 +231,8 @@ static inline void ra_reap(ra_heap *h, u32 slot) {
         if (RA_CHUNK_OWNER(w) == slot) ra_reap_making(h, i, w, slot);
     }
     ra_reap_publishing(h, p);
-    for (u32 i = 0, high = ra_chunks_used(h), run_end = 0; i < high; i++) {
-        ra_chunk *c = ra_chunk_at(h, i);
-        u64 w = atomic_load(&c->word);
-        u32 kind = RA_CHUNK_KIND(w), length = kind == RA_CHUNK_HEAD ? atomic_load(&c->length) : 0;
-        if (length) run_end = i + length;
-        if (RA_CHUNK_OWNER(w) != slot) continue;
-        if (kind == RA_CHUNK_HEAD)
-            ra_reap_run(h, i, RA_CHUNK_CLASS(w));
-        else if (kind == RA_CHUNK_CLAIMED || kind == RA_CHUNK_HOLDS || (kind == RA_CHUNK_TAIL && i >= run_end)) {
-            /* The tail of a run goes with its head; a tail whose head was not finished goes alone. */
-            ra_chunk_release(h, i);
-            atomic_fetch_sub(&s->used, 1);
-        } else if (kind >= RA_CHUNK_DATA && kind <= RA_CHUNK_REC && RA_CHUNK_CLASS(w) < RA_CLASSES)
-            ra_reap_slab(h, i, w);
-    }
+    ra_reap_chunks(h, slot, 0, ra_chunks_used(h));
+    ra_reap_chunks(h, slot, s->n_memory, ra_overflow_end(h));
     u64 lease = atomic_load(&p->lease), actor = (lease & 0xff) == RA_LEASE_ACTOR ? lease >> 32 << 6 : 0;
     u32 n = atomic_load(&s->n_waiters);
     for (u32 i = 0; i < n && i < RA_MAX_WAITERS; i++) {
@@ -240,10 +246,20 @@ static inline void ra_reap(ra_heap *h, u32 slot) {
     ra_reap_wakes(h);
 }
 
-/* Chunks in use, counted one by one. */
-static inline u32 ra_count_used(ra_heap *h) {
+static inline u32 ra_count_taken(ra_heap *h, u32 from, u32 to) {
     u32 n = 0;
-    for (u32 i = 0, high = ra_chunks_used(h); i < high; i++) n += RA_CHUNK_KIND(atomic_load(&ra_chunk_at(h, i)->word)) != RA_CHUNK_FREE;
+    for (u32 i = from; i < to; i++) n += RA_CHUNK_KIND(atomic_load(&ra_chunk_at(h, i)->word)) != RA_CHUNK_FREE;
+    return n;
+}
+
+/* Chunks in use, counted one by one: of the shared memory, and of the overflow file. */
+static inline u32 ra_count_used(ra_heap *h) { return ra_count_taken(h, 0, ra_chunks_used(h)); }
+static inline u32 ra_count_overflow(ra_heap *h) { return ra_count_taken(h, h->super->n_memory, ra_overflow_end(h)); }
+
+/* The same for chunks that may have pages. */
+static inline u32 ra_count_warm(ra_heap *h) {
+    u32 n = 0;
+    for (u32 i = 0, high = ra_chunks_used(h); i < high; i++) n += atomic_load(&ra_chunk_at(h, i)->warm) != 0;
     return n;
 }
 

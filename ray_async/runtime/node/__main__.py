@@ -13,10 +13,10 @@ import shutil
 import sys
 from typing import Any
 
-from ray_async._core.arena import Arena
 from ray_async.runtime.boot import become_node, redirect_output
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.node_config import node_config
+from ray_async.runtime.store_memory import make_store, remove_store
 
 __all__ = ("head_config", "main")
 
@@ -61,11 +61,12 @@ def main() -> None:
         config = head_config(given)
         session_dir = config["session_dir"]
         redirect_output(os.path.join(session_dir, "node.log"))
-        arena = Arena.create(config["store_bytes"], config["directory"], config["lineage_bytes"])
+        arena = make_store(config)
     except Exception as error:
         # Whatever it is, the starter shows it to the user.
         _say(answer, {"error": f"{type(error).__name__}: {error}"})
         if session_dir is not None:
+            remove_store(config)
             shutil.rmtree(session_dir, ignore_errors=True)
         raise SystemExit(1) from error
     ready = {

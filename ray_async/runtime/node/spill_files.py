@@ -32,16 +32,29 @@ class SpillFiles:
         budget: bytes of all files; 0: no bound.
         capacity: share of the file system that may be in use.
         complain: called with the error when the disk takes no file, once for each reason.
+        others: bytes that something else takes of the budget.
+        changed: called with the bytes of all files when they have changed.
     """
 
-    def __init__(self, directory: str, budget: int, capacity: float, complain: Callable[[OSError], None]) -> None:
+    def __init__(
+        self,
+        directory: str,
+        budget: int,
+        capacity: float,
+        complain: Callable[[OSError], None],
+        others: Callable[[], int] = lambda: 0,
+        changed: Callable[[int], None] = lambda size: None,
+    ) -> None:
         self._directory = directory
         self._budget = budget
         self._capacity = capacity
         self._tell = complain
+        self._others = others
+        self._changed = changed
         self._complaints: set[str] = set()
         self._next = 1
         self._sizes: dict[int, int] = {}
+        self._total = 0
         self._kept: dict[int, memoryview] = {}
         self._thread: ThreadPoolExecutor | None = None
         self._ending = False
@@ -49,11 +62,11 @@ class SpillFiles:
     @property
     def bytes_on_disk(self) -> int:
         """Bytes of all files."""
-        return sum(self._sizes.values())
+        return self._total
 
     def have_room(self, size: int) -> bool:
         """Whether so many bytes more are allowed."""
-        if self._budget and self.bytes_on_disk + size > self._budget:
+        if self._budget and self.bytes_on_disk + self._others() + size > self._budget:
             return False
         try:
             os.makedirs(self._directory, mode=0o700, exist_ok=True)
@@ -80,7 +93,7 @@ class SpillFiles:
         if error is not None:
             self._complain(error)
             return False
-        self._sizes[number] = len(data)
+        self._resize(number, len(data))
         return True
 
     def keep(self, number: int, data: memoryview) -> None:
@@ -97,7 +110,8 @@ class SpillFiles:
 
     def remove(self, number: int) -> None:
         """Forget an object."""
-        self._sizes.pop(number, None)
+        if number in self._sizes:
+            self._resize(number, None)
         self._kept.pop(number, None)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path(number))
@@ -108,6 +122,12 @@ class SpillFiles:
         if self._thread is not None:
             self._thread.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _resize(self, number: int, size: int | None) -> None:
+        self._total += (size or 0) - self._sizes.pop(number, 0)
+        if size is not None:
+            self._sizes[number] = size
+        self._changed(self._total)
 
     async def _on_thread(
         self, function: Callable[[int, memoryview], _Result], number: int, data: memoryview

@@ -57,6 +57,8 @@ class Spilling:
             settings.get(SPILL_BUDGET_BYTES),
             settings.get(LOCAL_FS_CAPACITY_THRESHOLD),
             lambda error: node.listeners.warn(f"objects cannot be spilled to {directory}: {error}"),
+            lambda: node.arena.overflow,
+            self._payloads.set_on_disk,
         )
 
     def make_room(self, wanted: int) -> None:
@@ -154,6 +156,9 @@ class Spilling:
         if memory is None:
             await self._make_room(size)
             memory = self._payloads.restore_begin(entry)
+        if memory is None and self._stuck > 2:
+            # Readers hold the memory: from the file that maps like memory it can be read too.
+            memory = self._payloads.restore_begin(entry, overflow=True)
         if memory is None:
             if not await self._exchange(entry, number, size):
                 self._try_again(entry)
