@@ -33,8 +33,9 @@ def endless(path: str, pause_s: float) -> Iterator[int]:
 
 @ray.remote
 async def async_endless(path: str, pause_s: float) -> AsyncIterator[int]:
-    async for number in async_numbers(path, pause_s):
-        yield number
+    async with contextlib.aclosing(async_numbers(path, pause_s)) as found:
+        async for number in found:
+            yield number
 
 
 def numbers(path: str, pause_s: float) -> Iterator[int]:
