@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -38,7 +38,7 @@ class Signal:
 class Link:
     """An async actor that awaits the next one, the last of them a signal."""
 
-    def __init__(self, following: Any = None, group: bool = False) -> None:
+    def __init__(self, following: Any = None) -> None:
         self.following = following
         self.done: list[Any] = []
 
@@ -124,7 +124,7 @@ def wait_for_two_items(refs: list[Any], fails: bool) -> Any:
     yield 2
 
 
-MAKERS = {
+MAKERS: dict[str, Callable[[], Any]] = {
     "task": lambda: wait_in_a_task,
     "async task": lambda: wait_on_a_loop,
     "actor": lambda: Waiter.remote().wait,
@@ -193,7 +193,7 @@ async def test_a_scope_that_is_left_and_then_released() -> None:
         assert await refs[1] == "released"  # what is finished stays finished
 
 
-async def test_the_cancel_is_seen_at_the_await_before_anything_else(tmp_path: Path) -> None:
+async def test_the_cancel_is_seen_at_the_await_before_anything_else() -> None:
     """What a call would do once its await is over does not happen, when its cancel came first."""
 
     @ray.remote(num_cpus=0)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def numbers(path: str, pause_s: float) -> Iterator[int]:
         Path(path).touch()
 
 
-async def async_numbers(path: str, pause_s: float) -> AsyncIterator[int]:
+async def async_numbers(path: str, pause_s: float) -> AsyncGenerator[int, None]:
     """The same on an event loop."""
     number = 0
     try:
