@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import inspect
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from sys import getrefcount
@@ -26,7 +26,7 @@ from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.failure import cancelled_payload, unstorable_payload
 from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
-from ray_async.runtime.worker.stream_writer import StreamWriter
+from ray_async.runtime.worker.stream_writer import StreamWriter, close_generator
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
@@ -462,7 +462,7 @@ class AsyncHost:
         except BaseException as error:
             overtaken = isinstance(error, Exception) and executor.is_overtaken(record)
             self._tell(record)  # what the generator does from now on is its cleaning up
-            await _close(items)
+            await close_generator(items)
             if overtaken:
                 raise asyncio.CancelledError from error
             raise
@@ -509,14 +509,6 @@ class AsyncHost:
             payload = unstorable_payload(reason)
         if payload is not None:
             executor.fail(record, payload)
-
-
-async def _close(items: Any) -> None:
-    """Run the ``finally`` blocks of a generator that is not read to its end."""
-    if isinstance(items, AsyncGenerator):
-        await items.aclose()
-    elif isinstance(items, Generator):
-        items.close()
 
 
 _CALLERS = tuple(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ray_async._core.execution import Executor
 
-__all__ = ("StreamWriter",)
+__all__ = ("StreamWriter", "close_generator")
 
 
 class StreamWriter:
@@ -63,3 +64,11 @@ class StreamWriter:
                 f"{self._name} must yield {count} values at a time (_num_objects_per_yield), but yielded {given}"
             )
         return tuple(item)
+
+
+async def close_generator(items: Any) -> None:
+    """Run the ``finally`` blocks of a generator, of either kind, that is not read to its end."""
+    if isinstance(items, AsyncGenerator):
+        await items.aclose()
+    elif isinstance(items, Generator):
+        items.close()
