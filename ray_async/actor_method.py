@@ -158,7 +158,8 @@ def method(*args: Any, **options: Any) -> Any:
         args: The method, where the decorator has no parentheses.
         options: num_returns, concurrency_group, max_task_retries, retry_exceptions, enable_task_events,
             tensor_transport, _generator_backpressure_num_objects, _num_objects_per_yield; run_in_thread has a sync
-            method of an async actor run in a thread instead of on the actor's loop.
+            method of an async actor run in a thread instead of on the actor's loop; _generator_detached has a
+            generator run on when nobody reads it any more.
 
     Raises:
         AssertionError: Positional options, none at all, or an unknown one.

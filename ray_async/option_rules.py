@@ -167,6 +167,7 @@ TASK_RULES: dict[str, _AnyRule] = {
     "retry_exceptions": _RETRY,
     "_generator_backpressure_num_objects": _BACKPRESSURE,
     "_num_objects_per_yield": _PER_YIELD,
+    "_generator_detached": Rule((bool, _NoneType)),
 }
 ACTOR_RULES: dict[str, _AnyRule] = {
     **_COMMON,
@@ -193,6 +194,7 @@ METHOD_CALL_RULES: dict[str, _AnyRule] = {
     "_generator_backpressure_num_objects": _BACKPRESSURE,
     "_num_objects_per_yield": Rule((int, _NoneType), _positive("_num_objects_per_yield")),
     "run_in_thread": Rule((bool, _NoneType)),
+    "_generator_detached": Rule((bool, _NoneType)),
     "tensor_transport": Rule((str, _NoneType)),
     "_labels": Rule((dict, _NoneType)),
 }

@@ -33,6 +33,7 @@ class TaskOptions(NamedTuple):
         labels: Labels of the task itself.
         generator_backpressure: Unread objects at which a generator pauses; -1 has no limit; None is the default.
         objects_per_yield: Objects that one ``yield`` makes.
+        generator_detached: Whether a generator runs on when nobody reads it any more.
     """
 
     name: str | None
@@ -49,6 +50,7 @@ class TaskOptions(NamedTuple):
     labels: Mapping[str, str] | None
     generator_backpressure: int | None
     objects_per_yield: int
+    generator_detached: bool
 
     @classmethod
     def resolve(cls, given: Mapping[str, Any], *, is_generator: bool) -> TaskOptions:
@@ -73,6 +75,7 @@ class TaskOptions(NamedTuple):
             labels=given.get("_labels"),
             generator_backpressure=given.get("_generator_backpressure_num_objects"),
             objects_per_yield=given.get("_num_objects_per_yield", 1),
+            generator_detached=given.get("_generator_detached") or False,
         )
 
 
@@ -180,6 +183,7 @@ class MethodOptions(NamedTuple):
         tensor_transport: How tensors of the result travel, or None.
         labels: Labels of the call itself.
         run_in_thread: Whether a sync method of an async actor runs in a thread; None is the actor's.
+        generator_detached: As for tasks.
     """
 
     name: str | None = None
@@ -193,11 +197,13 @@ class MethodOptions(NamedTuple):
     tensor_transport: str | None = None
     labels: Mapping[str, str] | None = None
     run_in_thread: bool | None = None
+    generator_detached: bool = False
 
     def merge(self, given: Mapping[str, Any], *, is_generator: bool) -> MethodOptions:
         """Apply validated options of one call over these, key by key."""
         names = {"_generator_backpressure_num_objects": "generator_backpressure", "_labels": "labels"}
         names["_num_objects_per_yield"] = "objects_per_yield"
+        names["_generator_detached"] = "generator_detached"
         changes = {names.get(key, key): value for key, value in given.items() if value is not None}
         if "retry_exceptions" in changes:
             changes["retry_exceptions"] = _retry_exceptions(changes["retry_exceptions"])

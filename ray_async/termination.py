@@ -32,10 +32,11 @@ def kill(actor: ActorHandle[Any], *, no_restart: bool = True) -> None:
 def cancel(
     ray_waitable: ObjectRef[Any] | ObjectRefGenerator[Any], *, force: bool = False, recursive: bool = True
 ) -> None:
-    """Ask for a task to be cancelled; returns at once. A task that is finished stays as it is.
+    """Cancel a task; returns at once. A task that is finished stays as it is.
 
     A queued task is dropped. In a running one KeyboardInterrupt is raised; in an asynchronous one its coroutine is
-    cancelled. `get` then raises `TaskCancelledError`. Cancelled tasks are not retried.
+    cancelled. `get` then raises `TaskCancelledError`, also when the task comes to its end before it is interrupted:
+    nothing that the caller does after this call comes before the cancel. Cancelled tasks are not retried.
 
     Args:
         ray_waitable: A reference that the task returns, or its generator.

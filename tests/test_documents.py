@@ -12,7 +12,17 @@ ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OUTPUT = {
     ("README.md", 0): ["49", "[0, 1, 4, 9, 16]"],
-    ("README.md", 1): ["sum of the means: 8.0", "True", "item 0", "item 1", "item 2", "too slow"],
+    ("README.md", 1): [
+        "sum of the means: 8.0",
+        "True",
+        "item 0",
+        "item 1",
+        "item 2",
+        "value 0",
+        "value 1",
+        "value 2",
+        "too slow",
+    ],
     ("README.md", 2): ["[0.01, 0.01, 0.01]", "cancelled, with all that it had started", "0.01"],
     ("README.md", 3): [
         "[1.0, 0.5, 0.3333333333333333, 0.25]",

@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 from bench.drivers import protocol
-from bench.floors import build, echo
+from bench.drivers.event_loop import run_loop
+from bench.floors import build, echo, local_queue
 
 NATIVE = build.native()
 
@@ -51,6 +52,11 @@ def calls(params: Mapping[str, Any]) -> Mapping[str, float]:
     return protocol.repeat(lambda: call_each([(b"ok",) for _ in range(batch)]), params, per=batch)
 
 
+def local_items(params: Mapping[str, Any]) -> Mapping[str, float]:
+    batch = int(params["batch"])
+    return protocol.repeat(lambda: run_loop(local_queue.pass_items(batch)), params, per=batch)
+
+
 def copy(fresh: bool) -> protocol.Case:
     def measure(params: Mapping[str, Any]) -> Mapping[str, float]:
         return {"wall": NATIVE.copy_into_shared(int(params["bytes"]), fresh, int(params["repeats"]))}
@@ -80,6 +86,7 @@ if __name__ == "__main__":
             "futex": counted(NATIVE.futex_round_trips),
             "uvloop_echo": counted(echo.echo_round_trips),
             "bare_queue": call,
+            "local_queue": local_items,
             "bare_queue_pipelined": calls,
             "copy_warm": copy(fresh=False),
             "copy_fresh": copy(fresh=True),

@@ -5,26 +5,16 @@ What runs in workers is defined inside functions, so that it travels by value an
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from bench.drivers import protocol
+from bench.drivers.event_loop import run_loop
 from bench.drivers.ray_remote import remote
 
 __all__ = ("cases",)
-
-
-def run_loop(main: Coroutine[Any, Any, dict[str, float]]) -> dict[str, float]:
-    """Run on uvloop where this interpreter has it."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
 
 
 def definitions(ray: Any) -> dict[str, Any]:
@@ -33,6 +23,10 @@ def definitions(ray: Any) -> dict[str, Any]:
     @remote(ray)
     def small_value() -> bytes:
         return b"ok"
+
+    @remote(ray)
+    def numbers(count: int) -> Iterator[int]:
+        yield from range(count)
 
     @remote(ray)
     def small_value_batch(count: int) -> int:
@@ -63,6 +57,7 @@ def definitions(ray: Any) -> dict[str, Any]:
     return {
         "small_value": small_value,
         "small_value_batch": small_value_batch,
+        "numbers": numbers,
         "Actor": Actor,
         "AsyncActor": AsyncActor,
         "Client": Client,
@@ -149,6 +144,20 @@ class Calls:
             lambda: get([client.call.remote(servers, batch) for client in clients]), params, per=batch * len(clients)
         )
 
+    def streamed_values(self, params: Mapping[str, Any]) -> Mapping[str, float]:
+        start, batch = self.remote["numbers"].remote, int(params["batch"])
+
+        async def read() -> None:
+            stream = start(batch)
+            if hasattr(stream, "values"):
+                async for _ in stream.values():
+                    pass
+            else:
+                async for ref in stream:
+                    await ref
+
+        return protocol.repeat(lambda: run_loop(read()), params, per=batch)
+
     def idle(self, params: Mapping[str, Any]) -> Mapping[str, float]:
         self.ray.get([self.task()() for _ in range(10)])
         time.sleep(float(params["settle_seconds"]))  # until surplus workers have been ended
@@ -176,5 +185,6 @@ def cases(session: Any) -> dict[str, protocol.Case]:
         "nested_actors": calls.nested_actors,
         "driver_to_actors": calls.driver_to_actors,
         "actors_to_actors": calls.actors_to_actors,
+        "streamed_values": calls.streamed_values,
         "idle": calls.idle,
     }

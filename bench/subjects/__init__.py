@@ -15,6 +15,7 @@ NAMES = (
     "actor_calls",
     "async_actor_calls",
     "nested_calls",
+    "streams",
     "small_values",
     "put_array",
     "get_array",

@@ -132,12 +132,13 @@ cdef class Executor:
             "seq": r.seq, "kind": r.kind, "n_returns": r.n_returns, "stream": bool(r.kflags & RA_KF_STREAM),
             "retry_errors": bool(r.kflags & RA_KF_RETRY_ERRORS), "retries": atomic_load_i32(&r.retries),
             "attempt": RA_R_ATTEMPT(word), "cancelled": bool(RA_R_FLAGS(word) & RA_RF_CANCEL),
-            "forced": bool(RA_R_FLAGS(word) & RA_RF_FORCE), "owner": r.owner, "job": r.job,
+            "forced": bool(RA_R_FLAGS(word) & RA_RF_FORCE), "left": bool(RA_R_FLAGS(word) & RA_RF_LEFT),
+            "owner": r.owner, "job": r.job,
             "backpressure": r.backpressure, "parent_seq": r.parent_seq, "actor": r.actor,
         }
 
     cdef bint is_plain(self, u64 record):
-        """Whether a record has one return, no options, no references as arguments, and is not cancelled."""
+        """Whether a record has one return, no options, no references as arguments, and no flags."""
         cdef ra_heap *h = &self.arena.heap
         cdef ra_record *r = ra_record_at(h, record)
         if r.opts or r.n_returns != 1 or RA_R_FLAGS(atomic_load_u64(&r.word)) or self.trace is not None:
@@ -177,20 +178,38 @@ cdef class Executor:
             if atomic_cas_u64(&r.word, &word, word | RA_R_WORD(0, RA_RF_TOLD, 0, 0, 0)):
                 return
 
+    cpdef bint is_overtaken(self, u64 record) except -1:
+        """Whether a running record is cancelled, and what runs was not told of it: then its outcome does not count."""
+        return RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & (RA_RF_CANCEL | RA_RF_TOLD) == RA_RF_CANCEL
+
+    cpdef int check(self, u64 record) except -1:
+        """Look whether the result of a running record counts.
+
+        A cancel counts from the moment at which it was asked for: what the canceller did next may be why there is a result.
+        One that the call has been told of and has got over does not, unless it is an actor's that is not interrupted.
+
+        Raises:
+            SystemExit: the call has asked for its actor's end, and went on.
+            KeyboardInterrupt: it is cancelled.
+        """
+        cdef u32 flags = RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word))
+        if self.exiting == record or flags & RA_RF_CANCEL and (self.sync_actor or not flags & RA_RF_TOLD):
+            raise KeyboardInterrupt if self.withdrawn is None else self.withdrawn(record)
+        return 0
+
     def succeed(self, u64 record, result):
         """Complete the returns with a result and end the record.
 
         Raises:
             ValueError, TypeError: the result does not have as many items as the call has returns.
             SystemExit: the call has asked for its actor's end, and went on.
-            KeyboardInterrupt: it is a cancelled call of an actor that is not interrupted.
+            KeyboardInterrupt: it is cancelled, and the result does not count.
             Exception: the result cannot be serialized. The record is as before.
         """
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
         cdef u64 first = record + sizeof(ra_record)
         cdef u32 i
-        if self.exiting == record or self.sync_actor and RA_R_FLAGS(atomic_load_u64(&r.word)) & RA_RF_CANCEL:
-            raise self.withdrawn(record)
+        self.check(record)
         if r.n_returns == 1:
             complete_with(self.arena, first, RA_VALUE, result)
         elif r.n_returns > 1:
@@ -264,7 +283,13 @@ cdef class Executor:
         return Stream(self.arena, record)
 
     def end_stream(self, u64 record):
-        """End a streaming record, all of whose items are there."""
+        """End a streaming record, all of whose items are there.
+
+        Raises:
+            KeyboardInterrupt: it is cancelled.
+        """
+        if self.is_cancelled(record):
+            raise KeyboardInterrupt
         Stream(self.arena, record).end(None)
         self.end(record)
 

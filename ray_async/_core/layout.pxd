@@ -20,11 +20,11 @@ cdef extern from "objects.h" nogil:
     u32 RA_CHUNK_DATA, RA_CHUNK_OBJ, RA_CHUNK_REC, RA_CHUNK_HEAD, RA_CHUNK_TAIL, RA_CHUNK_HOLDS, RA_CHUNK_CLAIMED, RA_CHUNK_FREE, RA_ORPHAN
     u32 RA_FREE, RA_PENDING, RA_VALUE, RA_ERROR, RA_END, RA_SPILLED, RA_LOST, RA_BUSY
     u32 RA_F_NONE, RA_F_TRUE, RA_F_FALSE, RA_F_INT, RA_F_FLOAT, RA_F_BYTES, RA_F_STR, RA_F_FAST, RA_F_PICKLE, RA_F_ACTOR, RA_F_RAW
-    u32 RA_EF_DEAD, RA_EF_MULTI, RA_EF_EMBEDDED, RA_EF_IN_RECORD, RA_EF_RETAINED
+    u32 RA_EF_DEAD, RA_EF_MULTI, RA_EF_EMBEDDED, RA_EF_IN_RECORD, RA_EF_RETAINED, RA_EF_STREAM
     u32 RA_REC_NEW, RA_REC_WAITING, RA_REC_QUEUED, RA_REC_RUNNING, RA_REC_DONE, RA_REC_CANCELLED
-    u32 RA_RF_CANCEL, RA_RF_FORCE, RA_RF_TOLD
+    u32 RA_RF_CANCEL, RA_RF_FORCE, RA_RF_TOLD, RA_RF_CHILDREN, RA_RF_PARENT, RA_RF_LEFT
     u32 RA_KIND_TASK, RA_KIND_ACTOR_INIT, RA_KIND_ACTOR_CALL
-    u32 RA_KF_STREAM, RA_KF_DYNAMIC, RA_KF_RETRY_ERRORS, RA_KF_ASYNC, RA_KF_SEPARATE_ARGS, RA_KF_ARGS_FREED
+    u32 RA_KF_STREAM, RA_KF_DYNAMIC, RA_KF_RETRY_ERRORS, RA_KF_ASYNC, RA_KF_SEPARATE_ARGS, RA_KF_ARGS_FREED, RA_KF_DETACHED
     u32 RA_ACTOR_PENDING, RA_ACTOR_ALIVE, RA_ACTOR_RESTARTING, RA_ACTOR_DEAD
     u32 RA_CLASS_FREE, RA_CLASS_BUILDING, RA_CLASS_READY
     u32 RA_PROC_FREE, RA_PROC_STARTING, RA_PROC_ALIVE, RA_PROC_DEAD, RA_PROC_NODE, RA_PROC_DRIVER, RA_PROC_WORKER, RA_PROC_ZYGOTE
@@ -298,6 +298,11 @@ cdef extern from "objects.h" nogil:
     void ra_queue_wake(ra_heap *, ra_queue *)
     void ra_enqueue(ra_heap *, u64 record)
 
+    void ra_hint_runner(ra_heap *, u64 word)
+    u64 ra_parent(ra_heap *, u64 record)
+    void ra_follow_parent(ra_heap *, u64 parent, u64 record, u32 gen)
+    bint ra_stream_is_left(ra_heap *, u64 record)
+    void ra_stream_left(ra_heap *, u64 record)
     u64 ra_record_of(u64 entry, u32 index)
     ra_entry *ra_entry_at(ra_heap *, u64)
     ra_record *ra_record_at(ra_heap *, u64)

@@ -3,9 +3,8 @@
 from cpython.exc cimport PyErr_CheckSignals
 
 from ray_async._core.arena cimport Arena, add_counts
-from ray_async._core.codec cimport Encoder, acquire_encoder
 from ray_async._core.layout cimport *
-from ray_async._core.store cimport complete_with, make_entry
+from ray_async._core.store cimport complete_with
 
 
 cdef void leave_stream(ra_heap *h, u64 record) noexcept nogil:
@@ -36,6 +35,7 @@ cdef class Stream:
         """Complete the next item and make place for the one after it.
 
         Raises:
+            KeyboardInterrupt: the call is cancelled.
             Exception: the value cannot be serialized. The item is as before.
         """
         cdef ra_heap *h = &self.arena.heap
@@ -44,14 +44,12 @@ cdef class Stream:
         cdef bint first = item == self._first()
         cdef ra_entry *e = ra_entry_at(h, item)
         cdef ra_entry *n
-        cdef Encoder enc = acquire_encoder(self.arena)
-        try:
-            enc.encode(None)
-            following = make_entry(self.arena, enc)
-        finally:
-            enc.finish()
+        if RA_R_FLAGS(atomic_load_u64(&r.word)) & RA_RF_CANCEL:
+            raise KeyboardInterrupt
+        following = self.arena.alloc(RA_CHUNK_OBJ, sizeof(ra_entry))
+        ra_entry_begin(h, following, r.seq, generation(ra_next_seq(h)), RA_F_NONE, RA_EF_STREAM)
         n = ra_entry_at(h, following)
-        n.seq, n.index, n.owner, n.job = r.seq, 2 if first else e.index + 1, r.owner, r.job
+        n.index, n.owner, n.job, n.size = 2 if first else e.index + 1, r.owner, r.job, self.record
         # Two references: the item before it has one, and the producer has one, until the item after it exists.
         atomic_store_u32(&n.refs, 2)
         # The note for ra_stream_repair, should this process be killed before the tail has moved.
@@ -64,10 +62,12 @@ cdef class Stream:
             e.link = r.returns[1].payload = 0
             ra_free(h, following)
             raise
-        atomic_add_u32(&r.produced, 1)
         r.tail = following
+        atomic_add_u32(&r.produced, 1)  # a fence, too, between the tail and the look below
         if not first:
             ra_unpin(h, item)
+        if RA_FLAGS(atomic_load_u64(&r.returns[1].word)) & RA_EF_DEAD:
+            ra_stream_left(h, self.record)  # a reader that has gone meanwhile looked at the tail before
 
     def end(self, bytes error):
         """Complete the reference that stands for the whole call, and then the place of the item that will not come.
@@ -102,14 +102,7 @@ cdef class Stream:
 
     def is_abandoned(self):
         """Whether nobody can read the next item any more, or how the call ends."""
-        cdef ra_heap *h = &self.arena.heap
-        cdef ra_record *r = ra_record_at(h, self.record)
-        cdef ra_entry *item = ra_entry_at(h, r.tail)
-        if not RA_FLAGS(atomic_load_u64(&r.returns[1].word)) & RA_EF_DEAD:
-            return False
-        if r.tail == self._first():
-            return bool(RA_FLAGS(atomic_load_u64(&item.word)) & RA_EF_DEAD)
-        return atomic_load_u32(&item.refs) <= 1  # the producer's own
+        return bool(ra_stream_is_left(&self.arena.heap, self.record))
 
     def watch_consumer(self, u32 waiter):
         """Have the consumer wake this waiter when it takes an item."""
@@ -125,7 +118,10 @@ cdef class Stream:
             atomic_store_i32(&w.need, 1)
             atomic_store_u32(&r.consumer_waits, index + 1)
             atomic_store_u32(&w.armed, 1)
-            if atomic_load_u32(&r.produced) - atomic_load_u32(&r.consumed) >= r.backpressure and atomic_load_i32(&w.need) > 0:
+            if (
+                atomic_load_u32(&r.produced) - atomic_load_u32(&r.consumed) >= r.backpressure
+                and not RA_R_FLAGS(atomic_load_u64(&r.word)) & RA_RF_CANCEL and atomic_load_i32(&w.need) > 0
+            ):
                 with nogil:
                     ra_futex_wait(&w.armed, 1, timeout_ns)
             PyErr_CheckSignals()

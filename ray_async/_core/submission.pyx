@@ -10,6 +10,7 @@ from ray_async._core.codec cimport Encoder, acquire_encoder, build_payload, deco
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, first_ref, new_ref, own_ref
 from ray_async._core.object_ref import load_ref, no_room
+from ray_async._core.store cimport read
 
 cdef enum:
     INLINE_ARGS = 2048      # payloads up to here lie in the record's block
@@ -264,18 +265,20 @@ cdef class Template:
         queue: offset of the queue; ignored for actors.
         n_returns: number of references a call gives; -1 for a stream of them.
         retries: after crashes; -1 for ever.
+        detached: the producer of a stream runs on when nobody reads it any more.
     """
 
     def __init__(
         self, Arena arena, ObjectRef fn, *, ObjectRef opts=None, u64 queue=0, ActorCore actor=None, int n_returns=1,
-        int retries=0, u32 kind=0, bint retry_errors=False, bint is_async=False, u32 backpressure=0, make_generator=None,
+        int retries=0, u32 kind=0, bint retry_errors=False, bint is_async=False, u32 backpressure=0, bint detached=False,
+        make_generator=None,
     ):
         self.arena, self.fn, self.opts, self.actor = arena, fn, opts, actor
         self.queue = queue if actor is None else actor_at(&arena.heap, actor.offset).queue
         self.kflags = (RA_KF_RETRY_ERRORS if retry_errors else 0) | (RA_KF_ASYNC if is_async else 0)
         self.kind, self.retries, self.backpressure = kind, retries, backpressure
         if n_returns < 0:
-            self.kflags |= RA_KF_STREAM
+            self.kflags |= RA_KF_STREAM | (RA_KF_DETACHED if detached else 0)
             n_returns = 2
         if n_returns > 0xffff:
             raise ValueError(f"a task has at most 65535 returns, not {n_returns}: return one list instead")
@@ -340,14 +343,12 @@ cdef class Template:
         cdef ra_heap *h = &self.arena.heap
         cdef ra_record *r = ra_record_at(h, record)
         cdef ra_entry *entry
-        cdef u32 i
+        cdef u32 i, flags = RA_EF_IN_RECORD | (RA_EF_STREAM if self.kflags & RA_KF_STREAM else 0)
         plain_store_u32(&r.live, self.n_returns + 1)
-        r.parent = parent_record()
-        if r.parent and RA_R_FLAGS(atomic_load_u64(&ra_record_at(h, r.parent).word)) & RA_RF_TOLD:
-            r.parent = 0
+        r.parent = ra_parent(h, parent_record())
         r.parent_seq = ra_record_at(h, r.parent).seq if r.parent else 0
-        # A creation belongs to no scope: actors outlive what created them.
-        r.scope = 0 if self.kind == RA_KIND_ACTOR_INIT else scope_of(h, r.parent)
+        # A creation belongs to no scope: actors outlive what created them. A detached stream outlives its reader.
+        r.scope = 0 if self.kind == RA_KIND_ACTOR_INIT or self.kflags & RA_KF_DETACHED else scope_of(h, r.parent)
         atomic_add_u32(&ra_entry_at(h, self.fn.entry).refs, 1)
         r.fn = self.fn.entry
         if opts is not None:
@@ -371,7 +372,7 @@ cdef class Template:
             plain_store_u32(&entry.views, 0)
             entry.payload = entry.size = entry.link = 0
             entry.seq, entry.index, entry.owner, entry.job = r.seq, i, h.slot, r.job
-            plain_store_u64(&entry.word, RA_WORD(RA_PENDING, 0, RA_EF_IN_RECORD, generation(r.seq + i), 0))
+            plain_store_u64(&entry.word, RA_WORD(RA_PENDING, 0, flags, generation(r.seq + i), 0))
         r.n_returns = <u16>self.n_returns
         if self.kflags & RA_KF_STREAM:
             r.tail = record + sizeof(ra_record)
@@ -401,7 +402,7 @@ cdef class Template:
         """Submit a call. Returns a reference, a list of them, None (no returns), or a generator of references."""
         cdef ra_heap *h
         cdef bint waits = False
-        cdef u64 record = self.prepare(args, kwargs, &waits)
+        cdef u64 record = self.prepare(args, kwargs, &waits), parent, seq
         if self.n_returns == 1:
             result = first_ref(self.arena, record + sizeof(ra_record))
         else:
@@ -410,12 +411,18 @@ cdef class Template:
         if result is None:
             ra_record_abandon(h, record)
             raise no_room()
+        parent, seq = ra_record_at(h, record).parent, ra_record_at(h, record).seq
         ra_record_publish(h, record, RA_REC_WAITING if waits and self.kind == RA_KIND_TASK else RA_REC_QUEUED)
+        if parent:
+            ra_follow_parent(h, parent, record, generation(seq))
         if self.actor is not None and self.must_fail():
             ra_event(h, RA_EV_ACTOR_DRAIN, self.actor.offset >> 6)
         if self.kflags & RA_KF_STREAM:
             return self.make_generator(result)
         return result if self.n_returns else None
+
+
+UNREADY, ENDED = object(), object()  # what StreamCursor.take() returns instead of a value
 
 
 cdef class StreamCursor:
@@ -457,6 +464,33 @@ cdef class StreamCursor:
             atomic_store_i32(&ra_waiter_at(h, waiter - 1).need, 0)
             ra_wake(h, waiter - 1)
         return item
+
+    def take(self):
+        """The value of the item that comes next, which the following one takes the place of.
+
+        Returns:
+            The value; `UNREADY` while there is none to be read at once, `ENDED` at the end of the stream.
+
+        Raises:
+            RayError: what the item holds is an error.
+        """
+        cdef ObjectRef item = self.current
+        cdef u32 state
+        if item is None:
+            return ENDED
+        state = RA_STATE(atomic_load_u64(&ra_entry_at(self.arena.open(), item.entry).word))
+        if state == RA_END:
+            self.current = None
+            return ENDED
+        if state != RA_VALUE and state != RA_ERROR:
+            return UNREADY
+        return read(self.arena, self.advance())
+
+    def leave(self):
+        """Read no more. Returns whether the producer is to end for that: it may be at work, and is not detached."""
+        cdef bint reads = self.current is not None and not self.arena.heap.closed
+        self.current = None
+        return reads and not ra_record_at(&self.arena.heap, self.record).kflags & RA_KF_DETACHED
 
     @property
     def task(self):
@@ -500,6 +534,16 @@ def record_of(ObjectRef ref):
 def record_seq(Arena arena, u64 record):
     """The number that tells a record from an earlier one in its place."""
     return ra_record_at(&arena.heap, record).seq
+
+
+def is_unfinished(Arena arena, u64 record, u64 seq):
+    """Whether this very record, which may be gone by now, is still to run, or runs."""
+    cdef ra_heap *h = arena.open()
+    cdef u32 state
+    if not ra_block_check(h, record, RA_CHUNK_REC) or ra_record_at(h, record).seq != seq:
+        return False
+    state = RA_R_STATE(atomic_load_u64(&ra_record_at(h, record).word))
+    return RA_REC_WAITING <= state <= RA_REC_RUNNING
 
 
 def is_actor_call(Arena arena, u64 record):

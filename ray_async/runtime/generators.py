@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from ray_async._core.object_ref import ObjectRef
+    from ray_async.runtime.stream_values import StreamValues
 
 __all__ = ("DynamicObjectRefGenerator", "ObjectRefGenerator")
 
@@ -17,6 +19,9 @@ class ObjectRefGenerator(Generic[R]):
     """References to the items that a remote generator yields, as they come; sync and async.
 
     An error of the generator is an item of its own, whose reference raises it; then the stream ends.
+
+    A task that nobody reads any more is cancelled, with what it has started: when this generator is closed, or dropped
+    (as ``break`` drops it) and nothing refers to `completed` either. ``_generator_detached=True`` lets it run on.
 
     Args:
         session: the process's session.
@@ -118,29 +123,104 @@ class ObjectRefGenerator(Generic[R]):
             "an ObjectRefGenerator cannot be pickled: pass the references that it yields, or collect them first"
         )
 
-    def send(self, value: object) -> NoReturn:
-        """Refuse: the generator runs elsewhere and takes nothing."""
-        raise NotImplementedError("send() is not possible: the generator runs in another process")
+    def values(self) -> StreamValues[R]:
+        """The items themselves, sync and async: what awaiting (or getting) each reference would give, at less cost.
 
-    def throw(self, *args: object) -> NoReturn:
-        """Refuse: cancel the task instead."""
-        raise NotImplementedError("throw() is not possible: use ray.cancel(generator)")
+        Both ways of reading may be mixed; an item is read once.
 
-    def close(self) -> NoReturn:
-        """Refuse: cancel the task instead."""
-        raise NotImplementedError("close() is not possible: use ray.cancel(generator)")
+        Returns:
+            An iterator. To leave it early, or to drop it, is to leave this generator.
 
-    async def asend(self, value: object) -> NoReturn:
-        """Refuse: the generator runs elsewhere and takes nothing."""
-        raise NotImplementedError("asend() is not possible: the generator runs in another process")
+        Raises:
+            RayTaskError: While iterating: what the generator raised. The stream then ends.
 
-    async def athrow(self, *args: object) -> NoReturn:
-        """Refuse: cancel the task instead."""
-        raise NotImplementedError("athrow() is not possible: use ray.cancel(generator)")
+        Example:
+            >>> async for value in count.remote(3).values():
+            ...     print(value)
+        """
+        from ray_async.runtime.stream_values import StreamValues
 
-    async def aclose(self) -> NoReturn:
-        """Refuse: cancel the task instead."""
-        raise NotImplementedError("aclose() is not possible: use ray.cancel(generator)")
+        return StreamValues(self, self._session, self._cursor)
+
+    def close(self) -> None:
+        """Read no more: the task is cancelled, with what it has started, unless `_generator_detached` was set.
+
+        Its generator is ended where it stands, its ``finally`` blocks run. Returns when the task has ended, as `close`
+        of a local generator would; but on a running event loop, which must not stand still, at once. Does nothing when
+        the stream is over, or closed already.
+
+        Raises:
+            NodeDiedError: The node is gone.
+
+        Example:
+            >>> with contextlib.closing(count.remote(10**9)) as numbers:
+            ...     first = next(numbers)
+        """
+        if self._leave() and not _is_on_loop():
+            self._session.wait([self._cursor.done], 1, None, False)
+
+    async def aclose(self) -> None:
+        """Do as `close`, and wait on the event loop until the task has ended.
+
+        Example:
+            >>> async with contextlib.aclosing(count.remote(10**9)) as numbers:
+            ...     async for ref in numbers:
+            ...         break
+        """
+        if self._leave():
+            await self._session.loops.settled(self._cursor.done)
+
+    def _leave(self) -> bool:
+        """Read no more; whether the task was cancelled for that."""
+        leaves = bool(self._cursor.leave())
+        if leaves:
+            self._session.cancel(self, False, True)
+        return leaves
+
+    def send(self, value: object) -> Any:
+        """Return the next reference, as ``next`` does.
+
+        Raises:
+            NotImplementedError: A value other than None: the generator runs elsewhere and takes nothing.
+        """
+        if value is not None:
+            raise NotImplementedError("send() is not possible: the generator runs in another process")
+        return next(self)
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None) -> NoReturn:
+        """Close the generator, which does not see the exception, and raise it here."""
+        self.close()
+        raise _thrown(error, value, traceback)
+
+    async def asend(self, value: object) -> Any:
+        """Return the next reference, as ``anext`` does.
+
+        Raises:
+            NotImplementedError: A value other than None: the generator runs elsewhere and takes nothing.
+        """
+        if value is not None:
+            raise NotImplementedError("asend() is not possible: the generator runs in another process")
+        return await self.__anext__()
+
+    async def athrow(self, error: Any, value: Any = None, traceback: Any = None) -> NoReturn:
+        """Close the generator, which does not see the exception, and raise it here."""
+        await self.aclose()
+        raise _thrown(error, value, traceback)
+
+
+def _thrown(error: Any, value: Any, traceback: Any) -> BaseException:
+    if isinstance(error, type):
+        value = value if isinstance(value, error) else error() if value is None else error(value)
+    else:
+        value = error
+    thrown: BaseException = value if traceback is None else value.with_traceback(traceback)
+    return thrown
+
+
+def _is_on_loop() -> bool:
+    """Whether this thread runs an event loop."""
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None
 
 
 class DynamicObjectRefGenerator(Generic[R]):

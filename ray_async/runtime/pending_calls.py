@@ -6,11 +6,12 @@ import weakref
 from typing import Any
 
 from ray_async import exceptions as errors
-from ray_async._core import store
+from ray_async._core import store, submission
 
 __all__ = ("LimitedTemplate",)
 
-#: For each actor and process: references of calls that may not be finished.
+#: For each actor and process: calls that may not be finished, by a reference. A stream's is known by its record and the
+#: record's number, since a reference would count as a reader.
 _outstanding: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 
 
@@ -39,14 +40,22 @@ class LimitedTemplate:
             PendingCallsLimitExceeded: the handle has as many unfinished calls as it may.
         """
         calls = _outstanding.setdefault(self._core, [])
-        calls[:] = [ref for ref in calls if not store.is_ready(self._session.arena, ref)]
+        calls[:] = [call for call in calls if self._is_pending(call)]
         if len(calls) >= self._limit:
             raise errors.PendingCallsLimitExceeded(
                 f"The actor {self._class_name} has {len(calls)} pending calls, and max_pending_calls is {self._limit}: "
                 "wait for some of them first."
             )
         result = self._template(args, kwargs)
-        first = result[0] if isinstance(result, list) else getattr(result, "_cursor", None) or result
-        if first is not None:
-            calls.append(getattr(first, "done", first))
+        if hasattr(result, "_cursor"):
+            record = submission.record_of(result._cursor.done)
+            calls.append((record, submission.record_seq(self._session.arena, record)))
+        elif result is not None:
+            calls.append(result[0] if isinstance(result, list) else result)
         return result
+
+    def _is_pending(self, call: Any) -> bool:
+        arena = self._session.arena
+        if isinstance(call, tuple):
+            return submission.is_unfinished(arena, *call)
+        return not store.is_ready(arena, call)

@@ -94,15 +94,15 @@ class CoreSession:
             retry_errors=bool(options.retry_exceptions),
             is_async=is_async,
             backpressure=max(0, options.generator_backpressure or 0),
-            **self._returns(options.num_returns),
+            **self._returns(options),
         )
 
-    def _returns(self, num_returns: int | str) -> dict[str, Any]:
-        if num_returns == "streaming":
-            return {"n_returns": -1, "make_generator": self.make_generator}
-        if num_returns == "dynamic":
+    def _returns(self, options: TaskOptions | MethodOptions) -> dict[str, Any]:
+        if options.num_returns == "streaming":
+            return {"n_returns": -1, "make_generator": self.make_generator, "detached": options.generator_detached}
+        if options.num_returns == "dynamic":
             return {"n_returns": 1}
-        return {"n_returns": num_returns}
+        return {"n_returns": options.num_returns}
 
     def make_generator(self, cursor: Any) -> Any:
         """Wrap the reading end of a stream."""
@@ -225,7 +225,7 @@ class CoreSession:
             retry_errors=bool(options.retry_exceptions) and retries != 0,
             is_async=method.is_async,
             backpressure=max(0, options.generator_backpressure or spec["backpressure"]),
-            **self._returns(options.num_returns),
+            **self._returns(options),
         )
         if spec["max_pending_calls"] > 0:
             from ray_async.runtime.pending_calls import LimitedTemplate
@@ -348,7 +348,7 @@ class CoreSession:
             store.overwrite(self.arena, ref, payload)
 
     def cancel(self, ref: Any, force: bool, recursive: bool) -> None:
-        """Ask for a task to be cancelled.
+        """Cancel a task: that has happened when this returns, and its worker is told.
 
         Raises:
             ValueError: ``force`` for an actor's call.
@@ -359,11 +359,11 @@ class CoreSession:
             return
         if force and submission.is_actor_call(self.arena, record):
             raise ValueError("force=True is not supported for actor tasks: kill the actor instead")
-        payload = errors.to_payload(errors.TaskCancelledError(TaskID(target.binary()[:24])))
-        outcome = cancellation.cancel(self.arena, record, force, payload)
-        if recursive and outcome != cancellation.DROPPED:
-            # Asked and not told: once this returns, the cancel is on its way, ahead of what the caller does next.
-            self.ask("cancel_children", record=record, seq=submission.record_seq(self.arena, record), force=force)
+        cancellation.cancel(self.arena, record, force, self._cancelled, recursive)
+
+    def _cancelled(self, record: int) -> bytes:
+        """What the references of a cancelled task hold."""
+        return errors.to_payload(errors.TaskCancelledError(self.task_id_of(record)))
 
     def enter_scope(self) -> tuple[int, Any]:
         """Open a cancel scope around what the calling thread or asyncio task submits: ``(scope, token)``."""
@@ -374,7 +374,8 @@ class CoreSession:
         submission.leave_scope(token)
 
     def cancel_scope(self, scope: int) -> None:
-        """Ask for everything that was started in a scope to be cancelled."""
+        """Cancel everything that was started in a scope; the node goes on with what may still be started in it."""
+        cancellation.cancel_scopes(self.arena, (scope,), self._cancelled)
         self.tell("cancel_scope", scope=scope)
 
     # -- the node ------------------------------------------------------------------------------------------------------

@@ -132,7 +132,9 @@ class Stepper:
         for record in records.find_records(state=WAITING):
             records.release(record)
         while record := executor.pop(self._queue):
-            if executor.facts(record)["stream"]:
+            if executor.facts(record)["cancelled"]:  # a stream whose reader was the killed process
+                executor.fail(record, b"cancelled")
+            elif executor.facts(record)["stream"]:
                 executor.end_stream(record)
             else:
                 executor.succeed(record, [None] * executor.facts(record)["n_returns"])

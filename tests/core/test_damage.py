@@ -29,6 +29,11 @@ SETTLED: Any = SimpleNamespace(done=lambda: True)  # a future that nothing waits
 TABLES = 1 << 20  # bytes at the arena's start that hold the process, waiter, class and event tables, and more
 
 
+def cancelled(record: int) -> bytes:
+    """What the references of a cancelled record hold."""
+    return b"cancelled"
+
+
 class Victim:
     """A session with one of everything that the node reads, and the node's view of it."""
 
@@ -93,7 +98,7 @@ class Victim:
             lambda at, n: records.is_record(at) and records.function_of(at),
             lambda at, n: records.is_record(at) and executor.facts(at),
             lambda at, n: records.is_record(at) and executor.direct_refs(at),
-            lambda at, n: records.is_record(at) and cancellation.cancel(self.arena, at, False, b"cancelled"),
+            lambda at, n: records.is_record(at) and cancellation.cancel(self.arena, at, False, cancelled, n % 2 == 0),
             lambda at, n: records.is_record(at) and records.claim(at) and executor.fail(at, b"failed"),
             lambda at, n: objects.checked_reference(at),
             lambda at, n: objects.copy_value(objects.checked_reference(at), store.new_promise(self.arena)),

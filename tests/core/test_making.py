@@ -128,6 +128,6 @@ def test_cancelling_a_stream_that_waits_to_run_again(small_arena: Arena, tmp_pat
             for _ in range(items):
                 bench.executor.stream(record).add(objects)
             bench.executor.requeue(record, 1)
-        return lambda: cancel(small_arena, records.pop(), False, b"cancelled")
+        return lambda: cancel(small_arena, records.pop(), False, lambda record: b"cancelled")
 
     check(small_arena, tmp_path, make, 2, held, blocks=1)  # the producer's on the last item

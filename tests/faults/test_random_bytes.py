@@ -94,7 +94,7 @@ OPERATIONS = [
     "hello",
     "listen",
     "actor_found",
-    "cancel_children",
+    "cancel_scope",
     "environment_failed",
     "nothing",
 ]
@@ -109,6 +109,7 @@ FIELDS = [
     "reason",
     "record",
     "force",
+    "scope",
     "env_key",
     "job",
     "placement_group_id",

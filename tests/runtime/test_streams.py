@@ -102,12 +102,13 @@ def test_the_producer_stays_so_far_ahead_and_all_items_come(source: Any, tmp_pat
 
 @pytest.mark.parametrize("taken", [0, 1, 3])
 @pytest.mark.parametrize("source", SOURCES)
-def test_the_producer_of_a_dropped_stream_is_not_held_up(source: Any, taken: int, tmp_path: Path) -> None:
+def test_the_producer_of_a_dropped_detached_stream_is_not_held_up(source: Any, taken: int, tmp_path: Path) -> None:
     path = tmp_path / "items"
-    stream = source.remote(str(path), 50)
+    stream = source.options(_generator_detached=True).remote(str(path), 50)
     kept = [next(stream) for _ in range(taken)]
     del stream
     assert wait_until(lambda: noted(path)[-1:] == ["closed"])
+    assert noted(path) == [*map(str, range(50)), "closed"]
     assert ray.get(one.remote(), timeout=TIMEOUT_S) == 1
     assert ray.get(kept, timeout=TIMEOUT_S) == list(range(taken))
 
@@ -136,7 +137,7 @@ def test_a_killed_consumers_stream_ends(tmp_path: Path) -> None:
 
     @ray.remote(num_cpus=0, max_retries=0)
     def consumer() -> None:
-        stream = numbers.remote(str(path), 50)
+        stream = numbers.options(_generator_backpressure_num_objects=-1).remote(str(path), 10**9)
         next(stream)
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,5 +1,6 @@
 """Types of the API as mypy and pyright see them, without a plugin; checked, never run."""
 
+import contextlib
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, TypeVar, assert_type
 
@@ -82,6 +83,11 @@ async def awaited() -> None:
     assert_type(await later.remote(1), float)
     async for ref in generator.remote(3):
         assert_type(ref, ObjectRef[int])
+    async for value in generator.remote(3).values():
+        assert_type(value, int)
+    async with contextlib.aclosing(stream.remote()) as closed:
+        async for item in closed:
+            assert_type(item, ObjectRef[bytes])
 
 
 def blocking() -> None:

@@ -107,6 +107,7 @@ enum {
     RA_EF_EMBEDDED = 4,  /* payload lies in the entry's own block */
     RA_EF_IN_RECORD = 8, /* entry lies in a record */
     RA_EF_RETAINED = 16, /* out-of-band pickled: held to the end of the session */
+    RA_EF_STREAM = 32,   /* what readers of a stream hold: its items, and what stands for the call */
 };
 
 /* word: state 0-7 | format 8-15 | flags 16-23 | generation 24-39 | watcher 40-63 (waiter index + 1) */
@@ -123,7 +124,7 @@ typedef struct {
     au32 refs;  /* holds of processes and pins of records and payloads */
     au32 views; /* open zero-copy views: the payload must not move */
     u64 payload; /* offset of ra_payload; or the value itself for the first formats; or a spill number */
-    u64 size;    /* bytes that the payload takes */
+    u64 size;    /* bytes that the payload takes; of a stream's item that is to come, the offset of the record */
     u64 seq;     /* unique number in the session */
     u64 link;    /* next entry of a stream, which this one pins */
     u32 index;   /* which return of the task */
@@ -155,7 +156,10 @@ enum {
 enum {
     RA_RF_CANCEL = 1,
     RA_RF_FORCE = 2,
-    RA_RF_TOLD = 4, /* what runs knows of the cancel: what it submits from now on is its cleaning up */
+    RA_RF_TOLD = 4,     /* what runs knows of the cancel: what it submits from now on is its cleaning up */
+    RA_RF_CHILDREN = 8, /* the cancel is one of all that it has submitted, too */
+    RA_RF_PARENT = 16,  /* it has submitted something */
+    RA_RF_LEFT = 32,    /* cancelled because nobody reads its stream: the node cancels what it has submitted */
 };
 
 enum { RA_KIND_TASK = 0, RA_KIND_ACTOR_INIT = 1, RA_KIND_ACTOR_CALL = 2 };
@@ -166,6 +170,7 @@ enum {
     RA_KF_ASYNC = 8,
     RA_KF_SEPARATE_ARGS = 16, /* args block is not inside the record's block */
     RA_KF_ARGS_FREED = 32,    /* it had arguments, and they are gone: it cannot run again */
+    RA_KF_DETACHED = 64,      /* a stream whose producer runs on when nobody reads it */
 };
 
 typedef struct {

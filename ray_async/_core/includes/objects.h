@@ -120,6 +120,7 @@ static inline u64 ra_hold_alive(ra_heap *h, u64 entry) {
 
 static inline void ra_record_unlive(ra_heap *h, u64 record, u64 *stack);
 static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack);
+static inline void ra_stream_left(ra_heap *h, u64 record);
 
 /* What holds references is freed without recursion: it goes onto a stack, linked through itself, and `ra_drain` takes its
    references from it. The low bits of the stack's offsets say what lies there. */
@@ -207,11 +208,18 @@ static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack) {
             ra_event(h, RA_EV_ACTOR_SCOPE, entry >> 6);
             return;
         }
-        if (before != 1) return;
+        int unread = RA_FLAGS(w) & RA_EF_STREAM && RA_STATE(w) == RA_PENDING;
+        if (before != 1) { /* of a stream's next item the producer's own reference is left */
+            if (unread && !(RA_FLAGS(w) & RA_EF_IN_RECORD)) ra_stream_left(h, e->size);
+            return;
+        }
         do {
             if (RA_FLAGS(w) & RA_EF_DEAD) return;
         } while (!atomic_compare_exchange_weak(&e->word, &w, w | (u64)RA_EF_DEAD << 16));
-        if (RA_STATE(w) == RA_PENDING || RA_STATE(w) == RA_BUSY) return; /* whoever completes it sees DEAD and clears it */
+        if (RA_STATE(w) == RA_PENDING || RA_STATE(w) == RA_BUSY) { /* whoever completes it sees DEAD and clears it */
+            if (unread && RA_FLAGS(w) & RA_EF_IN_RECORD) ra_stream_left(h, ra_record_of(entry, e->index));
+            return;
+        }
         /* Unread items of a stream hang on each other; go along the chain here. */
         u64 next = ra_take_link(h, entry);
         ra_entry_clear(h, entry, w, stack);
@@ -559,5 +567,7 @@ static inline int ra_record_finish(ra_heap *h, u64 record, u32 state, int keep_a
     ra_drain(h, &stack);
     return 1;
 }
+
+#include "cancels.h" /* what the freeing above asks for */
 
 #endif

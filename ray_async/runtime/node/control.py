@@ -47,7 +47,6 @@ class Control:
             "actor_failed": self._actor_failed,
             "actor_leaves": self._actor_leaves,
             "lease_accelerators": lambda peer, m: {"accelerators": self.accelerators.get(int(m["slot"]), {})},
-            "cancel_children": self._cancel_children,
             "list_named_actors": self._list_named_actors,
             "nodes": lambda peer, m: {"value": self._node.drivers.node_rows()},
             "cluster_resources": lambda peer, m: {"value": self._node.scheduler.report.cluster_resources()},
@@ -181,13 +180,6 @@ class Control:
 
     def _actor_leaves(self, peer: Peer, message: Message) -> Message:
         self._node.actors.leaves(int(message["actor"]), str(message["reason"]))
-        return {}
-
-    def _cancel_children(self, peer: Peer, message: Message) -> Message:
-        record, seq = int(message["record"]), int(message["seq"])
-        if self._node.tasks.is_unfinished(record, seq):
-            self._node.tasks.cancel_requested(record)
-        self._node.cancels.children(record, seq, bool(message["force"]))
         return {}
 
     def _list_named_actors(self, peer: Peer, message: Message) -> Message:

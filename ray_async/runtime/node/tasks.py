@@ -180,9 +180,16 @@ class Tasks:
     # -- cancels -------------------------------------------------------------------------------------------------------
 
     def cancel_requested(self, record: int) -> None:
-        """Someone flagged a running record."""
-        if not self._records.is_record(record) or self._records.record_state(record) != RUNNING:
+        """Someone flagged a record: end it, or interrupt its runner."""
+        if not self._records.is_record(record):
             return
+        state, facts = self._records.record_state(record), self._executor.facts(record)
+        if state in (WAITING, QUEUED) and facts["cancelled"]:
+            self.cancel(record, facts["forced"])
+        if state != RUNNING:
+            return
+        if facts["left"]:
+            cancellation.carry_on(self._view.arena, record, facts["seq"], False, self.cancelled)
         if record in self._held:
             self._held.discard(record)
             self._executor.fail(record, self.cancelled(record))
@@ -190,7 +197,6 @@ class Tasks:
         worker = self._node.workers.by_slot.get(self._records.runner(record))
         if worker is None:
             return
-        facts = self._executor.facts(record)
         if facts["forced"] and facts["kind"] == KIND_TASK:
             self._node.workers.kill(worker, FORCED_CANCEL)
             return
@@ -215,7 +221,7 @@ class Tasks:
 
     def cancel(self, record: int, force: bool) -> None:
         """Cancel a task or an actor's call."""
-        cancellation.cancel(self._view.arena, record, force, self.cancelled(record))
+        cancellation.cancel(self._view.arena, record, force, self.cancelled)
 
 
 def export_name(data: bytes) -> str:

@@ -24,12 +24,12 @@ from ray_async._core.codec import ArgRef
 from ray_async._core.steps import Steps, begin
 from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
-from ray_async.runtime.worker.definitions import first_items, parts_of
+from ray_async.runtime.worker.definitions import first_items
 from ray_async.runtime.worker.failure import cancelled_payload, unstorable_payload
 from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
+from ray_async.runtime.worker.stream_writer import StreamWriter, close_generator
 
 if TYPE_CHECKING:
-    from ray_async._core.stream import Stream
     from ray_async.runtime.worker.definitions import Definition
     from ray_async.runtime.worker.process import Worker
 
@@ -41,6 +41,7 @@ _BATCH = 128
 _CALLS_THAT_WAIT = 64  # after one that had to wait, for which the next ones get asyncio tasks of their own
 _MAX_THREADS = 256
 _ABANDONED_S = 0.2  # between looks whether a stream still has a consumer
+_ITEMS_IN_A_ROW = 128  # that a generator which never waits may yield before others on its loop have a turn
 TASKS_PER_WORKER = 100
 
 
@@ -424,44 +425,56 @@ class AsyncHost:
         executor = self._executor
         facts = executor.facts(record)
         if (definition.is_async and definition.is_generator) or inspect.isasyncgenfunction(function):
-            await self._stream(record, facts, function(*args, **kwargs))
+            await self._stream(record, definition, facts, function(*args, **kwargs))
             return
         result = function(*args, **kwargs)
         # A reference that a plain method returns can be awaited too, but is the result.
         if inspect.iscoroutine(result) or (definition.is_async and inspect.isawaitable(result)):
             result = await result
         if facts["stream"]:
-            await self._stream(record, facts, result)
+            await self._stream(record, definition, facts, result)
         else:
             if inspect.isgenerator(result) and facts["n_returns"] != 1:
                 result = first_items(result, facts["n_returns"], definition.name)
             executor.succeed(record, result)
 
-    async def _stream(self, record: int, facts: dict[str, Any], items: Any) -> None:
+    async def _stream(self, record: int, definition: Definition, facts: dict[str, Any], items: Any) -> None:
         executor = self._executor
-        stream = executor.stream(record)
-        skip, _ = stream.position()
-        options = executor.options(record)
-        per_yield, name = options.get("objects_per_yield", 1), executor.prepare(record)[1].name
-        async for item in _each(items):
-            for part in parts_of(item, per_yield, name):
-                if skip:
-                    skip -= 1
-                else:
-                    stream.add(part)
-            if not skip:
-                await self._pause(stream, facts["backpressure"])
-        if facts["n_returns"] == 2 and facts["stream"]:
-            executor.end_stream(record)
+        writer = StreamWriter(executor, record, facts, definition.name)
+        try:
+            if hasattr(items, "__anext__"):
+                breath = 0
+                async for item in items:
+                    writer.write(item)
+                    if writer.limit:
+                        await self._pause(writer)
+                    breath = (breath + 1) % _ITEMS_IN_A_ROW
+                    if not breath:
+                        await asyncio.sleep(0)
+            elif hasattr(items, "__iter__"):
+                for item in items:
+                    writer.write(item)
+                    await self._pause(writer)
+                    await asyncio.sleep(0)
+            else:
+                raise ValueError(f"a streaming call must give a generator, not {type(items).__name__}")
+            if facts["n_returns"] == 2 and facts["stream"]:
+                executor.end_stream(record)
+        except BaseException as error:
+            overtaken = isinstance(error, Exception) and executor.is_overtaken(record)
+            self._tell(record)  # what the generator does from now on is its cleaning up
+            await close_generator(items)
+            if overtaken:
+                raise asyncio.CancelledError from error
+            raise
 
-    async def _pause(self, stream: Stream, limit: int) -> None:
+    async def _pause(self, writer: StreamWriter) -> None:
         """Wait until the consumer has taken enough, or there is none any more."""
         binding = self._worker.session.loops.binding()
-        while limit:
+        while writer.limit:
             # Watched before the look: an item that is taken after it wakes this loop.
-            stream.watch_consumer(binding.waiter_index)
-            produced, consumed = stream.position()
-            if produced - consumed < limit or stream.is_abandoned():
+            writer.stream.watch_consumer(binding.waiter_index)
+            if not writer.is_ahead():
                 return
             await binding.woken(_ABANDONED_S)
 
@@ -499,20 +512,9 @@ class AsyncHost:
             executor.fail(record, payload)
 
 
-async def _each(items: Any) -> Any:
-    if hasattr(items, "__anext__"):
-        async for item in items:
-            yield item
-    elif hasattr(items, "__iter__"):
-        for item in items:
-            yield item
-            await asyncio.sleep(0)
-    else:
-        raise ValueError(f"a streaming call must give a generator, not {type(items).__name__}")
-
-
 _CALLERS = tuple(
-    function.__code__ for function in (AsyncHost._call, AsyncHost._run_plain, AsyncHost._begin, AsyncHost._finish)
+    function.__code__
+    for function in (AsyncHost._call, AsyncHost._run_plain, AsyncHost._begin, AsyncHost._finish, AsyncHost._stream)
 )
 
 

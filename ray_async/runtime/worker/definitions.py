@@ -5,20 +5,21 @@ from __future__ import annotations
 import inspect
 import logging
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ray_async.runtime.worker.running import UserCode
+from ray_async.runtime.worker.stream_writer import StreamWriter
 
 if TYPE_CHECKING:
     from ray_async._core.execution import Executor
-    from ray_async._core.stream import Stream
     from ray_async.runtime.worker.process import Worker
 
-__all__ = ("Definition", "first_items", "load_definition", "parts_of")
+__all__ = ("Definition", "first_items", "load_definition")
 
 _logger = logging.getLogger("ray_async")
+_PAUSE_NS = 200_000_000  # between looks at the consumer and at cancels, for a wake-up that was lost
 
 
 class Definition:
@@ -114,6 +115,7 @@ class Definition:
                     item = next(items)
                 except StopIteration:
                     break
+            executor.check(record)
             if count == n_returns:
                 _note_cut(self.name, n_returns)
                 break
@@ -121,6 +123,7 @@ class Definition:
             count += 1
         if count < n_returns:
             raise ValueError(f"the task has num_returns={n_returns}, and yielded {count} values")
+        executor.check(record)
         executor.finish(record)
 
     def _collect(self, executor: Executor, record: int, items: Any) -> None:
@@ -149,36 +152,33 @@ class Definition:
         return iter(_checked(items, self.name))
 
     def _stream(self, executor: Executor, record: int, facts: dict[str, Any], items: Any) -> None:
-        stream = executor.stream(record)
-        skip, _ = stream.position()  # a retry goes on after the items that exist already
+        writer = StreamWriter(executor, record, facts, self.name)
         iterator = self._iterator(items)
-        per_yield = executor.options(record).get("objects_per_yield", 1)
-        while True:
-            if executor.is_cancelled(record):
-                raise KeyboardInterrupt
-            with UserCode(executor):
+        following = iterator.__next__
+        try:
+            while True:
+                if executor.is_cancelled(record):
+                    raise KeyboardInterrupt
+                executor.in_user_code = True
                 try:
-                    item = next(iterator)
+                    item = following()
                 except StopIteration:
                     break
-            for part in parts_of(item, per_yield, self.name):
-                if skip:
-                    skip -= 1
-                else:
-                    stream.add(part)
-            if not skip:
-                self._pause(executor, record, stream, facts["backpressure"])
-        executor.end_stream(record)
-
-    @staticmethod
-    def _pause(executor: Executor, record: int, stream: Stream, limit: int) -> None:
-        """Wait until the consumer has taken enough, or there is none any more."""
-        while limit:
-            produced, consumed = stream.position()
-            if produced - consumed < limit or executor.is_cancelled(record) or stream.is_abandoned():
-                return
-            with UserCode(executor):  # a cancel interrupts the pause like user code
-                stream.wait_for_consumer(200_000_000)
+                finally:
+                    executor.in_user_code = False
+                writer.write(item)
+                while writer.is_ahead() and not executor.is_cancelled(record):
+                    with UserCode(executor):  # a cancel interrupts the pause like user code
+                        writer.stream.wait_for_consumer(_PAUSE_NS)
+            executor.end_stream(record)
+        except BaseException as error:
+            overtaken = isinstance(error, Exception) and executor.is_overtaken(record)
+            executor.told(record)  # what the generator does from now on is its cleaning up
+            if isinstance(iterator, Generator):
+                iterator.close()
+            if overtaken:
+                raise KeyboardInterrupt from error
+            raise
 
 
 def first_items(items: Iterator[Any], count: int, name: str) -> list[Any]:
@@ -191,20 +191,6 @@ def first_items(items: Iterator[Any], count: int, name: str) -> list[Any]:
 
 def _note_cut(name: str, count: int) -> None:
     _logger.error("%s has num_returns=%d, and yielded more values: they are lost", name, count)
-
-
-def parts_of(item: Any, count: int, name: str) -> tuple[Any, ...]:
-    """The objects of one ``yield``.
-
-    Raises:
-        ValueError: it is no tuple or list of so many.
-    """
-    if count == 1:
-        return (item,)
-    if not isinstance(item, tuple | list) or len(item) != count:
-        given = f"{len(item)} values" if isinstance(item, tuple | list) else type(item).__name__
-        raise ValueError(f"{name} must yield {count} values at a time (_num_objects_per_yield), but yielded {given}")
-    return tuple(item)
 
 
 def _checked(items: Any, name: str) -> Any:

@@ -12,7 +12,7 @@ from contextvars import copy_context
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from ray_async.runtime.worker.async_host import AsyncHost, running_definition
+from ray_async.runtime.worker.async_host import CANCEL, AsyncHost, running_definition
 from ray_async.runtime.worker.stall_watch import StallWatch
 
 if TYPE_CHECKING:
@@ -75,6 +75,9 @@ class GroupedHost(AsyncHost):
     def _hand_over(self) -> None:
         """Give calls to the loops of their groups until the process is to end."""
         for record in iter(lambda: self._executor.take(self._queue), 0):
+            if self._own_slot.flags & CANCEL:  # before what was called after the cancel
+                self._own_slot.clear_flag(CANCEL)
+                self._look_for_cancels()
             try:
                 group = self._group_of(record)
             except Exception as error:

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ray_async import exceptions as errors
@@ -270,8 +270,14 @@ class Worker:
             self._creation_failed(record, definition, error)
             return None
         cancelled = executor.is_cancelled(record)
+        # Whatever it raises, before it is told of its cancel, may come of what the canceller did next.
+        overtaken = isinstance(error, Exception) and executor.is_overtaken(record)
         # A KeyboardInterrupt of the task's own counts as a cancel, too: Ctrl-C in its code would look the same.
-        if isinstance(error, KeyboardInterrupt) or (cancelled and type(error).__name__ == "CancelledError"):
+        if (
+            isinstance(error, KeyboardInterrupt)
+            or overtaken
+            or (cancelled and type(error).__name__ == "CancelledError")
+        ):
             payload = cancelled_payload(self, record, definition, error)
         else:
             if isinstance(error, SystemExit):
@@ -360,11 +366,24 @@ class Worker:
 
     def iterate(self, items: Any) -> Iterator[Any]:
         """The items of an asynchronous generator, one by one, on the worker's loop."""
-        while True:
-            try:
-                yield self.loop().run_until_complete(anext(items))
-            except StopAsyncIteration:
-                return
+        from asyncio import CancelledError  # imported with the loop
+
+        loop = self.loop()
+        try:
+            while True:
+                step = loop.create_task(_item_of(items))
+                try:
+                    yield loop.run_until_complete(step)
+                except StopAsyncIteration:
+                    return
+                except KeyboardInterrupt:  # came while the loop ran: the generator is in the midst of its step
+                    step.cancel()
+                    with contextlib.suppress(CancelledError):
+                        loop.run_until_complete(step)
+                    raise
+        finally:
+            if isinstance(items, AsyncGenerator):
+                loop.run_until_complete(items.aclose())
 
     def failed_item(self, definition: Definition, error: Exception) -> Any:
         """A reference to an error that ended a generator: getting it raises the error."""
@@ -477,6 +496,10 @@ def _exit_code(error: SystemExit) -> int:
     if sys.stderr is not None:
         print(error.code, file=sys.stderr)
     return 1
+
+
+async def _item_of(items: Any) -> Any:
+    return await anext(items)
 
 
 def _flush() -> None:
