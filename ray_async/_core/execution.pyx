@@ -151,6 +151,10 @@ cdef class Executor:
         args, kwargs = self.arguments(record)
         return function, meta, args, kwargs
 
+    def end_if_forked(self, error=None):
+        """End this process if it is a forked child that has come back from user code; ``error`` is what that raised."""
+        self.arena.end_if_forked(error)
+
     def is_cancelled(self, u64 record):
         """Whether someone asked for the cancellation of a running record."""
         return bool(RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & RA_RF_CANCEL)
@@ -186,6 +190,8 @@ cdef class Executor:
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
         cdef u64 first = record + sizeof(ra_record)
         cdef u32 i
+        if self.arena.forked:
+            self.arena.end_if_forked()
         if self.exiting == record or self.sync_actor and RA_R_FLAGS(atomic_load_u64(&r.word)) & RA_RF_CANCEL:
             raise self.withdrawn(record)
         if r.n_returns == 1:
@@ -203,16 +209,19 @@ cdef class Executor:
     def complete_item(self, u64 record, u32 index, result):
         """Complete one of several returns without ending the record; one that is complete stays as it is."""
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
+        self.arena.end_if_forked()
         if index >= r.n_returns:
             raise IndexError(f"the call has {r.n_returns} returns")
         complete_with(self.arena, record + sizeof(ra_record) + index * sizeof(ra_entry), RA_VALUE, result)
 
     def complete(self, u64 record, result):
         """Complete the first return without ending the record."""
+        self.arena.end_if_forked()
         complete_with(self.arena, record + sizeof(ra_record), RA_VALUE, result)
 
     def fail(self, u64 record, bytes error):
         """Complete all returns that are pending with an error and end the record; a stream ends with it."""
+        self.arena.end_if_forked()
         try:
             self._complete_failed(record, error)
         except Exception as reason:
@@ -233,6 +242,7 @@ cdef class Executor:
 
     def finish(self, u64 record):
         """End a record whose returns are complete."""
+        self.arena.end_if_forked()
         self.end(record)
 
     cdef void end(self, u64 record) noexcept:
@@ -259,6 +269,7 @@ cdef class Executor:
 
     def end_stream(self, u64 record):
         """End a streaming record, all of whose items are there."""
+        self.arena.end_if_forked()
         Stream(self.arena, record).end(None)
         self.end(record)
 
@@ -305,6 +316,7 @@ cdef class Executor:
                 result = None
         except BaseException as error:
             self.in_user_code = False
+            self.arena.end_if_forked(error)
             payload = self.failed(self, record, function, self.meta, error)
             if payload is not None:
                 self.fail(record, payload)

@@ -26,6 +26,7 @@ from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.definitions import parts_of
 from ray_async.runtime.worker.failure import cancelled_payload, unstorable_payload
+from ray_async.runtime.worker.forked_child import runs_a_loop
 from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _ABANDONED_S = 0.2  # between looks whether a stream still has a consumer
 TASKS_PER_WORKER = 100
 
 
+@runs_a_loop
 def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
     """Create an async actor and serve it: ``__init__`` and all methods run on one loop."""
     loop = worker.loop()
@@ -62,6 +64,7 @@ def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
         worker.leave(error)
 
 
+@runs_a_loop
 def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str, Any]) -> int:
     """Serve a class of async tasks while the lease holds; returns why it ended."""
     loop = worker.loop()
@@ -444,6 +447,7 @@ class AsyncHost:
         options = executor.options(record)
         per_yield, name = options.get("objects_per_yield", 1), executor.prepare(record)[1].name
         async for item in _each(items):
+            executor.end_if_forked()
             for part in parts_of(item, per_yield, name):
                 if skip:
                     skip -= 1
@@ -484,6 +488,7 @@ class AsyncHost:
 
     def _fail(self, record: int, definition: Definition | None, error: BaseException) -> None:
         executor, worker = self._executor, self._worker
+        executor.end_if_forked(error)
         if isinstance(error, SystemExit):
             worker.leave(error)
         try:

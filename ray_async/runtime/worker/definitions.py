@@ -203,12 +203,13 @@ def _checked(items: Any, name: str) -> Any:
 
 @contextlib.contextmanager
 def _user_code(executor: Executor) -> Iterator[None]:
-    """Mark what a cancel may interrupt."""
+    """Mark what a cancel may interrupt, and end a forked child that comes back."""
     executor.in_user_code = True
     try:
         yield
     finally:
         executor.in_user_code = False
+    executor.end_if_forked()
 
 
 def _call_with_self(instance: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

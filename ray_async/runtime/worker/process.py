@@ -16,11 +16,12 @@ from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
 from ray_async._core.own_slot import OwnSlot
 from ray_async._core.process import now_ns, set_title
-from ray_async.config import Settings
+from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS, KILL_CHILD_PROCESSES, Settings
 from ray_async.runtime.context_variables import FIELD, applied
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
 from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
+from ray_async.runtime.worker.exit_work import ExitLimit, run_exit_work
 from ray_async.runtime.worker.failure import (
     WorkerExit,
     cancelled_payload,
@@ -29,6 +30,7 @@ from ray_async.runtime.worker.failure import (
     unstorable_payload,
     wants_retry,
 )
+from ray_async.runtime.worker.forked_child import prepare_for_forks, runs_a_loop
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 from ray_async.runtime.worker.running import Running, running
 
@@ -121,7 +123,8 @@ class Worker:
         sys.argv = [""]
         streams.install(self._task_name, self._output_held)
         signal.signal(signal.SIGINT, self._interrupted)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, self._terminated)
+        prepare_for_forks(self._flush_output)
         self.session = WorkerSession(self.arena, self.config, self)
         current.set_session(self.session)
         if self.config.get("timeline"):
@@ -195,6 +198,13 @@ class Worker:
             executor.in_user_code = False
             raise KeyboardInterrupt
 
+    def _terminated(self, number: int, frame: Any) -> None:
+        """Run the exit hooks, and end by the signal that would have ended this process at once."""
+        self.run_exit_hooks()
+        self._flush_output()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
     # -- leases --------------------------------------------------------------------------------------------------------
 
     def serve(self) -> None:
@@ -263,6 +273,7 @@ class Worker:
         self, executor: Any, record: int, function: Any, definition: Definition | None, error: BaseException
     ) -> bytes | None:
         """Decide what becomes of a task that raised. Returns the stored error, or None if there is nothing to store."""
+        executor.end_if_forked(error)
         if self.actor and not self.actor_ready and executor.creation_of_actor(self.actor) == record:
             # The class cannot be loaded here, or the arguments of __init__ cannot be had.
             self._creation_failed(record, definition, error)
@@ -301,10 +312,11 @@ class Worker:
         An actor means to end for good with exit_actor() and with sys.exit(0); any other exit is a failure, after which
         it may be restarted.
         """
-        self.run_exit_hooks()
+        self.executor.end_if_forked(error)
         if self.actor and (isinstance(error, WorkerExit) or error.code == 0):
             reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit(0)"
             self.session.ask("actor_leaves", actor=self.actor, reason=reason)
+        self.run_exit_hooks()
         self._flush_output()
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
         os._exit(code)
@@ -367,6 +379,7 @@ class Worker:
             self._loop = new_event_loop(self.session.settings)
         return self._loop
 
+    @runs_a_loop
     def run_coroutine(self, coroutine: Any) -> Any:
         """Run a coroutine to its end on the worker's loop."""
         return self.loop().run_until_complete(coroutine)
@@ -411,6 +424,7 @@ class Worker:
             finally:
                 self.executor.in_user_code = False
         except BaseException as error:
+            self.executor.end_if_forked(error)
             if isinstance(error, SystemExit):
                 self.leave(error)
             self._creation_failed(record, definition, error)
@@ -457,20 +471,23 @@ class Worker:
         return self.session.actor_id_of(self.actor).hex() if self.actor else None
 
     def run_exit_hooks(self) -> None:
-        """Run the actor's ``__ray_shutdown__`` and what atexit would, once.
+        """Run the actor's ``__ray_shutdown__`` and what an interpreter's end would, once.
 
         A worker ends by ``_exit``, since the zygote's own hooks are not its.
         """
         if self._exiting:
             return
         self._exiting = True
+        settings = Settings(self.config.get("system_config") or {})
+        ExitLimit(settings.get(ACTOR_GRACEFUL_SHUTDOWN_MS) / 1000)
         self._shut_actor_down()
+        self.executor.end_if_forked()
         import atexit
 
         from ray_async.runtime import current
 
         atexit.unregister(current.disconnect)
-        atexit._run_exitfuncs()
+        run_exit_work(settings.get(KILL_CHILD_PROCESSES))
 
     def _shut_actor_down(self) -> None:
         shutdown = getattr(self.actor_instance, "__ray_shutdown__", None)
