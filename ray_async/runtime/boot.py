@@ -112,10 +112,12 @@ def start_zygote(arena: Arena, config: dict[str, Any]) -> tuple[socket.socket, i
     """
     import subprocess
 
+    from ray_async.runtime.zygote import ENTRY
+
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from ray_async.runtime.boot import zygote_main; zygote_main()"],
+            [sys.executable, "-c", ENTRY],
             stdin=subprocess.PIPE,
             pass_fds=(arena.fd, theirs.fileno()),
         )

@@ -16,12 +16,12 @@ from ray_async._core.arena import Arena
 from ray_async._core.node_view import EVENT_KINDS
 from ray_async._core.own_slot import OwnSlot
 from ray_async._core.process import now_ns, set_title
-from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS, KILL_CHILD_PROCESSES, Settings
+from ray_async.config import Settings
 from ray_async.runtime.context_variables import FIELD, applied
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
 from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
-from ray_async.runtime.worker.exit_work import ExitLimit, run_exit_work
+from ray_async.runtime.worker.exit_work import run_exit_work
 from ray_async.runtime.worker.failure import (
     WorkerExit,
     cancelled_payload,
@@ -32,7 +32,9 @@ from ray_async.runtime.worker.failure import (
 )
 from ray_async.runtime.worker.forked_child import prepare_for_forks, runs_a_loop
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
+from ray_async.runtime.worker.preloading import import_deferred
 from ray_async.runtime.worker.running import Running, running
+from ray_async.runtime.worker.thread_pools import ThreadPools, loaded_pools
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.async_host import AsyncHost
@@ -138,7 +140,11 @@ class Worker:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         if environment:
             self._apply_environment(environment)
-        self.environment = LeaseEnvironment(Settings(self.config.get("system_config") or {}), visible=visible)
+        settings = Settings(self.config.get("system_config") or {})
+        deferred = self.config.get("preload_in_workers", ())
+        import_deferred(deferred)
+        pools = ThreadPools(loaded_pools() if deferred else self.config.get("thread_pools", ()))
+        self.environment = LeaseEnvironment(settings, visible=visible, pools=pools)
 
     def _output_held(self) -> None:
         """Have the text of a line that has not ended written when there is nothing to do: its end may never come."""
@@ -475,29 +481,9 @@ class Worker:
 
         A worker ends by ``_exit``, since the zygote's own hooks are not its.
         """
-        if self._exiting:
-            return
-        self._exiting = True
-        settings = Settings(self.config.get("system_config") or {})
-        ExitLimit(settings.get(ACTOR_GRACEFUL_SHUTDOWN_MS) / 1000)
-        self._shut_actor_down()
-        self.executor.end_if_forked()
-        import atexit
-
-        from ray_async.runtime import current
-
-        atexit.unregister(current.disconnect)
-        run_exit_work(settings.get(KILL_CHILD_PROCESSES))
-
-    def _shut_actor_down(self) -> None:
-        shutdown = getattr(self.actor_instance, "__ray_shutdown__", None)
-        if not callable(shutdown):
-            return
-        try:
-            shutdown()
-        except Exception as error:
-            error.__suppress_context__ = True  # what it ends for is no part of the error
-            _logger.exception("Error in __ray_shutdown__() of %s", type(self.actor_instance).__name__)
+        if not self._exiting:
+            self._exiting = True
+            run_exit_work(Settings(self.config.get("system_config") or {}), self.actor_instance)
 
 
 def _flush() -> None:
