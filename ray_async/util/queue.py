@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import ray_async as ray
+from ray_async.util.control import result_is_wanted
 
 __all__ = ("Empty", "Full", "Queue")
 
@@ -241,9 +242,14 @@ class _QueueActor:
     async def get(self, timeout: float | None = None) -> tuple[Any, ...]:
         try:
             async with asyncio.timeout(timeout):
-                return (await self._queue.get(),)
+                waits = self._queue.empty()
+                item = await self._queue.get()
         except TimeoutError:
             return ()
+        if waits and not result_is_wanted():  # who has asked for it was killed meanwhile
+            self._queue.put_back([item])
+            return ()
+        return (item,)
 
     async def take_back(self, calls: list[Any]) -> None:
         """Take back what interrupted calls have removed; those that were cancelled in time removed nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -219,5 +220,27 @@ async def test_a_task_that_is_cancelled_while_it_gets(queue: Queue) -> None:
     ray.cancel(getting)
     with pytest.raises(ray.exceptions.RayError):
         await getting
+    await queue.put_async("item")
+    assert await queue.get_async(timeout=TIMEOUT_S) == "item"
+
+
+@ray.remote(num_cpus=0)
+class Getter:
+    def pid(self) -> int:
+        return os.getpid()
+
+    def get(self, queue: Queue) -> Any:
+        return queue.get()
+
+
+async def test_a_getter_that_is_killed_takes_nothing(queue: Queue) -> None:
+    getter = Getter.remote()
+    pid = await getter.pid.remote()
+    getting = getter.get.remote(queue)
+    await waits(queue, "get")
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ray.exceptions.ActorDiedError):
+        await getting
+    await asyncio.to_thread(ray.nodes)  # the node answers once it has taken back what the process had
     await queue.put_async("item")
     assert await queue.get_async(timeout=TIMEOUT_S) == "item"
