@@ -143,27 +143,47 @@ def _stop(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    import ray_async as ray
-    from ray_async.status_report import format_status
-    from ray_async.util.control import control_session
-
-    entry = node_control.find_node(arguments.address)
-    if entry is None:
+    entries = node_control.find_nodes()
+    if arguments.address:
+        entries = [entry for entry in entries if entry.address == arguments.address]
+    reports = [report for entry in entries if (report := _status_of(entry, arguments.verbose, len(entries) > 1))]
+    if not reports:
         return _fail(
             f"No node is running at {arguments.address}."
             if arguments.address
             else "No node is running on this machine."
         )
-    ray.init(address=entry.address, log_to_driver=False)
+    print("\n\n".join(reports))
+    return 0
+
+
+def _status_of(entry: node_control.NodeEntry, verbose: bool, titled: bool) -> str | None:
+    """The report on one node; None if it has ended meanwhile.
+
+    Args:
+        entry: the node.
+        verbose: whether each node's resources are listed.
+        titled: whether the report begins with the address, and with whose node it is.
+    """
+    import ray_async as ray
+    from ray_async.status_report import format_status
+    from ray_async.util.control import control_session
+
+    try:
+        ray.init(address=entry.address, log_to_driver=False)
+    except ConnectionError:
+        return None
     try:
         demands = control_session().control("pending_demands")
         report = format_status(
-            ray.nodes(), ray.cluster_resources(), ray.available_resources(), demands, verbose=arguments.verbose
+            ray.nodes(), ray.cluster_resources(), ray.available_resources(), demands, verbose=verbose
         )
     finally:
         ray.shutdown()
-    print(report)
-    return 0
+    if not titled:
+        return report
+    owner = "started by command" if entry.public else f"of the program that called init(), node process {entry.pid}"
+    return f"Node at {entry.address}, {owner}\n{report}"
 
 
 def _microbenchmark(arguments: argparse.Namespace) -> int:

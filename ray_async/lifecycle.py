@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -117,6 +117,7 @@ def init(
     log_to_driver: bool | None = None,
     namespace: str | None = None,
     runtime_env: Mapping[str, Any] | None = None,
+    preload: Sequence[str] = (),
     enable_resource_isolation: bool = False,
     cgroup_path: str | None = None,
     system_reserved_cpu: float | None = None,
@@ -147,6 +148,8 @@ def init(
         log_to_driver: Whether the workers' output is shown here; yes by default.
         namespace: Namespace of named actors; one of this connection's own by default.
         runtime_env: Environment of the job's tasks and actors.
+        preload: Names of modules that all workers of the started node have when they start, instead of importing them
+            at their first use (see docs/processes.md); those of the setting ``preload_python_modules`` are added.
         enable_resource_isolation: Refused: workers are not put into control groups.
         cgroup_path, system_reserved_cpu, system_reserved_memory: Of resource isolation; refused too.
         proxy_server_url: Accepted for programs written for Ray; has no effect.
@@ -196,6 +199,7 @@ def init(
         log_to_driver=log_to_driver is not False,
         namespace=check_namespace(namespace),
         runtime_env=_job_runtime_env(runtime_env),
+        preload=_preload(preload),
         **{option: kwargs[key] for key, option in _HIDDEN.items() if option is not None and key in kwargs},
     ).with_environment()
     _check(options)
@@ -264,6 +268,12 @@ def _check(options: InitOptions) -> None:
         raise ValueError(f"_temp_dir must be an absolute path, but is {options.temp_dir!r}.")
     if address not in (None, "local"):
         options.check_attaching()
+
+
+def _preload(given: Sequence[str]) -> tuple[str, ...] | None:
+    if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+        raise TypeError(f"preload must be a list of the names of modules, but is {given!r}.")
+    return tuple(given) or None
 
 
 def _job_config(given: Any) -> Any:

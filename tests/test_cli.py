@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +215,37 @@ def test_the_status_report() -> None:
 def test_labels_are_pairs_or_json(control: Control, given: str, labels: dict[str, str]) -> None:
     start("--labels", given)
     assert control.configs[0]["labels"] == labels
+
+
+PROGRAM = """
+import sys
+import ray_async as ray
+
+with ray.init("local", num_cpus=5) as context:
+    print(context.address_info["address"], flush=True)
+    sys.stdin.read()
+"""
+
+
+def status(*words: str) -> str:
+    command = [sys.executable, "-m", "ray_async", "status", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_status_shows_the_nodes_of_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with ray_async.init("local", num_cpus=3, log_to_driver=False) as context:
+        shown = status()
+        assert shown.startswith("======== Autoscaler status") and " 0.0/3.0 CPU" in shown
+        program = [sys.executable, "-c", PROGRAM]
+        with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdin is not None and other.stdout is not None
+            address = other.stdout.readline().strip()
+            shown = status()
+            for known, cpus in ((context.address_info["address"], 3), (address, 5)):
+                assert f"Node at {known}, of the program that called init(), node process " in shown
+                assert f" 0.0/{cpus}.0 CPU" in shown
+            assert " 0.0/5.0 CPU" in status("--address", address)
+            assert " 0.0/3.0 CPU" not in status("--address", address)
+            other.stdin.close()
+            assert other.wait(timeout=60) == 0

@@ -12,10 +12,12 @@ cdef class Arena:
     cdef public int node_fd    # readable once the node process is gone; -1: not watched
     cdef public bint gives_cpu_back  # a wait here frees the CPU of the task that runs
     cdef list idle_waiters
+    cdef readonly bint forked  # this process is a child of the one that joined
     cdef object __weakref__
 
     cdef ra_heap *open(self) except NULL
     cdef int check_node(self) except -1
+    cpdef int end_if_forked(self, error=*) except -1
     cdef u32 new_waiter(self, u32 kind) except 0xffffffff
     cdef u64 alloc(self, u32 kind, u64 size) except 0
     cdef u64 alloc_overflow(self, u64 size) except? 0

@@ -86,7 +86,8 @@ _hooks = {}
 
 
 def set_hooks(**functions):
-    """Install ``full(wanted, used, limit)`` and ``node_died()``: the errors for an arena without room, and without a node."""
+    """Install ``full(wanted, used, limit)`` and ``node_died()``, the errors for an arena without room and without a node,
+    and ``end_child(error)``, which ends a forked child that has come back from user code."""
     _hooks.update(functions)
 
 
@@ -235,6 +236,7 @@ cdef class Arena:
         h.slot, h.uid, h.counter = slot, p.uid, 0
         h.hold_free = h.hold_fresh = h.hold_end = 0
         h.closed = 0
+        self.forked = False
         ra_heap_forget(h)
         ra_lanes_close(&self.lanes)
         self.lanes.pagemap = 0  # each process has a page table of its own
@@ -391,6 +393,13 @@ cdef class Arena:
         """In a forked child: the slot belongs to the parent, so nothing of this process may touch the shared counts."""
         self.heap.closed = 1
         ra_lanes_close(&self.lanes)
+        self.forked = True
+
+    cpdef int end_if_forked(self, error=None) except -1:
+        """End this process, a worker's child that has come back from user code, if it is one; ``error`` is what it raised."""
+        if self.forked and "end_child" in _hooks:
+            _hooks["end_child"](error)
+        return 0
 
     # -- facts --
 
@@ -431,5 +440,11 @@ cdef class Arena:
         return bool(self.heap.closed)
 
 
+def _close_in_child():
+    if current_arena is not None:
+        current_arena.after_fork()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
 add_counts(RA_LIVE)
 ra_count_type(Arena)

@@ -155,6 +155,10 @@ cdef class Executor:
         args, kwargs = self.arguments(record)
         return function, meta, args, kwargs
 
+    def end_if_forked(self, error=None):
+        """End this process if it is a forked child that has come back from user code; ``error`` is what that raised."""
+        self.arena.end_if_forked(error)
+
     def is_cancelled(self, u64 record):
         """Whether someone asked for the cancellation of a running record."""
         return bool(RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & RA_RF_CANCEL)
@@ -209,6 +213,8 @@ cdef class Executor:
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
         cdef u64 first = record + sizeof(ra_record)
         cdef u32 i
+        if self.arena.forked:
+            self.arena.end_if_forked()
         self.check(record)
         if r.n_returns == 1:
             complete_with(self.arena, first, RA_VALUE, result)
@@ -228,16 +234,19 @@ cdef class Executor:
     def complete_item(self, u64 record, u32 index, result):
         """Complete one of several returns without ending the record; one that is complete stays as it is."""
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
+        self.arena.end_if_forked()
         if index >= r.n_returns:
             raise IndexError(f"the call has {r.n_returns} returns")
         complete_with(self.arena, record + sizeof(ra_record) + index * sizeof(ra_entry), RA_VALUE, result)
 
     def complete(self, u64 record, result):
         """Complete the first return without ending the record."""
+        self.arena.end_if_forked()
         complete_with(self.arena, record + sizeof(ra_record), RA_VALUE, result)
 
     def fail(self, u64 record, bytes error):
         """Complete all returns that are pending with an error and end the record; a stream ends with it."""
+        self.arena.end_if_forked()
         try:
             self._complete_failed(record, error)
         except Exception as reason:
@@ -258,6 +267,7 @@ cdef class Executor:
 
     def finish(self, u64 record):
         """End a record whose returns are complete."""
+        self.arena.end_if_forked()
         self.end(record)
 
     cdef void end(self, u64 record) noexcept:
@@ -288,6 +298,7 @@ cdef class Executor:
         Raises:
             KeyboardInterrupt: it is cancelled.
         """
+        self.arena.end_if_forked()
         if self.is_cancelled(record):
             raise KeyboardInterrupt
         Stream(self.arena, record).end(None)
@@ -336,6 +347,7 @@ cdef class Executor:
                 result = None
         except BaseException as error:
             self.in_user_code = False
+            self.arena.end_if_forked(error)
             payload = self.failed(self, record, function, self.meta, error)
             if payload is not None:
                 self.fail(record, payload)

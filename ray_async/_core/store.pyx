@@ -105,6 +105,8 @@ cdef int complete_with(Arena arena, u64 entry, u32 state, object value) except -
     cdef ra_entry *at = ra_entry_at(&arena.heap, entry)
     try:
         e.encode(value)
+        if arena.forked:
+            arena.end_if_forked()
         if RA_STATE(atomic_load_u64(&at.word)) != RA_PENDING:
             return 0
         size = e.payload_size()

@@ -38,6 +38,8 @@ cdef class Stream:
             KeyboardInterrupt: the call is cancelled.
             Exception: the value cannot be serialized. The item is as before.
         """
+        if self.arena.forked:
+            self.arena.end_if_forked()
         cdef ra_heap *h = &self.arena.heap
         cdef ra_record *r = ra_record_at(h, self.record)
         cdef u64 item = r.tail, following

@@ -18,6 +18,7 @@ from typing import Any
 from ray_async._core.arena import Arena
 from ray_async._core.process import set_subreaper
 from ray_async.runtime.early_end import allow_early_end, forget_early_end
+from ray_async.runtime.standard_descriptors import fill_standard_descriptors
 
 __all__ = ("become_node", "main", "redirect_output", "restore_signals", "start_zygote", "zygote_main")
 
@@ -27,6 +28,7 @@ def main() -> None:
 
     Until it has come, what goes wrong here is told on the driver's standard error.
     """
+    fill_standard_descriptors()
     with socket.socket(fileno=os.dup(0)) as channel:
         _, descriptors, _, _ = socket.recv_fds(channel, 1, 3)
         if len(descriptors) != 3:
@@ -110,10 +112,12 @@ def start_zygote(arena: Arena, config: dict[str, Any]) -> tuple[socket.socket, i
     """
     import subprocess
 
+    from ray_async.runtime.zygote import ENTRY
+
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from ray_async.runtime.boot import zygote_main; zygote_main()"],
+            [sys.executable, "-c", ENTRY],
             stdin=subprocess.PIPE,
             pass_fds=(arena.fd, theirs.fileno()),
         )

@@ -74,18 +74,27 @@ def job_config(options: InitOptions, number: int) -> dict[str, Any]:
     """What workers must know of a driver's job."""
     config = options.job_config
     setup = log_setup(options)
-    path = [os.getcwd() if entry == "" else entry for entry in sys.path]
+    directory = _working_directory()
+    path = [directory if entry == "" else entry for entry in sys.path if entry or directory]
     namespace = options.namespace or getattr(config, "ray_namespace", None) or os.urandom(16).hex()
     return {
         "id": number,
         "namespace": namespace,
         "sys_path": path,
-        "cwd": os.getcwd(),
+        "cwd": directory,
         "default_actor_lifetime": getattr(config, "default_actor_lifetime", None) or "non_detached",
         # Workers are as they are set up by default, where nothing else is asked for.
         "logging": {} if setup == log_setup(InitOptions()) else setup,
         "imports": list(worker_imports),
     }
+
+
+def _working_directory() -> str:
+    """This process's directory; empty where it was deleted: workers then stay in the node's, which is the same one."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def _start(options: InitOptions, launch: NodeLaunch) -> DriverSession:

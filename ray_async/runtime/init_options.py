@@ -9,7 +9,16 @@ from ray_async.config import ADDRESS, NAMESPACE, Settings
 
 __all__ = ("InitOptions",)
 
-_NODE_SETTINGS = ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "system_config", "node_name")
+_NODE_SETTINGS = (
+    "num_cpus",
+    "num_gpus",
+    "resources",
+    "labels",
+    "object_store_memory",
+    "system_config",
+    "node_name",
+    "preload",
+)
 
 
 class InitOptions(NamedTuple):
@@ -33,6 +42,7 @@ class InitOptions(NamedTuple):
         spilling_directory: Where objects are spilled to.
         metrics_export_port: Port of the metrics page.
         node_ip_address: The address that the node is known by.
+        preload: Modules that all workers have when they start.
         skip_env_hook: Whether the function that RAY_RUNTIME_ENV_HOOK names is left alone.
     """
 
@@ -61,6 +71,7 @@ class InitOptions(NamedTuple):
     metrics_export_port: int | None = None
     node_ip_address: str | None = None
     skip_env_hook: bool = False
+    preload: tuple[str, ...] | None = None
 
     def check_attaching(self) -> None:
         """Refuse settings of a node where a running one is attached to.

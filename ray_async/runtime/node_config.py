@@ -67,7 +67,7 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         _tell_unknown(settings.unknown)
     ip = options.node_ip_address or "127.0.0.1"
     labels: dict[str, str] = settings.get(OVERRIDE_LABELS) or {}
-    decided = _from_settings(settings)  # bad settings are refused before there is a directory
+    decided = _from_settings(settings, options.preload or ())  # bad settings are refused before there is a directory
     spill_root = options.spilling_directory or _spilling_directory(settings)
     root = str(node_control.runtime_root()) if options.temp_dir is None else options.temp_dir
     os.makedirs(root, mode=0o700, exist_ok=True)
@@ -100,9 +100,9 @@ def _tell_unknown(names: tuple[str, ...]) -> None:
     logging.getLogger("ray_async").warning("_system_config: no setting here has the name %s", ", ".join(names))
 
 
-def _from_settings(settings: Settings) -> dict[str, Any]:
-    """What settings alone decide."""
-    preload = _preloaded(settings)
+def _from_settings(settings: Settings, preloaded: tuple[str, ...]) -> dict[str, Any]:
+    """What settings alone decide, and the modules to be preloaded, of which there are more."""
+    preload = list(dict.fromkeys([*preloaded, *_preloaded(settings)]))
     return {
         "spills": settings.get(AUTOMATIC_OBJECT_SPILLING),
         "spill_budget": settings.get(SPILL_BUDGET_BYTES),

@@ -24,6 +24,7 @@ from typing import Any
 
 from ray_async.config import TMPDIR, Settings
 from ray_async.record import Record
+from ray_async.runtime.standard_descriptors import fill_standard_descriptors
 
 __all__ = (
     "NodeEntry",
@@ -177,6 +178,7 @@ def start_head(config: Mapping[str, Any], root: Path | None = None, timeout_s: f
     Raises:
         NodeStartError: it ended, reported an error or took too long.
     """
+    fill_standard_descriptors()
     root = root or runtime_root()
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(

@@ -10,6 +10,8 @@ import time
 from typing import Any
 
 from ray_async.runtime import node_control
+from ray_async.runtime.node.descendants import TRACKER_S
+from ray_async.runtime.node.resource_trackers import is_resource_tracker, wait_for_ends
 from ray_async.runtime.node_launch import MARKER
 
 __all__ = ("end_processes", "remove_files")
@@ -28,13 +30,25 @@ def end_processes(marker: str) -> None:
     """
     variable = f"{MARKER}={marker}".encode()
     deadline = time.monotonic() + _PATIENCE_S
-    while pids := [pid for pid in _pids() if _is_marked(pid, variable)]:
+    trackers: list[int] = []
+    while pids := [pid for pid in _pids() if pid not in trackers and _is_marked(pid, variable)]:
+        trackers += [pid for pid in pids if is_resource_tracker(pid)]
         for pid in pids:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+            if pid not in trackers:
+                _kill(pid)
         if time.monotonic() > deadline:
             return  # what ignores SIGKILL so long hangs in the kernel
         time.sleep(0.002)
+    if trackers:  # these remove what the others have left in shared memory
+        wait_for_ends(trackers, TRACKER_S)
+        for pid in trackers:
+            if _is_marked(pid, variable):
+                _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def remove_files(config: dict[str, Any], node_pid: int) -> None:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.standard_descriptors import fill_standard_descriptors
 
 if TYPE_CHECKING:
     from ray_async.runtime.driver import DriverSession
@@ -20,6 +21,7 @@ def start_session(options: InitOptions) -> DriverSession:
     Raises:
         ConnectionError: the address names no running node.
     """
+    fill_standard_descriptors()
     launch = None
     if options.address in (None, "local"):
         from ray_async.runtime.node_launch import NodeLaunch

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
 import random
 import select
@@ -15,13 +16,15 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from ray_async._core.arena import Arena
 from ray_async._core.process import die_with_parent, set_subreaper, set_title
+from ray_async.runtime.worker.preloading import threads_beyond_import
+from ray_async.runtime.worker.thread_pools import loaded_pools
 from ray_async.transport.frames import FrameReader, pack
 
-__all__ = ("Zygote",)
+__all__ = ("ENTRY", "Zygote")
 
 #: What every worker needs, imported before the first fork: pages that all workers share.
 _FIRST = (
@@ -41,6 +44,10 @@ _WARM = (
     "ray_async.runtime.event_loop",
     "ray_async.runtime.loops",
 )
+#: Of what a driver may have loaded, the modules that bring BLAS along.
+_WITH_THREAD_POOLS = ("numpy", "pandas")
+ENTRY = "from ray_async.runtime.boot import zygote_main; zygote_main()"
+"""Program of an interpreter that becomes a zygote; it reads the configuration from its standard input."""
 
 
 class Zygote:
@@ -105,19 +112,53 @@ class Zygote:
         """Import what the user wants all workers to have, as the driver would find it."""
         sys.path += [entry for entry in self._config.get("preload_path", ()) if entry not in sys.path]
         for name in names:
+            zygote = os.getpid()
             try:
                 with self._one_blas_thread():
                     __import__(name)
             except (Exception, SystemExit) as error:  # whatever code of the user's raises
-                self._send({"warning": f"preload_python_modules: {name} cannot be imported: {error!r}"})
-        if names and len(os.listdir("/proc/self/task")) > 1:
-            threads = "preload_python_modules: one of the modules has started threads, which workers will not have"
-            self._send({"warning": threads})
+                self._send({"warning": f"preloading: {name} cannot be imported: {error!r}"})
+            if os.getpid() != zygote:
+                os._exit(0)  # a child that the module has forked
+            threads = threads_beyond_import()
+            if threads:
+                started = f"{name} has started threads ({', '.join(threads)}) while it was imported"
+                text = f"preloading: {started}. Forked processes do not have them: each worker imports it by itself."
+                self._send({"warning": text})
+                self._start_anew(without=name)
+        self._note_thread_pools()
+
+    def _start_anew(self, without: str) -> NoReturn:
+        """Become a fresh zygote, which leaves a module to the workers: what it has started cannot be undone."""
+        config = {
+            **self._config,
+            "preload": [name for name in self._config["preload"] if name != without],
+            "preload_in_workers": [*self._config.get("preload_in_workers", ()), without],
+            "arena_fd": self._arena.fd,
+            "zygote_fd": self._socket.fileno(),
+            "node_pid": self._node_pid,
+        }
+        stdin = os.memfd_create("ray_async_zygote", 0)
+        os.write(stdin, json.dumps(config).encode())
+        os.lseek(stdin, 0, os.SEEK_SET)
+        os.dup2(stdin, 0)
+        os.close(stdin)
+        for descriptor in (self._arena.fd, self._socket.fileno()):
+            os.set_inheritable(descriptor, True)
+        os.execv(sys.executable, [sys.executable, "-P", "-c", ENTRY])
+
+    def _note_thread_pools(self) -> None:
+        """Tell workers of the native libraries with threads that they have from us."""
+        self._config["thread_pools"] = loaded_pools()
+        if self._config["thread_pools"]:
+            __import__("ctypes")
 
     def _import_one(self) -> None:
         name = self._warm.pop(0)
         with contextlib.suppress(ImportError), self._one_blas_thread():  # a worker that needs it will say so
             __import__(name)
+        if name in _WITH_THREAD_POOLS:
+            self._note_thread_pools()
         if not self._warm:
             gc.collect()
             gc.freeze()

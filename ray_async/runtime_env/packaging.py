@@ -59,7 +59,8 @@ def package_env(
     packaged = RuntimeEnv(_validate=False, **env)
     excludes = packaged.pop("excludes", [])
     root = package_root(session_dir)
-    if (directory := local_path(packaged.working_dir())) is not None and packaged.working_dir():
+    wanted = packaged.working_dir()
+    if wanted and (directory := local_path(wanted)) is not None:
         dict.__setitem__(packaged, "working_dir", package(directory, root, excludes, size_limit=size_limit))
     if modules := packaged.py_modules():
         addresses = [

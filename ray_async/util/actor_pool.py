@@ -51,6 +51,7 @@ class ActorPool(Generic[A]):
         self._pending_submits: deque[tuple[Callable[[A, Any], Any], Any]] = deque()
         self._next_index = 0
         self._return_index = 0
+        self._n_maps = 0
 
     @overload
     def map(self, fn: Callable[[A, V], ray.ObjectRef[R]], values: Iterable[V]) -> Iterator[R]: ...
@@ -66,12 +67,10 @@ class ActorPool(Generic[A]):
             values: the values, consumed at once.
 
         Returns:
-            An iterator over the results. It raises what the call raised.
+            An iterator over the results. It raises what the call raised, and RuntimeError once another `map` or
+            `map_unordered` has begun: what is left then are results of that one.
         """
-        self._drop_earlier()
-        for value in values:
-            self.submit(fn, value)
-        return self._results(self.get_next)
+        return self._results(self.get_next, self._submit_all(fn, values))
 
     @overload
     def map_unordered(self, fn: Callable[[A, V], ray.ObjectRef[R]], values: Iterable[V]) -> Iterator[R]: ...
@@ -79,10 +78,16 @@ class ActorPool(Generic[A]):
     def map_unordered(self, fn: Callable[[A, V], list[Any]], values: Iterable[V]) -> Iterator[list[Any]]: ...
     def map_unordered(self, fn: Callable[[A, V], Any], values: Iterable[V]) -> Iterator[Any]:
         """Like `map`, but results come in the order in which they are ready."""
+        return self._results(self.get_next_unordered, self._submit_all(fn, values))
+
+    def _submit_all(self, fn: Callable[[A, V], Any], values: Iterable[V]) -> int:
+        """Start a call for each value, and tell how many."""
         self._drop_earlier()
+        count = 0
         for value in values:
             self.submit(fn, value)
-        return self._results(self.get_next_unordered)
+            count += 1
+        return count
 
     def submit(self, fn: Callable[[A, V], Any], value: V) -> None:
         """Start `fn(actor, value)` on an idle actor, or once one is idle.
@@ -172,9 +177,16 @@ class ActorPool(Generic[A]):
             raise ValueError("the actor already belongs to this pool")
         self._give_back(actor)
 
-    def _results(self, take: Callable[[], Any]) -> Iterator[Any]:
-        while self.has_next():
+    def _results(self, take: Callable[[], Any], count: int) -> Iterator[Any]:
+        self._n_maps += 1
+        return self._taken(take, self._n_maps, count)
+
+    def _taken(self, take: Callable[[], Any], number: int, count: int) -> Iterator[Any]:
+        while number == self._n_maps and self.has_next():
             yield take()
+            count -= 1
+        if number != self._n_maps and count > 0:
+            raise RuntimeError("the pool has begun another map: the rest of these results was dropped")
 
     def _take(self, call: _Call[A]) -> None:
         del self._running[call.index]

@@ -7,11 +7,11 @@ error that the node answers with is raised here as the exception that it names.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
-from ray_async.runtime.current import get_session
+from ray_async.runtime.current import get_session, slot
 
-__all__ = ("ControlSession", "control_session")
+__all__ = ("ControlSession", "control_session", "result_is_wanted")
 
 
 class ControlSession(Protocol):
@@ -27,3 +27,15 @@ class ControlSession(Protocol):
 def control_session() -> ControlSession:
     """Return the session of this process, starting one if there is none."""
     return cast("ControlSession", get_session())
+
+
+@runtime_checkable
+class _Worker(Protocol):
+    def result_is_wanted(self) -> bool:
+        """Whether anybody can still read what the running call returns."""
+
+
+def result_is_wanted() -> bool:
+    """Whether anybody can still read what the running call returns; False once all who could have ended."""
+    session: object = slot.session
+    return not isinstance(session, _Worker) or session.result_is_wanted()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import ray_async as ray
+from ray_async.util.control import result_is_wanted
 
 __all__ = ("Empty", "Full", "Queue")
 
@@ -70,11 +71,26 @@ class Queue:
             Full: there was no room in time.
             ValueError: the timeout is negative.
         """
-        _check_put(ray.get(self._put(item, block, timeout)))
+        call = self._put(item, block, timeout)
+        try:
+            accepted = ray.get(call)
+        except BaseException as error:
+            _cancel_interrupted(call, error)
+            raise
+        _check_put(accepted)
 
     async def put_async(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Add an item without blocking the event loop; otherwise as `put`."""
-        _check_put(await self._put(item, block, timeout))
+        """Add an item without blocking the event loop; otherwise as `put`.
+
+        One that is cancelled while it waits for room adds nothing.
+        """
+        call = self._put(item, block, timeout)
+        try:
+            accepted = await call
+        except BaseException as error:
+            _cancel_interrupted(call, error)
+            raise
+        _check_put(accepted)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Remove the oldest item and return it.
@@ -87,11 +103,20 @@ class Queue:
             Empty: there was no item in time.
             ValueError: the timeout is negative.
         """
-        return _unpack_get(ray.get(self._get(block, timeout)))
+        return _unpack_get(self._receive(self._get(block, timeout)))
 
     async def get_async(self, block: bool = True, timeout: float | None = None) -> Any:
-        """Remove the oldest item without blocking the event loop; otherwise as `get`."""
-        return _unpack_get(await self._get(block, timeout))
+        """Remove the oldest item without blocking the event loop; otherwise as `get`.
+
+        One that is cancelled removes nothing: an item that was on its way is the queue's first again.
+        """
+        call = self._get(block, timeout)
+        try:
+            answer = await call
+        except BaseException as error:
+            self._take_back_interrupted(call, error)
+            raise
+        return _unpack_get(answer)
 
     def put_nowait(self, item: Any) -> None:
         """Add an item if there is room, else raise `Full`."""
@@ -126,7 +151,7 @@ class Queue:
             raise TypeError(f"num_items must be an int, not {type(num_items).__name__}")
         if num_items < 0:
             raise ValueError(f"num_items must not be negative, got {num_items}")
-        items: list[Any] | None = ray.get(self.actor.get_batch.remote(num_items))
+        items: list[Any] | None = self._receive(self.actor.get_batch.remote(num_items))
         if items is None:
             raise Empty(f"the queue holds fewer than {num_items} items")
         return items
@@ -155,12 +180,41 @@ class Queue:
         _check_timeout(timeout)
         return self.actor.get.remote(timeout) if block else self.actor.get_nowait.remote()
 
+    def _receive(self, call: Any) -> Any:
+        try:
+            return ray.get(call)
+        except BaseException as error:
+            self._take_back_interrupted(call, error)
+            raise
+
+    def _take_back_interrupted(self, call: Any, error: BaseException) -> None:
+        """Have the actor take back what a call that nobody waits for any more has removed, or may still remove."""
+        if not isinstance(error, Exception):
+            ray.cancel(call)
+            self.actor.take_back.remote([call])
+
+
+def _cancel_interrupted(call: Any, error: BaseException) -> None:
+    """Cancel a call that nobody waits for any more."""
+    if not isinstance(error, Exception):
+        ray.cancel(call)
+
+
+class _Items(asyncio.Queue[Any]):
+    """A queue that takes items back at its front, beyond its limit if need be."""
+
+    def put_back(self, items: Iterable[Any]) -> None:
+        """Make these the first items, in their order."""
+        for item in reversed(list(items)):
+            self._queue.appendleft(item)  # type: ignore[attr-defined]
+            self._wakeup_next(self._getters)  # type: ignore[attr-defined]
+
 
 class _QueueActor:
     """The items. A lack of room or of items is an answer, not an exception: it costs no traceback."""
 
     def __init__(self, maxsize: int) -> None:
-        self._queue: asyncio.Queue[Any] = asyncio.Queue(maxsize)
+        self._queue = _Items(maxsize)
 
     async def qsize(self) -> int:
         return self._queue.qsize()
@@ -188,9 +242,25 @@ class _QueueActor:
     async def get(self, timeout: float | None = None) -> tuple[Any, ...]:
         try:
             async with asyncio.timeout(timeout):
-                return (await self._queue.get(),)
+                waits = self._queue.empty()
+                item = await self._queue.get()
         except TimeoutError:
             return ()
+        if waits and not result_is_wanted():  # who has asked for it was killed meanwhile
+            self._queue.put_back([item])
+            return ()
+        return (item,)
+
+    async def take_back(self, calls: list[Any]) -> None:
+        """Take back what interrupted calls have removed; those that were cancelled in time removed nothing."""
+        from ray_async.exceptions import RayError
+
+        for call in calls:
+            try:
+                items = await call
+            except RayError:
+                continue
+            self._queue.put_back(items or ())
 
     async def get_nowait(self) -> tuple[Any, ...]:
         return () if self._queue.empty() else (self._queue.get_nowait(),)

@@ -46,6 +46,21 @@ def test_the_connection_is_not_shared_with_a_child() -> None:
     assert ray.get(later)
 
 
+def test_references_that_a_child_drops_stay_the_parents() -> None:
+    held = [ray.put(b"x" * 1000) for _ in range(10)]
+    array = ray.get(held[0])
+
+    def child() -> None:
+        nonlocal array
+        held.clear()
+        del array
+
+    assert in_child(child) == 0
+    others = [ray.put(b"y" * 1000) for _ in range(100)]
+    assert ray.get(held) == [b"x" * 1000] * 10
+    assert ray.get(others) == [b"y" * 1000] * 100
+
+
 def test_a_child_may_have_a_session_of_its_own() -> None:
     held = ray.put(b"x" * 1000)
 

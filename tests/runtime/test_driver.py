@@ -94,3 +94,34 @@ def test_an_interrupted_end_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         ray.shutdown()
     assert not directory.exists()
     assert not ray.is_initialized()
+
+
+DELETED = """
+import os, tempfile
+import ray_async as ray
+
+directory = tempfile.mkdtemp()
+os.chdir(directory)
+os.rmdir(directory)
+
+@ray.remote
+def where():
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "deleted"
+
+@ray.remote
+class Actor:
+    def where(self):
+        return ray.get(where.remote())
+
+with ray.init(num_cpus=2):
+    fresh = where.options(runtime_env={"env_vars": {"LD_LIBRARY_PATH": ""}})
+    print(*ray.get([where.remote(), Actor.remote().where.remote(), fresh.remote()]))
+"""
+
+
+def test_a_program_whose_directory_was_deleted_starts() -> None:
+    run = subprocess.run([sys.executable, "-P", "-c", DELETED], capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert (run.stdout.split(), run.returncode) == (["deleted"] * 3, 0), run.stderr

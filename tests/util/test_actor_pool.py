@@ -53,6 +53,20 @@ def test_map_unordered_gives_every_result(pool: ActorPool[Any]) -> None:
     assert sorted(pool.map_unordered(double, range(7))) == [0, 2, 4, 6, 8, 10, 12]
 
 
+@pytest.mark.parametrize("method", ["map", "map_unordered"])
+def test_an_earlier_map_gives_no_results_of_a_later_one(pool: ActorPool[Any], method: str) -> None:
+    earlier = getattr(pool, method)(double, [1, 1, 1])
+    assert next(earlier) == 2
+    later = getattr(pool, method)(double, [2, 2, 2])
+    with pytest.raises(RuntimeError, match="another map"):
+        next(earlier)
+    assert list(later) == [4, 4, 4]
+    done = pool.map(double, [1])
+    assert next(done) == 2
+    assert list(pool.map(double, [2])) == [4]
+    assert list(done) == []
+
+
 def test_map_submits_before_a_result_is_asked_for(pool: ActorPool[Any]) -> None:
     pool.submit = MagicMock()  # type: ignore[method-assign]
     pool.map(double, range(2))

@@ -294,11 +294,16 @@ class Actors:
             actor.scheduler_id = ""
             self._end(actor)
 
-    def environment_failed(self, env_key: str, reason: str) -> None:
-        """The environment that actors wait for cannot be made."""
+    def cannot_start(self, env_key: str, reason: BaseException | str) -> None:
+        """No worker of an environment can be had: end the actors that wait for one.
+
+        Args:
+            env_key: of the environment.
+            reason: what their callers get, or why the actors are dead.
+        """
         for actor in list(self.by_offset.values()):
             if actor.state != DEAD and actor.worker is None and actor.spec.get("env_key") == env_key:
-                actor.error = errors.to_payload(errors.RuntimeEnvSetupError(reason))
+                actor.error = self._death_error(actor, reason)
                 self._end(actor)
 
     def _end(self, actor: Actor, gently: bool = False) -> None:

@@ -123,9 +123,14 @@ class Classes:
             payload = errors.to_payload(errors.TaskUnschedulableError(f"it cannot run because {reason}"))
         self._node.tasks.fail_queue(queue, lambda record, facts: payload)
 
-    def environment_failed(self, env_key: str, reason: str) -> None:
-        """The environment of some classes cannot be made: fail their tasks."""
-        payload = errors.to_payload(errors.RuntimeEnvSetupError(reason))
+    def cannot_start(self, env_key: str, error: BaseException) -> None:
+        """No worker of an environment can be had: fail the tasks that wait for one.
+
+        Args:
+            env_key: of the environment.
+            error: what the tasks fail with.
+        """
+        payload = errors.to_payload(error)
         for queue, spec in self._known.values():
             if spec.get("env_key") == env_key:
                 self._node.tasks.fail_queue(queue, lambda record, facts: payload)

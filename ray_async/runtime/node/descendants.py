@@ -7,7 +7,12 @@ import os
 import signal
 import time
 
-__all__ = ("end_all", "wait_status")
+from ray_async.runtime.node.resource_trackers import is_resource_tracker, members_of_group, wait_for_ends
+
+__all__ = ("TRACKER_S", "end_all", "end_group", "end_trackers", "wait_status")
+
+TRACKER_S = 2.0
+"""Seconds that a resource tracker has for its work."""
 
 
 def wait_status(pid: int) -> int:
@@ -21,18 +26,62 @@ def wait_status(pid: int) -> int:
         return int(signal.SIGKILL)
 
 
+def end_group(group: int) -> list[int]:
+    """Kill the processes of a process group, without its resource trackers, which are given back."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, 0)  # the usual case is that there are none
+        while True:
+            members = members_of_group(group)
+            trackers = [pid for pid in members if is_resource_tracker(pid)]
+            if not trackers:
+                os.killpg(group, signal.SIGKILL)
+                return []
+            if len(trackers) == len(members):
+                return trackers
+            for pid in members:
+                if pid not in trackers:
+                    _kill(pid)
+    return []
+
+
+def end_trackers(pids: list[int]) -> None:
+    """Kill resource trackers that have had their time."""
+    for pid in pids:
+        if is_resource_tracker(pid):
+            _kill(pid)
+
+
 def end_all(spared: tuple[int, ...] = ()) -> None:
-    """Kill and reap all children of this process but the spared ones; theirs too, as they become ours."""
+    """Kill and reap all children of this process but the spared ones; theirs too, as they become ours.
+
+    Resource trackers come last: they get the time to remove what the others have left.
+    """
+    trackers: list[int] = []
     while True:
-        children = [pid for pid in _children() if pid not in spared]
-        if not children:
-            return
-        for pid in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for pid in children:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+        children = [pid for pid in _children() if pid not in spared and pid not in trackers]
+        trackers += [pid for pid in children if is_resource_tracker(pid)]
+        ending = [pid for pid in children if pid not in trackers]
+        for pid in ending:
+            _kill(pid)
+        for pid in ending:
+            _reap(pid)
+        if not ending:
+            break
+    if trackers:
+        wait_for_ends(trackers, TRACKER_S)
+        for pid in trackers:
+            _kill(pid)
+            _reap(pid)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
 def _children() -> list[int]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ray_async import exceptions as errors
 from ray_async._core import arena as arena_module
 from ray_async._core import execution, submission
 from ray_async._core.loop_waiter import LoopWaiter
@@ -45,6 +46,7 @@ from ray_async.runtime.node.death_explainer import DeathExplainer
 from ray_async.runtime.node.depth_limit import DepthLimit
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
+from ray_async.runtime.node.failed_starts import FailedStarts
 from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.leases import Leases
 from ray_async.runtime.node.listeners import Listeners
@@ -127,6 +129,7 @@ class Node:
         self.executor = execution.Executor(arena, None, None)
         self.scheduler = Scheduler(scheduler_settings(self.settings))
         self.environments = Environments()
+        self.failed_starts = FailedStarts()
         self.workers = Workers(
             self.view,
             self.settings,
@@ -237,8 +240,7 @@ class Node:
         for worker in list(self.workers.by_slot.values()):
             self.workers.kill(worker, "the session has ended")
             if worker.pid:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(worker.pid, signal.SIGKILL)
+                descendants.end_group(worker.pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.workers.zygote_pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
@@ -339,6 +341,7 @@ class Node:
         worker = self.workers.by_slot.get(slot)
         if worker is not None and not worker.up:
             worker.up = True
+            self.failed_starts.succeeded(worker.env_key)
             given = self.view.leased_class(slot)
             if given:
                 self.classes.learn(given)
@@ -371,11 +374,29 @@ class Node:
         if worker.up:
             self.schedule(events.WorkerDied(worker.slot))
         else:
+            self._count_failed_start(worker, status)
             self.schedule(events.WorkerStartFailed(worker.node_id, worker.env_key, 1))
         if self.actors.worker_died(worker, lambda actor: make_error.actor_error(actor)) or status:
             self.actors.owner_died(owner)
         if worker.lease in self.classes:
             self.classes.tell_demand(worker.lease)
+
+    def _count_failed_start(self, worker: WorkerProcess, status: int) -> None:
+        """Fail what waits for workers like this one, if several in a row could not start."""
+        lines = self.workers.pump.tail.get(worker.pid)
+        reason = self.failed_starts.failed(worker, time.monotonic(), status, lines)
+        if reason is not None:
+            _logger.error("environment %s: %s", worker.env_key, reason)
+            self._fail_waiting(worker.env_key, reason)
+
+    def _fail_waiting(self, env_key: str, reason: str) -> None:
+        if self.environments.environment(env_key):
+            self.fail_environment(env_key, f"{reason[0].upper()}{reason[1:]}")
+            return
+        # Tasks still have the workers that serve them, if there are some.
+        if not any(worker.lease and worker.env_key == env_key for worker in self.workers.by_slot.values()):
+            self.classes.cannot_start(env_key, errors.WorkerCrashedError(f"The task was not run: {reason}"))
+        self.actors.cannot_start(env_key, reason)
 
     def _explain_death(self, worker: WorkerProcess, status: int) -> DeathExplainer:
         before, after = self.workers.take_memory_events()
@@ -424,8 +445,10 @@ class Node:
 
     def fail_environment(self, env_key: str, reason: str) -> None:
         """The environment of some classes and actors cannot be made: fail what waits for it."""
-        self.classes.environment_failed(env_key, reason)
-        self.actors.environment_failed(env_key, reason)
+        self.failed_starts.succeeded(env_key)
+        error = errors.RuntimeEnvSetupError(reason)
+        self.classes.cannot_start(env_key, error)
+        self.actors.cannot_start(env_key, error)
 
     # -- ids -----------------------------------------------------------------------------------------------------------
 

@@ -290,13 +290,10 @@ class Workers:
         worker.status = status
         # Whatever the worker started goes with it: it has a process group of its own.
         if self._settings.get(KILL_CHILD_PROCESSES):
-            self._end_group(pid)
+            trackers = descendants.end_group(pid)
+            if trackers:
+                asyncio.get_running_loop().call_later(descendants.TRACKER_S, descendants.end_trackers, trackers)
         asyncio.get_running_loop().call_soon(self._bury, worker, status)
-
-    @staticmethod
-    def _end_group(pid: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
 
     def _bury(self, worker: WorkerProcess, status: int) -> None:
         self.by_slot.pop(worker.slot, None)

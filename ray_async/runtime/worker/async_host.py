@@ -26,6 +26,7 @@ from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.definitions import first_items
 from ray_async.runtime.worker.failure import cancelled_payload, unstorable_payload
+from ray_async.runtime.worker.forked_child import runs_a_loop
 from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
 from ray_async.runtime.worker.stream_writer import StreamWriter, close_generator
 
@@ -45,6 +46,7 @@ _ITEMS_IN_A_ROW = 128  # that a generator which never waits may yield before oth
 TASKS_PER_WORKER = 100
 
 
+@runs_a_loop
 def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
     """Create an async actor and serve it: ``__init__`` and all methods run on one loop."""
     loop = worker.loop()
@@ -63,6 +65,7 @@ def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
         worker.leave(error)
 
 
+@runs_a_loop
 def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str, Any]) -> int:
     """Serve a class of async tasks while the lease holds; returns why it ended."""
     loop = worker.loop()
@@ -461,6 +464,7 @@ class AsyncHost:
             if facts["n_returns"] == 2 and facts["stream"]:
                 executor.end_stream(record)
         except BaseException as error:
+            executor.end_if_forked(error)
             overtaken = isinstance(error, Exception) and executor.is_overtaken(record)
             self._tell(record)  # what the generator does from now on is its cleaning up
             await close_generator(items)
@@ -497,6 +501,7 @@ class AsyncHost:
 
     def _fail(self, record: int, definition: Definition | None, error: BaseException) -> None:
         executor, worker = self._executor, self._worker
+        executor.end_if_forked(error)
         if isinstance(error, SystemExit):
             worker.leave(error)
         try:

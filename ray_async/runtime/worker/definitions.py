@@ -172,6 +172,7 @@ class Definition:
                         writer.stream.wait_for_consumer(_PAUSE_NS)
             executor.end_stream(record)
         except BaseException as error:
+            executor.end_if_forked(error)
             overtaken = isinstance(error, Exception) and executor.is_overtaken(record)
             executor.told(record)  # what the generator does from now on is its cleaning up
             if isinstance(iterator, Generator):

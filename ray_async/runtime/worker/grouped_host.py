@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from ray_async.runtime.worker.async_host import CANCEL, AsyncHost, running_definition
+from ray_async.runtime.worker.forked_child import runs_a_loop
 from ray_async.runtime.worker.stall_watch import StallWatch
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class GroupLoop:
         self._worker = worker
         threading.Thread(target=self._run, name=f"ray::{name}", daemon=True).start()
 
+    @runs_a_loop
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.call_soon(StallWatch(self._worker.stall_after_s, running_definition).start)

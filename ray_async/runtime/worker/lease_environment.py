@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, MutableMapping, Sequence
 
 from ray_async.config import ACCEL_ENV_VAR_OVERRIDE_ON_ZERO, NOSET_CUDA_VISIBLE_DEVICES, Settings
+from ray_async.runtime.worker.thread_pools import ThreadPools
 
 __all__ = ("LeaseEnvironment",)
 
@@ -23,16 +24,25 @@ _THREADS = "OMP_NUM_THREADS"
 class LeaseEnvironment:
     """Sets ``CUDA_VISIBLE_DEVICES``, its likes and ``OMP_NUM_THREADS`` lease by lease.
 
-    A number of threads that the user chose, for the driver or by ``runtime_env``, stays as it is. Libraries read them
-    when they are loaded or first used, so a later change has an effect on programs that the task starts.
+    A number of threads that the user chose, for the driver or by ``runtime_env``, stays as it is. Libraries read it
+    when they are loaded or first used: of those that the zygote has loaded the pools are resized, and a later change
+    has an effect on programs that the task starts.
 
     Args:
         settings: of the session.
         environ: the variables to change, as the user wants them.
         visible: the node's own ``CUDA_VISIBLE_DEVICES``: its devices are numbered in that order.
+        pools: of the libraries that are loaded already.
     """
 
-    def __init__(self, settings: Settings, environ: MutableMapping[str, str] = os.environ, visible: str = "") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environ: MutableMapping[str, str] = os.environ,
+        visible: str = "",
+        pools: ThreadPools | None = None,
+    ) -> None:
+        self._pools = pools
         self._environ = environ
         self._threads_chosen = bool(environ.get(_THREADS))
         self._hide_devices = bool(settings.get(ACCEL_ENV_VAR_OVERRIDE_ON_ZERO))
@@ -53,7 +63,10 @@ class LeaseEnvironment:
             devices: names of its devices, by resource.
         """
         if not self._threads_chosen:
-            self._environ[_THREADS] = str(max(1, int(resources.get("CPU", 0))))
+            threads = max(1, int(resources.get("CPU", 0)))
+            self._environ[_THREADS] = str(threads)
+            if self._pools is not None:
+                self._pools.resize(threads)
         for resource, variable in _DEVICES.items():
             names = devices.get(resource, ())
             if resource == "GPU":

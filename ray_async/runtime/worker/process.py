@@ -21,6 +21,7 @@ from ray_async.config import Settings
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
 from ray_async.runtime.worker import streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
+from ray_async.runtime.worker.exit_work import run_exit_work
 from ray_async.runtime.worker.failure import (
     WorkerExit,
     cancelled_payload,
@@ -29,8 +30,11 @@ from ray_async.runtime.worker.failure import (
     unstorable_payload,
     wants_retry,
 )
+from ray_async.runtime.worker.forked_child import prepare_for_forks, runs_a_loop
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
+from ray_async.runtime.worker.preloading import import_deferred
 from ray_async.runtime.worker.running import Executing, running
+from ray_async.runtime.worker.thread_pools import ThreadPools, loaded_pools
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.async_host import AsyncHost
@@ -123,7 +127,8 @@ class Worker:
             importlib.import_module(name)
         streams.install(self._task_name, self._output_held)
         signal.signal(signal.SIGINT, self._interrupted)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, self._terminated)
+        prepare_for_forks(self._flush_output)
         self.session = WorkerSession(self.arena, self.config, self)
         current.set_session(self.session)
         if self.config.get("timeline"):
@@ -137,7 +142,11 @@ class Worker:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         if environment:
             self._apply_environment(environment)
-        self.environment = LeaseEnvironment(Settings(self.config.get("system_config") or {}), visible=visible)
+        settings = Settings(self.config.get("system_config") or {})
+        deferred = self.config.get("preload_in_workers", ())
+        import_deferred(deferred)
+        pools = ThreadPools(loaded_pools() if deferred else self.config.get("thread_pools", ()))
+        self.environment = LeaseEnvironment(settings, visible=visible, pools=pools)
 
     def _output_held(self) -> None:
         """Have the text of a line that has not ended written when there is nothing to do: its end may never come."""
@@ -196,6 +205,13 @@ class Worker:
         if not self.actor:  # a method that is stopped half-way would leave the actor in a state that nobody knows
             executor.in_user_code = False
             raise KeyboardInterrupt
+
+    def _terminated(self, number: int, frame: Any) -> None:
+        """Run the exit hooks, and end by the signal that would have ended this process at once."""
+        self.run_exit_hooks()
+        self._flush_output()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
     # -- leases --------------------------------------------------------------------------------------------------------
 
@@ -265,6 +281,7 @@ class Worker:
         self, executor: Any, record: int, function: Any, definition: Definition | None, error: BaseException
     ) -> bytes | None:
         """Decide what becomes of a task that raised. Returns the stored error, or None if there is nothing to store."""
+        executor.end_if_forked(error)
         if self.actor and not self.actor_ready and executor.creation_of_actor(self.actor) == record:
             # The class cannot be loaded here, or the arguments of __init__ cannot be had.
             self._creation_failed(record, definition, error)
@@ -309,11 +326,12 @@ class Worker:
         An actor means to end for good with exit_actor() and with sys.exit(0); any other exit is a failure, after which
         it may be restarted.
         """
-        self.run_exit_hooks()
+        self.executor.end_if_forked(error)
         if self.actor and (isinstance(error, WorkerExit) or error.code == 0):
             reason = "exit_actor() was called" if isinstance(error, WorkerExit) else "it called sys.exit(0)"
             self.session.ask("actor_leaves", actor=self.actor, reason=reason)
         code = _exit_code(error)
+        self.run_exit_hooks()
         self._flush_output()
         os._exit(code)
 
@@ -360,6 +378,7 @@ class Worker:
             self._loop = new_event_loop(self.session.settings)
         return self._loop
 
+    @runs_a_loop
     def run_coroutine(self, coroutine: Any) -> Any:
         """Run a coroutine to its end on the worker's loop."""
         return self.loop().run_until_complete(coroutine)
@@ -417,6 +436,7 @@ class Worker:
             finally:
                 self.executor.in_user_code = False
         except BaseException as error:
+            self.executor.end_if_forked(error)
             if isinstance(error, SystemExit):
                 self.leave(error)
             self._creation_failed(record, definition, error)
@@ -463,30 +483,13 @@ class Worker:
         return self.session.actor_id_of(self.actor).hex() if self.actor else None
 
     def run_exit_hooks(self) -> None:
-        """Run the actor's ``__ray_shutdown__`` and what atexit would, once.
+        """Run the actor's ``__ray_shutdown__`` and what an interpreter's end would, once.
 
         A worker ends by ``_exit``, since the zygote's own hooks are not its.
         """
-        if self._exiting:
-            return
-        self._exiting = True
-        self._shut_actor_down()
-        import atexit
-
-        from ray_async.runtime import current
-
-        atexit.unregister(current.disconnect)
-        atexit._run_exitfuncs()
-
-    def _shut_actor_down(self) -> None:
-        shutdown = getattr(self.actor_instance, "__ray_shutdown__", None)
-        if not callable(shutdown):
-            return
-        try:
-            shutdown()
-        except Exception as error:
-            error.__suppress_context__ = True  # what it ends for is no part of the error
-            _logger.exception("Error in __ray_shutdown__() of %s", type(self.actor_instance).__name__)
+        if not self._exiting:
+            self._exiting = True
+            run_exit_work(Settings(self.config.get("system_config") or {}), self.actor_instance)
 
 
 def _exit_code(error: SystemExit) -> int:

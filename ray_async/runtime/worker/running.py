@@ -81,7 +81,7 @@ class Executing:
 
 
 class UserCode:
-    """A block that a cancel may interrupt."""
+    """A block that a cancel may interrupt, and at whose end a forked child that comes back ends."""
 
     __slots__ = ("_executor",)
 
@@ -91,5 +91,7 @@ class UserCode:
     def __enter__(self) -> None:
         self._executor.in_user_code = True
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: Any) -> None:
         self._executor.in_user_code = False
+        if kind is None:  # an error is looked at where it is stored
+            self._executor.end_if_forked()

@@ -82,6 +82,11 @@ class WorkerSession(CoreSession):
             is_canceled=record != 0 and worker.executor.is_cancelled(record),
         )
 
+    def result_is_wanted(self) -> bool:
+        """Whether anything refers to a result of the running call."""
+        record = submission.current_parent()
+        return not record or bool(self._worker.executor.is_referred_to(record))
+
     def owner(self) -> str:
         """This worker: actors that it creates end with it, unless they are detached."""
         return str(self.worker_id().hex())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ray_async as ray
+from ray_async.util.multiprocessing.globals import WorkerGlobals
 from ray_async.util.multiprocessing.results import AsyncResult, IMapIterator, Outcome
 
-__all__ = ("Pool",)
+__all__ = ("Pool", "start_session")
 
 _Call = tuple[tuple[Any, ...], dict[str, Any]]
 # Batches that each worker has in flight with imap: one runs, one waits.
@@ -18,14 +20,20 @@ _AHEAD = 2
 
 class _PoolWorker:
     def __init__(self, initializer: Callable[..., Any] | None, initargs: tuple[Any, ...]) -> None:
+        self._globals: WorkerGlobals | None = None
         if initializer is not None:
+            self._globals = WorkerGlobals(initializer)
             initializer(*initargs)
+            self._globals.take_changes()
 
     def ping(self) -> None:
         return None
 
     def run(self, function: Callable[..., Any], calls: Sequence[_Call]) -> list[Outcome]:
-        return [self._run_one(function, args, kwargs) for args, kwargs in calls]
+        if self._globals is None:
+            return [self._run_one(function, args, kwargs) for args, kwargs in calls]
+        with self._globals.seen_by(function):
+            return [self._run_one(function, args, kwargs) for args, kwargs in calls]
 
     @staticmethod
     def _run_one(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome:
@@ -38,9 +46,13 @@ class _PoolWorker:
 class Pool:
     """Run functions in a fixed number of actors; the methods are those of `multiprocessing.Pool`.
 
+    Workers take no CPU of the cluster's unless `ray_remote_args` says so.
+
     Args:
-        processes: the number of workers; all CPUs of the cluster by default.
-        initializer: called in each worker at its start.
+        processes: the number of workers; as many as the cluster has CPUs by default. A session that the pool starts
+            has at least so many.
+        initializer: called in each worker at its start. The functions of the pool see the global variables that it
+            sets or changes, those of the program's main module too.
         initargs: the initializer's arguments.
         maxtasksperchild: calls after which a worker is replaced; None means never.
         context: accepted for compatibility; has no effect.
@@ -69,11 +81,12 @@ class Pool:
         if processes is not None and processes <= 0:
             raise ValueError(f"processes must be positive, got {processes}")
         if not ray.is_initialized():
-            ray.init(address=ray_address)
+            start_session(processes, ray_address)
         cpus = int(ray.cluster_resources().get("CPU", 0))
         if processes is not None and processes > cpus:
             raise ValueError(f"the pool needs {processes} CPUs and the cluster has {cpus}; start it with more")
-        self._options = {"num_cpus": 1, **(ray_remote_args or {})}
+        # Without a CPU of their own the workers leave room for tasks beside them, and for pools inside their functions.
+        self._options = {"num_cpus": 0, **(ray_remote_args or {})}
         self._initializer = initializer, tuple(initargs or ())
         self._max_calls = maxtasksperchild
         self._workers = [self._start_worker() for _ in range(processes or max(1, cpus))]
@@ -208,3 +221,19 @@ class Pool:
             return self._submit(func, batch) if batch else None
 
         return IMapIterator(submit, _AHEAD * len(self._workers), ordered)
+
+
+def start_session(processes: int | None, address: str | None = None) -> None:
+    """Attach to a running node, or start one that has enough CPUs for a pool.
+
+    Args:
+        processes: of the pool; None for as many as there are CPUs.
+        address: the node's, if it is to be a certain one.
+    """
+    if address is None and processes is not None and processes > (os.cpu_count() or 1):
+        try:
+            ray.init(num_cpus=processes)
+        except ValueError:  # a node runs already, and has the CPUs that it has
+            ray.init()
+    else:
+        ray.init(address=address)

@@ -1,0 +1,121 @@
+"""Workers that end before they are ready: what waits for them is told why."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ray_async as ray
+from ray_async.runtime.node.failed_starts import FailedStarts
+from ray_async.runtime.node.workers import WorkerProcess
+
+TIMEOUT_S = 60
+EXIT_1 = 1 << 8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session() -> Iterator[None]:
+    ray.init(num_cpus=2, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@ray.remote
+def task() -> int:
+    return os.getpid()
+
+
+@ray.remote
+class Actor:
+    def method(self) -> int:
+        return os.getpid()
+
+
+#: An interpreter that does not find its own library.
+BROKEN = {"env_vars": {"PYTHONHOME": "/nonexistent"}}
+
+
+def test_waiting_tasks_and_actors_fail_with_the_last_lines_of_stderr() -> None:
+    refs = [task.options(runtime_env=BROKEN).remote(), Actor.options(runtime_env=BROKEN).remote().method.remote()]
+    for ref in refs:
+        with pytest.raises(ray.exceptions.RuntimeEnvSetupError) as caught:
+            ray.get(ref, timeout=TIMEOUT_S)
+        assert "3 in a row ended before they were ready" in str(caught.value)
+        assert "No module named 'encodings'" in str(caught.value)
+    assert ray.get(task.remote(), timeout=TIMEOUT_S)
+
+
+PLAIN = """
+import os, sys
+import ray_async as ray
+
+@ray.remote
+def task():
+    return 1
+
+@ray.remote
+class Actor:
+    def method(self):
+        return 1
+
+with ray.init("local", num_cpus=1, _system_config={"preload_python_modules": ["breaks_workers"]}):
+    for ref in (task.remote(), Actor.remote().method.remote()):
+        try:
+            print(ray.get(ref, timeout=60))
+        except ray.exceptions.RayError as error:
+            print(type(error).__name__, "cannot be a worker" in str(error), "exit code 3" in str(error))
+"""
+BREAKS_WORKERS = """
+import os, sys
+import ray_async.runtime.worker.process as process
+
+def run_worker(*_):
+    print("cannot be a worker", file=sys.stderr, flush=True)
+    os._exit(3)
+
+process.run_worker = run_worker
+"""
+
+
+def test_plain_workers_that_cannot_start(tmp_path: Path) -> None:
+    (tmp_path / "breaks_workers.py").write_text(BREAKS_WORKERS)
+    run = subprocess.run([sys.executable, "-c", PLAIN], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert run.stdout.splitlines() == ["WorkerCrashedError True True", "ActorDiedError True True"], run.stderr
+
+
+def worker(env_key: str, started: float) -> WorkerProcess:
+    made = WorkerProcess(1, "node", env_key, 1)
+    made.started = started
+    return made
+
+
+def test_starts_are_counted_one_after_the_other() -> None:
+    starts = FailedStarts()
+    # Three that were started together are one start that failed.
+    assert [starts.failed(worker("1:", 0), 1, EXIT_1, []) for _ in range(3)] == [None] * 3
+    assert starts.failed(worker("1:", 2), 3, EXIT_1, []) is None
+    assert starts.failed(worker("1:other", 4), 5, EXIT_1, []) is None
+    reason = starts.failed(worker("1:", 4), 5, signal.SIGSEGV, ["first", "last"])
+    assert reason == (
+        "its worker cannot start: 3 in a row ended before they were ready, the last one killed by signal 11 (SIGSEGV). "
+        "Its last lines on stderr:\nfirst\nlast"
+    )
+    assert starts.failed(worker("1:", 6), 7, EXIT_1, []) is None  # counted anew
+
+
+def test_a_start_that_succeeds_ends_the_row() -> None:
+    starts = FailedStarts()
+    for now in (1.0, 2.0):
+        assert starts.failed(worker("1:", now), now, EXIT_1, []) is None
+    starts.succeeded("1:")
+    for now in (3.0, 4.0):
+        assert starts.failed(worker("1:", now), now, EXIT_1, []) is None
+    doomed = worker("1:", 5)
+    doomed.doomed = "since it did not report"
+    assert "the last one since it did not report. It wrote nothing" in str(starts.failed(doomed, 5, 9, []))
