@@ -11,7 +11,7 @@ import time
 import pytest
 
 import ray_async as ray
-from ray_async.exceptions import ActorDiedError, RayTaskError, UnserializableException, WorkerCrashedError
+from ray_async.exceptions import ActorDiedError, RayTaskError, WorkerCrashedError
 from tests.faults.session import state_of
 
 
@@ -196,15 +196,16 @@ def test_an_exception_that_cannot_be_pickled(start):
         ray.get(fail.remote(), timeout=60)
 
 
-def test_an_exception_that_cannot_be_unpickled(start):
+def test_an_exception_whose_constructor_takes_other_arguments(start):
     start()
 
     @ray.remote
     def fail():
         raise Unloadable("left", "right")
 
-    with pytest.raises(UnserializableException, match="left and right"):
+    with pytest.raises(Unloadable, match="left and right") as caught:
         ray.get(fail.remote(), timeout=60)
+    assert isinstance(caught.value, RayTaskError)
 
 
 def test_a_result_that_cannot_be_pickled(start):
