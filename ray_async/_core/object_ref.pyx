@@ -252,13 +252,15 @@ cdef void leave_lane(Pin pin) noexcept:
     """Before the object is let go: what the view's readers wrote must be gone when its place is read again."""
     cdef Arena arena = pin.arena
     cdef u32 index = ra_chunk_index(&arena.heap, pin.payload), lane = pin.lane
+    cdef u64 faults
     if lane == RA_NO_LANE:
         return
     if atomic_load_u32(&ra_chunk_at(&arena.heap, index).length) < LONG_RUN:
-        ra_lane_leave(&arena.heap, &arena.lanes, index, lane)
+        ra_lane_leave(&arena.heap, &arena.lanes, index, lane, pin.faults)
     else:
+        faults = pin.faults
         with nogil:
-            ra_lane_leave(&arena.heap, &arena.lanes, index, lane)
+            ra_lane_leave(&arena.heap, &arena.lanes, index, lane, faults)
 
 
 cdef Pin new_pin(Arena arena, u64 entry, u64 payload):
@@ -282,6 +284,8 @@ cdef Pin new_pin(Arena arena, u64 entry, u64 payload):
         return None
     atomic_add_u32(&ra_entry_at(h, entry).views, 1)
     atomic_store_u64(<au64 *>(h.base + pin.hold), entry | RA_HOLD_HELD | RA_HOLD_VIEW)
+    # A few system calls are dear only where few pages are to be looked through otherwise.
+    pin.faults = ra_faults() if ra_block_bytes(h, payload) >= LONG_RUN * RA_CHUNK else 0
     pin.lane = ra_lane_take(h, &arena.lanes, ra_chunk_index(h, payload))
     if pin.lane != RA_NO_LANE:
         pin.image = arena.lanes.base[pin.lane] + payload

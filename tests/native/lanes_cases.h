@@ -51,7 +51,7 @@ static void read_and_write(ra_lanes *lanes, u32 index, u64 run, u8 value, u32 ro
     assert(holds(image, value));
     for (u64 at = 0; at < RUN * RA_CHUNK; at += steps[round % 4]) image[at] = (u8)~value;
     assert(holds(heap.base + run, value));
-    ra_lane_leave(&heap, lanes, index, lane);
+    ra_lane_leave(&heap, lanes, index, lane, 0);
 }
 
 static void test_one_reader_after_the_other(int pagemap) {
@@ -76,7 +76,7 @@ static void test_readers_at_the_same_time(void) {
     assert(ra_lane_take(&heap, &lanes, index) == RA_NO_LANE);
     for (u32 lane = 0; lane < RA_LANES; lane++) assert(holds(lanes.base[lane] + run, (u8)(10 + lane)));
     assert(holds(heap.base + run, 5));
-    ra_lane_leave(&heap, &lanes, index, 3);
+    ra_lane_leave(&heap, &lanes, index, 3, 0);
     assert(ra_lane_take(&heap, &lanes, index) == 3 && holds(lanes.base[3] + run, 5));
     ra_free(&heap, run);
     ra_lanes_unmap(&lanes);
@@ -89,7 +89,7 @@ static void test_locked_pages(void) {
     u32 index = ra_chunk_index(&heap, run), lane = ra_lane_take(&heap, &lanes, index);
     if (mlock(lanes.base[lane] + run + PAGE, PAGE) == 0) {
         lanes.base[lane][run + PAGE] = 1;
-        ra_lane_leave(&heap, &lanes, index, lane);
+        ra_lane_leave(&heap, &lanes, index, lane, 0);
         assert(ra_lane_take(&heap, &lanes, index) == lane && holds(lanes.base[lane] + run, 9));
     }
     ra_free(&heap, run);
@@ -104,10 +104,27 @@ static void test_what_cannot_be_dropped(void) {
     u8 *mapped = lanes.base[lane];
     mapped[run] = 1;
     lanes.base[lane] = (u8 *)1; /* no address at which anything can be mapped */
-    ra_lane_leave(&heap, &lanes, index, lane);
+    ra_lane_leave(&heap, &lanes, index, lane, 0);
     lanes.base[lane] = mapped;
     u32 next = ra_lane_take(&heap, &lanes, index);
     assert(next != lane && holds(lanes.base[next] + run, 4));
+    ra_free(&heap, run);
+    ra_lanes_unmap(&lanes);
+}
+
+/* Who has no page fault has written nothing; who has some may have, whatever they were for. */
+static void test_faults_tell_who_cannot_have_written(void) {
+    ra_lanes lanes = {.pagemap = 0};
+    u64 run = make_run(6);
+    u32 index = ra_chunk_index(&heap, run);
+    for (int round = 0; round < 2 * RA_RESETS; round++) {
+        u64 faults = ra_faults();
+        u32 lane = ra_lane_take(&heap, &lanes, index);
+        u8 *image = lanes.base[0] + run;
+        assert(lane == 0 && holds(image, 6));
+        if (round % 3 == 0) image[round * PAGE] = 1;
+        ra_lane_leave(&heap, &lanes, index, lane, faults);
+    }
     ra_free(&heap, run);
     ra_lanes_unmap(&lanes);
 }
@@ -118,6 +135,7 @@ static void test_lanes(void) {
     test_one_reader_after_the_other(-1);
     test_readers_at_the_same_time();
     test_locked_pages();
+    test_faults_tell_who_cannot_have_written();
     test_what_cannot_be_dropped();
     assert(atomic_load(&heap.super->used) == 0);
     munmap(heap.base, heap.super->bytes);

@@ -9,17 +9,18 @@
 #define RA_LANES_H
 
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 #include "heap.h"
 
 #define RA_LANES 8
 #define RA_NO_LANE RA_LANES
-#define RA_RESETS 8 /* of so many views of a run that go, one takes all pages with it */
+#define RA_RESETS 16 /* of so many views of a run after which pages were looked through, one takes all pages with it */
 
 typedef struct {
     u8 *base[RA_LANES]; /* NULL: not mapped yet */
     u8 *busy;           /* for each chunk at which a run begins, the lanes in which it is viewed; NULL: none ever was */
-    u8 *left;           /* for each such chunk, how often a view of its run has gone */
+    u8 *left;           /* for each such chunk, of how many views the pages were looked through */
     u64 bytes, chunks;  /* of a lane, and of `busy` and `left` */
     int pagemap;        /* 1 + descriptor of this process's page table; 0: not opened yet, -1: it cannot be searched */
 } ra_lanes;
@@ -95,15 +96,25 @@ static inline int ra_pages_clean(ra_heap *h, ra_lanes *l, u8 *lane, u64 offset, 
     return ra_pages_reset(h, lane, offset, size);
 }
 
-/* A view of the run that begins with chunk `index`, in a lane, has gone; its object still keeps the run.
+/* How many page faults this process has had, 0 where that is not known. Without one, no page of a clean run has become its own. */
+static inline u64 ra_faults(void) {
+#ifdef RA_LINUX
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0) return (u64)usage.ru_minflt + (u64)usage.ru_majflt;
+#endif
+    return 0;
+}
+
+/* A view of the run that begins with chunk `index`, in a lane, has gone; its object still keeps the run. `faults` is what
+   there were before anybody had the view, or 0.
 
    To look for written pages takes a while for each page that is mapped, to map one again about twice as long. Who reads a
    little of much, each time something else, shall not have to look through all that was ever read; so now and then all
    pages go. */
-static inline void ra_lane_leave(ra_heap *h, ra_lanes *l, u32 index, u32 lane) {
+static inline void ra_lane_leave(ra_heap *h, ra_lanes *l, u32 index, u32 lane, u64 faults) {
     u64 offset = ra_chunk_offset(h, index), size = ra_block_bytes(h, offset);
-    int all = ++l->left[index] % RA_RESETS == 0;
-    int clean = all ? ra_pages_reset(h, l->base[lane], offset, size) : ra_pages_clean(h, l, l->base[lane], offset, size);
+    int untouched = faults && faults == ra_faults(), all = !untouched && ++l->left[index] % RA_RESETS == 0;
+    int clean = untouched ? 1 : all ? ra_pages_reset(h, l->base[lane], offset, size) : ra_pages_clean(h, l, l->base[lane], offset, size);
     if (clean) l->busy[index] &= (u8)~(1u << lane);
 }
 
