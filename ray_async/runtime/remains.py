@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import time
@@ -12,7 +13,7 @@ from typing import Any
 from ray_async.runtime import node_control
 from ray_async.runtime.node_launch import MARKER
 
-__all__ = ("end_processes", "remove_files")
+__all__ = ("await_ends", "end_processes", "remove_files")
 
 _PATIENCE_S = 2.0
 
@@ -35,6 +36,37 @@ def end_processes(marker: str) -> None:
         if time.monotonic() > deadline:
             return  # what ignores SIGKILL so long hangs in the kernel
         time.sleep(0.002)
+
+
+def await_ends(pids: list[int], limit_s: float) -> None:
+    """Wait until processes are gone that are being ended.
+
+    Args:
+        pids: theirs.
+        limit_s: seconds to wait at most; what hangs in the kernel for longer stays.
+    """
+    deadline = time.monotonic() + limit_s
+    left = list(pids)
+    while left and time.monotonic() < deadline:
+        left = [pid for pid in left if _is_running(pid)]
+        if left:
+            time.sleep(0.002)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        if not hasattr(os, "pidfd_open"):
+            os.kill(pid, 0)
+            return True
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        ended = select.poll()  # readable also while the process is still to be reaped
+        ended.register(descriptor, select.POLLIN)
+        return not ended.poll(0)
+    finally:
+        os.close(descriptor)
 
 
 def remove_files(config: dict[str, Any], node_pid: int) -> None:

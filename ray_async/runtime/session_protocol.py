@@ -111,7 +111,7 @@ class Session(Protocol):
     def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
         """Wait for values, or raise the error of the first reference that has one."""
 
-    def locations(self, refs: list[Any]) -> list[dict[str, Any]]:
+    def locations(self, refs: list[Any], limit_s: float | None = None) -> list[dict[str, Any]]:
         """Tell for each object its size, the nodes that have a copy, and whether it is on disk."""
 
     def put(self, value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async.config import IGNORE_UNHANDLED_ERRORS
+from ray_async.runtime.worker.breakpoints import explained
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
@@ -36,6 +37,7 @@ def wants_retry(error: BaseException, filters: Any) -> bool:
 
 def failure_payload(worker: Worker, definition: Definition | None, error: BaseException) -> bytes:
     """The stored form of what user code (or the decoding of its arguments) raised."""
+    error = explained(error)
     name = definition.name if definition is not None else "unknown"
     of_argument = isinstance(error, errors.RayError) and getattr(error, "_from_argument", False)
     kind = errors.RayTaskError

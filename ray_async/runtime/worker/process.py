@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ray_async import exceptions as errors
 from ray_async._core import execution, store
 from ray_async._core.arena import Arena
-from ray_async._core.node_view import EVENT_KINDS
+from ray_async._core.node_view import EventKind
+from ray_async._core.object_ref import ObjectRef
 from ray_async._core.own_slot import OwnSlot
 from ray_async._core.process import now_ns, set_title
 from ray_async.config import Settings
 from ray_async.runtime.context_variables import FIELD, applied
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
-from ray_async.runtime.worker import streams
+from ray_async.runtime.worker import breakpoints, streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
 from ray_async.runtime.worker.failure import (
     WorkerExit,
@@ -69,7 +70,7 @@ def run_worker(arena: Arena, config: dict[str, Any]) -> int:
     worker = Worker(arena, config)
     try:
         worker.prepare()
-        worker.own_slot.announce(EVENT_KINDS["worker_up"], slot)
+        worker.own_slot.announce(EventKind.WORKER_UP, slot)
         worker.serve()
     except WorkerExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
@@ -120,6 +121,7 @@ class Worker:
             os.chdir(job["cwd"])  # the driver's directory may be gone; then the node's will do
         sys.argv = [""]
         streams.install(self._task_name, self._output_held)
+        breakpoints.install()
         signal.signal(signal.SIGINT, self._interrupted)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.session = WorkerSession(self.arena, self.config, self)
@@ -293,7 +295,8 @@ class Worker:
         facts = self.executor.facts(record)
         if not facts["retry_errors"] or facts["retries"] == 0 or facts["cancelled"]:
             return False
-        return wants_retry(error, self.executor.options(record).get("retry_exceptions"))
+        filters = self.executor.options(record).get("retry_exceptions")
+        return wants_retry(error, None if filters is None else store.read(self.arena, filters))
 
     def leave(self, error: SystemExit) -> NoReturn:
         """A task that calls ``sys.exit`` ends its worker; the node tells the caller.
@@ -317,6 +320,8 @@ class Worker:
         token = running.set(Running(record, facts["seq"], name, definition.qualname, options))
         started = now_ns()
         context = options.get(FIELD)
+        if isinstance(context, ObjectRef):
+            context = store.read(self.arena, context)
         renamed = "name" in options and record == self.executor.record
         if renamed:
             set_title(f"ray::{name}".encode())
@@ -330,7 +335,7 @@ class Worker:
             running.reset(token)
             if renamed:
                 set_title(definition.title, definition.line)
-            if self.executor.trace is not None:
+            if self.executor.trace is not None and options.get("enable_task_events", True):
                 self.executor.trace.append((name, started, now_ns(), facts["seq"]))
                 if self.lease_facts.get("is_async") or len(self.executor.trace) > 1000:
                     self._flush_trace(self.executor.trace)
@@ -420,7 +425,7 @@ class Worker:
             self.actor_title = self.actor_repr() or ""
         # The record is kept, with its arguments, for a restart; the node ends it with the actor.
         self.executor.complete(record, None)
-        self.own_slot.announce(EVENT_KINDS["actor_ready"], self.actor >> 6)
+        self.own_slot.announce(EventKind.ACTOR_READY, self.actor >> 6)
 
     def _creation_failed(self, record: int, definition: Definition | None, error: BaseException) -> None:
         described = errors.from_payload(failure_payload(self, definition, error))
