@@ -31,4 +31,4 @@ def free(object_refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], local_only: boo
     if local_only:
         note_ignored("free(local_only=True)", "all nodes share one store, so an object has one copy, which is freed")
     if refs:
-        get_session().control("free", refs=refs)
+        get_session().free(refs)

@@ -383,8 +383,6 @@ class CoreSession:
 
     def control(self, op: str, **fields: Any) -> Any:
         """Ask the node for anything else; JSON in, JSON out. ``limit_s`` is as in `NodeLink.ask`."""
-        if op == "free":
-            return self.free(fields["refs"])
         return self.ask(op, **fields).get("value")
 
     def control_ref(self, op: str, **fields: Any) -> Any:

@@ -117,6 +117,9 @@ class Session(Protocol):
     def put(self, value: Any) -> Any:
         """Store a value and return its reference."""
 
+    def free(self, refs: list[Any]) -> None:
+        """Give objects' memory back while references to them exist."""
+
     def wait(
         self, refs: list[Any], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[Any], list[Any]]:

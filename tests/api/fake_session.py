@@ -150,6 +150,9 @@ class FakeSession:
     def context(self) -> ExecutionContext:
         return self.now
 
+    def free(self, refs: list[Any]) -> None:
+        self.calls.append(("free", refs))
+
     def control(self, op: str, **fields: Any) -> Any:
         self.calls.append((op, fields))
 
