@@ -76,6 +76,7 @@ class Listing:
             "node_id": ran_in.get("node_id"),
             "worker_id": ran_in.get("worker_id"),
             "worker_pid": ran_in.get("pid"),
+            "error_type": "TASK_CANCELLED" if state == "FAILED" and facts["cancelled"] else None,
             "labels": {str(key): str(value) for key, value in options.get("labels", ())},
             "error_message": errors.payload_text(failure) if failure is not None else None,
         }
