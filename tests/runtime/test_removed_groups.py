@@ -61,7 +61,7 @@ def test_a_call_in_flight_dies_with_its_actor_and_the_group(wait_until: Callable
 
 
 def test_a_task_in_flight_fails_with_the_group(wait_until: Callable[..., None]) -> None:
-    @ray.remote(max_retries=0)
+    @ray.remote(max_retries=3)
     def endless() -> None:
         threading.Event().wait()
 

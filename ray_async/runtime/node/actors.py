@@ -12,6 +12,7 @@ from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS
 from ray_async.ids import ActorID, JobID
 from ray_async.runtime import placement_spec
 from ray_async.runtime.death import DeathCause
+from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.pending_arguments import PendingArguments
 from ray_async.runtime.node.restart import Restart, Stay, restart_verdict
 from ray_async.runtime.scheduler import events
@@ -250,7 +251,7 @@ class Actors:
         """Look at the actors that end once they have nothing to do."""
         for actor in list(self.by_offset.values()):
             if actor.state != DEAD and self._objects.actor_references(actor.offset) <= 1 and not actor.spec["detached"]:
-                self.out_of_scope(actor.offset)
+                attempt(self.out_of_scope, actor.offset)
 
     def may_restart(self, offset: int) -> bool:
         """Whether calls of a dying actor may be kept for its next life."""
@@ -301,7 +302,7 @@ class Actors:
         """End what a worker had created that crashed, or whose actor has ended; detached actors stay."""
         for actor in list(self.by_offset.values()):
             if actor.spec.get("owner") == owner and not actor.spec["detached"] and actor.state != DEAD:
-                self._end_for(actor, DeathCause.OWNER_DIED)
+                attempt(self._end_for, actor, DeathCause.OWNER_DIED)
 
     def _end_for(self, actor: Actor, cause: DeathCause, reason: str = "", gently: bool = False) -> None:
         """End an actor for good; ``reason`` says more than the cause."""
@@ -329,7 +330,7 @@ class Actors:
             if actor.state != DEAD and actor.worker is None and actor.spec.get("env_key") == env_key:
                 actor.error = errors.to_payload(errors.RuntimeEnvSetupError(reason))
                 actor.ended = DeathCause.ENVIRONMENT_FAILED
-                self._end(actor)
+                attempt(self._end, actor)
 
     def _end(self, actor: Actor, gently: bool = False) -> None:
         """The actor is dead: its queue fails, its name is free, its worker goes."""
@@ -427,7 +428,7 @@ class Actors:
         """End the actors of a job whose driver is gone, except the detached ones."""
         for actor in list(self.by_offset.values()):
             if actor.job == job and not actor.spec["detached"] and actor.state != DEAD:
-                self._end_for(actor, DeathCause.JOB_ENDED)
+                attempt(self._end_for, actor, DeathCause.JOB_ENDED)
 
     def rows(self) -> list[dict[str, Any]]:
         """A description of each actor, for listings; of dead ones, as many as are remembered."""

@@ -353,7 +353,11 @@ class Node:
             return
         facts = {"labels": dict(self.config.get("labels") or {})}
         environment = self.environments.environment(env_key)
-        self.workers.fork(node_id, env_key, job, environment, facts, self.copies.number(node_id))
+        try:
+            self.workers.fork(node_id, env_key, job, environment, facts, self.copies.number(node_id))
+        except RuntimeError as error:  # there is no place for another process
+            _logger.error("a worker could not be started: %s", error)
+            self.schedule(events.WorkerStartFailed(node_id, env_key, 1))
 
     def _worker_failed(self, worker: WorkerProcess, reason: str) -> None:
         self.listeners.warn(f"a worker could not be started: {reason}")

@@ -125,6 +125,8 @@ class Tasks:
     def _lost_run(self, record: int, facts: dict[str, Any], make_error: DeathExplainer) -> None:
         if facts["cancelled"]:
             self._executor.fail(record, self.cancelled(record))
+        elif make_error.cause is DeathCause.GROUP_REMOVED:  # there is no place to run again
+            self._executor.fail(record, make_error(record, facts))
         elif (facts["kind"] == KIND_TASK and facts["retries"] != 0) or (
             facts["kind"] == KIND_ACTOR_CALL and facts["retries"] != 0 and self._node.actors.may_restart(facts["actor"])
         ):
