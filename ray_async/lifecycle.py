@@ -33,6 +33,13 @@ _HIDDEN: Mapping[str, str | None] = {  # hidden keyword: the option it sets, Non
     "_node_name": "node_name",
     "_skip_env_hook": "skip_env_hook",
 }
+#: Options of a node that is started, with the keywords that set them; what else there is, is refused for one that runs.
+_OF_NEW_NODES = {
+    "temp_dir": "_temp_dir",
+    "memory": "_memory",
+    "spilling_directory": "object_spilling_directory",
+    "node_ip_address": "_node_ip_address",
+}
 _DASHBOARD_HOST = "127.0.0.1"
 _INJECTED_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
@@ -197,7 +204,12 @@ def init(
         **{option: kwargs[key] for key, option in _HIDDEN.items() if option is not None and key in kwargs},
     ).with_environment()
     _check(options)
-    return RayContext(connect(options).address_info())
+    session = connect(options)
+    if not session.owns_node:
+        for option, hidden in _OF_NEW_NODES.items():
+            if getattr(options, option) is not None:
+                note_ignored(f"init({hidden}=...)", "the node that this attaches to has its own")
+    return RayContext(session.address_info())
 
 
 def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:

@@ -40,6 +40,11 @@ class CoreSession:
 
     is_driver = False
 
+    @property
+    def owns_node(self) -> bool:
+        """Whether this process started the node."""
+        return False
+
     def __init__(self, arena: Any, facts: dict[str, Any], channel: Any = None) -> None:
         self.arena = arena
         self.facts = facts

@@ -83,6 +83,10 @@ class ActorCore(Protocol):
 class Session(Protocol):
     """A process's connection to a node."""
 
+    @property
+    def owns_node(self) -> bool:
+        """Whether this connection started the node, which ends with it."""
+
     def task_template(self, function: FunctionDescriptor, options: TaskOptions) -> Template:
         """Prepare calls of a function."""
 

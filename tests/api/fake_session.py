@@ -64,6 +64,8 @@ class Core:
 class FakeSession:
     """Runs calls at once and notes what it was asked for."""
 
+    owns_node = True
+
     def __init__(self) -> None:
         self.task_options: list[TaskOptions] = []
         self.actor_options: list[ActorOptions] = []

@@ -127,3 +127,15 @@ class _Node:
 
     def mark_removed(self) -> None:
         """Nothing is there to be marked."""
+
+
+@pytest.mark.parametrize(("owns_node", "noted"), [(True, []), (False, ["init(_memory=...)", "init(_temp_dir=...)"])])
+def test_a_node_that_runs_has_its_own(
+    monkeypatch: pytest.MonkeyPatch, notes: Callable[[], list[str]], owns_node: bool, noted: list[str]
+) -> None:
+    session = FakeSession()
+    session.owns_node = owns_node
+    monkeypatch.setattr("ray_async.lifecycle.has_session", lambda: False)
+    monkeypatch.setattr("ray_async.lifecycle.connect", lambda options: session)
+    ray.init("127.0.0.1:1", _memory=1 << 30, _temp_dir="/tmp")
+    assert named(notes()) == noted
