@@ -3,6 +3,10 @@
 from ray_async._core.arena import Arena
 from ray_async._core.execution import Executor
 
+class PlainReader:
+    def __init__(self, data: bytes) -> None: ...
+    def read(self, depth: int) -> object: ...
+
 class RecordView:
     @property
     def arena(self) -> Arena: ...

@@ -159,7 +159,7 @@ cdef class RecordView:
         return raw_bytes(self.arena, ra_record_at(self.arena.open(), record).fn)
 
     def plain_options(self, u64 record):
-        """What a caller set of the rare options, as far as it is of builtin types; empty where there are none.
+        """Rare options of a call, as far as they are of builtin types; empty where there are none.
 
         Nothing is unpickled, and no size is believed: another process wrote it.
         """

@@ -63,7 +63,7 @@ class DeathCause(Enum):
 
     @property
     def is_decided(self) -> bool:
-        """Whether the node ended the process or actor on purpose, rather than finding it dead."""
+        """True where the node ended the process or actor on purpose, rather than finding it dead."""
         return self not in _FOUND
 
 

@@ -42,7 +42,7 @@ class CoreSession:
 
     @property
     def owns_node(self) -> bool:
-        """Whether this process started the node."""
+        """True if this process started the node."""
         return False
 
     def __init__(self, arena: Any, facts: dict[str, Any], channel: Any = None) -> None:

@@ -85,7 +85,7 @@ class Session(Protocol):
 
     @property
     def owns_node(self) -> bool:
-        """Whether this connection started the node, which ends with it."""
+        """True if this connection started the node, which ends with it."""
 
     def task_template(self, function: FunctionDescriptor, options: TaskOptions) -> Template:
         """Prepare calls of a function."""

@@ -79,12 +79,12 @@ class Actor:
 
     @property
     def is_alive(self) -> bool:
-        """Whether ``__init__`` has returned, and the actor goes on."""
+        """True once ``__init__`` has returned, while the actor goes on."""
         return self.state == ALIVE
 
     @property
     def verdict(self) -> Restart | Stay:
-        """Whether the actor is restarted if its process dies now, or why it was not."""
+        """Verdict on the actor if its process died now; of a dead one, the verdict at its death."""
         return self.stays or restart_verdict(self.ended, self.spec["max_restarts"], self.restarts)
 
 
