@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray_async import lifecycle
+from ray_async.ignored_option import note_ignored
 from ray_async.resource_request import custom_resources_error, quantity_error
 from ray_async.runtime import node_control
 from ray_async.runtime.current import get_session, has_session
@@ -21,6 +22,7 @@ _STORE_BYTES = 150 << 20
 # Quantities of a node, by the names under which they are given here and as resources.
 _QUANTITIES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory", "object_store_memory": "object_store_memory"}
 _HEAD_SETTINGS = ("node_name", "object_spilling_directory")
+_OTHER_HEAD_SETTINGS = ("_system_config", "system_config", "port", "node_ip_address")
 
 
 class AutoscalingCluster:
@@ -164,7 +166,7 @@ class Cluster:
         """Add a node; the first one is the head.
 
         Args:
-            wait: Accepted for programs written for Ray: the node is there when this returns.
+            wait: Noted if it is False, and without effect: the node is there when this returns.
             num_cpus: CPUs that it offers.
             num_gpus: GPUs that it offers.
             memory: Bytes that it offers as the resource ``memory``.
@@ -172,7 +174,8 @@ class Cluster:
                 share the head's: another node's is only a resource.
             resources: Other resources, by name.
             labels: Labels of the node.
-            settings: ``node_name`` and ``_system_config`` have an effect; ports, directories and the like have none.
+            settings: ``node_name``, of the head ``_system_config``, ``port``, ``node_ip_address`` and
+                ``object_spilling_directory`` too; others of Ray's are noted, and without effect.
 
         Raises:
             NodeStartError: The head does not start.
@@ -185,6 +188,9 @@ class Cluster:
         )
         for problem in filter(None, problems):
             raise ValueError(problem)
+        if not wait:
+            note_ignored("Cluster.add_node(wait=False)", "a node is there when this returns")
+        _note_settings(settings, is_head=self._entry is None)
         given = {
             "num_cpus": num_cpus,
             "num_gpus": num_gpus,
@@ -219,16 +225,18 @@ class Cluster:
         self.head_node = ClusterNode(rows[0]["NodeID"], address, self._entry)
         return self.head_node
 
-    def remove_node(self, node: ClusterNode, allow_graceful: bool = True) -> None:
+    def remove_node(self, node: ClusterNode, allow_graceful: bool | None = None) -> None:
         """Take a node away: its workers are killed.
 
         Args:
             node: One of this cluster's. The head ends the whole cluster.
-            allow_graceful: Accepted for programs written for Ray.
+            allow_graceful: Noted if it is given, and without effect: workers of a removed node are killed either way.
 
         Raises:
             ValueError: The head, while this process is attached to it; or a node that is not one of the cluster's.
         """
+        if allow_graceful is not None:
+            note_ignored("Cluster.remove_node(allow_graceful=...)", "a node's workers are killed either way")
         if node is self.head_node:
             if has_session() and get_session().address_info()["address"] == self.address:
                 lifecycle.shutdown()
@@ -293,3 +301,10 @@ class Cluster:
         self.connected = False
         if entry is not None:
             node_control.stop_nodes(only=entry)
+
+
+def _note_settings(settings: Mapping[str, Any], is_head: bool) -> None:
+    known = (*_HEAD_SETTINGS, *_OTHER_HEAD_SETTINGS) if is_head else ("node_name",)
+    for name in settings:
+        if name not in known and settings[name] is not None:
+            note_ignored(f"Cluster.add_node({name}=...)", "a logical node has no such part of its own")

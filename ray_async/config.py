@@ -172,6 +172,7 @@ DEDUP_LOGS_ALLOW_REGEX = _text("dedup_logs_allow_regex", "", "lines that match a
 DEDUP_LOGS_SKIP_REGEX = _text("dedup_logs_skip_regex", "", "lines that match are never shown")
 COLOR_PREFIX = _flag("color_prefix", True, "coloured prefix on workers' lines")
 DISABLE_WORKER_LOG_PREFIX = _flag("disable_worker_log_prefix", False, "no prefix on workers' lines")
+LOG_SURVIVED_DEATHS = _flag("log_survived_deaths", True, "a line for each task that is retried, actor that restarts")
 IGNORE_UNHANDLED_ERRORS = _flag("ignore_unhandled_errors", False, "errors of results that nobody refers to stay silent")
 WARN_BLOCKING_GET_INSIDE_ASYNC = _flag("warn_blocking_get_inside_async", True, "warn of get() in an async actor")
 AUTH_MODE = _text("auth_mode", "token", "how peers on TCP prove who they are: token or disabled")

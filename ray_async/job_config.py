@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ray_async.ignored_option import note_ignored
+
 __all__ = ("JobConfig",)
 
 _LIFETIMES = ("detached", "non_detached")
@@ -17,10 +19,10 @@ class JobConfig:
     """Settings of a job, given to ``init``.
 
     Args:
-        jvm_options: Accepted for programs written for Ray; has no effect.
+        jvm_options: Noted, and without effect.
         code_search_path: Directories added to the workers' import path.
         runtime_env: The environment of the job's tasks and actors.
-        metadata: Texts kept with the job.
+        metadata: Texts kept in this object.
         ray_namespace: Namespace of named actors; None is one of the session's own.
         default_actor_lifetime: "detached" or "non_detached", for actors that do not say.
 
@@ -49,6 +51,11 @@ class JobConfig:
         self.metadata: dict[str, str] = dict(metadata or {})
         self._client_job = _client_job
         self._disable_job_level_lineage_reconstruction = _disable_job_level_lineage_reconstruction
+        if jvm_options:
+            note_ignored("JobConfig(jvm_options=...)", "workers are Python's")
+        if _disable_job_level_lineage_reconstruction:
+            setting = "set _system_config={'lineage_pinning_enabled': False} for the whole session"
+            note_ignored("JobConfig(_disable_job_level_lineage_reconstruction=True)", setting)
         self._py_driver_sys_path = list(_py_driver_sys_path or ())
         self.set_runtime_env(runtime_env)
         self.set_ray_namespace(ray_namespace)
@@ -59,7 +66,11 @@ class JobConfig:
         self.metadata[key] = value
 
     def set_runtime_env(self, runtime_env: Mapping[str, Any] | None, validate: bool = False) -> None:
-        """Set the environment of the job's tasks and actors."""
+        """Set the environment of the job's tasks and actors; with ``validate`` errors of it are raised here."""
+        if validate and runtime_env:
+            from ray_async.runtime_env.validation import check_fields
+
+            check_fields(dict(runtime_env))
         self.runtime_env: dict[str, Any] = dict(runtime_env or {})
 
     def set_ray_namespace(self, ray_namespace: str | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from ray_async.ignored_option import note_ignored
 from ray_async.job_config import check_namespace
 from ray_async.label_selector import label_selector_error
 from ray_async.resource_request import custom_resources_error, quantity_error
@@ -26,12 +27,20 @@ _HIDDEN: Mapping[str, str | None] = {  # hidden keyword: the option it sets, Non
     "_redis_username": None,
     "_redis_password": None,
     "_temp_dir": "temp_dir",
-    "_metrics_export_port": "metrics_export_port",
+    "_metrics_export_port": None,
     "_system_config": "system_config",
     "_tracing_startup_hook": None,
     "_node_name": "node_name",
     "_skip_env_hook": "skip_env_hook",
 }
+#: Options of a node that is started, with the keywords that set them; what else there is, is refused for one that runs.
+_OF_NEW_NODES = {
+    "temp_dir": "_temp_dir",
+    "memory": "_memory",
+    "spilling_directory": "object_spilling_directory",
+    "node_ip_address": "_node_ip_address",
+}
+_DASHBOARD_HOST = "127.0.0.1"
 _INJECTED_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
@@ -107,7 +116,7 @@ def init(
     local_mode: bool = False,
     ignore_reinit_error: bool = False,
     include_dashboard: bool | None = None,
-    dashboard_host: str = "127.0.0.1",
+    dashboard_host: str = _DASHBOARD_HOST,
     dashboard_port: int | None = None,
     job_config: Any = None,
     configure_logging: bool = True,
@@ -137,9 +146,7 @@ def init(
         object_store_memory: Bytes that objects may take in memory.
         local_mode: Refused: it was removed.
         ignore_reinit_error: Whether a second call is accepted.
-        include_dashboard: Whether the status page is served.
-        dashboard_host: Address that the status page is bound to.
-        dashboard_port: Its port.
+        include_dashboard, dashboard_host, dashboard_port: Noted, and without effect: there is no dashboard.
         job_config: A `JobConfig`, or a mapping of its arguments.
         configure_logging: Whether the package's logger is set up.
         logging_level: Its level.
@@ -152,8 +159,8 @@ def init(
             at their first use (see docs/processes.md); those of the setting ``preload_python_modules`` are added.
         enable_resource_isolation: Refused: workers are not put into control groups.
         cgroup_path, system_reserved_cpu, system_reserved_memory: Of resource isolation; refused too.
-        proxy_server_url: Accepted for programs written for Ray; has no effect.
-        kwargs: Settings with a leading underscore that programs written for Ray use.
+        proxy_server_url: Noted, and without effect.
+        kwargs: Settings with a leading underscore that programs written for Ray use; those without effect are noted.
 
     Returns:
         Facts about the connection; also a context manager.
@@ -181,6 +188,7 @@ def init(
             "Maybe you called init() twice by accident? This process is connected already: call shutdown() first, "
             "or pass ignore_reinit_error=True."
         )
+    _note_ignored(include_dashboard, dashboard_host, dashboard_port, proxy_server_url, kwargs)
     options = InitOptions(
         address=address,
         num_cpus=num_cpus,
@@ -188,9 +196,6 @@ def init(
         resources=resources,
         labels=labels,
         object_store_memory=object_store_memory,
-        include_dashboard=include_dashboard,
-        dashboard_host=dashboard_host,
-        dashboard_port=dashboard_port,
         job_config=_job_config(job_config),
         configure_logging=configure_logging,
         logging_level=logging_level,
@@ -203,7 +208,12 @@ def init(
         **{option: kwargs[key] for key, option in _HIDDEN.items() if option is not None and key in kwargs},
     ).with_environment()
     _check(options)
-    return RayContext(connect(options).address_info())
+    session = connect(options)
+    if not session.owns_node:
+        for option, hidden in _OF_NEW_NODES.items():
+            if getattr(options, option) is not None:
+                note_ignored(f"init({hidden}=...)", "the node that this attaches to has its own")
+    return RayContext(session.address_info())
 
 
 def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:
@@ -233,6 +243,22 @@ def _refuse_removed(local_mode: bool, kwargs: Mapping[str, Any]) -> None:
 
         hint = did_you_mean(unknown[0], {*signature(init).parameters} - {"kwargs"})
         raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}.{hint}")
+
+
+def _note_ignored(
+    dashboard: bool | None, host: str, port: int | None, proxy: str | None, hidden: Mapping[str, Any]
+) -> None:
+    given: dict[str, Any] = {
+        "include_dashboard": dashboard,
+        "dashboard_host": host if host != _DASHBOARD_HOST else None,
+        "dashboard_port": port,
+    }
+    for name in (name for name, value in given.items() if value):
+        note_ignored(f"init({name}=...)", "there is no dashboard")
+    without_effect = {name for name, option in _HIDDEN.items() if option is None}
+    for name, value in {"proxy_server_url": proxy, **hidden}.items():
+        if value is not None and name in ("proxy_server_url", *without_effect):
+            note_ignored(f"init({name}=...)", "there is no such part on one machine")
 
 
 def _check(options: InitOptions) -> None:

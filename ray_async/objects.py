@@ -74,13 +74,17 @@ def put(value: R, *, _owner: Any = None, _tensor_transport: str | None = None) -
 
     Raises:
         TypeError: The value is a reference: it can be passed on as it is.
-        ValueError: An owner is given, which is not supported.
+        ValueError: An owner or another transport than "object_store" is given, which is not supported.
         ObjectStoreFullError: It does not fit, even after spilling.
 
     Example:
         >>> ray.get(ray.put("x"))
         'x'
     """
+    if _tensor_transport not in (None, "object_store"):
+        raise ValueError(
+            f"put(_tensor_transport={_tensor_transport!r}) is not available: values lie in the object store."
+        )
     if _owner is not None:
         raise ValueError("put(_owner=...) is not supported: the calling process owns the object.")
     if isinstance(value, (ObjectRef, ObjectRefGenerator)):

@@ -127,6 +127,18 @@ def _runtime_env_problem(value: dict[str, Any] | None) -> str | None:
     return None
 
 
+def _transport_problem(value: str | None) -> str | None:
+    if value in (None, "object_store"):
+        return None
+    return f"tensor_transport={value!r} is not available: results travel through the object store ('object_store')."
+
+
+def _transports_problem(value: bool | None) -> str | None:
+    if not value:
+        return None
+    return "enable_tensor_transport=True is not available: results travel through the object store."
+
+
 def _positive(name: str) -> Callable[[int | None], str | None]:
     return lambda value: None if value is None or value >= 1 else f"The keyword '{name}' must be at least 1."
 
@@ -172,7 +184,7 @@ TASK_RULES: dict[str, _AnyRule] = {
 ACTOR_RULES: dict[str, _AnyRule] = {
     **_COMMON,
     "concurrency_groups": Rule((list, dict, _NoneType)),
-    "enable_tensor_transport": Rule((bool, _NoneType)),
+    "enable_tensor_transport": Rule((bool, _NoneType), _transports_problem),
     "lifetime": Rule((str, _NoneType), _lifetime_problem),
     "max_concurrency": Rule((int, _NoneType), _positive("max_concurrency")),
     "max_restarts": _counting("max_restarts", infinite=True, default=0),
@@ -195,7 +207,7 @@ METHOD_CALL_RULES: dict[str, _AnyRule] = {
     "_num_objects_per_yield": Rule((int, _NoneType), _positive("_num_objects_per_yield")),
     "run_in_thread": Rule((bool, _NoneType)),
     "_generator_detached": Rule((bool, _NoneType)),
-    "tensor_transport": Rule((str, _NoneType)),
+    "tensor_transport": Rule((str, _NoneType), _transport_problem),
     "_labels": Rule((dict, _NoneType)),
 }
 

@@ -35,6 +35,7 @@ class TaskKeywords(_CommonKeywords, total=False):
     retry_exceptions: bool | Sequence[type[Exception]]
     _generator_backpressure_num_objects: int | None
     _num_objects_per_yield: int
+    _generator_detached: bool | None
 
 
 class ActorKeywords(_CommonKeywords, total=False):
@@ -68,6 +69,7 @@ class MethodKeywords(TypedDict, total=False):
     enable_task_events: bool | None
     _generator_backpressure_num_objects: int | None
     _num_objects_per_yield: int | None
+    _generator_detached: bool | None
     run_in_thread: bool | None
     tensor_transport: str | None
     _labels: Mapping[str, str] | None

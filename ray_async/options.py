@@ -30,7 +30,7 @@ class TaskOptions(NamedTuple):
         label_selector: Conditions on the node's labels.
         fallback_strategy: Selectors to try when no node fits.
         enable_task_events: Whether the task appears in listings and timelines.
-        labels: Labels of the task itself.
+        labels: Labels of the task itself, for listings.
         generator_backpressure: Unread objects at which a generator pauses; -1 has no limit; None is the default.
         objects_per_yield: Objects that one ``yield`` makes.
         generator_detached: Whether a generator runs on when nobody reads it any more.
@@ -97,7 +97,6 @@ class ActorOptions(NamedTuple):
         allow_out_of_order: Whether calls may overtake others; None leaves it to the kind of actor.
         is_async: Whether the methods run on an event loop.
         runtime_env, scheduling_strategy, label_selector, fallback_strategy, enable_task_events, labels: As for tasks.
-        enable_tensor_transport: Whether results may stay on a GPU; None is the default.
         generator_backpressure: Default for the generator methods, as for tasks.
         run_in_thread: Whether the sync methods of an async actor run in threads instead of on its loop.
     """
@@ -121,7 +120,6 @@ class ActorOptions(NamedTuple):
     fallback_strategy: list[Mapping[str, Any]] | None
     enable_task_events: bool
     labels: Mapping[str, str] | None
-    enable_tensor_transport: bool | None
     generator_backpressure: int | None
     run_in_thread: bool = False
 
@@ -162,7 +160,6 @@ class ActorOptions(NamedTuple):
             fallback_strategy=given.get("fallback_strategy"),
             enable_task_events=given.get("enable_task_events", True),
             labels=given.get("_labels"),
-            enable_tensor_transport=given.get("enable_tensor_transport"),
             run_in_thread=given.get("run_in_thread") or False,
             generator_backpressure=given.get("_actor_generator_backpressure_num_objects"),
         )
@@ -177,10 +174,9 @@ class MethodOptions(NamedTuple):
         max_task_retries: Retries of the call; None is the actor's.
         retry_exceptions: Whether, or for which exceptions, a failure of the method is retried.
         concurrency_group: The group it runs in; None is the default group.
-        enable_task_events: Whether the call appears in listings and timelines.
+        enable_task_events: Whether the call appears in listings and timelines; None is as the actor's.
         generator_backpressure: As for tasks; None is the actor's.
         objects_per_yield: Objects that one ``yield`` makes.
-        tensor_transport: How tensors of the result travel, or None.
         labels: Labels of the call itself.
         run_in_thread: Whether a sync method of an async actor runs in a thread; None is the actor's.
         generator_detached: As for tasks.
@@ -191,10 +187,9 @@ class MethodOptions(NamedTuple):
     max_task_retries: int | None = None
     retry_exceptions: RetryExceptions = False
     concurrency_group: str | None = None
-    enable_task_events: bool = True
+    enable_task_events: bool | None = None
     generator_backpressure: int | None = None
     objects_per_yield: int = 1
-    tensor_transport: str | None = None
     labels: Mapping[str, str] | None = None
     run_in_thread: bool | None = None
     generator_detached: bool = False
@@ -204,6 +199,7 @@ class MethodOptions(NamedTuple):
         names = {"_generator_backpressure_num_objects": "generator_backpressure", "_labels": "labels"}
         names["_num_objects_per_yield"] = "objects_per_yield"
         names["_generator_detached"] = "generator_detached"
+        given = {key: value for key, value in given.items() if key != "tensor_transport"}  # there is one only
         changes = {names.get(key, key): value for key, value in given.items() if value is not None}
         if "retry_exceptions" in changes:
             changes["retry_exceptions"] = _retry_exceptions(changes["retry_exceptions"])

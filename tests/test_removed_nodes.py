@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 
 import ray_async as ray
 from ray_async.cluster_utils import Cluster, ClusterNode
-from ray_async.exceptions import ObjectReconstructionFailedError, RayTaskError
+from ray_async.exceptions import ActorDiedError, NodeDiedError, ObjectReconstructionFailedError, RayTaskError
 from ray_async.experimental import get_local_object_locations, get_object_locations
+from ray_async.util import state
 
 LARGE = 1_000_000
 TIMEOUT_S = 60
@@ -169,3 +171,25 @@ def test_locations(cluster: Cluster) -> None:
 def test_locations_need_a_session() -> None:
     with pytest.raises(RuntimeError, match="init"):
         get_object_locations([])
+
+
+def test_what_runs_on_a_removed_node_says_that_it_died(cluster: Cluster, wait_until: Callable[..., None]) -> None:
+    @ray.remote(resources={"far": 0.1}, max_retries=0)
+    def endless() -> None:
+        threading.Event().wait()
+
+    @ray.remote(resources={"far": 0.1})
+    class Endless:
+        def run(self) -> None:
+            threading.Event().wait()
+
+    node = add_far(cluster)
+    task, call = endless.remote(), Endless.remote().run.remote()
+    running = ("state", "=", "RUNNING")
+    wait_until(lambda: state.list_tasks(filters=[running, ("name", "=", "endless")]))
+    wait_until(lambda: state.list_tasks(filters=[running, ("name", "=", "Endless.run")]))
+    cluster.remove_node(node)
+    with pytest.raises(NodeDiedError, match="its node has died"):
+        ray.get(task, timeout=TIMEOUT_S)
+    with pytest.raises(ActorDiedError, match="its node has died"):
+        ray.get(call, timeout=TIMEOUT_S)

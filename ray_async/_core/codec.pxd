@@ -37,3 +37,20 @@ cdef u64 build_payload(Arena arena, Encoder e, u64 *place) except 0
 cdef void discard_payload(Arena arena, u64 payload) noexcept
 cdef class ArgRef:
     cdef readonly object ref
+
+
+# Tags of the compact encoding: bytes, then sizes of 4 bytes.
+cdef enum Tag:
+    T_NONE = 0
+    T_TRUE
+    T_FALSE
+    T_INT8
+    T_INT
+    T_FLOAT
+    T_STR
+    T_BYTES
+    T_TUPLE
+    T_LIST
+    T_DICT
+    T_REF
+    T_ARG

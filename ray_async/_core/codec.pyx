@@ -44,21 +44,6 @@ cdef enum:
     SMALL = 4096
     DEPTH = 6
 
-cdef enum Tag:
-    T_NONE = 0
-    T_TRUE
-    T_FALSE
-    T_INT8
-    T_INT
-    T_FLOAT
-    T_STR
-    T_BYTES
-    T_TUPLE
-    T_LIST
-    T_DICT
-    T_REF
-    T_ARG
-
 # Set by the package above: what a pickler does with types of its own (`make_pickler`), and how failures are told.
 _hooks = {}
 

@@ -4,6 +4,7 @@ Offsets and numbers that come from other processes are checked before they are f
 """
 
 import os
+from enum import IntEnum
 
 from libc.stdint cimport int64_t
 
@@ -14,14 +15,26 @@ from ray_async._core.object_view cimport raw_bytes
 cdef enum:
     MAX_EVENTS = 4096       # in one go, so that the loop gets its turn
 
-EVENT_NAMES = {
-    RA_EV_DEMAND: "demand", RA_EV_CLASS: "class", RA_EV_WAITING: "waiting", RA_EV_RETURNED: "returned", RA_EV_IDLE: "idle",
-    RA_EV_BLOCKED: "blocked", RA_EV_UNBLOCKED: "unblocked", RA_EV_ACTOR: "actor", RA_EV_ACTOR_READY: "actor_ready",
-    RA_EV_ACTOR_FAILED: "actor_failed", RA_EV_ACTOR_SCOPE: "actor_scope", RA_EV_ACTOR_DRAIN: "actor_drain",
-    RA_EV_OVERFLOW: "overflow", RA_EV_FULL: "full", RA_EV_WORKER_UP: "worker_up", RA_EV_ACTOR_EXIT: "actor_exit",
-    RA_EV_RETRY: "retry", RA_EV_LOST: "lost", RA_EV_CANCEL: "cancel",
-}
-EVENT_KINDS = {name: kind for kind, name in EVENT_NAMES.items()}
+
+class EventKind(IntEnum):
+    """Kinds of the events that processes leave for the node, as the arena's layout numbers them."""
+
+    DEMAND = RA_EV_DEMAND
+    CLASS = RA_EV_CLASS
+    WAITING = RA_EV_WAITING
+    RETURNED = RA_EV_RETURNED
+    IDLE = RA_EV_IDLE
+    BLOCKED = RA_EV_BLOCKED
+    UNBLOCKED = RA_EV_UNBLOCKED
+    ACTOR = RA_EV_ACTOR
+    ACTOR_READY = RA_EV_ACTOR_READY
+    ACTOR_SCOPE = RA_EV_ACTOR_SCOPE
+    ACTOR_DRAIN = RA_EV_ACTOR_DRAIN
+    OVERFLOW = RA_EV_OVERFLOW
+    FULL = RA_EV_FULL
+    WORKER_UP = RA_EV_WORKER_UP
+    LOST = RA_EV_LOST
+    CANCEL = RA_EV_CANCEL
 
 
 cdef class NodeView:
@@ -47,7 +60,10 @@ cdef class NodeView:
         atomic_store_u32(&self.arena.heap.super.node_state, RA_NODE_DOWN)
 
     def events(self):
-        """Take the pending events: a list of ``(name, argument)``; and whether some were lost, so that all must be looked at."""
+        """Take the pending events: a list of ``(kind, argument)``; and whether some were lost, so that all must be looked at.
+
+        Kinds are numbers as they were found: any process may have written any.
+        """
         cdef ra_heap *h = self.arena.open()
         cdef ra_queue *q = queue_at(h, h.super.events)
         cdef u64 cell
@@ -58,9 +74,7 @@ cdef class NodeView:
                 if ra_ring_mend(q, RA_EVENTS_LOG2):
                     atomic_store_u32(&h.super.node_rescan, 1)
                 break
-            name = EVENT_NAMES.get(RA_CELL_GEN(cell))
-            if name is not None:
-                found.append((name, (RA_CELL_OFFSET(cell) >> 6) - 1))
+            found.append((RA_CELL_GEN(cell), (RA_CELL_OFFSET(cell) >> 6) - 1))
         return found, bool(atomic_exchange_u32(&h.super.node_rescan, 0))
 
     # -- classes and queues --

@@ -3,12 +3,19 @@
 Offsets that come from other processes are checked before they are followed.
 """
 
+import struct
+
 from libc.stdint cimport int64_t
 
 from ray_async._core.arena cimport Arena, add_counts
+from ray_async._core.codec cimport *
 from ray_async._core.layout cimport *
 from ray_async._core.object_view cimport raw_bytes, stream_bytes
 from ray_async._core.stream cimport Stream
+
+
+cdef enum:
+    PLAIN_DEPTH = 8         # nested values
 
 
 cdef struct Search:
@@ -58,6 +65,61 @@ cdef void visit_unfinished(void *context, u64 offset) noexcept nogil:
         (<list>u.found).append((offset, r.seq, r.parent, r.parent_seq, r.scope, r.kind, RA_R_FLAGS(word)))
 
 
+cdef class PlainReader:
+    """Reads a value in the compact encoding out of bytes that may be anything. A reference is read as None.
+
+    Args:
+        data: the encoded value.
+    """
+
+    cdef bytes data
+    cdef Py_ssize_t at
+
+    def __init__(self, bytes data):
+        self.data = data
+
+    cdef bytes _take(self, Py_ssize_t size):
+        if size > len(self.data) - self.at:
+            raise ValueError("the value is cut off")
+        self.at += size
+        return self.data[self.at - size:self.at]
+
+    cdef _count(self):
+        return int.from_bytes(self._take(4), "little")
+
+    cpdef read(self, int depth):
+        """The next value; ValueError for what is none."""
+        cdef int tag = self._take(1)[0]
+        if depth > PLAIN_DEPTH:
+            raise ValueError("the value is too deep")
+        if tag <= T_FALSE:
+            return (None, True, False)[tag]
+        if tag == T_INT8 or tag == T_INT:
+            return int.from_bytes(self._take(1 if tag == T_INT8 else 8), "little", signed=True)
+        if tag == T_FLOAT:
+            return struct.unpack("<d", self._take(8))[0]
+        count = self._count()
+        if tag == T_STR:
+            return self._take(count).decode()
+        if tag == T_BYTES:
+            return self._take(count)
+        if tag == T_REF or tag == T_ARG:
+            return None
+        if count > len(self.data):
+            raise ValueError("the value is cut off")
+        if tag == T_DICT:
+            return {self._key(depth): self.read(depth + 1) for _ in range(count)}
+        if tag == T_TUPLE or tag == T_LIST:
+            return tuple([self.read(depth + 1) for _ in range(count)])
+        raise ValueError("there is no such tag")
+
+    cdef _key(self, int depth):
+        key = self.read(depth + 1)
+        if not isinstance(key, str):
+            raise ValueError("a key is no string")
+        return key
+
+
 cdef class RecordView:
     """The node's hands on records.
 
@@ -95,6 +157,24 @@ cdef class RecordView:
     def function_of(self, u64 record):
         """Export of the function that a record runs, as its exporter wrote it."""
         return raw_bytes(self.arena, ra_record_at(self.arena.open(), record).fn)
+
+    def plain_options(self, u64 record):
+        """Rare options of a call, as far as they are of builtin types; empty where there are none.
+
+        Nothing is unpickled, and no size is believed: another process wrote it.
+        """
+        cdef ra_heap *h = self.arena.open()
+        cdef u64 opts = ra_record_at(h, record).opts
+        if not opts or not ra_block_check(h, opts, RA_CHUNK_OBJ):
+            return {}
+        if RA_FORMAT(atomic_load_u64(&ra_entry_at(h, opts).word)) != RA_F_FAST:
+            return {}
+        data = stream_bytes(self.arena, ra_entry_at(h, opts).payload)
+        try:
+            found = PlainReader(data or b"").read(0)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def find_records(self, u32 state=0, int64_t runner=-1, int64_t job=-1, u64 actor=0, u64 parent=0, u64 queue=0):
         """Offsets of all records that fit. ``parent`` is a record's offset: its children."""

@@ -18,13 +18,14 @@ def get_object_locations(obj_refs: Sequence[Any], timeout_ms: int = -1) -> dict[
 
     Args:
         obj_refs: The references.
-        timeout_ms: Accepted for programs written for Ray: the answer needs no wait.
+        timeout_ms: Milliseconds to wait for the node's answer; -1 waits for ever.
 
     Returns:
         For each reference a dict of ``node_ids`` (hexadecimal digits), ``object_size`` (bytes; None: the object is not
         there yet) and ``did_spill`` (it is on disk at the moment).
 
     Raises:
+        GetTimeoutError: The node has not answered in time.
         RuntimeError: This process is not connected.
 
     Example:
@@ -35,7 +36,7 @@ def get_object_locations(obj_refs: Sequence[Any], timeout_ms: int = -1) -> dict[
     if not has_session():
         raise RuntimeError("Not connected: call init() first.")
     refs = list(obj_refs)
-    return dict(zip(refs, get_session().locations(refs), strict=True))
+    return dict(zip(refs, get_session().locations(refs, None if timeout_ms < 0 else timeout_ms / 1000), strict=True))
 
 
 def get_local_object_locations(obj_refs: Sequence[Any]) -> dict[Any, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ray_async.ignored_option import note_ignored
 from ray_async.object_ref import ObjectRef
 from ray_async.runtime.current import get_session
 
@@ -16,7 +17,7 @@ def free(object_refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], local_only: boo
 
     Args:
         object_refs: A reference, or a list of references.
-        local_only: Free the copies on this node only.
+        local_only: Noted, and without effect: all nodes share one store, so there is one copy.
 
     Raises:
         TypeError: Not references.
@@ -27,5 +28,7 @@ def free(object_refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], local_only: boo
     for ref in refs:
         if not isinstance(ref, ObjectRef):
             raise TypeError(f"Attempting to call `free` on the value {ref!r}, which is not an ObjectRef.")
+    if local_only:
+        note_ignored("free(local_only=True)", "all nodes share one store, so an object has one copy, which is freed")
     if refs:
-        get_session().control("free", refs=refs, local_only=local_only)
+        get_session().free(refs)

@@ -117,7 +117,9 @@ class ContextCarrier:
         if last is not None and last[0] is options and _same(last[1], found):
             return last[2]
         shared = store.read(self._arena, options) if options is not None else {}
-        ref = store.put(self._arena, {**shared, FIELD: found})
+        # The node reads the other options, as long as they are plain.
+        carried = store.put(self._arena, found) if shared else found
+        ref = store.put(self._arena, {**shared, FIELD: carried})
         self._last = options, found, ref
         return ref
 

@@ -26,25 +26,49 @@ MAX_STDERR_LINES = 20
 MAX_STACK_LINES = 40
 
 _FAULT_START = re.compile(r"^(Fatal Python error|Windows fatal exception): ")
+_PROCESS_DIED = "its worker process has died"
 _FRAME = re.compile(r'  File "(?P<file>[^"]*)", line ')
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _FAULT_LINE = re.compile(r"^(Current thread|Thread) 0x|^(Current thread's C stack|Stack) |^  \S")
 
 
 class DeathCause(Enum):
-    """Why the process ended. The first group is what the runtime did or decided itself."""
+    """Cause of the end of a process or of an actor; the values complete "because ...".
 
-    KILLED = "kill"
-    CANCELLED = "cancel"
-    EXIT_ACTOR = "exit_actor"
-    OWNER_DIED = "owner died"
-    NODE_DIED = "node died"
-    MEMORY_MONITOR = "memory monitor"
+    The first group is what the node did or decided itself, the second what it finds out about a process that ended.
+    """
 
-    OUT_OF_MEMORY = "out of memory"
-    SIGNAL = "signal"
-    EXIT = "exit"
-    UNKNOWN = "unknown"
+    KILLED = "it was killed by `ray.kill`"
+    CANCELLED = "a task of its process was cancelled with force by ray.cancel"
+    EXIT_ACTOR = "it called exit_actor()"
+    OUT_OF_SCOPE = "all references to it are gone"
+    OWNER_DIED = "its owner has died"
+    JOB_ENDED = "its job has ended"
+    GROUP_REMOVED = "its placement group was removed"
+    NODE_DIED = "its node has died"
+    SESSION_ENDED = "the session has ended"
+    INIT_FAILED = "its __init__ has failed"
+    ENVIRONMENT_FAILED = "its environment cannot be made"
+    CANNOT_START = "no worker could be started for it"
+    UNSCHEDULABLE = "it cannot be scheduled"
+    ACTOR_ENDED = "its actor has ended"
+    ZYGOTE_DIED = "the process that forks workers has died, and its workers with it"
+    NOT_REGISTERED = "it did not report in time"
+    SPARE = "it was not needed any more"
+    MEMORY_MONITOR = "memory was short"
+
+    OUT_OF_MEMORY = "the kernel killed it for memory"
+    SIGNAL = "a signal killed it"
+    EXIT = "it ended itself"
+    UNKNOWN = "nobody could tell how it ended"
+
+    @property
+    def is_decided(self) -> bool:
+        """True where the node ended the process or actor on purpose, rather than finding it dead."""
+        return self not in _FOUND
+
+
+_FOUND = (DeathCause.OUT_OF_MEMORY, DeathCause.SIGNAL, DeathCause.EXIT, DeathCause.UNKNOWN)
 
 
 class Deceased(Record):
@@ -83,6 +107,7 @@ class Evidence(Record):
         memory_after: the same after its death.
         stderr: last lines that it wrote.
         detail: anything else, for instance the limits that the memory monitor saw.
+        not_restarted: of an actor: why it stays dead; completes "because ...".
     """
 
     status: ExitStatus | None = None
@@ -91,6 +116,7 @@ class Evidence(Record):
     memory_after: MemoryEvents | None = None
     stderr: Sequence[str] = ()
     detail: str = ""
+    not_restarted: str = ""
 
     @property
     def cause(self) -> DeathCause:
@@ -105,6 +131,14 @@ class Evidence(Record):
             return DeathCause.OUT_OF_MEMORY
         return DeathCause.SIGNAL
 
+    @property
+    def summary(self) -> str:
+        """The verdict in a few words, for a line of its own."""
+        cause = self.cause
+        if cause in (DeathCause.SIGNAL, DeathCause.EXIT) and self.status is not None:
+            return self.status.describe()
+        return self.detail if cause is DeathCause.MEMORY_MONITOR and self.detail else cause.value
+
 
 class DeathReport(Record):
     """The verdict on a death.
@@ -112,7 +146,7 @@ class DeathReport(Record):
     Example:
         >>> report = DeathReport.build(Deceased("f", pid=7), Evidence(ExitStatus(signal=11)))
         >>> report.cause, type(report.error()).__name__
-        (<DeathCause.SIGNAL: 'signal'>, 'WorkerCrashedError')
+        (<DeathCause.SIGNAL: 'a signal killed it'>, 'WorkerCrashedError')
     """
 
     deceased: Deceased
@@ -123,7 +157,7 @@ class DeathReport(Record):
     def build(cls, deceased: Deceased, evidence: Evidence) -> DeathReport:
         """Decide on the cause, and say what happened, to whom, why, and what to try."""
         cause = evidence.cause
-        lines = [_what(deceased, evidence, cause), *_why(evidence, cause)]
+        lines = [_what(deceased, evidence, cause), *_why(deceased, evidence, cause)]
         advice = _advice(evidence, cause)
         if advice:
             lines.append(f"What to try: {advice}")
@@ -203,20 +237,15 @@ def _kernel_kills(evidence: Evidence) -> int:
 
 def _what(deceased: Deceased, evidence: Evidence, cause: DeathCause) -> str:
     if deceased.actor_id:
-        sentences = {
-            DeathCause.KILLED: "The actor is dead because it was killed by `ray.kill`.",
-            DeathCause.OWNER_DIED: "The actor is dead because its owner has died.",
-            DeathCause.NODE_DIED: "The actor died because its node has died.",
-            DeathCause.EXIT_ACTOR: "The actor is dead because it called exit_actor().",
-        }
-        what = sentences.get(cause, "The actor is dead because its worker process has died.")
+        why = cause.value if cause.is_decided and cause is not DeathCause.MEMORY_MONITOR else _PROCESS_DIED
+        what = f"The actor is dead because {why}."
     else:
         what = "The worker process of a task died."
     how = f" ({evidence.status.describe()})" if evidence.status is not None else ""
     return f"{what} It was the {deceased.title}{how}."
 
 
-def _why(evidence: Evidence, cause: DeathCause) -> list[str]:
+def _why(deceased: Deceased, evidence: Evidence, cause: DeathCause) -> list[str]:
     lines: list[str] = []
     if cause is DeathCause.OUT_OF_MEMORY:
         kills = _kernel_kills(evidence)
@@ -226,15 +255,17 @@ def _why(evidence: Evidence, cause: DeathCause) -> list[str]:
         )
     elif cause is DeathCause.MEMORY_MONITOR:
         lines.append("Why: out of memory. The node killed it before the kernel would have had to choose.")
-    elif cause is DeathCause.CANCELLED:
-        lines.append("Why: it was cancelled with force by ray.cancel, or shared its worker with a task that was.")
     elif cause is DeathCause.UNKNOWN:
         lines.append("Why: unknown; the process was gone and nobody could tell how it ended.")
     elif cause is DeathCause.EXIT:
         code = evidence.status.code if evidence.status else None
         lines.append(f"Why: the process ended itself with exit code {code}, as sys.exit() and os._exit() do.")
+    elif cause.is_decided and not deceased.actor_id:
+        lines.append(f"Why: {cause.value}.")
     if evidence.detail:
         lines.append(evidence.detail)
+    if evidence.not_restarted:
+        lines.append(f"It is not restarted because {evidence.not_restarted}.")
     return lines
 
 

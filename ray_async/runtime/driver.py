@@ -30,6 +30,7 @@ _logger = logging.getLogger("ray_async")
 
 DRIVER, WORKER = 2, 3
 _NODE_END_S = 5
+_PROCESS_END_S = 60
 _ATTACH_TIMEOUT_S = 30
 
 
@@ -75,7 +76,8 @@ def job_config(options: InitOptions, number: int) -> dict[str, Any]:
     config = options.job_config
     setup = log_setup(options)
     directory = _working_directory()
-    path = [directory if entry == "" else entry for entry in sys.path if entry or directory]
+    own = (*getattr(config, "code_search_path", ()), *getattr(config, "_py_driver_sys_path", ()))
+    path = [*own, *(directory if entry == "" else entry for entry in sys.path if entry or directory)]
     namespace = options.namespace or getattr(config, "ray_namespace", None) or os.urandom(16).hex()
     return {
         "id": number,
@@ -263,11 +265,16 @@ class DriverSession(CoreSession):
         slot = self.arena.slot
         # First nothing here touches the shared counts any more: at the word "shutdown" the node takes them back.
         self.leave_arena()
-        with contextlib.suppress(OSError, ConnectionError):
-            self.link.channel().send("shutdown", slot=slot)
+        ending: list[int] = []
+        if wait_for_processes:
+            ending = (self.link.ask_within(_NODE_END_S, "leave", slot=slot) or {}).get("pids", [])
+        else:
+            with contextlib.suppress(OSError, ConnectionError):
+                self.link.channel().send("shutdown", slot=slot)
         try:
             if self._launch is not None:
                 self._end_node(self._launch)
+            remains.await_ends(ending, _PROCESS_END_S)
         finally:
             self._output.stop()
             self.link.close()

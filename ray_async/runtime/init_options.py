@@ -29,7 +29,6 @@ class InitOptions(NamedTuple):
             there is none), "local" (start one), or ``host:port``.
         num_cpus, num_gpus, resources, labels: What the started node offers; None detects.
         object_store_memory: Bytes of the object store; None is a share of the machine's memory.
-        include_dashboard, dashboard_host, dashboard_port: The status page.
         job_config: The job's settings, a ``JobConfig`` or a mapping.
         configure_logging, logging_level, logging_format, logging_config: Logging of driver and workers.
         log_to_driver: Whether workers' output is shown.
@@ -40,7 +39,6 @@ class InitOptions(NamedTuple):
         node_name: Name of the node.
         memory: Bytes offered as the resource ``memory``.
         spilling_directory: Where objects are spilled to.
-        metrics_export_port: Port of the metrics page.
         node_ip_address: The address that the node is known by.
         preload: Modules that all workers have when they start.
         skip_env_hook: Whether the function that RAY_RUNTIME_ENV_HOOK names is left alone.
@@ -52,9 +50,6 @@ class InitOptions(NamedTuple):
     resources: Mapping[str, float] | None = None
     labels: Mapping[str, str] | None = None
     object_store_memory: int | None = None
-    include_dashboard: bool | None = None
-    dashboard_host: str = "127.0.0.1"
-    dashboard_port: int | None = None
     job_config: Any = None
     configure_logging: bool = True
     logging_level: int | str = "info"
@@ -68,7 +63,6 @@ class InitOptions(NamedTuple):
     node_name: str | None = None
     memory: int | None = None
     spilling_directory: str | None = None
-    metrics_export_port: int | None = None
     node_ip_address: str | None = None
     skip_env_hook: bool = False
     preload: tuple[str, ...] | None = None

@@ -27,6 +27,7 @@ from ray_async.config import (
 from ray_async.ids import NodeID
 from ray_async.runtime import memory_limits, node_control
 from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.machine_address import machine_address
 
 __all__ = ("node_config", "node_resources")
 
@@ -65,7 +66,7 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         raise ValueError(f"object_store_memory can be at most {_LARGEST_STORE_BYTES} bytes, but is {store}")
     if settings.unknown:
         _tell_unknown(settings.unknown)
-    ip = options.node_ip_address or "127.0.0.1"
+    ip = options.node_ip_address or machine_address()
     labels: dict[str, str] = settings.get(OVERRIDE_LABELS) or {}
     decided = _from_settings(settings, options.preload or ())  # bad settings are refused before there is a directory
     spill_root = options.spilling_directory or _spilling_directory(settings)

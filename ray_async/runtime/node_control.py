@@ -24,6 +24,7 @@ from typing import Any
 
 from ray_async.config import TMPDIR, Settings
 from ray_async.record import Record
+from ray_async.runtime.machine_address import LOOPBACK
 from ray_async.runtime.standard_descriptors import fill_standard_descriptors
 
 __all__ = (
@@ -158,7 +159,11 @@ def find_node(address: str | None = None, root: Path | None = None) -> NodeEntry
     """
     found = find_nodes(root)
     if address not in (None, "auto"):
-        return next((entry for entry in found if entry.address == address), None)
+        host, _, port = address.rpartition(":")
+        exact = (entry for entry in found if entry.address == address)
+        # Ports are unique on a machine, whichever of its addresses goes before them.
+        local = (e for e in found if host in (LOOPBACK, "localhost") and e.address.rpartition(":")[2] == port)
+        return next(exact, None) or next(local, None)
     public = next((entry for entry in found if entry.public), None)
     return public or (found[0] if found and address == "auto" else None)
 

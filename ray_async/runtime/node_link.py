@@ -65,19 +65,23 @@ class NodeLink:
                     raise self._node_died() from error
                 time.sleep(0.005)
 
-    def ask(self, op: str, **fields: Any) -> dict[str, Any]:
-        """Send a request to the node and return its answer.
+    def ask(self, op: str, limit_s: float | None = None, **fields: Any) -> dict[str, Any]:
+        """Send a request to the node and return its answer, waiting so many seconds for it at most.
 
         Raises:
+            GetTimeoutError: it has not answered in time.
             NodeDiedError: the node is gone.
             RaySystemError: the node refused.
         """
         from ray_async.transport.channel import ChannelClosedError
 
         try:
-            answer: dict[str, Any] = self.channel().request(op, **fields)
+            channel = self.channel()
+            answer = channel.request(op, **fields) if limit_s is None else channel.request_within(limit_s, op, **fields)
         except ChannelClosedError as error:
             raise self._node_died() from error
+        if answer is None:
+            raise errors.GetTimeoutError(f"the node has not answered {op!r} within {limit_s} s")
         if "error" in answer:
             raise _ERRORS.get(answer.get("kind", ""), errors.RaySystemError)(answer["error"])
         return answer

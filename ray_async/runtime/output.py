@@ -27,7 +27,7 @@ class Output:
     Args:
         sock: connected to the node.
         job: whose output is wanted.
-        enabled: whether workers' lines are shown; warnings always are.
+        enabled: whether workers' lines, and those about deaths that were survived, are shown; warnings always are.
         ip: this machine's address, which prefixes leave out.
         plain: whether there are no prefixes at all.
     """
@@ -35,6 +35,7 @@ class Output:
     def __init__(self, sock: socket.socket, job: int, enabled: bool, ip: str, plain: bool = False) -> None:
         self._socket = sock
         self._reader = FrameReader()
+        self._enabled = enabled
         prefixer = Prefixer(enabled=False) if plain else None
         self._sink = LogSink(log_to_driver=enabled, prefixer=prefixer, bars=Bars(), own_ip=ip)
         self._thread = threading.Thread(target=self._run, name="ray::output", daemon=True)
@@ -93,6 +94,9 @@ class Output:
     def _show(self, message: dict[str, Any]) -> None:
         if message.get("kind") == "warning":
             _logger.warning("%s", message["text"])
+        elif message.get("kind") == "survived":
+            if self._enabled:
+                _logger.warning("%s", message["text"])
         elif message.get("kind") == "log":
             self._sink.handle(message)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import time
@@ -14,7 +15,7 @@ from ray_async.runtime.node.descendants import TRACKER_S
 from ray_async.runtime.node.resource_trackers import is_resource_tracker, wait_for_ends
 from ray_async.runtime.node_launch import MARKER
 
-__all__ = ("end_processes", "remove_files")
+__all__ = ("await_ends", "end_processes", "remove_files")
 
 _PATIENCE_S = 2.0
 
@@ -49,6 +50,37 @@ def end_processes(marker: str) -> None:
 def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)
+
+
+def await_ends(pids: list[int], limit_s: float) -> None:
+    """Wait until processes are gone that are being ended.
+
+    Args:
+        pids: theirs.
+        limit_s: seconds to wait at most; what hangs in the kernel for longer stays.
+    """
+    deadline = time.monotonic() + limit_s
+    left = list(pids)
+    while left and time.monotonic() < deadline:
+        left = [pid for pid in left if _is_running(pid)]
+        if left:
+            time.sleep(0.002)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        if not hasattr(os, "pidfd_open"):
+            os.kill(pid, 0)
+            return True
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        ended = select.poll()  # readable also while the process is still to be reaped
+        ended.register(descriptor, select.POLLIN)
+        return not ended.poll(0)
+    finally:
+        os.close(descriptor)
 
 
 def remove_files(config: dict[str, Any], node_pid: int) -> None:

@@ -13,6 +13,7 @@ from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor
 from ray_async.ids import ActorID, JobID, NodeID, TaskID, WorkerID
 from ray_async.options import ActorOptions, MethodOptions, TaskOptions
 from ray_async.runtime import core_hooks, placement_spec, reading
+from ray_async.runtime.call_options import call_options, creation_options
 from ray_async.runtime.context_variables import ContextCarrier
 from ray_async.runtime.exports import Exports
 from ray_async.runtime.node_link import NodeLink
@@ -38,6 +39,11 @@ class CoreSession:
     """
 
     is_driver = False
+
+    @property
+    def owns_node(self) -> bool:
+        """True if this process started the node."""
+        return False
 
     def __init__(self, arena: Any, facts: dict[str, Any], channel: Any = None) -> None:
         self.arena = arena
@@ -87,7 +93,7 @@ class CoreSession:
         return submission.Template(
             self.arena,
             self.exports.export(facts, function.function),
-            opts=self._call_options(options, function.name),
+            opts=call_options(self.arena, options, function.name),
             queue=self._classes.queue(spec),
             retries=options.max_retries,
             kind=KIND_TASK,
@@ -109,21 +115,6 @@ class CoreSession:
         from ray_async.runtime.generators import ObjectRefGenerator
 
         return ObjectRefGenerator(self, cursor)
-
-    def _call_options(self, options: Any, name: str) -> Any:
-        """Rarely set options, stored once for all calls of a template; None when there are none."""
-        found: dict[str, Any] = {}
-        if options.name is not None and options.name != name:
-            found["name"] = options.name
-        if isinstance(options.retry_exceptions, tuple):
-            found["retry_exceptions"] = options.retry_exceptions
-        if options.num_returns == "dynamic":
-            found["dynamic"] = True
-        if options.objects_per_yield != 1:
-            found["objects_per_yield"] = options.objects_per_yield
-        if getattr(options, "concurrency_group", None):
-            found["concurrency_group"] = options.concurrency_group
-        return store.put(self.arena, found) if found else None
 
     def inherited_group(self) -> tuple[str | None, bool]:
         """The placement group that children of what runs here go to, and whether there is one."""
@@ -168,6 +159,8 @@ class CoreSession:
             class_name=cls.name,
             module=cls.module,
             backpressure=options.generator_backpressure or 0,
+            enable_task_events=options.enable_task_events,
+            own_labels=dict(options.labels or {}),
         )
         facts = {
             "kind": "class",
@@ -181,7 +174,8 @@ class CoreSession:
             from ray_async.runtime.actor_metas import pack  # not needed before an actor has a name
 
             self._register_name(core, options.name, namespace, pack(cls.meta))
-        template = submission.Template(self.arena, fn, actor=core, n_returns=1, kind=KIND_ACTOR_INIT)
+        opts = creation_options(self.arena, options.enable_task_events)
+        template = submission.Template(self.arena, fn, opts=opts, actor=core, n_returns=1, kind=KIND_ACTOR_INIT)
         submission.submit_actor(core, template, args, kwargs)
         return core
 
@@ -218,7 +212,7 @@ class CoreSession:
         template = submission.Template(
             self.arena,
             self.exports.export(facts),
-            opts=self._call_options(options, f"{spec['class_name']}.{method.name}"),
+            opts=call_options(self.arena, options, facts["name"], spec["enable_task_events"]),
             actor=core,
             retries=retries,
             kind=KIND_ACTOR_CALL,
@@ -294,9 +288,9 @@ class CoreSession:
         except errors.GetTimeoutError as error:
             raise reading.explain_timeout(self, error, refs, timeout) from error.__cause__
 
-    def locations(self, refs: list[Any]) -> list[dict[str, Any]]:
+    def locations(self, refs: list[Any], limit_s: float | None = None) -> list[dict[str, Any]]:
         """Size of each object (None: not there yet), logical nodes that have a copy, and whether it is on disk."""
-        return reading.locations(self.arena, self.control("node_numbers"), refs)
+        return reading.locations(self.arena, self.control("node_numbers", limit_s=limit_s), refs)
 
     def put(self, value: Any) -> Any:
         """Store a value and return its reference."""
@@ -394,9 +388,7 @@ class CoreSession:
         self.link.tell(op, **fields)
 
     def control(self, op: str, **fields: Any) -> Any:
-        """Ask the node for anything else; JSON in, JSON out."""
-        if op == "free":
-            return self.free(fields["refs"])
+        """Ask the node for anything else; JSON in, JSON out. ``limit_s`` is as in `NodeLink.ask`."""
         return self.ask(op, **fields).get("value")
 
     def control_ref(self, op: str, **fields: Any) -> Any:

@@ -83,6 +83,10 @@ class ActorCore(Protocol):
 class Session(Protocol):
     """A process's connection to a node."""
 
+    @property
+    def owns_node(self) -> bool:
+        """True if this connection started the node, which ends with it."""
+
     def task_template(self, function: FunctionDescriptor, options: TaskOptions) -> CallTemplate:
         """Prepare calls of a function."""
 
@@ -111,11 +115,14 @@ class Session(Protocol):
     def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
         """Wait for values, or raise the error of the first reference that has one."""
 
-    def locations(self, refs: list[Any]) -> list[dict[str, Any]]:
+    def locations(self, refs: list[Any], limit_s: float | None = None) -> list[dict[str, Any]]:
         """Tell for each object its size, the nodes that have a copy, and whether it is on disk."""
 
     def put(self, value: Any) -> Any:
         """Store a value and return its reference."""
+
+    def free(self, refs: list[Any]) -> None:
+        """Give objects' memory back while references to them exist."""
 
     def wait(
         self, refs: list[Any], num_returns: int, timeout: float | None, fetch_local: bool

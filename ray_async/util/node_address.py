@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
-import socket
+
+from ray_async.runtime.current import get_session, has_session
+from ray_async.runtime.machine_address import OUTSIDE, machine_address
 
 __all__ = ("get_node_instance_id", "get_node_ip_address")
 
 
-def get_node_ip_address(address: str = "8.8.8.8:53") -> str:
-    """Return the address of the interface that leads to `address`; "127.0.0.1" where there is no route.
+def get_node_ip_address(address: str = OUTSIDE) -> str:
+    """Return the address of this node, as `nodes()` and the resource ``node:<address>`` of its session have it.
+
+    Without a session it is what one that starts here gets: the address of the interface that leads to `address`, or
+    "127.0.0.1" where there is no route.
 
     Args:
-        address: `host:port` somewhere outside. Nothing is sent to it.
+        address: `host:port` somewhere outside; another one than the default asks for that route, session or not.
+            Nothing is sent to it.
     """
-    host, _, port = address.rpartition(":")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((host, int(port)))  # a datagram socket only picks a route
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+    if address == OUTSIDE and has_session():
+        return str(get_session().address_info()["node_ip_address"])
+    return machine_address(address)
 
 
 def get_node_instance_id() -> str:

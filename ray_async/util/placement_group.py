@@ -3,8 +3,8 @@
 Requests to the node (see `ray_async.util.control`), ids in hexadecimal:
 
     pg_create {"bundles": [{resource: float}], "strategy": str, "name": str, "lifetime": "detached" | None,
-               "soft_target_node_id": hex | None, "bundle_label_selector": [{label: condition}] | None,
-               "topology_strategy": {...} | None}         → {"placement_group_id": hex}
+               "soft_target_node_id": hex | None, "bundle_label_selector": [{label: condition}] | None}
+                                                          → {"placement_group_id": hex}
     pg_remove {"placement_group_id": hex}                 → None; unknown and removed groups are no error
     pg_get    {"name": str}                               → {"placement_group_id": hex, "bundles": [...]} | None
     pg_table  {"placement_group_id": hex | None}          → {hex: row}; a row has what `placement_group_table` returns,
@@ -94,9 +94,15 @@ class PlacementGroup:
 
         Returns:
             Whether they are.
+
+        Raises:
+            TaskPlacementGroupRemoved: the group was removed, or is while this waits.
         """
         ready, _ = ray.wait([self.ready()], num_returns=1, timeout=timeout_seconds)
-        return bool(ready)
+        if not ready:
+            return False
+        ray.get(ready[0])  # the error of a group that is gone
+        return True
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PlacementGroup) and self.id == other.id
@@ -132,7 +138,7 @@ def placement_group(
         lifetime: "detached" outlives the job; None ends with the job or actor that made it.
         _soft_target_node_id: the node to prefer; with "STRICT_PACK" only.
         bundle_label_selector: conditions on the labels of each bundle's node.
-        topology_strategy: a strategy per level of the network, in place of `strategy`.
+        topology_strategy: refused: a strategy per level of the network needs a network.
 
     Raises:
         ValueError: one of the arguments is not as described.
@@ -146,6 +152,8 @@ def placement_group(
 
     if strategy is not None and topology_strategy is not None:
         raise ValueError("strategy and topology_strategy cannot be given together")
+    if topology_strategy:
+        raise ValueError("topology_strategy is not available: all nodes are on one machine. Give a strategy.")
     strategy = strategy or "PACK"
     validate_placement_group(bundles, strategy, lifetime, _soft_target_node_id, bundle_label_selector)
     specs = [{resource: float(amount) for resource, amount in bundle.items()} for bundle in bundles]
@@ -157,7 +165,6 @@ def placement_group(
         lifetime=lifetime,
         soft_target_node_id=_soft_target_node_id,
         bundle_label_selector=[dict(selector) for selector in bundle_label_selector or ()] or None,
-        topology_strategy=dict(topology_strategy) if topology_strategy else None,
     )
     return PlacementGroup(PlacementGroupID.from_hex(reply["placement_group_id"]), specs)
 

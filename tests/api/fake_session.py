@@ -64,6 +64,8 @@ class Core:
 class FakeSession:
     """Runs calls at once and notes what it was asked for."""
 
+    owns_node = True
+
     def __init__(self) -> None:
         self.task_options: list[TaskOptions] = []
         self.actor_options: list[ActorOptions] = []
@@ -149,6 +151,9 @@ class FakeSession:
 
     def context(self) -> ExecutionContext:
         return self.now
+
+    def free(self, refs: list[Any]) -> None:
+        self.calls.append(("free", refs))
 
     def control(self, op: str, **fields: Any) -> Any:
         self.calls.append((op, fields))

@@ -82,7 +82,7 @@ def test_free(session: FakeSession) -> None:
     ref = ray.put(1)
     ray.internal.free(ref)
     ray.internal.free([])
-    assert session.calls == [("free", {"refs": [ref], "local_only": False})]
+    assert session.calls == [("free", [ref])]
     for bad in (1, [1]):
         with pytest.raises(TypeError, match="free"):
             ray.internal.free(bad)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from ray_async._core import store
 from ray_async._core.arena import Arena, ArenaFullError
 from ray_async._core.cancellation import ASKED, DROPPED, OVER, cancel
 from ray_async._core.loop_waiter import LoopWaiter
-from ray_async._core.node_view import NodeView
+from ray_async._core.node_view import EventKind, NodeView
 from ray_async._core.object_view import ObjectView
 from ray_async._core.own_slot import OwnSlot
 from ray_async._core.record_view import RecordView
@@ -502,7 +502,7 @@ def test_a_lease_given_back_too_late_leaves_the_next_one_alone(arena: Arena, ben
     served = own_slot.park(given)
     own_slot.give_back(served)
     assert node.lease_state(slot) == 0
-    assert ("returned", slot) in node.events()[0]
+    assert (EventKind.RETURNED, slot) in node.events()[0]
 
 
 def test_objects_are_listed_by_id(arena: Arena, node: NodeView) -> None:

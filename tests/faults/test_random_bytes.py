@@ -1,5 +1,6 @@
 """Random bytes wherever the node reads: it goes on, and so do well-behaved processes."""
 
+import collections
 import contextlib
 import json
 import mmap
@@ -13,10 +14,11 @@ from typing import Any
 import pytest
 
 import ray_async as ray
+from ray_async._core.node_view import EventKind
 from ray_async._core.own_slot import OwnSlot
 from ray_async.runtime.current import get_session
 from ray_async.transport.channel import connect_unix
-from tests.faults.session import SEED, node_pid, session_dir, state_of, zygote_pid
+from tests.faults.session import SEED, node_pid, session_dir, state_of, statistics, zygote_pid
 from tests.resources import wait_until as poll_until
 
 
@@ -253,24 +255,39 @@ class Memory:
         return tail - head
 
 
+UNKNOWN_KINDS = [0, 10, 16, 17, 24, 255, 65535]
+
+
 def test_random_events(start, wait_until):
+    """Each event reaches its handler, whatever its argument and its neighbours, and none makes one fail."""
     start()
     assert_healthy()
     choice = random.Random(SEED + 3)
-    pid = node_pid()
+    pid, log = node_pid(), session_dir() / "node.log"
     announce = OwnSlot(get_session().arena).announce
+    before = collections.Counter(statistics()["events"])
+    sent: collections.Counter[str] = collections.Counter()
     with Memory() as memory:
         used = get_session().arena.used
-        for _ in range(4000):
-            kind = choice.randrange(0, 24)
-            place = memory.data + choice.randrange(0, used, 64)
-            argument = choice.choice(
-                [0, 1, 2, 3, choice.randrange(5000), choice.randrange(1 << 32), place >> 6, place >> 6]
-            )
-            announce(kind, argument)
-        wait_until(lambda: state_of(pid) in ("", "Z") or memory.unread() == 0)
-    assert state_of(pid) not in ("", "Z"), (session_dir() / "node.log").read_text()[-3000:]
+        for _ in range(40):
+            for _ in range(100):
+                kind = choice.choice([*EventKind, *UNKNOWN_KINDS])
+                place = memory.data + choice.randrange(0, used, 64)
+                argument = choice.choice(
+                    [0, 1, 2, 3, choice.randrange(5000), choice.randrange(1 << 32), place >> 6, place >> 6]
+                )
+                announce(kind, argument)
+                sent[kind.name.lower() if isinstance(kind, EventKind) else "unknown"] += 1
+            wait_until(lambda: state_of(pid) in ("", "Z") or memory.unread() == 0)
+    assert state_of(pid) not in ("", "Z"), log.read_text()[-3000:]
     assert node_pid() == pid
+    handled = collections.Counter(statistics()["events"]) - before
+    unknown = sent.pop("unknown")
+    assert unknown and set(sent) == {kind.name.lower() for kind in EventKind}
+    assert not sent - handled, "an event did not reach its handler"
+    text = log.read_text()
+    assert "Traceback" not in text, text[-3000:]
+    assert text.count("event of an unknown kind") == len(UNKNOWN_KINDS)
 
 
 def announce_from_child(announce, events):
@@ -312,7 +329,7 @@ def test_random_memory(start, part, wait_until):
             for _ in range(40):
                 place = memory.data + choice.randrange(0, used, 64)
                 argument = choice.choice([choice.randrange(8), place >> 6])
-                events.append((choice.choice([1, 2, 3, 8, 9, 11, 12, 13, 18, 19]), argument))
+                events.append((choice.choice(list(EventKind)), argument))
             announce_from_child(announce, events)
             if state_of(pid) in ("", "Z"):
                 break

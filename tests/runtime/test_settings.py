@@ -147,7 +147,7 @@ def test_what_a_worker_started_ends_with_it_unless_told_otherwise(tmp_path: Path
 @pytest.mark.parametrize(("min_free", "killed"), [(-1, 1), (50, 0), (150, 1)])
 def test_workers_live_while_enough_memory_is_free(min_free: int, killed: int) -> None:
     kills: list[Any] = []
-    worker = SimpleNamespace(pid=1 << 30, doomed=None, name="", lease=None, slot=0, short_of_memory=None)
+    worker = SimpleNamespace(pid=1 << 30, kill_cause=None, name="", lease=None, slot=0)
     node: Any = SimpleNamespace(
         settings=Settings({"memory_usage_threshold": 0.8, "min_memory_free_bytes": min_free}, {}),
         view=SimpleNamespace(lease_state=lambda slot: 2),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ray_async.config import Settings
+from ray_async.runtime.death import DeathCause
 from ray_async.runtime.node.workers import Workers
 
 
@@ -39,8 +40,9 @@ def test_a_worker_that_does_not_report_is_given_up(workers: Workers) -> None:
     up.started -= 6
     up.up = True
     workers.tick()
-    assert (new.doomed, up.doomed) == (None, None)
-    assert "worker_register_timeout_seconds=5" in (old.doomed or "")
+    assert (new.kill_cause, up.kill_cause) == (None, None)
+    assert old.kill_cause is DeathCause.NOT_REGISTERED
+    assert "worker_register_timeout_seconds=5" in old.kill_detail
 
 
 def test_a_cancel_reaches_a_worker_whose_fork_is_not_told_yet(workers: Workers) -> None:

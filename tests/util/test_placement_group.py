@@ -70,6 +70,7 @@ def test_ready_and_wait(node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert node.requests[-1] == ("pg_ready", {"placement_group_id": GROUP_ID, "value": group})
     for ready, expected in ((["a reference"], True), ([], False)):
         monkeypatch.setattr(ray, "wait", lambda refs, ready=ready, **_: (ready, []), raising=False)
+        monkeypatch.setattr(ray, "get", lambda ref: group)
         assert group.wait(timeout_seconds=1) is expected
 
 

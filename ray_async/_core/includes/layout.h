@@ -351,14 +351,11 @@ enum {
     RA_EV_UNBLOCKED = 7,
     RA_EV_ACTOR = 8,
     RA_EV_ACTOR_READY = 9,
-    RA_EV_ACTOR_FAILED = 10,
     RA_EV_ACTOR_SCOPE = 11,
     RA_EV_ACTOR_DRAIN = 12,
     RA_EV_OVERFLOW = 13,
     RA_EV_FULL = 14,
     RA_EV_WORKER_UP = 15,
-    RA_EV_ACTOR_EXIT = 16,
-    RA_EV_RETRY = 17,
     RA_EV_LOST = 18, /* a spilled object is wanted, or not any more */
     RA_EV_CANCEL = 19,
 };

@@ -56,7 +56,7 @@ def main() -> None:
     """Be a head node until SIGTERM."""
     given = json.loads(sys.stdin.buffer.read())
     answer = os.dup(1)
-    session_dir = None
+    config: dict[str, Any] = {}
     try:
         config = head_config(given)
         session_dir = config["session_dir"]
@@ -65,9 +65,9 @@ def main() -> None:
     except Exception as error:
         # Whatever it is, the starter shows it to the user.
         _say(answer, {"error": f"{type(error).__name__}: {error}"})
-        if session_dir is not None:
+        if config:
             remove_store(config)
-            shutil.rmtree(session_dir, ignore_errors=True)
+            shutil.rmtree(config["session_dir"], ignore_errors=True)
         raise SystemExit(1) from error
     ready = {
         "address": config["address"],

@@ -11,12 +11,16 @@ from ray_async import exceptions as errors
 from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS
 from ray_async.ids import ActorID, JobID
 from ray_async.runtime import placement_spec
+from ray_async.runtime.death import DeathCause
+from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.pending_arguments import PendingArguments
+from ray_async.runtime.node.restart import Restart, Stay, restart_verdict
 from ray_async.runtime.scheduler import events
 from ray_async.runtime.scheduler.resources import ResourceSet
 from ray_async.runtime.scheduler.specs import ActorSpec
 
 if TYPE_CHECKING:
+    from ray_async.runtime.node.death_explainer import DeathExplainer
     from ray_async.runtime.node.process import Node
     from ray_async.runtime.node.workers import WorkerProcess
 
@@ -36,11 +40,11 @@ class Actor:
     __slots__ = (
         "creation",
         "drains",
+        "end_detail",
+        "ended",
         "error",
         "id",
         "job",
-        "killed",
-        "leaving",
         "name",
         "namespace",
         "offset",
@@ -50,6 +54,7 @@ class Actor:
         "scope_ended",
         "spec",
         "state",
+        "stays",
         "worker",
     )
 
@@ -65,10 +70,22 @@ class Actor:
         self.restarts = 0
         self.scheduler_id = ""
         self.error: bytes | None = None
-        self.killed: str | None = None
-        self.leaving: str | None = None
+        #: Why the actor is over, whatever its process does; None while it is not.
+        self.ended: DeathCause | None = None
+        self.end_detail = ""
+        self.stays: Stay | None = None  # the verdict at its death
         self.scope_ended = False
         self.drains = False
+
+    @property
+    def is_alive(self) -> bool:
+        """True once ``__init__`` has returned, while the actor goes on."""
+        return self.state == ALIVE
+
+    @property
+    def verdict(self) -> Restart | Stay:
+        """Verdict on the actor if its process died now; of a dead one, the verdict at its death."""
+        return self.stays or restart_verdict(self.ended, self.spec["max_restarts"], self.restarts)
 
 
 class Actors:
@@ -145,7 +162,7 @@ class Actors:
         """The scheduler has found a worker for an actor: wait for the arguments of ``__init__``, in the worker."""
         actor = self._by_id.get(scheduler_id)
         if actor is None or actor.state == DEAD:
-            self._node.workers.kill(worker, "its actor ended before it began")
+            self._node.workers.kill(worker, DeathCause.ACTOR_ENDED)
             return
         actor.worker = worker
         self._node.workers.name(worker, actor.spec["class_name"])
@@ -168,13 +185,25 @@ class Actors:
         actor = self.by_offset.get(offset)
         if actor is not None:
             actor.error = error
+            actor.ended = DeathCause.INIT_FAILED
             self._end(actor)
 
     def leaves(self, offset: int, reason: str) -> None:
         """An actor ends itself."""
         actor = self.by_offset.get(offset)
         if actor is not None:
-            actor.leaving = reason
+            actor.ended, actor.end_detail = DeathCause.EXIT_ACTOR, reason
+
+    def worker_stopped(self, worker: WorkerProcess, cause: DeathCause) -> None:
+        """The scheduler has a worker killed; with its placement group an actor is over for good."""
+        if cause is DeathCause.GROUP_REMOVED:
+            actor = self.hosted_by(worker)
+            if actor is not None:
+                actor.ended = actor.ended or cause
+
+    def hosted_by(self, worker: WorkerProcess) -> Actor | None:
+        """The actor whose process a worker is."""
+        return next((actor for actor in self.by_offset.values() if actor.worker is worker), None)
 
     def kill(self, offset: int, no_restart: bool) -> None:
         """End an actor's process; with ``no_restart`` the actor too. One that has no process yet loses a restart."""
@@ -183,16 +212,15 @@ class Actors:
         if actor is None or actor.state == DEAD:
             return
         if no_restart:
-            actor.killed = "it was killed by `ray.kill`"
-            actor.error = self._death_error(actor, actor.killed)
-            self._end(actor)
+            self._end_for(actor, DeathCause.KILLED)
         elif actor.worker is not None:
-            self._node.workers.kill(actor.worker, "it was killed by `ray.kill` with no_restart=False")
-        elif self.may_restart(offset):
+            self._node.workers.kill(actor.worker, DeathCause.KILLED, "It was killed with no_restart=False.")
+        elif isinstance(actor.verdict, Restart):
             self._count_restart(actor)
         else:
-            actor.error = self._death_error(actor, "it was killed by `ray.kill` and has no restarts left")
-            self._end(actor)
+            reason = f"{DeathCause.KILLED.value}, and is not restarted because {actor.verdict.reason}"
+            actor.stays = actor.verdict
+            self._end_for(actor, DeathCause.KILLED, reason)
 
     def out_of_scope(self, offset: int) -> None:
         """No process refers to the actor any more: it ends after the calls that it has."""
@@ -206,13 +234,9 @@ class Actors:
             return
         actor.scope_ended = True
         if actor.state == ALIVE and self._view.queue_length(actor.queue) == 0 and not self._running(actor):
-            actor.killed = "all references to it are gone"
-            actor.error = self._death_error(actor, actor.killed)
-            self._end(actor, gently=True)
+            self._end_for(actor, DeathCause.OUT_OF_SCOPE, gently=True)
         elif actor.state in (PENDING, RESTARTING) and self._view.queue_length(actor.queue) == 0:
-            actor.killed = "all references to it were gone before it was created"
-            actor.error = self._death_error(actor, actor.killed)
-            self._end(actor)
+            self._end_for(actor, DeathCause.OUT_OF_SCOPE, "all references to it were gone before it was created")
 
     def _running(self, actor: Actor) -> bool:
         """Whether it has calls, that run or wait for arguments outside of its queue."""
@@ -227,22 +251,16 @@ class Actors:
         """Look at the actors that end once they have nothing to do."""
         for actor in list(self.by_offset.values()):
             if actor.state != DEAD and self._objects.actor_references(actor.offset) <= 1 and not actor.spec["detached"]:
-                self.out_of_scope(actor.offset)
+                attempt(self.out_of_scope, actor.offset)
 
     def may_restart(self, offset: int) -> bool:
         """Whether calls of a dying actor may be kept for its next life."""
         actor = self.by_offset.get(offset)
-        return (
-            actor is not None
-            and actor.state != DEAD
-            and actor.killed is None
-            and actor.leaving is None
-            and (actor.spec["max_restarts"] < 0 or actor.restarts < actor.spec["max_restarts"])
-        )
+        return actor is not None and actor.state != DEAD and isinstance(actor.verdict, Restart)
 
-    def worker_died(self, worker: WorkerProcess, explain: Any) -> bool:
+    def worker_died(self, worker: WorkerProcess, death: DeathExplainer) -> bool:
         """Restart or bury the actor of a dead worker. Returns whether it had one."""
-        actor = next((a for a in self.by_offset.values() if a.worker is worker), None)
+        actor = self.hosted_by(worker)
         if actor is None:
             return False
         actor.worker = None
@@ -250,14 +268,22 @@ class Actors:
             self._unplace(actor)
             self._fail_postponed(actor)
             return True
-        if self.may_restart(actor.offset):
+        verdict = actor.verdict
+        text = f"actor {actor.spec['class_name']} ({actor.id.hex()}), pid={worker.pid}, died: {death.summary}"
+        _logger.log(logging.INFO if actor.ended is not None else logging.WARNING, "%s; verdict: %s", text, verdict.text)
+        if isinstance(verdict, Restart):
+            name, identity = actor.spec["class_name"], actor.id.hex()
+            self._node.survived.actor_restarted(actor.job, name, identity, worker.pid, death.summary, verdict.left)
             self._count_restart(actor)
             self._records.reset_creation(actor.creation)
             self._unplace(actor)
             # Its node may have taken what the constructor needs along: the actor takes no resources until that is back.
             PendingArguments(actor.creation, lambda _: self._restart(actor)).start(self._node)
             return True
-        actor.error = actor.error or self._death_error(actor, actor.leaving or explain(actor))
+        if actor.error is None:
+            actor.error = errors.to_payload(death.actor_error(actor))
+        actor.stays = verdict
+        actor.ended = actor.ended or death.cause
         self._end(actor)
         return True
 
@@ -276,11 +302,16 @@ class Actors:
         """End what a worker had created that crashed, or whose actor has ended; detached actors stay."""
         for actor in list(self.by_offset.values()):
             if actor.spec.get("owner") == owner and not actor.spec["detached"] and actor.state != DEAD:
-                actor.killed = "its owner has died"
-                actor.error = self._death_error(actor, actor.killed)
-                self._end(actor)
+                attempt(self._end_for, actor, DeathCause.OWNER_DIED)
 
-    def _death_error(self, actor: Actor, reason: Any) -> bytes:
+    def _end_for(self, actor: Actor, cause: DeathCause, reason: str = "", gently: bool = False) -> None:
+        """End an actor for good; ``reason`` says more than the cause."""
+        actor.ended = cause
+        actor.error = self._death_error(actor, reason or cause.value)
+        self._end(actor, gently)
+
+    @staticmethod
+    def _death_error(actor: Actor, reason: BaseException | str) -> bytes:
         if isinstance(reason, BaseException):
             return errors.to_payload(reason)
         return errors.to_payload(died(actor, f"The actor is dead because {reason}."))
@@ -292,6 +323,7 @@ class Actors:
             text = f"The actor {actor.spec['class_name']} cannot be scheduled because {reason}."
             actor.error = errors.to_payload(errors.ActorUnschedulableError(text))
             actor.scheduler_id = ""
+            actor.ended = DeathCause.UNSCHEDULABLE
             self._end(actor)
 
     def cannot_start(self, env_key: str, reason: BaseException | str) -> None:
@@ -304,7 +336,9 @@ class Actors:
         for actor in list(self.by_offset.values()):
             if actor.state != DEAD and actor.worker is None and actor.spec.get("env_key") == env_key:
                 actor.error = self._death_error(actor, reason)
-                self._end(actor)
+                environment = isinstance(reason, errors.RuntimeEnvSetupError)
+                actor.ended = DeathCause.ENVIRONMENT_FAILED if environment else DeathCause.CANNOT_START
+                attempt(self._end, actor)
 
     def _end(self, actor: Actor, gently: bool = False) -> None:
         """The actor is dead: its queue fails, its name is free, its worker goes."""
@@ -320,9 +354,9 @@ class Actors:
             if gently:
                 self._view.flag(worker.slot, 4)
                 grace = self._node.settings.get(ACTOR_GRACEFUL_SHUTDOWN_MS) / 1000
-                self._node.later(grace, lambda: self._node.workers.kill(worker, "its actor ended"))
+                self._node.later(grace, lambda: self._node.workers.kill(worker, DeathCause.ACTOR_ENDED))
             else:
-                self._node.workers.kill(worker, actor.killed or "its actor ended")
+                self._node.workers.kill(worker, actor.ended or DeathCause.ACTOR_ENDED)
         self._records.finish_creation(actor.creation, self._node.executor, self.error_of(actor))
         self.drain(actor.offset)
         self._fail_postponed(actor)
@@ -338,7 +372,7 @@ class Actors:
 
     def error_of(self, actor: Actor) -> bytes:
         """The stored error for calls of a dead actor."""
-        return actor.error or self._death_error(actor, "its process ended")
+        return actor.error or self._death_error(actor, (actor.ended or DeathCause.UNKNOWN).value)
 
     def drain(self, offset: int) -> None:
         """Fail the calls that were queued at a dead actor, or at one between two lives."""
@@ -402,9 +436,7 @@ class Actors:
         """End the actors of a job whose driver is gone, except the detached ones."""
         for actor in list(self.by_offset.values()):
             if actor.job == job and not actor.spec["detached"] and actor.state != DEAD:
-                actor.killed = "its job has ended"
-                actor.error = self._death_error(actor, actor.killed)
-                self._end(actor)
+                attempt(self._end_for, actor, DeathCause.JOB_ENDED)
 
     def rows(self) -> list[dict[str, Any]]:
         """A description of each actor, for listings; of dead ones, as many as are remembered."""
@@ -421,16 +453,20 @@ class Actors:
             "node_id": actor.worker.node_id if actor.worker else None,
             "pid": actor.worker.pid if actor.worker else 0,
             "num_restarts": actor.restarts,
+            "restart_verdict": actor.verdict.text,
             "is_detached": bool(actor.spec["detached"]),
             "placement_group_id": actor.spec.get("group"),
             "required_resources": actor.spec["resources"],
             "repr_name": "",
+            "labels": dict(actor.spec.get("own_labels") or {}),
             "death_cause": self._words_of(actor) if actor.state == DEAD else None,
         }
 
     @staticmethod
     def _words_of(actor: Actor) -> str:
-        return str(errors.from_payload(actor.error)) if actor.error is not None else actor.killed or actor.leaving or ""
+        if actor.error is not None:
+            return str(errors.from_payload(actor.error))
+        return actor.ended.value if actor.ended is not None else ""
 
 
 def died(actor: Actor, text: str) -> errors.ActorDiedError:

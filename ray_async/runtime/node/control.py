@@ -41,6 +41,7 @@ class Control:
         self._key_values = KeyValues()
         self._answers: dict[str, Callable[[Peer, Message], Any]] = {
             "attach": self._attach,
+            "leave": lambda peer, m: {"pids": self._node.drivers.left(int(m["slot"]))},
             "name_actor": self._name_actor,
             "get_actor": self._get_actor,
             "kill_actor": self._kill_actor,
@@ -206,6 +207,7 @@ class Control:
         ]
         figures["zygote_pid"] = self._node.workers.zygote_pid
         figures["node_pid"] = os.getpid()
+        figures["events"] = dict(self._node.events.counts)
         return {"value": figures}
 
     def _trace(self, peer: Peer, message: Message) -> None:

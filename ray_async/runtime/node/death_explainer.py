@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ray_async import exceptions as errors
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.node.actors import Actor, died
+from ray_async.runtime.node.restart import Restart, Stay
 from ray_async.runtime.node.workers import WorkerProcess
 
 if TYPE_CHECKING:
@@ -30,15 +31,11 @@ class DeathExplainer:
         self._worker = worker
         self._evidence = Evidence(
             status=status,
-            intent=DeathCause.MEMORY_MONITOR
-            if worker.short_of_memory
-            else DeathCause.KILLED
-            if worker.doomed
-            else None,
+            intent=worker.kill_cause,
             memory_before=before,
             memory_after=after,
             stderr=node.workers.pump.tail.get(worker.pid),
-            detail=worker.doomed or "",
+            detail=worker.kill_detail,
         )
 
     @property
@@ -51,29 +48,39 @@ class DeathExplainer:
         """Whether it was killed because memory was short, by the node or by the kernel."""
         return self._evidence.cause in (DeathCause.MEMORY_MONITOR, DeathCause.OUT_OF_MEMORY)
 
+    @property
+    def cause(self) -> DeathCause:
+        """The cause of the death."""
+        return self._evidence.cause
+
+    @property
+    def summary(self) -> str:
+        """The cause in a few words."""
+        return self._evidence.summary
+
     def __call__(self, record: int, facts: dict[str, Any]) -> bytes:
         """The error of a task or of an actor's call that the worker ran."""
         node, worker = self._node, self._worker
-        if worker.doomed == "its placement group was removed":
-            return errors.to_payload(errors.TaskPlacementGroupRemoved())
         if facts["actor"]:
             actor = node.actors.by_offset.get(facts["actor"])
             if actor is not None:
                 if actor.error is not None:
                     return actor.error
-                if node.actors.may_restart(actor.offset):
+                if isinstance(actor.verdict, Restart):
                     return errors.to_payload(
                         errors.ActorUnavailableError("it died, and is restarted.", actor.id.binary())
                     )
                 return errors.to_payload(self.actor_error(actor))
+        if worker.kill_cause is DeathCause.GROUP_REMOVED:
+            return errors.to_payload(errors.TaskPlacementGroupRemoved())
         name = node.tasks.name_of(record)
         deceased = Deceased(name, pid=worker.pid, node_ip=node.config["node_ip"])
         return errors.to_payload(DeathReport.build(deceased, self._evidence).error())
 
     def actor_error(self, actor: Actor) -> BaseException:
         """The error for callers of an actor that the worker hosted."""
-        if actor.leaving:
-            return died(actor, f"It has ended: {actor.leaving}.")
+        if actor.ended is DeathCause.EXIT_ACTOR:
+            return died(actor, f"It has ended: {actor.end_detail}.")
         deceased = Deceased(
             actor.spec["class_name"],
             pid=self._worker.pid,
@@ -83,4 +90,11 @@ class DeathExplainer:
             actor_name=actor.name,
             namespace=actor.namespace,
         )
-        return DeathReport.build(deceased, self._evidence).error()
+        return DeathReport.build(deceased, self._evidence_of(actor)).error()
+
+    def _evidence_of(self, actor: Actor) -> Evidence:
+        """The evidence, with the reason why the actor stays dead where its death alone does not say so."""
+        verdict = actor.verdict
+        if isinstance(verdict, Stay) and actor.ended is None:
+            return self._evidence.replace(not_restarted=verdict.reason)
+        return self._evidence

@@ -10,10 +10,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ray_async.ids import NodeID
+from ray_async.runtime.death import DeathCause
 from ray_async.runtime.scheduler import events
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.workers import WorkerProcess
     from ray_async.transport.server import Peer
 
 __all__ = ("Drivers",)
@@ -98,13 +100,29 @@ class Drivers:
             if driver.pidfd < 0 and not _is_alive(driver.pid):
                 self._died(driver)
 
-    def left(self, slot: int) -> None:
-        """A driver has called shutdown."""
+    def left(self, slot: int) -> list[int]:
+        """A driver has called shutdown; returns the processes that end with its job."""
         driver = self._by_slot.get(slot)
+        pids = []
         if driver is not None:
+            pids = [worker.pid for worker in self._ending(driver) if worker.pid]
             self._node.workers.drain(driver.job)
+            self._node.survived.flush()
             self._node.listeners.end(driver.job)
             self._died(driver)
+        return pids
+
+    def _ending(self, driver: _Driver) -> list[WorkerProcess]:
+        """The workers that end with a driver's job: where a detached actor lives on, the job's workers do."""
+        workers = self._node.workers.by_slot.values()
+        if driver.owns_node:
+            return list(workers)
+        if self._has_detached(driver.job):
+            return []
+        return [worker for worker in workers if worker.job == driver.job]
+
+    def _has_detached(self, job: int) -> bool:
+        return any(a.job == job and a.spec["detached"] for a in self._node.actors.by_offset.values())
 
     def _died(self, driver: _Driver) -> None:
         if driver.pidfd >= 0:
@@ -119,10 +137,9 @@ class Drivers:
         self._node.actors.job_ended(driver.job)
         self._node.groups.job_ended(driver.job)
         self._node.view.reap(driver.slot)
-        if not any(a.job == driver.job and a.spec["detached"] for a in self._node.actors.by_offset.values()):
-            for worker in list(self._node.workers.by_slot.values()):
-                if worker.job == driver.job:
-                    self._node.workers.kill(worker, "its job has ended")
+        for worker in self._ending(driver):
+            self._node.workers.kill(worker, DeathCause.JOB_ENDED)
+        if not self._has_detached(driver.job):
             self._node.environments.end_job(driver.job)
 
     # -- logical nodes -------------------------------------------------------------------------------------------------
@@ -183,7 +200,7 @@ class Drivers:
         self._node.schedule(events.NodeRemoved(node_id))
         for worker in list(self._node.workers.by_slot.values()):
             if worker.node_id == node_id:
-                self._node.workers.kill(worker, "its node was removed")
+                self._node.workers.kill(worker, DeathCause.NODE_DIED, "The node was removed.")
         self._node.copies.node_removed(node_id)
         return {}
 

@@ -41,31 +41,34 @@ class Listing:
         self._lost_runs: dict[tuple[int, int], dict[str, Any]] = {}
 
     def tasks(self) -> list[dict[str, Any]]:
-        """The tasks and calls whose records exist."""
+        """The tasks and calls whose records exist, without those that were called with ``enable_task_events=False``."""
         rows = []
         for record in self._node.records.find_records():
             state = _STATES.get(self._node.records.record_state(record))
-            if state is not None:
-                rows.append(self._task(record, state))
+            options = self._node.records.plain_options(record)
+            if state is not None and options.get("enable_task_events", True):
+                rows.append(self._task(record, state, options))
         return rows
 
-    def _task(self, record: int, state: str) -> dict[str, Any]:
+    def _task(self, record: int, state: str, options: dict[str, Any]) -> dict[str, Any]:
         node = self._node
         facts = node.executor.facts(record)
+        actor = node.actors.by_offset.get(facts["actor"])
         runner = node.workers.by_slot.get(node.records.runner(record)) if state == "RUNNING" else None
         ran_in = self._worker(runner) if runner is not None else self._lost_runs.get((record, facts["seq"]), {})
         failure = node.records.failure(record) if state in ("FINISHED", "FAILED") else None
         if failure is not None and not facts["cancelled"]:  # a cancel while it ran is no failure, as in Ray
             state = "FAILED"
-        name = node.tasks.name_of(record)
-        actor = node.actors.by_offset.get(facts["actor"])
+        if facts["kind"] == 1 and state == "RUNNING" and actor is not None and actor.is_alive:
+            state = "FINISHED"  # its record is kept, as if it ran, for a restart
+        function = node.tasks.function_of(record)
         if facts["kind"] == 2 and actor is not None and node.records.record_state(record) == 3:
             state = "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"
         return {
             "task_id": node.task_id(record).hex(),
             "attempt_number": facts["attempt"],
-            "name": name,
-            "func_or_class_name": name,
+            "name": str(options.get("name", function)),
+            "func_or_class_name": function,
             "state": state,
             "type": _TYPES[facts["kind"]],
             "job_id": JobID.from_int(facts["job"]).hex(),
@@ -73,6 +76,8 @@ class Listing:
             "node_id": ran_in.get("node_id"),
             "worker_id": ran_in.get("worker_id"),
             "worker_pid": ran_in.get("pid"),
+            "error_type": "TASK_CANCELLED" if state == "FAILED" and facts["cancelled"] else None,
+            "labels": {str(key): str(value) for key, value in options.get("labels", ())},
             "error_message": errors.payload_text(failure) if failure is not None else None,
         }
 
@@ -116,11 +121,12 @@ class Listing:
         if not worker.up:
             return
         end = ExitStatus.from_wait_status(status)
+        cause = worker.kill_cause
         kind = "INTENDED_USER_EXIT" if end.code == 0 else "SYSTEM_ERROR"
         row = self._worker(worker) | {
             "is_alive": False,
-            "exit_type": kind if worker.doomed is None else "INTENDED_SYSTEM_EXIT",
-            "exit_detail": worker.doomed or end.describe(),
+            "exit_type": kind if cause is None else "INTENDED_SYSTEM_EXIT",
+            "exit_detail": end.describe() if cause is None else worker.kill_detail or cause.value,
             "end_time_ms": int(time.time() * 1000),
         }
         self._past_workers.append(row)

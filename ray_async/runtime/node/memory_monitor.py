@@ -12,6 +12,7 @@ from ray_async.config import (
     MIN_MEMORY_FREE_BYTES,
     WORKER_RSS_LIMIT_BYTES,
 )
+from ray_async.runtime.death import DeathCause
 from ray_async.runtime.memory_limits import MemoryGauge, process_rss
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class MemoryMonitor:
             if worker.lease is None or self._node.view.lease_state(worker.slot) != IDLE:
                 continue
             if self._rss(worker) > self._limit and self._node.view.take_idle(worker.slot):
-                self._node.workers.kill(worker, f"it had grown past {self._limit} bytes")
+                self._node.workers.kill(worker, DeathCause.SPARE, f"It had grown past {self._limit} bytes.")
 
     def _relieve(self) -> None:
         state = self._gauge.read()
@@ -72,14 +73,13 @@ class MemoryMonitor:
             self._next = 0.0
         if state.used_share <= self._threshold or (self._min_free >= 0 and state.available >= self._min_free):
             return
-        workers = [w for w in self._node.workers.by_slot.values() if w.pid and w.doomed is None]
+        workers = [w for w in self._node.workers.by_slot.values() if w.pid and w.kill_cause is None]
         if workers:
             largest = max(workers, key=lambda worker: (worker.name == "", self._rss(worker)))
             used = state.total - state.available
             limit = f"memory_usage_threshold={self._threshold}"
             text = f"memory was short: {used} of {state.total} bytes in use, more than {limit}"
-            largest.short_of_memory = text
-            self._node.workers.kill(largest, text)
+            self._node.workers.kill(largest, DeathCause.MEMORY_MONITOR, text)
 
     @staticmethod
     def _rss(worker: WorkerProcess) -> int:

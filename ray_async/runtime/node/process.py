@@ -32,11 +32,13 @@ from ray_async.config import (
 from ray_async.ids import TaskID
 from ray_async.runtime import node_control
 from ray_async.runtime.boot import start_zygote
+from ray_async.runtime.death import DeathCause
 from ray_async.runtime.early_end import forbid_early_end
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
 from ray_async.runtime.node import descendants
 from ray_async.runtime.node.actors import Actors
+from ray_async.runtime.node.arena_events import ArenaEvents
 from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.cancels import Cancels
 from ray_async.runtime.node.classes import Classes
@@ -54,7 +56,8 @@ from ray_async.runtime.node.listing import Listing
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.pending_explainer import PendingExplainer
 from ray_async.runtime.node.spilling import Spilling
-from ray_async.runtime.node.tasks import FORCED_CANCEL, Tasks
+from ray_async.runtime.node.survived_deaths import SurvivedDeaths
+from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
 from ray_async.runtime.scheduler import events, instructions
 from ray_async.runtime.scheduler.settings import SchedulerSettings
@@ -69,6 +72,14 @@ IDLE, BUSY = 1, 2
 #: Seconds between looks at everything: while things happen, while something runs for long, while nothing does. An idle
 #: session is to cost nothing.
 TICK_S, WORKING_TICK_S, LONGEST_TICK_S = 0.5, 2.0, 4.0
+
+
+_STOP_CAUSES = {
+    instructions.StopReason.IDLE: DeathCause.SPARE,
+    instructions.StopReason.OTHER_ENVIRONMENT: DeathCause.SPARE,
+    instructions.StopReason.NODE_REMOVED: DeathCause.NODE_DIED,
+    instructions.StopReason.ACTOR_ENDED: DeathCause.ACTOR_ENDED,
+}
 
 
 def run_node(
@@ -155,6 +166,7 @@ class Node:
         self.listing = Listing(self)
         self.listeners = Listeners()
         self.control = Control(self)
+        self.survived = SurvivedDeaths(self.listeners.tell_job, self.settings)
         self.classes = Classes(self)
         self.leases = Leases(self)
         self._on_ready = on_ready
@@ -162,24 +174,7 @@ class Node:
         self._busy = True
         self._n_events = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._handlers: dict[str, Callable[[int], None]] = {
-            "demand": self.classes.demanded,
-            "class": self.classes.learn,
-            "waiting": lambda argument: self.tasks.waiting(argument << 6),
-            "returned": self.leases.returned,
-            "idle": self._idle,
-            "blocked": lambda slot: self._to_worker(slot, events.WorkerBlocked),
-            "unblocked": lambda slot: self._to_worker(slot, events.WorkerUnblocked),
-            "actor": lambda argument: self.actors.submitted(argument << 6),
-            "actor_ready": lambda argument: self.actors.ready(argument << 6),
-            "actor_scope": lambda argument: self.actors.out_of_scope(argument << 6),
-            "actor_drain": lambda argument: self.actors.drain(argument << 6),
-            "overflow": lambda argument: self.tasks.overflow(argument << 6),
-            "full": lambda pages: self.spilling.make_room(pages << 12),
-            "worker_up": self._worker_up,
-            "lost": lambda argument: self.spilling.wanted(argument << 6),
-            "cancel": lambda argument: self.tasks.cancel_requested(argument << 6),
-        }
+        self.events = ArenaEvents(self)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -207,6 +202,7 @@ class Node:
             self.view.down()
             self.view.wake_all()
             self.workers.drain()
+            self.survived.flush()
             await self.listeners.flush()
             self.control.close()
 
@@ -233,12 +229,12 @@ class Node:
         """Have the scheduler give the worker that the driver has leased to that class, before it hears of others."""
         for request in self.config.get("prestart", []):
             if self.view.leased_class(request["slot"]):
-                self._worker_up(request["slot"])
+                self.worker_up(request["slot"])
 
     def clean_up(self) -> None:
         """End all processes and remove the session's files."""
         for worker in list(self.workers.by_slot.values()):
-            self.workers.kill(worker, "the session has ended")
+            self.workers.kill(worker, DeathCause.SESSION_ENDED)
             if worker.pid:
                 descendants.end_group(worker.pid)
         with contextlib.suppress(ProcessLookupError):
@@ -270,6 +266,7 @@ class Node:
             self.spilling,
             self.memory,
             self.depth,
+            self.survived,
         ):
             attempt(part.tick)
         for message in self.workers.pump.take_progress():
@@ -289,8 +286,7 @@ class Node:
         self._n_events += len(found)
         if lost:
             self._look_at_everything()
-        for name, argument in found:
-            attempt(self._handlers[name], argument, what=f"event {name}({argument})")
+        self.events.deliver(found)
         if len(found) >= 4096:
             asyncio.get_running_loop().call_soon(self._wake)
         elif found:
@@ -308,7 +304,7 @@ class Node:
     def schedule(self, event: Any) -> None:
         """Hand an event to the scheduler and carry out what it wants."""
         for instruction in self.scheduler.handle(event, time.monotonic()):
-            self._carry_out(instruction)
+            attempt(self._carry_out, instruction, what=f"instruction {instruction}")
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -326,18 +322,21 @@ class Node:
         self.classes.tell_all()
         self.schedule(events.Tick())
 
-    def _idle(self, slot: int) -> None:
+    def idle(self, slot: int) -> None:
+        """A worker has found its class's queue empty."""
         worker = self.workers.by_slot.get(slot)
         if worker is not None and worker.lease in self.classes:
             self.classes.tell_demand(worker.lease)
 
-    def _to_worker(self, slot: int, event: Any) -> None:
+    def to_worker(self, slot: int, event: Any) -> None:
+        """Hand the scheduler an event of a worker, if there is one in the slot."""
         if slot in self.workers.by_slot:
             self.schedule(event(slot))
 
     # -- workers -------------------------------------------------------------------------------------------------------
 
-    def _worker_up(self, slot: int) -> None:
+    def worker_up(self, slot: int) -> None:
+        """A worker says that it is ready."""
         worker = self.workers.by_slot.get(slot)
         if worker is not None and not worker.up:
             worker.up = True
@@ -357,7 +356,11 @@ class Node:
             return
         facts = {"labels": dict(self.config.get("labels") or {})}
         environment = self.environments.environment(env_key)
-        self.workers.fork(node_id, env_key, job, environment, facts, self.copies.number(node_id))
+        try:
+            self.workers.fork(node_id, env_key, job, environment, facts, self.copies.number(node_id))
+        except RuntimeError as error:  # there is no place for another process
+            _logger.error("a worker could not be started: %s", error)
+            self.schedule(events.WorkerStartFailed(node_id, env_key, 1))
 
     def _worker_failed(self, worker: WorkerProcess, reason: str) -> None:
         self.listeners.warn(f"a worker could not be started: {reason}")
@@ -368,7 +371,7 @@ class Node:
         make_error = self._explain_death(worker, status)
         attempt(self.listing.worker_ended, worker, status)
         owner = self.view.worker_id(worker.slot).hex()
-        attempt(self.tasks.worker_died, worker.slot, make_error, worker.doomed == FORCED_CANCEL)
+        attempt(self.tasks.worker_died, worker.slot, make_error, worker.kill_cause is DeathCause.CANCELLED)
         attempt(self.view.reap, worker.slot)
         self.copies.worker_ended(worker.node_id)
         if worker.up:
@@ -376,7 +379,7 @@ class Node:
         else:
             self._count_failed_start(worker, status)
             self.schedule(events.WorkerStartFailed(worker.node_id, worker.env_key, 1))
-        if self.actors.worker_died(worker, lambda actor: make_error.actor_error(actor)) or status:
+        if self.actors.worker_died(worker, make_error) or status:
             self.actors.owner_died(owner)
         if worker.lease in self.classes:
             self.classes.tell_demand(worker.lease)
@@ -419,7 +422,7 @@ class Node:
             case instructions.Revoke(slot, urgent):
                 self.leases.revoke(slot, urgent)
             case instructions.StopWorker(slot, reason):
-                self._stop_worker(slot, reason.value)
+                self._stop_worker(slot, _STOP_CAUSES[reason])
             case instructions.PlaceActor():
                 self.leases.place_actor(instruction)
             case instructions.ActorUnschedulable(actor_id, reason):
@@ -436,12 +439,13 @@ class Node:
             case instructions.PlacementGroupRescheduling(pg_id, _):
                 self.groups.rescheduling(pg_id)
             case instructions.KillForPlacementGroup(slot, _):
-                self._stop_worker(slot, "its placement group was removed")
+                self._stop_worker(slot, DeathCause.GROUP_REMOVED)
 
-    def _stop_worker(self, slot: int, reason: str) -> None:
+    def _stop_worker(self, slot: int, cause: DeathCause) -> None:
         worker = self.workers.by_slot.get(slot)
         if worker is not None:
-            self.workers.kill(worker, reason)
+            self.actors.worker_stopped(worker, cause)
+            self.workers.kill(worker, cause)
 
     def fail_environment(self, env_key: str, reason: str) -> None:
         """The environment of some classes and actors cannot be made: fail what waits for it."""

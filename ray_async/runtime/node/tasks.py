@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ray_async import exceptions as errors
 from ray_async._core import cancellation
 from ray_async.config import TASK_OOM_RETRY_DELAY_BASE_MS, TASK_RETRY_DELAY_MS
+from ray_async.runtime.death import DeathCause
 from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.pending_arguments import PendingArguments
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ray_async.runtime.node.death_explainer import DeathExplainer
     from ray_async.runtime.node.process import Node
 
-__all__ = ("FORCED_CANCEL", "Tasks")
+__all__ = ("Tasks",)
 
 _logger = logging.getLogger("ray_async.node")
 
@@ -25,10 +26,7 @@ KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
 
 
 _INTERRUPTS = 5
-
-#: Why a worker was killed, when it was to end one of its tasks.
 _DOUBLINGS = 6  # of the wait after kills for memory
-FORCED_CANCEL = "its task was cancelled with force=True"
 
 
 class Tasks:
@@ -71,7 +69,9 @@ class Tasks:
             return
         if self._records.claim(record):
             node_ip = self._node.config["node_ip"]
-            self._executor.fail(record, errors.dependency_payload(error, self.name_of(record), os.getpid(), node_ip))
+            self._executor.fail(
+                record, errors.dependency_payload(error, self.function_of(record), os.getpid(), node_ip)
+            )
 
     def _is_waiting(self, record: int) -> bool:
         return self._records.is_record(record) and self._records.record_state(record) == WAITING
@@ -117,6 +117,7 @@ class Tasks:
         self._node.listing.lost_run(record, facts["seq"], make_error.worker)
         self._records.repair(record, slot)
         if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
+            self._report_retry(record, facts, make_error, facts["retries"])
             self._executor.requeue(record, facts["retries"])
         else:
             self._lost_run(record, facts, make_error)
@@ -124,18 +125,27 @@ class Tasks:
     def _lost_run(self, record: int, facts: dict[str, Any], make_error: DeathExplainer) -> None:
         if facts["cancelled"]:
             self._executor.fail(record, self.cancelled(record))
+        elif make_error.cause is DeathCause.GROUP_REMOVED:  # there is no place to run again
+            self._executor.fail(record, make_error(record, facts))
         elif (facts["kind"] == KIND_TASK and facts["retries"] != 0) or (
             facts["kind"] == KIND_ACTOR_CALL and facts["retries"] != 0 and self._node.actors.may_restart(facts["actor"])
         ):
-            self._retry(record, facts, make_error.out_of_memory)
+            self._retry(record, facts, make_error)
         else:
             self._executor.fail(record, make_error(record, facts))
 
-    def _retry(self, record: int, facts: dict[str, Any], out_of_memory: bool) -> None:
+    def _report_retry(self, record: int, facts: dict[str, Any], death: DeathExplainer, left: int) -> None:
+        """Report a task that is run again to its driver; of an actor's calls the report of its restart says enough."""
+        if facts["kind"] == KIND_TASK:
+            name = self.name_of(record)
+            self._node.survived.task_retried(facts["job"], name, death.worker.pid, death.summary, left)
+
+    def _retry(self, record: int, facts: dict[str, Any], death: DeathExplainer) -> None:
         """Run a record again, a task perhaps after a wait; calls of an actor keep their order."""
         retries = facts["retries"] - 1 if facts["retries"] > 0 else -1
+        self._report_retry(record, facts, death, retries)
         delay_ms = self._retry_delay_ms
-        if out_of_memory:
+        if death.out_of_memory:
             delay_ms = max(delay_ms, self._oom_delay_ms << min(facts["attempt"], _DOUBLINGS))
         if delay_ms and facts["kind"] == KIND_TASK:
             self._records.hold(record)  # the dead worker's slot is somebody else's soon
@@ -150,6 +160,11 @@ class Tasks:
             self._executor.requeue(record, retries)
 
     def name_of(self, record: int) -> str:
+        """Name of a task: the one that its caller gave it, or its function's."""
+        name = self._records.plain_options(record).get("name")
+        return name if isinstance(name, str) else self.function_of(record)
+
+    def function_of(self, record: int) -> str:
         """Name of the function that a record runs."""
         data = self._records.function_of(record)
         # The export is a pickled dict that a process of this session wrote. The node unpickles nothing: it looks for
@@ -198,7 +213,7 @@ class Tasks:
         if worker is None:
             return
         if facts["forced"] and facts["kind"] == KIND_TASK:
-            self._node.workers.kill(worker, FORCED_CANCEL)
+            self._node.workers.kill(worker, DeathCause.CANCELLED)
             return
         self._interrupt(record, facts["seq"], 0)
 

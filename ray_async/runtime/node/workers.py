@@ -15,6 +15,7 @@ from typing import Any
 from ray_async._core.node_view import NodeView
 from ray_async.config import KILL_CHILD_PROCESSES, WORKER_REGISTER_TIMEOUT_S, Settings
 from ray_async.runtime.cgroup import Cgroup, MemoryEvents
+from ray_async.runtime.death import DeathCause
 from ray_async.runtime.logs import LogPump
 from ray_async.runtime.node import descendants
 from ray_async.runtime.node.pipes import WorkerPipes
@@ -24,7 +25,6 @@ __all__ = ("WorkerProcess", "Workers")
 
 _logger = logging.getLogger("ray_async.node")
 _FRUITLESS_ZYGOTES = 3
-_ORPHANED = "the process that forks workers has died, and its workers with it"
 _LINE_PATIENCE_S = 0.25  # for the end of a line
 
 
@@ -33,18 +33,18 @@ class WorkerProcess:
 
     __slots__ = (
         "adopted",
-        "doomed",
         "env_key",
         "follows",
         "interrupted",
         "job",
+        "kill_cause",
+        "kill_detail",
         "lease",
         "name",
         "node_id",
         "pid",
         "pipes",
         "sequence",
-        "short_of_memory",
         "slot",
         "started",
         "status",
@@ -66,9 +66,10 @@ class WorkerProcess:
         self.pipes: WorkerPipes | None = None
         self.sequence = 0
         self.lease: Any = None
-        self.doomed: str | None = None
+        #: Why the node ends it; None while it does not.
+        self.kill_cause: DeathCause | None = None
+        self.kill_detail = ""
         self.follows = 0
-        self.short_of_memory: str | None = None
 
 
 class Workers:
@@ -212,7 +213,7 @@ class Workers:
             worker.pipes = WorkerPipes(fds, lambda stream, data: self._take_output(worker.pid, stream, data))
         else:
             _logger.warning("the output of worker %d is lost: too many open files", worker.pid)
-        if worker.doomed is not None:
+        if worker.kill_cause is not None:
             self._signal(worker, signal.SIGKILL)
         elif worker.interrupted:
             self.interrupt(worker)
@@ -266,7 +267,7 @@ class Workers:
         lost = list(self.by_slot.values())
         for worker in lost:
             if worker.pid and worker.status is None:
-                worker.doomed = worker.doomed or _ORPHANED
+                worker.kill_cause = worker.kill_cause or DeathCause.ZYGOTE_DIED
                 self._signal(worker, signal.SIGKILL)
                 self._ended(worker.pid, descendants.wait_status(worker.pid))
         descendants.end_all()
@@ -279,7 +280,7 @@ class Workers:
         for worker in lost:
             if not worker.pid:
                 # It may have been forked, and at work, without the zygote having had the time to say so.
-                worker.doomed = _ORPHANED
+                worker.kill_cause = DeathCause.ZYGOTE_DIED
                 self.by_slot.pop(worker.slot, None)
                 self._on_end(worker, signal.SIGKILL)
 
@@ -308,8 +309,9 @@ class Workers:
         patience_s = self._settings.get(WORKER_REGISTER_TIMEOUT_S)
         now = time.monotonic()
         for worker in list(self.by_slot.values()):
-            if not worker.up and worker.doomed is None and now - worker.started > patience_s:
-                self.kill(worker, f"it did not report within worker_register_timeout_seconds={patience_s}")
+            if not worker.up and worker.kill_cause is None and now - worker.started > patience_s:
+                limit = f"worker_register_timeout_seconds={patience_s}"
+                self.kill(worker, DeathCause.NOT_REGISTERED, f"It did not report within {limit}.")
 
     # -- ending workers ------------------------------------------------------------------------------------------------
 
@@ -318,9 +320,10 @@ class Workers:
         worker.interrupted = worker.pid == 0  # it runs, and the zygote's word of its fork is still to be read
         self._signal(worker, signal.SIGINT)
 
-    def kill(self, worker: WorkerProcess, why: str) -> None:
-        """End a worker at once; ``why`` is for the error of what it runs."""
-        worker.doomed = worker.doomed or why
+    def kill(self, worker: WorkerProcess, cause: DeathCause, detail: str = "") -> None:
+        """End a worker at once; the first cause, with a sentence of detail, goes into the error of what it runs."""
+        if worker.kill_cause is None:
+            worker.kill_cause, worker.kill_detail = cause, detail
         self._signal(worker, signal.SIGKILL)
 
     def _signal(self, worker: WorkerProcess, number: int) -> None:

@@ -96,14 +96,13 @@ class ClassDemandState(Demand):
 class ActorRecord:
     """One actor, known until it has ended. Without a grant and a queue it has lost its worker."""
 
-    __slots__ = ("actor_id", "grant", "queue", "restart", "spec")
+    __slots__ = ("actor_id", "grant", "queue", "spec")
 
     def __init__(self, actor_id: str, spec: ActorSpec) -> None:
         self.actor_id = actor_id
         self.spec = spec
         self.grant: Grant | None = None
         self.queue: ActorQueue | None = None
-        self.restart = False
 
 
 class ActorQueue(Demand):

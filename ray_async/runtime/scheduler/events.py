@@ -13,7 +13,6 @@ from ray_async.runtime.scheduler.specs import ActorSpec, ClassSpec
 
 __all__ = (
     "ActorEnded",
-    "ActorRestarting",
     "ActorSubmitted",
     "ClassAdded",
     "ClassDemand",
@@ -140,16 +139,10 @@ class WorkerUnblocked(Record):
 
 
 class ActorSubmitted(Record):
-    """An actor is to be placed. The scheduler knows it until ActorEnded."""
+    """An actor is to be placed. The scheduler knows it until ActorEnded; each of its lives has an id of its own."""
 
     actor_id: str
     spec: ActorSpec
-
-
-class ActorRestarting(Record):
-    """The actor's worker has died (WorkerDied comes first); place the actor again."""
-
-    actor_id: str
 
 
 class ActorEnded(Record):
@@ -203,7 +196,6 @@ Event = (
     | WorkerBlocked
     | WorkerUnblocked
     | ActorSubmitted
-    | ActorRestarting
     | ActorEnded
     | PlacementGroupCreated
     | PlacementGroupRemoved

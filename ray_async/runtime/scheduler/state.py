@@ -66,7 +66,6 @@ class Scheduler:
             ev.WorkerBlocked: self._worker_blocked,
             ev.WorkerUnblocked: self._worker_unblocked,
             ev.ActorSubmitted: self._actor_submitted,
-            ev.ActorRestarting: self._actor_restarting,
             ev.ActorEnded: self._actor_ended,
             ev.PlacementGroupCreated: self._group_created,
             ev.PlacementGroupRemoved: self._group_removed,
@@ -238,13 +237,11 @@ class Scheduler:
         del worker.node.workers[event.slot]
 
     def _end_grant(self, worker: WorkerRow) -> None:
-        """Take the grant from a worker that is gone; an actor that was to restart is placed anew."""
+        """Take the grant from a worker that is gone."""
         grant = worker.grant
         assert grant is not None
         worker.grant = None
         self._granting.end(grant)
-        if isinstance(grant.owner, ActorRecord) and grant.owner.restart:
-            self._enqueue(grant.owner)
 
     def _worker_blocked(self, event: ev.WorkerBlocked) -> None:
         grant = self._granted(event.slot)
@@ -281,7 +278,6 @@ class Scheduler:
         self._enqueue(actor)
 
     def _enqueue(self, actor: ActorRecord) -> None:
-        actor.restart = False
         queue = self._state.actor_queues.get(actor.spec)
         if queue is None:
             queue = self._state.actor_queues[actor.spec] = ActorQueue(actor.spec)
@@ -289,20 +285,10 @@ class Scheduler:
         actor.queue = queue
         self._state.review(queue)
 
-    def _actor_restarting(self, event: ev.ActorRestarting) -> None:
-        actor = self._state.actors.get(event.actor_id)
-        if actor is None or actor.queue is not None:
-            return
-        if actor.grant is not None:
-            actor.restart = True
-        else:
-            self._enqueue(actor)
-
     def _actor_ended(self, event: ev.ActorEnded) -> None:
         actor = self._state.actors.pop(event.actor_id, None)
         if actor is None:
             return
-        actor.restart = False
         if actor.queue is not None:
             del actor.queue.actors[actor.actor_id]
             self._state.review(actor.queue)

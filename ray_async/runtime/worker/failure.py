@@ -11,6 +11,7 @@ from ray_async import exceptions as errors
 from ray_async import serialization
 from ray_async.config import IGNORE_UNHANDLED_ERRORS
 from ray_async.runtime.load_failure import name_argument
+from ray_async.runtime.worker.breakpoints import explained
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
@@ -38,6 +39,7 @@ def wants_retry(error: BaseException, filters: Any) -> bool:
 
 def failure_payload(worker: Worker, definition: Definition | None, error: BaseException) -> bytes:
     """The stored form of what user code (or the decoding of its arguments) raised."""
+    error = explained(error)
     name = definition.name if definition is not None else "unknown"
     arguments = error.__dict__.pop("_from_argument", None)
     of_argument = arguments is not None and isinstance(error, errors.RayError)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ray_async import exceptions as errors
 from ray_async._core import execution, store
 from ray_async._core.arena import Arena
-from ray_async._core.node_view import EVENT_KINDS
+from ray_async._core.node_view import EventKind
 from ray_async._core.own_slot import OwnSlot
 from ray_async._core.process import set_title
 from ray_async.config import Settings
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
-from ray_async.runtime.worker import streams
+from ray_async.runtime.worker import breakpoints, streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
 from ray_async.runtime.worker.exit_work import run_exit_work
 from ray_async.runtime.worker.failure import (
@@ -73,7 +73,7 @@ def run_worker(arena: Arena, config: dict[str, Any]) -> int:
     worker = Worker(arena, config)
     try:
         worker.prepare()
-        worker.own_slot.announce(EVENT_KINDS["worker_up"], slot)
+        worker.own_slot.announce(EventKind.WORKER_UP, slot)
         worker.serve()
     except WorkerExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
@@ -126,6 +126,7 @@ class Worker:
         for name in job.get("imports", ()):
             importlib.import_module(name)
         streams.install(self._task_name, self._output_held)
+        breakpoints.install()
         signal.signal(signal.SIGINT, self._interrupted)
         signal.signal(signal.SIGTERM, self._terminated)
         prepare_for_forks(self._flush_output)
@@ -318,7 +319,8 @@ class Worker:
         facts = self.executor.facts(record)
         if not facts["retry_errors"] or facts["retries"] == 0 or facts["cancelled"]:
             return False
-        return wants_retry(error, self.executor.options(record).get("retry_exceptions"))
+        filters = self.executor.options(record).get("retry_exceptions")
+        return wants_retry(error, None if filters is None else store.read(self.arena, filters))
 
     def leave(self, error: SystemExit) -> NoReturn:
         """A task that calls ``sys.exit`` ends its worker; the node tells the caller.
@@ -446,7 +448,7 @@ class Worker:
             self.actor_title = self.actor_repr() or ""
         # The record is kept, with its arguments, for a restart; the node ends it with the actor.
         self.executor.complete(record, None)
-        self.own_slot.announce(EVENT_KINDS["actor_ready"], self.actor >> 6)
+        self.own_slot.announce(EventKind.ACTOR_READY, self.actor >> 6)
 
     def _creation_failed(self, record: int, definition: Definition | None, error: BaseException) -> None:
         described = errors.from_payload(failure_payload(self, definition, error))

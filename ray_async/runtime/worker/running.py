@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextvars
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ray_async._core import store
+from ray_async._core.object_ref import ObjectRef
 from ray_async._core.process import now_ns, set_title
 from ray_async.runtime.context_variables import FIELD, Applied
 
@@ -43,7 +45,7 @@ class Executing:
         options: the record's.
     """
 
-    __slots__ = ("_applied", "_definition", "_name", "_renamed", "_seq", "_started", "_token", "_worker")
+    __slots__ = ("_applied", "_definition", "_name", "_renamed", "_seq", "_started", "_token", "_traced", "_worker")
 
     def __init__(self, worker: Worker, record: int, definition: Definition, options: dict[str, Any]) -> None:
         self._worker = worker
@@ -53,7 +55,10 @@ class Executing:
         self._token = running.set(Running(record, self._seq, self._name, definition.qualname, options))
         self._started = now_ns()
         self._renamed = "name" in options and record == worker.executor.record
+        self._traced = options.get("enable_task_events", True)
         context = options.get(FIELD)
+        if isinstance(context, ObjectRef):
+            context = store.read(worker.arena, context)
         self._applied: Applied | None = None if context is None else Applied(context)
 
     def __enter__(self) -> None:
@@ -77,7 +82,8 @@ class Executing:
         running.reset(self._token)
         if self._renamed:
             set_title(self._definition.title, self._definition.line)
-        self._worker.trace(self._name, self._started, now_ns(), self._seq)
+        if self._traced:
+            self._worker.trace(self._name, self._started, now_ns(), self._seq)
 
 
 class UserCode:

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ray_async.util.control import control_session
-from ray_async.util.state.exception import RayStateApiException, ServerUnavailable
+from ray_async.util.state.exception import RayStateApiException
+from ray_async.util.state.question import ask
 from ray_async.util.state.row import StateRow
 
 __all__ = (
@@ -36,115 +36,136 @@ Filters = Sequence[tuple[str, str, Any]]
 
 
 def list_actors(
-    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+    address: str | None = None,
+    filters: Filters | None = None,
+    limit: int = 100,
+    timeout: float | None = 30,
+    **options: Any,
 ) -> list[StateRow]:
     """List actors, dead ones included (the last thousand, once no handle exists).
 
     Args:
-        address: Accepted for programs written for Ray: the session's node is asked.
+        address: Of a node of this machine, which need not be the session's; None and "auto" are the session's.
         filters: Conditions ``(field, "=" or "!=", value)``, all of which must hold; letters' case does not matter.
         limit: Most rows, up to 10,000.
-        timeout: Accepted for programs written for Ray.
-        options: ``detail`` and others of Ray's are accepted: rows always have all fields.
+        timeout: Seconds to wait for the node's answer; None waits for ever.
+        options: ``detail``, ``explain`` and ``raise_on_missing_output``, as in Ray: rows always have all fields.
 
     Raises:
         RayStateApiException: A bad filter or limit.
-        ServerUnavailable: The node does not answer.
+        ServerUnavailable: No node runs there, or it does not answer in time.
+        TypeError: Another option.
     """
-    return _list("actors", filters, limit)
+    return _list(ask("actors", address, timeout, options), filters, limit)
 
 
 def list_tasks(
-    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+    address: str | None = None,
+    filters: Filters | None = None,
+    limit: int = 100,
+    timeout: float | None = 30,
+    **options: Any,
 ) -> list[StateRow]:
     """List tasks and calls of actors, with arguments and errors as in `list_actors`."""
-    return _list("tasks", filters, limit)
+    return _list(ask("tasks", address, timeout, options), filters, limit)
 
 
 def list_objects(
-    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+    address: str | None = None,
+    filters: Filters | None = None,
+    limit: int = 100,
+    timeout: float | None = 30,
+    **options: Any,
 ) -> list[StateRow]:
     """List objects, with arguments and errors as in `list_actors`."""
-    return _list("objects", filters, limit)
+    return _list(ask("objects", address, timeout, options), filters, limit)
 
 
 def list_workers(
-    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+    address: str | None = None,
+    filters: Filters | None = None,
+    limit: int = 100,
+    timeout: float | None = 30,
+    **options: Any,
 ) -> list[StateRow]:
     """List worker processes, the last thousand dead ones included, with arguments and errors as in `list_actors`."""
-    return _list("workers", filters, limit)
+    return _list(ask("workers", address, timeout, options), filters, limit)
 
 
 def list_nodes(
-    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+    address: str | None = None,
+    filters: Filters | None = None,
+    limit: int = 100,
+    timeout: float | None = 30,
+    **options: Any,
 ) -> list[StateRow]:
     """List logical nodes, removed ones included, with arguments and errors as in `list_actors`."""
-    return _list("state_nodes", filters, limit, _node_row)
+    return _list(ask("state_nodes", address, timeout, options), filters, limit, _node_row)
 
 
 def list_placement_groups(
-    address: str | None = None, filters: Filters | None = None, limit: int = 100, timeout: int = 30, **options: Any
+    address: str | None = None,
+    filters: Filters | None = None,
+    limit: int = 100,
+    timeout: float | None = 30,
+    **options: Any,
 ) -> list[StateRow]:
     """List placement groups, with arguments and errors as in `list_actors`."""
-    return _list("pg_table", filters, limit)
+    return _list(ask("pg_table", address, timeout, options), filters, limit)
 
 
-def get_actor(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
+def get_actor(id: str, address: str | None = None, timeout: float | None = 30, **options: Any) -> StateRow | None:
     """Describe the actor with an id in hexadecimal digits; None when there is none."""
-    return _one("actors", "actor_id", id)
+    return _one(ask("actors", address, timeout, options), "actor_id", id)
 
 
-def get_task(id: Any, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
+def get_task(id: Any, address: str | None = None, timeout: float | None = 30, **options: Any) -> StateRow | None:
     """Describe the task with an id in hexadecimal digits (or of a reference); None when there is none."""
-    return _one("tasks", "task_id", id.task_id().hex() if hasattr(id, "task_id") else id)
+    task_id = id.task_id().hex() if hasattr(id, "task_id") else id
+    return _one(ask("tasks", address, timeout, options), "task_id", task_id)
 
 
-def get_objects(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> list[StateRow]:
+def get_objects(id: str, address: str | None = None, timeout: float | None = 30, **options: Any) -> list[StateRow]:
     """Describe the object with an id in hexadecimal digits: a list of one row or none."""
-    return _list("objects", [("object_id", "=", id)], MAX_LIMIT)
+    return _list(ask("objects", address, timeout, options), [("object_id", "=", id)], MAX_LIMIT)
 
 
-def get_worker(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
+def get_worker(id: str, address: str | None = None, timeout: float | None = 30, **options: Any) -> StateRow | None:
     """Describe the worker with an id in hexadecimal digits; None when there is none."""
-    return _one("workers", "worker_id", id)
+    return _one(ask("workers", address, timeout, options), "worker_id", id)
 
 
-def get_node(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
+def get_node(id: str, address: str | None = None, timeout: float | None = 30, **options: Any) -> StateRow | None:
     """Describe the logical node with an id in hexadecimal digits; None when there is none."""
-    return _one("state_nodes", "node_id", id, _node_row)
+    return _one(ask("state_nodes", address, timeout, options), "node_id", id, _node_row)
 
 
-def get_placement_group(id: str, address: str | None = None, timeout: int = 30, **options: Any) -> StateRow | None:
+def get_placement_group(
+    id: str, address: str | None = None, timeout: float | None = 30, **options: Any
+) -> StateRow | None:
     """Describe the placement group with an id in hexadecimal digits; None when there is none."""
-    return _one("pg_table", "placement_group_id", id)
+    return _one(ask("pg_table", address, timeout, options), "placement_group_id", id)
 
 
-def summarize_tasks(address: str | None = None, timeout: int = 30, **options: Any) -> dict[str, Any]:
+def summarize_tasks(address: str | None = None, timeout: float | None = 30, **options: Any) -> dict[str, Any]:
     """Count tasks by function and state."""
-    return _summary("tasks", "func_or_class_name")
+    return _summary(ask("tasks", address, timeout, options), "func_or_class_name")
 
 
-def summarize_actors(address: str | None = None, timeout: int = 30, **options: Any) -> dict[str, Any]:
+def summarize_actors(address: str | None = None, timeout: float | None = 30, **options: Any) -> dict[str, Any]:
     """Count actors by class and state."""
-    return _summary("actors", "class_name")
-
-
-def _ask(op: str) -> list[dict[str, Any]]:
-    from ray_async.exceptions import NodeDiedError
-
-    try:
-        answer = control_session().control(op)
-    except NodeDiedError as error:
-        raise ServerUnavailable(str(error)) from error
-    return list(answer.values()) if isinstance(answer, dict) else list(answer)
+    return _summary(ask("actors", address, timeout, options), "class_name")
 
 
 def _list(
-    op: str, filters: Filters | None, limit: int, convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    found: list[dict[str, Any]],
+    filters: Filters | None,
+    limit: int,
+    convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> list[StateRow]:
     if not 0 < limit <= MAX_LIMIT:
         raise RayStateApiException(f"limit must be between 1 and {MAX_LIMIT}, but is {limit}")
-    rows = [StateRow(convert(row) if convert else row) for row in _ask(op)]
+    rows = [StateRow(convert(row) if convert else row) for row in found]
     for key, predicate, value in filters or ():
         if predicate not in ("=", "!="):
             raise RayStateApiException(f"a filter's predicate is '=' or '!=', but not {predicate!r}")
@@ -157,14 +178,17 @@ def _equal(ours: Any, wanted: Any) -> bool:
 
 
 def _one(
-    op: str, key: str, value: str, convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    found: list[dict[str, Any]],
+    key: str,
+    value: str,
+    convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> StateRow | None:
-    return next(iter(_list(op, [(key, "=", value)], MAX_LIMIT, convert)), None)
+    return next(iter(_list(found, [(key, "=", value)], MAX_LIMIT, convert)), None)
 
 
-def _summary(op: str, key: str) -> dict[str, Any]:
+def _summary(found: list[dict[str, Any]], key: str) -> dict[str, Any]:
     counts: dict[str, Counter[str]] = {}
-    for row in _ask(op):
+    for row in found:
         counts.setdefault(str(row[key]), Counter())[row["state"]] += 1
     summary = {name: {key: name, "state_counts": dict(states)} for name, states in counts.items()}
     return {"cluster": {"summary": summary, "total": sum(counter.total() for counter in counts.values())}}

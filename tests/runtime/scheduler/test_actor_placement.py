@@ -82,19 +82,22 @@ def test_restart_after_a_death(harness: Make) -> None:
     first = h.actors.pop("a")
     h.send(ev.WorkerDied(first.slot))
     assert h.available() == 1
-    h.send(ev.ActorRestarting("a"))
-    assert h.actors["a"].slot != first.slot
+    assert h.send(ev.ActorEnded("a")) == []
+    h.actor("a:1", CPU=1)
+    assert h.actors["a:1"].slot != first.slot
     assert h.available() == 0
 
 
-def test_restart_asked_for_before_the_death_was_seen(harness: Make) -> None:
+def test_an_actor_that_ends_gives_its_place_back_with_its_process(harness: Make) -> None:
     h = harness()
     h.node("head", CPU=1)
     h.actor("a", CPU=1)
     first = h.actors.pop("a")
-    assert h.send(ev.ActorRestarting("a")) == []
+    assert h.send(ev.ActorEnded("a")) == [ins.StopWorker(first.slot, ins.StopReason.ACTOR_ENDED)]
+    h.actor("b", CPU=1)
+    assert "b" not in h.actors
     h.send(ev.WorkerDied(first.slot))
-    assert "a" in h.actors
+    assert "b" in h.actors
 
 
 def test_an_actor_can_end_while_it_waits_or_while_its_worker_starts(harness: Make) -> None:

@@ -190,10 +190,11 @@ def test_lost_bundles_are_reserved_anew_apart_from_the_others(harness: Make) -> 
     assert ins.PlacementGroupRescheduling("p", (lost,)) in out
     assert h.scheduler.report.placement_group_table()["p"]["state"] == "RESCHEDULING"
     h.send(ev.WorkerDied(h.actors.pop("x").slot))
-    h.send(ev.ActorRestarting("x"))
-    assert "x" not in h.actors
+    h.send(ev.ActorEnded("x"))
+    h.actor("x:1", spec={"placement_group": "p", "bundle_index": lost}, CPU=1)
+    assert "x:1" not in h.actors
     assert ready(h.node("b", CPU=1)) == {**before, lost: "b"}
-    assert h.actors["x"].node_id == "b"
+    assert h.actors["x:1"].node_id == "b"
 
 
 def test_groups_show_in_the_resources(harness: Make) -> None:

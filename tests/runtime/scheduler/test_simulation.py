@@ -67,6 +67,7 @@ class FakeDriver:
         self.nodes: set[str] = set()
         self.queues: dict[int, int] = {}
         self.actors: dict[str, str] = {}
+        self.actor_specs: dict[str, ActorSpec] = {}
         self.groups: set[str] = set()
         self.free_slots: list[int] = []
         self.names = 0
@@ -217,12 +218,11 @@ class FakeDriver:
         self.send(ev.WorkerDied(slot))
         actor_id = worker.actor_id
         if actor_id is not None and actor_id in self.actors:
-            if self.rng.random() < 0.5 and len(self.nodes) > 0:
-                self.actors[actor_id] = "waiting"
-                self.send(ev.ActorRestarting(actor_id))
-            else:
-                del self.actors[actor_id]
-                self.send(ev.ActorEnded(actor_id))
+            del self.actors[actor_id]
+            spec = self.actor_specs.pop(actor_id)
+            self.send(ev.ActorEnded(actor_id))
+            if self.rng.random() < 0.5 and len(self.nodes) > 0:  # a restart: another life, with an id of its own
+                self.submit(self.name("actor"), spec)
 
     def stopped_worker_dies(self) -> None:
         if self.stopping:
@@ -295,10 +295,13 @@ class FakeDriver:
 
     def submit_actor(self) -> None:
         if len(self.actors) < 20:
-            actor_id = self.name("actor")
-            self.actors[actor_id] = "waiting"
             spec = ActorSpec(placement_resources=CPU, **self.random_spec())  # type: ignore[arg-type]
-            self.send(ev.ActorSubmitted(actor_id, spec))
+            self.submit(self.name("actor"), spec)
+
+    def submit(self, actor_id: str, spec: ActorSpec) -> None:
+        self.actors[actor_id] = "waiting"
+        self.actor_specs[actor_id] = spec
+        self.send(ev.ActorSubmitted(actor_id, spec))
 
     def end_actor(self) -> None:
         if self.actors:

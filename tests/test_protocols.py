@@ -1,0 +1,261 @@
+"""Both ends of every protocol: whatever has a name has somebody who sends it and somebody who handles it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from ray_async._core.node_view import EventKind
+from ray_async.options import ActorOptions, MethodOptions, TaskOptions
+from ray_async.runtime.death import DeathCause
+from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.scheduler import events, instructions
+
+PACKAGE = Path(__file__).resolve().parent.parent / "ray_async"
+CORE, NODE, SCHEDULER = PACKAGE / "_core", PACKAGE / "runtime" / "node", PACKAGE / "runtime" / "scheduler"
+
+#: Calls that send a request to the node; the operation is their first argument that is a string.
+ASKERS = frozenset({"ask", "ask_within", "tell", "control", "control_ref", "request", "request_within", "send", "_ask"})
+
+#: Operations that only people and tests ask for.
+DIAGNOSTIC = frozenset({"statistics"})
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def python_files(folder: Path, *, without: tuple[str, ...] = ()) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*.py")) if path.name not in without]
+
+
+def attributes_of(folder: Path, base: str, *, without: tuple[str, ...] = ()) -> set[str]:
+    """Names that are read as ``base.name`` anywhere in a folder."""
+    return {
+        node.attr
+        for path in python_files(folder, without=without)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == base
+    }
+
+
+def called(folder: Path, *, without: tuple[str, ...] = ()) -> set[str]:
+    """Names of what is called by its plain name anywhere in a folder."""
+    return {
+        node.func.id
+        for path in python_files(folder, without=without)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+
+
+def keys(path: Path, base: str) -> set[str]:
+    """Names that stand as ``base.name`` as keys of dict displays in a file."""
+    return {
+        key.attr
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Attribute) and isinstance(key.value, ast.Name) and key.value.id == base
+    }
+
+
+def members(module: ast.Module, name: str) -> set[str]:
+    """Names that the body of a class assigns."""
+    (found,) = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name == name]
+    return {
+        target.id
+        for node in found.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+# -- events of the arena -----------------------------------------------------------------------------------------------
+
+
+def announced() -> set[str]:
+    """Kinds of events that some process leaves for the node."""
+    sources = [path.read_text() for suffix in ("h", "pyx") for path in sorted(CORE.rglob(f"*.{suffix}"))]
+    found = {name for text in sources for name in re.findall(r"ra_event\([^;\n]*?\bRA_EV_(\w+)", text)}
+    for path in python_files(PACKAGE / "runtime"):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "announce":
+                found |= {part.attr for part in ast.walk(node.args[0]) if isinstance(part, ast.Attribute)}
+    return found
+
+
+def test_every_kind_of_event_is_announced_and_handled() -> None:
+    layout = dict(re.findall(r"\bRA_EV_(\w+) = (\d+)", (CORE / "includes" / "layout.h").read_text()))
+    assert {kind.name: str(kind.value) for kind in EventKind} == layout
+    assert announced() == set(layout)
+    assert keys(NODE / "arena_events.py", "EventKind") == set(layout)
+
+
+# -- the scheduler -----------------------------------------------------------------------------------------------------
+
+
+def test_every_event_of_the_scheduler_is_sent_and_handled() -> None:
+    names = set(events.__all__) - {"Event"}
+    # The end of a class is sent by who gives classes back.
+    assert names - attributes_of(NODE, "events") <= {"ClassRemoved"}
+    assert keys(SCHEDULER / "state.py", "ev") == names
+
+
+def test_every_instruction_of_the_scheduler_is_given_and_carried_out() -> None:
+    names = set(instructions.__all__) - {"Instruction", "StopReason"}
+    assert names - called(SCHEDULER, without=("instructions.py",)) == set()
+    matched = {
+        node.cls.attr
+        for node in ast.walk(tree(NODE / "process.py"))
+        if isinstance(node, ast.MatchClass) and isinstance(node.cls, ast.Attribute)
+    }
+    assert matched == names
+
+
+def test_every_reason_to_stop_a_worker_is_given_and_has_a_cause() -> None:
+    names = set(instructions.StopReason.__members__)
+    assert attributes_of(SCHEDULER, "StopReason") == names
+    mapped = {
+        key.attr
+        for node in ast.walk(tree(NODE / "process.py"))
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Attribute) and ast.unparse(key.value) == "instructions.StopReason"
+    }
+    assert mapped == names
+
+
+# -- deaths ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_cause_of_death_is_found_or_decided_and_told() -> None:
+    path = PACKAGE / "runtime" / "death.py"
+    (evidence,) = [node for node in tree(path).body if isinstance(node, ast.ClassDef) and node.name == "Evidence"]
+    concluded = {ast.unparse(node) for node in ast.walk(evidence) if isinstance(node, ast.Attribute)}
+    for cause in DeathCause:
+        if cause.is_decided:
+            assert cause.name in attributes_of(NODE, "DeathCause"), f"nobody decides {cause}"
+        else:
+            assert f"DeathCause.{cause.name}" in concluded, f"nothing is evidence of {cause}"
+        assert cause.value[0].islower(), "it completes 'because ...'"
+    assert members(tree(path), "DeathCause") == set(DeathCause.__members__)
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+
+def asked(path: Path) -> Iterator[str]:
+    """Operations that a file asks the node for."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and _name_of(node.func) in ASKERS:
+            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            yield from texts[:1]
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == "op" and isinstance(value, ast.Constant):
+                    yield str(value.value)
+
+
+def _name_of(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def answered() -> set[str]:
+    """Operations in the tables of the node."""
+    return {
+        key.value
+        for node in ast.walk(tree(NODE / "control.py"))
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in ("self._answers", "self._notices")
+        for key in getattr(node.value, "keys", ())
+    }
+
+
+def test_every_operation_is_asked_for_and_answered() -> None:
+    found = {op for path in python_files(PACKAGE) for op in asked(path)}
+    assert found | DIAGNOSTIC == answered()
+
+
+# -- options -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [TaskOptions, ActorOptions, MethodOptions, InitOptions])
+def test_every_option_is_read_by_somebody(options: type) -> None:
+    read = {
+        node.attr
+        for path in python_files(PACKAGE)
+        if path.name not in ("options.py", "option_rules.py")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("options")
+    }
+    assert set(options._fields) - read == set()
+
+
+#: Parameters of public functions that nothing reads, and why that is right.
+UNREAD = {
+    "get": {"_use_object_store"},  # values always come from the store
+    "shutdown": {"_exiting_interpreter"},  # there is one way to end
+    "PublicAPI": {"api_group"},  # for documentation
+    "RayBackend.configure": {"prefer", "require", "kwargs"},  # joblib's own interface
+    "Pool.__init__": {"context"},  # documented there
+}
+
+
+def unread_parameters(module: ast.Module) -> Iterator[tuple[str, set[str]]]:
+    """Public functions and methods of a module with parameters that their bodies do not read."""
+    scopes: list[tuple[str, ast.AST]] = [("", module)]
+    while scopes:
+        prefix, scope = scopes.pop()
+        for node in ast.iter_child_nodes(scope):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                scopes.append((f"{node.name}.", node))
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _is_public(node):
+                unread = _parameters(node) - {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+                if unread:
+                    yield prefix + node.name, unread
+
+
+def _is_public(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether users call it, and it does more than to refuse: the ends of `with` blocks are called by Python."""
+    if node.name in ("__exit__", "__aexit__") or (node.name.startswith("_") and node.name != "__init__"):
+        return False
+    if any(ast.unparse(decorator).endswith("overload") for decorator in node.decorator_list):
+        return False
+    body = [part for part in node.body if not isinstance(part, ast.Expr) or not isinstance(part.value, ast.Constant)]
+    return any(not isinstance(part, ast.Raise) for part in body)
+
+
+def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
+    return {arg.arg for arg in every if arg is not None and not re.fullmatch("self|cls|_+", arg.arg)}
+
+
+def public_files() -> list[Path]:
+    inner = ("runtime", "_core", "transport")
+    return [path for path in python_files(PACKAGE) if path.relative_to(PACKAGE).parts[0] not in inner]
+
+
+def test_every_parameter_of_a_public_function_is_read() -> None:
+    unread = [
+        f"{path.relative_to(PACKAGE)}: {name}({', '.join(sorted(left))})"
+        for path in public_files()
+        for name, found in unread_parameters(tree(path))
+        if (left := found - UNREAD.get(name, set()))
+    ]
+    assert unread == []
+
+
+def test_a_parameter_that_nothing_reads_is_found() -> None:
+    source = 'def f(a, *, b=1, _=0):\n    """Do it."""\n    return a\n\n\ndef _g(c): return 1\n'
+    assert list(unread_parameters(ast.parse(source))) == [("f", {"b"})]
+
+
+def test_a_request_without_an_answer_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "asker.py"
+    path.write_text('link.ask("one", x="two")\nself._ask("three")\nchannel.request_within(5, "four")\n{"op": "five"}\n')
+    assert sorted(asked(path)) == ["five", "four", "one", "three"]
