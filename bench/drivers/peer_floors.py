@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from bench.drivers import protocol
-from bench.floors import build, echo
+from bench.floors import build, echo, idle_idioms
 
 NATIVE = build.native()
 
@@ -85,6 +85,7 @@ if __name__ == "__main__":
             "copy_fresh": copy(fresh=True),
             "bare_start": bare_start,
             "import_asyncio": import_asyncio,
+            **idle_idioms.cases(),
         },
         platform.python_version(),
         close,

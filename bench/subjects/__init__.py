@@ -15,6 +15,8 @@ NAMES = (
     "actor_calls",
     "async_actor_calls",
     "nested_calls",
+    "asyncio_idioms",
+    "under_load",
     "small_values",
     "put_array",
     "get_array",
