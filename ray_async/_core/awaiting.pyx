@@ -1,7 +1,8 @@
 """References as futures of asyncio: awaiting one, and the callbacks that ``asyncio.gather`` and its like put on it.
 
-Whatever waits is a `Watch` in the waiter of its loop and of its own, never in the reference: a reference is awaited in several
-loops, and each who awaits it can be cancelled without the others. What completes in one wake-up of a loop is run in one go.
+Whatever waits is a `Watch` of its own in the waiter of its loop, never in the reference: a reference is awaited in several loops,
+and each who awaits it can be cancelled without the others. What completes in one wake-up of a loop is run in one go. Watches need
+no garbage collection: what they call is let go when it was called, or when the loop or the session ends.
 """
 
 cimport cython
@@ -123,6 +124,7 @@ cdef int call_in(LoopWaiter waiter, context, callback, argument) except -1:
     return 0
 
 
+@cython.no_gc
 cdef class Awaiter(Watch):
     """One ``await`` of a reference: what the task's coroutine iterates over, and the future that the task then waits for.
 
@@ -294,6 +296,7 @@ cdef class Awaiter(Watch):
 
 
 @cython.final
+@cython.no_gc
 cdef class ReferenceCoroutine(Awaiter):
     """An `Awaiter` that is a coroutine, for those who take nothing else: ``asyncio.create_task``, task groups."""
 
@@ -349,6 +352,7 @@ def settled(ObjectRef ref):
 
 
 @cython.final
+@cython.no_gc
 cdef class Callback(Watch):
     """A callback that something has put on a reference as on a future."""
 

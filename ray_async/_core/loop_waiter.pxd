@@ -29,6 +29,8 @@ cdef class LoopWaiter:
     cdef str path
     cdef list ready             # what `run` is to be called of, on the loop
     cdef bint scheduled         # the loop will do so
+    cdef bint resting           # the loop will call `rest`
+    cdef public bint rests      # nothing but completions comes by this waiter, so it may be left unarmed for a while
     cdef public object loop     # weak reference; None: nobody waits here but by `watch`
     cdef public object on_watch # called after a watch that gives reason to lend the CPU, or to look before the loop sleeps
 
@@ -36,7 +38,11 @@ cdef class LoopWaiter:
     cdef int add(self, Watch watch) except -1
     cdef int remove(self, Watch watch) except -1
     cdef int request(self, Watch watch) except -1
+    cdef int schedule(self) except -1
+    cdef object _loop(self)
     cdef int deliver(self) except -1
+    cdef int turn(self) except -1
+    cdef int drain(self) except -1
     cdef int notice(self) except -1
     cdef int collect(self) except -1
     cdef int _settle(self, u64 entry) except -1

@@ -20,6 +20,7 @@ cdef enum:
     LINGER = 20000          # ns that a loop without anything to do looks for work before it sleeps
 
 
+@cython.no_gc
 cdef class Watch:
     """One party that waits for an object on a loop. What it does then is its own matter."""
 
@@ -41,6 +42,7 @@ cdef class Watch:
 
 
 @cython.final
+@cython.no_gc
 cdef class FutureWatch(Watch):
     """A watch that settles a future."""
 
@@ -165,13 +167,19 @@ cdef class LoopWaiter:
     cdef int request(self, Watch watch) except -1:
         """Have the loop call ``watch.run``, soon, with all others that are ready then."""
         self.ready.append(watch)
-        if not self.scheduled:
-            loop = self.loop()
-            if loop is None:
-                raise RuntimeError("the event loop that waited for this is gone")
-            loop.call_soon(self.run_ready)
+        return self.schedule()
+
+    cdef int schedule(self) except -1:
+        if self.ready and not self.scheduled:
+            self._loop().call_soon(self.run_ready)
             self.scheduled = True
         return 0
+
+    cdef object _loop(self):
+        loop = self.loop()
+        if loop is None:
+            raise RuntimeError("the event loop that waited for this is gone")
+        return loop
 
     def run_ready(self):
         """Call what was requested."""
@@ -190,44 +198,78 @@ cdef class LoopWaiter:
                 watch.run(self)
             except BaseException:
                 # What ends the loop, which may be run again: the others come then.
-                rest, self.ready = batch[i + 1:] + self.ready, []
-                for other in rest:
-                    self.request(other)
+                self.ready = batch[i + 1:] + self.ready
+                self.schedule()
                 raise
         return 0
 
+    def begin(self):
+        """A loop begins to watch the descriptor: it is told of what comes from now on, and of what has come."""
+        self.scheduled = self.resting = False
+        self.collect()
+
     def on_readable(self):
         """Settle all that has completed; the loop calls this, and what is ready runs at once."""
-        cdef bint scheduled
         cdef ra_heap *h = &self.arena.heap
         cdef char datagram[16]
         # One datagram for each time that the waiter was armed; should there be another one, the loop calls again.
         recv(self.descriptor, datagram, sizeof(datagram), MSG_DONTWAIT)
         if not h.closed:
-            scheduled, self.scheduled = self.scheduled, True
-            try:
-                self.collect()
-            finally:
-                self.scheduled = scheduled
+            self.turn()
+
+    cdef int turn(self) except -1:
+        cdef bint scheduled = self.scheduled
+        self.scheduled = True  # what becomes ready runs here
+        try:
+            self.drain()
             if self.ready:
                 self.deliver()
+        finally:
+            self.scheduled = scheduled
+            if self.rests and len(self.pending) > 1:
+                # What comes while the loop has other things to do is found afterwards, and its senders need not tell.
+                if not self.resting:
+                    self._loop().call_soon(self.rest)
+                    self.resting = True
+            else:
+                self.collect()
+            self.schedule()
+        return 0
+
+    def rest(self):
+        """The loop has done what it had to do: go on with what has completed meanwhile, or let the loop sleep."""
+        cdef ra_heap *h = &self.arena.heap
+        self.resting = False
+        if h.closed or self.socket is None:
+            return
+        if ra_queue_length(queue_at(h, self.ring)):
+            self.turn()
+        else:
+            self.collect()
+
+    cdef int drain(self) except -1:
+        """Settle what is in the ring."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_queue *ring = queue_at(h, self.ring)
+        cdef u64 cell, entry
+        while True:
+            cell = ra_ring_take(ring, RA_LOOP_RING_LOG2)
+            if cell == 0:
+                break
+            self._settle(RA_CELL_OFFSET(cell))
+        if atomic_exchange_u32(&ra_waiter_at(h, self.index).rescan, 0):
+            for entry in list(self.pending):
+                if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) not in (RA_PENDING, RA_BUSY, RA_SPILLED):
+                    self._settle(entry)
+        return 0
 
     cdef int collect(self) except -1:
         """Settle what has completed, and arm the waiter."""
         cdef ra_heap *h = &self.arena.heap
         cdef ra_waiter *w = ra_waiter_at(h, self.index)
         cdef ra_queue *ring = queue_at(h, self.ring)
-        cdef u64 cell, entry
         while True:
-            while True:
-                cell = ra_ring_take(ring, RA_LOOP_RING_LOG2)
-                if cell == 0:
-                    break
-                self._settle(RA_CELL_OFFSET(cell))
-            if atomic_exchange_u32(&w.rescan, 0):
-                for entry in list(self.pending):
-                    if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) not in (RA_PENDING, RA_BUSY, RA_SPILLED):
-                        self._settle(entry)
+            self.drain()
             # Arm first, look again after: a completion in between is then either seen here or sends a datagram.
             atomic_store_u32(&w.armed, 1)
             atomic_fence(memory_order_seq_cst)
@@ -280,7 +322,6 @@ cdef class LoopWaiter:
     def forget_all(self):
         """Drop all watches: their loop is gone."""
         ready, self.ready = self.ready, []
-        self.scheduled = False
         for watch in self._take_all() + ready:
             (<Watch>watch).drop()
 

@@ -36,6 +36,7 @@ class LoopBinding:
         self.waiter_index: int = self.waiter.index
         self.waiter.loop = self.loop
         self.waiter.on_watch = self._watched
+        self.waiter.rests = True
         self._arena = arena
         self._wake: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -44,6 +45,7 @@ class LoopBinding:
         self._sleepers: set[asyncio.Future[None]] = set()
         self._node_fd = node_fd
         self._died = died
+        self.waiter.begin()
         loop.add_reader(self.waiter.fileno(), self._on_readable)
         if node_fd >= 0:
             loop.add_reader(node_fd, self._on_node_death)
@@ -51,6 +53,7 @@ class LoopBinding:
     def on_wake(self, callback: Callable[[], None]) -> None:
         """Also call this at each wake-up."""
         self._wake = callback
+        self.waiter.rests = False
 
     def _on_readable(self) -> None:
         self.waiter.on_readable()
@@ -66,6 +69,7 @@ class LoopBinding:
 
     async def woken(self, timeout: float) -> None:
         """Wait for the next wake-up of the loop by another process, at most so many seconds."""
+        self.waiter.rests = False
         sleeper = asyncio.get_running_loop().create_future()
         self._sleepers.add(sleeper)
         try:

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from ray_async._core.arena import Arena
     from ray_async.runtime.session import CoreSession
 
-__all__ = ("check_out_of_band", "explain_timeout", "locations", "raise_error", "session_ended", "store_full", "timed_out")
+__all__ = (
+    "check_out_of_band",
+    "explain_timeout",
+    "locations",
+    "raise_error",
+    "session_ended",
+    "store_full",
+    "timed_out",
+)
 
 _SHORTEST_S = 0.1  # shorter timeouts are looks rather than waits, and are not made longer by a question
 _ANSWER_S = 0.2

@@ -1,5 +1,6 @@
 """What type checkers see of the API; checked by mypy, never run."""
 
+import asyncio
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, assert_type
 
@@ -54,6 +55,22 @@ class Counter:
 
 # mypy leaves the type of a class as it is under a decorator, so typed programs call it
 CounterActor = ray.remote(Counter)
+
+
+async def futures() -> None:
+    reference = text.remote(1)
+    assert_type(await asyncio.gather(reference, number.remote("x")), tuple[str, int])
+    assert_type(await asyncio.gather(*[number.remote("x")]), list[int])
+    assert_type(await asyncio.wait_for(reference, 1), str)
+    assert_type(await asyncio.shield(reference), str)
+    for each in asyncio.as_completed([reference]):
+        assert_type(await each, str)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(reference.as_coroutine())
+    assert_type(task.result(), str)
+    assert_type(reference.result(), str)
+    assert_type(await reference.as_future(), str)
+    reference.add_done_callback(lambda done: assert_type(done.result(), str))
 
 
 async def awaited() -> None:
