@@ -60,7 +60,7 @@ cdef class FutureFace:
         return fetched().cancel_message()
 
     cdef void forget(self, ObjectRef ref) noexcept:
-        pass
+        """Of a value that was kept; nothing is, before there is another face."""
 
 
 cdef FutureFace _unfetched = FutureFace()
