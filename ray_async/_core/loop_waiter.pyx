@@ -244,6 +244,8 @@ cdef class LoopWaiter:
             return
         if ra_queue_length(queue_at(h, self.ring)):
             self.turn()
+            if self.pending:
+                self.notice()  # the CPU was taken back
         else:
             self.collect()
 
