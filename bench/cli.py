@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.contender import DriverContender, launches
 from bench.harness import run_subject
+from bench.idiom_plot import draw_idioms
 from bench.machine import describe_machine
 from bench.plot import draw_plot
 from bench.readme import update_document
@@ -55,6 +56,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--load", type=Path, metavar="FILE", help="measure nothing; show the run that --json wrote")
     add("--json", type=Path, metavar="FILE", help="write all results as JSON")
     add("--plot", type=Path, metavar="FILE", help="draw ray_async and its peers against the bars")
+    add("--idioms", type=Path, metavar="FILE", help="draw the rates of asyncio's idioms beside plain asyncio")
     add("--table", action="store_true", help="print the table as Markdown")
     add("--update-readme", type=Path, metavar="FILE", help="put the table between the markers of this document")
     options = parser.parse_args(arguments)
@@ -151,11 +153,12 @@ def _write(report: Report, options: argparse.Namespace) -> None:
         _say(f"bench: {name} was left out: {why.splitlines()[0]}")
     if options.json is not None:
         options.json.write_text(report.to_json())
-    if options.plot is not None:
-        try:
-            draw_plot(report, options.plot)
-        except ValueError as error:
-            _say(f"bench: no picture: {error}")
+    for path, draw in ((options.plot, draw_plot), (options.idioms, draw_idioms)):
+        if path is not None:
+            try:
+                draw(report, path)
+            except ValueError as error:
+                _say(f"bench: no picture: {error}")
     if options.update_readme is not None:
         update_document(options.update_readme, render_table(report))
     if options.table:

@@ -7,11 +7,11 @@ import importlib
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from bench.drivers import protocol
+from bench.drivers import idioms, protocol
 
 START = """
 import sys, time
@@ -64,6 +64,27 @@ class Cases:
             lambda: [future.result() for future in [submit(small_value) for _ in range(batch)]], params, per=batch
         )
 
+    def call(self) -> Callable[[], asyncio.Future[bytes]]:
+        submit = self.pool.submit
+        return lambda: asyncio.wrap_future(submit(small_value))
+
+    def coroutine(self) -> Callable[[], Coroutine[Any, Any, bytes]]:
+        call = self.call()
+
+        async def awaited() -> bytes:
+            return await call()
+
+        return awaited
+
+    def idioms(self) -> dict[str, protocol.Case]:
+        return {
+            "gather_tasks": idioms.case(idioms.gathered, self.call),
+            "group_tasks": idioms.case(idioms.in_a_group, self.coroutine),
+            "limited_tasks": idioms.case(idioms.limited, self.call),
+            "each_task": idioms.case(idioms.in_turn, self.call),
+            "first_tasks": idioms.case(idioms.first_of_all, self.call),
+        }
+
     def start(self, params: Mapping[str, Any]) -> Mapping[str, float]:
         return protocol.script_metrics(START, self.module)
 
@@ -75,7 +96,7 @@ class Cases:
 def main(module: str) -> None:
     cases = Cases(module)
     version = getattr(cases.library, "__version__", platform.python_version())
-    served = {"task_sync": cases.task_sync, "task_await": cases.task_await}
+    served = {"task_sync": cases.task_sync, "task_await": cases.task_await, **cases.idioms()}
     protocol.serve({**served, "tasks_pipelined": cases.tasks_pipelined, "start": cases.start}, version, cases.close)
 
 

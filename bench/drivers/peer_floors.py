@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any
 
 from bench.drivers import protocol
-from bench.drivers.event_loop import run_loop
-from bench.floors import build, echo, local_queue
+from bench.drivers.idioms import run_loop
+from bench.floors import build, echo, idle_idioms, local_queue
 
 NATIVE = build.native()
 
@@ -92,6 +92,7 @@ if __name__ == "__main__":
             "copy_fresh": copy(fresh=True),
             "bare_start": bare_start,
             "import_asyncio": import_asyncio,
+            **idle_idioms.cases(),
         },
         platform.python_version(),
         close,

@@ -6,13 +6,14 @@ Lines from the harness: `{"case": name, "params": {...}}`. Lines back: first `{"
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from bench.drivers import processes
@@ -22,11 +23,21 @@ __all__ = (
     "Stopwatch",
     "import_seconds",
     "interpreter_seconds",
+    "load",
     "repeat",
     "repeat_async",
     "script_metrics",
     "serve",
 )
+
+# Ends by itself with who has started it, too.
+BUSY = """
+import os, sys
+os.write(1, b"x")
+while os.getppid() == int(sys.argv[1]):
+    for _ in range(1000000):
+        pass
+"""
 
 Case = Callable[[Mapping[str, Any]], Mapping[str, float]]
 
@@ -45,11 +56,29 @@ def serve(cases: Mapping[str, Case], version: str, close: Callable[[], None] = l
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            reply: dict[str, Any] = {"metrics": dict(cases[request["case"]](request["params"]))}
+            with load() if request["params"].get("busy") else contextlib.nullcontext():
+                reply: dict[str, Any] = {"metrics": dict(cases[request["case"]](request["params"]))}
         except Exception as error:  # reported to the harness, which records it
             reply = {"error": f"{type(error).__name__}: {error}\n{traceback.format_exc()}"}
         print(json.dumps(reply), file=replies)
     close()
+
+
+@contextlib.contextmanager
+def load() -> Iterator[None]:
+    """A busy process for each core, which counts as nobody's."""
+    free = {name: value for name, value in os.environ.items() if name != processes.MARK}
+    command = [sys.executable, "-S", "-c", BUSY, str(os.getpid())]
+    busy = [subprocess.Popen(command, env=free, stdout=subprocess.PIPE) for _ in range(os.cpu_count() or 1)]
+    try:
+        for each in busy:
+            assert each.stdout is not None
+            each.stdout.read(1)
+        yield
+    finally:
+        for each in busy:
+            each.kill()
+            each.communicate()
 
 
 class Stopwatch:
@@ -103,7 +132,9 @@ def repeat(operation: Callable[[], object], params: Mapping[str, Any], per: int 
     return watch.metrics(count * per)
 
 
-async def repeat_async(operation: Callable[[], Awaitable[object]], params: Mapping[str, Any]) -> dict[str, float]:
+async def repeat_async(
+    operation: Callable[[], Awaitable[object]], params: Mapping[str, Any], per: int = 1
+) -> dict[str, float]:
     """The same for an operation that is awaited."""
     await operation()
     watch, seconds = Stopwatch(), float(params["seconds"])
@@ -114,7 +145,7 @@ async def repeat_async(operation: Callable[[], Awaitable[object]], params: Mappi
         await operation()
         count += 1
     watch.stop()
-    return watch.metrics(count)
+    return watch.metrics(count * per)
 
 
 def interpreter_seconds(code: str) -> float:

@@ -5,13 +5,14 @@ What runs in workers is defined inside functions, so that it travels by value an
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from bench.drivers import protocol
-from bench.drivers.event_loop import run_loop
+from bench.drivers import idioms, protocol
+from bench.drivers.idioms import run_loop
 from bench.drivers.ray_remote import remote
 
 __all__ = ("cases",)
@@ -122,6 +123,24 @@ class Calls:
 
         return measure
 
+    def coroutine(self) -> Callable[[], Any]:
+        """A task as a coroutine, which task groups insist on."""
+        call = self.task()
+        if hasattr(self.ray.ObjectRef, "as_coroutine"):
+            return lambda: call().as_coroutine()
+
+        async def awaited() -> Any:
+            return await call()
+
+        return awaited
+
+    def future(self) -> Callable[[], Any]:
+        """A task as what `asyncio.wait` takes: a future."""
+        call = self.task()
+        return (
+            call if hasattr(self.ray.ObjectRef, "add_done_callback") else lambda: asyncio.wrap_future(call().future())
+        )
+
     def nested_task(self, params: Mapping[str, Any]) -> Mapping[str, float]:
         get, call, batch = self.ray.get, self.remote["small_value_batch"].remote, int(params["batch"])
         return protocol.repeat(lambda: get(call(batch)), params, per=batch)
@@ -186,5 +205,11 @@ def cases(session: Any) -> dict[str, protocol.Case]:
         "driver_to_actors": calls.driver_to_actors,
         "actors_to_actors": calls.actors_to_actors,
         "streamed_values": calls.streamed_values,
+        "gather_tasks": idioms.case(idioms.gathered, calls.task),
+        "gather_actor": idioms.case(idioms.gathered, calls.async_actor_call),
+        "group_tasks": idioms.case(idioms.in_a_group, calls.coroutine),
+        "limited_tasks": idioms.case(idioms.limited, calls.task),
+        "each_task": idioms.case(idioms.in_turn, calls.task),
+        "first_tasks": idioms.case(idioms.first_of_all, calls.future),
         "idle": calls.idle,
     }

@@ -16,6 +16,8 @@ NAMES = (
     "async_actor_calls",
     "nested_calls",
     "streams",
+    "asyncio_idioms",
+    "under_load",
     "small_values",
     "put_array",
     "get_array",

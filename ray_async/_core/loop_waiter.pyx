@@ -1,10 +1,12 @@
 """What lets an event loop wait for objects: completions arrive in a ring, a datagram says that there are some.
 
-Nothing here knows asyncio: futures are objects with ``done()`` and ``set_result(None)``.
+Nothing here knows asyncio: futures are objects with ``done()`` and ``set_result(None)``, a loop is one with ``call_soon``.
 """
 
 import os
 import socket
+
+cimport cython
 
 from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
@@ -18,6 +20,45 @@ cdef enum:
     LINGER = 20000          # ns that a loop without anything to do looks for work before it sleeps
 
 
+@cython.no_gc
+cdef class Watch:
+    """One party that waits for an object on a loop. What it does then is its own matter."""
+
+    cdef int settle(self, LoopWaiter waiter) except -1:
+        """The object is complete, or a wake-up came for an earlier one in its place. The watch is over."""
+        return 0
+
+    cdef int fail(self, LoopWaiter waiter, error) except -1:
+        """The object will not come any more. The watch is over."""
+        return 0
+
+    cdef int drop(self) except -1:
+        """The loop is gone, and the watch with it: nobody is to be told."""
+        return 0
+
+    cdef int run(self, LoopWaiter waiter) except -1:
+        """The loop calls, as it was requested to. Only what is to end the loop is raised."""
+        return 0
+
+
+@cython.final
+@cython.no_gc
+cdef class FutureWatch(Watch):
+    """A watch that settles a future."""
+
+    cdef object future
+
+    cdef int settle(self, LoopWaiter waiter) except -1:
+        if not self.future.done():
+            self.future.set_result(None)
+        return 0
+
+    cdef int fail(self, LoopWaiter waiter, error) except -1:
+        if not self.future.done():
+            self.future.set_exception(error)
+        return 0
+
+
 cdef class LoopWaiter:
     """One loop's place in the waiter table.
 
@@ -26,16 +67,6 @@ cdef class LoopWaiter:
     Args:
         arena: the session's shared memory.
     """
-
-    cdef Arena arena
-    cdef readonly u32 index
-    cdef u64 ring
-    cdef dict pending   # entry → list of (ref, future)
-    cdef object socket
-    cdef int descriptor
-    cdef readonly u64 n_settled  # objects whose futures were settled so far
-    cdef readonly bint lent      # the worker's CPU is lent until something is settled
-    cdef str path
 
     def __init__(self, Arena arena):
         cdef ra_heap *h = arena.open()
@@ -47,6 +78,7 @@ cdef class LoopWaiter:
             ra_queue_init(queue_at(h, self.ring), RA_LOOP_RING_LOG2)
             ra_waiter_at(h, self.index).queue = self.ring
         self.pending = {}
+        self.ready = []
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         # By way of the directory's descriptor, since the path itself may be too long for a socket address.
@@ -62,31 +94,62 @@ cdef class LoopWaiter:
     def fileno(self):
         return self.descriptor
 
-    def watch(self, ObjectRef ref, future):
-        """Settle ``future`` once ``ref`` is complete. Returns False, and does nothing, when it is already."""
-        cdef u64 entry = ref.at()
+    cdef bint is_open(self) noexcept:
+        return self.socket is not None
+
+    cdef int add(self, Watch watch) except -1:
+        """Have ``watch`` settled once its reference is complete. Returns 0, and does nothing, when it is already."""
+        cdef u64 entry = watch.ref.at()
         cdef ra_heap *h = &self.arena.heap
         if not ra_watch(h, entry, self.index):
-            return False
+            return 0
         self.arena.check_node()
         if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) == RA_SPILLED:
             ra_event(h, RA_EV_LOST, entry >> 6)
         waiting = self.pending.get(entry)
         if waiting is None:
-            self.pending[entry] = [(ref, future)]
+            self.pending[entry] = watch
+        elif type(waiting) is dict:
+            (<dict>waiting)[watch] = None
         else:
-            waiting.append((ref, future))
-        return True
+            self.pending[entry] = {waiting: None, watch: None}
+        return 1
+
+    cdef int remove(self, Watch watch) except -1:
+        """Take back an `add`. Returns whether it was in force."""
+        waiting = self.pending.get(watch.ref.entry)
+        if waiting is None:
+            return 0
+        if type(waiting) is dict:
+            if (<dict>waiting).pop(watch, self) is self:
+                return 0
+            if <dict>waiting:
+                return 1
+        elif waiting is not watch:
+            return 0
+        del self.pending[watch.ref.entry]
+        if not self.pending:
+            self.retake()
+        return 1
+
+    cdef int notice(self) except -1:
+        """Tell the binding of a new watch, where it may want to know."""
+        if self.on_watch is not None and (self.arena.gives_cpu_back or len(self.pending) == 1):
+            self.on_watch()
+        return 0
+
+    def watch(self, ObjectRef ref, future):
+        """Settle ``future`` once ``ref`` is complete. Returns False, and does nothing, when it is already."""
+        cdef FutureWatch watch = FutureWatch.__new__(FutureWatch)
+        watch.ref, watch.future = ref, future
+        return bool(self.add(watch))
 
     def forget(self, ObjectRef ref, future):
         """Take back a ``watch`` whose future nobody waits for any more."""
         waiting = self.pending.get(ref.entry)
-        if waiting is not None:
-            waiting[:] = [pair for pair in waiting if pair[1] is not future]
-            if not waiting:
-                del self.pending[ref.entry]
-                if not self.pending:
-                    self.retake()
+        for watch in list(waiting) if type(waiting) is dict else [waiting]:
+            if type(watch) is FutureWatch and (<FutureWatch>watch).future is future:
+                self.remove(watch)
 
     def lend(self):
         """Tell the node that this worker does nothing but wait: its CPU goes to others, who may be what it waits for."""
@@ -94,44 +157,128 @@ cdef class LoopWaiter:
             self.lent = True
             ra_lend_cpu(&self.arena.heap)
 
-    cdef retake(self):
+    cdef int retake(self) except -1:
         if self.lent:
             self.lent = False
             if not self.arena.heap.closed:
                 ra_retake_cpu(&self.arena.heap)
+        return 0
+
+    cdef int request(self, Watch watch) except -1:
+        """Have the loop call ``watch.run``, soon, with all others that are ready then."""
+        self.ready.append(watch)
+        return self.schedule()
+
+    cdef int schedule(self) except -1:
+        if self.ready and not self.scheduled:
+            self._loop().call_soon(self.run_ready)
+            self.scheduled = True
+        return 0
+
+    cdef object _loop(self):
+        loop = self.loop()
+        if loop is None:
+            raise RuntimeError("the event loop that waited for this is gone")
+        return loop
+
+    def run_ready(self):
+        """Call what was requested."""
+        self.scheduled = False
+        self.deliver()
+
+    cdef int deliver(self) except -1:
+        cdef list batch = self.ready
+        cdef Py_ssize_t i, n = len(batch)
+        cdef Watch watch
+        self.ready = []
+        for i in range(n):
+            watch = batch[i]
+            batch[i] = None
+            try:
+                watch.run(self)
+            except BaseException:
+                # What ends the loop, which may be run again: the others come then.
+                self.ready = batch[i + 1:] + self.ready
+                self.schedule()
+                raise
+        return 0
+
+    def begin(self):
+        """A loop begins to watch the descriptor: it is told of what comes from now on, and of what has come."""
+        self.scheduled = self.resting = False
+        self.collect()
 
     def on_readable(self):
-        """Settle the futures of all that has completed."""
+        """Settle all that has completed; the loop calls this, and what is ready runs at once."""
         cdef ra_heap *h = &self.arena.heap
         cdef char datagram[16]
         # One datagram for each time that the waiter was armed; should there be another one, the loop calls again.
         recv(self.descriptor, datagram, sizeof(datagram), MSG_DONTWAIT)
         if not h.closed:
+            self.turn()
+
+    cdef int turn(self) except -1:
+        cdef bint scheduled = self.scheduled
+        self.scheduled = True  # what becomes ready runs here
+        try:
+            self.drain()
+            if self.ready:
+                self.deliver()
+        finally:
+            self.scheduled = scheduled
+            if self.rests and len(self.pending) > 1:
+                # What comes while the loop has other things to do is found afterwards, and its senders need not tell.
+                if not self.resting:
+                    self._loop().call_soon(self.rest)
+                    self.resting = True
+            else:
+                self.collect()
+            self.schedule()
+        return 0
+
+    def rest(self):
+        """The loop has done what it had to do: go on with what has completed meanwhile, or let the loop sleep."""
+        cdef ra_heap *h = &self.arena.heap
+        self.resting = False
+        if h.closed or self.socket is None:
+            return
+        if ra_queue_length(queue_at(h, self.ring)):
+            self.turn()
+            if self.pending:
+                self.notice()  # the CPU was taken back
+        else:
             self.collect()
 
-    cdef collect(self):
+    cdef int drain(self) except -1:
+        """Settle what is in the ring."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_queue *ring = queue_at(h, self.ring)
+        cdef u64 cell, entry
+        while True:
+            cell = ra_ring_take(ring, RA_LOOP_RING_LOG2)
+            if cell == 0:
+                break
+            self._settle(RA_CELL_OFFSET(cell))
+        if atomic_exchange_u32(&ra_waiter_at(h, self.index).rescan, 0):
+            for entry in list(self.pending):
+                if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) not in (RA_PENDING, RA_BUSY, RA_SPILLED):
+                    self._settle(entry)
+        return 0
+
+    cdef int collect(self) except -1:
         """Settle what has completed, and arm the waiter."""
         cdef ra_heap *h = &self.arena.heap
         cdef ra_waiter *w = ra_waiter_at(h, self.index)
         cdef ra_queue *ring = queue_at(h, self.ring)
-        cdef u64 cell, entry
         while True:
-            while True:
-                cell = ra_ring_take(ring, RA_LOOP_RING_LOG2)
-                if cell == 0:
-                    break
-                self._settle(RA_CELL_OFFSET(cell))
-            if atomic_exchange_u32(&w.rescan, 0):
-                for entry in list(self.pending):
-                    if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) not in (RA_PENDING, RA_BUSY, RA_SPILLED):
-                        self._settle(entry)
+            self.drain()
             # Arm first, look again after: a completion in between is then either seen here or sends a datagram.
             atomic_store_u32(&w.armed, 1)
             atomic_fence(memory_order_seq_cst)
             if ra_ring_mend(ring, RA_LOOP_RING_LOG2):
                 atomic_store_u32(&w.rescan, 1)
             if ra_queue_length(ring) == 0 and not atomic_load_u32(&w.rescan):
-                return
+                return 0
 
     def linger(self, u64 queue=0):
         """Look for completions, and for records in a queue, for a moment: a wake-up of the loop costs more than the looks.
@@ -156,28 +303,40 @@ cdef class LoopWaiter:
         self.collect()
         return queue != 0 and ra_queue_length(q) != 0
 
-    cdef _settle(self, u64 entry):
-        cdef list waiting = self.pending.pop(entry, None)
-        if waiting is not None:
-            self.n_settled += 1
-            self.retake()
-            for pair in waiting:
-                if not pair[1].done():
-                    pair[1].set_result(None)
+    cdef int _settle(self, u64 entry) except -1:
+        waiting = self.pending.pop(entry, None)
+        if waiting is None:
+            return 0
+        self.n_settled += 1
+        self.retake()
+        if type(waiting) is dict:
+            for watch in <dict>waiting:
+                (<Watch>watch).settle(self)
+        else:
+            (<Watch>waiting).settle(self)
+        return 0
 
     def fail_all(self, error):
-        """Give every future an exception: the node is gone."""
-        pending, self.pending = self.pending, {}
-        self.retake()
-        for waiting in pending.values():
-            for _, future in waiting:
-                if not future.done():
-                    future.set_exception(error)
+        """Give everyone an exception: the node is gone."""
+        for watch in self._take_all():
+            (<Watch>watch).fail(self, error)
 
     def forget_all(self):
         """Drop all watches: their loop is gone."""
-        self.pending.clear()
+        ready, self.ready = self.ready, []
+        for watch in self._take_all() + ready:
+            (<Watch>watch).drop()
+
+    def _take_all(self):
+        pending, self.pending = self.pending, {}
         self.retake()
+        found = []
+        for waiting in pending.values():
+            if type(waiting) is dict:
+                found.extend(waiting)
+            else:
+                found.append(waiting)
+        return found
 
     @property
     def n_pending(self):

@@ -7,8 +7,39 @@ cdef class ObjectRef:
     cdef u64 entry  # offset; 0 for an id without an object
     cdef u64 hold   # slot of the hold table
     cdef bytes raw  # the id, where it was given or asked for
+    cdef u32 hashed # 0: not yet
+    cdef unsigned short cancelled_in  # 1 + the waiter of the loop on which waiting for it was cancelled; 0: none
+    cdef unsigned char marks
 
     cdef u64 at(self) except 0
+
+
+cdef enum:
+    MARK_TAKEN = 1      # a party waits for it by a callback, and would be cancelled by `cancel`
+    MARK_TOLD = 2       # it was said to be done, and stays so while it lies on disk
+    MARK_GIVEN_UP = 4   # waiting for it was cancelled once
+    MARK_KEPT = 8       # a value was read to see whether it can be, and is kept until it is asked for
+
+
+cdef class FutureFace:
+    """What references can do as futures of asyncio. The one that does it is in `awaiting`; this one fetches it."""
+
+    cdef object begin(self, ObjectRef ref, bint coroutine)
+    cdef object blocking(self, ObjectRef ref)
+    cdef object loop(self)
+    cdef object add(self, ObjectRef ref, callback, context)
+    cdef object remove(self, ObjectRef ref, callback)
+    cdef object cancel(self, ObjectRef ref, message)
+    cdef bint cancelled(self, ObjectRef ref) except -1
+    cdef bint done(self, ObjectRef ref) except -1
+    cdef object result(self, ObjectRef ref)
+    cdef object exception(self, ObjectRef ref)
+    cdef object cancelled_error(self)
+    cdef object cancel_message(self)
+    cdef void forget(self, ObjectRef ref) noexcept
+
+
+cdef int set_face(FutureFace face) except -1
 
 
 cdef class Pin:

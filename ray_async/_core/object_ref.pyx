@@ -19,8 +19,67 @@ _hooks = {}
 
 
 def set_hooks(**functions):
-    """Install what references do beyond being counted: ``wait`` (for await), ``future``, ``as_future``."""
+    """Install what references do beyond being counted: ``load_face`` (for asyncio), ``future``, ``as_future``."""
     _hooks.update(functions)
+
+
+cdef class FutureFace:
+    # Each method is called once at most: what it fetches takes its place.
+    cdef object begin(self, ObjectRef ref, bint coroutine):
+        return fetched().begin(ref, coroutine)
+
+    cdef object blocking(self, ObjectRef ref):
+        return fetched().blocking(ref)
+
+    cdef object loop(self):
+        return fetched().loop()
+
+    cdef object add(self, ObjectRef ref, callback, context):
+        return fetched().add(ref, callback, context)
+
+    cdef object remove(self, ObjectRef ref, callback):
+        return fetched().remove(ref, callback)
+
+    cdef object cancel(self, ObjectRef ref, message):
+        return fetched().cancel(ref, message)
+
+    cdef bint cancelled(self, ObjectRef ref) except -1:
+        return fetched().cancelled(ref)
+
+    cdef bint done(self, ObjectRef ref) except -1:
+        return fetched().done(ref)
+
+    cdef object result(self, ObjectRef ref):
+        return fetched().result(ref)
+
+    cdef object exception(self, ObjectRef ref):
+        return fetched().exception(ref)
+
+    cdef object cancelled_error(self):
+        return fetched().cancelled_error()
+
+    cdef object cancel_message(self):
+        return fetched().cancel_message()
+
+    cdef void forget(self, ObjectRef ref) noexcept:
+        """Of a value that was kept; nothing is, before there is another face."""
+
+
+cdef FutureFace _unfetched = FutureFace()
+cdef FutureFace _face = _unfetched
+
+
+cdef int set_face(FutureFace face) except -1:
+    global _face
+    _face = face
+    return 0
+
+
+cdef FutureFace fetched():
+    if "load_face" not in _hooks:
+        raise ValueError("an object reference can only be awaited while a session runs")
+    _hooks["load_face"]()
+    return _face
 
 
 @cython.freelist(1024)
@@ -45,6 +104,8 @@ cdef class ObjectRef:
         self.raw = id
 
     def __dealloc__(self):
+        if self.marks & MARK_KEPT:
+            _face.forget(self)
         if self.hold:
             ra_count_reference(-1)
             if self.arena.heap.closed:
@@ -131,12 +192,20 @@ cdef class ObjectRef:
         return "object_store"
 
     def __hash__(self):
-        cdef u64 seq
-        if self.entry:
-            seq = ra_entry_at(&self.arena.heap, self.entry).seq if self.raw is None else 0
+        cdef u64 mixed
+        cdef ra_entry *e
+        if self.hashed == 0:
+            # Of the id's parts that differ, so that references to look up need no bytes of their ids.
             if self.raw is None:
-                self.binary()
-        return hash(self.raw)
+                e = ra_entry_at(&self.arena.heap, self.entry)
+                mixed = e.seq + (<u64>(<u32>e.index + 1) << 40)
+            else:
+                mixed = (
+                    <u64>int.from_bytes(self.raw[:8], "little") + (<u64>int.from_bytes(self.raw[24:], "little") << 40)
+                )
+            mixed *= <u64>0x9E3779B97F4A7C15
+            self.hashed = <u32>(mixed >> 32) or 1
+        return self.hashed
 
     def __eq__(self, other):
         if not isinstance(other, ObjectRef):
@@ -159,7 +228,7 @@ cdef class ObjectRef:
         return load_ref, (self.entry, ra_entry_at(h, self.entry).seq, self.arena.session[:4])
 
     def __await__(self):
-        return _hooks["wait"](self)
+        return _face.begin(self, False)
 
     def future(self):
         """A ``concurrent.futures.Future`` for the value."""
@@ -171,7 +240,86 @@ cdef class ObjectRef:
 
     def as_coroutine(self):
         """A coroutine for the value, as ``asyncio.TaskGroup.create_task`` demands."""
-        return _hooks["as_coroutine"](self)
+        return _face.begin(self, True)
+
+    # What asyncio asks of futures. There is no `__iter__`: `a, b = ref` is a mistake, and shall say so.
+
+    @property
+    def _asyncio_future_blocking(self):
+        return None if self.entry == 0 else _face.blocking(self)
+
+    @property
+    def _state(self):
+        return "PENDING" if not _face.done(self) else "CANCELLED" if _face.cancelled(self) else "FINISHED"
+
+    @property
+    def _loop(self):
+        return _face.loop()
+
+    @property
+    def _cancel_message(self):
+        return _face.cancel_message()
+
+    def _make_cancelled_error(self):
+        return _face.cancelled_error()
+
+    def get_loop(self):
+        """The running event loop, for asyncio: a reference belongs to every loop."""
+        return _face.loop()
+
+    def add_done_callback(self, callback, *, context=None):
+        """Have the running loop call ``callback(ref)`` once the object is there or its task has failed.
+
+        Args:
+            callback: called once.
+            context: a ``contextvars.Context`` to call it in; None: a copy of the present one.
+
+        Raises:
+            RuntimeError: no loop runs in this thread.
+        """
+        _face.add(self, callback, context)
+
+    def remove_done_callback(self, callback):
+        """Take callbacks of the running loop back. Returns how many there were."""
+        return _face.remove(self, callback)
+
+    def done(self):
+        """Whether the object is there, or its task has failed, or waiting for it was cancelled (see `cancel`)."""
+        return _face.done(self)
+
+    def result(self):
+        """The value of a reference that is done, without a wait.
+
+        Raises:
+            asyncio.InvalidStateError: it is not done.
+            asyncio.CancelledError: waiting for it was cancelled.
+            RayError: what the task raised.
+        """
+        return _face.result(self)
+
+    def exception(self):
+        """What `result` would raise, for a reference that is done; None where it would not.
+
+        Raises:
+            asyncio.InvalidStateError: it is not done.
+            asyncio.CancelledError: waiting for it was cancelled.
+        """
+        return _face.exception(self)
+
+    def cancel(self, msg=None):
+        """Cancel the waiting, and not the task (``ray_async.cancel`` does that): asyncio calls this for `gather`.
+
+        What has put the first callback on the reference sees a future that is cancelled. Others do not, nor does who
+        awaits the reference now or later.
+
+        Returns:
+            Whether anything waited by a callback on the running loop.
+        """
+        return _face.cancel(self, msg)
+
+    def cancelled(self):
+        """Whether waiting for it was cancelled, with nobody waiting for it by a callback since."""
+        return _face.cancelled(self)
 
 
 cdef ObjectRef first_ref(Arena arena, u64 entry):

@@ -34,10 +34,12 @@ def install(session: CoreSession) -> None:
     store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=lambda: live().node_died())
     submission.set_hooks(carry=lambda options: live().carrier.carry(options))
     object_ref.set_hooks(
-        wait=lambda ref: live().loops.wait(ref),
+        load_face=lambda: live().loops,
+        waiter=lambda: live().loops.binding().waiter,
+        node_died=lambda: live().node_died(),
+        ended=reading.session_ended,
         future=lambda ref: live().thread_future(ref),
         as_future=lambda ref: live().loops.as_future(ref),
-        as_coroutine=lambda ref: live().loops.value(ref),
         out_of_band=lambda ref: reading.check_out_of_band(ref, live().settings),
     )
     arena_module.set_current(session.arena)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ray_async._core import store
+from ray_async._core import awaiting
 from ray_async._core.loop_waiter import LoopWaiter
-from ray_async.exceptions import RayError, RaySystemError, RayTaskError
+from ray_async.exceptions import RayTaskError
+from ray_async.runtime import reading
 
 __all__ = ("LoopBinding", "Loops")
 
@@ -32,6 +34,9 @@ class LoopBinding:
         self.loop = weakref.ref(loop)
         self.waiter = waiter if waiter is not None else LoopWaiter(arena)
         self.waiter_index: int = self.waiter.index
+        self.waiter.loop = self.loop
+        self.waiter.on_watch = self._watched
+        self.waiter.rests = True
         self._arena = arena
         self._wake: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -40,6 +45,7 @@ class LoopBinding:
         self._sleepers: set[asyncio.Future[None]] = set()
         self._node_fd = node_fd
         self._died = died
+        self.waiter.begin()
         loop.add_reader(self.waiter.fileno(), self._on_readable)
         if node_fd >= 0:
             loop.add_reader(node_fd, self._on_node_death)
@@ -47,6 +53,7 @@ class LoopBinding:
     def on_wake(self, callback: Callable[[], None]) -> None:
         """Also call this at each wake-up."""
         self._wake = callback
+        self.waiter.rests = False
 
     def _on_readable(self) -> None:
         self.waiter.on_readable()
@@ -62,12 +69,17 @@ class LoopBinding:
 
     async def woken(self, timeout: float) -> None:
         """Wait for the next wake-up of the loop by another process, at most so many seconds."""
+        self.waiter.rests = False
         sleeper = asyncio.get_running_loop().create_future()
         self._sleepers.add(sleeper)
         try:
             await asyncio.wait([sleeper], timeout=timeout)
         finally:
             self._sleepers.discard(sleeper)
+
+    def _watched(self) -> None:
+        self.consider_lending()
+        self.consider_looking()
 
     def consider_looking(self) -> None:
         """Look for what a sole waiter waits for before the loop sleeps, if that has been of use lately."""
@@ -84,6 +96,7 @@ class LoopBinding:
     def _look(self, n_settled: int) -> None:
         if self.waiter.n_pending == 1:
             self.waiter.linger()
+            self.waiter.run_ready()
             in_vain = self.waiter.n_settled == n_settled
             self._pass_over = min(2 * self._pass_over + 1, _MOST_PASSED_OVER) if in_vain else 0
             self._woken()
@@ -104,6 +117,7 @@ class LoopBinding:
 
     def _on_node_death(self) -> None:
         self.close_readers()
+        self._arena.note_node_death()
         self.waiter.fail_all(self._died())
 
     def close_readers(self) -> None:
@@ -166,66 +180,55 @@ class Loops:
                 self._spare.append(binding.waiter)
                 del self._bindings[key]
 
-    def wait(self, ref: Any) -> Generator[Any, None, Any]:
-        """What ``await ref`` does."""
-        arena = self._session.arena
-        while not store.is_readable(arena, ref):
-            yield from self._change(ref)
-        try:
-            return store.read(arena, ref)
-        except StopIteration as error:
-            # Raised as it is, it would end this generator and be taken for the value.
-            raise (error.as_awaitable_cause() if isinstance(error, RayTaskError) else error) from None
-        except RayError as error:
-            error.with_traceback(None)  # and a bare `raise` adds no entry for this frame: it ends with the caller
-            raise
-
-    def _change(self, ref: Any) -> Generator[Any, None, None]:
-        """Wait until ``ref`` may be complete; a wake-up may be for an earlier object in its place."""
-        binding = self.binding()
-        waiter = binding.waiter
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if not waiter.watch(ref, future):
-            return
-        binding.consider_lending()
-        binding.consider_looking()
-        try:
-            yield from future
-        except BaseException:
-            waiter.forget(ref, future)
-            raise
-
-    async def settled(self, ref: Any) -> None:
+    def settled(self, ref: Any) -> Awaitable[None]:
         """Wait until ``ref`` is complete, without reading it."""
-        while not store.is_ready(self._session.arena, ref):
-            await _Change(self._change(ref))
-
-    async def value(self, ref: Any) -> Any:
-        """A coroutine for the value."""
-        return await ref
+        return awaiting.settled(ref)
 
     def as_future(self, ref: Any) -> asyncio.Future[Any]:
-        """A task of the running loop for the value."""
-        return asyncio.ensure_future(self.value(ref))
+        """A future of the running loop for the value."""
+        future = asyncio.get_running_loop().create_future()
+        settle = functools.partial(_settle, future)
+        ref.add_done_callback(settle)
+        future.add_done_callback(lambda _: ref.remove_done_callback(settle))
+        return future
 
     def close(self) -> None:
         """Leave all loops; what they still wait for fails."""
-        ended = RaySystemError("the session was shut down while this was awaited")
+        ended = reading.session_ended()
         for binding in self._bindings.values():
             binding.end(ended)
         for waiter in self._spare:
             waiter.close()
         self._bindings.clear()
         self._spare.clear()
+        awaiting.forget()
 
 
-class _Change:
-    """Awaits what a generator waits for."""
+def _settle(future: asyncio.Future[Any], ref: Any) -> None:
+    """Give a future the outcome of a reference."""
+    if future.done():
+        return
+    error = ref.exception()
+    if error is None:
+        future.set_result(ref.result())
+    else:
+        future.set_exception(error)
 
-    __slots__ = ("_generator",)
 
-    def __init__(self, generator: Generator[Any, None, None]) -> None:
-        self._generator = generator
+def _awaitable(error: StopIteration) -> BaseException:
+    """What is raised for a StopIteration, which would be taken for the value."""
+    return error.as_awaitable_cause() if isinstance(error, RayTaskError) else RuntimeError("the stream is over")
 
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._generator
+
+def _report(loop: asyncio.AbstractEventLoop, callback: Any, error: BaseException) -> None:
+    """Tell the loop what a callback has raised."""
+    loop.call_exception_handler({"message": f"Exception in callback {callback!r}", "exception": error})
+
+
+awaiting.install(
+    running_loop=asyncio._get_running_loop,
+    cancelled_error=asyncio.CancelledError,
+    invalid_state_error=asyncio.InvalidStateError,
+    awaitable=_awaitable,
+    report=_report,
+)

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from ray_async._core.arena import Arena
     from ray_async.runtime.session import CoreSession
 
-__all__ = ("check_out_of_band", "explain_timeout", "locations", "raise_error", "store_full", "timed_out")
+__all__ = (
+    "check_out_of_band",
+    "explain_timeout",
+    "locations",
+    "raise_error",
+    "session_ended",
+    "store_full",
+    "timed_out",
+)
 
 _SHORTEST_S = 0.1  # shorter timeouts are looks rather than waits, and are not made longer by a question
 _ANSWER_S = 0.2
@@ -37,6 +45,11 @@ def raise_error(payload: Any) -> NoReturn:
     if isinstance(error, errors.RayTaskError):
         raise error.as_instanceof_cause()
     raise error
+
+
+def session_ended() -> BaseException:
+    """The error of a wait that the session's end has ended."""
+    return errors.RaySystemError("the session was shut down while this was awaited")
 
 
 def timed_out(missing: int, timeout: float) -> BaseException:

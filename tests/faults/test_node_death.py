@@ -106,11 +106,19 @@ async def test_every_waiting_coroutine_is_told(start):
         asyncio.gather(ref, actor.sleep.remote()),
         ref.as_future(),
         asyncio.wrap_future(ref.future()),
+        asyncio.shield(slow.remote()),
+        asyncio.ensure_future(asyncio.wait_for(slow.remote(), 1000)),
+        asyncio.create_task(slow.remote().as_coroutine()),
+        asyncio.ensure_future(next(asyncio.as_completed([slow.remote()]))),
     ]
+    set_aside = {slow.remote()}
+    waiting = asyncio.ensure_future(asyncio.wait(set_aside))
     await asyncio.sleep(0)
     await asyncio.to_thread(kill_node)
     outcomes = await asyncio.wait_for(asyncio.gather(*waits, return_exceptions=True), 30)
     assert [type(outcome) for outcome in outcomes] == [NodeDiedError] * len(waits)
+    assert await asyncio.wait_for(waiting, 30) == (set_aside, set())
+    assert [type(each.exception()) for each in set_aside] == [NodeDiedError]
     with pytest.raises(NodeDiedError):
         await asyncio.wait_for(wait_for(slow.remote()), 30)
 

@@ -1,5 +1,6 @@
 """Types of the API as mypy and pyright see them, without a plugin; checked, never run."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, TypeVar, assert_type
@@ -74,6 +75,22 @@ CounterActor = ray.remote(Counter)
 @ray.remote
 def wrapped(x: T) -> list[T]:
     return [x]
+
+
+async def futures() -> None:
+    reference = text.remote(1)
+    assert_type(await asyncio.gather(reference, number.remote("x")), tuple[str, int])
+    assert_type(await asyncio.gather(*[number.remote("x")]), list[int])
+    assert_type(await asyncio.wait_for(reference, 1), str)
+    assert_type(await asyncio.shield(reference), str)
+    for each in asyncio.as_completed([reference]):
+        assert_type(await each, str)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(reference.as_coroutine())
+    assert_type(task.result(), str)
+    assert_type(reference.result(), str)
+    assert_type(await reference.as_future(), str)
+    reference.add_done_callback(lambda done: assert_type(done.result(), str))
 
 
 async def awaited() -> None:
