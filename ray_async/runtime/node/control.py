@@ -209,6 +209,7 @@ class Control:
         figures["workers"] = [
             {"pid": w.pid, "slot": w.slot, "done": self._node.view.process(w.slot)[6], "name": w.name} for w in workers
         ]
+        figures["classes"] = len(self._node.classes)
         figures["zygote_pid"] = self._node.workers.zygote_pid
         figures["node_pid"] = os.getpid()
         return {"value": figures}

@@ -268,6 +268,7 @@ class Node:
             self.spilling,
             self.memory,
             self.depth,
+            self.classes,
         ):
             attempt(part.tick)
         for message in self.workers.pump.take_progress():

@@ -85,6 +85,10 @@ class Tasks:
         else:
             self._overflowing.discard(queue)
 
+    def forget_queue(self, queue: int) -> None:
+        """A queue is about to go."""
+        self._overflowing.discard(queue)
+
     def tick(self) -> None:
         """Look at the queues whose overflow did not fit."""
         for queue in list(self._overflowing):
