@@ -23,6 +23,7 @@ NAMES = (
     "actor_creation",
     "memory",
     "queued_tasks",
+    "option_sets",
 )
 
 

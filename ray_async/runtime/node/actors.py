@@ -380,6 +380,8 @@ class Actors:
         self._past.append(self._row(actor))
         self._pinned.discard(actor.offset)
         self._objects.unpin(actor.offset)  # the last one: the event of it frees the actor
+        if actor.spec["detached"]:
+            self._node.drivers.end_job(actor.job)
 
     def detached_actor_of(self, slot: int | None) -> int:
         """The detached actor that the worker in a slot runs; 0 for none.

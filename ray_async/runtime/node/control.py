@@ -210,6 +210,7 @@ class Control:
             {"pid": w.pid, "slot": w.slot, "done": self._node.view.process(w.slot)[6], "name": w.name} for w in workers
         ]
         figures["classes"] = len(self._node.classes)
+        figures["environments"] = len(self._node.environments)
         figures["zygote_pid"] = self._node.workers.zygote_pid
         figures["node_pid"] = os.getpid()
         return {"value": figures}

@@ -18,6 +18,10 @@ class Environments:
         self._environments: dict[str, dict[str, Any]] = {}
         self._users: dict[str, int] = {}  # classes and actors
 
+    def __len__(self) -> int:
+        """How many runtime environments there are, jobs' plain ones not counted."""
+        return len(self._environments)
+
     def add_job(self, job: dict[str, Any]) -> None:
         """A driver's job: its number, path, directory and namespace."""
         self._jobs[job["id"]] = job
