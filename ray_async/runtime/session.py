@@ -84,8 +84,7 @@ class CoreSession:
         spec["kind"] = "async" if is_async else "sync"
         if is_async:
             spec["tasks_per_worker"] = self.settings.get(DEFAULT_ASYNC_TASK_CONCURRENCY)
-        export = self.exports.export(facts, function.function)
-        used = self._classes.use(spec)
+        export, used = self.exports.export(facts, function.function), self._classes.use(spec)
         return submission.Template(
             self.arena,
             export.ref,

@@ -54,10 +54,18 @@ enum {
 };
 enum { RA_PUSH_NEARLY_FULL = -1, RA_PUSH_CLOSED = -2 };
 
+/* Whether the place still has what the lap before has put there. */
+static inline int ra_ring_is_taken(ra_queue *q, u32 log2, u64 at) {
+    u64 seen = atomic_load(&q->cells[at & (((u64)1 << log2) - 1)]);
+    return ((RA_CELL_LAP(seen) - (u32)(at >> log2)) & 0xffff) == 0xffff;
+}
+
 /* Returns 1, 0 when the ring is full, or one of the two above.
 
    The mark holds the place of the tail, which does not move on: each cell before it was published, so no producer that was
-   stopped can publish behind the consumers' backs. The head only grows, so who finds more than one free cell is right. */
+   stopped can publish behind the consumers' backs. Whether a cell is the last free one is told by the cell behind it, which
+   stays empty, once it was emptied, until the tail has come by. To read the head would cost each push a cache line that
+   consumers write. */
 static inline int ra_ring_put(ra_queue *q, u32 log2, u64 offset, u32 gen, int last) {
     const u64 mask = ((u64)1 << log2) - 1;
     for (;;) {
@@ -80,7 +88,7 @@ static inline int ra_ring_put(ra_queue *q, u32 log2, u64 offset, u32 gen, int la
         if (last != RA_LAST_TAKE && RA_CELL_OFFSET(seen) == RA_CELL_CLOSED) return RA_PUSH_CLOSED;
         if (RA_CELL_OFFSET(seen) == 0) {
             u64 put = RA_CELL(offset, gen, lap);
-            if ((last == RA_LAST_SPARE || last == RA_LAST_CLOSE) && tail - atomic_load(&q->head) >= mask) {
+            if ((last == RA_LAST_SPARE || last == RA_LAST_CLOSE) && ra_ring_is_taken(q, log2, tail + 1)) {
                 if (last == RA_LAST_SPARE) return RA_PUSH_NEARLY_FULL;
                 put = RA_CELL(RA_CELL_CLOSED, 0, lap);
             }
@@ -174,9 +182,14 @@ static inline u32 ra_queue_most(ra_queue *q) {
     return most <= RA_QUEUE_MAX_LOG2 ? most : 0;
 }
 
-/* The ring of a queue at an offset from another process's word; the first where there is none. */
+/* The ring of a queue at an offset from another process's word; the first where none can lie. For each push and pop, so it
+   looks at bounds only, as for a loop's ring. */
 static inline ra_queue *ra_ring_at(ra_heap *h, ra_queue *q, u64 offset) {
-    return offset && ra_queue_check(h, offset) ? RA_AT(h->base, ra_queue, offset) : q;
+    ra_super *s = h->super;
+    u64 end = s->data + ((u64)s->n_chunks << RA_CHUNK_SHIFT);
+    if (offset < s->data || offset % 64 || offset >= end || sizeof(ra_queue) > end - offset) return q;
+    ra_queue *ring = RA_AT(h->base, ra_queue, offset);
+    return ra_queue_bytes(ra_queue_log2(ring)) <= end - offset ? ring : q;
 }
 
 /* The ring behind another one, or 0. Rings grow, so that no damage makes a circle of them. */
