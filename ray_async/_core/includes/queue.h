@@ -182,13 +182,14 @@ static inline u32 ra_queue_most(ra_queue *q) {
     return most <= RA_QUEUE_MAX_LOG2 ? most : 0;
 }
 
-/* The ring of a queue at an offset from another process's word; the first where none can lie. For each push and pop, so it
-   looks at bounds only, as for a loop's ring. */
+/* The ring of a queue at an offset from another process's word; the first where it lies nowhere or is another queue's. For each
+   push and pop, so without a look at the chunk. */
 static inline ra_queue *ra_ring_at(ra_heap *h, ra_queue *q, u64 offset) {
     ra_super *s = h->super;
     u64 end = s->data + ((u64)s->n_chunks << RA_CHUNK_SHIFT);
     if (offset < s->data || offset % 64 || offset >= end || sizeof(ra_queue) > end - offset) return q;
     ra_queue *ring = RA_AT(h->base, ra_queue, offset);
+    if (atomic_load(&ring->word) != 1 || ring->home != (u64)((u8 *)q - h->base)) return q;
     return ra_queue_bytes(ra_queue_log2(ring)) <= end - offset ? ring : q;
 }
 
