@@ -84,9 +84,11 @@ cdef class Executor:
         """Drop the definitions whose exports are gone: nobody can call them any more."""
         cdef ra_heap *h = &self.arena.heap
         cdef u64 place
+        cdef bint is_there
         for seq, at in list(self.places.items()):
             place = at
-            if not ra_block_check(h, place, RA_CHUNK_OBJ) or ra_entry_at(h, place).seq != seq:
+            is_there = ra_block_check(h, place, RA_CHUNK_OBJ) and atomic_load_u64(&ra_entry_at(h, place).word) != 0
+            if not is_there or ra_entry_at(h, place).seq != seq:
                 del self.places[seq], self.functions[seq]
         self.look_at = max(<Py_ssize_t>FEW_DEFINITIONS, 2 * len(self.functions))
 
