@@ -24,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo test test-debug test-sanitized native lint format types layers wheel bench clean distclean
+.PHONY: help venv build debug demo test test-debug test-sanitized native soak lint format types layers wheel bench clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,11 @@ native-%: tests/native/%.c $(wildcard tests/native/*.h) $(filter %.h,$(CORE))
 	TSAN_OPTIONS="halt_on_error=1 exitcode=66" build/native/$*-thread
 	$(CC) $(NATIVE_CFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all $< -o build/native/$*-address
 	build/native/$*-address
+
+SOAK_MINUTES ?= 10
+
+soak: build ## mixed load with killed and stopped workers, and many of everything (SOAK_MINUTES=10, SOAK_ARGS="--scale 0.1 groups")
+	$(PY) -m tests.soak --minutes $(SOAK_MINUTES) $(SOAK_ARGS)
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(VENV)/bin/ruff check .

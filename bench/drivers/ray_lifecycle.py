@@ -31,6 +31,7 @@ import json
 print(json.dumps({"import": imported - start, "first": first - imported, "shutdown": done - first}))
 """
 DEADLINE = 120.0
+_END_S = 3.0
 
 
 class Lifecycle:
@@ -93,6 +94,40 @@ class Lifecycle:
         deep = self._queue_and_drain(count)
         return {"wall": deep, "slowdown": deep / shallow}
 
+    def option_sets(self, params: Mapping[str, Any]) -> Mapping[str, float]:
+        """Calls with other options each, ten at a time; then, when they had time to end, what the store has less."""
+        ray, count = self.ray, int(params["count"])
+
+        @remote(ray)
+        def no_op() -> None:
+            return None
+
+        def run(first: int, last: int) -> None:
+            for start in range(first, last, 10):
+                ray.get([no_op.options(memory=1000 + start + i).remote() for i in range(10)])
+
+        run(0, 100)
+        time.sleep(_END_S)
+        free, look = self._free_bytes(), self._look_s()
+        start = time.perf_counter()
+        run(100, 100 + count)
+        elapsed = time.perf_counter() - start
+        time.sleep(_END_S)
+        lost = max(0.0, free - self._free_bytes())
+        return {"wall": elapsed / count, "store": lost / count, "look": self._look_s() / look}
+
+    def _free_bytes(self) -> float:
+        return float(self.ray.available_resources().get("object_store_memory", 0))
+
+    def _look_s(self) -> float:
+        """Time of a look at all resources, the best of many."""
+        times = []
+        for _ in range(50):
+            start = time.perf_counter()
+            self.ray.available_resources()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
     def _queue_and_drain(self, count: int) -> float:
         """Queues tasks behind a closed gate, opens it, and gets all results; seconds for each task."""
         ray = self.ray
@@ -138,4 +173,5 @@ def cases(session: Any) -> dict[str, protocol.Case]:
         "actors": lifecycle.actors,
         "memory": lifecycle.memory,
         "queued": lifecycle.queued,
+        "option_sets": lifecycle.option_sets,
     }

@@ -26,6 +26,7 @@ NAMES = (
     "actor_creation",
     "memory",
     "queued_tasks",
+    "option_sets",
 )
 
 

@@ -173,7 +173,7 @@ cdef class Arena:
         cdef u64 procs = 4096
         cdef u64 waiters = procs + sizeof(ra_proc) * <u64>RA_MAX_PROCS
         cdef u64 classes = waiters + sizeof(ra_waiter) * <u64>RA_MAX_WAITERS
-        cdef u64 events = _aligned(classes + sizeof(ra_class) * <u64>RA_MAX_CLASSES, 4096)
+        cdef u64 events = _aligned(classes + RA_CLASS_TABLE_BYTES, 4096)
         cdef u64 chunks = _aligned(events + ra_queue_bytes(RA_EVENTS_LOG2), 4096)
         cdef u64 data, size
         link = os.path.join(directory, OVERFLOW)
@@ -264,6 +264,9 @@ cdef class Arena:
                 atomic_store_u64(&proc_at(h, i).lease, 0)
                 atomic_store_u64(&proc_at(h, i).current, 0)
                 atomic_store_u64(&proc_at(h, i).holds, 0)
+                atomic_store_u32(&proc_at(h, i).looking, 0)
+                atomic_store_u64(&proc_at(h, i).serving, 0)
+                atomic_store_u64(&proc_at(h, i).growing, 0)
                 atomic_store_u64(&proc_at(h, i).idle_since, 0)
                 atomic_store_u64(&proc_at(h, i).done, 0)
                 n = atomic_load_u32(&h.super.n_procs)

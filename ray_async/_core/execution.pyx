@@ -18,6 +18,7 @@ cdef enum:
     SPIN = 20000                # ns that a worker looks for the next task before it sleeps
     TIMED_OUT = 1               # of ra_futex_wait()
     ONE_TASK = 8                # flag of a lease that is for a single task
+    FEW_DEFINITIONS = 64
 
 LEFT, EXIT = 1, 2               # why serve() returned
 
@@ -36,6 +37,8 @@ cdef class Executor:
 
     cdef Arena arena
     cdef dict functions         # number of the exported entry → (callable, meta)
+    cdef dict places            # number of the exported entry → its offset
+    cdef Py_ssize_t look_at     # how many there may be before a look which ones are gone
     cdef object load, failed, withdrawn, unstorable
     cdef readonly u64 record    # what runs, in a worker that runs one task at a time
     cdef public u64 exiting     # the call that has asked for its actor's end
@@ -53,7 +56,7 @@ cdef class Executor:
 
     def __init__(self, Arena arena, load, failed, withdrawn=None, unstorable=None):
         self.arena = arena
-        self.functions = {}
+        self.functions, self.places, self.look_at = {}, {}, FEW_DEFINITIONS
         self.load, self.failed, self.withdrawn, self.unstorable = load, failed, withdrawn, unstorable
 
     # -- the parts --
@@ -71,8 +74,23 @@ cdef class Executor:
         found = self.functions.get(e.seq)
         if found is None:
             found = self.load(decode_payload(self.arena, e.payload, RA_F_BYTES, 0), e.seq)
+            if len(self.functions) >= self.look_at:
+                self.forget_ended()
             self.functions[e.seq] = found
+            self.places[e.seq] = fn
         return found
+
+    cdef forget_ended(self):
+        """Drop the definitions whose exports are gone: nobody can call them any more."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef u64 place
+        cdef bint is_there
+        for seq, at in list(self.places.items()):
+            place = at
+            is_there = ra_block_check(h, place, RA_CHUNK_OBJ) and atomic_load_u64(&ra_entry_at(h, place).word) != 0
+            if not is_there or ra_entry_at(h, place).seq != seq:
+                del self.places[seq], self.functions[seq]
+        self.look_at = max(<Py_ssize_t>FEW_DEFINITIONS, 2 * len(self.functions))
 
     def prepare(self, u64 record):
         """The definition of a record: ``(callable, meta)``."""
@@ -383,7 +401,7 @@ cdef class Executor:
         for i in range(RA_QUEUE_WAITERS):
             expected = waiter + 1
             atomic_cas_u32(&q.waiters[i], &expected, 0)
-        if ra_queue_length(q):
+        if ra_queue_length(&self.arena.heap, q):
             ra_queue_wake(&self.arena.heap, q)
 
     def serve(self, u64 queue, u64 lease):
@@ -440,9 +458,9 @@ cdef class Executor:
                 if atomic_load_u32(&q.overflowing):
                     ra_event(h, RA_EV_OVERFLOW, queue >> 6)
                 until = ra_now_ns() + SPIN
-                while ra_queue_length(q) == 0 and ra_now_ns() < until:
+                while ra_queue_length(h, q) == 0 and ra_now_ns() < until:
                     ra_relax()
-                if ra_queue_length(q) or actor and postponed.stirred():
+                if ra_queue_length(h, q) or actor and postponed.stirred():
                     continue
                 if self.trace:
                     self.flush_trace(self.trace)
@@ -459,7 +477,7 @@ cdef class Executor:
                 atomic_store_u32(&q.sleepers, 1)
                 atomic_fence(memory_order_seq_cst)
                 nap = RA_FIRST_NAP
-                while ra_queue_length(q) == 0 and atomic_load_u32(&p.flags) & (RA_PF_EXIT | RA_PF_REVOKE) == 0 and (not postponed.stirred() if actor else atomic_load_u64(&p.lease) == lease):
+                while ra_queue_length(h, q) == 0 and atomic_load_u32(&p.flags) & (RA_PF_EXIT | RA_PF_REVOKE) == 0 and (not postponed.stirred() if actor else atomic_load_u64(&p.lease) == lease):
                     with nogil:
                         code = ra_futex_wait(&w.armed, 1, nap)
                     PyErr_CheckSignals()
@@ -517,9 +535,21 @@ cdef class Executor:
 
     # -- queues and records by what they belong to --
 
-    def queue_of_class(self, u32 cls):
-        """The queue of a scheduling class."""
-        return class_at(&self.arena.heap, cls).queue
+    def enter(self, u64 lease):
+        """Begin to serve the class of a lease: its queue, which stays until `leave`; 0 when the lease is gone already."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_proc *p = proc_at(h, h.slot)
+        cdef u64 cls = lease >> 32, queue = class_at(h, <u32>cls).queue if cls < RA_MAX_CLASSES else 0
+        # First the note, then the look: the node takes a lease back before it looks who still serves the class.
+        atomic_store_u64(&p.serving, queue)
+        if queue and atomic_load_u64(&p.lease) == lease:
+            return queue
+        atomic_store_u64(&p.serving, 0)
+        return 0
+
+    def leave(self):
+        """The queue of the class that was served is not looked at any more."""
+        atomic_store_u64(&proc_at(&self.arena.heap, self.arena.heap.slot).serving, 0)
 
     def queue_of_actor(self, u64 offset):
         """The queue of an actor."""
@@ -535,7 +565,7 @@ cdef class Executor:
         cdef ra_queue *q = queue_at(h, queue)
         atomic_store_u32(&q.sleepers, 1)
         atomic_fence(memory_order_seq_cst)
-        return ra_queue_length(q) != 0
+        return ra_queue_length(h, q) != 0
 
 
 cdef inline u32 format_of(ra_heap *h, u64 payload) noexcept nogil:

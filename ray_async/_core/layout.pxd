@@ -26,7 +26,7 @@ cdef extern from "objects.h" nogil:
     u32 RA_KIND_TASK, RA_KIND_ACTOR_INIT, RA_KIND_ACTOR_CALL
     u32 RA_KF_STREAM, RA_KF_DYNAMIC, RA_KF_RETRY_ERRORS, RA_KF_ASYNC, RA_KF_SEPARATE_ARGS, RA_KF_ARGS_FREED, RA_KF_DETACHED
     u32 RA_ACTOR_PENDING, RA_ACTOR_ALIVE, RA_ACTOR_RESTARTING, RA_ACTOR_DEAD
-    u32 RA_CLASS_FREE, RA_CLASS_BUILDING, RA_CLASS_READY
+    u32 RA_CLASS_FREE, RA_CLASS_BUILDING, RA_CLASS_READY, RA_CLASS_ENDING, RA_SPILL_MINIMUM
     u32 RA_PROC_FREE, RA_PROC_STARTING, RA_PROC_ALIVE, RA_PROC_DEAD, RA_PROC_NODE, RA_PROC_DRIVER, RA_PROC_WORKER, RA_PROC_ZYGOTE
     u32 RA_LEASE_NONE, RA_LEASE_IDLE, RA_LEASE_BUSY, RA_LEASE_ACTOR
     u32 RA_PF_REVOKE, RA_PF_CANCEL, RA_PF_EXIT
@@ -115,8 +115,7 @@ cdef extern from "objects.h" nogil:
         au32 restarts
 
     ctypedef struct ra_class:
-        au32 state
-        u32 creator
+        au64 word
         u64 queue
         u64 spec
         u64 hash
@@ -136,6 +135,9 @@ cdef extern from "objects.h" nogil:
         u32 waiter
         u32 job
         u32 node
+        au32 looking
+        au64 serving
+        au64 growing
 
     ctypedef struct ra_waiter:
         au32 kind
@@ -284,11 +286,12 @@ cdef extern from "objects.h" nogil:
     u32 ra_block_size[17]
 
     void ra_queue_init(ra_queue *, u32 log2)
+    void ra_queue_init_growing(ra_queue *, u32 log2, u32 most)
     u64 ra_queue_bytes(u32 log2)
-    u64 ra_queue_length(ra_queue *)
-    int ra_queue_push(ra_queue *, u64, u32)
+    u64 ra_ring_length(ra_queue *)
+    u64 ra_queue_length(ra_heap *, ra_queue *)
     u64 ra_queue_pop(ra_heap *, ra_queue *)
-    u64 ra_queue_take(ra_queue *)
+    void ra_queue_free(ra_heap *, u64)
     u64 ra_ring_take(ra_queue *, u32 log2)
     int ra_ring_mend(ra_queue *, u32 log2)
     int ra_is_loop_ring(ra_heap *, u64)
@@ -346,6 +349,20 @@ cdef extern from "objects.h" nogil:
     int ra_record_finish(ra_heap *, u64 record, u32 state, int keep_args)
     int ra_has_payload(u64 word)
     int ra_keep_args(ra_heap *, u64 record)
+
+cdef extern from "classes.h" nogil:
+    u64 RA_CLASS_TABLE_BYTES
+    u32 RA_CLASS_STATE(u64)
+    u64 ra_class_hash(const u8 *, u64)
+    au64 *ra_class_bucket(ra_heap *, u64 hash)
+    u32 ra_class_find(ra_heap *, u32 first, u32 other_than, u64 hash, const u8 *, u64, u64 *hold)
+    u32 ra_class_begin(ra_heap *)
+    void ra_class_abandon(ra_heap *, u32)
+    u32 ra_class_publish(ra_heap *, u32, const u8 *, u64, u64 *hold)
+    int ra_class_close(ra_heap *, u32)
+    void ra_class_reopen(ra_heap *, u32)
+    int ra_class_end(ra_heap *, u32)
+    int ra_record_needs_queue(ra_heap *, u64)
 
 cdef extern from "recovery.h" nogil:
     ctypedef void (*ra_visit)(void *, u64)

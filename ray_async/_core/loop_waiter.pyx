@@ -277,7 +277,7 @@ cdef class LoopWaiter:
             atomic_fence(memory_order_seq_cst)
             if ra_ring_mend(ring, RA_LOOP_RING_LOG2):
                 atomic_store_u32(&w.rescan, 1)
-            if ra_queue_length(ring) == 0 and not atomic_load_u32(&w.rescan):
+            if ra_ring_length(ring) == 0 and not atomic_load_u32(&w.rescan):
                 return 0
 
     def linger(self, u64 queue=0):
@@ -294,14 +294,14 @@ cdef class LoopWaiter:
         cdef ra_heap *h = &self.arena.heap
         cdef ra_waiter *w = ra_waiter_at(h, self.index)
         cdef ra_queue *ring = queue_at(h, self.ring)
-        cdef ra_queue *q = queue_at(h, queue) if queue else ring
+        cdef ra_queue *q = queue_at(h, queue) if queue else NULL
         cdef u64 until = ra_now_ns() + LINGER
         atomic_store_u32(&w.armed, 0)  # who brings something need not wake us
         with nogil:
-            while ra_queue_length(q) == 0 and ra_queue_length(ring) == 0 and ra_now_ns() < until:
+            while (q == NULL or ra_queue_length(h, q) == 0) and ra_ring_length(ring) == 0 and ra_now_ns() < until:
                 ra_relax()
         self.collect()
-        return queue != 0 and ra_queue_length(q) != 0
+        return q != NULL and ra_queue_length(h, q) != 0
 
     cdef int _settle(self, u64 entry) except -1:
         waiting = self.pending.pop(entry, None)

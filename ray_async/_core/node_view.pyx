@@ -83,22 +83,64 @@ cdef class NodeView:
         return atomic_load_u32(&self.arena.heap.super.n_classes)
 
     def class_spec(self, u32 cls):
-        """``(spec bytes, queue offset, creator's slot)`` of a class, or None when the table has no such class."""
+        """``(spec bytes, queue offset)`` of a class, or None when the table has no such class."""
         cdef ra_heap *h = self.arena.open()
         cdef ra_class *c
         if cls == 0 or cls >= RA_MAX_CLASSES:
             return None
         c = class_at(h, cls)
-        if atomic_load_u32(&c.state) != RA_CLASS_READY or not ra_queue_check(h, c.queue):
+        if RA_CLASS_STATE(atomic_load_u64(&c.word)) != RA_CLASS_READY or not ra_queue_check(h, c.queue):
             return None
         data = raw_bytes(self.arena, c.spec)
-        return None if data is None else (data, c.queue, c.creator)
+        return None if data is None else (data, c.queue)
 
-    def drop_class(self, u32 cls):
-        """Free a class whose job is over. The queue's memory stays until the session ends, since cells may name it."""
-        cdef ra_class *c = class_at(self.arena.open(), cls)
-        if atomic_load_u32(&c.state) == RA_CLASS_READY:
-            atomic_store_u32(&c.state, RA_CLASS_BUILDING)
+    def unused_classes(self):
+        """The classes to whose descriptions nobody refers, and whose queues are empty: ``(id, queue)`` of each."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_class *c
+        cdef list found = []
+        cdef u32 i
+        for i in range(1, min(atomic_load_u32(&h.super.n_classes), RA_MAX_CLASSES)):
+            c = class_at(h, i)
+            if RA_CLASS_STATE(atomic_load_u64(&c.word)) != RA_CLASS_READY or not ra_entry_check(h, c.spec):
+                continue
+            if atomic_load_u32(&ra_entry_at(h, c.spec).refs) == 1 and not self._has_records(c.queue):
+                found.append((i, c.queue))
+        return found
+
+    def waiting_classes(self):
+        """The classes in whose queues records wait, or whose doorbells have rung."""
+        cdef ra_heap *h = self.arena.open()
+        cdef ra_class *c
+        cdef list found = []
+        cdef u32 i
+        for i in range(1, min(atomic_load_u32(&h.super.n_classes), RA_MAX_CLASSES)):
+            c = class_at(h, i)
+            if RA_CLASS_STATE(atomic_load_u64(&c.word)) != RA_CLASS_READY or not ra_queue_check(h, c.queue):
+                continue
+            if atomic_load_u32(&queue_at(h, c.queue).doorbell) or self._has_records(c.queue):
+                found.append(i)
+        return found
+
+    cdef bint _has_records(self, u64 queue):
+        cdef ra_heap *h = &self.arena.heap
+        return ra_queue_check(h, queue) and (
+            ra_queue_length(h, queue_at(h, queue)) != 0 or atomic_load_u32(&queue_at(h, queue).overflowing) != 0
+        )
+
+    def close_class(self, u32 cls):
+        """Begin to end a class: nobody finds it any more. Returns its queue, or 0 when somebody uses it."""
+        cdef ra_heap *h = self.arena.open()
+        return class_at(h, cls).queue if 0 < cls < RA_MAX_CLASSES and ra_class_close(h, cls) else 0
+
+    def reopen_class(self, u32 cls):
+        """Take that back: records of the class may still run."""
+        if 0 < cls < RA_MAX_CLASSES:
+            ra_class_reopen(self.arena.open(), cls)
+
+    def end_class(self, u32 cls):
+        """Free the place, queue and description of a class that was closed. Returns False while a worker serves it."""
+        return bool(0 < cls < RA_MAX_CLASSES and ra_class_end(self.arena.open(), cls))
 
     cdef ra_queue *_queue(self, u64 offset) except NULL:
         """The queue at an offset that may be another process's word."""
@@ -110,7 +152,7 @@ cdef class NodeView:
     def queue_length(self, u64 queue):
         """Records that wait in a queue, those in its overflow counted as one."""
         cdef ra_queue *q = self._queue(queue)
-        return ra_queue_length(q) + (1 if atomic_load_u32(&q.overflowing) else 0)
+        return ra_queue_length(&self.arena.heap, q) + (1 if atomic_load_u32(&q.overflowing) else 0)
 
     def reset_doorbell(self, u64 queue):
         """Let the class's producers ring again."""
@@ -125,7 +167,7 @@ cdef class NodeView:
         cdef ra_heap *h = self.arena.open()
         cdef ra_queue *q = self._queue(queue)
         atomic_store_u32(&q.sleepers, 1)
-        if ra_queue_length(q):
+        if ra_queue_length(h, q):
             ra_queue_wake(h, q)
 
     def refill(self, u64 queue):

@@ -218,8 +218,7 @@ cdef class ObjectView:
         cdef ra_heap *h = self.arena.open()
         cdef ra_actor *a = actor_at(h, offset)
         cdef u64 spec = a.spec, queue = a.queue
-        if ra_queue_check(h, queue):
-            ra_free(h, queue)
+        ra_queue_free(h, queue)
         if ra_entry_check(h, spec):
             ra_unpin(h, spec)
         ra_free(h, offset)

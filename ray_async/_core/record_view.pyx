@@ -120,6 +120,22 @@ cdef class PlainReader:
         return key
 
 
+cdef struct Queues:
+    ra_heap *heap
+    u64 last
+    void *found    # a set
+
+
+cdef void visit_queue(void *context, u64 offset) noexcept nogil:
+    cdef Queues *q = <Queues *>context
+    cdef u64 queue = ra_record_at(q.heap, offset).queue
+    if queue == q.last or not ra_record_needs_queue(q.heap, offset):
+        return
+    q.last = queue
+    with gil:
+        (<set>q.found).add(queue)
+
+
 cdef class RecordView:
     """The node's hands on records.
 
@@ -197,6 +213,16 @@ cdef class RecordView:
         u.heap = self.arena.open()
         u.found = <void *>found
         ra_each_record(u.heap, visit_unfinished, &u)
+        return found
+
+    def queues(self):
+        """The queues that records of tasks may still go to; in one look."""
+        cdef Queues q
+        cdef set found = set()
+        q.heap = self.arena.open()
+        q.last = 0
+        q.found = <void *>found
+        ra_each_record(q.heap, visit_queue, &q)
         return found
 
     def release(self, u64 record):

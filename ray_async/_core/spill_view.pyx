@@ -10,9 +10,6 @@ from ray_async._core.store cimport complete_with
 cdef extern from "Python.h":
     int PyBUF_READ, PyBUF_WRITE
 
-cdef enum:
-    SPILL_MINIMUM = 65536   # bytes: smaller payloads stay
-
 
 cdef inline bint is_running(ra_heap *h, u64 record) noexcept nogil:
     if not ra_block_check(h, record, RA_CHUNK_REC):
@@ -36,7 +33,7 @@ cdef class SpillView:
         cdef ra_entry *e = ra_entry_at(&self.arena.heap, offset)
         cdef u64 word = atomic_load_u64(&e.word)
         return (
-            RA_STATE(word) == RA_VALUE and e.size >= SPILL_MINIMUM and ra_has_payload(word)
+            RA_STATE(word) == RA_VALUE and e.size >= RA_SPILL_MINIMUM and ra_has_payload(word)
             and not RA_FLAGS(word) & (RA_EF_EMBEDDED | RA_EF_DEAD) and atomic_load_u32(&e.views) == 0
             and RA_FORMAT(word) != RA_F_RAW and e.payload < self.arena.heap.split  # what is on disk takes no memory
         )
@@ -95,7 +92,7 @@ cdef class SpillView:
         for offset in all_entries(self.arena):
             e = ra_entry_at(h, offset)
             word = atomic_load_u64(&e.word)
-            if e.size < SPILL_MINIMUM or RA_FORMAT(word) == RA_F_RAW or RA_STATE(word) not in (RA_VALUE, RA_SPILLED):
+            if e.size < RA_SPILL_MINIMUM or RA_FORMAT(word) == RA_F_RAW or RA_STATE(word) not in (RA_VALUE, RA_SPILLED):
                 continue
             if RA_FLAGS(word) & RA_EF_IN_RECORD and is_running(h, ra_record_of(offset, e.index)):
                 continue

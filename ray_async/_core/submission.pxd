@@ -17,7 +17,7 @@ cdef class Template:
     cdef u64 queue
     cdef u32 n_returns, kflags, kind, backpressure
     cdef int retries
-    cdef object make_generator
+    cdef object make_generator, kept
 
     cdef u64 prepare(self, tuple args, dict kwargs, bint *waits) except 0
     cdef int _fill(self, u64 record, ObjectRef opts) except -1

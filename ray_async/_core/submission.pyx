@@ -14,8 +14,8 @@ from ray_async._core.store cimport read
 
 cdef enum:
     INLINE_ARGS = 2048      # payloads up to here lie in the record's block
-    TASK_QUEUE_LOG2 = 14
-    ACTOR_QUEUE_LOG2 = 10
+    FIRST_RING_LOG2 = 6     # calls that a queue has room for before it grows, and at most before it overflows
+    LARGEST_RING_LOG2 = 14
 
 
 # The record that is being executed, as the parent of what is submitted meanwhile. A worker that runs one task at a time keeps
@@ -83,47 +83,60 @@ def new_queue(Arena arena, u32 cls=0, u64 actor=0):
 cdef int make_queue(Arena arena, u32 cls, u64 actor, u64 *place) except -1:
     """A queue whose offset is in ``place`` before its block says what it is: until then the block is its maker's."""
     cdef ra_heap *h = arena.open()
-    cdef u32 log2 = ACTOR_QUEUE_LOG2 if actor else TASK_QUEUE_LOG2
-    place[0] = arena.alloc(RA_CHUNK_OBJ, ra_queue_bytes(log2))
+    place[0] = arena.alloc(RA_CHUNK_OBJ, ra_queue_bytes(FIRST_RING_LOG2))
     ra_in_order()
-    ra_queue_init(queue_at(h, place[0]), log2)
+    ra_queue_init_growing(queue_at(h, place[0]), FIRST_RING_LOG2, LARGEST_RING_LOG2)
     queue_at(h, place[0]).cls = cls
     queue_at(h, place[0]).actor = actor
     return 0
 
 
-def new_class(Arena arena, ObjectRef spec):
-    """Enter a scheduling class into the table: ``spec`` is its description as JSON. Returns ``(id, queue)``.
+def get_class(Arena arena, ObjectRef spec, bytes description):
+    """The scheduling class with a description, made where there is none.
 
-    The node learns of it by an event; records may be queued at once.
+    The class lasts for as long as somebody has a reference to its description, and records of it may run. The node learns
+    of a new one by an event; records may be queued at once.
+
+    Args:
+        spec: a reference to the description, for a class that has to be made; None to find one only.
+        description: the same as bytes.
+
+    Returns:
+        ``(id, queue, reference, made)``; None when there is none, and no place for one (of which the node is told).
     """
     cdef ra_heap *h = arena.open()
-    cdef u32 i, expected, n
-    cdef ra_class *c
-    cdef u64 queue
-    for i in range(1, RA_MAX_CLASSES):
-        c = class_at(h, i)
-        expected = RA_CLASS_FREE
-        if not atomic_cas_u32(&c.state, &expected, RA_CLASS_BUILDING):
-            continue
-        c.creator = h.slot
+    cdef const u8 *data = <const u8 *><const char *>description
+    cdef u64 n = len(description), hash = ra_class_hash(data, n), hold = 0
+    cdef u32 own = 0, cls = ra_class_find(h, <u32>atomic_load_u64(ra_class_bucket(h, hash)), 0, hash, data, n, &hold)
+    if cls == 0 and spec is not None:
+        own = ra_class_begin(h)
+        if own == 0:
+            ra_event(h, RA_EV_CLASS, 0)
+            return None
         try:
-            queue = new_queue(arena, i)
+            class_at(h, own).hash = hash
+            make_queue(arena, own, 0, &class_at(h, own).queue)
         except BaseException:
-            atomic_store_u32(&c.state, RA_CLASS_FREE)
+            ra_class_abandon(h, own)
             raise
-        c.queue = queue
-        c.spec = spec.at()
-        atomic_add_u32(&ra_entry_at(h, c.spec).refs, 1)
-        atomic_store_u32(&c.state, RA_CLASS_READY)
-        n = atomic_load_u32(&h.super.n_classes)
-        while n < i + 1 and not atomic_cas_u32(&h.super.n_classes, &n, i + 1):
-            pass
-        ra_event(h, RA_EV_CLASS, i)
-        return i, queue
-    raise RuntimeError(
-        f"more than {RA_MAX_CLASSES - 1} different combinations of resources, environment and strategy in one session"
-    )
+        atomic_add_u32(&ra_entry_at(h, spec.at()).refs, 1)
+        ra_in_order()
+        class_at(h, own).spec = spec.entry
+        cls = ra_class_publish(h, own, data, n, &hold)
+    if cls == 0:
+        return None
+    if cls == own:
+        ra_event(h, RA_EV_CLASS, cls)
+        return cls, class_at(h, cls).queue, spec, True
+    return cls, class_at(h, cls).queue, noted_ref(arena, class_at(h, cls).spec, hold), False
+
+
+cdef ObjectRef noted_ref(Arena arena, u64 entry, u64 hold):
+    """A reference that is counted and noted already."""
+    cdef ObjectRef ref = ObjectRef.__new__(ObjectRef)
+    ref.arena, ref.entry, ref.hold = arena, entry, hold
+    ra_count_reference(1)
+    return ref
 
 
 def lease_first(Arena arena, u32 slot, u32 cls):
@@ -173,7 +186,7 @@ cdef class ActorCore:
     def pending(self):
         """Calls that wait in the queue."""
         cdef ra_heap *h = &self.ref.arena.heap
-        return ra_queue_length(queue_at(h, actor_at(h, self.ref.at()).queue))
+        return ra_queue_length(h, queue_at(h, actor_at(h, self.ref.at()).queue))
 
     @property
     def usable(self):
@@ -266,12 +279,13 @@ cdef class Template:
         n_returns: number of references a call gives; -1 for a stream of them.
         retries: after crashes; -1 for ever.
         detached: the producer of a stream runs on when nobody reads it any more.
+        keep: what is to live as long: the owners of the function's export and of the scheduling class.
     """
 
     def __init__(
         self, Arena arena, ObjectRef fn, *, ObjectRef opts=None, u64 queue=0, ActorCore actor=None, int n_returns=1,
         int retries=0, u32 kind=0, bint retry_errors=False, bint is_async=False, u32 backpressure=0, bint detached=False,
-        make_generator=None,
+        make_generator=None, keep=None,
     ):
         self.arena, self.fn, self.opts, self.actor = arena, fn, opts, actor
         self.queue = queue if actor is None else actor_at(&arena.heap, actor.offset).queue
@@ -283,7 +297,7 @@ cdef class Template:
         if n_returns > 0xffff:
             raise ValueError(f"a task has at most 65535 returns, not {n_returns}: return one list instead")
         self.n_returns = n_returns
-        self.make_generator = make_generator
+        self.make_generator, self.kept = make_generator, keep
 
     @property
     def returns(self):
@@ -562,8 +576,13 @@ cdef bytes read_raw(Arena arena, u64 entry):
 
 
 def read_class_spec(Arena arena, u32 cls):
-    """Description of a scheduling class."""
+    """Description of a scheduling class that this process uses or serves."""
     return read_raw(arena, class_at(arena.open(), cls).spec)
+
+
+def class_seq(Arena arena, u32 cls):
+    """The number that tells such a class from an earlier one in its place."""
+    return ra_entry_at(arena.open(), class_at(&arena.heap, cls).spec).seq
 
 
 def read_actor_spec(Arena arena, u64 actor):

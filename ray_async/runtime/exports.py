@@ -5,16 +5,31 @@ from __future__ import annotations
 import hashlib
 import logging
 import pickle
-import weakref
+from collections import deque
 from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ray_async._core import store
 from ray_async.config import FUNCTION_SIZE_ERROR_BYTES, FUNCTION_SIZE_WARN_BYTES
 
-__all__ = ("Exports",)
+__all__ = ("Export", "Exports")
 
 _logger = logging.getLogger("ray_async")
 _KINDS = {"function": "remote function", "class": "actor"}
+_RECENT = 64  # exports that are kept a while longer than what uses them: the next call may want the same
+
+
+class Export:
+    """A definition in the store. It lasts for as long as a caller has this, and a call of it exists.
+
+    Attributes:
+        ref: the definition's reference.
+    """
+
+    __slots__ = ("__weakref__", "ref")
+
+    def __init__(self, ref: Any) -> None:
+        self.ref = ref
 
 
 class Exports:
@@ -26,11 +41,12 @@ class Exports:
 
     def __init__(self, session: Any) -> None:
         self._session = session
-        self._refs: dict[bytes, Any] = {}
-        self._pickled: weakref.WeakKeyDictionary[Any, bytes] = weakref.WeakKeyDictionary()
+        self._used: WeakValueDictionary[bytes, Export] = WeakValueDictionary()
+        self._recent: deque[Export] = deque(maxlen=_RECENT)
+        self._pickled: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
 
-    def export(self, facts: dict[str, Any], target: Any = None, descriptor: Any = None) -> Any:
-        """Store a definition, unless the same one was stored before; returns its reference.
+    def export(self, facts: dict[str, Any], target: Any = None, descriptor: Any = None) -> Export:
+        """Store a definition, unless the same one is stored already.
 
         Args:
             facts: what workers must know of it.
@@ -49,10 +65,12 @@ class Exports:
         # The name stands before the pickle, for the node, which unpickles nothing.
         payload = facts["name"].encode() + b"\n" + pickle.dumps(facts, protocol=5)
         key = hashlib.blake2b(payload, digest_size=16).digest()
-        ref = self._refs.get(key)
-        if ref is None:
-            ref = self._refs[key] = store.put_raw(self._session.arena, payload)
-        return ref
+        found = self._used.get(key)
+        if found is None:
+            found = self._used[key] = Export(store.put_raw(self._session.arena, payload))
+        if not self._recent or self._recent[-1] is not found:
+            self._recent.append(found)
+        return found
 
     def _pickle(self, target: Any, descriptor: Any) -> bytes:
         data = self._pickled.get(descriptor) if descriptor is not None else None
@@ -64,7 +82,8 @@ class Exports:
 
     def clear(self) -> None:
         """Drop the references."""
-        self._refs.clear()
+        self._recent.clear()
+        self._used.clear()
         self._pickled.clear()
 
     def _check_size(self, kind: str, name: str, size: int) -> None:

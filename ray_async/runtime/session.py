@@ -90,11 +90,13 @@ class CoreSession:
         spec["kind"] = "async" if is_async else "sync"
         if is_async:
             spec["tasks_per_worker"] = self.settings.get(DEFAULT_ASYNC_TASK_CONCURRENCY)
+        export, used = self.exports.export(facts, function.function), self._classes.use(spec)
         return submission.Template(
             self.arena,
-            self.exports.export(facts, function.function),
+            export.ref,
             opts=call_options(self.arena, options, function.name),
-            queue=self._classes.queue(spec),
+            queue=used.queue,
+            keep=(export, used),
             retries=options.max_retries,
             kind=KIND_TASK,
             retry_errors=bool(options.retry_exceptions),
@@ -122,10 +124,6 @@ class CoreSession:
 
     def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
         """A new class is in the table."""
-
-    def class_spec(self, class_id: int) -> bytes:
-        """Description of a class, as its creator wrote it."""
-        return bytes(submission.read_class_spec(self.arena, class_id))
 
     # -- actors --------------------------------------------------------------------------------------------------------
 
@@ -168,14 +166,14 @@ class CoreSession:
             "qualname": f"{cls.module}.{cls.qualname}",
             "options": {"max_concurrency": options.max_concurrency},
         }
-        fn = self.exports.export(facts, cls.cls, cls)
+        export = self.exports.export(facts, cls.cls, cls)
         core = submission.new_actor(self.arena, store.put_raw(self.arena, placement_spec.encode(spec)))
         if options.name:
             from ray_async.runtime.actor_metas import pack  # not needed before an actor has a name
 
             self._register_name(core, options.name, namespace, pack(cls.meta))
         opts = creation_options(self.arena, options.enable_task_events)
-        template = submission.Template(self.arena, fn, opts=opts, actor=core, n_returns=1, kind=KIND_ACTOR_INIT)
+        template = submission.Template(self.arena, export.ref, opts=opts, actor=core, n_returns=1, kind=KIND_ACTOR_INIT)
         submission.submit_actor(core, template, args, kwargs)
         return core
 
@@ -209,9 +207,11 @@ class CoreSession:
         in_thread = options.run_in_thread if options.run_in_thread is not None else spec["run_in_thread"]
         if in_thread and spec["is_async"] and not method.is_async:
             facts["options"] = {"thread": True}
+        export = self.exports.export(facts)
         template = submission.Template(
             self.arena,
-            self.exports.export(facts),
+            export.ref,
+            keep=export,
             opts=call_options(self.arena, options, facts["name"], spec["enable_task_events"]),
             actor=core,
             retries=retries,

@@ -11,6 +11,7 @@ import pytest
 
 from ray_async._core import codec, object_ref, store
 from ray_async._core.arena import Arena, set_current
+from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
 from ray_async.serialization import explain, make_pickler
 from tests.core.session import NODE, DamageError, raise_error, timed_out
@@ -30,6 +31,14 @@ def hooks() -> None:
 def arena(tmp_path: Path) -> Iterator[Arena]:
     """An arena of 64 MiB, joined and current."""
     yield from joined(64 * MEBIBYTE, tmp_path)
+
+
+@pytest.fixture
+def node(arena: Arena) -> Iterator[NodeView]:
+    """The node's view, in the same process."""
+    waiter = LoopWaiter(arena)
+    yield NodeView(arena, waiter.index)
+    waiter.close()
 
 
 @pytest.fixture

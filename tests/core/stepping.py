@@ -31,6 +31,8 @@ _libc.memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
 
 _SUPER = struct.Struct("<QII16sQQQQQQQQ")  # of its last words: the process table, ..., the chunk table, the first chunk
 _PROCESSES = 16 * 128  # bytes of the process table that are looked at
+_CLASSES = 16 * 64  # of the class table
+_BUCKETS_BEHIND, _BUCKETS = 4096 * 64, 256 * 8
 
 
 def _ptrace(request: int, pid: int = 0) -> None:
@@ -57,9 +59,14 @@ class Stepper:
         self._results = results
         self._slot = 0
         self._memory = mmap.mmap(arena.fd, arena.size)
-        processes, *_, chunks, _ = _SUPER.unpack_from(self._memory, 0)[-6:]
+        processes, _, classes, _, chunks, _ = _SUPER.unpack_from(self._memory, 0)[-6:]
         #: Where what a call changes lies, and its bytes when they were last looked at.
-        self._places = [(0, processes + _PROCESSES), (chunks, arena.size - chunks)]
+        self._places = [
+            (0, processes + _PROCESSES),
+            (classes, _CLASSES),
+            (classes + _BUCKETS_BEHIND, _BUCKETS),
+            (chunks, arena.size - chunks),
+        ]
         self._seen: list[bytes] = []
 
     def outcomes(self, prepare: Callable[[], Callable[[], object]]) -> list[tuple[int, tuple[int, ...]]]:
@@ -139,6 +146,8 @@ class Stepper:
             else:
                 executor.succeed(record, [None] * executor.facts(record)["n_returns"])
         assert not records.find_records(state=RUNNING, runner=self._slot)
+        for number, _ in node.unused_classes():
+            assert node.close_class(number) and node.end_class(number)
         node.mend_used()
         node.mend_used()
         for offset, *rest in self._results:

@@ -48,7 +48,9 @@ class Victim:
         self.bench = Bench(arena)
         self.worker = self.view.reserve()
         spec = store.put_raw(arena, b"{}")
-        self.cls, self.queue = submission.new_class(arena, spec)
+        found = submission.get_class(arena, spec, b"{}")
+        assert found is not None
+        self.cls, self.queue, self.kept, _ = found
         self.actor = submission.new_actor(arena, spec)
         template = self.bench.template(str, n_returns=2)
         call = self.bench.template(repr, actor=self.actor, kind=2)
@@ -86,6 +88,11 @@ class Victim:
         handlers: list[Any] = [
             lambda at, n: view.events(),
             lambda at, n: view.class_spec(n),
+            lambda at, n: [view.close_class(cls) and view.end_class(cls) for cls, _ in view.unused_classes()],
+            lambda at, n: view.close_class(n) and view.reopen_class(n),
+            lambda at, n: view.waiting_classes(),
+            lambda at, n: records.queues(),
+            lambda at, n: submission.get_class(self.arena, None, b"{}"),
             lambda at, n: view.refill(at),
             lambda at, n: objects.is_actor(at) and objects.actor(at),
             lambda at, n: objects.is_actor(at) and view.queue_length(objects.actor(at)[2]),

@@ -53,3 +53,12 @@ def test_the_limit_holds() -> None:
         values.put(message(b"k", b""))
     assert values.put(message(b"key", b"123456")) is True
     assert values.put(message(b"k", b"")) is False
+
+
+def test_nothing_is_kept_of_a_namespace_without_keys() -> None:
+    values = KeyValues()
+    for i in range(100):
+        space = encode_bytes(b"%d" % i)
+        values.put({"namespace": space, "key": encode_bytes(b"k"), "value": encode_bytes(b"v"), "overwrite": True})
+        assert values.remove({"namespace": space, "key": encode_bytes(b"k"), "by_prefix": False}) == 1
+    assert values._values == {}

@@ -11,7 +11,7 @@ enum { CHUNKS = 160, SLOTS = 64, WAITERS = 64 };
 static u8 *base;
 
 static void make_arena(void) {
-    u64 tables = 1 << 20, bytes = tables + (u64)CHUNKS * RA_CHUNK;
+    u64 tables = 2 << 20, bytes = tables + (u64)CHUNKS * RA_CHUNK;
     base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert(base != MAP_FAILED);
     ra_super *s = (ra_super *)base;
@@ -22,10 +22,10 @@ static void make_arena(void) {
     s->procs = 4096;
     s->waiters = s->procs + SLOTS * sizeof(ra_proc);
     s->classes = s->waiters + WAITERS * sizeof(ra_waiter);
-    s->chunks = s->classes + 64 * sizeof(ra_class);
-    s->events = 1 << 19;
+    s->chunks = s->classes + RA_CLASS_TABLE_BYTES;
+    s->events = 1 << 20;
     s->data = tables;
-    ra_queue_init(RA_AT(base, ra_queue, s->events), 10);
+    ra_queue_init(RA_AT(base, ra_queue, s->events), RA_EVENTS_LOG2);
 }
 
 static void drop_arena(void) { munmap(base, ((ra_super *)base)->bytes); }
@@ -44,6 +44,6 @@ static void heap_done(ra_heap *h) {
         for (int c = 0; c < RA_CLASSES; c++) free(h->slabs[k][c].owned);
 }
 
-static u32 next_random(u32 *state) { return *state = *state * 1664525u + 1013904223u, *state >> 8; }
+static inline u32 next_random(u32 *state) { return *state = *state * 1664525u + 1013904223u, *state >> 8; }
 
 #endif

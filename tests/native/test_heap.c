@@ -101,20 +101,20 @@ static void test_damaged_cells(void) {
         ra_queue_init(q, LOG2);
         u32 moves = next_random(&state) % 300;
         for (u32 i = 0; i < moves; i++) {
-            ra_queue_push(q, (u64)(i + 1) << 6, 1);
-            if (i % 3) ra_queue_take(q);
+            ra_ring_push(q, LOG2, (u64)(i + 1) << 6, 1);
+            if (i % 3) ra_ring_take(q, LOG2);
         }
         for (u32 i = 0, n = next_random(&state) % 64; i < n; i++)
             atomic_store(&q->cells[next_random(&state) % 64], (u64)next_random(&state) << 40 ^ (u64)next_random(&state) << 16 ^ next_random(&state));
-        while (ra_queue_take(q)) {
+        while (ra_ring_take(q, LOG2)) {
         }
         for (u64 i = 1; i <= 200; i++) {
-            ra_queue_push(q, i << 6, 1);
-            ra_queue_take(q);
+            ra_ring_push(q, LOG2, i << 6, 1);
+            ra_ring_take(q, LOG2);
         }
-        while (ra_queue_take(q)) {
+        while (ra_ring_take(q, LOG2)) {
         }
-        assert(ra_queue_push(q, 77 << 6, 1) && RA_CELL_OFFSET(ra_queue_take(q)) == 77 << 6);
+        assert(ra_ring_push(q, LOG2, 77 << 6, 1) && RA_CELL_OFFSET(ra_ring_take(q, LOG2)) == 77 << 6);
     }
     free(q);
 }

@@ -4,7 +4,7 @@
 
 #include "arena.h"
 
-enum { SUBMITTERS = 3, RUNNERS = 3, BATCH = 24, SHARED = 4, QUEUE_LOG2 = 4, PASSED = 16 };
+enum { SUBMITTERS = 3, RUNNERS = 3, BATCH = 24, SHARED = 4, FIRST_LOG2 = 2, QUEUE_LOG2 = 4, PASSED = 16 };
 
 static int rounds = 150; /* of a batch each */
 static u64 queue, shared[SHARED];
@@ -133,7 +133,7 @@ static void *refill(void *argument) {
     heap_init(&h, (u32)(size_t)argument);
     while (atomic_load(&running)) {
         if (atomic_load(&RA_AT(base, ra_queue, queue)->overflowing)) ra_refill(&h, queue);
-        while (ra_queue_take(RA_AT(base, ra_queue, h.super->events))) {
+        while (ra_ring_take(RA_AT(base, ra_queue, h.super->events), RA_EVENTS_LOG2)) {
         }
         ra_relax();
     }
@@ -219,8 +219,8 @@ static void *work(void *argument) {
 static void prepare(ra_heap *h) {
     make_arena();
     heap_init(h, 60);
-    queue = ra_alloc(h, RA_CHUNK_OBJ, ra_queue_bytes(QUEUE_LOG2));
-    ra_queue_init(RA_AT(base, ra_queue, queue), QUEUE_LOG2);
+    queue = ra_alloc(h, RA_CHUNK_OBJ, ra_queue_bytes(FIRST_LOG2));
+    ra_queue_init_growing(RA_AT(base, ra_queue, queue), FIRST_LOG2, QUEUE_LOG2);
     for (int i = 0; i < SHARED; i++) shared[i] = make_shared(h);
     for (u32 i = 0; i < WAITERS; i++) atomic_store(&ra_waiter_at(h, i)->kind, RA_WAITER_THREAD);
     atomic_store(&h->super->n_waiters, WAITERS);
@@ -238,7 +238,7 @@ static void check_nothing_left(ra_heap *h) {
         ra_unpin(h, shared[i]);
     }
     assert(atomic_load(&h->super->lineage) == 0);
-    ra_free(h, queue);
+    ra_queue_free(h, queue);
     ra_reclaim_empty(h);
     assert(atomic_load(&h->super->used) == 0 && atomic_load(&h->super->orphans) == 0);
 }

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import ray_async as ray
+from ray_async._core import submission
 from ray_async.config import Settings
 from ray_async.exceptions import TaskCancelledError, WorkerCrashedError
 from ray_async.runtime.current import get_session
@@ -91,7 +92,7 @@ def test_async_tasks_in_flight_are_bounded_by_a_setting() -> None:
     with ray.init(num_cpus=1, _system_config={"default_async_task_concurrency": 7}):
         ray.get(nothing.remote(), timeout=TIMEOUT_S)
         session: Any = get_session()
-        spec = json.loads(session.class_spec(1))
+        spec = json.loads(submission.read_class_spec(session.arena, 1))
         assert (spec["kind"], spec["tasks_per_worker"]) == ("async", 7)
 
 

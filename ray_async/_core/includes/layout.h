@@ -20,7 +20,7 @@ typedef _Atomic uint32_t au32;
 typedef _Atomic int32_t ai32;
 
 #define RA_MAGIC 0x636e7973615f6172ULL
-#define RA_VERSION 1u
+#define RA_VERSION 2u
 #define RA_CHUNK_SHIFT 16
 #define RA_CHUNK ((u64)1 << RA_CHUNK_SHIFT)
 #define RA_MAX_PROCS 1024
@@ -28,7 +28,9 @@ typedef _Atomic int32_t ai32;
 #define RA_EVENTS_LOG2 16    /* cells in the ring of the node's events */
 #define RA_LOOP_RING_LOG2 11 /* cells in the ring of a loop's completions */
 #define RA_MAX_CLASSES 4096
+#define RA_CLASS_BUCKETS 256
 #define RA_BITMAP_WORDS 8
+#define RA_SPILL_MINIMUM 65536u /* bytes: smaller payloads stay where they are */
 
 /* ---- chunks ---------------------------------------------------------------------------------------------------- */
 
@@ -203,7 +205,10 @@ typedef struct {
 
 #define RA_QUEUE_WAITERS 256
 
-/* cell: record offset / 64 in 32-63 | generation 16-31 | lap 0-15; offset 0: empty in that lap */
+/* cell: record offset / 64 in 32-63 | generation 16-31 | lap 0-15; offset 0: empty in that lap.
+
+   A queue begins with a small ring. When that is nearly full, a larger one is hung behind it, and the last free cell is
+   marked as closed. Rings stay until the queue goes, since a process that was stopped may still look at them. */
 typedef struct {
     au64 word; /* block word: never 0 while in use */
     u32 mask;  /* cells - 1 */
@@ -215,9 +220,12 @@ typedef struct {
     au32 doorbell;
     au64 overflow;
     au32 overflowing;
-    u32 reserved0;
+    u32 most;  /* log2 of the largest ring that it grows to */
     u64 backlog, backlog_end; /* the node's: records taken from the overflow that did not fit yet */
-    u32 reserved[14];
+    au64 next;              /* the larger ring that follows this one; 0: none yet */
+    au64 pushing, popping;  /* rings where producers and consumers are; 0: this one */
+    u64 home;               /* of a further ring: the queue that it belongs to */
+    u32 reserved[6];
     au64 head;
     u64 pad1[7];
     au64 tail;
@@ -245,14 +253,21 @@ typedef struct {
 
 /* ---- scheduling classes ---------------------------------------------------------------------------------------- */
 
-enum { RA_CLASS_FREE = 0, RA_CLASS_BUILDING = 1, RA_CLASS_READY = 2 };
+enum { RA_CLASS_FREE = 0, RA_CLASS_BUILDING = 1, RA_CLASS_READY = 2, RA_CLASS_ENDING = 3 };
+
+/* word: state 0-7 | creator's slot 16-31 | generation 32-63 */
+#define RA_CLASS_WORD(state, slot, gen) ((u64)(state) | (u64)(slot) << 16 | (u64)(u32)(gen) << 32)
+#define RA_CLASS_STATE(w) ((u32)((w)&0xff))
+#define RA_CLASS_CREATOR(w) ((u32)((w) >> 16 & 0xffff))
+#define RA_CLASS_GEN(w) ((u32)((w) >> 32))
 
 typedef struct {
-    au32 state;
-    u32 creator;
-    u64 queue;
-    u64 spec; /* RAW entry: JSON */
+    au64 word;
+    u64 queue; /* 0 while the place is free, as the next one */
+    u64 spec;  /* RAW entry: JSON; pinned. Each user holds one more reference, and a record none. */
     u64 hash;
+    au32 next; /* class that follows in its bucket */
+    u32 reserved[7];
 } ra_class;
 
 /* ---- processes and waiters ------------------------------------------------------------------------------------- */
@@ -281,8 +296,10 @@ typedef struct {
     u32 job;
     au64 publishing; /* record that is on its way into a queue */
     u32 node;        /* number of its logical node */
-    u32 reserved0;
-    u64 reserved[5];
+    au32 looking;    /* class whose description it reads: that one does not end */
+    au64 serving;    /* queue of the class that it serves: it stays until that is over */
+    au64 growing;    /* ring that it hangs behind a queue's */
+    u64 reserved[3];
 } ra_proc;
 
 enum { RA_WAITER_FREE = 0, RA_WAITER_THREAD = 1, RA_WAITER_LOOP = 2 };
@@ -368,6 +385,7 @@ _Static_assert(sizeof(ra_record) == 128, "a record's header is two cache lines")
 _Static_assert(sizeof(ra_payload) == 24, "payload header");
 _Static_assert(sizeof(ra_proc) == 128, "process slot");
 _Static_assert(sizeof(ra_waiter) == 128, "waiter");
+_Static_assert(sizeof(ra_class) == 64, "a class is one cache line");
 _Static_assert(offsetof(ra_queue, head) % 64 == 0, "head on its own line");
 _Static_assert(offsetof(ra_queue, tail) % 64 == 0, "tail on its own line");
 

@@ -405,7 +405,7 @@ static inline void ra_entry_abandon(ra_heap *h, u64 entry) {
     u64 w = atomic_load(&e->word), stack = 0;
     if (RA_FORMAT(w) == RA_F_ACTOR) {
         ra_actor *a = (ra_actor *)e;
-        if (ra_queue_check(h, a->queue)) ra_free(h, a->queue);
+        ra_queue_free(h, a->queue);
         if (a->spec && ra_entry_check(h, a->spec)) ra_unpin_into(h, a->spec, &stack);
     } else if (RA_FORMAT(w) >= RA_F_BYTES && e->payload) {
         if (RA_FLAGS(w) & RA_EF_EMBEDDED)

@@ -14,19 +14,29 @@
 #define RA_CELL_GEN(c) ((u32)((c) >> 16 & 0xffff))
 #define RA_CELL_LAP(c) ((u32)((c)&0xffff))
 
-static inline void ra_queue_init(ra_queue *q, u32 log2) {
+/* In place of an offset: the ring takes no more, what follows is in the next one. */
+#define RA_CELL_CLOSED ((u64)0xffffffff << 6)
+
+/* A queue of one ring, which grows by further ones up to `most`; or a further ring of the queue `home`. */
+static inline void ra_ring_init(ra_queue *q, u32 log2, u32 most, u64 home) {
     memset((u8 *)q + sizeof(u64), 0, sizeof *q - sizeof(u64));
     q->mask = (1u << log2) - 1;
     q->log2 = log2;
+    q->most = most;
+    q->home = home;
     for (u32 i = 0; i <= q->mask; i++) atomic_store_explicit(&q->cells[i], RA_CELL(0, 0, 0), memory_order_relaxed);
     atomic_store(&q->word, 1);
 }
 
+static inline void ra_queue_init_growing(ra_queue *q, u32 log2, u32 most) { ra_ring_init(q, log2, most, 0); }
+static inline void ra_queue_init(ra_queue *q, u32 log2) { ra_ring_init(q, log2, log2, 0); }
+
 #define RA_QUEUE_MAX_LOG2 20
+#define RA_QUEUE_STEP 4 /* log2 of how much larger the next ring is */
 #define RA_EVENTS_LOG2 16
 static inline u64 ra_queue_bytes(u32 log2) { return sizeof(ra_queue) + ((u64)8 << log2); }
 
-static inline u64 ra_queue_length(ra_queue *q) {
+static inline u64 ra_ring_length(ra_queue *q) {
     u64 head = atomic_load(&q->head), tail = atomic_load(&q->tail);
     return tail > head ? tail - head : 0;
 }
@@ -34,8 +44,29 @@ static inline u64 ra_queue_length(ra_queue *q) {
 /* The ra_ring functions are told the size of the ring and follow nothing that lies in it, so that damage cannot lead them
    out of it: for rings whose size is fixed. The ra_queue functions below read it. */
 
-/* Returns 1, or 0 when the ring is full. */
-static inline int ra_ring_push(ra_queue *q, u32 log2, u64 offset, u32 gen) {
+/* What becomes of the last free cell. Of a ring that has a successor, or may get one, each push must know that a cell can be
+   the mark of the end. */
+enum {
+    RA_LAST_TAKE = 0,  /* it is a cell like all others; the ring has no mark */
+    RA_LAST_SPARE = 1, /* the push does not take it */
+    RA_LAST_CLOSE = 2, /* it becomes the mark */
+    RA_LAST_USE = 3,   /* as TAKE, in a ring that may have the mark */
+};
+enum { RA_PUSH_NEARLY_FULL = -1, RA_PUSH_CLOSED = -2 };
+
+/* Whether the place still has what the lap before has put there. */
+static inline int ra_ring_is_taken(ra_queue *q, u32 log2, u64 at) {
+    u64 seen = atomic_load(&q->cells[at & (((u64)1 << log2) - 1)]);
+    return ((RA_CELL_LAP(seen) - (u32)(at >> log2)) & 0xffff) == 0xffff;
+}
+
+/* Returns 1, 0 when the ring is full, or one of the two above.
+
+   The mark holds the place of the tail, which does not move on: each cell before it was published, so no producer that was
+   stopped can publish behind the consumers' backs. Whether a cell is the last free one is told by the cell behind it, which
+   stays empty, once it was emptied, until the tail has come by. To read the head would cost each push a cache line that
+   consumers write. */
+static inline int ra_ring_put(ra_queue *q, u32 log2, u64 offset, u32 gen, int last) {
     const u64 mask = ((u64)1 << log2) - 1;
     for (;;) {
         u64 tail = atomic_load(&q->tail);
@@ -54,15 +85,24 @@ static inline int ra_ring_push(ra_queue *q, u32 log2, u64 offset, u32 gen) {
             atomic_compare_exchange_strong(cell, &seen, RA_CELL(0, 0, lap));
             continue;
         }
+        if (last != RA_LAST_TAKE && RA_CELL_OFFSET(seen) == RA_CELL_CLOSED) return RA_PUSH_CLOSED;
         if (RA_CELL_OFFSET(seen) == 0) {
-            if (atomic_compare_exchange_strong(cell, &seen, RA_CELL(offset, gen, lap))) {
-                atomic_compare_exchange_strong(&q->tail, &tail, tail + 1);
-                return 1;
+            u64 put = RA_CELL(offset, gen, lap);
+            if ((last == RA_LAST_SPARE || last == RA_LAST_CLOSE) && ra_ring_is_taken(q, log2, tail + 1)) {
+                if (last == RA_LAST_SPARE) return RA_PUSH_NEARLY_FULL;
+                put = RA_CELL(RA_CELL_CLOSED, 0, lap);
             }
+            if (!atomic_compare_exchange_strong(cell, &seen, put)) continue;
+            if (RA_CELL_OFFSET(put) == RA_CELL_CLOSED) return RA_PUSH_CLOSED;
+            atomic_compare_exchange_strong(&q->tail, &tail, tail + 1);
+            return 1;
         }
         atomic_compare_exchange_strong(&q->tail, &tail, tail + 1); /* help whoever published here */
     }
 }
+
+/* Returns 1, or 0 when the ring is full. */
+static inline int ra_ring_push(ra_queue *q, u32 log2, u64 offset, u32 gen) { return ra_ring_put(q, log2, offset, gen, RA_LAST_TAKE); }
 
 static inline int ra_ring_drop(ra_queue *q, u32 log2, u64 at, u64 cell);
 
@@ -126,16 +166,111 @@ static inline u32 ra_queue_log2(ra_queue *q) {
     return log2 <= RA_QUEUE_MAX_LOG2 ? log2 : 0;
 }
 
-static inline int ra_queue_push(ra_queue *q, u64 offset, u32 gen) { return ra_ring_push(q, ra_queue_log2(q), offset, gen); }
-static inline u64 ra_queue_take(ra_queue *q) { return ra_ring_take(q, ra_queue_log2(q)); }
+/* Whether a queue lies at `offset`: for offsets that another process wrote. */
+static inline int ra_queue_check(ra_heap *h, u64 offset) {
+    if (!ra_block_check(h, offset, RA_CHUNK_OBJ)) return 0;
+    ra_queue *q = RA_AT(h->base, ra_queue, offset);
+    u32 log2 = q->log2;
+    return atomic_load(&q->word) == 1 && log2 <= RA_QUEUE_MAX_LOG2 && q->mask == (1u << log2) - 1 &&
+           ra_queue_bytes(log2) <= ra_block_bytes(h, offset);
+}
+
+/* ---- queues that grow ---- */
+
+static inline u32 ra_queue_most(ra_queue *q) {
+    u32 most = q->most;
+    return most <= RA_QUEUE_MAX_LOG2 ? most : 0;
+}
+
+/* The ring of a queue at an offset from another process's word; the first where it lies nowhere or is another queue's. For each
+   push and pop, so without a look at the chunk. */
+static inline ra_queue *ra_ring_at(ra_heap *h, ra_queue *q, u64 offset) {
+    ra_super *s = h->super;
+    u64 end = s->data + ((u64)s->n_chunks << RA_CHUNK_SHIFT);
+    if (offset < s->data || offset % 64 || offset >= end || sizeof(ra_queue) > end - offset) return q;
+    ra_queue *ring = RA_AT(h->base, ra_queue, offset);
+    if (atomic_load(&ring->word) != 1 || ring->home != (u64)((u8 *)q - h->base)) return q;
+    return ra_queue_bytes(ra_queue_log2(ring)) <= end - offset ? ring : q;
+}
+
+/* The ring behind another one, or 0. Rings grow, so that no damage makes a circle of them. */
+static inline u64 ra_ring_next(ra_heap *h, ra_queue *ring) {
+    u64 next = atomic_load(&ring->next);
+    return next && ra_queue_check(h, next) && ra_queue_log2(RA_AT(h->base, ra_queue, next)) > ra_queue_log2(ring) ? next : 0;
+}
+
+/* Records in a queue, those in its overflow not counted. */
+static inline u64 ra_queue_length(ra_heap *h, ra_queue *q) {
+    ra_queue *ring = ra_ring_at(h, q, atomic_load(&q->popping));
+    u64 n = ra_ring_length(ring), next;
+    while (atomic_load(&ring->next) && (next = ra_ring_next(h, ring))) {
+        ring = RA_AT(h->base, ra_queue, next);
+        n += ra_ring_length(ring);
+    }
+    return n;
+}
+
+/* Hang a larger ring behind the last one; returns its offset, or 0 when there is no room. Noted meanwhile: should this process
+   be killed, the node takes back what did not get there. */
+static inline u64 ra_queue_grow(ra_heap *h, ra_queue *q, ra_queue *ring) {
+    u32 log2 = ra_queue_log2(ring) + RA_QUEUE_STEP, most = ra_queue_most(q);
+    u64 none = atomic_load(&ring->next), made;
+    if (log2 > most) log2 = most;
+    made = ra_alloc(h, RA_CHUNK_OBJ, ra_queue_bytes(log2));
+    if (!made) return 0;
+    ra_queue *larger = RA_AT(h->base, ra_queue, made);
+    au64 *growing = &(RA_AT(h->base, ra_proc, h->super->procs) + h->slot)->growing;
+    atomic_store_explicit(growing, made, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    ra_ring_init(larger, log2, log2, (u64)((u8 *)q - h->base));
+    int hung = atomic_compare_exchange_strong(&ring->next, &none, made);
+    if (!hung) atomic_store(&larger->word, 0);
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(growing, 0, memory_order_relaxed);
+    if (hung) return made;
+    ra_free(h, made);
+    return ra_ring_next(h, ring);
+}
+
+/* Returns 1, or 0 when the queue is full. */
+static inline int ra_queue_push(ra_heap *h, ra_queue *q, u64 offset, u32 gen) {
+    u64 at = atomic_load(&q->pushing);
+    ra_queue *ring = ra_ring_at(h, q, at);
+    for (;;) {
+        u32 log2 = ra_queue_log2(ring);
+        if (log2 >= ra_queue_most(q)) return ra_ring_push(ring, log2, offset, gen);
+        u64 next = ra_ring_next(h, ring);
+        int done = ra_ring_put(ring, log2, offset, gen, next ? RA_LAST_CLOSE : RA_LAST_SPARE);
+        if (done == RA_PUSH_NEARLY_FULL) {
+            if (ra_queue_grow(h, q, ring)) continue;
+            done = ra_ring_put(ring, log2, offset, gen, RA_LAST_USE); /* no room for another ring: this one goes round */
+        }
+        if (done != RA_PUSH_CLOSED) return done;
+        if (!next && !(next = ra_ring_next(h, ring))) return 0;
+        atomic_compare_exchange_strong(&q->pushing, &at, next);
+        at = next;
+        ring = RA_AT(h->base, ra_queue, next);
+    }
+}
 
 /* Take the oldest record in state QUEUED: it becomes RUNNING by `slot`. Returns its offset, or 0 when there is none. */
 static inline u64 ra_queue_pop(ra_heap *h, ra_queue *q) {
-    const u32 log2 = ra_queue_log2(q);
+    u64 from = atomic_load(&q->popping);
+    ra_queue *ring = ra_ring_at(h, q, from);
+    u32 log2 = ra_queue_log2(ring);
     for (;;) {
-        u64 at, cell = ra_ring_peek(q, log2, &at);
+        u64 at, cell = ra_ring_peek(ring, log2, &at);
         if (cell == 0) return 0;
         u64 offset = RA_CELL_OFFSET(cell);
+        if (offset == RA_CELL_CLOSED && log2 < ra_queue_most(q)) {
+            u64 next = ra_ring_next(h, ring);
+            if (!next) return 0;
+            atomic_compare_exchange_strong(&q->popping, &from, next);
+            from = next;
+            ring = RA_AT(h->base, ra_queue, next);
+            log2 = ra_queue_log2(ring);
+            continue;
+        }
         int won = 0;
         if (ra_block_check(h, offset, RA_CHUNK_REC)) {
             ra_record *r = RA_AT(h->base, ra_record, offset);
@@ -148,18 +283,21 @@ static inline u64 ra_queue_pop(ra_heap *h, ra_queue *q) {
                 }
             }
         }
-        ra_ring_drop(q, log2, at, cell);
+        ra_ring_drop(ring, log2, at, cell);
         if (won) return offset;
     }
 }
 
-/* Whether a queue lies at `offset`: for offsets that another process wrote. */
-static inline int ra_queue_check(ra_heap *h, u64 offset) {
-    if (!ra_block_check(h, offset, RA_CHUNK_OBJ)) return 0;
-    ra_queue *q = RA_AT(h->base, ra_queue, offset);
-    u32 log2 = q->log2;
-    return atomic_load(&q->word) == 1 && log2 <= RA_QUEUE_MAX_LOG2 && q->mask == (1u << log2) - 1 &&
-           ra_queue_bytes(log2) <= ra_block_bytes(h, offset);
+/* Free a queue that nobody looks at any more, with all of its rings. */
+static inline void ra_queue_free(ra_heap *h, u64 queue) {
+    if (!ra_queue_check(h, queue)) return;
+    u64 next = ra_ring_next(h, RA_AT(h->base, ra_queue, queue));
+    ra_free(h, queue);
+    while (next) {
+        u64 at = next;
+        next = ra_ring_next(h, RA_AT(h->base, ra_queue, at));
+        ra_free(h, at);
+    }
 }
 
 /* ---- wake-ups ---- */
@@ -242,7 +380,7 @@ static inline void ra_enqueue(ra_heap *h, u64 offset) {
     if (!ra_queue_check(h, r->queue)) return; /* a damaged record: nobody could find it */
     ra_queue *q = RA_AT(h->base, ra_queue, r->queue);
     u32 gen = RA_R_GEN(atomic_load(&r->word));
-    if (atomic_load(&q->overflowing) || !ra_queue_push(q, offset, gen)) {
+    if (atomic_load(&q->overflowing) || !ra_queue_push(h, q, offset, gen)) {
         atomic_fetch_add(&r->live, 1); /* the list keeps the record, should it be cancelled meanwhile; ra_refill gives that back */
         u64 top = atomic_load(&q->overflow);
         do atomic_store(&r->next, top);

@@ -2,7 +2,7 @@
 #ifndef RA_RECOVERY_H
 #define RA_RECOVERY_H
 
-#include "objects.h"
+#include "classes.h"
 
 typedef void (*ra_visit)(void *context, u64 offset);
 
@@ -172,16 +172,32 @@ static inline void ra_reap_queue(ra_heap *h, u64 queue, u32 waiter) {
     }
 }
 
-static inline void ra_reap_waiter(ra_heap *h, u32 waiter, u64 actor) {
-    ra_super *s = h->super;
-    u32 classes = atomic_load(&s->n_classes);
-    for (u32 k = 1; k < classes && k < RA_MAX_CLASSES; k++) {
-        ra_class *cls = RA_AT(h->base, ra_class, s->classes) + k;
-        if (atomic_load(&cls->state) == RA_CLASS_READY) ra_reap_queue(h, cls->queue, waiter);
-    }
+static inline void ra_reap_waiter(ra_heap *h, u32 waiter, ra_proc *p) {
+    u64 lease = atomic_load(&p->lease), actor = (lease & 0xff) == RA_LEASE_ACTOR ? lease >> 32 << 6 : 0;
+    ra_reap_queue(h, atomic_load(&p->serving), waiter);
     if (ra_block_check(h, actor, RA_CHUNK_OBJ)) ra_reap_queue(h, RA_AT(h->base, ra_actor, actor)->queue, waiter);
     atomic_store(&ra_waiter_at(h, waiter)->armed, 0);
     atomic_store(&ra_waiter_at(h, waiter)->kind, RA_WAITER_FREE);
+}
+
+/* The scheduling classes that the dead process was making. */
+static inline void ra_reap_classes(ra_heap *h, u32 slot) {
+    for (u32 id = 1, n = atomic_load(&h->super->n_classes); id < n && id < RA_MAX_CLASSES; id++) {
+        u64 w = atomic_load(&ra_class_at(h, id)->word);
+        if (RA_CLASS_STATE(w) == RA_CLASS_BUILDING && RA_CLASS_CREATOR(w) == slot) ra_class_abandon(h, id);
+    }
+}
+
+/* A larger ring that the dead process has made and not hung behind a queue's. */
+static inline void ra_reap_growing(ra_heap *h, ra_proc *p) {
+    u64 made = atomic_load(&p->growing);
+    atomic_store(&p->growing, 0);
+    if (!made || !ra_queue_check(h, made)) return;
+    u64 home = RA_AT(h->base, ra_queue, made)->home;
+    if (!ra_queue_check(h, home)) return;
+    for (u64 at = home; at; at = ra_ring_next(h, RA_AT(h->base, ra_queue, at)))
+        if (at == made) return;
+    ra_free(h, made);
 }
 
 /* The dead process may have been about to tell somebody something: it had put a waiter to `awake` and not sent the wake-up,
@@ -224,6 +240,8 @@ static inline void ra_reap_chunks(ra_heap *h, u32 slot, u32 from, u32 to) {
 static inline void ra_reap(ra_heap *h, u32 slot) {
     ra_super *s = h->super;
     ra_proc *p = RA_AT(h->base, ra_proc, s->procs) + slot;
+    ra_reap_growing(h, p);
+    ra_reap_classes(h, slot);
     ra_reap_holds(h, p);
     /* First what refers to blocks, then the blocks: they find new owners at once. */
     for (u32 i = 0, high = ra_chunks_used(h); i < high; i++) {
@@ -233,13 +251,14 @@ static inline void ra_reap(ra_heap *h, u32 slot) {
     ra_reap_publishing(h, p);
     ra_reap_chunks(h, slot, 0, ra_chunks_used(h));
     ra_reap_chunks(h, slot, s->n_memory, ra_overflow_end(h));
-    u64 lease = atomic_load(&p->lease), actor = (lease & 0xff) == RA_LEASE_ACTOR ? lease >> 32 << 6 : 0;
     u32 n = atomic_load(&s->n_waiters);
     for (u32 i = 0; i < n && i < RA_MAX_WAITERS; i++) {
         ra_waiter *w = ra_waiter_at(h, i);
-        if (atomic_load(&w->kind) != RA_WAITER_FREE && w->slot == slot) ra_reap_waiter(h, i, actor);
+        if (atomic_load(&w->kind) != RA_WAITER_FREE && w->slot == slot) ra_reap_waiter(h, i, p);
     }
     atomic_store(&p->lease, 0);
+    atomic_store(&p->serving, 0);
+    atomic_store(&p->looking, 0);
     atomic_store(&p->flags, 0);
     atomic_store(&p->blocked, 0);
     atomic_store(&p->state, RA_PROC_FREE);
@@ -368,7 +387,7 @@ static inline u32 ra_refill(ra_heap *h, u64 queue) {
         ra_record *r = ra_record_at(h, record);
         u64 next = atomic_load(&r->next), w = atomic_load(&r->word);
         int queued = RA_R_STATE(w) == RA_REC_QUEUED;
-        if (queued && !ra_queue_push(q, record, RA_R_GEN(w))) return 1;
+        if (queued && !ra_queue_push(h, q, record, RA_R_GEN(w))) return 1;
         q->backlog = next;
         if (!next) q->backlog_end = 0;
         ra_record_unlive(h, record, &stack);

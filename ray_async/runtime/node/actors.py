@@ -144,6 +144,7 @@ class Actors:
             _logger.error("an actor with a description that cannot be read: %s", error)
             return
         self.by_offset[offset] = actor
+        self._node.environments.learn(spec)
         self._objects.pin(offset)  # the node's own, until the actor is dead
         self._pinned.add(offset)
         if spec["detached"]:
@@ -155,7 +156,6 @@ class Actors:
         self._by_id[actor.scheduler_id] = actor
         wants = placement_spec.requirements(actor.spec)
         placing = ResourceSet.of(actor.spec["placement_resources"])
-        self._node.environments.learn(actor.spec)
         self._node.schedule(events.ActorSubmitted(actor.scheduler_id, ActorSpec(**wants, placement_resources=placing)))
 
     def placed(self, scheduler_id: str, worker: WorkerProcess) -> None:
@@ -415,9 +415,12 @@ class Actors:
             self._node.later(0.5, lambda: self._bury(actor))
             return
         del self.by_offset[actor.offset]
+        self._node.environments.release(actor.spec)
         self._past.append(self._row(actor))
         self._pinned.discard(actor.offset)
         self._objects.unpin(actor.offset)  # the last one: the event of it frees the actor
+        if actor.spec["detached"]:
+            self._node.drivers.end_job(actor.job)
 
     def detached_actor_of(self, slot: int | None) -> int:
         """The detached actor that the worker in a slot runs; 0 for none.

@@ -20,6 +20,8 @@ __all__ = ("Classes",)
 _logger = logging.getLogger("ray_async.node")
 
 _IDLE, _BUSY = 1, 2  # states of a lease word
+_MAKE_ROOM_S = 0.01
+_LONGEST_REST = 15  # ticks
 
 
 class Classes:
@@ -32,19 +34,32 @@ class Classes:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._view = node.view
+        self._records = node.records
         self._known: dict[int, tuple[int, dict[str, Any]]] = {}  # queue and description
+        self._hungry: set[int] = set()  # those in whose queues tasks were at the last look
+        self._ending: set[int] = set()  # nobody can use them any more, and workers may not have left their queues yet
+        self._kept: set[int] = set()  # unused ones that a look over all records has found to be needed
+        self._rest = 0  # ticks until the next such look, while only those are unused
+        self._longest_rest = 0
+        self._asked = False
 
     def __contains__(self, class_id: object) -> bool:
         return class_id in self._known
 
+    def __len__(self) -> int:
+        """How many there are, those that are about to end too."""
+        return len(self._known) + len(self._ending)
+
     def learn(self, class_id: int) -> None:
-        """Read a new class's description and tell the scheduler of it."""
+        """Read a new class's description and tell the scheduler of it; 0 says that the table is full."""
         if class_id in self._known:
             return
+        if class_id == 0:
+            self._make_room()
         found = self._view.class_spec(class_id)
         if found is None:
             return
-        data, queue, _ = found
+        data, queue = found
         try:
             spec = json.loads(data)
             wants = placement_spec.requirements(spec)
@@ -83,9 +98,11 @@ class Classes:
                 elif state == _IDLE:
                     schedule(events.LeaseIdle(worker.slot))
         if queued:
+            self._hungry.add(class_id)
             self._view.set_doorbell(queue)
             self._view.wake_queue(queue)
         else:
+            self._hungry.discard(class_id)
             self._view.reset_doorbell(queue)
             if self._view.queue_length(queue):
                 self._view.set_doorbell(queue)
@@ -93,9 +110,70 @@ class Classes:
         schedule(events.ClassDemand(class_id, queued))
 
     def tell_all(self) -> None:
-        """The same for all classes: afterwards what the scheduler says of free resources is true."""
-        for class_id in list(self._known):
+        """The same for all classes where something goes on: then what the scheduler says of free resources is true."""
+        leased = {worker.lease for worker in self._node.workers.by_slot.values()}
+        for class_id in self._hungry.union(leased, self._view.waiting_classes()).intersection(self._known):
             attempt(self.tell_demand, class_id)
+
+    # -- their end -----------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """End the classes that nobody can use any more."""
+        unused = self._view.unused_classes()
+        if self._rest and self._kept.issuperset(class_id for class_id, _ in unused):
+            self._rest -= 1
+        elif unused:
+            self._end_unused(unused)
+        self._free_ended()
+
+    def _make_room(self) -> None:
+        """A process waits for a place in the table; several that ask together are served together."""
+        if not self._asked:
+            self._asked = True
+            self._node.later(_MAKE_ROOM_S, self._made_room)
+
+    def _made_room(self) -> None:
+        self._asked = False
+        self._end_unused(self._view.unused_classes())
+        self._free_ended()
+
+    def _end_unused(self, unused: list[tuple[int, int]]) -> None:
+        """Close what no record needs, look once more, and end what is still not needed.
+
+        Records are looked at before, so that few are closed in vain, and after: none can come once a class is closed,
+        since whoever has made one was a user of the class.
+        """
+        needed = self._records.queues()
+        self._kept = {class_id for class_id, queue in unused if queue in needed}
+        closed = [class_id for class_id, queue in unused if queue not in needed and self._view.close_class(class_id)]
+        needed = self._records.queues() if closed else needed
+        queues = dict(unused)
+        for class_id in closed:
+            if queues[class_id] in needed:
+                self._view.reopen_class(class_id)
+            else:
+                self._end(class_id, queues[class_id])
+        only_kept = len(self._kept) == len(unused)
+        self._longest_rest = min(2 * self._longest_rest + 1, _LONGEST_REST) if only_kept else 0
+        self._rest = self._longest_rest
+
+    def _end(self, class_id: int, queue: int) -> None:
+        """Forget a class, in the scheduler too, which asks its leases back."""
+        self._ending.add(class_id)
+        self._hungry.discard(class_id)
+        self._node.tasks.forget_queue(queue)
+        _, spec = self._known.pop(class_id, (0, None))
+        if spec is not None:
+            self._node.environments.release(spec)
+            self._node.schedule(events.ClassRemoved(class_id))
+
+    def _free_ended(self) -> None:
+        """Free what the ending classes have in the arena, once no worker serves them."""
+        workers = self._node.workers.by_slot.values()
+        served = {worker.lease for worker in workers} | {worker.follows for worker in workers}
+        for class_id in self._ending - served:
+            if self._view.end_class(class_id):
+                self._ending.discard(class_id)
 
     def queue_length(self, class_id: int) -> int:
         """How many tasks of a class wait in its queue."""
@@ -116,6 +194,8 @@ class Classes:
 
     def unschedulable(self, class_id: int, reason: str) -> None:
         """No node will ever run a class's tasks: fail them."""
+        if class_id not in self._known:
+            return
         queue, spec = self._known[class_id]
         if "group" in spec and self._node.groups.is_removed(spec["group"]):
             payload = errors.to_payload(errors.TaskPlacementGroupRemoved())

@@ -205,6 +205,8 @@ class Control:
         figures["workers"] = [
             {"pid": w.pid, "slot": w.slot, "done": self._node.view.process(w.slot)[6], "name": w.name} for w in workers
         ]
+        figures["classes"] = len(self._node.classes)
+        figures["environments"] = len(self._node.environments)
         figures["zygote_pid"] = self._node.workers.zygote_pid
         figures["node_pid"] = os.getpid()
         figures["events"] = dict(self._node.events.counts)

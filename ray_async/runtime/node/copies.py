@@ -12,6 +12,7 @@ __all__ = ("Copies",)
 
 # Numbers stand for bits of a word in each object's entry; the first node's is 0.
 _MOST = 32
+_REMEMBERED = 1000  # removed nodes, whose workers may not have ended yet
 
 
 class Copies:
@@ -25,7 +26,7 @@ class Copies:
         self._node = node
         self._numbers: dict[str, int] = {node.config["node_id"]: 0}
         self._next = itertools.cycle(range(1, _MOST))
-        self._removed: set[str] = set()
+        self._removed: dict[str, None] = {}
 
     def node_added(self, node_id: str) -> None:
         """Give a node the number that has been out of use for longest; past 31 nodes, numbers are shared."""
@@ -43,8 +44,11 @@ class Copies:
 
     def node_removed(self, node_id: str) -> None:
         """Lose what only this node had."""
-        self._removed.add(node_id)
+        self._removed[node_id] = None
         self._lose(node_id)
+        if len(self._removed) > _REMEMBERED:
+            oldest = next(iter(self._removed))
+            del self._removed[oldest], self._numbers[oldest]
 
     def worker_ended(self, node_id: str) -> None:
         """What a worker of a removed node still had in use is lost when the worker is gone."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ("Drivers",)
 
+_REMEMBERED = 1000  # removed nodes, for listings
+
 
 class _Driver:
     __slots__ = ("job", "owns_node", "pid", "pidfd", "slot")
@@ -137,10 +139,16 @@ class Drivers:
         self._node.actors.job_ended(driver.job)
         self._node.groups.job_ended(driver.job)
         self._node.view.reap(driver.slot)
-        for worker in self._ending(driver):
-            self._node.workers.kill(worker, DeathCause.JOB_ENDED)
-        if not self._has_detached(driver.job):
-            self._node.environments.end_job(driver.job)
+        self.end_job(driver.job)
+
+    def end_job(self, job: int) -> None:
+        """End a job's workers and forget it, if its driver and its detached actors are gone."""
+        if self._has_detached(job) or any(driver.job == job for driver in self._by_slot.values()):
+            return
+        for worker in list(self._node.workers.by_slot.values()):
+            if worker.job == job:
+                self._node.workers.kill(worker, DeathCause.JOB_ENDED)
+        self._node.environments.end_job(job)
 
     # -- logical nodes -------------------------------------------------------------------------------------------------
 
@@ -202,7 +210,14 @@ class Drivers:
             if worker.node_id == node_id:
                 self._node.workers.kill(worker, DeathCause.NODE_DIED, "The node was removed.")
         self._node.copies.node_removed(node_id)
+        self._forget_rows()
         return {}
+
+    def _forget_rows(self) -> None:
+        """Keep rows of so many removed nodes, the last ones."""
+        removed = [node_id for node_id, row in self._nodes.items() if not row["Alive"]]
+        for node_id in removed[:-_REMEMBERED]:
+            del self._nodes[node_id], self._times[node_id]
 
 
 def _quantities(given: dict[str, Any]) -> dict[str, float]:

@@ -16,15 +16,31 @@ class Environments:
     def __init__(self) -> None:
         self._jobs: dict[int, dict[str, Any]] = {}
         self._environments: dict[str, dict[str, Any]] = {}
+        self._users: dict[str, int] = {}  # classes and actors
+
+    def __len__(self) -> int:
+        """How many runtime environments there are, jobs' plain ones not counted."""
+        return len(self._environments)
 
     def add_job(self, job: dict[str, Any]) -> None:
         """A driver's job: its number, path, directory and namespace."""
         self._jobs[job["id"]] = job
 
     def learn(self, spec: dict[str, Any]) -> None:
-        """Note the environment in a class's or actor's description."""
+        """Note the environment in a class's or actor's description; each that is learned is to be released."""
         if spec.get("runtime_env"):
-            self._environments[spec["env_key"]] = spec["runtime_env"]
+            key = spec["env_key"]
+            self._environments[key] = spec["runtime_env"]
+            self._users[key] = self._users.get(key, 0) + 1
+
+    def release(self, spec: dict[str, Any]) -> None:
+        """A class or actor is over; its environment is forgotten with the last one that has it."""
+        if spec.get("runtime_env"):
+            key = spec["env_key"]
+            self._users[key] = self._users.get(key, 0) - 1
+            if self._users[key] <= 0:
+                del self._users[key]
+                self._environments.pop(key, None)
 
     def job_of(self, env_key: str) -> dict[str, Any] | None:
         """The job that a key belongs to; None when it has ended."""
@@ -36,7 +52,5 @@ class Environments:
         return self._environments.get(env_key, {})
 
     def end_job(self, number: int) -> None:
-        """Forget a job and its environments."""
+        """Forget a job; its environments go with its classes and actors."""
         self._jobs.pop(number, None)
-        for key in [key for key in self._environments if key.startswith(f"{number}:")]:
-            del self._environments[key]

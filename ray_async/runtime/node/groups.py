@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
 
 __all__ = ("Groups",)
+
+
+_REMEMBERED = 1000  # removed groups, for the table
 
 
 class _Group:
@@ -66,6 +70,7 @@ class Groups:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._groups: dict[str, _Group] = {}
+        self._removed: deque[str] = deque()
 
     def create(self, message: dict[str, Any], job: int, maker: int) -> dict[str, Any]:
         """Reserve bundles, now or later; returns the group's id at once.
@@ -144,6 +149,9 @@ class Groups:
         for promise, _ in group.promises:
             self._fail(promise)
         group.promises.clear()
+        self._removed.append(group_id)
+        if len(self._removed) > _REMEMBERED:
+            del self._groups[self._removed.popleft()]
         self._node.schedule(events.PlacementGroupRemoved(group_id))
 
     def is_removed(self, group_id: str) -> bool:

@@ -54,6 +54,8 @@ class KeyValues:
         keys = [k for k in space if k.startswith(key)] if message["by_prefix"] else [k for k in (key,) if k in space]
         for found in keys:
             self._size -= len(found) + len(space.pop(found))
+        if not space:
+            self._values.pop(decode_bytes(message["namespace"]), None)
         return len(keys)
 
     def keys(self, message: dict[str, Any]) -> list[str]:

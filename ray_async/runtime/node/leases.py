@@ -51,6 +51,10 @@ class Leases:
 
     def _follow(self, worker: WorkerProcess) -> None:
         class_id, worker.follows = worker.follows, 0
+        if class_id not in self._node.classes:  # it has ended meanwhile
+            worker.lease = None
+            self._node.schedule(events.LeaseReturned(worker.slot))
+            return
         worker.sequence += 1
         self._view.lease(worker.slot, worker.sequence, class_id)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
@@ -19,20 +19,29 @@ class PendingArguments:
         ready: called with the record when all are there, or have failed.
     """
 
-    __slots__ = ("_left", "_ready", "_record")
+    __slots__ = ("_left", "_ready", "_record", "_refs")
 
     def __init__(self, record: int, ready: Callable[[int], None]) -> None:
         self._record = record
         self._ready = ready
         self._left = 1
+        self._refs: list[Any] = []
 
     def start(self, node: Node) -> None:
         """Watch the arguments; what is on disk is brought back, what is lost is computed again."""
         for ref in node.executor.direct_refs(self._record):
             self._left += 1
-            if not node.waiter.watch(ref, self):
+            if node.waiter.watch(ref, self):
+                self._refs.append(ref)
+            else:
                 self._left -= 1
         self.set_result(None)
+
+    def stop(self, node: Node) -> None:
+        """Wait no more: the record is over."""
+        for ref in self._refs:
+            node.waiter.forget(ref, self)
+        self._refs.clear()
 
     def done(self) -> bool:
         """Never: each completion counts."""

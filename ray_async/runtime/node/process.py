@@ -267,6 +267,7 @@ class Node:
             self.memory,
             self.depth,
             self.survived,
+            self.classes,
         ):
             attempt(part.tick)
         for message in self.workers.pump.take_progress():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
-from ray_async._core import cancellation
+from ray_async._core import cancellation, submission
 from ray_async.config import TASK_OOM_RETRY_DELAY_BASE_MS, TASK_RETRY_DELAY_MS
 from ray_async.runtime.death import DeathCause
 from ray_async.runtime.node.attempt import attempt
@@ -26,6 +27,7 @@ KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
 
 
 _INTERRUPTS = 5
+_LOOKED_AT = 1000  # waiting records at each tick
 _DOUBLINGS = 6  # of the wait after kills for memory
 
 
@@ -47,21 +49,25 @@ class Tasks:
         self._overflowing: set[int] = set()
         #: Offset and number of running records that are cancelled, and how often their runners were told.
         self._asked: dict[tuple[int, int], int] = {}
-        self._waiting: dict[int, PendingArguments] = {}
+        #: By offset and number: a record that is cancelled may leave its place to another one that waits.
+        self._waiting: dict[tuple[int, int], PendingArguments] = {}
 
     # -- arguments -----------------------------------------------------------------------------------------------------
 
     def waiting(self, record: int) -> None:
         """A record's arguments are not all there: queue it when they are."""
-        if record in self._waiting or not self._is_waiting(record):
-            return
-        pending = self._waiting[record] = PendingArguments(record, self.arguments_ready)
-        pending.start(self._node)
-
-    def arguments_ready(self, record: int) -> None:
-        """All arguments of a record are complete."""
-        self._waiting.pop(record, None)
         if not self._is_waiting(record):
+            return
+        seq = submission.record_seq(self._node.arena, record)
+        if (record, seq) not in self._waiting:
+            pending = PendingArguments(record, lambda record: self.arguments_ready(record, seq))
+            self._waiting[record, seq] = pending
+            pending.start(self._node)
+
+    def arguments_ready(self, record: int, seq: int) -> None:
+        """All arguments of a record are complete."""
+        self._waiting.pop((record, seq), None)
+        if not self._still_waits(record, seq):
             return
         error = self._records.first_error(record)
         if error is None:
@@ -72,6 +78,18 @@ class Tasks:
             self._executor.fail(
                 record, errors.dependency_payload(error, self.function_of(record), os.getpid(), node_ip)
             )
+
+    def _still_waits(self, record: int, seq: int) -> bool:
+        return self._is_waiting(record) and submission.record_seq(self._node.arena, record) == seq
+
+    def _drop_cancelled(self) -> None:
+        """Stop waiting for the arguments of records that are over; a share at each tick."""
+        for key in list(islice(self._waiting, _LOOKED_AT)):
+            pending = self._waiting.pop(key)
+            if self._still_waits(*key):
+                self._waiting[key] = pending  # it comes last now
+            else:
+                pending.stop(self._node)
 
     def _is_waiting(self, record: int) -> bool:
         return self._records.is_record(record) and self._records.record_state(record) == WAITING
@@ -85,10 +103,15 @@ class Tasks:
         else:
             self._overflowing.discard(queue)
 
+    def forget_queue(self, queue: int) -> None:
+        """A queue is about to go."""
+        self._overflowing.discard(queue)
+
     def tick(self) -> None:
         """Look at the queues whose overflow did not fit."""
         for queue in list(self._overflowing):
             self.overflow(queue)
+        self._drop_cancelled()
         asked, self._asked = self._asked, {}
         for (record, seq), times in asked.items():
             if times < _INTERRUPTS and self.is_unfinished(record, seq):

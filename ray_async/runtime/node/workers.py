@@ -303,6 +303,8 @@ class Workers:
         for message in self.pump.close(worker.pid):
             self._on_output(message)
         self._on_end(worker, status)
+        if worker.pid not in self.by_pid:  # the kernel may have given the number to another one by now
+            self.pump.tail.forget(worker.pid)
 
     def tick(self) -> None:
         """Give up workers that do not come up."""

@@ -33,9 +33,13 @@ class Recycler:
 
     def retry(self) -> None:
         """Look again at environments whose pause after a failure is over."""
+        forget_before = self._state.now - self._state.settings.start_pause_limit_s
         for node in self._state.nodes:
             if node.start_pauses and node.waiting:
                 self._state.short_of_workers[node] = None
+            for env_key, (until, _) in list(node.start_pauses.items()):
+                if until < forget_before and env_key not in node.waiting:
+                    del node.start_pauses[env_key]
 
     def failed(self, node: NodeRow, env_key: str, count: int) -> None:
         """Count workers that will not come, and pause before the next try."""

@@ -66,12 +66,12 @@ def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
 
 
 @runs_a_loop
-def serve_async_class(worker: Worker, class_id: int, lease: int, facts: dict[str, Any]) -> int:
+def serve_async_class(worker: Worker, queue: int, lease: int, facts: dict[str, Any]) -> int:
     """Serve a class of async tasks while the lease holds; returns why it ended."""
     loop = worker.loop()
     asyncio.set_event_loop(loop)
     limit = facts.get("tasks_per_worker", TASKS_PER_WORKER)
-    host = AsyncHost(worker, worker.executor.queue_of_class(class_id), limit)
+    host = AsyncHost(worker, queue, limit)
     try:
         return int(loop.run_until_complete(host.serve_lease(lease)))
     finally:

@@ -32,6 +32,7 @@ from ray_async.runtime.worker.failure import (
 )
 from ray_async.runtime.worker.forked_child import prepare_for_forks, runs_a_loop
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
+from ray_async.runtime.worker.lease_facts import LeaseFacts
 from ray_async.runtime.worker.preloading import import_deferred
 from ray_async.runtime.worker.running import Executing, running
 from ray_async.runtime.worker.thread_pools import ThreadPools, loaded_pools
@@ -109,7 +110,7 @@ class Worker:
         self.on_loop = False
         self.async_host: AsyncHost | None = None
         self._warned = False
-        self._leases: dict[int, dict[str, Any]] = {}
+        self._lease_facts = LeaseFacts(arena)
 
     # -- start ---------------------------------------------------------------------------------------------------------
 
@@ -228,15 +229,12 @@ class Worker:
             if lease & 0xFF == LEASE_ACTOR:
                 self._serve_actor(what << 6, lease)
                 return
-            facts = self._lease(what)
-            self.arena.gives_cpu_back = True
-            if facts["kind"] == "async":
-                from ray_async.runtime.worker.async_host import serve_async_class
-
-                code = serve_async_class(self, what, lease, facts)
-            else:
-                code = self.executor.serve(self.executor.queue_of_class(what), lease)
-            self.arena.gives_cpu_back = False
+            queue = self.executor.enter(lease)
+            if queue == 0:  # the node took the lease back, and the class may be gone
+                seen = self.own_slot.give_back(lease)
+                continue
+            code = self._serve_class(queue, what, lease)
+            self.executor.leave()
             if self.executor.before_rest is not None:
                 self.executor.before_rest()
             self.session.collect_loops()
@@ -244,13 +242,22 @@ class Worker:
                 return
             seen = self.own_slot.give_back(lease)
 
-    def _lease(self, class_id: int) -> dict[str, Any]:
-        """Facts of a scheduling class, from its entry in the table."""
-        import json
+    def _serve_class(self, queue: int, class_id: int, lease: int) -> int:
+        """Run tasks of a class while the lease holds; returns why that ended."""
+        facts = self._lease(class_id)
+        self.arena.gives_cpu_back = True
+        try:
+            if facts["kind"] == "async":
+                from ray_async.runtime.worker.async_host import serve_async_class
 
-        facts = self._leases.get(class_id)
-        if facts is None:
-            facts = self._leases[class_id] = json.loads(self.session.class_spec(class_id))
+                return serve_async_class(self, queue, lease, facts)
+            return int(self.executor.serve(queue, lease))
+        finally:
+            self.arena.gives_cpu_back = False
+
+    def _lease(self, class_id: int) -> dict[str, Any]:
+        """Facts of a scheduling class, from its description."""
+        facts = self._lease_facts.of(class_id)
         self.enter_lease(facts)
         return facts
 

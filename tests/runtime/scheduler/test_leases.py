@@ -252,6 +252,23 @@ def test_a_failed_start_is_tried_again_after_a_pause_that_grows(harness: Make) -
         assert h.tick(pause * 0.2) == [ins.StartWorker("head", "", 1)]
 
 
+def test_a_pause_is_forgotten_with_those_who_waited(harness: Make) -> None:
+    """Environments come and go: nothing is kept of one that nobody asks for any more."""
+    h = harness(start_pause_s=0.1, start_pause_limit_s=5.0)
+    h.auto_start = False
+    h.node("head", CPU=1)
+    for class_id in range(1, 50):
+        h.task_class(class_id, queued=1, CPU=1, spec={"env_key": f"1:{class_id}"})
+        h.send(ev.WorkerStartFailed("head", f"1:{class_id}"))
+        h.send(ev.ClassRemoved(class_id))
+    (node,) = h.scheduler._state.nodes
+    assert len(node.start_pauses) == 49
+    h.tick(5.2)
+    assert node.start_pauses == {}
+    assert h.scheduler._state.classes == {}
+    assert not h.scheduler._state.waiting and not node.waiting and not node.pool.grants
+
+
 def test_a_dead_worker_frees_its_lease_and_is_replaced(harness: Make) -> None:
     h = harness()
     h.node("head", CPU=1)
