@@ -250,7 +250,7 @@ class Worker:
             if facts["kind"] == "async":
                 from ray_async.runtime.worker.async_host import serve_async_class
 
-                return serve_async_class(self, queue, lease, facts)
+                return int(serve_async_class(self, queue, lease, facts))
             return int(self.executor.serve(queue, lease))
         finally:
             self.arena.gives_cpu_back = False
