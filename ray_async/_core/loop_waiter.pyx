@@ -242,7 +242,7 @@ cdef class LoopWaiter:
         self.resting = False
         if h.closed or self.socket is None:
             return
-        if ra_queue_length(queue_at(h, self.ring)):
+        if ra_ring_length(queue_at(h, self.ring)):
             self.turn()
             if self.pending:
                 self.notice()  # the CPU was taken back

@@ -12,6 +12,7 @@ import pytest
 
 from ray_async._core import store
 from ray_async._core.arena import Arena
+from ray_async._core.node_view import EventKind
 from ray_async._core.record_view import RecordView
 from ray_async._core.submission import Template, class_seq, get_class, lease_first, read_class_spec
 from tests.core.session import WORKER, Bench
@@ -37,7 +38,7 @@ def test_one_class_for_each_description(arena: Arena, node: Any) -> None:
     assert made
     assert node.class_spec(number) == (b'{"CPU": 1}', queue)
     assert read_class_spec(arena, number) == b'{"CPU": 1}'
-    assert ("class", number) in node.events()[0]
+    assert (EventKind.CLASS, number) in node.events()[0]
     assert node.class_spec(number + 1) is None
     again = find(arena, b'{"CPU": 1}')
     assert again == (number, queue, reference, False)
@@ -99,7 +100,7 @@ def test_a_full_table_says_so(arena: Arena, node: Any) -> None:
     assert len({number for number, *_ in kept}) == 4095
     node.events()
     assert get_class(arena, store.put_raw(arena, b"one more"), b"one more") is None
-    assert ("class", 0) in node.events()[0]
+    assert (EventKind.CLASS, 0) in node.events()[0]
     assert find(arena, b"77")[0] == kept[77][0]
     number = kept.pop()[0]
     assert end(node, number)
