@@ -56,6 +56,7 @@ def main() -> None:
     """Be a head node until SIGTERM."""
     given = json.loads(sys.stdin.buffer.read())
     answer = os.dup(1)
+    config: dict[str, Any] = {}
     session_dir = None
     try:
         config = head_config(given)
