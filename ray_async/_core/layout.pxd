@@ -400,7 +400,8 @@ cdef extern from "lanes.h" nogil:
 
     u32 RA_NO_LANE
     u32 ra_lane_take(ra_heap *, ra_lanes *, u32 index)
-    void ra_lane_leave(ra_heap *, ra_lanes *, u32 index, u32 lane, u64 faults)
+    int ra_lane_clean(ra_heap *, ra_lanes *, u32 index, u32 lane, u64 faults)
+    void ra_lane_free(ra_lanes *, u32 index, u32 lane)
     u64 ra_faults()
     void ra_lanes_close(ra_lanes *)
     void ra_lanes_unmap(ra_lanes *)

@@ -44,11 +44,11 @@ cdef int set_face(FutureFace face) except -1
 
 cdef class Pin:
     cdef Arena arena
-    cdef u64 entry, hold, payload
+    cdef u64 entry, hold
+    cdef u64 faults      # page faults of this process before anybody had the view; 0: not counted
     cdef u8 *image       # the payload as this view's readers see it
     cdef u32 lane        # that the image lies in; RA_NO_LANE where it has a mapping of its own
     cdef size_t mapped   # bytes of that
-    cdef u64 faults      # page faults of this process before anybody had the view; 0: not counted
 
 
 cdef class Copy:

@@ -399,16 +399,19 @@ cdef class Pin:
 cdef void leave_lane(Pin pin) noexcept:
     """Before the object is let go: what the view's readers wrote must be gone when its place is read again."""
     cdef Arena arena = pin.arena
-    cdef u32 index = ra_chunk_index(&arena.heap, pin.payload), lane = pin.lane
-    cdef u64 faults
+    cdef u32 index, lane = pin.lane
+    cdef u64 faults = pin.faults
+    cdef bint clean
     if lane == RA_NO_LANE:
         return
+    index = ra_chunk_index(&arena.heap, <u64>(pin.image - arena.lanes.base[lane]))
     if atomic_load_u32(&ra_chunk_at(&arena.heap, index).length) < LONG_RUN:
-        ra_lane_leave(&arena.heap, &arena.lanes, index, lane, pin.faults)
+        clean = ra_lane_clean(&arena.heap, &arena.lanes, index, lane, faults)
     else:
-        faults = pin.faults
         with nogil:
-            ra_lane_leave(&arena.heap, &arena.lanes, index, lane, faults)
+            clean = ra_lane_clean(&arena.heap, &arena.lanes, index, lane, faults)
+    if clean:
+        ra_lane_free(&arena.lanes, index, lane)
 
 
 cdef Pin new_pin(Arena arena, u64 entry, u64 payload):
@@ -425,7 +428,6 @@ cdef Pin new_pin(Arena arena, u64 entry, u64 payload):
     pin = Pin.__new__(Pin)
     pin.arena = arena
     pin.entry = entry
-    pin.payload = payload
     pin.lane = RA_NO_LANE
     pin.hold = ra_hold_alive(h, entry)
     if pin.hold == 0:

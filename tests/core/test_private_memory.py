@@ -32,6 +32,11 @@ def write_through(array: Any, value: int) -> None:
     ctypes.memset(array.ctypes.data, value, array.nbytes)
 
 
+def check_and_write(array: Any, value: int) -> None:
+    assert (array == value).all()
+    write_through(array, 200)
+
+
 def numbers(size: int) -> Any:
     return np.random.default_rng(size).integers(0, 100, size, dtype=np.uint8)
 
@@ -53,13 +58,13 @@ def test_readers_at_the_same_time(arena: Arena, size: int) -> None:
     ref = store.put(arena, values)
     before = store.get_one(arena, ref)
     found = [store.get_one(arena, ref) for _ in range(MORE_THAN_LANES)]
-    for value, array in enumerate(found):
-        np.testing.assert_array_equal(array, values)
-        write_through(array, 100 + value)
+    for value, each in enumerate(found):
+        np.testing.assert_array_equal(each, values)
+        write_through(each, 100 + value)
     assert [int(array[-1]) for array in found] == list(range(100, 100 + MORE_THAN_LANES))
     np.testing.assert_array_equal(before, values)
     np.testing.assert_array_equal(store.get_one(arena, ref), values)
-    del found, array
+    found.clear()
     np.testing.assert_array_equal(store.get_one(arena, ref), values)
 
 
@@ -68,15 +73,12 @@ def test_the_next_object_in_the_same_place(small_arena: Arena, size: int) -> Non
     room = 3 << 20
     for value in range(1, 40):
         refs = [store.put(small_arena, np.full(size, value, dtype=np.uint8)) for _ in range(min(8, room // size))]
-        for ref in refs:
-            found = store.get_one(small_arena, ref)
-            assert (found == value).all()
-            write_through(found, 200)
-        del refs, ref, found
+        while refs:
+            check_and_write(store.get_one(small_arena, refs.pop()), value)
 
 
 def test_parts_of_one_value(arena: Arena) -> None:
-    parts = {"a": np.full(50_000, 1), "b": [np.full(10, 2), np.full(70_000, 3)]}
+    parts: Any = {"a": np.full(50_000, 1), "b": [np.full(10, 2), np.full(70_000, 3)]}
     ref = store.put(arena, parts)
     found = store.get_one(arena, ref)
     write_through(found["a"], 9)

@@ -99,7 +99,7 @@ def test_what_finds_no_room_lies_in_the_file(overflowing: Arena) -> None:
 
 
 def test_the_file_has_an_end_and_a_budget(overflowing: Arena) -> None:
-    kept = []
+    kept: list[Any] = []
     with pytest.raises(ArenaFullError):
         while True:
             kept.append(store.put(overflowing, fill(len(kept), 3 * MEBIBYTE)))

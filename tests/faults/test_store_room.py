@@ -47,7 +47,7 @@ def test_an_argument_and_a_result_that_fill_the_store(start, million):
 
 def test_views_that_lie_scattered_keep_no_large_object_out(start):
     start(object_store_memory=100 * MB)
-    refs = [ray.put(np.full(128 * 1024, i, dtype=np.uint8)) for i in range(500)]
+    refs = [ray.put(np.full(128 * 1024, i % 256, dtype=np.uint8)) for i in range(500)]
     views = [(i, ray.get(refs[i])) for i in range(3, 500, 36)]
     assert len(views) == 14
     del refs

@@ -36,6 +36,10 @@ static u64 make_run(u8 value) {
     return run;
 }
 
+static void leave(ra_lanes *lanes, u32 index, u32 lane, u64 faults) {
+    if (ra_lane_clean(&heap, lanes, index, lane, faults)) ra_lane_free(lanes, index, lane);
+}
+
 static int holds(const u8 *image, u8 value) {
     for (u64 at = 0; at < (u64)RUN * RA_CHUNK; at += PAGE)
         if (image[at] != value || image[at + PAGE - 1] != value) return 0;
@@ -51,7 +55,7 @@ static void read_and_write(ra_lanes *lanes, u32 index, u64 run, u8 value, u32 ro
     assert(holds(image, value));
     for (u64 at = 0; at < RUN * RA_CHUNK; at += steps[round % 4]) image[at] = (u8)~value;
     assert(holds(heap.base + run, value));
-    ra_lane_leave(&heap, lanes, index, lane, 0);
+    leave(lanes, index, lane, 0);
 }
 
 static void test_one_reader_after_the_other(int pagemap) {
@@ -76,7 +80,7 @@ static void test_readers_at_the_same_time(void) {
     assert(ra_lane_take(&heap, &lanes, index) == RA_NO_LANE);
     for (u32 lane = 0; lane < RA_LANES; lane++) assert(holds(lanes.base[lane] + run, (u8)(10 + lane)));
     assert(holds(heap.base + run, 5));
-    ra_lane_leave(&heap, &lanes, index, 3, 0);
+    leave(&lanes, index, 3, 0);
     assert(ra_lane_take(&heap, &lanes, index) == 3 && holds(lanes.base[3] + run, 5));
     ra_free(&heap, run);
     ra_lanes_unmap(&lanes);
@@ -89,7 +93,7 @@ static void test_locked_pages(void) {
     u32 index = ra_chunk_index(&heap, run), lane = ra_lane_take(&heap, &lanes, index);
     if (mlock(lanes.base[lane] + run + PAGE, PAGE) == 0) {
         lanes.base[lane][run + PAGE] = 1;
-        ra_lane_leave(&heap, &lanes, index, lane, 0);
+        leave(&lanes, index, lane, 0);
         assert(ra_lane_take(&heap, &lanes, index) == lane && holds(lanes.base[lane] + run, 9));
     }
     ra_free(&heap, run);
@@ -104,7 +108,7 @@ static void test_what_cannot_be_dropped(void) {
     u8 *mapped = lanes.base[lane];
     mapped[run] = 1;
     lanes.base[lane] = (u8 *)1; /* no address at which anything can be mapped */
-    ra_lane_leave(&heap, &lanes, index, lane, 0);
+    leave(&lanes, index, lane, 0);
     lanes.base[lane] = mapped;
     u32 next = ra_lane_take(&heap, &lanes, index);
     assert(next != lane && holds(lanes.base[next] + run, 4));
@@ -123,7 +127,7 @@ static void test_faults_tell_who_cannot_have_written(void) {
         u8 *image = lanes.base[0] + run;
         assert(lane == 0 && holds(image, 6));
         if (round % 3 == 0) image[round * PAGE] = 1;
-        ra_lane_leave(&heap, &lanes, index, lane, faults);
+        leave(&lanes, index, lane, faults);
     }
     ra_free(&heap, run);
     ra_lanes_unmap(&lanes);

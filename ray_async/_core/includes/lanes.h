@@ -25,6 +25,18 @@ typedef struct {
     int pagemap;        /* 1 + descriptor of this process's page table; 0: not opened yet, -1: it cannot be searched */
 } ra_lanes;
 
+#ifdef RA_LINUX
+/* The request PAGEMAP_SCAN of Linux 6.7; headers may be older than the kernel. */
+typedef struct {
+    u64 size, flags, start, end, walk_end, vec, vec_len, max_pages, inverted, mask, anyof, returned;
+} ra_pagemap_scan;
+typedef struct {
+    u64 start, end, categories;
+} ra_page_region;
+#define RA_PAGEMAP_SCAN _IOWR('f', 16, ra_pagemap_scan)
+enum { RA_PAGE_IS_FILE = 1 << 2, RA_PAGE_IS_PRESENT = 1 << 3, RA_PAGE_IS_SWAPPED = 1 << 4, RA_PAGE_REGIONS = 16 };
+#endif
+
 /* A lane in which nobody in this process views the run that begins with chunk `index`; RA_NO_LANE when there is none. */
 static inline u32 ra_lane_take(ra_heap *h, ra_lanes *l, u32 index) {
     if (!l->busy) {
@@ -35,6 +47,12 @@ static inline u32 ra_lane_take(ra_heap *h, ra_lanes *l, u32 index) {
         l->busy = (u8 *)tables;
         l->left = l->busy + l->chunks;
     }
+#ifdef RA_LINUX
+    if (l->pagemap == 0) {
+        int table = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+        l->pagemap = table < 0 ? -1 : table + 1;
+    }
+#endif
     if (l->busy[index] == (1u << RA_LANES) - 1) return RA_NO_LANE;
     u32 lane = (u32)__builtin_ctz(~(u32)l->busy[index]);
     if (!l->base[lane] && !(l->base[lane] = ra_map(h, NULL, MAP_PRIVATE, 0, l->bytes))) return RA_NO_LANE;
@@ -50,26 +68,10 @@ static inline int ra_pages_reset(ra_heap *h, u8 *lane, u64 offset, u64 size) {
     return ra_map(h, lane + offset, MAP_PRIVATE, offset, size) != NULL; /* locked pages, and systems on which advice is no order */
 }
 
-#ifdef RA_LINUX
-/* The request PAGEMAP_SCAN of Linux 6.7; headers may be older than the kernel. */
-typedef struct {
-    u64 size, flags, start, end, walk_end, vec, vec_len, max_pages, inverted, mask, anyof, returned;
-} ra_pagemap_scan;
-typedef struct {
-    u64 start, end, categories;
-} ra_page_region;
-#define RA_PAGEMAP_SCAN _IOWR('f', 16, ra_pagemap_scan)
-enum { RA_PAGE_IS_FILE = 1 << 2, RA_PAGE_IS_PRESENT = 1 << 3, RA_PAGE_IS_SWAPPED = 1 << 4, RA_PAGE_REGIONS = 16 };
-#endif
-
 /* Drop the pages that were written to, and them alone where the system can tell which these are. Returns 0 when it cannot
    be done: then the range is not to be read in this lane any more. */
 static inline int ra_pages_clean(ra_heap *h, ra_lanes *l, u8 *lane, u64 offset, u64 size) {
 #ifdef RA_LINUX
-    if (l->pagemap == 0) {
-        int table = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-        l->pagemap = table < 0 ? -1 : table + 1;
-    }
     ra_page_region found[RA_PAGE_REGIONS];
     ra_pagemap_scan scan = {.size = sizeof scan, .start = (u64)(lane + offset), .end = (u64)(lane + offset + size)};
     scan.vec = (u64)found;
@@ -80,11 +82,7 @@ static inline int ra_pages_clean(ra_heap *h, ra_lanes *l, u8 *lane, u64 offset, 
     while (l->pagemap > 0) {
         int n = ioctl(l->pagemap - 1, RA_PAGEMAP_SCAN, &scan);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) { /* an older kernel */
-            close(l->pagemap - 1);
-            l->pagemap = -1;
-            break;
-        }
+        if (n < 0) break; /* an older kernel */
         for (int i = 0; i < n; i++)
             if (!ra_pages_reset(h, lane, (u64)((u8 *)found[i].start - lane), found[i].end - found[i].start)) return 0;
         if (scan.walk_end >= scan.end) return 1;
@@ -105,18 +103,21 @@ static inline u64 ra_faults(void) {
     return 0;
 }
 
-/* A view of the run that begins with chunk `index`, in a lane, has gone; its object still keeps the run. `faults` is what
-   there were before anybody had the view, or 0.
+/* A view of the run that begins with chunk `index`, in a lane, goes; its object still keeps the run. `faults` is what there
+   were before anybody had the view, or 0. Returns whether the lane is as if nobody had written; other threads may run.
 
    To look for written pages takes a while for each page that is mapped, to map one again about twice as long. Who reads a
    little of much, each time something else, shall not have to look through all that was ever read; so now and then all
    pages go. */
-static inline void ra_lane_leave(ra_heap *h, ra_lanes *l, u32 index, u32 lane, u64 faults) {
+static inline int ra_lane_clean(ra_heap *h, ra_lanes *l, u32 index, u32 lane, u64 faults) {
     u64 offset = ra_chunk_offset(h, index), size = ra_block_bytes(h, offset);
-    int untouched = faults && faults == ra_faults(), all = !untouched && ++l->left[index] % RA_RESETS == 0;
-    int clean = untouched ? 1 : all ? ra_pages_reset(h, l->base[lane], offset, size) : ra_pages_clean(h, l, l->base[lane], offset, size);
-    if (clean) l->busy[index] &= (u8)~(1u << lane);
+    if (faults && faults == ra_faults()) return 1;
+    if (++l->left[index] % RA_RESETS == 0) return ra_pages_reset(h, l->base[lane], offset, size);
+    return ra_pages_clean(h, l, l->base[lane], offset, size);
 }
+
+/* The lane that `ra_lane_take` gave is free again; one that could not be cleaned never is. As taking, for one thread at a time. */
+static inline void ra_lane_free(ra_lanes *l, u32 index, u32 lane) { l->busy[index] &= (u8)~(1u << lane); }
 
 /* This process reads no more: the lanes stay for the views that exist. */
 static inline void ra_lanes_close(ra_lanes *l) {
