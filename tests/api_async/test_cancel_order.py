@@ -33,6 +33,10 @@ class Signal:
         while not self.waiters:
             await asyncio.sleep(0)
 
+    async def reset(self) -> None:
+        """Be as a new one."""
+        self.event, self.waiters = asyncio.Event(), 0
+
 
 @ray.remote(num_cpus=0)
 class Link:
@@ -63,8 +67,9 @@ def chain() -> list[Any]:
 
 @pytest.mark.parametrize("recursive", [True, False])
 async def test_a_chain_that_is_cancelled_and_then_released(chain: list[Any], recursive: bool) -> None:
+    signal = Signal.remote()
     for _ in range(TURNS):
-        signal = Signal.remote()
+        await signal.reset.remote()
         ref = chain[0].run.remote(signal)
         await signal.until_waited_for.remote()
         ray.cancel(ref, recursive=recursive)
@@ -138,8 +143,9 @@ MAKERS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("kind", MAKERS)
 async def test_what_is_released_after_its_cancel_is_cancelled(kind: str, fails: bool) -> None:
     call = MAKERS[kind]()
+    signal = Signal.remote()
     for _ in range(TURNS // 3):
-        signal = Signal.remote()
+        await signal.reset.remote()
         ref = call.remote([signal.wait.remote()], fails)
         last = ref[-1] if isinstance(ref, list) else ref
         await asyncio.sleep(0)
@@ -164,8 +170,9 @@ async def test_a_stream_that_is_released_after_its_cancel_has_no_more_items(asyn
         await refs[0]
         yield 2
 
+    signal = Signal.remote()
     for _ in range(TURNS // 3):
-        signal = Signal.remote()
+        await signal.reset.remote()
         stream = (async_items if asynchronous else items).remote([signal.wait.remote()])
         assert await (await anext(stream)) == 1
         ray.cancel(stream)
@@ -177,12 +184,13 @@ async def test_a_stream_that_is_released_after_its_cancel_has_no_more_items(asyn
 
 
 async def test_a_scope_that_is_left_and_then_released() -> None:
+    signal, waiter = Signal.remote(), Waiter.remote()
     for _ in range(TURNS // 3):
-        signal = Signal.remote()
+        await signal.reset.remote()
         refs: list[Any] = []
         with pytest.raises(KeyError):
             async with ray.cancel_scope():
-                refs += [wait_on_a_loop.remote([signal.wait.remote()], False), Waiter.remote().wait.remote([], False)]
+                refs += [wait_on_a_loop.remote([signal.wait.remote()], False), waiter.wait.remote([], False)]
                 refs.append(wait_in_a_task.remote([signal.wait.remote()], False))
                 await refs[1]
                 raise KeyError
@@ -209,8 +217,9 @@ async def test_the_cancel_is_seen_at_the_await_before_anything_else() -> None:
             return self.went_on
 
     actor = Careful.remote()
+    signal = Signal.remote()
     for _ in range(TURNS):
-        signal = Signal.remote()
+        await signal.reset.remote()
         ref = actor.wait.remote([signal.wait.remote()])
         await signal.until_waited_for.remote()
         await actor.count.remote()  # comes after the call has begun to wait
@@ -222,8 +231,9 @@ async def test_the_cancel_is_seen_at_the_await_before_anything_else() -> None:
 
 
 async def test_a_finished_task_stays_finished() -> None:
+    signal = Signal.remote()
     for _ in range(TURNS):
-        signal = Signal.remote()
+        await signal.reset.remote()
         ref = wait_on_a_loop.remote([signal.wait.remote()], False)
         await signal.send.remote()
         assert await asyncio.wait_for(ref, TIMEOUT_S) == "released"

@@ -295,8 +295,10 @@ class Worker:
             self._creation_failed(record, definition, error)
             return None
         cancelled = executor.is_cancelled(record)
-        # Whatever it raises, before it is told of its cancel, may come of what the canceller did next.
-        overtaken = isinstance(error, Exception) and executor.is_overtaken(record)
+        # Whatever it raises before it is interrupted may come of what the canceller did next; an actor's never is.
+        overtaken = isinstance(error, Exception) and (
+            executor.is_overtaken(record) or (cancelled and executor.sync_actor)
+        )
         # A KeyboardInterrupt of the task's own counts as a cancel, too: Ctrl-C in its code would look the same.
         if (
             isinstance(error, KeyboardInterrupt)
