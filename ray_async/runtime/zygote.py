@@ -20,8 +20,6 @@ from typing import Any, NoReturn
 
 from ray_async._core.arena import Arena
 from ray_async._core.process import die_with_parent, set_subreaper, set_title
-from ray_async.runtime.worker.preloading import threads_beyond_import
-from ray_async.runtime.worker.thread_pools import loaded_pools
 from ray_async.transport.frames import FrameReader, pack
 
 __all__ = ("ENTRY", "Zygote")
@@ -41,6 +39,7 @@ _WARM = (
     "uvloop",
     "ray_async.runtime.worker.async_host",
     "ray_async.runtime.worker.actor_host",
+    "ray_async.runtime.worker.exit_work",
     "ray_async.runtime.event_loop",
     "ray_async.runtime.loops",
 )
@@ -110,6 +109,10 @@ class Zygote:
 
     def _preload(self, names: list[str]) -> None:
         """Import what the user wants all workers to have, as the driver would find it."""
+        if not names:
+            return
+        from ray_async.runtime.worker.preloading import threads_beyond_import
+
         sys.path += [entry for entry in self._config.get("preload_path", ()) if entry not in sys.path]
         for name in names:
             zygote = os.getpid()
@@ -149,6 +152,8 @@ class Zygote:
 
     def _note_thread_pools(self) -> None:
         """Tell workers of the native libraries with threads that they have from us."""
+        from ray_async.runtime.worker.thread_pools import loaded_pools
+
         self._config["thread_pools"] = loaded_pools()
         if self._config["thread_pools"]:
             __import__("ctypes")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING
 
 from ray_async.config import ACCEL_ENV_VAR_OVERRIDE_ON_ZERO, NOSET_CUDA_VISIBLE_DEVICES, Settings
-from ray_async.runtime.worker.thread_pools import ThreadPools
+
+if TYPE_CHECKING:
+    from ray_async.runtime.worker.thread_pools import ThreadPools
 
 __all__ = ("LeaseEnvironment",)
 

@@ -11,7 +11,11 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ray_async.runtime.worker.thread_pools import ThreadPools
 
 __all__ = ("import_deferred", "threads_beyond_import")
 
@@ -35,10 +39,23 @@ def threads_beyond_import() -> list[str]:
     return sorted(names)
 
 
-def import_deferred(names: Iterable[str]) -> None:
-    """Import, in a worker, what could not be preloaded in the zygote."""
-    for name in names:
+def import_deferred(config: Mapping[str, Any]) -> ThreadPools | None:
+    """Import, in a worker, what could not be preloaded in the zygote.
+
+    Args:
+        config: the worker's.
+
+    Returns:
+        The native pools of threads that were loaded before their size was known; None for none.
+    """
+    deferred = config.get("preload_in_workers", ())
+    if not deferred and not config.get("thread_pools"):
+        return None
+    from ray_async.runtime.worker.thread_pools import ThreadPools, loaded_pools
+
+    for name in deferred:
         try:
             __import__(name)
         except (Exception, SystemExit):  # whatever code of the user's raises; a task that needs it will say so
             _logger.exception("preloading: %s cannot be imported", name)
+    return ThreadPools(loaded_pools() if deferred else config["thread_pools"])

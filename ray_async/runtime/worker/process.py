@@ -21,7 +21,6 @@ from ray_async.config import Settings
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
 from ray_async.runtime.worker import breakpoints, streams
 from ray_async.runtime.worker.definitions import Definition, load_definition
-from ray_async.runtime.worker.exit_work import run_exit_work
 from ray_async.runtime.worker.failure import (
     WorkerExit,
     cancelled_payload,
@@ -35,7 +34,6 @@ from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 from ray_async.runtime.worker.lease_facts import LeaseFacts
 from ray_async.runtime.worker.preloading import import_deferred
 from ray_async.runtime.worker.running import Executing, running
-from ray_async.runtime.worker.thread_pools import ThreadPools, loaded_pools
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.async_host import AsyncHost
@@ -145,10 +143,7 @@ class Worker:
         if environment:
             self._apply_environment(environment)
         settings = Settings(self.config.get("system_config") or {})
-        deferred = self.config.get("preload_in_workers", ())
-        import_deferred(deferred)
-        pools = ThreadPools(loaded_pools() if deferred else self.config.get("thread_pools", ()))
-        self.environment = LeaseEnvironment(settings, visible=visible, pools=pools)
+        self.environment = LeaseEnvironment(settings, visible=visible, pools=import_deferred(self.config))
 
     def _output_held(self) -> None:
         """Have the text of a line that has not ended written when there is nothing to do: its end may never come."""
@@ -500,6 +495,8 @@ class Worker:
         """
         if not self._exiting:
             self._exiting = True
+            from ray_async.runtime.worker.exit_work import run_exit_work
+
             run_exit_work(Settings(self.config.get("system_config") or {}), self.actor_instance)
 
 
