@@ -2,8 +2,9 @@
 
 `arena` maps the session's memory; `object_ref`, `codec` and `store` are objects and their references; `submission`,
 `execution` and `cancellation` are a task's life; `own_slot` is a worker's lease; `loop_waiter` lets an event loop wait,
-and `awaiting` makes references futures there; `node_view`, `record_view`, `object_view` and `spill_view` are what the node
-process sees. There is mechanism here and no policy: what to run where is decided above. `includes/*.h` has the layout.
+and `awaiting` makes references futures there; `node_view`, `record_view`, `object_view` and `spill_view` are what the
+node process sees. There is mechanism here and no policy: what to run where is decided above. `includes/*.h` has the
+layout.
 """
 
 from __future__ import annotations
