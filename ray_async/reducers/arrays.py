@@ -80,7 +80,7 @@ def rebuild_subarray(kind: type, attributes: dict[str, Any] | None, *form: Any) 
     """The same of a subclass, which sees no parent in `__array_finalize__`, as with NumPy's own pickles."""
     buffer, dtype, shape, *rest = form
     strides, offset = rest or (None, 0)
-    array = np.ndarray.__new__(kind, shape, dtype, buffer, offset, strides)
+    array: Any = np.ndarray.__new__(kind, shape, dtype, buffer, offset, strides)
     if attributes:
         array.__dict__.update(attributes)
     return array

@@ -29,7 +29,7 @@ def cut_views(buffers: list[Any], validity: Any, begin: int, rows: int) -> list[
     if sum(buffer.size for buffer in data) - kept <= views.size:
         return [views, *data]  # to keep what is not used costs less than to copy the views
     fields = np.where(long[:, None] | (fields[:, :1] <= _SHORT), fields, 0)
-    found = []
+    found: list[Any] = []
     targets = fields[:, _BUFFER].copy()
     for number, (low, high, used) in enumerate(spans):
         if high == 0:
