@@ -30,6 +30,7 @@ _HOMES = {
     "LazyFrame": (("polars",), "polars_frames.reduce_lazy_frame"),
     "Tensor": (("torch",), "tensors.reduce_tensor"),
 }
+_HEAP = 1 << 9  # the flag of classes that are made at run time; others are part of a module's code
 # Classes of modules stay; those that programs make come and go.
 _lasting: dict[type, Reducer | None] = {}
 _passing: WeakKeyDictionary[type, Reducer | None] = WeakKeyDictionary()
@@ -66,4 +67,6 @@ def _home(base: type) -> Reducer | None:
 
 
 def _is_lasting(kind: type) -> bool:
+    if not kind.__flags__ & _HEAP:
+        return True
     return kind.__module__ != "__main__" and getattr(sys.modules.get(kind.__module__), kind.__name__, None) is kind

@@ -67,8 +67,7 @@ def _integers(buffer: Any, width: int, start: int, count: int) -> Any:
 
 def _size(tree: Tree) -> int:
     parts = [*tree[5], *([] if tree[6] is None else [tree[6]])]
-    own: int = sum(buffer.size for buffer in tree[4] if buffer is not None)
-    return own + sum(map(_size, parts))
+    return sum(int(buffer.size) for buffer in tree[4] if buffer is not None) + sum(map(_size, parts))
 
 
 def _cut_items(storage: Any, buffers: list[Any], children: list[Any], begin: int, rows: int) -> Parts:

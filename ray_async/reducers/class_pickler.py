@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from types import MemberDescriptorType, new_class
+from types import FunctionType, MemberDescriptorType, new_class
 from typing import Any, NamedTuple
 
 __all__ = ("class_pickler",)
@@ -32,10 +32,12 @@ def class_pickler() -> Any:
 
     class ClassPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
         def reducer_override(self, obj: Any) -> Any:
+            if type(obj) is FunctionType:
+                return self._function_reduce(obj)
+            if not issubclass(type(obj), type):
+                return NotImplemented  # what is neither a class nor a function, cloudpickle leaves to pickle
             reduced = super().reducer_override(obj)
-            if reduced is not NotImplemented and isinstance(obj, type) and len(reduced) == 6:
-                return _complete(obj, reduced)
-            return reduced
+            return _complete(obj, reduced) if reduced is not NotImplemented and len(reduced) == 6 else reduced
 
     return ClassPickler
 

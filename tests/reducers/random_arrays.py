@@ -129,7 +129,9 @@ def make_runs(random: Random, length: int, depth: int) -> Any:
 
 
 def make_extension(random: Random, length: int, depth: int) -> Any:
-    storage = random_array(random, length, depth)
+    storage = random_array(random, length, 0)
+    while storage.type in (pa.string_view(), pa.binary_view()):  # pyarrow 26 aborts when it validates such extensions
+        storage = random_array(random, length, 0)
     return pa.ExtensionArray.from_storage(Marked(storage.type), storage)
 
 

@@ -149,7 +149,7 @@ def test_the_form_of_permuted_arrays_is_kept(arena: Arena) -> None:
         np.datetime64("NaT"),
         np.longdouble(2),
         np.ones(3, np.clongdouble),
-        np.ma.masked_array(np.zeros(3), mask=True),
+        np.ma.array([1.0, 2.0], mask=True),
     ],
     ids=lambda array: f"{array.dtype}{array.shape}",
 )
