@@ -146,13 +146,13 @@ cdef class Arena:
         self.node_fd = -1
 
     @staticmethod
-    def create(u64 limit, str directory, u64 lineage_limit=1 << 30):
+    def create(u64 limit, str directory, u64 lineage_limit=1 << 30, u64 places=RA_PLACES):
         """Make a new arena for at most ``limit`` bytes of objects, records and queues in memory.
 
         A file or link of the name ``overflow`` in the directory, a multiple of a chunk long, takes what finds no room.
-        Address space is reserved for many times the limit, or for as much of that as this process may have.
+        Address space is reserved for ``places`` times the limit, or for as much of that as this process may have.
         """
-        cdef u64 n_limit = max(64, limit // RA_CHUNK), places = RA_PLACES
+        cdef u64 n_limit = max(64, limit // RA_CHUNK)
         cdef int fd = ra_shared_memory(b"ray_async")
         if fd < 0:
             raise OSError(-fd, os.strerror(-fd))

@@ -43,13 +43,13 @@ def node(arena: Arena) -> Iterator[NodeView]:
 
 @pytest.fixture
 def small_arena(tmp_path: Path) -> Iterator[Arena]:
-    """The smallest arena that there is: 64 chunks, 4 MiB."""
-    yield from joined(0, tmp_path)
+    """The smallest arena that there is: 64 chunks, 4 MiB, and no more places than that."""
+    yield from joined(0, tmp_path, places=1)
 
 
-def joined(limit: int, directory: Path) -> Iterator[Arena]:
+def joined(limit: int, directory: Path, **options: int) -> Iterator[Arena]:
     """Make an arena, join it, and close it afterwards."""
-    arena: Any = Arena.create(limit, str(directory))
+    arena: Any = Arena.create(limit, str(directory), **options)
     arena.join(NODE)
     # No node runs here that could spill: a full arena is told at once instead of waiting for one that starts.
     NodeView(arena, 0).down()

@@ -42,7 +42,7 @@ def test_free_threaded_builds_are_refused(free: str) -> None:
 
 def test_native_objects_are_counted_in_debug_builds_only(arena: Arena) -> None:
     before = _core.live_objects()
-    refs = [store.put(arena, np.arange(5)) for _ in range(3)]
+    refs = [store.put(arena, np.arange(5000)) for _ in range(3)]
     views = [store.get_one(arena, ref) for ref in refs]
     counts = _core.live_objects()
     if not _core.build_info()["debug"]:

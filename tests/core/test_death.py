@@ -27,7 +27,7 @@ WAITERS, USED = 56, 112  # where in the arena's first page the waiter table's of
 
 
 def test_a_forked_child_leaves_the_counts_alone(arena: Arena) -> None:
-    ref = store.put(arena, np.arange(1000))
+    ref = store.put(arena, np.arange(10_000))
     view = store.get_one(arena, ref)
     pid = os.fork()
     if pid == 0:

@@ -134,20 +134,20 @@ def test_memory_comes_back_after_calls(bench: Bench, arena: Arena) -> None:
 def test_views_of_arguments_outlive_the_task(bench: Bench, arena: Arena) -> None:
     kept: list[Any] = []
     keep = bench.template(kept.append)
-    ref = keep((np.arange(4000),))
+    ref = keep((np.arange(5000),))
     bench.run_all()
     del ref
-    keep((np.arange(4000) + 1,))  # nobody waits for this one: its only reference goes at once
+    keep((np.arange(5000) + 1,))  # nobody waits for this one: its only reference goes at once
     bench.run_all()
-    keep((np.arange(4000) + 2,))
-    bench.template(kept.append, n_returns=0)((np.arange(4000) + 3,))
+    keep((np.arange(5000) + 2,))
+    bench.template(kept.append, n_returns=0)((np.arange(5000) + 3,))
     bench.run_all()
-    filler = [store.put(arena, np.full(4000, -1)) for _ in range(100)]
+    filler = [store.put(arena, np.full(5000, -1)) for _ in range(100)]
     echo = bench.template(lambda x: None)
-    others = [echo((np.full(4000, -2),)) for _ in range(100)]
+    others = [echo((np.full(5000, -2),)) for _ in range(100)]
     bench.run_all()
     for number, array in enumerate(kept):
-        assert array.tolist() == list(range(number, 4000 + number))
+        assert array.tolist() == list(range(number, 5000 + number))
     del filler, others, array
     kept.clear()
     settle(arena)

@@ -93,7 +93,7 @@ def test_a_chain_of_tasks_is_freed_without_recursion(arena: Arena) -> None:
 
 
 def test_views_keep_an_object_for_as_long_as_there_is_one(arena: Arena) -> None:
-    ref = store.put(arena, [np.arange(3000), np.ones(10)])
+    ref = store.put(arena, [np.arange(9000), np.ones(10)])
     first, second = store.get_one(arena, ref)
     assert (store.describe(arena, ref)["views"], references(arena, ref)) == (1, 2)
     part = first[5:10]
@@ -105,8 +105,8 @@ def test_views_keep_an_object_for_as_long_as_there_is_one(arena: Arena) -> None:
     assert (store.describe(arena, ref)["views"], references(arena, ref)) == (0, 1)
     array = store.get_one(arena, ref)[0]
     del ref
-    others = [store.put(arena, np.full(3000, 7)) for _ in range(50)]
-    assert array.tolist() == list(range(3000))
+    others = [store.put(arena, np.full(9000, 7)) for _ in range(50)]
+    assert array.tolist() == list(range(9000))
     del others
 
 

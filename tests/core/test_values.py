@@ -256,7 +256,7 @@ def test_fortran_order_is_kept(arena: Arena) -> None:
 
 
 def test_tables_and_frames(arena: Arena) -> None:
-    table = pa.table({"n": list(range(1000)), "s": [f"row {i}" for i in range(1000)], "l": [[i] for i in range(1000)]})
+    table = pa.table({"n": list(range(3000)), "s": [f"row {i}" for i in range(3000)], "l": [[i] for i in range(3000)]})
     ref = store.put(arena, table)
     found = store.get_one(arena, ref)
     assert found.equals(table)
