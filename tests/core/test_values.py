@@ -231,13 +231,14 @@ def test_arrays(arena: Arena, array: Any) -> None:
 @pytest.mark.parametrize(
     "size", [1, 7, 8, 63, 64, 65, 500, 2000, 2048, 4090, 16_000, 16_384, 16_500, 32_700, 32_768, 65_536, 1_000_000]
 )
-def test_arrays_of_all_sizes_share_memory_and_are_read_only(arena: Arena, size: int) -> None:
+def test_arrays_of_all_sizes_are_read_only_and_each_readers_own(arena: Arena, size: int) -> None:
     array = np.random.default_rng(size).integers(0, 255, size, dtype=np.uint8)
     ref = store.put(arena, array)
     first, second = store.get_one(arena, ref), store.get_one(arena, ref)
     np.testing.assert_array_equal(first, array)
     assert not first.flags.writeable
-    assert np.shares_memory(first, second)
+    assert not np.shares_memory(first, second)
+    assert store.describe(arena, ref)["views"] == (2 if size > 32_500 else 0), "small ones are copied"
     with pytest.raises(ValueError, match="read-only"):
         first[0] = 1
     assert first.ctypes.data % 64 == 0
