@@ -5,12 +5,21 @@ from __future__ import annotations
 import asyncio
 import queue as stdlib_queue
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import ray_async as ray
 from ray_async.util.control import result_is_wanted
 
 __all__ = ("Empty", "Full", "Queue")
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 
 class Empty(stdlib_queue.Empty):
@@ -21,7 +30,7 @@ class Full(stdlib_queue.Full):
     """The queue had too little room, and none came in time."""
 
 
-class Queue:
+class Queue(Generic[T]):
     """A queue that lives in an actor of its own. The handle may be pickled and used from any task or actor.
 
     Args:
@@ -59,7 +68,7 @@ class Queue:
         """Whether the queue holds `maxsize` items right now."""
         return bool(ray.get(self.actor.full.remote()))
 
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+    def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
         """Add an item.
 
         Args:
@@ -79,7 +88,7 @@ class Queue:
             raise
         _check_put(accepted)
 
-    async def put_async(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+    async def put_async(self, item: T, block: bool = True, timeout: float | None = None) -> None:
         """Add an item without blocking the event loop; otherwise as `put`.
 
         One that is cancelled while it waits for room adds nothing.
@@ -92,7 +101,7 @@ class Queue:
             raise
         _check_put(accepted)
 
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+    def get(self, block: bool = True, timeout: float | None = None) -> T:
         """Remove the oldest item and return it.
 
         Args:
@@ -103,9 +112,10 @@ class Queue:
             Empty: there was no item in time.
             ValueError: the timeout is negative.
         """
-        return _unpack_get(self._receive(self._get(block, timeout)))
+        item: T = _unpack_get(self._receive(self._get(block, timeout)))
+        return item
 
-    async def get_async(self, block: bool = True, timeout: float | None = None) -> Any:
+    async def get_async(self, block: bool = True, timeout: float | None = None) -> T:
         """Remove the oldest item without blocking the event loop; otherwise as `get`.
 
         One that is cancelled removes nothing: an item that was on its way is the queue's first again.
@@ -116,17 +126,18 @@ class Queue:
         except BaseException as error:
             self._take_back_interrupted(call, error)
             raise
-        return _unpack_get(answer)
+        item: T = _unpack_get(answer)
+        return item
 
-    def put_nowait(self, item: Any) -> None:
+    def put_nowait(self, item: T) -> None:
         """Add an item if there is room, else raise `Full`."""
         self.put(item, block=False)
 
-    def get_nowait(self) -> Any:
+    def get_nowait(self) -> T:
         """Remove and return the oldest item if there is one, else raise `Empty`."""
         return self.get(block=False)
 
-    def put_nowait_batch(self, items: Iterable[Any]) -> None:
+    def put_nowait_batch(self, items: Iterable[T]) -> None:
         """Add all items at once, or none of them.
 
         Raises:
@@ -139,7 +150,7 @@ class Queue:
         if not ray.get(self.actor.put_batch.remote(batch)):
             raise Full(f"the queue has no room for {len(batch)} more items (maxsize {self.maxsize})")
 
-    def get_nowait_batch(self, num_items: int) -> list[Any]:
+    def get_nowait_batch(self, num_items: int) -> list[T]:
         """Remove and return the `num_items` oldest items, or none of them.
 
         Raises:
@@ -151,7 +162,7 @@ class Queue:
             raise TypeError(f"num_items must be an int, not {type(num_items).__name__}")
         if num_items < 0:
             raise ValueError(f"num_items must not be negative, got {num_items}")
-        items: list[Any] | None = self._receive(self.actor.get_batch.remote(num_items))
+        items: list[T] | None = self._receive(self.actor.get_batch.remote(num_items))
         if items is None:
             raise Empty(f"the queue holds fewer than {num_items} items")
         return items
@@ -172,7 +183,7 @@ class Queue:
                 return
         ray.kill(actor, no_restart=True)
 
-    def _put(self, item: Any, block: bool, timeout: float | None) -> Any:
+    def _put(self, item: T, block: bool, timeout: float | None) -> Any:
         _check_timeout(timeout)
         return self.actor.put.remote(item, timeout) if block else self.actor.put_nowait.remote(item)
 

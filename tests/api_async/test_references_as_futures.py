@@ -27,7 +27,7 @@ Loop = Callable[[], asyncio.AbstractEventLoop]
 def python_tasks() -> asyncio.AbstractEventLoop:
     """A loop whose tasks are asyncio's own in Python, not those in C."""
     loop = asyncio.new_event_loop()
-    task = asyncio.tasks._PyTask  # type: ignore[attr-defined]
+    task = asyncio.tasks._PyTask
     loop.set_task_factory(lambda loop, coroutine, **options: task(coroutine, loop=loop, **options))
     return loop
 
@@ -252,7 +252,7 @@ def test_a_reference_is_a_future_on_a_loop(run: Run) -> None:
         assert ref.result() == "open"
         assert ref.exception() is None
         failed = fail.remote(KeyError)
-        await asyncio.wait([failed])
+        await asyncio.wait([failed])  # type: ignore[type-var]
         assert isinstance(failed.exception(), KeyError)
         with pytest.raises(KeyError):
             failed.result()
@@ -271,7 +271,7 @@ def test_there_is_no_future_without_a_loop() -> None:
     assert ref.done()
     assert ref.result() == 2
     with pytest.raises(TypeError):
-        _, _ = ref
+        _, _ = ref  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("make", LOOPS)
@@ -290,7 +290,7 @@ def test_two_gathers_over_one_reference(run: Run) -> None:
         gate = Gate.remote()
         ref = gate.wait.remote()
         first, second = asyncio.gather(ref, ref), asyncio.gather(ref, ref)
-        waiting = asyncio.ensure_future(asyncio.wait([ref]))
+        waiting = asyncio.ensure_future(asyncio.wait([ref]))  # type: ignore[type-var]
         awaiting = asyncio.ensure_future(timed(ref))
         await asyncio.sleep(0)
         first.cancel("only this one")
@@ -301,7 +301,7 @@ def test_two_gathers_over_one_reference(run: Run) -> None:
         assert not awaiting.done()
         assert not ref.done()
         assert await gate.open.remote() == 0
-        assert await second == ["open", "open"]
+        assert list(await second) == ["open", "open"]
         assert await awaiting == "open"
         assert await waiting == ({ref}, set())
 
@@ -326,7 +326,7 @@ def test_a_cancelled_gather_ends_with_the_slowest_of_its_tasks(run: Run, return_
         outer.cancel("all of it")
         await asyncio.sleep(0)
         # Meanwhile others wait for the same reference, for whom nothing is cancelled.
-        waiting = asyncio.ensure_future(asyncio.wait([ref]))
+        waiting = asyncio.ensure_future(asyncio.wait([ref]))  # type: ignore[type-var]
         other = asyncio.gather(ref)
         await asyncio.sleep(0)
         release.set()
@@ -334,7 +334,7 @@ def test_a_cancelled_gather_ends_with_the_slowest_of_its_tasks(run: Run, return_
             await outer
         assert not waiting.done()
         await gate.open.remote()
-        assert await other == ["open"]
+        assert list(await other) == ["open"]
         assert await waiting == ({ref}, set())
 
     run(main())
@@ -349,7 +349,7 @@ def test_timeouts_around_a_gather(run: Run) -> None:
                 await asyncio.gather(*refs, double.remote(1), return_exceptions=True)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(refs[0], 0.02)
-        done, pending = await asyncio.wait(refs, timeout=0.02)
+        done, pending = await asyncio.wait(refs, timeout=0.02)  # type: ignore[type-var]
         assert not done
         assert pending == set(refs)
         with pytest.raises(TimeoutError):
@@ -365,7 +365,7 @@ def test_cancel_withdraws_who_waits_by_callbacks(run: Run) -> None:
     async def main() -> None:
         gate = Gate.remote()
         ref = gate.wait.remote()
-        waiting = asyncio.ensure_future(asyncio.wait([ref]))
+        waiting = asyncio.ensure_future(asyncio.wait([ref]))  # type: ignore[type-var]
         await asyncio.sleep(0)
         assert ref.cancel("enough")
         assert ref.cancelled()
@@ -379,7 +379,7 @@ def test_cancel_withdraws_who_waits_by_callbacks(run: Run) -> None:
                 question()
         assert await gate.open.remote() == 0
         assert await ref == "open"
-        assert await asyncio.gather(ref) == ["open"]
+        assert list(await asyncio.gather(ref)) == ["open"]
 
     run(main())
 
@@ -522,9 +522,9 @@ def test_copies_are_references_of_their_own(run: Run) -> None:
         gate = Gate.remote()
         ref = gate.wait.remote()
         outer = asyncio.gather(ref)
-        others = [copy.copy(ref), pickle.loads(pickle.dumps(ref))]
+        others: list[Any] = [copy.copy(ref), pickle.loads(pickle.dumps(ref))]
         await asyncio.sleep(0)
-        assert all(asyncio.isfuture(other) and other == ref and hash(other) == hash(ref) for other in others)
+        assert all(map(asyncio.isfuture, others)) and others == [ref, ref] and {*others} == {ref}
         assert ray.ObjectRef(ref.binary()) in {ref}
         assert ref in {ray.ObjectRef(ref.binary())}
         assert not asyncio.isfuture(ref)  # it has one who waits; the next ones get tasks
@@ -559,11 +559,11 @@ def test_wait_in_a_loop(run: Run) -> None:
         pending = {double.remote(i) for i in range(500)}
         seen: list[int] = []
         while pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
             assert done
             seen += [ref.result() for ref in done]
         assert sorted(seen) == [2 * i for i in range(500)]
-        done, pending = await asyncio.wait(
+        done, pending = await asyncio.wait(  # type: ignore[assignment, type-var]
             [fail.remote(KeyError), Gate.remote().wait.remote()], return_when=asyncio.FIRST_EXCEPTION
         )
         assert [type(ref.exception()) for ref in done] == [type(fail_error())]

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_a_shutdown_ends_a_gather_of_the_same_thread(start):
     start()
 
     async def main():
-        refs = [Gate.remote().wait.remote() for _ in range(3)]
+        refs: list[Any] = [Gate.remote().wait.remote() for _ in range(3)]
         outer = asyncio.gather(*refs, return_exceptions=True)
         waiting = asyncio.ensure_future(asyncio.wait(refs))
         coroutine = asyncio.create_task(refs[0].as_coroutine())

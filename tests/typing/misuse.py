@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import ray_async as ray
+from ray_async.util.queue import Queue
 
 
 @ray.remote
@@ -35,3 +36,5 @@ counter.add.remote("x")  # type: ignore[call-overload]  # pyright: ignore[report
 counter.nothing.remote()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 counter.items.remote()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 ray.wait([1])  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+numbers: Queue[int] = Queue()
+numbers.put("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, assert_type
 import ray_async as ray
 from ray_async import ActorHandle, JobID, ObjectRef, ObjectRefGenerator
 from ray_async.util import ActorPool
+from ray_async.util.queue import Queue
 
 T = TypeVar("T")
 
@@ -137,6 +138,14 @@ def waiting() -> None:
     ready, rest = ray.wait(refs, num_returns=1)
     assert_type(ready, list[ObjectRef[str]])
     assert_type(rest, list[ObjectRef[str]])
+
+
+async def queues() -> None:
+    queue: Queue[int] = Queue(maxsize=3)
+    queue.put(1)
+    assert_type(queue.get(), int)
+    assert_type(await queue.get_async(), int)
+    assert_type(queue.get_nowait_batch(2), list[int])
 
 
 def pools() -> None:
