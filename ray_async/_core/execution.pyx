@@ -237,7 +237,7 @@ cdef class Executor:
         if r.n_returns == 1:
             complete_with(self.arena, first, RA_VALUE, result)
         elif r.n_returns > 1:
-            if not (hasattr(result, "__len__") and hasattr(result, "__iter__")):
+            if not (hasattr(type(result), "__len__") and hasattr(type(result), "__iter__")):
                 raise TypeError(
                     f"the task has num_returns={r.n_returns} and must return as many values in a tuple, a list or anything "
                     f"else that has a length and iterates, not {type(result).__name__}"

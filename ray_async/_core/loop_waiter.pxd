@@ -32,6 +32,7 @@ cdef class LoopWaiter:
     cdef bint resting           # the loop will call `rest`
     cdef public bint rests      # nothing but completions comes by this waiter, so it may be left unarmed for a while
     cdef public object loop     # weak reference; None: nobody waits here but by `watch`
+    cdef public object before_run # called before watches that have completed are run
     cdef public object on_watch # called after a watch that gives reason to lend the CPU, or to look before the loop sleeps
 
     cdef bint is_open(self) noexcept

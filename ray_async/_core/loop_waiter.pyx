@@ -191,6 +191,8 @@ cdef class LoopWaiter:
         cdef Py_ssize_t i, n = len(batch)
         cdef Watch watch
         self.ready = []
+        if n and self.before_run is not None:
+            self.before_run()
         for i in range(n):
             watch = batch[i]
             batch[i] = None

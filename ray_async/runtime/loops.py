@@ -36,6 +36,7 @@ class LoopBinding:
         self.waiter_index: int = self.waiter.index
         self.waiter.loop = self.loop
         self.waiter.on_watch = self._watched
+        self.waiter.before_run = None
         self.waiter.rests = True
         self._arena = arena
         self._wake: Callable[[], None] | None = None
@@ -54,6 +55,10 @@ class LoopBinding:
         """Also call this at each wake-up."""
         self._wake = callback
         self.waiter.rests = False
+
+    def before_resuming(self, callback: Callable[[], None]) -> None:
+        """Also call this before coroutines go on whose references have completed."""
+        self.waiter.before_run = callback
 
     def _on_readable(self) -> None:
         self.waiter.on_readable()

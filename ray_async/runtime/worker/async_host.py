@@ -114,6 +114,7 @@ class AsyncHost:
         self._done_at_tick = 0
         self._binding = worker.session.loops.binding()
         self._binding.on_wake(self._pump)
+        self._binding.before_resuming(self._see_cancels)
         self._stall = StallWatch(worker.stall_after_s, running_definition)
         self._told: set[int] = set()
         self._threads: ThreadPoolExecutor | None = None
@@ -185,9 +186,7 @@ class AsyncHost:
         if flags & self._leaving_flags:
             self._over.set_result(None)
             return
-        if flags & CANCEL:
-            self._own_slot.clear_flag(CANCEL)
-            self._look_for_cancels()
+        self._see_cancels()
         if self._lease is not None and self._idle:
             # The lease was idle, and may be gone.
             if not self._own_slot.swap_lease(*self._lease):
@@ -232,10 +231,18 @@ class AsyncHost:
             self._begin_claimed()
         return bool(claimed) or self._full
 
+    def _see_cancels(self) -> None:
+        """Cancel what was cancelled, before what waited goes on: whoever cancels may release it next."""
+        if self._own_slot.flags & CANCEL:
+            self._own_slot.clear_flag(CANCEL)
+            self._look_for_cancels()
+
     def _look_for_cancels(self) -> None:
+        """Cancel those tasks of the running loop whose records are cancelled."""
+        loop = asyncio.get_running_loop()
         for record, task in list(self._tasks.items()):
             # Once: a second cancel would hit the coroutine's own cleaning up.
-            if record not in self._told and self._executor.is_cancelled(record):
+            if record not in self._told and task.get_loop() is loop and self._executor.is_cancelled(record):
                 self._tell(record)
                 self._cancel(record, task)
 

@@ -63,6 +63,10 @@ class GroupedHost(AsyncHost):
         self._loops = {"": self._loop}
         for name in groups:
             self._loops[name] = GroupLoop(name, worker).loop
+        self._cancels = object()  # another one whenever something was cancelled
+        self._seen: dict[asyncio.AbstractEventLoop, object] = dict.fromkeys(self._loops.values(), self._cancels)
+        for loop in self._loops.values():
+            loop.call_soon_threadsafe(self._watch_cancels)
 
     async def _serve(self, leaving_flags: int) -> None:
         self._context = copy_context()  # with what __init__ has set
@@ -77,9 +81,8 @@ class GroupedHost(AsyncHost):
     def _hand_over(self) -> None:
         """Give calls to the loops of their groups until the process is to end."""
         for record in iter(lambda: self._executor.take(self._queue), 0):
-            if self._own_slot.flags & CANCEL:  # before what was called after the cancel
-                self._own_slot.clear_flag(CANCEL)
-                self._look_for_cancels()
+            if self._own_slot.flags & CANCEL:
+                self._spread_cancels()  # before what was called after the cancel
             try:
                 group = self._group_of(record)
             except Exception as error:
@@ -106,8 +109,23 @@ class GroupedHost(AsyncHost):
     def _pump(self) -> None:
         """The loop's wake-ups are for its awaited references only: calls come from the thread that takes them."""
 
-    def _cancel(self, record: int, task: asyncio.Task[None]) -> None:
-        task.get_loop().call_soon_threadsafe(super()._cancel, record, task)
+    def _watch_cancels(self) -> None:
+        self._worker.session.loops.binding().before_resuming(self._see_cancels)
+
+    def _see_cancels(self) -> None:
+        if self._own_slot.flags & CANCEL:
+            self._spread_cancels()
+        loop, cancels = asyncio.get_running_loop(), self._cancels
+        if self._seen[loop] is not cancels:
+            self._seen[loop] = cancels
+            self._look_for_cancels()
+
+    def _spread_cancels(self) -> None:
+        """Have each loop look for what was cancelled, before all that it is given from now on."""
+        self._own_slot.clear_flag(CANCEL)
+        self._cancels = object()
+        for loop in self._loops.values():
+            loop.call_soon_threadsafe(self._see_cancels)
 
     def interrupted(self, frame: FrameType | None) -> None:
         """Handle the node's signal: some record is cancelled, on whichever loop.
@@ -121,4 +139,4 @@ class GroupedHost(AsyncHost):
         try:
             super().interrupted(frame)
         finally:
-            self._look_for_cancels()
+            self._spread_cancels()
