@@ -11,6 +11,7 @@ import pytest
 
 from ray_async._core import store
 from ray_async._core.arena import Arena
+from tests.reducers.store_memory import in_store
 
 COUNT = 30_000
 NUMBERS = np.arange(COUNT)
@@ -56,7 +57,7 @@ VIEWS: dict[str, Any] = {
     "permuted": NUMBERS.reshape(10, 30, 100).transpose(2, 0, 1),
     "reversed": NUMBERS[::-1],
     "every other": NUMBERS[::2],
-    "every other of some columns": NUMBERS.reshape(300, 100)[::2, 5:50:3],
+    "every other of some columns": NUMBERS.reshape(300, 100)[::2, 5:95:3],
     "masked": np.ma.array(NUMBERS, mask=NUMBERS % 3 == 0, fill_value=-5),
     "masked dates": np.ma.array(NUMBERS.view("M8[s]"), mask=NUMBERS % 3 == 0),
     "masked without a mask": np.ma.array(NUMBERS),
@@ -72,7 +73,7 @@ def test_arrays_come_back_as_views(arena: Arena, kind: str) -> None:
     assert first.dtype == array.dtype
     assert first.shape == array.shape
     np.testing.assert_array_equal(first, array)
-    assert np.shares_memory(first, second)
+    assert in_store(first) and in_store(second)
     assert not first.flags.writeable
     assert size < array.nbytes + getattr(np.ma.getmask(array), "nbytes", 0) + OVERHEAD
 
@@ -83,7 +84,7 @@ def test_masked_arrays_keep_mask_and_fill_value(arena: Arena) -> None:
     np.testing.assert_array_equal(first.mask, array.mask)
     assert first.filled().tolist() == array.filled().tolist()
     assert first.hardmask
-    assert np.shares_memory(first.mask, second.mask)
+    assert in_store(first.mask) and in_store(second.mask)
     plain, _, _ = put(arena, np.ma.array([1, 2]))
     assert plain.mask is np.ma.nomask
 
@@ -95,7 +96,7 @@ def test_a_memory_map_comes_back_without_its_file(arena: Arena, tmp_path: Path) 
     assert type(first) is np.memmap
     assert first.filename is None
     np.testing.assert_array_equal(first, NUMBERS)
-    assert np.shares_memory(first, second)
+    assert in_store(first) and in_store(second)
     assert size < array.nbytes + OVERHEAD
 
 
@@ -210,8 +211,8 @@ def test_dates_of_pandas_are_views(arena: Arena, value: Any) -> None:
     assert size < columns * NUMBERS.nbytes + 4000
     index, other = (first, second) if isinstance(value, pd.Index) else (first.index, second.index)
     assert index.freq == (value if isinstance(value, pd.Index) else value.index).freq
-    assert np.shares_memory(index.asi8, other.asi8)
+    assert in_store(index.asi8) and in_store(other.asi8)
     if value is FRAME:
         pd.testing.assert_frame_equal(first, value)
         for name in value.columns:
-            assert np.shares_memory(first[name].array.asi8, second[name].array.asi8)
+            assert in_store(first[name].array.asi8) and in_store(second[name].array.asi8)
