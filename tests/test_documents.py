@@ -32,6 +32,7 @@ OUTPUT = {
     ],
     ("README.md", 4): ["True"],
     ("docs/programs-for-ray.md", 0): ["2.60.0"],
+    ("docs/processes.md", 0): ["True"],
     ("docs/types.md", 0): ["2"],
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import ray_async as ray
+from ray_async.runtime.death import DeathCause
 from ray_async.runtime.node.failed_starts import FailedStarts
 from ray_async.runtime.node.workers import WorkerProcess
 
@@ -116,6 +117,7 @@ def test_a_start_that_succeeds_ends_the_row() -> None:
     starts.succeeded("1:")
     for now in (3.0, 4.0):
         assert starts.failed(worker("1:", now), now, EXIT_1, []) is None
-    doomed = worker("1:", 5)
-    doomed.doomed = "since it did not report"
-    assert "the last one since it did not report. It wrote nothing" in str(starts.failed(doomed, 5, 9, []))
+    killed = worker("1:", 5)
+    killed.kill_cause = DeathCause.NOT_REGISTERED
+    told = str(starts.failed(killed, 5, 9, []))
+    assert "the last one because it did not report in time. It wrote nothing" in told

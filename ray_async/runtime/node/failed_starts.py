@@ -45,7 +45,7 @@ class FailedStarts:
             return None
         del self._counts[worker.env_key]
         cause = worker.kill_cause
-        ended = cause.value if cause is not None else ExitStatus.from_wait_status(status).describe()
+        ended = f"because {cause.value}" if cause is not None else ExitStatus.from_wait_status(status).describe()
         words = "\n".join(stderr[-_LINES:])
         said = f" Its last lines on stderr:\n{words}" if words else " It wrote nothing to stderr."
         return f"its worker cannot start: {count} in a row ended before they were ready, the last one {ended}.{said}"
