@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,6 +230,45 @@ async def test_the_cancel_is_seen_at_the_await_before_anything_else() -> None:
         with pytest.raises(Cancelled):
             await asyncio.wait_for(ref, TIMEOUT_S)
     assert await actor.count.remote() == 0
+
+
+async def test_a_call_of_a_group_is_cancelled_on_its_own_loop_before_it_goes_on(tmp_path: Path) -> None:
+    """Its loop is held up while the cancel comes, with what lets the call go on waiting there already."""
+
+    @ray.remote(num_cpus=0, concurrency_groups={"own": 2})
+    class Held:
+        @ray.method(concurrency_group="own")
+        async def wait(self, started: Path) -> str:
+            self.event = asyncio.Event()
+            started.touch()
+            await self.event.wait()
+            return "released"
+
+        @ray.method(concurrency_group="own")
+        async def hold_up(self, begun: Path, over: Path) -> None:
+            self.event.set()
+            begun.touch()
+            while not over.exists():
+                time.sleep(0.01)
+
+    started, begun, over = (tmp_path / name for name in ("started", "begun", "over"))
+    actor = Held.remote()
+    ref = actor.wait.remote(started)
+    await _until(started.exists)
+    holding = actor.hold_up.remote(begun, over)
+    await _until(begun.exists)
+    ray.cancel(ref)
+    await asyncio.sleep(0.5)  # the node has told the process
+    over.touch()
+    with pytest.raises(Cancelled):
+        await asyncio.wait_for(ref, TIMEOUT_S)
+    await holding
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_finished_task_stays_finished() -> None:
