@@ -174,6 +174,7 @@ cdef extern from "objects.h" nogil:
         au32 n_waiters
         au32 n_classes
         au32 n_procs
+        au32 next_scope
         au64 lineage
         u64 lineage_limit
         au64 spilled

@@ -54,7 +54,9 @@ def carry_context():
 def enter_scope(Arena arena):
     """Open a cancel scope around what the calling thread or asyncio task submits. Returns ``(scope, token)``."""
     global _scoped
-    cdef u32 scope = <u32>ra_next_seq(arena.open()) or 1
+    cdef u32 scope = 0
+    while scope == 0:  # none; numbers are the session's, as scopes of several processes may be cancelled in one look
+        scope = atomic_add_u32(&arena.open().super.next_scope, 1) + 1
     _scoped = True
     return scope, _scope_var.set(scope)
 

@@ -291,6 +291,32 @@ def test_scopes_nest_and_work_in_threads() -> None:
         ray.cancel_scope().cancel()
 
 
+@ray.remote(num_cpus=0)
+class Scoped:
+    """A process with a cancel scope of its own."""
+
+    def start(self) -> list[Any]:
+        self.scope = ray.cancel_scope()
+        with self.scope:
+            return [wait_for_ever.options(num_cpus=0).remote()]
+
+    def cancel(self) -> None:
+        self.scope.cancel()
+
+
+async def test_scopes_of_several_processes_are_not_each_others() -> None:
+    """The processes do the same, so all that each of them counts is equal."""
+    actors = [Scoped.remote() for _ in range(3)]
+    refs = [(await actor.start.remote())[0] for actor in actors]
+    await actors[1].cancel.remote()
+    with pytest.raises(Cancelled):
+        await asyncio.wait_for(refs[1], 60)
+    kept = [refs[0], refs[2]]
+    assert await ray.aio.wait(kept, timeout=0.5) == ([], kept)
+    for ref in kept:
+        ray.cancel(ref)
+
+
 async def test_a_signal_that_is_lost_is_sent_again(tmp_path: Path) -> None:
     @ray.remote
     def lose_one(started: str) -> None:

@@ -340,7 +340,7 @@ typedef struct {
     au32 n_classes;
     au32 n_procs;
     au32 orphans; /* slabs whose owner died */
-    u32 reserved2;
+    au32 next_scope;
     au64 lineage;   /* bytes of arguments kept for finished tasks */
     u64 lineage_limit;
     au64 spilled, restored; /* bytes, over the session */
