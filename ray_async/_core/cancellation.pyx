@@ -25,8 +25,14 @@ cdef void visit_descendant(void *context, u64 offset) noexcept nogil:
     # Actors outlive what created them, and detached streams what has started them.
     if r.kind == RA_KIND_ACTOR_INIT or r.kflags & RA_KF_DETACHED:
         return
+    cdef u64 seq = r.seq, parent = r.parent, parent_seq = r.parent_seq
+    cdef u32 scope = r.scope
+    atomic_fence(memory_order_seq_cst)
+    # Another record may have taken the place meanwhile: its number with this one's parent would make it a child.
+    if (atomic_load_u64(&r.word) ^ word) & <u64>0xffff00000000:
+        return
     with gil:
-        (<list>u.found).append((offset, r.seq, r.parent, r.parent_seq, r.scope))
+        (<list>u.found).append((offset, seq, parent, parent_seq, scope))
 
 
 cdef list descendants(ra_heap *h):
@@ -157,13 +163,14 @@ cdef class Sweep:
         return 0
 
 
-def cancel(Arena arena, u64 record, bint force, make_error, bint recursive=False):
+def cancel(Arena arena, u64 record, bint force, make_error, bint recursive=False, u64 seq=0):
     """Cancel a record.
 
     Args:
         force: the worker of a task is to be killed.
         make_error: ``make_error(record) -> bytes``: what the references of one that has not begun hold from now on.
         recursive: cancel what it has submitted, too, and what that has.
+        seq: number of the record, for a caller who has no reference to it: another one may have its place by now. 0: any.
 
     Returns:
         OVER: it had ended, and nothing was done; DROPPED: it had not begun, and its references hold the error now;
@@ -171,7 +178,9 @@ def cancel(Arena arena, u64 record, bint force, make_error, bint recursive=False
     """
     cdef ra_heap *h = arena.open()
     cdef ra_record *r = ra_record_at(h, record)
-    cdef u64 word = 0, seq = r.seq
+    cdef u64 word = 0
+    if seq == 0:
+        seq = r.seq
     cdef u32 flags = RA_RF_CANCEL | (RA_RF_FORCE if force else 0) | (RA_RF_CHILDREN if recursive else 0)
     cdef int outcome = mark(h, record, seq, flags, &word)
     if outcome == 1:

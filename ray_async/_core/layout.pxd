@@ -303,8 +303,10 @@ cdef extern from "objects.h" nogil:
     void ra_enqueue(ra_heap *, u64 record)
 
     void ra_hint_runner(ra_heap *, u64 word)
-    u64 ra_parent(ra_heap *, u64 record)
-    void ra_follow_parent(ra_heap *, u64 parent, u64 record, u32 gen)
+    u64 RA_RUN_RECORD(u64 run)
+    u64 ra_run_of(ra_heap *, u64 record)
+    u64 ra_parent(ra_heap *, u64 run)
+    void ra_follow_parent(ra_heap *, u64 parent, u64 parent_seq, u64 record, u32 gen)
     bint ra_stream_is_left(ra_heap *, u64 record)
     void ra_stream_left(ra_heap *, u64 record)
     u64 ra_record_of(u64 entry, u32 index)

@@ -19,13 +19,14 @@ cdef enum:
 
 
 # The record that is being executed, as the parent of what is submitted meanwhile. A worker that runs one task at a time keeps
-# it in a variable; one that runs several, in threads or on a loop, in a context variable.
+# it in a variable; one that runs several, in threads or on a loop, in a context variable, which asyncio tasks that the record
+# has left behind still have: so it is noted with its generation, see ra_run_of.
 cdef u64 _parent = 0
 cdef bint _concurrent = False
 _parent_var = contextvars.ContextVar("ray_async_parent", default=0)
 
 
-cdef inline u64 parent_record() except? 0:
+cdef inline u64 parent_run() except? 0:
     return <u64>_parent_var.get() if _concurrent else _parent
 
 
@@ -361,7 +362,7 @@ cdef class Template:
         cdef ra_entry *entry
         cdef u32 i, flags = RA_EF_IN_RECORD | (RA_EF_STREAM if self.kflags & RA_KF_STREAM else 0)
         plain_store_u32(&r.live, self.n_returns + 1)
-        r.parent = ra_parent(h, parent_record())
+        r.parent = ra_parent(h, parent_run())
         r.parent_seq = ra_record_at(h, r.parent).seq if r.parent else 0
         # A creation belongs to no scope: actors outlive what created them. A detached stream outlives its reader.
         r.scope = 0 if self.kind == RA_KIND_ACTOR_INIT or self.kflags & RA_KF_DETACHED else scope_of(h, r.parent)
@@ -418,7 +419,7 @@ cdef class Template:
         """Submit a call. Returns a reference, a list of them, None (no returns), or a generator of references."""
         cdef ra_heap *h
         cdef bint waits = False
-        cdef u64 record = self.prepare(args, kwargs, &waits), parent, seq
+        cdef u64 record = self.prepare(args, kwargs, &waits), parent, parent_seq, seq
         if self.n_returns == 1:
             result = first_ref(self.arena, record + sizeof(ra_record))
         else:
@@ -427,10 +428,11 @@ cdef class Template:
         if result is None:
             ra_record_abandon(h, record)
             raise no_room()
-        parent, seq = ra_record_at(h, record).parent, ra_record_at(h, record).seq
+        parent, parent_seq = ra_record_at(h, record).parent, ra_record_at(h, record).parent_seq
+        seq = ra_record_at(h, record).seq
         ra_record_publish(h, record, RA_REC_WAITING if waits and self.kind == RA_KIND_TASK else RA_REC_QUEUED)
         if parent:
-            ra_follow_parent(h, parent, record, generation(seq))
+            ra_follow_parent(h, parent, parent_seq, record, generation(seq))
         if self.actor is not None and self.must_fail():
             ra_event(h, RA_EV_ACTOR_DRAIN, self.actor.offset >> 6)
         if self.kflags & RA_KF_STREAM:
@@ -527,16 +529,22 @@ cdef StreamCursor new_cursor(Arena arena, u64 record):
 def set_parent(u64 record, bint concurrent=False):
     """Say what this process (``concurrent``: this thread or asyncio task) executes; 0 for nothing."""
     global _parent, _concurrent
+    cdef u64 run = record
+    if record and current_arena is not None:
+        run = ra_run_of(&current_arena.heap, record)
     if concurrent:
         _concurrent = True
-        _parent_var.set(record)
+        _parent_var.set(run)
     else:
-        _parent = record
+        _parent = run
 
 
 def current_parent():
-    """Offset of the record being executed; 0 for none."""
-    return parent_record()
+    """Offset of the record being executed; 0 for none, and where it has gone and another one has its place."""
+    cdef u64 run = parent_run(), record = RA_RUN_RECORD(run)
+    if run >> 48 and current_arena is not None and ra_run_of(&current_arena.heap, record) != run:
+        return 0
+    return record
 
 
 def record_of(ObjectRef ref):

@@ -11,7 +11,15 @@ import pytest
 from ray_async._core import store
 from ray_async._core.arena import Arena
 from ray_async._core.cancellation import ASKED, DROPPED, OVER, cancel, cancel_scopes, carry_on
-from ray_async._core.submission import Template, enter_scope, leave_scope, record_of, record_seq, set_parent
+from ray_async._core.submission import (
+    Template,
+    current_parent,
+    enter_scope,
+    leave_scope,
+    record_of,
+    record_seq,
+    set_parent,
+)
 from tests.core.session import Bench
 from tests.core.test_references import settle
 
@@ -221,3 +229,32 @@ def test_detached_streams_outlive_cancels_of_what_has_started_them(bench: Bench,
     assert cancel_scopes(arena, {scope}, make_error) == set()
     assert not is_cancelled(bench, cursor.done)
     assert cancel(arena, record_of(cursor.done), False, make_error) == DROPPED
+
+
+def test_what_a_call_has_left_behind_is_no_child_of_the_next_call_in_its_place(bench: Bench, arena: Arena) -> None:
+    template = bench.template(lambda: 1)
+    ref, record = submit_running(bench, template)
+    set_parent(record)  # an asyncio task that outlives the call has this for ever
+    bench.executor.succeed(record, 1)
+    del ref
+    ref = template(())
+    again = bench.executor.pop(bench.queue)
+    while again != record:
+        bench.executor.succeed(again, 1)
+        del ref
+        ref = template(())
+        again = bench.executor.pop(bench.queue)
+    assert current_parent() == 0
+    late = template(())
+    assert bench.executor.facts(record_of(late))["parent_seq"] == 0
+    assert cancel(arena, record, False, make_error, True) == ASKED
+    assert is_cancelled(bench, ref) and not is_cancelled(bench, late)
+
+
+def test_a_cancel_of_a_record_by_its_number_spares_the_next_one_in_its_place(bench: Bench, arena: Arena) -> None:
+    ref, record = submit_running(bench, bench.template(lambda: 1))
+    seq = record_seq(arena, record)
+    assert cancel(arena, record, False, make_error, False, seq - 1) == OVER
+    assert not is_cancelled(bench, ref)
+    assert cancel(arena, record, False, make_error, False, seq) == ASKED
+    assert is_cancelled(bench, ref)

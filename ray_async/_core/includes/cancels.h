@@ -26,13 +26,21 @@ static inline void ra_flag_cancel(ra_heap *h, u64 record, u32 gen, u32 flags) {
     ra_event(h, RA_EV_CANCEL, record >> 6);
 }
 
-/* The parent of what is submitted while `record` runs: noted there. None where this process does not run it any more, or
-   where it cleans up after its cancel. */
-static inline u64 ra_parent(ra_heap *h, u64 record) {
-    if (!record) return 0;
+/* What runs, as asyncio tasks note it that may outlive it: offset of the record 0-47 | its generation 48-63. */
+#define RA_RUN_RECORD(run) ((run) & (((u64)1 << 48) - 1))
+static inline u64 ra_run_of(ra_heap *h, u64 record) {
+    return ra_block_check(h, record, RA_CHUNK_REC) ? record | (u64)RA_R_GEN(atomic_load(&ra_record_at(h, record)->word)) << 48 : record;
+}
+
+/* The parent of what is submitted by a run: noted there. None where this process does not run it any more, though perhaps
+   another record in its place, or where it cleans up after its cancel. */
+static inline u64 ra_parent(ra_heap *h, u64 run) {
+    u64 record = RA_RUN_RECORD(run);
+    if (!record || !ra_block_check(h, record, RA_CHUNK_REC)) return 0;
     au64 *word = &ra_record_at(h, record)->word;
     u64 w = atomic_load(word);
     do {
+        if (RA_R_GEN(w) != run >> 48) return 0;
         if (RA_R_STATE(w) != RA_REC_RUNNING || RA_R_RUNNER(w) != h->slot || RA_R_FLAGS(w) & RA_RF_TOLD) return 0;
         if (RA_R_FLAGS(w) & RA_RF_PARENT) return record;
     } while (!atomic_compare_exchange_weak(word, &w, w | (u64)RA_RF_PARENT << 8));
@@ -40,9 +48,9 @@ static inline u64 ra_parent(ra_heap *h, u64 record) {
 }
 
 /* After a record was published: its parent may have been cancelled by someone who could not see it yet. */
-static inline void ra_follow_parent(ra_heap *h, u64 parent, u64 record, u32 gen) {
+static inline void ra_follow_parent(ra_heap *h, u64 parent, u64 parent_seq, u64 record, u32 gen) {
     u32 flags = RA_R_FLAGS(atomic_load(&ra_record_at(h, parent)->word));
-    if (!(flags & RA_RF_CHILDREN) || !ra_block_check(h, record, RA_CHUNK_REC)) return;
+    if (!(flags & RA_RF_CHILDREN) || ra_record_at(h, parent)->seq != parent_seq || !ra_block_check(h, record, RA_CHUNK_REC)) return;
     ra_record *r = ra_record_at(h, record);
     if (r->kflags & RA_KF_DETACHED) return;
     ra_flag_cancel(h, record, gen, RA_RF_CANCEL | RA_RF_CHILDREN | (r->kind == RA_KIND_TASK ? flags & RA_RF_FORCE : 0));

@@ -212,8 +212,14 @@ class Tasks:
     def job_ended(self, job: int) -> None:
         """Drop the tasks of a job whose driver is gone."""
         for record in self._records.find_records(job=job):
-            if self._executor.facts(record)["kind"] == KIND_TASK:
-                self.cancel(record, force=True)
+            attempt(self._end_with_job, record, job)
+
+    def _end_with_job(self, record: int, job: int) -> None:
+        # Once more: the record may have ended since it was found, and one of another job have its place.
+        if self._records.is_record(record):
+            facts = self._executor.facts(record)
+            if facts["job"] == job and facts["kind"] == KIND_TASK:
+                self.cancel(record, facts["seq"], force=True)
 
     # -- cancels -------------------------------------------------------------------------------------------------------
 
@@ -221,9 +227,13 @@ class Tasks:
         """Someone flagged a record: end it, or interrupt its runner."""
         if not self._records.is_record(record):
             return
-        state, facts = self._records.record_state(record), self._executor.facts(record)
-        if state in (WAITING, QUEUED) and facts["cancelled"]:
-            self.cancel(record, facts["forced"])
+        facts = self._executor.facts(record)
+        # Not cancelled: the one that was has ended, and another one has its place.
+        if not facts["cancelled"] or not self.is_unfinished(record, facts["seq"]):
+            return
+        state = self._records.record_state(record)
+        if state in (WAITING, QUEUED):
+            self.cancel(record, facts["seq"], facts["forced"])
         if state != RUNNING:
             return
         if facts["left"]:
@@ -235,6 +245,8 @@ class Tasks:
         worker = self._node.workers.by_slot.get(self._records.runner(record))
         if worker is None:
             return
+        if not self.is_unfinished(record, facts["seq"]):
+            return  # the worker is another record's
         if facts["forced"] and facts["kind"] == KIND_TASK:
             self._node.workers.kill(worker, DeathCause.CANCELLED)
             return
@@ -257,9 +269,9 @@ class Tasks:
             return False
         return bool(WAITING <= self._records.record_state(record) <= RUNNING)
 
-    def cancel(self, record: int, force: bool) -> None:
-        """Cancel a task or an actor's call."""
-        cancellation.cancel(self._view.arena, record, force, self.cancelled)
+    def cancel(self, record: int, seq: int, force: bool) -> None:
+        """Cancel a task or an actor's call, if it is still the one with this number."""
+        cancellation.cancel(self._view.arena, record, force, self.cancelled, False, seq)
 
 
 def export_name(data: bytes) -> str:
