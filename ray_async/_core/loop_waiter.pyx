@@ -190,9 +190,10 @@ cdef class LoopWaiter:
         cdef list batch = self.ready
         cdef Py_ssize_t i, n = len(batch)
         cdef Watch watch
-        self.ready = []
         if n and self.before_run is not None:
             self.before_run()
+            batch, n = self.ready, len(self.ready)
+        self.ready = []
         for i in range(n):
             watch = batch[i]
             batch[i] = None
@@ -313,9 +314,16 @@ cdef class LoopWaiter:
         self.retake()
         if type(waiting) is dict:
             for watch in <dict>waiting:
-                (<Watch>watch).settle(self)
+                self._settle_one(watch)
         else:
-            (<Watch>waiting).settle(self)
+            self._settle_one(waiting)
+        return 0
+
+    cdef int _settle_one(self, Watch watch) except -1:
+        try:
+            watch.settle(self)
+        except Exception as error:  # it cannot wait on: the node is gone, say, which another thread has noted
+            watch.fail(self, error)
         return 0
 
     def fail_all(self, error):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ray_async import serialization
 from ray_async._core import arena as arena_module
 from ray_async._core import codec, object_ref, store, submission
-from ray_async.runtime import load_failure, reading
+from ray_async.runtime import reading
 
 if TYPE_CHECKING:
     from ray_async.runtime.session import CoreSession
@@ -28,9 +28,7 @@ def install(session: CoreSession) -> None:
         return session
 
     arena_module.set_hooks(full=reading.store_full, node_died=lambda: live().node_died())
-    codec.set_hooks(
-        make_pickler=serialization.make_pickler, explain=serialization.explain, load_failed=load_failure.load_failed
-    )
+    codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain, load_failed=_load_failed)
     store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=lambda: live().node_died())
     submission.set_hooks(carry=lambda options: live().carrier.carry(options))
     object_ref.set_hooks(
@@ -43,6 +41,12 @@ def install(session: CoreSession) -> None:
         out_of_band=lambda ref: reading.check_out_of_band(ref, live().settings),
     )
     arena_module.set_current(session.arena)
+
+
+def _load_failed(*facts: Any) -> BaseException:
+    from ray_async.runtime.load_failure import load_failed  # few sessions see such a value
+
+    return load_failed(*facts)
 
 
 def remove() -> None:

@@ -130,6 +130,7 @@ class AsyncHost:
             function, definition = executor.prepare(creation)
             args, kwargs = await self._resolve(*executor.arguments(creation))
         except BaseException as error:
+            executor.end_if_forked(error)
             self._worker._creation_failed(creation, definition, error)
             return
         set_parent(creation, True)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from ray_async import exceptions as errors
 from ray_async import serialization
 from ray_async.config import IGNORE_UNHANDLED_ERRORS
-from ray_async.runtime.load_failure import name_argument
 from ray_async.runtime.worker.breakpoints import explained
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ def failure_payload(worker: Worker, definition: Definition | None, error: BaseEx
     arguments = error.__dict__.pop("_from_argument", None)
     of_argument = arguments is not None and isinstance(error, errors.RayError)
     if of_argument:
+        from ray_async.runtime.load_failure import name_argument  # few workers see such an argument
+
         error = name_argument(error, *arguments)
     kind = errors.RayTaskError
     described = (kind.from_dependency if of_argument else kind.from_exception)(
