@@ -1,5 +1,6 @@
 """Ray's compiled core, for programs that import its classes by name; they are those of the public API."""
 
+from ray_async.exceptions import RayError
 from ray_async.ids import (
     ActorClassID,
     ActorID,
@@ -26,8 +27,13 @@ __all__ = (
     "ObjectID",
     "ObjectRef",
     "ObjectRefGenerator",
+    "ObjectRefStreamEndOfStreamError",
     "PlacementGroupID",
     "TaskID",
     "UniqueID",
     "WorkerID",
 )
+
+
+class ObjectRefStreamEndOfStreamError(RayError):
+    """The end of a stream, where Ray's core gives items one by one; here it is never raised."""
