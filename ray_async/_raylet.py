@@ -1,6 +1,6 @@
 """Ray's compiled core, for programs that import its classes by name; they are those of the public API."""
 
-from ray_async.exceptions import RayError
+from ray_async.exceptions import ObjectRefStreamEndOfStreamError
 from ray_async.ids import (
     ActorClassID,
     ActorID,
@@ -33,7 +33,3 @@ __all__ = (
     "UniqueID",
     "WorkerID",
 )
-
-
-class ObjectRefStreamEndOfStreamError(RayError):
-    """The end of a stream, where Ray's core gives items one by one; here it is never raised."""
