@@ -74,6 +74,8 @@ async def test_a_chain_that_is_cancelled_and_then_released(chain: list[Any], rec
         await signal.reset.remote()
         ref = chain[0].run.remote(signal)
         await signal.until_waited_for.remote()
+        for actor in chain[:2]:
+            await actor.runs.remote()  # comes after the call has begun to wait: a cancel interrupts what comes before
         ray.cancel(ref, recursive=recursive)
         await signal.send.remote()
         with pytest.raises(Cancelled):

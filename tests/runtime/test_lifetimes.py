@@ -31,7 +31,7 @@ def figures() -> dict[str, Any]:
     return found
 
 
-def flat(step: Callable[[int], object], count: int, classes: int, chunks: int = 8) -> None:
+def flat(step: Callable[[int], object], count: int, classes: int, chunks: int = 24) -> None:
     """Do something often: it leaves no classes behind, and takes no more of the store than its first times."""
     for i in range(count // 10):
         step(i)
