@@ -90,16 +90,19 @@ test-sanitized: $(VENV)/.installed ## compile with AddressSanitizer in a copy of
 		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		$(abspath $(PY)) -m pytest $(PYTEST_ARGS) $(SANITIZED_TESTS)
 
+# A test that hangs fails, and says which one it was.
+BOUNDED := timeout --kill-after=5 300
+
 native: $(NATIVE:%=native-%) ## run the C tests of the core, plain and under both sanitizers
 
 native-%: tests/native/%.c $(wildcard tests/native/*.h) $(filter %.h,$(CORE))
 	@mkdir -p build/native
 	$(CC) $(NATIVE_CFLAGS) -O2 $< -o build/native/$*
-	build/native/$*
+	$(BOUNDED) build/native/$*
 	$(CC) $(NATIVE_CFLAGS) -O1 -fsanitize=thread $< -o build/native/$*-thread
-	TSAN_OPTIONS="halt_on_error=1 exitcode=66" build/native/$*-thread
+	TSAN_OPTIONS="halt_on_error=1 exitcode=66" $(BOUNDED) build/native/$*-thread
 	$(CC) $(NATIVE_CFLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all $< -o build/native/$*-address
-	build/native/$*-address
+	$(BOUNDED) build/native/$*-address
 
 SOAK_MINUTES ?= 10
 

@@ -152,8 +152,8 @@ static void test_growth(int together) {
         for (u32 p = 0; p < PRODUCERS; p++)
             for (u32 i = 0; i < RECORDS; i++) ra_free(&h, records[p][i]);
         ra_queue_free(&h, growing);
+        ra_reclaim_empty(&h); /* the slabs of the heaps that have ended with their threads, or the arena is full after some rounds */
     }
-    ra_reclaim_empty(&h);
     assert(atomic_load(&h.super->used) == 0);
     heap_done(&h);
     drop_arena();

@@ -214,7 +214,8 @@ static inline u64 ra_queue_length(ra_heap *h, ra_queue *q) {
    be killed, the node takes back what did not get there. */
 static inline u64 ra_queue_grow(ra_heap *h, ra_queue *q, ra_queue *ring) {
     u32 log2 = ra_queue_log2(ring) + RA_QUEUE_STEP, most = ra_queue_most(q);
-    u64 none = atomic_load(&ring->next), made;
+    u64 none = atomic_load(&ring->next), made = ra_ring_next(h, ring);
+    if (made) return made; /* another producer was quicker, and `none` below may be its ring */
     if (log2 > most) log2 = most;
     made = ra_alloc(h, RA_CHUNK_OBJ, ra_queue_bytes(log2));
     if (!made) return 0;
