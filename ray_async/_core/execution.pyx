@@ -8,11 +8,12 @@ from ray_async._core.codec cimport ArgRef, decode_payload, load_failed
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport new_ref
 from ray_async._core.postponed cimport PostponedCalls, hand_back_when_dead
+from ray_async._core.steps cimport PlainCall
 from ray_async._core.store cimport complete_with
 from ray_async._core.stream cimport Stream
+from ray_async._core.submission cimport set_parent
 from ray_async._core.process import set_title
 from ray_async._core.store import read
-from ray_async._core.submission import set_parent
 
 cdef enum:
     SPIN = 20000                # ns that a worker looks for the next task before it sleeps
@@ -164,14 +165,14 @@ cdef class Executor:
         return r.args == 0 or atomic_load_u64(&ra_payload_at(h, r.args).word) >> 16 & 0xffff == 0
 
     def plain_call(self, u64 record):
-        """``(callable, meta, args, kwargs)`` of a record that is plain and of a plain coroutine function, else None."""
+        """The `PlainCall` of a record that is plain and of a plain coroutine function, else None."""
         if not self.is_plain(record):
             return None
         function, meta = self.prepare(record)
         if not meta.plain_coroutine:
             return None
         args, kwargs = self.arguments(record)
-        return function, meta, args, kwargs
+        return PlainCall(self, record, function, meta, args, kwargs)
 
     def end_if_forked(self, error=None):
         """End this process if it is a forked child that has come back from user code; ``error`` is what that raised."""

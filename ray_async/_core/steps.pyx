@@ -1,10 +1,11 @@
 """Coroutines driven step by step in a context of their own, so that one asyncio task can serve several calls."""
 
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
+from cpython.object cimport PyObject_Call
 from cpython.ref cimport Py_DECREF, PyObject
 
 from ray_async._core.layout cimport u64
-from ray_async._core.submission import set_parent
+from ray_async._core.submission cimport set_parent
 
 cdef extern from "Python.h":
     ctypedef enum PySendResult:
@@ -23,10 +24,6 @@ cdef inline object taken(PyObject *result):
 
 cdef class Steps:
     """A coroutine that waits for something. Awaiting this goes on with it; its value is the coroutine's."""
-
-    cdef object coroutine, context
-    cdef object awaited     # what the first step waits for
-    cdef bint told          # the awaiting task knows of it
 
     def __await__(self):
         return self
@@ -60,27 +57,50 @@ cdef class Steps:
         self.context.run(self.coroutine.close)
 
 
-def begin(u64 record, coroutine, context):
-    """Run a coroutine to its end or until it waits for something, as what ``record`` runs.
+cdef class PlainCall:
+    """A call of a coroutine function that is claimed and has nothing to wait for: one return, no options.
 
     Args:
-        context: a context that nothing has entered; the coroutine runs in it, now and later.
-
-    Returns:
-        The coroutine's value, or the `Steps` to be awaited.
+        executor: it has claimed ``record``, and completes it.
     """
-    cdef PyObject *result = NULL
-    cdef int code
-    cdef Steps steps
-    PyContext_Enter(context)
-    try:
-        set_parent(record, True)
-        code = PyIter_Send(coroutine, None, &result)
-    finally:
-        PyContext_Exit(context)
-    value = taken(result)
-    if code == PYGEN_RETURN:
-        return value
-    steps = Steps.__new__(Steps)
-    steps.coroutine, steps.context, steps.awaited = coroutine, context, value
-    return steps
+
+    def __init__(self, executor, u64 record, function, definition, tuple args, dict kwargs):
+        self.executor, self.record, self.function, self.definition = executor, record, function, definition
+        self.args, self.kwargs = args, kwargs
+
+    def coroutine(self):
+        """The function's coroutine, once. The arguments are the coroutine's alone from then on: it may let go of them."""
+        function, args, kwargs = self.function, self.args, self.kwargs
+        self.function = self.args = self.kwargs = None
+        return PyObject_Call(function, args, kwargs)
+
+    def run(self, context):
+        """Run the call to its end or until it waits for something.
+
+        Args:
+            context: a context that nothing has entered; the coroutine runs in it, now and later.
+
+        Returns:
+            None, and the record is completed; or the `Steps` to be awaited, whose value is the record's.
+
+        Raises:
+            BaseException: what the function raises, and what `Executor.succeed` does. The record is not completed.
+        """
+        cdef PyObject *result = NULL
+        cdef int code
+        cdef Steps steps
+        PyContext_Enter(context)
+        try:
+            set_parent(self.record, True)
+            coroutine = self.coroutine()
+            code = PyIter_Send(coroutine, None, &result)
+            value = taken(result)
+            if code == PYGEN_RETURN:
+                del coroutine
+                self.executor.succeed(self.record, value)
+                return None
+        finally:
+            PyContext_Exit(context)
+        steps = Steps.__new__(Steps)
+        steps.coroutine, steps.context, steps.awaited = coroutine, context, value
+        return steps

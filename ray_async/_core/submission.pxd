@@ -23,3 +23,6 @@ cdef class Template:
     cdef int _fill(self, u64 record, ObjectRef opts) except -1
     cdef object _references(self, u64 record)
     cdef bint must_fail(self) noexcept
+
+
+cpdef set_parent(u64 record, bint concurrent=*)

@@ -526,7 +526,7 @@ cdef StreamCursor new_cursor(Arena arena, u64 record):
     return cursor if cursor.current is not None and cursor.done is not None else None
 
 
-def set_parent(u64 record, bint concurrent=False):
+cpdef set_parent(u64 record, bint concurrent=False):
     """Say what this process (``concurrent``: this thread or asyncio task) executes; 0 for nothing."""
     global _parent, _concurrent
     cdef u64 run = record

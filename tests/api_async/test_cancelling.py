@@ -344,10 +344,10 @@ async def test_a_cancel_between_claim_and_first_step(tmp_path: Path, waits: bool
             host = get_session()._worker.async_host
             while not host._claimed:
                 host._pump()
-            ((record, (_, definition, _, _)),) = host._claimed
-            definition.calls_that_wait = waits  # whether it gets an asyncio task of its own
+            (call,) = host._claimed
+            call.definition.calls_that_wait = waits  # whether it gets an asyncio task of its own
             Path(claimed).touch()
-            while not host._executor.is_cancelled(record):
+            while not host._executor.is_cancelled(call.record):
                 time.sleep(0.001)
             host._look_for_cancels()
 

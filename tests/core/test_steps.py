@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from contextvars import ContextVar, copy_context
+import weakref
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 import pytest
 
-from ray_async._core.steps import Steps, begin
+from ray_async._core.steps import PlainCall, Steps
 from ray_async._core.submission import current_parent
 
 RECORD = 4096
@@ -26,8 +27,34 @@ async def value(waits: int, result: Any) -> Any:
     return result
 
 
+class Results:
+    """In the executor's place: what the calls were completed with."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    def is_cancelled(self, record: int) -> bool:
+        return False
+
+    def succeed(self, record: int, result: Any) -> None:
+        assert record == RECORD == current_parent()
+        self.values.append(result)
+
+
+def begin(
+    function: Callable[..., Coroutine[Any, Any, Any]], *args: Any, context: Context | None = None
+) -> Steps | list[Any]:
+    """Run a call to where it waits; the values that it was completed with when it does not wait."""
+    results = Results()
+    call = PlainCall(results, RECORD, function, None, args, {})
+    return call.run(copy_context() if context is None else context) or results.values
+
+
 async def finish(begun: Any) -> Any:
-    return await begun if type(begun) is Steps else begun
+    if type(begun) is Steps:
+        return await begun
+    (result,) = begun
+    return result
 
 
 @pytest.mark.parametrize("waits", [0, 1, 3])
@@ -35,7 +62,7 @@ async def finish(begun: Any) -> Any:
 async def test_the_value_and_the_context(waits: int, result: Any) -> None:
     for _ in range(2):
         context = copy_context()
-        begun = begin(RECORD, value(waits, result), context)
+        begun = begin(value, waits, result, context=context)
         assert (type(begun) is Steps) == (waits > 0)
         assert number.get() == 0
         assert current_parent() == 0
@@ -53,7 +80,7 @@ async def fail(waits: int) -> None:
 @pytest.mark.parametrize("waits", [0, 2])
 async def test_errors(waits: int) -> None:
     with pytest.raises(KeyError, match="here"):
-        await finish(begin(RECORD, fail(waits), copy_context()))
+        await finish(begin(fail, waits))
     assert current_parent() == 0
 
 
@@ -73,7 +100,7 @@ async def test_a_cancel_reaches_the_coroutine() -> None:
 
     def run(stubborn: bool) -> asyncio.Task[Any]:
         async def call() -> Any:
-            return await begin(RECORD, clean_up(log, stubborn), copy_context())
+            return await finish(begin(clean_up, log, stubborn))
 
         return asyncio.create_task(call())
 
@@ -97,7 +124,7 @@ async def test_the_end_of_the_awaiting_coroutine_is_the_end_of_both() -> None:
             log.append("closed")
 
     async def call() -> Any:
-        return await begin(RECORD, waiting(), copy_context())
+        return await finish(begin(waiting))
 
     outer: Coroutine[Any, Any, Any] = call()
     outer.send(None)
@@ -105,9 +132,27 @@ async def test_the_end_of_the_awaiting_coroutine_is_the_end_of_both() -> None:
     assert log == ["closed"]
 
 
+class Large:
+    pass
+
+
+async def let_go(seen: list[weakref.ref[Large]], argument: Large, *, waits: bool) -> bool:
+    seen.append(weakref.ref(argument))
+    del argument
+    if waits:
+        await asyncio.sleep(0)
+    return seen[0]() is None
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_coroutine_can_let_go_of_its_arguments(waits: bool) -> None:
+    results = Results()
+    call = PlainCall(results, RECORD, let_go, None, ([], Large()), {"waits": waits})
+    steps = call.run(copy_context())
+    assert (await steps if steps else results.values[0]) is True
+
+
 async def test_a_context_that_is_entered_is_refused() -> None:
     context = copy_context()
-    coroutine = value(0, None)
     with pytest.raises(RuntimeError, match="already entered"):
-        context.run(begin, RECORD, coroutine, context)
-    coroutine.close()
+        context.run(begin, value, 0, None, context=context)

@@ -12,7 +12,7 @@ import inspect
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from sys import getrefcount
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from weakref import getweakrefcount
 from ray_async import exceptions as errors
 from ray_async._core import execution
 from ray_async._core.codec import ArgRef
-from ray_async._core.steps import Steps, begin
+from ray_async._core.steps import PlainCall, Steps
 from ray_async._core.submission import set_parent
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.definitions import first_items
@@ -101,8 +101,9 @@ class AsyncHost:
         self._gates = {"": asyncio.Semaphore(limit)}
         #: What runs, by record: this host is the supervisor of these tasks.
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        #: What was taken from the queue and has not begun, in order. While there is any, a task is about to begin it.
-        self._claimed: deque[tuple[int, Any]] = deque()
+        #: What was taken from the queue and has not begun, in order: plain calls, and the records of all others. While
+        #: there is any, a task is about to begin it.
+        self._claimed: deque[PlainCall | int] = deque()
         self._context = copy_context()  # what the context of each call is a copy of
         self._loop: asyncio.AbstractEventLoop = worker.loop()
         self._over: asyncio.Future[None] | None = None
@@ -223,7 +224,7 @@ class AsyncHost:
             if record == 0:
                 break
             try:
-                claimed.append((record, executor.plain_call(record)))
+                claimed.append(executor.plain_call(record) or record)
             except Exception as error:
                 self._fail(record, None, error)
         else:
@@ -302,59 +303,53 @@ class AsyncHost:
         some_to_begin = waits = False
         try:
             while claimed:
-                record, call = claimed[0]
-                if call is None or call[1].calls_that_wait:
+                call = claimed[0]
+                if isinstance(call, int):
+                    tasks[call] = self._new_task(self._run(call))
+                elif call.definition.calls_that_wait:
+                    call.definition.calls_that_wait -= 1
+                    tasks[call.record] = self._new_task(self._run_plain(call.record, call))
+                else:
+                    # No other call gets a task that one has cancelled, kept, or hung something on.
+                    if some_to_begin or task.cancelling() or task._callbacks:
+                        break
+                    if getrefcount(task) != references or getweakrefcount(task) != weak_references:
+                        break
                     del claimed[0]
-                    if call is not None:
-                        call[1].calls_that_wait -= 1
-                    tasks[record] = self._new_task(
-                        self._run(record) if call is None else self._run_plain(record, *call)
-                    )
-                    some_to_begin = True  # and nothing that was called later begins before it
+                    tasks[call.record] = task
+                    steps = self._begin(call.record, call)
+                    if steps is not None:
+                        waits = True
+                        self._begin_claimed()
+                        await self._finish(call.record, call.definition, steps)
+                        return
                     continue
-                # No other call gets a task that one has cancelled, kept, or hung something on.
-                if some_to_begin or task.cancelling() or task._callbacks:
-                    break
-                if getrefcount(task) != references or getweakrefcount(task) != weak_references:
-                    break
-                call = None  # the one who takes it lets go of the arguments in time
-                tasks[record] = task
-                waiting = self._begin()
-                if waiting is not None:
-                    waits = True
-                    self._begin_claimed()
-                    await self._finish(record, *waiting)
-                    return
+                del claimed[0]
+                some_to_begin = True  # and nothing that was called later begins before it
         finally:
             if not waits:
                 self._begin_claimed()
 
-    def _begin(self) -> tuple[Definition, Steps, Context] | None:
-        """Run the next claimed call to its end, or to where it waits; then returns what is to be awaited, and where."""
-        record, (function, definition, args, kwargs) = self._claimed.popleft()
-        executor, context = self._executor, self._context.copy()
-        waiting = None
+    def _begin(self, record: int, call: PlainCall) -> Steps | None:
+        """Run a claimed call to its end, or to where it waits; then returns what is to be awaited."""
+        definition, context = call.definition, self._context.copy()
+        steps = None
         try:
-            if executor.is_cancelled(record):
+            if self._executor.is_cancelled(record):
                 raise asyncio.CancelledError
-            coroutine = function(*args, **kwargs)
-            args = kwargs = None
-            result = begin(record, coroutine, context)
-            if type(result) is Steps:
+            steps = call.run(context)
+            if steps is not None:
                 definition.calls_that_wait = _CALLS_THAT_WAIT
-                waiting = definition, result, context
-            else:
-                del coroutine
-                context.run(executor.succeed, record, result)
         except BaseException as error:
             context.run(self._fail, record, definition, error)
         finally:
-            if waiting is None:
+            if steps is None:
                 self._forget(record)
-        return waiting
+        return steps
 
-    async def _finish(self, record: int, definition: Definition, steps: Steps, context: Context) -> None:
+    async def _finish(self, record: int, definition: Definition, steps: Steps) -> None:
         """Run a call from where it waits to its end."""
+        context = steps.context
         try:
             context.run(self._executor.succeed, record, await steps)
         except BaseException as error:
@@ -362,15 +357,14 @@ class AsyncHost:
         finally:
             self._ended(record)
 
-    async def _run_plain(
-        self, record: int, function: Callable[..., Any], definition: Definition, args: tuple[Any, ...], kwargs: Any
-    ) -> None:
-        """The usual case of a call that waits: a coroutine, one return, no options, no arguments to wait for."""
+    async def _run_plain(self, record: int, call: PlainCall) -> None:
+        """The usual case of a call that waits."""
+        definition = call.definition
         set_parent(record, True)
         try:
             if self._executor.is_cancelled(record):
                 raise asyncio.CancelledError
-            self._executor.succeed(record, await function(*args, **kwargs))
+            self._executor.succeed(record, await call.coroutine())
         except BaseException as error:
             self._fail(record, definition, error)
         finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
@@ -21,6 +22,7 @@ __all__ = ("end_child", "prepare_for_forks", "runs_a_loop")
 #: Where the standard library forks for itself: such a child never comes back, and is not to be slowed down.
 _LIBRARY_FORKS = tuple(os.path.join("multiprocessing", name) for name in ("popen_fork.py", "forkserver.py"))
 _LOOP_MODULES = ("asyncio.base_events", "asyncio.events", "asyncio.unix_events", "asyncio.runners")
+_HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _loop_runners: set[Any] = set()
 
 
@@ -37,7 +39,30 @@ def prepare_for_forks(flush: Callable[[], None]) -> None:
         flush: writes what the streams hold, which the child would write once more.
     """
     set_hooks(end_child=end_child)
-    os.register_at_fork(before=flush, after_in_child=_begin_child)
+    signals = _HeldSignals()
+    os.register_at_fork(after_in_child=_begin_child)
+    # These run last before the fork, and in the child after the handlers have been put back.
+    os.register_at_fork(before=signals.hold, after_in_parent=signals.let_go, after_in_child=signals.let_go)
+    os.register_at_fork(before=flush)
+
+
+class _HeldSignals:
+    """Signals kept from a child until its handlers are its own.
+
+    Python forgets the signals with handlers that come to a child before its state is in order: a process of
+    multiprocessing that is terminated at once would run on.
+    """
+
+    def __init__(self) -> None:
+        self._masks = threading.local()
+
+    def hold(self) -> None:
+        """Block the signals that the worker handles, in the thread that is about to fork."""
+        self._masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED_SIGNALS)
+
+    def let_go(self) -> None:
+        """Put the mask back as it was before."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)
 
 
 def end_child(error: BaseException | None) -> NoReturn:

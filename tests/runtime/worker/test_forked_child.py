@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import functools
 import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -176,3 +179,21 @@ def starts_processes() -> list[int | None]:
 
 def test_processes_of_multiprocessing() -> None:
     assert get(starts_processes.remote()) == [0, -signal.SIGTERM]
+
+
+@ray.remote(max_calls=1)
+def forks_while_a_signal_comes() -> int:
+    """A signal that comes to a child before Python has put the child's state in order."""
+    libc = ctypes.CDLL(None)
+    # Without a line of Python, in which a handler could run.
+    send = ctypes.CFUNCTYPE(None)(functools.partial(libc["raise"], signal.SIGTERM))
+    assert libc.__register_atfork(None, None, send, None) == 0  # pthread_atfork() of glibc
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(TIMEOUT_S)
+        os._exit(0)
+    return ended(pid)
+
+
+def test_a_signal_that_comes_early_ends_the_child() -> None:
+    assert get(forks_while_a_signal_comes.remote()) == -signal.SIGTERM
