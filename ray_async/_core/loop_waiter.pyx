@@ -17,7 +17,7 @@ cdef extern from "<sys/socket.h>" nogil:
     int MSG_DONTWAIT
 
 cdef enum:
-    LINGER = 20000          # ns that a loop without anything to do looks for work before it sleeps
+    LINGER = 60000          # ns that a loop without anything to do looks for work before it sleeps
 
 
 @cython.no_gc

@@ -13,11 +13,11 @@ from ray_async._core import awaiting
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async.exceptions import RayTaskError
 from ray_async.runtime import reading
+from ray_async.runtime.patience import Patience
 
 __all__ = ("LoopBinding", "Loops")
 
 _GRACE_S = 0.002
-_MOST_PASSED_OVER = 16
 
 
 class LoopBinding:
@@ -41,8 +41,7 @@ class LoopBinding:
         self._arena = arena
         self._wake: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._passed_over = 0  # occasions to look that were left out since the last look
-        self._pass_over = 0
+        self._patience = Patience()
         self._sleepers: set[asyncio.Future[None]] = set()
         self._node_fd = node_fd
         self._died = died
@@ -90,20 +89,15 @@ class LoopBinding:
         """Look for what a sole waiter waits for before the loop sleeps, if that has been of use lately."""
         if self.waiter.n_pending != 1:
             return
-        if self._passed_over < self._pass_over:
-            self._passed_over += 1
-            return
         loop = self.loop()
-        if loop is not None:
-            self._passed_over = 0
+        if loop is not None and self._patience.allows():
             loop.call_soon(self._look, self.waiter.n_settled)  # after all that the loop has to do now
 
     def _look(self, n_settled: int) -> None:
         if self.waiter.n_pending == 1:
             self.waiter.linger()
             self.waiter.run_ready()
-            in_vain = self.waiter.n_settled == n_settled
-            self._pass_over = min(2 * self._pass_over + 1, _MOST_PASSED_OVER) if in_vain else 0
+            self._patience.note(in_vain=self.waiter.n_settled == n_settled)
             self._woken()
 
     def consider_lending(self) -> None:

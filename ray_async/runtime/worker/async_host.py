@@ -23,6 +23,7 @@ from ray_async._core import execution
 from ray_async._core.codec import ArgRef
 from ray_async._core.steps import PlainCall, Steps
 from ray_async._core.submission import set_parent
+from ray_async.runtime.patience import Patience
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.definitions import first_items
 from ray_async.runtime.worker.failure import cancelled_payload, unstorable_payload
@@ -116,6 +117,7 @@ class AsyncHost:
         self._binding = worker.session.loops.binding()
         self._binding.on_wake(self._pump)
         self._binding.before_resuming(self._see_cancels)
+        self._patience = Patience()
         self._stall = StallWatch(worker.stall_after_s, running_definition)
         self._told: set[int] = set()
         self._threads: ThreadPoolExecutor | None = None
@@ -200,7 +202,7 @@ class AsyncHost:
         executor.wants_refill(self._queue)
         if self._tasks:
             self._binding.consider_lending()
-        elif self._binding.waiter.linger(self._queue):
+        elif self._looks_in_time():
             self._pump_again()
             return
         elif executor.before_rest is not None:
@@ -213,6 +215,14 @@ class AsyncHost:
             executor.say_idle(self._queue)
         if executor.arm(self._queue):
             self._pump_again()
+
+    def _looks_in_time(self) -> bool:
+        """Whether a look at the queue for a moment finds a record, at an occasion to look."""
+        if not self._patience.allows():
+            return False
+        found: bool = self._binding.waiter.linger(self._queue)
+        self._patience.note(in_vain=not found)
+        return found
 
     def _claim(self) -> bool:
         """Take records, as much as may run; whether the pump is to wait until they have begun, or for room."""
