@@ -154,7 +154,9 @@ def _job_environment(options: InitOptions, session_dir: str) -> dict[str, Any]:
     from ray_async.runtime_env.packaging import package_env
     from ray_async.runtime_env.runtime_env import RuntimeEnv
 
-    return dict(package_env(RuntimeEnv(**given), session_dir))
+    from ray_async.serialization import dumps
+
+    return dict(package_env(RuntimeEnv(**given), session_dir, dumps=dumps))
 
 
 def _attach(found: NodeEntry, options: InitOptions) -> DriverSession:
