@@ -38,7 +38,7 @@ def dies_with_the_name() -> None:
     def die(*_: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    submission.submit_actor = die
+    setattr(submission, "submit_actor", die)  # noqa: B010  # the stub gives it a type
     Named.options(name="heir").remote()
 
 

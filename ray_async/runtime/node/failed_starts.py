@@ -1,4 +1,4 @@
-"""Workers that end before they are ready, or cannot be forked: after several in a row of one environment, what waits fails."""
+"""Workers that end before they are ready, or cannot be forked: after several in a row, what waits for them fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interrupts that Python has dropped: those raised inside of `__del__`, a weak reference's callback or the collector."""
+"""Interrupts that Python has dropped: those raised in `__del__`, a weak reference's callback or the collector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancels whose interrupt Python drops: the exception is raised inside of `__del__`, or of a weak reference's callback."""
+"""Cancels whose interrupt Python drops: the exception is raised in `__del__`, or in a weak reference's callback."""
 
 from __future__ import annotations
 
