@@ -103,8 +103,7 @@ def test_every_kind_of_event_is_announced_and_handled() -> None:
 
 def test_every_event_of_the_scheduler_is_sent_and_handled() -> None:
     names = set(events.__all__) - {"Event"}
-    # The end of a class is sent by who gives classes back.
-    assert names - attributes_of(NODE, "events") <= {"ClassRemoved"}
+    assert names - attributes_of(NODE, "events") == set()
     assert keys(SCHEDULER / "state.py", "ev") == names
 
 

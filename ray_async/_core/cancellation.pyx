@@ -6,8 +6,7 @@ when it returns: nothing that its caller does next comes before it.
 
 from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
-from ray_async._core.store cimport complete_with
-from ray_async._core.stream cimport Stream
+from ray_async._core.stream cimport fail_returns_anyway
 
 OVER, DROPPED, ASKED = 0, 1, 2
 
@@ -82,12 +81,7 @@ cdef int drop(Arena arena, u64 record, bytes error) except -1:
     cdef ra_record *r = ra_record_at(h, record)
     cdef u64 queue = r.queue
     cdef bint call = r.kind == RA_KIND_ACTOR_CALL
-    cdef u32 i
-    if r.kflags & RA_KF_STREAM and ra_record_returns(h, record) == 2:
-        Stream(arena, record).end(error)
-    else:
-        for i in range(ra_record_returns(h, record)):
-            complete_with(arena, record + sizeof(ra_record) + i * sizeof(ra_entry), RA_ERROR, error)
+    fail_returns_anyway(arena, record, error)
     ra_record_finish(h, record, RA_REC_CANCELLED, 0)
     if call and ra_queue_check(h, queue):
         ra_queue_wake(h, queue_at(h, queue))  # calls that the actor keeps behind this one go on

@@ -10,7 +10,7 @@ from ray_async._core.object_ref cimport new_ref
 from ray_async._core.postponed cimport PostponedCalls, hand_back_when_dead
 from ray_async._core.steps cimport PlainCall
 from ray_async._core.store cimport complete_with
-from ray_async._core.stream cimport Stream
+from ray_async._core.stream cimport Stream, fail_returns, fail_returns_anyway
 from ray_async._core.submission cimport set_parent
 from ray_async._core.process import set_title
 from ray_async._core.store import read
@@ -201,6 +201,14 @@ cdef class Executor:
             if atomic_cas_u64(&r.word, &word, word | RA_R_WORD(0, RA_RF_TOLD, 0, 0, 0)):
                 return
 
+    def not_told(self, u64 record):
+        """Take back `told`: what was to tell it has not come through."""
+        cdef ra_record *r = ra_record_at(&self.arena.heap, record)
+        cdef u64 word = atomic_load_u64(&r.word)
+        while RA_R_STATE(word) == RA_REC_RUNNING:
+            if atomic_cas_u64(&r.word, &word, word & ~(<u64>RA_RF_TOLD << 8)):
+                return
+
     cpdef bint is_overtaken(self, u64 record) except -1:
         """Whether a running record is cancelled, and what runs was not told of it: then its outcome does not count."""
         return RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & (RA_RF_CANCEL | RA_RF_TOLD) == RA_RF_CANCEL
@@ -266,23 +274,14 @@ cdef class Executor:
     def fail(self, u64 record, bytes error):
         """Complete all returns that are pending with an error and end the record; a stream ends with it."""
         self.arena.end_if_forked()
-        try:
-            self._complete_failed(record, error)
-        except Exception as reason:
-            if self.unstorable is None:
-                raise
-            self._complete_failed(record, self.unstorable(reason))
-        self.end(record)
-
-    cdef _complete_failed(self, u64 record, bytes error):
-        cdef ra_heap *h = &self.arena.heap
-        cdef u64 first = record + sizeof(ra_record)
-        cdef u32 i, n = ra_record_returns(h, record)
-        if ra_record_at(h, record).kflags & RA_KF_STREAM and n == 2:
-            Stream(self.arena, record).end(error)
+        if self.unstorable is None:
+            fail_returns_anyway(self.arena, record, error)
         else:
-            for i in range(n):
-                complete_with(self.arena, first + i * sizeof(ra_entry), RA_ERROR, error)
+            try:
+                fail_returns(self.arena, record, error)
+            except Exception as reason:
+                fail_returns_anyway(self.arena, record, self.unstorable(reason))
+        self.end(record)
 
     def finish(self, u64 record):
         """End a record whose returns are complete."""

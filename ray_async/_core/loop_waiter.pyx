@@ -49,6 +49,9 @@ cdef class FutureWatch(Watch):
     cdef object future
 
     cdef int settle(self, LoopWaiter waiter) except -1:
+        # A wake-up for an earlier object in the same place says nothing of this one.
+        if waiter.add(self):
+            return 0
         if not self.future.done():
             self.future.set_result(None)
         return 0

@@ -37,6 +37,20 @@ class EventKind(IntEnum):
     CANCEL = RA_EV_CANCEL
 
 
+cdef inline u32 n_classes(ra_heap *h) noexcept nogil:
+    """How far the table is used; the node believes no number in it."""
+    return min(atomic_load_u32(&h.super.n_classes), <u32>RA_MAX_CLASSES)
+
+
+cdef inline ra_class *ready_class(ra_heap *h, u32 cls) noexcept nogil:
+    """A class whose description and queue are there, or NULL."""
+    cdef ra_class *c
+    if cls == 0 or cls >= RA_MAX_CLASSES:
+        return NULL
+    c = class_at(h, cls)
+    return c if RA_CLASS_STATE(atomic_load_u64(&c.word)) == RA_CLASS_READY else NULL
+
+
 cdef class NodeView:
     """The node's hands in the arena.
 
@@ -85,11 +99,8 @@ cdef class NodeView:
     def class_spec(self, u32 cls):
         """``(spec bytes, queue offset)`` of a class, or None when the table has no such class."""
         cdef ra_heap *h = self.arena.open()
-        cdef ra_class *c
-        if cls == 0 or cls >= RA_MAX_CLASSES:
-            return None
-        c = class_at(h, cls)
-        if RA_CLASS_STATE(atomic_load_u64(&c.word)) != RA_CLASS_READY or not ra_queue_check(h, c.queue):
+        cdef ra_class *c = ready_class(h, cls)
+        if c == NULL or not ra_queue_check(h, c.queue):
             return None
         data = raw_bytes(self.arena, c.spec)
         return None if data is None else (data, c.queue)
@@ -100,9 +111,9 @@ cdef class NodeView:
         cdef ra_class *c
         cdef list found = []
         cdef u32 i
-        for i in range(1, min(atomic_load_u32(&h.super.n_classes), RA_MAX_CLASSES)):
-            c = class_at(h, i)
-            if RA_CLASS_STATE(atomic_load_u64(&c.word)) != RA_CLASS_READY or not ra_entry_check(h, c.spec):
+        for i in range(1, n_classes(h)):
+            c = ready_class(h, i)
+            if c == NULL or not ra_entry_check(h, c.spec):
                 continue
             if atomic_load_u32(&ra_entry_at(h, c.spec).refs) == 1 and not self._has_records(c.queue):
                 found.append((i, c.queue))
@@ -114,9 +125,9 @@ cdef class NodeView:
         cdef ra_class *c
         cdef list found = []
         cdef u32 i
-        for i in range(1, min(atomic_load_u32(&h.super.n_classes), RA_MAX_CLASSES)):
-            c = class_at(h, i)
-            if RA_CLASS_STATE(atomic_load_u64(&c.word)) != RA_CLASS_READY or not ra_queue_check(h, c.queue):
+        for i in range(1, n_classes(h)):
+            c = ready_class(h, i)
+            if c == NULL or not ra_queue_check(h, c.queue):
                 continue
             if atomic_load_u32(&queue_at(h, c.queue).doorbell) or self._has_records(c.queue):
                 found.append(i)

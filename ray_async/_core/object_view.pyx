@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 from ray_async._core.object_ref cimport ObjectRef, new_ref
-from ray_async._core.store cimport complete_with
+from ray_async._core.store cimport MARK_FAILED, complete_failed
 
 
 cdef bytes stream_bytes(Arena arena, u64 payload):
@@ -162,7 +162,7 @@ cdef class ObjectView:
 
     def fail_promise(self, ObjectRef promise, bytes error):
         """Complete a promise with an error."""
-        complete_with(self.arena, promise.at(), RA_ERROR, error)
+        complete_failed(self.arena, promise.at(), error, MARK_FAILED)
 
     def objects(self):
         """Values that something refers to: ``[(id, bytes, references)]``; definitions and the like are left out."""

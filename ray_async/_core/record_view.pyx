@@ -30,6 +30,12 @@ cdef struct Search:
     void *found    # a list
 
 
+cdef inline bint is_same(ra_record *r, u64 word) noexcept nogil:
+    """Whether what was read since ``word`` is of one record: another one may have taken the place meanwhile."""
+    atomic_fence(memory_order_seq_cst)
+    return RA_R_GEN(atomic_load_u64(&r.word)) == RA_R_GEN(word)
+
+
 cdef void visit_record(void *context, u64 offset) noexcept nogil:
     cdef Search *s = <Search *>context
     cdef ra_record *r = ra_record_at(s.heap, offset)
@@ -46,8 +52,9 @@ cdef void visit_record(void *context, u64 offset) noexcept nogil:
         return
     if s.queue and r.queue != s.queue:
         return
-    with gil:
-        (<list>s.found).append(offset)
+    if is_same(r, word):
+        with gil:
+            (<list>s.found).append(offset)
 
 
 cdef struct Unfinished:
@@ -61,8 +68,11 @@ cdef void visit_unfinished(void *context, u64 offset) noexcept nogil:
     cdef u64 word = atomic_load_u64(&r.word)
     if RA_R_STATE(word) < RA_REC_WAITING or RA_R_STATE(word) > RA_REC_RUNNING or r.parent == 0 and r.scope == 0:
         return
-    with gil:
-        (<list>u.found).append((offset, r.seq, r.parent, r.parent_seq, r.scope, r.kind, RA_R_FLAGS(word)))
+    cdef u64 seq = r.seq, parent = r.parent, parent_seq = r.parent_seq
+    cdef u32 scope = r.scope, kind = r.kind
+    if is_same(r, word):
+        with gil:
+            (<list>u.found).append((offset, seq, parent, parent_seq, scope, kind, RA_R_FLAGS(word)))
 
 
 cdef class PlainReader:
@@ -274,13 +284,15 @@ cdef class RecordView:
         return r.n_returns > 0
 
     def failure(self, u64 record):
-        """Payload bytes of the first return that is an error, of a stream as a whole, or None."""
+        """What the first return that is an error holds, of a stream as a whole: bytes, the mark of an error without room, or None."""
         cdef ra_heap *h = self.arena.open()
         cdef ra_record *r = ra_record_at(h, record)
         cdef u64 word
         cdef u32 i, n = ra_record_returns(h, record)
         for i in range(1 if r.kflags & RA_KF_STREAM and n == 2 else 0, n):
             word = atomic_load_u64(&r.returns[i].word)
+            if RA_STATE(word) == RA_ERROR and RA_FORMAT(word) == RA_F_INT:
+                return <int64_t>r.returns[i].payload
             if RA_STATE(word) == RA_ERROR and RA_FORMAT(word) == RA_F_BYTES and not RA_FLAGS(word) & RA_EF_DEAD:
                 return stream_bytes(self.arena, r.returns[i].payload)
         return None

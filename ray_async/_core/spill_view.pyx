@@ -5,7 +5,7 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 from ray_async._core.object_view cimport all_entries
-from ray_async._core.store cimport complete_with
+from ray_async._core.store cimport MARK_FAILED, complete_failed
 
 cdef extern from "Python.h":
     int PyBUF_READ, PyBUF_WRITE
@@ -167,7 +167,7 @@ cdef class SpillView:
         cdef u64 word = atomic_load_u64(&e.word)
         while not atomic_cas_u64(&e.word, &word, (word & ~<u64>0xff) | RA_PENDING):
             pass
-        complete_with(self.arena, entry, RA_ERROR, error)
+        complete_failed(self.arena, entry, error, MARK_FAILED)
 
     def forget(self, u64 entry):
         """Free a spilled entry that nobody refers to."""

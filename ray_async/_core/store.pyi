@@ -8,6 +8,9 @@ from ray_async._core.object_ref import ObjectRef
 
 T = TypeVar("T")
 
+FAILED: int
+CANCELLED: int
+
 def set_hooks(**functions: Callable[..., Any]) -> None: ...
 def put(arena: Arena, value: T) -> ObjectRef[T]: ...
 def put_raw(arena: Arena, data: bytes) -> ObjectRef[bytes]: ...

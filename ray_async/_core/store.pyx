@@ -18,11 +18,14 @@ cdef enum:
 
 cdef u64 NEVER = <u64>-1
 
+#: What the hook for errors gets instead of an error for which there was no room: the call failed, or was cancelled.
+FAILED, CANCELLED = MARK_FAILED, MARK_CANCELLED
+
 _hooks = {}
 
 
 def set_hooks(**functions):
-    """Install ``raise_error(exception)``, ``timed_out(message)``, ``node_died()``."""
+    """Install ``raise_error(error or FAILED or CANCELLED)``, ``timed_out(message)``, ``node_died()``."""
     _hooks.update(functions)
 
 
@@ -121,6 +124,14 @@ cdef int complete_with(Arena arena, u64 entry, u32 state, object value) except -
         return 1
     finally:
         e.finish()
+
+
+cdef int complete_failed(Arena arena, u64 entry, object error, int mark) except -1:
+    """Complete a pending entry with an error. One for which there is no room leaves its mark, which lies in the entry itself."""
+    try:
+        return complete_with(arena, entry, RA_ERROR, error)
+    except Exception:
+        return complete_with(arena, entry, RA_ERROR, mark)
 
 
 def fulfil(Arena arena, ObjectRef ref, value, bint error=False):
@@ -400,7 +411,7 @@ def overwrite(Arena arena, ObjectRef ref, bytes error):
     if not atomic_cas_u64(&e.word, &word, RA_WORD(RA_PENDING, 0, RA_FLAGS(word) & ~RA_EF_EMBEDDED, RA_GEN(word), 0)):
         return False
     payload = e.payload
-    complete_with(arena, entry, RA_ERROR, error)
+    complete_failed(arena, entry, error, MARK_FAILED)
     if ra_has_payload(word) and not RA_FLAGS(word) & RA_EF_EMBEDDED:
         discard_payload(arena, payload)
     return True

@@ -7,3 +7,7 @@ cdef class Stream:
     cdef u64 record
 
     cdef u64 _first(self)
+
+
+cdef int fail_returns(Arena arena, u64 record, object error) except -1
+cdef int fail_returns_anyway(Arena arena, u64 record, object error) except -1

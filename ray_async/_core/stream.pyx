@@ -4,7 +4,7 @@ from cpython.exc cimport PyErr_CheckSignals
 
 from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
-from ray_async._core.store cimport complete_with
+from ray_async._core.store cimport MARK_CANCELLED, MARK_FAILED, complete_with
 
 
 cdef void leave_stream(ra_heap *h, u64 record) noexcept nogil:
@@ -71,7 +71,7 @@ cdef class Stream:
         if RA_FLAGS(atomic_load_u64(&r.returns[1].word)) & RA_EF_DEAD:
             ra_stream_left(h, self.record)  # a reader that has gone meanwhile looked at the tail before
 
-    def end(self, bytes error):
+    def end(self, error):
         """Complete the reference that stands for the whole call, and then the place of the item that will not come.
 
         Who has seen the end of the items finds the call complete.
@@ -86,7 +86,7 @@ cdef class Stream:
             complete_with(self.arena, whole, RA_ERROR, error)
         self.close(error)
 
-    def close(self, bytes error):
+    def close(self, error):
         """Complete the place of the item that will not come, of a stream whose call is complete, and leave the stream."""
         cdef ra_heap *h = &self.arena.heap
         cdef u64 item = ra_record_at(h, self.record).tail
@@ -131,6 +131,27 @@ cdef class Stream:
             atomic_store_u32(&w.armed, 0)
             atomic_store_u32(&r.consumer_waits, 0)
             self.arena.idle_waiters.append(index)
+
+
+cdef int fail_returns(Arena arena, u64 record, object error) except -1:
+    """Complete all returns of a record that are pending with an error; a stream ends with it."""
+    cdef u32 i, n = ra_record_returns(&arena.heap, record)
+    if ra_record_at(&arena.heap, record).kflags & RA_KF_STREAM and n == 2:
+        Stream(arena, record).end(error)
+    else:
+        for i in range(n):
+            complete_with(arena, record + sizeof(ra_record) + i * sizeof(ra_entry), RA_ERROR, error)
+    return 0
+
+
+cdef int fail_returns_anyway(Arena arena, u64 record, object error) except -1:
+    """The same. Those for whose error there is no room get a mark, which lies in the entry: nobody waits for ever."""
+    cdef bint cancelled
+    try:
+        return fail_returns(arena, record, error)
+    except Exception:
+        cancelled = RA_R_FLAGS(atomic_load_u64(&ra_record_at(&arena.heap, record).word)) & RA_RF_CANCEL
+        return fail_returns(arena, record, MARK_CANCELLED if cancelled else MARK_FAILED)
 
 
 add_counts(RA_LIVE)

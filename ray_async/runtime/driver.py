@@ -153,8 +153,9 @@ def _job_environment(options: InitOptions, session_dir: str) -> dict[str, Any]:
         return {}
     from ray_async.runtime_env.packaging import package_env
     from ray_async.runtime_env.runtime_env import RuntimeEnv
+    from ray_async.serialization import dumps
 
-    return dict(package_env(RuntimeEnv(**given), session_dir))
+    return dict(package_env(RuntimeEnv(**given), session_dir, dumps=dumps))
 
 
 def _attach(found: NodeEntry, options: InitOptions) -> DriverSession:

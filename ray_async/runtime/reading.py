@@ -36,11 +36,16 @@ _KINDS = {
     "queues": "queues",
     "small": "small objects, records and references",
 }
+_UNKNOWN = "more is not known, since the object store had no room for the error"
 _LEAST_BYTES = 8  # of a value that lies in its entry
 
 
 def raise_error(payload: Any) -> NoReturn:
     """Raise the error that a payload stands for, as an instance of its cause's class where it has one."""
+    if payload == store.CANCELLED:
+        raise errors.TaskCancelledError(None, f"This task was cancelled; {_UNKNOWN}.")
+    if payload == store.FAILED:
+        raise errors.RaySystemError(f"The call failed; {_UNKNOWN}.")
     error = errors.from_payload(payload)
     if isinstance(error, errors.RayTaskError):
         raise error.as_instanceof_cause()

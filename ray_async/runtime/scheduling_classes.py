@@ -75,7 +75,7 @@ class SchedulingClasses:
         from ray_async.runtime_env.packaging import package_env
         from ray_async.runtime_env.runtime_env import merge_runtime_env
 
-        return dict(package_env(merge_runtime_env(own, given), facts["session_dir"]))
+        return dict(package_env(merge_runtime_env(own, given), facts["session_dir"], dumps=self._session.dumps))
 
     def use(self, spec: dict[str, Any]) -> SchedulingClass:
         """The class with this description, which is made where there is none in the session.

@@ -16,11 +16,12 @@ import stat
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ray_async.exceptions import pickler
 from ray_async.runtime_env.ignore import included_files
 from ray_async.runtime_env.runtime_env import RuntimeEnv
 from ray_async.runtime_env.validation import local_path
@@ -43,7 +44,10 @@ def package_root(session_dir: str | os.PathLike[str]) -> Path:
 
 
 def package_env(
-    env: Mapping[str, Any], session_dir: str | os.PathLike[str], size_limit: int = DEFAULT_SIZE_LIMIT
+    env: Mapping[str, Any],
+    session_dir: str | os.PathLike[str],
+    size_limit: int = DEFAULT_SIZE_LIMIT,
+    dumps: Callable[[object], bytes] = pickler.dumps,
 ) -> RuntimeEnv:
     """Return the environment in a form that other processes can use: local paths and functions are replaced.
 
@@ -51,6 +55,7 @@ def package_env(
         env: the environment.
         session_dir: the session's directory, which gets the packages.
         size_limit: bytes that a package's files may have together.
+        dumps: pickles a setup hook.
 
     Raises:
         ValueError: a package is too large.
@@ -72,9 +77,7 @@ def package_env(
         dict.__setitem__(packaged, "py_modules", addresses)
     hook = packaged.get("worker_process_setup_hook")
     if callable(hook):
-        import cloudpickle
-
-        pickled = base64.b64encode(cloudpickle.dumps(hook)).decode()
+        pickled = base64.b64encode(dumps(hook)).decode()
         dict.__setitem__(packaged, "worker_process_setup_hook", PICKLED_HOOK + pickled)
     return packaged
 

@@ -156,8 +156,15 @@ class Stepper:
         with mmap.mmap(fd, copy.size) as memory:
             counts = tuple(int.from_bytes(memory[entry + 8 : entry + 12], "little") for entry in self._entries)
         used = int(copy.used)
+        assert self._taken_chunks(fd) << 16 == used, "chunks that nobody counts and nobody gives back"
         copy.close()
         return used, counts
+
+    def _taken_chunks(self, fd: int) -> int:
+        """How many chunks are not free, in the whole table."""
+        n_chunks, chunks = struct.unpack_from("<I", self._memory, 12)[0], self._places[-1][0]
+        with mmap.mmap(fd, self._arena.size) as memory:
+            return sum(memory[chunks + 128 * i] != 0 for i in range(n_chunks))
 
     def _give_back(self, fd: int, entry: int, rest: list[Any], copy: Arena) -> None:
         """Give back the test's reference, and the pickle's: one of the copy's own takes their place, and goes."""

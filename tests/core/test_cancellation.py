@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ray_async._core import store
-from ray_async._core.arena import Arena
+from ray_async._core.arena import Arena, ArenaFullError
 from ray_async._core.cancellation import ASKED, DROPPED, OVER, cancel, cancel_scopes, carry_on
 from ray_async._core.submission import (
     Template,
@@ -258,3 +258,41 @@ def test_a_cancel_of_a_record_by_its_number_spares_the_next_one_in_its_place(ben
     assert not is_cancelled(bench, ref)
     assert cancel(arena, record, False, make_error, False, seq) == ASKED
     assert is_cancelled(bench, ref)
+
+
+def fill_up(arena: Arena) -> list[Any]:
+    """Objects that leave no room for a payload."""
+    kept: list[Any] = []
+    for size in (60_000, 20_000, 5_000, 1_000, 100):
+        with pytest.raises(ArenaFullError):
+            while True:
+                kept.append(store.put(arena, bytes(size)))
+    return kept
+
+
+@pytest.mark.parametrize("n_returns", [1, 3, -1])
+@pytest.mark.parametrize("by_worker", [False, True])
+def test_a_full_store_keeps_nobody_from_ending(small_arena: Arena, n_returns: int, by_worker: bool) -> None:
+    """The error finds no room: its mark lies in the entry."""
+    bench, errors = Bench(small_arena), []
+    template = bench.template(lambda: 1, n_returns=n_returns, make_generator=lambda cursor: cursor)
+    made = template(())
+    refs = {1: lambda: [made], 3: lambda: list(made), -1: lambda: [made.current, made.done]}[n_returns]()
+    kept = fill_up(small_arena)
+    if by_worker:
+        record = bench.executor.pop(bench.queue)
+        bench.executor.fail(record, bytes(5_000))
+    else:
+        assert cancel(small_arena, record_of(refs[0]), False, lambda record: bytes(5_000)) == DROPPED
+
+    def raise_error(error: Any) -> None:
+        errors.append(error)
+        raise CancelledError
+
+    store.set_hooks(raise_error=raise_error)
+    for ref in refs:
+        assert store.is_ready(small_arena, ref)
+        with pytest.raises(CancelledError):
+            store.get_one(small_arena, ref)
+    assert errors == [store.FAILED if by_worker else store.CANCELLED] * len(refs)
+    del kept

@@ -144,3 +144,29 @@ def test_the_count_of_chunks_in_use_is_corrected(arena: Arena) -> None:
     assert [node.mend_used(), arena.used == used] == [True, True]
     assert not node.mend_used()
     del kept
+
+
+def test_a_wake_up_for_an_earlier_object_in_the_same_place_settles_nothing(arena: Arena) -> None:
+    waiter = LoopWaiter(arena)
+    earlier = [store.new_promise(arena) for _ in range(1024)]
+    places = {store.describe(arena, ref)["offset"] for ref in earlier}
+    for ref in earlier:
+        future = Flag()
+        assert waiter.watch(ref, future)
+        waiter.forget(ref, future)
+        store.fulfil(arena, ref, 5)
+    earlier.clear()
+    del ref
+    kept = [store.new_promise(arena)]
+    while store.describe(arena, kept[-1])["offset"] not in places:
+        kept.append(store.new_promise(arena))
+    later = Flag()
+    assert waiter.watch(kept[-1], later)
+    settled = []
+    waiter.on_readable()
+    settled.append(later.settled)
+    store.fulfil(arena, kept[-1], 6)
+    waiter.on_readable()
+    settled.append(later.settled)
+    assert settled == [False, True]
+    waiter.close()

@@ -63,6 +63,15 @@ def test_put(small_arena: Arena, tmp_path: Path) -> None:
     check(small_arena, tmp_path, make, pins=2)
 
 
+def test_put_into_a_chunk_that_was_never_used(small_arena: Arena, tmp_path: Path) -> None:
+    sizes = iter([100, 2_100])  # the second one is the first of its size
+
+    def make(bench: Bench, objects: list[Any]) -> Callable[[], object]:
+        return lambda: store.put(small_arena, bytes(next(sizes)))
+
+    check(small_arena, tmp_path, make, pins=1)
+
+
 @pytest.mark.parametrize(("size", "returns"), [(0, -1), (0, 0), (0, 1), (0, 3), (2_100, 1)])
 def test_call(small_arena: Arena, tmp_path: Path, size: int, returns: int) -> None:
     def make(bench: Bench, objects: list[Any]) -> Callable[[], object]:

@@ -121,3 +121,55 @@ def test_a_start_that_succeeds_ends_the_row() -> None:
     killed.kill_cause = DeathCause.NOT_REGISTERED
     told = str(starts.failed(killed, 5, 9, []))
     assert "the last one because it did not report in time. It wrote nothing" in told
+
+
+UNFORKABLE = """
+import errno, os
+
+fork, failures = os.fork, iter(range(int(os.environ["FAILURES"])))
+
+def fail_first():
+    if next(failures, None) is None:
+        return fork()
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+os.fork = fail_first
+"""
+FORKS = """
+import ray_async as ray
+
+@ray.remote
+def task():
+    return 5
+
+@ray.remote(num_cpus=0)
+class Actor:
+    def method(self):
+        return 6
+
+with ray.init(num_cpus=1, preload=["unforkable"], log_to_driver=False):
+    for ref in [task.remote(), Actor.remote().method.remote()]:
+        try:
+            print(ray.get(ref, timeout=60))
+        except Exception as error:
+            print(type(error).__name__, str(error).replace("\\n", " "))
+"""
+
+
+@pytest.mark.parametrize("failures", [2, 1000])
+def test_forks_that_fail(failures: int, tmp_path: Path) -> None:
+    (tmp_path / "unforkable.py").write_text(UNFORKABLE)
+    (tmp_path / "program.py").write_text(FORKS)
+    environ = {**os.environ, "FAILURES": str(failures)}
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=100
+    )
+    if failures == 2:
+        assert done.stdout == "5\n6\n", done.stderr
+        return
+    task, actor = done.stdout.splitlines()
+    assert task.startswith("WorkerCrashedError")
+    assert actor.startswith("ActorDiedError")
+    for line in (task, actor):
+        assert "3 tries in a row failed" in line
+        assert "Resource temporarily unavailable" in line

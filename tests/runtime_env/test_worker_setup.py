@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -87,3 +88,49 @@ def test_what_is_read_at_start_needs_a_fresh_process(name: str, expected: bool) 
     assert needs_exec({"env_vars": {name: "1"}}) is expected
     assert not needs_exec(None)
     assert needs_exec({"py_executable": "python3.12"})
+
+
+SLOTS_IN_HOOK = """
+import os
+import ray_async as ray
+
+class Pair:
+    __slots__ = ("left", "right")
+
+    def __init__(self, left, right):
+        self.left, self.right = left, right
+
+KEPT = Pair(1, 2)
+
+def hook():
+    os.environ["SUM"] = str(KEPT.left + KEPT.right)
+
+class Failed(Exception):
+    pass
+
+@ray.remote
+def total():
+    return os.environ["SUM"]
+
+@ray.remote
+def fails():
+    raise Failed(Pair(3, 4))
+
+env = {"worker_process_setup_hook": hook}
+with ray.init(num_cpus=1, runtime_env=env, log_to_driver=False):
+    print(ray.get(total.remote(), timeout=60))
+    print(ray.get(total.options(runtime_env={**env, "env_vars": {"A": "1"}}).remote(), timeout=60))
+    try:
+        ray.get(fails.remote(), timeout=60)
+    except Failed as error:
+        print(error.cause.args[0].right)
+"""
+
+
+def test_classes_of_the_program_with_slots_come_along(tmp_path: Path) -> None:
+    """In a hook, and in an error."""
+    (tmp_path / "program.py").write_text(SLOTS_IN_HOOK)
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.stdout == "3\n3\n4\n", done.stderr

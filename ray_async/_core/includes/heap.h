@@ -89,6 +89,17 @@ static inline int ra_chunk_claim(ra_heap *h, u32 index, u32 kind, u32 cls) {
     return atomic_compare_exchange_strong(&c->word, &w, RA_CHUNK_WORD(kind, cls, h->slot, RA_CHUNK_GEN(w) + 1));
 }
 
+/* Raise the end of what was ever used, before the chunks are claimed: recovery looks no further. */
+static inline void ra_raise_u32(au32 *high, u32 end) {
+    u32 seen = atomic_load(high);
+    while (seen < end && !atomic_compare_exchange_weak(high, &seen, end)) {
+    }
+}
+
+static inline int ra_chunk_is_free(ra_heap *h, u32 index) {
+    return RA_CHUNK_KIND(atomic_load_explicit(&ra_chunk_at(h, index)->word, memory_order_relaxed)) == RA_CHUNK_FREE;
+}
+
 static inline void ra_chunk_release(ra_heap *h, u32 index) {
     ra_chunk *c = ra_chunk_at(h, index);
     u64 w = atomic_load(&c->word);
@@ -190,12 +201,10 @@ static inline int64_t ra_run_claim(ra_heap *h, u32 n, u32 kind, u32 cls) {
 again:;
     u32 first_free = UINT32_MAX;
     for (u32 i = start; i + n <= s->n_memory;) {
-        u32 got = 0;
+        u32 got = 0, end = i + n;
+        if (ra_chunk_is_free(h, i)) ra_raise_u32(&s->high, end);
         while (got < n && ra_chunk_claim(h, i + got, RA_CHUNK_CLAIMED, 0)) got++;
         if (got == n) {
-            u32 end = i + n, high = atomic_load(&s->high);
-            while (high < end && !atomic_compare_exchange_weak(&s->high, &high, end)) {
-            }
             if (first_free == UINT32_MAX && hint <= start) atomic_compare_exchange_strong(hints, &hint, end); /* nothing free was passed over */
             ra_warm(h, i, n);
             ra_run_set(h, i, n, kind, cls);
@@ -230,11 +239,14 @@ static inline u64 ra_alloc_overflow(ra_heap *h, u64 size) {
     for (u64 i = s->n_memory; h->overflow && i + n <= s->n_chunks;) {
         if (budget && (taken << RA_CHUNK_SHIFT) + atomic_load(&s->on_disk) > budget) break;
         u32 got = 0, index = (u32)i;
-        while (got < n && ra_chunk_claim(h, index + got, RA_CHUNK_CLAIMED, 0)) got++;
-        if (got == n) {
-            u64 end = i + n - s->n_memory, high = atomic_load(&s->overflow_high), offset = ra_chunk_offset(h, index);
+        if (ra_chunk_is_free(h, index)) {
+            u64 end = i + n - s->n_memory, high = atomic_load(&s->overflow_high);
             while (high < end && !atomic_compare_exchange_weak(&s->overflow_high, &high, end)) {
             }
+        }
+        while (got < n && ra_chunk_claim(h, index + got, RA_CHUNK_CLAIMED, 0)) got++;
+        if (got == n) {
+            u64 offset = ra_chunk_offset(h, index);
             /* A disk that is full would kill whoever writes to the mapping: the blocks are taken first. */
             if (fallocate(h->overflow - 1, FALLOC_FL_KEEP_SIZE, (off_t)(offset - h->split), (off_t)(n << RA_CHUNK_SHIFT)) == 0) {
                 ra_run_set(h, index, (u32)n, RA_CHUNK_HEAD, RA_CHUNK_DATA);

@@ -333,7 +333,7 @@ typedef struct {
     au32 node_rescan;
     au64 used;      /* chunks in use */
     au64 hint;      /* below it no free chunk is likely */
-    au32 high;      /* chunks at and above were never used */
+    au32 high;      /* chunks at and above were never claimed */
     au32 next_uid;
     au32 next_job;
     au32 n_waiters; /* how far the table is used */
@@ -353,7 +353,7 @@ typedef struct {
     u32 disk_reserve;   /* thousandths of the file system below it that stay free */
     au64 resident;      /* chunks in shared memory that may have pages */
     au64 overflow;      /* chunks of the overflow file in use */
-    au64 overflow_high; /* chunks of it at and above were never used */
+    au64 overflow_high; /* chunks of it at and above were never claimed */
     au64 on_disk;       /* bytes of spilled objects, as the node counts them */
 } ra_super;
 

@@ -110,10 +110,21 @@ class Actors:
 
     def take_name(self, offset: int, name: str, namespace: str, meta: str) -> bool:
         """Reserve a name for an actor that is being created. Returns False when it is taken."""
-        if (namespace, name) in self._names:
+        holder, _ = self._names.get((namespace, name), (0, ""))
+        if holder and not self._is_given_up(holder):
             return False
         self._names[namespace, name] = (offset, meta)
         return True
+
+    def _is_given_up(self, offset: int) -> bool:
+        """Whether an actor will never be created: its creator has died, or failed, once it had the name."""
+        if offset in self.by_offset:
+            return False
+        return not self._objects.is_actor(offset) or self._objects.actor_references(offset) == 0
+
+    def _release_names(self, offset: int) -> None:
+        for key in [key for key, (holder, _) in self._names.items() if holder == offset]:
+            del self._names[key]
 
     def find(self, name: str, namespace: str) -> tuple[int, str] | None:
         """Offset and description of a named actor."""
@@ -228,6 +239,7 @@ class Actors:
         references = 1 if offset in self._pinned else 0
         if actor is None:
             if self._objects.is_actor(offset) and self._objects.actor_references(offset) == 0:
+                self._release_names(offset)
                 self._objects.free_actor(offset)
             return
         if self._objects.actor_references(offset) > references:

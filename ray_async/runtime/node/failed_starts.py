@@ -1,4 +1,4 @@
-"""Workers that end before they are ready: after several in a row of one environment, what waits for them fails."""
+"""Workers that end before they are ready, or cannot be forked: after several in a row, what waits for them fails."""
 
 from __future__ import annotations
 
@@ -37,15 +37,37 @@ class FailedStarts:
         Returns:
             Why no more are to be started for what waits; None as long as another try is worth it.
         """
-        count, last = self._counts.get(worker.env_key, (0, 0.0))
-        if worker.started >= last:
-            count += 1
-            self._counts[worker.env_key] = (count, now)
+        count = self._count(worker, now)
         if count < _LIMIT:
             return None
-        del self._counts[worker.env_key]
         cause = worker.kill_cause
         ended = f"because {cause.value}" if cause is not None else ExitStatus.from_wait_status(status).describe()
         words = "\n".join(stderr[-_LINES:])
         said = f" Its last lines on stderr:\n{words}" if words else " It wrote nothing to stderr."
         return f"its worker cannot start: {count} in a row ended before they were ready, the last one {ended}.{said}"
+
+    def not_forked(self, worker: WorkerProcess, now: float, reason: str) -> str | None:
+        """Count a worker that could not be forked.
+
+        Args:
+            worker: the worker, as above.
+            now: as above.
+            reason: what the system said.
+
+        Returns:
+            As above.
+        """
+        count = self._count(worker, now)
+        if count < _LIMIT:
+            return None
+        return f"its worker cannot be forked: {count} tries in a row failed, the last one with: {reason}"
+
+    def _count(self, worker: WorkerProcess, now: float) -> int:
+        """How many starts have failed in a row, this one included; begins anew at the limit."""
+        count, last = self._counts.get(worker.env_key, (0, 0.0))
+        if worker.started >= last:
+            count += 1
+            self._counts[worker.env_key] = (count, now)
+        if count >= _LIMIT:
+            del self._counts[worker.env_key]
+        return count

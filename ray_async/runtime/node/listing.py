@@ -24,6 +24,7 @@ _STATES = {
     5: "FINISHED",
     6: "FAILED",
 }
+_WITHOUT_ROOM = "its error is not known: there was no room for it"
 _REMEMBERED = 1000  # dead workers, and tasks that ran in them
 _TYPES = ("NORMAL_TASK", "ACTOR_CREATION_TASK", "ACTOR_TASK")
 
@@ -78,7 +79,7 @@ class Listing:
             "worker_pid": ran_in.get("pid"),
             "error_type": "TASK_CANCELLED" if state == "FAILED" and facts["cancelled"] else None,
             "labels": {str(key): str(value) for key, value in options.get("labels", ())},
-            "error_message": errors.payload_text(failure) if failure is not None else None,
+            "error_message": _words_of(failure),
         }
 
     def lost_run(self, record: int, seq: int, worker: WorkerProcess | None) -> None:
@@ -130,3 +131,9 @@ class Listing:
             "end_time_ms": int(time.time() * 1000),
         }
         self._past_workers.append(row)
+
+
+def _words_of(failure: bytes | int | None) -> str | None:
+    if failure is None:
+        return None
+    return _WITHOUT_ROOM if isinstance(failure, int) else errors.payload_text(failure)

@@ -365,7 +365,13 @@ class Node:
 
     def _worker_failed(self, worker: WorkerProcess, reason: str) -> None:
         self.listeners.warn(f"a worker could not be started: {reason}")
-        self.schedule(events.WorkerStartFailed(worker.node_id, worker.env_key, 1))
+        self._give_up(worker.env_key, self.failed_starts.not_forked(worker, time.monotonic(), reason))
+        if worker.up:  # the first one, to which the driver has given a lease before there was a process
+            self.schedule(events.WorkerDied(worker.slot))
+        else:
+            self.schedule(events.WorkerStartFailed(worker.node_id, worker.env_key, 1))
+        if worker.lease in self.classes:
+            self.classes.tell_demand(worker.lease)
 
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
         """A worker is dead: take its memory back, retry or fail its task, restart its actor."""
@@ -388,10 +394,13 @@ class Node:
     def _count_failed_start(self, worker: WorkerProcess, status: int) -> None:
         """Fail what waits for workers like this one, if several in a row could not start."""
         lines = self.workers.pump.tail.get(worker.pid)
-        reason = self.failed_starts.failed(worker, time.monotonic(), status, lines)
+        self._give_up(worker.env_key, self.failed_starts.failed(worker, time.monotonic(), status, lines))
+
+    def _give_up(self, env_key: str, reason: str | None) -> None:
+        """Start no more workers for what waits now, if there is a reason."""
         if reason is not None:
-            _logger.error("environment %s: %s", worker.env_key, reason)
-            self._fail_waiting(worker.env_key, reason)
+            _logger.error("environment %s: %s", env_key, reason)
+            self._fail_waiting(env_key, reason)
 
     def _fail_waiting(self, env_key: str, reason: str) -> None:
         if self.environments.environment(env_key):

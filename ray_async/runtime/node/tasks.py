@@ -45,7 +45,8 @@ class Tasks:
         self._executor = node.executor
         self._retry_delay_ms = node.settings.get(TASK_RETRY_DELAY_MS)
         self._oom_delay_ms = node.settings.get(TASK_OOM_RETRY_DELAY_BASE_MS)
-        self._held: set[int] = set()  # records that wait before they are run again
+        #: Records that wait before they are run again, by offset and number, as all here.
+        self._held: set[tuple[int, int]] = set()
         self._overflowing: set[int] = set()
         #: Offset and number of running records that are cancelled, and how often their runners were told.
         self._asked: dict[tuple[int, int], int] = {}
@@ -172,15 +173,21 @@ class Tasks:
             delay_ms = max(delay_ms, self._oom_delay_ms << min(facts["attempt"], _DOUBLINGS))
         if delay_ms and facts["kind"] == KIND_TASK:
             self._records.hold(record)  # the dead worker's slot is somebody else's soon
-            self._held.add(record)
-            self._node.later(delay_ms / 1000, lambda: attempt(self._run_again, record, retries))
+            key = record, facts["seq"]
+            self._held.add(key)
+            self._node.later(delay_ms / 1000, lambda: attempt(self._run_again, key, retries))
         else:
             self._executor.requeue(record, retries)
 
-    def _run_again(self, record: int, retries: int) -> None:
-        if record in self._held:
-            self._held.discard(record)
-            self._executor.requeue(record, retries)
+    def _run_again(self, key: tuple[int, int], retries: int) -> None:
+        if self._take_held(key):
+            self._executor.requeue(key[0], retries)
+
+    def _take_held(self, key: tuple[int, int]) -> bool:
+        """Hold a record no more. Returns whether it was held, and is still to run: another one may have its place."""
+        held = key in self._held
+        self._held.discard(key)
+        return held and self.is_unfinished(*key)
 
     def name_of(self, record: int) -> str:
         """Name of a task: the one that its caller gave it, or its function's."""
@@ -238,8 +245,7 @@ class Tasks:
             return
         if facts["left"]:
             cancellation.carry_on(self._view.arena, record, facts["seq"], False, self.cancelled)
-        if record in self._held:
-            self._held.discard(record)
+        if self._take_held((record, facts["seq"])):
             self._executor.fail(record, self.cancelled(record))
             return
         worker = self._node.workers.by_slot.get(self._records.runner(record))

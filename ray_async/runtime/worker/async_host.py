@@ -33,6 +33,7 @@ from ray_async.runtime.worker.stream_writer import StreamWriter, close_generator
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
+    from ray_async.runtime.worker.lost_interrupt import LostInterrupts
     from ray_async.runtime.worker.process import Worker
 
 __all__ = ("AsyncHost", "host_async_actor", "running_definition", "serve_async_class")
@@ -270,11 +271,20 @@ class AsyncHost:
             self._fail(record, None, asyncio.CancelledError())
             self._ended(record)
 
-    def interrupted(self, frame: FrameType | None) -> None:
+    def not_told(self, record: int) -> None:
+        """Take back that a record was told of its cancel."""
+        self._told.discard(record)
+
+    def runs(self, record: int) -> bool:
+        """Whether a record has a task here."""
+        return record in self._tasks
+
+    def interrupted(self, frame: FrameType | None, lost: LostInterrupts) -> None:
         """Handle the node's signal: some record is cancelled. Runs in between the code of any task of the loop.
 
         Args:
             frame: where the main thread is.
+            lost: what sees to interrupts that Python drops.
 
         Raises:
             CancelledError: in user code of the very call that is cancelled, which may hold up the loop.
@@ -282,9 +292,11 @@ class AsyncHost:
         self._loop.call_soon_threadsafe(self._look_for_cancels)
         caller = _caller_of_user_code(frame)
         record = caller.f_locals["record"] if caller is not None else 0
+        if lost.handling:
+            return
         if record in self._tasks and record not in self._told and self._executor.is_cancelled(record):
             self._tell(record)
-            raise asyncio.CancelledError
+            raise lost.mark(asyncio.CancelledError(), record)
 
     @staticmethod
     def running_name(frame: FrameType | None) -> str:

@@ -17,6 +17,7 @@ from ray_async.runtime.worker.forked_child import runs_a_loop
 from ray_async.runtime.worker.stall_watch import StallWatch
 
 if TYPE_CHECKING:
+    from ray_async.runtime.worker.lost_interrupt import LostInterrupts
     from ray_async.runtime.worker.process import Worker
 
 __all__ = ("GroupedHost",)
@@ -127,16 +128,17 @@ class GroupedHost(AsyncHost):
         for loop in self._loops.values():
             loop.call_soon_threadsafe(self._see_cancels)
 
-    def interrupted(self, frame: FrameType | None) -> None:
+    def interrupted(self, frame: FrameType | None, lost: LostInterrupts) -> None:
         """Handle the node's signal: some record is cancelled, on whichever loop.
 
         Args:
             frame: where the main thread is.
+            lost: what sees to interrupts that Python drops.
 
         Raises:
             CancelledError: in user code of the very call that is cancelled, which may hold up the main loop.
         """
         try:
-            super().interrupted(frame)
+            super().interrupted(frame, lost)
         finally:
             self._spread_cancels()

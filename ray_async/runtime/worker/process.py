@@ -32,6 +32,7 @@ from ray_async.runtime.worker.failure import (
 from ray_async.runtime.worker.forked_child import prepare_for_forks, runs_a_loop
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 from ray_async.runtime.worker.lease_facts import LeaseFacts
+from ray_async.runtime.worker.lost_interrupt import LostInterrupts
 from ray_async.runtime.worker.preloading import import_deferred
 from ray_async.runtime.worker.running import Executing, running
 
@@ -109,6 +110,7 @@ class Worker:
         self.async_host: AsyncHost | None = None
         self._warned = False
         self._lease_facts = LeaseFacts(arena)
+        self._lost_interrupts = LostInterrupts(self._interrupt_lost, self._interrupt_is_due)
 
     # -- start ---------------------------------------------------------------------------------------------------------
 
@@ -126,6 +128,7 @@ class Worker:
             importlib.import_module(name)
         streams.install(self._task_name, self._output_held)
         breakpoints.install()
+        self._lost_interrupts.install()
         signal.signal(signal.SIGINT, self._interrupted)
         signal.signal(signal.SIGTERM, self._terminated)
         prepare_for_forks(self._flush_output)
@@ -195,13 +198,27 @@ class Worker:
         """The node's signal for a cancel. It must not hit another task than the one that was cancelled."""
         executor = self.executor
         if self.async_host is not None:
-            self.async_host.interrupted(frame)
+            self.async_host.interrupted(frame, self._lost_interrupts)
         if not (executor.in_user_code and executor.record and executor.is_cancelled(executor.record)):
+            return
+        if self._lost_interrupts.handling:
             return
         executor.told(executor.record)
         if not self.actor:  # a method that is stopped half-way would leave the actor in a state that nobody knows
             executor.in_user_code = False
-            raise KeyboardInterrupt
+            raise self._lost_interrupts.mark(KeyboardInterrupt(), executor.record)
+
+    def _interrupt_lost(self, record: int) -> None:
+        """What was raised for a cancel has gone: the record was not told."""
+        self.executor.not_told(record)
+        if record == self.executor.record:
+            self.executor.in_user_code = True
+        elif self.async_host is not None:
+            self.async_host.not_told(record)
+
+    def _interrupt_is_due(self, record: int) -> bool:
+        runs = record == self.executor.record or (self.async_host is not None and self.async_host.runs(record))
+        return runs and self.executor.is_overtaken(record)
 
     def _terminated(self, number: int, frame: Any) -> None:
         """Run the exit hooks, and end by the signal that would have ended this process at once."""
