@@ -49,8 +49,10 @@ cdef class FutureWatch(Watch):
     cdef object future
 
     cdef int settle(self, LoopWaiter waiter) except -1:
-        # A wake-up for an earlier object in the same place says nothing of this one.
-        if waiter.add(self):
+        # A wake-up for an earlier object in the same place says nothing of this one. One that has gone to disk meanwhile
+        # is complete: whoever waits reads it, and asks for it again.
+        cdef u64 word = atomic_load_u64(&ra_entry_at(&waiter.arena.heap, self.ref.at()).word)
+        if RA_STATE(word) == RA_PENDING and waiter.add(self):
             return 0
         if not self.future.done():
             self.future.set_result(None)
