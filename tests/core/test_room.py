@@ -129,8 +129,8 @@ def test_results_and_arguments_in_the_file(overflowing: Arena) -> None:
 
 
 def test_the_counts_are_mended(overflowing: Arena) -> None:
-    node = NodeView(overflowing, 0)
     kept = [store.put(overflowing, fill(i, 3 * MEBIBYTE)) for i in range(4)]
+    node = NodeView(overflowing, 0)  # now, since puts wait for a node to make room
     before = overflowing.used, overflowing.resident, overflowing.overflow
     assert not node.mend_used()
     assert not node.mend_used()

@@ -134,37 +134,22 @@ def test_nan_and_strings_that_are_not_unicode(arena: Arena) -> None:
     assert trip(arena, ["\ud800", {"\udcff": 1}]) == ["\ud800", {"\udcff": 1}]
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
-        lambda inner: (
-            st.lists(inner)
-            | st.tuples(inner, inner)
-            | st.dictionaries(st.text() | st.integers() | st.booleans(), inner)
-        ),
-        max_leaves=40,
-    )
+nestings = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: (
+        st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text() | st.integers() | st.booleans(), inner)
+    ),
+    max_leaves=40,
 )
-@settings(max_examples=150, deadline=None)
-def test_any_nesting_of_builtins(value: Any) -> None:
-    with fresh_arena() as arena:
+
+
+def test_any_nesting_of_builtins(arena: Arena) -> None:
+    @given(nestings)
+    @settings(max_examples=150, deadline=None)
+    def comes_back(value: Any) -> None:
         assert repr(trip(arena, value)) == repr(value)
 
-
-def fresh_arena() -> Any:
-    """An arena for a test that runs many times in one call."""
-    import contextlib
-    import tempfile
-    from pathlib import Path
-
-    from tests.core.conftest import joined
-
-    @contextlib.contextmanager
-    def manage() -> Any:
-        with tempfile.TemporaryDirectory() as directory:
-            yield from joined(0, Path(directory))
-
-    return manage()
+    comes_back()
 
 
 def test_sharing_and_cycles_survive(arena: Arena) -> None:
