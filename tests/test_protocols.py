@@ -207,7 +207,6 @@ UNREAD = {
     "PublicAPI": {"api_group"},  # for documentation
     "RayBackend.configure": {"prefer", "require", "kwargs"},  # joblib's own interface
     "plugin": {"version"},  # mypy's own interface
-    "Pool.__init__": {"context"},  # documented there
 }
 
 

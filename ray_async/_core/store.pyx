@@ -14,7 +14,7 @@ cdef enum:
     EMBED = 16384           # payloads up to here lie behind their entry
     SLICE = 200000000       # ns: how long a wait goes on without a look at signals and at the node
     GRACE = 200000          # ns: a task that waits longer gives its CPU back
-    SPIN = 15000            # ns: a completion this close is not worth a sleep
+    SPIN = 30000            # ns: a completion this close is not worth a sleep
 
 cdef u64 NEVER = <u64>-1
 

@@ -1,6 +1,7 @@
 """Options of Ray's that mean nothing here: refused, or noted by name, once."""
 
 import logging
+import multiprocessing
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from ray_async import ignored_option
 from ray_async.cluster_utils import Cluster
 from ray_async.job_config import JobConfig
 from ray_async.util import placement_group
+from ray_async.util.multiprocessing import Pool
 from tests.api.fake_session import FakeSession
 
 
@@ -50,6 +52,14 @@ def test_free_notes_local_only(session: FakeSession, notes: Callable[[], list[st
     ray.internal.free(ref, local_only=True)
     assert named(notes()) == ["free(local_only=True)"]
     assert session.calls == [("free", [ref]), ("free", [ref])]
+
+
+def test_a_pool_notes_its_context(notes: Callable[[], list[str]]) -> None:
+    with ray.init(num_cpus=1):
+        for context in (None, multiprocessing.get_context("spawn")):
+            with Pool(1, context=context):
+                pass
+    assert named(notes()) == ["Pool(context=...)"]
 
 
 def test_init_notes_what_has_no_part_here(notes: Callable[[], list[str]]) -> None:

@@ -11,6 +11,7 @@ import uvloop
 
 import ray_async as ray
 from ray_async.runtime.current import slot
+from tests.gate import Gate
 
 # libuv opens one pipe for signals, with the first loop, and keeps it for the life of the process.
 uvloop.new_event_loop().close()
@@ -24,21 +25,6 @@ def double(x: int) -> int:
 @ray.remote
 def fail(kind: type[BaseException]) -> None:
     raise kind("told to")
-
-
-@ray.remote
-class Gate:
-    """Calls of `wait` return when `open` was called."""
-
-    def __init__(self) -> None:
-        self.event = asyncio.Event()
-
-    async def wait(self) -> str:
-        await self.event.wait()
-        return "open"
-
-    async def open(self) -> None:
-        self.event.set()
 
 
 async def test_forms_that_asyncio_wants() -> None:

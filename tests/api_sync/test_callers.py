@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import ray_async as ray
+from tests.gate import Gate
 
 
 @ray.remote
@@ -48,18 +49,6 @@ def test_many_threads_at_once() -> None:
 
 
 def test_threads_share_one_reference() -> None:
-    @ray.remote
-    class Gate:
-        def __init__(self) -> None:
-            self.event = asyncio.Event()
-
-        async def wait(self) -> str:
-            await self.event.wait()
-            return "open"
-
-        async def open(self) -> None:
-            self.event.set()
-
     gate = Gate.remote()
     ref = gate.wait.remote()
     results: list[str] = []

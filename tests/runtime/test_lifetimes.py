@@ -12,6 +12,7 @@ import pytest
 import ray_async as ray
 from ray_async.runtime.current import get_session
 from ray_async.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from tests.gate import Gate
 from tests.resources import wait_until
 from tests.runtime.test_settings import TIMEOUT_S
 
@@ -106,26 +107,12 @@ def test_tasks_that_wait_keep_their_class(session: Any) -> None:
     assert wait_until(lambda: figures()["classes"] <= 12, TIMEOUT_S)
 
 
-@ray.remote(num_cpus=0)
-class Gate:
-    def __init__(self) -> None:
-        import asyncio
-
-        self.opened = asyncio.Event()
-
-    async def open(self) -> None:
-        self.opened.set()
-
-    async def passed(self) -> None:
-        await self.opened.wait()
-
-
 @ray.remote
 def hold(gate: Any) -> None:
     """Keep a CPU until the gate opens; a task that waits for a result would lend it."""
     import time
 
-    passed = gate.passed.remote()
+    passed = gate.wait.remote()
     while not ray.wait([passed], timeout=0)[0]:
         time.sleep(0.01)
 
@@ -184,7 +171,7 @@ def test_environments_end_with_their_tasks(session: Any) -> None:
 def test_a_cancelled_task_leaves_its_place_to_another_that_waits(session: Any) -> None:
     """The node forgets the first one's argument, and waits for the second one's."""
     gate = Gate.remote()
-    never = gate.passed.remote()
+    never = gate.wait.remote()
     for _ in range(50):
         cancel_all([takes.remote(never, i) for i in range(20)])
     values = [plus_one.remote(i) for i in range(20)]

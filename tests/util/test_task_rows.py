@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 import ray_async as ray
 from ray_async.exceptions import ActorDiedError, TaskCancelledError
 from ray_async.util import state
+from tests.gate import Gate
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,20 +32,6 @@ class Keeper:
 
     def pid(self) -> int:
         return os.getpid()
-
-
-@ray.remote
-class Gate:
-    def __init__(self) -> None:
-        self._open = threading.Event()
-
-    async def wait(self) -> None:
-        import asyncio
-
-        await asyncio.to_thread(self._open.wait)
-
-    async def open(self) -> None:
-        self._open.set()
 
 
 def row_of(ref: Any) -> state.StateRow:

@@ -204,7 +204,8 @@ class AsyncHost:
         if self._tasks:
             self._binding.consider_lending()
         elif self._looks_in_time():
-            self._pump_again()
+            if not self._claim():
+                self._pump_again()
             return
         elif executor.before_rest is not None:
             executor.before_rest()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ray_async as ray
+from ray_async.ignored_option import note_ignored
 from ray_async.util.multiprocessing.globals import WorkerGlobals
 from ray_async.util.multiprocessing.results import AsyncResult, IMapIterator, Outcome
 
@@ -55,7 +56,7 @@ class Pool:
             sets or changes, those of the program's main module too.
         initargs: the initializer's arguments.
         maxtasksperchild: calls after which a worker is replaced; None means never.
-        context: accepted for compatibility; has no effect.
+        context: has no effect, since workers are actors; noted in the log once when it is given.
         ray_address: the cluster to attach to, if this program is not attached yet.
         ray_remote_args: options of the actors.
 
@@ -80,6 +81,8 @@ class Pool:
     ) -> None:
         if processes is not None and processes <= 0:
             raise ValueError(f"processes must be positive, got {processes}")
+        if context is not None:
+            note_ignored("Pool(context=...)", "the workers are actors, which start in one way")
         if not ray.is_initialized():
             start_session(processes, ray_address)
         cpus = int(ray.cluster_resources().get("CPU", 0))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import ray_async as ray
+from tests.gate import Gate
 from tests.runtime.test_settings import TIMEOUT_S
 
 
@@ -19,35 +20,16 @@ def session() -> Iterator[None]:
         yield
 
 
-@ray.remote(num_cpus=0)
-class Gate:
-    def __init__(self) -> None:
-        import asyncio
-
-        self.began = asyncio.Event()
-
-    async def begin(self) -> None:
-        self.began.set()
-
-    async def begun(self) -> None:
-        await self.began.wait()
-
-
-def loop_for(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pass
-
-
 class Slow:
-    """An object whose end takes long: a signal comes while it runs."""
+    """An object whose end lasts until a signal comes."""
 
     def __init__(self, gate: Any) -> None:
         self.gate = gate
 
     def __del__(self) -> None:
-        self.gate.begin.remote()
-        loop_for(1)
+        self.gate.open.remote()
+        while True:
+            time.sleep(0.001)
 
 
 class Watched:
@@ -60,8 +42,9 @@ def end_slowly(gate: Any, kind: str) -> None:
         return
 
     def slow(_: Any) -> None:
-        gate.begin.remote()
-        loop_for(1)
+        gate.open.remote()
+        while True:
+            time.sleep(0.001)
 
     watched = Watched()
     kept = weakref.ref(watched, slow)
@@ -73,14 +56,14 @@ def end_slowly(gate: Any, kind: str) -> None:
 def runs_for_ever(gate: Any, kind: str) -> None:
     end_slowly(gate, kind)
     while True:
-        loop_for(0.01)
+        time.sleep(0.001)
 
 
 @ray.remote
 async def holds_its_loop(gate: Any, kind: str) -> None:
     end_slowly(gate, kind)
     while True:
-        loop_for(0.01)
+        time.sleep(0.001)
 
 
 @pytest.mark.parametrize("kind", ["finalizer", "callback"])
@@ -88,7 +71,7 @@ async def holds_its_loop(gate: Any, kind: str) -> None:
 def test_a_cancel_that_python_drops_comes_again(function: Any, kind: str) -> None:
     gate = Gate.remote()
     ref = function.remote(gate, kind)
-    ray.get(gate.begun.remote(), timeout=TIMEOUT_S)
+    ray.get(gate.wait.remote(), timeout=TIMEOUT_S)
     ray.cancel(ref)
     with pytest.raises(ray.exceptions.TaskCancelledError):
         ray.get(ref, timeout=TIMEOUT_S)
