@@ -490,20 +490,23 @@ cdef class Face(FutureFace):
 
     cdef object cancel(self, ObjectRef ref, text):
         cdef LoopWaiter waiter
-        cdef Callback watch
-        if not ref.marks & MARK_TAKEN or session_over(ref):
+        cdef Callback watch, chosen = None
+        if session_over(ref) or running_loop() is None or self.cancelled(ref):
             return False
         waiter = waiter_here(ref)
         for watch in callbacks_on(waiter, ref):
-            if watch.takes:
-                waiter.remove(watch)
-                watch.release()
-                watch.cancelled, watch.message = True, text
-                ref.marks |= MARK_GIVEN_UP
-                ref.cancelled_in = waiter.index + 1
-                waiter.request(watch)
-                return True
-        return False  # its callback is about to run, or is another loop's
+            # Of two loops that have begun to use the reference at once, one has taken it; the first is then the other's.
+            if chosen is None or watch.takes:
+                chosen = watch
+        if chosen is None:
+            return False  # nobody waits here, or the callback is about to run
+        waiter.remove(chosen)
+        chosen.release()
+        chosen.cancelled, chosen.message = True, text
+        ref.marks |= MARK_GIVEN_UP
+        ref.cancelled_in = waiter.index + 1
+        waiter.request(chosen)
+        return True
 
     cdef bint cancelled(self, ObjectRef ref) except -1:
         if ref.cancelled_in == 0 or session_over(ref) or running_loop() is None:

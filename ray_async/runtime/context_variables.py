@@ -7,6 +7,7 @@ and the call has no options. A variable is known by `module:name` where it is a 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from contextvars import Context, ContextVar
 from typing import Any
@@ -23,6 +24,7 @@ _UNCHANGING = frozenset({str, int, bytes, bool, float})
 
 #: The registered variables of this process by key.
 _variables: dict[str, ContextVar[Any]] = {}
+_finding = threading.RLock()
 
 
 def register(variable: ContextVar[Any]) -> None:
@@ -77,15 +79,19 @@ def _restore(described: tuple[str, bool, Any]) -> ContextVar[Any]:
 def _find(key: str, default: Mapping[str, Any]) -> ContextVar[Any]:
     """The variable of a key in this process; registered here too, so that it goes on to nested calls."""
     variable = _variables.get(key)
-    if variable is None:
-        module, _, name = key.rpartition(":")
-        if module:
-            from importlib import import_module
+    if variable is not None:
+        return variable
+    with _finding:  # calls that bring the same variable may arrive in several threads at once
+        variable = _variables.get(key)
+        if variable is None:
+            module, _, name = key.rpartition(":")
+            if module:
+                from importlib import import_module
 
-            variable = getattr(import_module(module), name)
-        else:
-            variable = ContextVar(key, **default)
-        _enter(key, variable)
+                variable = getattr(import_module(module), name)
+            else:
+                variable = ContextVar(key, **default)
+            _enter(key, variable)
     return variable
 
 

@@ -182,14 +182,16 @@ class BarManager:
 
 
 _manager: BarManager | None = None
+_manager_lock = threading.Lock()
 
 
 def instance() -> BarManager:
     """Return the manager of this process."""
     global _manager
-    if _manager is None:
-        _manager = BarManager()
-    return _manager
+    with _manager_lock:
+        if _manager is None:
+            _manager = BarManager()
+        return _manager
 
 
 def _description(state: State) -> str:

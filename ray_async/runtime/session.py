@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
@@ -54,6 +55,7 @@ class CoreSession:
         self.link = NodeLink(arena, facts["session_dir"], lambda: self.node_died(), channel)
         self._classes = SchedulingClasses(self, self._class_added)
         self._loops: Any = None
+        self._loops_lock = threading.Lock()
         self.exports = Exports(self)
         self.carrier = ContextCarrier(arena)
         core_hooks.install(self)
@@ -69,7 +71,9 @@ class CoreSession:
         if self._loops is None:
             from ray_async.runtime.loops import Loops
 
-            self._loops = Loops(self)
+            with self._loops_lock:  # the first loops may come in several threads at once
+                if self._loops is None:
+                    self._loops = Loops(self)
         return self._loops
 
     # -- tasks ---------------------------------------------------------------------------------------------------------

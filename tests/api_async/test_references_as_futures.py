@@ -458,6 +458,38 @@ def test_what_ends_the_loop_leaves_the_others_their_turn() -> None:
         loop.close()
 
 
+@pytest.mark.parametrize("make", LOOPS)
+def test_two_loops_take_a_reference_at_once(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    gate = Gate.remote()
+    ref = gate.wait.remote()
+    told: list[tuple[str, bool]] = []
+
+    async def take() -> None:
+        assert asyncio.ensure_future(ref) is ref
+
+    async def put_callback(name: str) -> None:
+        ref.add_done_callback(lambda ref: told.append((name, ref.cancelled())))
+
+    async def cancel() -> None:
+        assert ref.cancel()
+        assert not ref.cancel()
+        await asyncio.sleep(0)
+
+    async def wait() -> None:
+        assert await ref == "open"
+
+    with asyncio.Runner(loop_factory=make) as first, asyncio.Runner(loop_factory=make) as second:
+        first.run(take())
+        second.run(take())
+        first.run(put_callback("first"))
+        second.run(put_callback("second"))
+        second.run(cancel())
+        assert told == [("second", True)]
+        assert ray.get(gate.open.remote(), timeout=TIMEOUT_S) == 0
+        first.run(wait())
+    assert told == [("second", True), ("first", False)]
+
+
 def test_several_loops_over_the_same_references() -> None:
     gate = Gate.remote()
     pending = gate.wait.remote()
