@@ -147,7 +147,7 @@ _MODULES = (
     "util",
     "widgets",
 )
-_ABSENT = ("dag", "data", "llm", "rllib", "serve", "train", "tune", "workflow")
+_ABSENT = ("dag", "data", "llm", "rllib", "train", "tune", "workflow")
 
 
 def __getattr__(name: str) -> Any:

@@ -33,6 +33,7 @@ OUTPUT = {
     ("README.md", 4): ["True"],
     ("docs/programs-for-ray.md", 0): ["2.60.0"],
     ("docs/processes.md", 0): ["True"],
+    ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],
     ("docs/types.md", 0): ["2"],
 }
 

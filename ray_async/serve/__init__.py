@@ -1,0 +1,41 @@
+"""Serve: models and other classes behind HTTP and handles.
+
+`deployment` makes a deployment of a class, `bind` an application of deployments, and `run` deploys it. Requests reach
+replicas by HTTP on a port that the replicas share, or by handles; a controller starts, replaces and scales them.
+"""
+
+from __future__ import annotations
+
+try:
+    from ray_async.serve import exceptions
+    from ray_async.serve.api import delete, get_app_handle, get_deployment_handle, run, shutdown, start, status
+    from ray_async.serve.application import Application
+    from ray_async.serve.asgi_class import ingress
+    from ray_async.serve.config import AutoscalingConfig, HTTPOptions
+    from ray_async.serve.context import get_multiplexed_model_id, get_replica_context
+    from ray_async.serve.deployment import Deployment, deployment
+except ModuleNotFoundError as error:
+    if (error.name or "").split(".")[0] in ("httptools", "starlette", "uvicorn", "websockets"):
+        raise ImportError(
+            f"ray_async.serve needs {error.name}, which is not installed: pip install 'ray_async[serve]'"
+        ) from error
+    raise
+
+__all__ = (
+    "Application",
+    "AutoscalingConfig",
+    "Deployment",
+    "HTTPOptions",
+    "delete",
+    "deployment",
+    "exceptions",
+    "get_app_handle",
+    "get_deployment_handle",
+    "get_multiplexed_model_id",
+    "get_replica_context",
+    "ingress",
+    "run",
+    "shutdown",
+    "start",
+    "status",
+)

@@ -1,0 +1,217 @@
+"""The functions of Serve: what a driver calls."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any
+
+import ray_async as ray
+from ray_async.exceptions import RayActorError, RayTaskError
+from ray_async.serve.application import Application, build
+from ray_async.serve.config import HTTPOptions
+from ray_async.serve.context import current_replica
+from ray_async.serve.controller.actor import Controller
+from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.handle.handle import DeploymentHandle
+from ray_async.serve.names import CONTROLLER, DEFAULT_APP, NAMESPACE, REPLICA_PREFIX, folder
+from ray_async.serve.status_values import ServeStatus
+
+__all__ = ("delete", "get_app_handle", "get_deployment_handle", "run", "shutdown", "start", "status")
+
+
+def run(
+    target: Application,
+    blocking: bool = False,
+    name: str = DEFAULT_APP,
+    route_prefix: str | None = "/",
+    *,
+    host: str | None = None,
+    port: int | None = None,
+) -> DeploymentHandle:
+    """Deploy an application, and wait until it runs.
+
+    An application of the same name is replaced, without a gap; what is deployed and has not changed goes on.
+
+    Args:
+        target: What ``bind`` gives.
+        blocking: Whether to go on until Ctrl-C.
+        name: The application's name.
+        route_prefix: The path below which it takes HTTP requests; None: it takes none.
+        host: The address to listen on; 127.0.0.1 where HTTP is not up yet.
+        port: The port to listen on; 8000 where HTTP is not up yet.
+
+    Returns:
+        The handle of the deployment that takes the application's requests.
+
+    Raises:
+        TypeError: Not an application.
+        ValueError: A prefix that is none.
+        OSError: The port is taken.
+        RayServeException: The prefix belongs to another application, or HTTP is up at another address.
+        RuntimeError: The deployment failed; the message has the traceback. An older version goes on serving.
+
+    Example:
+        >>> handle = serve.run(Model.bind("small"), port=8000)
+    """
+    if not isinstance(target, Application):
+        raise TypeError(
+            f"serve.run() expects an Application, as `.bind()` of a deployment gives it, but got {type(target)}"
+        )
+    _check_prefix(route_prefix)
+    controller = _controller_or_new()
+    http = None
+    if route_prefix is not None or host is not None or port is not None:
+        known = host is None and port is None
+        default = HTTPOptions()
+        http = HTTPOptions(default.host if host is None else host, default.port if port is None else port)
+        _ask(controller.start.remote(http, not known))
+    built = build(target, name, route_prefix)
+    _ask(controller.deploy.remote(built))
+    failure = _ask(controller.wait_running.remote(name))
+    if failure is not None:
+        raise RuntimeError(f"Deploying application {name} failed: {failure}")
+    if blocking:
+        _wait_for_interrupt()
+    return DeploymentHandle(built.ingress, name)
+
+
+def start(http_options: HTTPOptions | dict[str, Any] | None = None) -> None:
+    """Start Serve, and listen for HTTP; `run` does that too.
+
+    Args:
+        http_options: Where, and how; ignored with a warning where HTTP is up already.
+
+    Raises:
+        OSError: The port is taken.
+        TypeError: An unknown HTTP option.
+    """
+    options = HTTPOptions(**http_options) if isinstance(http_options, dict) else http_options or HTTPOptions()
+    warning = _ask(_controller_or_new().start.remote(options, False))
+    if warning:
+        ray.logger.warning(warning)
+
+
+def status() -> ServeStatus:
+    """Give the status of all applications; an empty one where Serve does not run."""
+    controller = _controller()
+    if controller is None:
+        return ServeStatus()
+    result: ServeStatus = _ask(controller.status.remote())
+    return result
+
+
+def delete(name: str) -> None:
+    """Delete an application, and wait until the requests that it has are done.
+
+    Raises:
+        RayServeException: There is none of that name.
+    """
+    controller = _controller()
+    if controller is None:
+        raise RayServeException(f"There is no application {name!r}: Serve is not running.")
+    _ask(controller.delete.remote(name))
+
+
+def shutdown() -> None:
+    """Delete all applications and end Serve; does nothing where it does not run."""
+    if not ray.is_initialized():
+        return
+    controller = _controller()
+    if controller is not None:
+        with contextlib.suppress(RayActorError):
+            _ask(controller.shutdown.remote())
+        ray.kill(controller)
+    _end_replicas()
+
+
+def get_app_handle(name: str) -> DeploymentHandle:
+    """Give the handle of the deployment that takes an application's requests.
+
+    Raises:
+        RayServeException: There is no such application.
+    """
+    controller = _controller()
+    ingress = None if controller is None else _ask(controller.ingress_of.remote(name))
+    if ingress is None:
+        raise RayServeException(f"Application {name!r} does not exist.")
+    return DeploymentHandle(ingress, name)
+
+
+def get_deployment_handle(deployment_name: str, app_name: str | None = None) -> DeploymentHandle:
+    """Give a deployment's handle.
+
+    Args:
+        deployment_name: The deployment.
+        app_name: Its application; within a replica, that of the replica by default.
+
+    Raises:
+        RayServeException: No application is named, outside of replicas.
+    """
+    if app_name is None:
+        if current_replica.context is None:
+            raise RayServeException("Please specify an application name: this is not called within a replica.")
+        app_name = current_replica.context.app_name
+    return DeploymentHandle(deployment_name, app_name)
+
+
+def _check_prefix(prefix: str | None) -> None:
+    if prefix is None:
+        return
+    if not prefix.startswith("/"):
+        raise ValueError(f"the route_prefix must start with '/', but is {prefix!r}")
+    if prefix != "/" and prefix.endswith("/"):
+        raise ValueError(f"the route_prefix must not end with '/', but is {prefix!r}")
+
+
+def _controller() -> Any:
+    try:
+        return ray.get_actor(CONTROLLER, namespace=NAMESPACE)
+    except ValueError:
+        return None
+
+
+def _end_replicas() -> None:
+    """End the replicas that a killed controller has left."""
+    for actor in ray.util.list_named_actors(all_namespaces=True):
+        if actor["namespace"] == NAMESPACE and actor["name"].startswith(REPLICA_PREFIX):
+            with contextlib.suppress(ValueError):  # it has ended by itself meanwhile
+                ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))
+
+
+def _controller_or_new() -> Any:
+    if not ray.is_initialized():
+        ray.init(preload=["ray_async.serve"])  # replicas start in less time where its imports are inherited
+    place = folder()
+    place.mkdir(exist_ok=True)
+    if _controller() is None:
+        _end_replicas()
+    options = ray.remote(Controller).options(
+        name=CONTROLLER,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0,
+        max_concurrency=100_000,
+    )
+    controller = options.remote(str(place))
+    _ask(controller.start.remote(None, False))
+    return controller
+
+
+def _ask(ref: Any) -> Any:
+    """The controller's answer; what it raised, without the remote traceback."""
+    try:
+        return ray.get(ref)
+    except RayTaskError as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, RayServeException | OSError):
+            raise cause from None
+        raise
+
+
+def _wait_for_interrupt() -> None:
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        shutdown()

@@ -1,0 +1,98 @@
+"""Classes that serve HTTP by an ASGI application: `ingress`."""
+
+from __future__ import annotations
+
+import copyreg
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from starlette.datastructures import State
+
+__all__ = ("ASGI_ATTRIBUTE", "ingress", "instantiate")
+
+C = TypeVar("C", bound=type)
+ASGI_ATTRIBUTE = "_serve_asgi"
+
+
+def _reduce_state(state: State) -> tuple[Any, ...]:
+    return State, (dict(state._state),)
+
+
+# Unpickled without this, a State looks for its attributes in itself, for ever.
+copyreg.pickle(State, _reduce_state)
+
+
+def ingress(app: Any) -> Callable[[C], C]:
+    """Serve HTTP by a FastAPI or other ASGI application; stands below `deployment`.
+
+    Methods of the class that are routes of a FastAPI application get the replica's instance as ``self``.
+
+    Args:
+        app: The application, or a function without arguments that makes it, called in the replica.
+
+    Raises:
+        ValueError: What is decorated is no class.
+
+    Example:
+        >>> app = FastAPI()
+        >>> @serve.deployment
+        ... @serve.ingress(app)
+        ... class Api:
+        ...     @app.get("/hello")
+        ...     def hello(self):
+        ...         return "hello"
+    """
+
+    def decorate(cls: C) -> C:
+        if not inspect.isclass(cls):
+            raise ValueError("@serve.ingress must be used with a class, below @serve.deployment")
+        return type(cls.__name__, (cls,), {ASGI_ATTRIBUTE: (app,), **_identity(cls)})  # type: ignore[return-value]
+
+    return decorate
+
+
+def _identity(cls: type) -> dict[str, Any]:
+    return {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+
+
+def instantiate(instance: Any) -> Any:
+    """The ASGI application of a replica's object, with its methods' routes bound to the object; None if it has none."""
+    holder = getattr(type(instance), ASGI_ATTRIBUTE, None)
+    if holder is None:
+        return None
+    app = holder[0]
+    if inspect.isfunction(app) and not inspect.signature(app).parameters:
+        app = app()
+    if hasattr(app, "router"):
+        _bind_routes(app.router, instance)
+    return app
+
+
+def _bind_routes(router: Any, instance: Any) -> None:
+    for index, route in enumerate(router.routes):
+        endpoint = getattr(route, "endpoint", None)
+        if inspect.isfunction(endpoint) and _is_method(endpoint, type(instance)):
+            router.routes[index] = _bound(route, getattr(instance, endpoint.__name__))
+        elif hasattr(route, "original_router"):
+            _bind_routes(route.original_router, instance)
+
+
+def _is_method(function: Any, cls: type) -> bool:
+    return any(
+        inspect.getattr_static(base, function.__name__, None) is function or _same(base, function)
+        for base in cls.__mro__
+    )
+
+
+def _same(base: type, function: Any) -> bool:
+    # A class that came by value and an application beside it may hold two copies of one function.
+    own = base.__dict__.get(function.__name__)
+    return own is not None and getattr(own, "__code__", None) is function.__code__
+
+
+def _bound(route: Any, endpoint: Any) -> Any:
+    """The route made anew with another endpoint, so that its parameters are read from that."""
+    names = inspect.signature(type(route).__init__).parameters
+    arguments = {name: getattr(route, name) for name in names if name != "self" and hasattr(route, name)}
+    return type(route)(**arguments | {"endpoint": endpoint})

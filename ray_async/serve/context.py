@@ -1,0 +1,119 @@
+"""Contexts: of the replica that this process is, and of the request that runs."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ray_async.serve.exceptions import RayServeException
+
+if TYPE_CHECKING:
+    from ray_async.serve.handle.response import Call
+
+__all__ = (
+    "Replica",
+    "ReplicaContext",
+    "RequestContext",
+    "current_replica",
+    "current_request",
+    "get_multiplexed_model_id",
+    "get_replica_context",
+    "new_request_id",
+)
+
+
+@dataclass(frozen=True)
+class ReplicaContext:
+    """What replica this process is.
+
+    Args:
+        app_name: Its application's name.
+        deployment: Its deployment's name.
+        replica_id: Its own, unique id.
+        servable_object: The user's object, or function.
+    """
+
+    app_name: str
+    deployment: str
+    replica_id: str
+    servable_object: Any
+
+    @property
+    def replica_tag(self) -> str:
+        """The replica's id, under its older name."""
+        return self.replica_id
+
+
+@dataclass
+class RequestContext:
+    """What request runs; each call that is handed on has one of its own.
+
+    Args:
+        request_id: The request's id, the same down all calls.
+        route: The route prefix by which it came; empty for calls by handle.
+        app_name: The application.
+        multiplexed_model_id: The model that is asked for, or an empty string.
+        calls: Calls by handle that it has made and that are not done: they are cancelled with it.
+    """
+
+    request_id: str
+    route: str = ""
+    app_name: str = ""
+    multiplexed_model_id: str = ""
+    calls: set[Call] = field(default_factory=set)
+
+    def cancel_calls(self) -> None:
+        """Cancel what the request has called."""
+        for call in list(self.calls):
+            call.cancel()
+
+
+class Replica:
+    """The replica that this process is, if it is one: a process has at most one."""
+
+    context: ReplicaContext | None = None
+    loop: Any = None
+
+
+current_replica = Replica()
+current_request: ContextVar[RequestContext | None] = ContextVar("serve_request", default=None)
+_prefix = os.urandom(10).hex()
+_pid = os.getpid()
+_numbers = itertools.count(1)
+
+
+def new_request_id() -> str:
+    """An id that no other request has."""
+    global _prefix, _pid
+    if os.getpid() != _pid:  # a forked process must not go on with its parent's numbers
+        _prefix, _pid = os.urandom(10).hex(), os.getpid()
+    p = _prefix
+    return f"{p[:8]}-{p[8:12]}-{p[12:16]}-{p[16:20]}-{next(_numbers):012x}"
+
+
+def get_replica_context() -> ReplicaContext:
+    """Give the context of the replica that this process is.
+
+    Raises:
+        RayServeException: The process is no replica.
+
+    Example:
+        >>> serve.get_replica_context().deployment
+        'Model'
+    """
+    if current_replica.context is None:
+        raise RayServeException("get_replica_context() may only be called from within a replica of a deployment.")
+    return current_replica.context
+
+
+def get_multiplexed_model_id() -> str:
+    """Give the id of the model that the running request asks for; an empty string if it asks for none.
+
+    Example:
+        >>> model = await self.get_model(serve.get_multiplexed_model_id())
+    """
+    request = current_request.get()
+    return request.multiplexed_model_id if request is not None else ""

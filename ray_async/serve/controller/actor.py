@@ -1,0 +1,298 @@
+"""The controller's actor: carries out what is decided, and answers `serve.run` and `serve.status`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ray_async.serve.application import BuiltApplication
+from ray_async.serve.board import SLOTS, Board
+from ray_async.serve.config import HTTPOptions
+from ray_async.serve.controller.deployment_state import DeploymentState
+from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.ingress.listener import Listener, bind
+from ray_async.serve.names import deployment_key
+from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ServeStatus
+
+__all__ = ("Controller",)
+
+logger = logging.getLogger("ray_async.serve")
+_PERIOD = 0.1  # seconds between two looks at everything
+
+
+class ApplicationState:
+    """One application.
+
+    Args:
+        built: What was asked for.
+    """
+
+    def __init__(self, built: BuiltApplication) -> None:
+        self.built = built
+        self.deployed_at = time.time()
+        self.deployments: dict[str, DeploymentState] = {}
+        self.retired: dict[str, DeploymentState] = {}
+        self.deleting = False
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed, if it did."""
+        return next((state.error for state in self.deployments.values() if state.error is not None), None)
+
+    @property
+    def status(self) -> ApplicationStatus:
+        """What it is doing."""
+        if self.deleting:
+            return ApplicationStatus.DELETING
+        if self.error is not None:
+            return ApplicationStatus.DEPLOY_FAILED
+        stable = all(state.stable for state in self.deployments.values())
+        return ApplicationStatus.RUNNING if stable else ApplicationStatus.DEPLOYING
+
+
+class Controller:
+    """Makes what runs equal to what was asked for.
+
+    Args:
+        folder: Serve's folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.board = Board(self.folder, create=True)
+        self._places = list(range(SLOTS - 1, -1, -1))
+        self._applications: dict[str, ApplicationState] = {}
+        self._http: HTTPOptions | None = None
+        self._listener: Listener | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._change = asyncio.Event()
+        self._waiters: set[asyncio.Event] = set()
+        self._loop_task: asyncio.Task[None] | None = None
+        self._table: dict[str, Any] = {}
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something beside; the controller holds it, and logs what it raises."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("Serve's controller failed at a step", exc_info=task.exception())
+
+    def take_place(self) -> int:
+        """A slot of the board for a new replica."""
+        if not self._places:
+            raise RayServeException(f"there are {SLOTS} replicas already")
+        return self._places.pop()
+
+    def give_place(self, place: int) -> None:
+        """Take a slot back."""
+        self._places.insert(0, place)
+
+    def changed(self) -> None:
+        """Tell callers what has changed, and look at everything soon."""
+        self._publish()
+        self._change.set()
+        for waiter in self._waiters:
+            waiter.set()
+
+    def listening(self, serves_http: bool) -> tuple[str | None, dict[str, Any]]:
+        """What a replica needs to take HTTP requests."""
+        if self._listener is None or not serves_http:
+            return None, {}
+        return str(self._listener.path), asdict(self._http or HTTPOptions())
+
+    async def start(self, http: HTTPOptions | None, must_match: bool) -> str:
+        """Begin to work; with HTTP options, listen.
+
+        Args:
+            http: Where to listen; None: nowhere yet.
+            must_match: Whether to fail when HTTP is up at another address already.
+
+        Returns:
+            A warning: what was ignored since HTTP is up already.
+
+        Raises:
+            OSError: The port is taken.
+            RayServeException: HTTP is up at another address.
+        """
+        if self._loop_task is None:
+            self._publish()
+            self._loop_task = asyncio.get_running_loop().create_task(self._run())
+        if http is None:
+            return ""
+        if self._listener is None:
+            listener = Listener(self.folder, bind(http.host, http.port))
+            listener.start()
+            self._listener, self._http = listener, http
+            return ""
+        assert self._http is not None
+        current, new = asdict(self._http), asdict(http)
+        ignored = [key for key in current if current[key] != new[key] and not (key == "port" and new[key] == 0)]
+        if must_match and set(ignored) & {"host", "port"}:
+            raise RayServeException(
+                f"HTTP is served on {self._http.host}:{self._http.port} already, and cannot be served on "
+                f"{http.host}:{http.port} too: call serve.shutdown() first."
+            )
+        return f"HTTP is up already: ignored are {', '.join(ignored)}." if ignored else ""
+
+    async def deploy(self, built: BuiltApplication) -> None:
+        """Want an application from now on.
+
+        Raises:
+            RayServeException: Another application has its route prefix.
+        """
+        for name, other in self._applications.items():
+            taken = built.route_prefix is not None and other.built.route_prefix == built.route_prefix
+            if taken and name != built.name and not other.deleting:
+                raise RayServeException(f"Prefix {built.route_prefix} is being used by application {name!r}.")
+        state = self._applications.get(built.name)
+        if state is None or state.deleting:
+            state = self._applications[built.name] = ApplicationState(built)
+        state.built, state.deployed_at = built, time.time()
+        wanted = {spec.name: spec for spec in built.deployments}
+        for name in [name for name in state.deployments if name not in wanted]:
+            state.retired[name] = state.deployments.pop(name)
+        for name, spec in wanted.items():
+            serves_http = name == built.ingress and built.route_prefix is not None
+            known = state.deployments.get(name)
+            if known is None:
+                state.deployments[name] = DeploymentState(self, built.name, spec, serves_http)
+            else:
+                known.change(spec, serves_http)
+        self.changed()
+
+    async def wait_running(self, name: str) -> str | None:
+        """Wait until an application runs, or has failed.
+
+        Returns:
+            None, or why it has failed.
+        """
+        while True:
+            state = self._applications.get(name)
+            if state is None:
+                return f"application {name!r} was deleted"
+            if state.status is ApplicationStatus.RUNNING:
+                return None
+            if state.error is not None:
+                return state.error
+            await self._wait_for_change()
+
+    async def delete(self, name: str) -> None:
+        """Delete an application, once its requests are done.
+
+        Raises:
+            RayServeException: There is none of that name.
+        """
+        state = self._applications.get(name)
+        if state is None:
+            raise RayServeException(f"There is no application {name!r}.")
+        state.deleting = True
+        for deployment in state.deployments.values():
+            deployment.deleting = True
+        self.changed()
+        while self._applications.get(name) is state:
+            await self._wait_for_change()
+
+    async def shutdown(self) -> None:
+        """Delete all applications and stop listening."""
+        await asyncio.gather(*(self.delete(name) for name in list(self._applications)))
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+        for name in ("board", "table.json"):
+            (self.folder / name).unlink(missing_ok=True)
+
+    async def status(self) -> ServeStatus:
+        """The status of all."""
+        applications = {
+            name: ApplicationStatusOverview(
+                state.status,
+                state.error or "",
+                state.deployed_at,
+                {key: deployment.overview() for key, deployment in state.deployments.items()},
+                state.built.route_prefix,
+            )
+            for name, state in self._applications.items()
+        }
+        address = ":".join(map(str, self._listener.address)) if self._listener is not None else ""
+        return ServeStatus(applications, address)
+
+    async def ingress_of(self, name: str) -> str | None:
+        """The name of the deployment that takes an application's requests; None where there is no such application."""
+        state = self._applications.get(name)
+        return None if state is None or state.deleting else state.built.ingress
+
+    async def _wait_for_change(self) -> None:
+        waiter = asyncio.Event()
+        self._waiters.add(waiter)
+        try:
+            await waiter.wait()
+        finally:
+            self._waiters.discard(waiter)
+
+    async def _run(self) -> None:
+        looked_at = 0.0
+        while True:
+            self._change.clear()
+            try:
+                if time.monotonic() - looked_at > 1:
+                    looked_at = time.monotonic()
+                    for state in self._applications.values():
+                        for deployment in state.deployments.values():
+                            deployment.lost()
+                self._step()
+            except Exception:
+                logger.exception("Serve's controller failed at a step")
+            try:
+                async with asyncio.timeout(_PERIOD):
+                    await self._change.wait()
+            except TimeoutError:
+                continue
+
+    def _step(self) -> None:
+        for name, state in list(self._applications.items()):
+            if not state.deleting and state.status is ApplicationStatus.RUNNING:
+                for deployment in state.retired.values():
+                    deployment.deleting = True
+            for deployment in [*state.deployments.values(), *state.retired.values()]:
+                deployment.step()
+            state.retired = {key: one for key, one in state.retired.items() if one.replicas or not one.deleting}
+            left = [*state.deployments.values(), *state.retired.values()]
+            if state.deleting and not any(deployment.replicas for deployment in left):
+                del self._applications[name]
+                self.changed()
+
+    def _publish(self) -> None:
+        deployments = {}
+        for name, state in self._applications.items():
+            if state.deleting:
+                continue
+            for key, deployment in {**state.retired, **state.deployments}.items():
+                options = deployment.spec.options
+                deployments[deployment_key(name, key)] = {
+                    "max_ongoing_requests": options.max_ongoing_requests,
+                    "max_queued_requests": options.max_queued_requests,
+                    "replicas": [(replica.name, replica.place) for replica in deployment.running],
+                }
+        table = {
+            "applications": {
+                name: {"prefix": state.built.route_prefix, "ingress": state.built.ingress}
+                for name, state in self._applications.items()
+                if not state.deleting
+            },
+            "deployments": deployments,
+        }
+        if table != self._table:
+            self._table = table
+            self.board.publish(table)

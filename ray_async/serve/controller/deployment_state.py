@@ -1,0 +1,228 @@
+"""A deployment, as the controller has it: what is wanted of it, and its replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import ray_async as ray
+from ray_async.exceptions import RayActorError
+from ray_async.serve.application import DeploymentSpec
+from ray_async.serve.controller.autoscaling import ScalingState, decide
+from ray_async.serve.controller.reconcile import ReplicaState, Wanted, reconcile
+from ray_async.serve.controller.replica_handle import ReplicaHandle
+from ray_async.serve.status_values import DeploymentStatus, DeploymentStatusOverview
+
+if TYPE_CHECKING:
+    from ray_async.serve.controller.actor import Controller
+
+__all__ = ("DeploymentState",)
+
+logger = logging.getLogger("ray_async.serve")
+_ATTEMPTS = 3  # of a constructor, before a deploy fails
+_PATIENCE = 5.0  # seconds that a replica may wait for resources before that is said
+
+
+class DeploymentState:
+    """One deployment.
+
+    Args:
+        controller: Whom it belongs to.
+        app: Its application's name.
+        spec: What is wanted.
+        serves_http: Whether its replicas take HTTP requests.
+    """
+
+    def __init__(self, controller: Controller, app: str, spec: DeploymentSpec, serves_http: bool) -> None:
+        self.spec = spec
+        self.serves_http = serves_http
+        self.replicas: dict[str, ReplicaHandle] = {}
+        self.error: str | None = None
+        self.deleting = False
+        self._app = app
+        self._controller = controller
+        self._previous: DeploymentSpec | None = None
+        self._attempts = 0
+        self._scaling = ScalingState(spec.options.initial_replicas)
+        self._scaled_at = 0.0
+
+    def change(self, spec: DeploymentSpec, serves_http: bool) -> None:
+        """Want something else from now on; what served before is kept until that runs."""
+        if self.stable and self.error is None:
+            self._previous = self.spec
+        if spec.options != self.spec.options:
+            self._scaling = ScalingState(spec.options.initial_replicas)
+        self.spec, self.serves_http = spec, serves_http
+        self.error, self._attempts = None, 0
+
+    @property
+    def target(self) -> int:
+        """How many replicas there shall be."""
+        return 0 if self.deleting else self._scaling.target
+
+    @property
+    def running(self) -> list[ReplicaHandle]:
+        """The replicas that take requests."""
+        return [replica for replica in self.replicas.values() if replica.state is ReplicaState.RUNNING]
+
+    @property
+    def stable(self) -> bool:
+        """Whether all is as it was asked for."""
+        alive = [replica for replica in self.replicas.values() if replica.state is not ReplicaState.STOPPING]
+        return len(alive) == self.target and all(
+            replica.state is ReplicaState.RUNNING and replica.spec == self.spec for replica in alive
+        )
+
+    def overview(self) -> DeploymentStatusOverview:
+        """Its status."""
+        counts = Counter(str(replica.state) for replica in self.replicas.values())
+        if self.error is not None:
+            return DeploymentStatusOverview(DeploymentStatus.DEPLOY_FAILED, dict(counts), self.error)
+        status = DeploymentStatus.HEALTHY if self.stable else DeploymentStatus.UPDATING
+        return DeploymentStatusOverview(status, dict(counts))
+
+    def step(self) -> None:
+        """Start, stop and look after replicas, as far as that can be done now."""
+        now = time.monotonic()
+        self._scale(now)
+        actor = self.spec.options.ray_actor_options
+        held = any(actor.get(key) for key in ("num_cpus", "num_gpus", "resources", "memory"))
+        wanted = Wanted(self.spec.version, self.target, self.spec.options.rolling_update_percentage, held)
+        if self.error is None or self.deleting:
+            plan = reconcile(wanted, [replica.view() for replica in self.replicas.values()])
+            for replica_id in plan.stop:
+                self._stop(self.replicas[replica_id])
+            for _ in range(plan.start):
+                self._start()
+        for replica in self.running:
+            if replica.work is not None and not replica.work.done():
+                continue
+            if replica.spec != self.spec and replica.version == self.spec.version and self.error is None:
+                replica.work = self._controller.spawn(self._update(replica, self.spec))
+            elif now - replica.checked_at >= self.spec.options.health_check_period_s:
+                replica.checked_at = now
+                replica.work = self._controller.spawn(self._check(replica))
+
+    def _scale(self, now: float) -> None:
+        config = self.spec.options.autoscaling_config
+        if config is None or now - self._scaled_at < config.metrics_interval_s or self.deleting:
+            return
+        self._scaled_at = now
+        ongoing = sum(replica.view().ongoing for replica in self.running)
+        self._scaling = decide(config, self._scaling, now, ongoing)
+
+    def _start(self) -> None:
+        replica = ReplicaHandle(self._app, self.spec, self._controller.take_place(), self._controller.board)
+        self.replicas[replica.id] = replica
+        replica.create(str(self._controller.folder))
+        replica.work = self._controller.spawn(self._run_start(replica))
+
+    async def _run_start(self, replica: ReplicaHandle) -> None:
+        start = asyncio.ensure_future(replica.start(*self._controller.listening(self.serves_http)))
+        try:
+            done, _ = await asyncio.wait([start], timeout=_PATIENCE)
+            if not done and not replica.has_begun():
+                self._lacks(replica)
+            await start
+        except (Exception, asyncio.CancelledError) as error:
+            start.cancel()
+            self._forget(replica)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            self._start_failed(replica, error)
+            return
+        if replica.state is ReplicaState.STARTING:
+            replica.state = ReplicaState.RUNNING
+            replica.checked_at = time.monotonic()
+            self._attempts = 0
+        self._controller.changed()
+
+    def _lacks(self, replica: ReplicaHandle) -> None:
+        asked = {key: value for key, value in replica.spec.options.ray_actor_options.items() if value}
+        total, free = ray.cluster_resources(), ray.available_resources()
+        self.error = (
+            f"A replica of deployment {self.spec.name!r} cannot start: it asks for {asked}, and the node has "
+            f"{_numbers(total)}, of which {_numbers(free)} are free."
+        )
+        self._controller.changed()
+        raise ResourceWarning(self.error)
+
+    def _start_failed(self, replica: ReplicaHandle, error: Exception) -> None:
+        if replica.version == self.spec.version and not self.deleting:
+            self._attempts += 1
+            most = min(_ATTEMPTS, max(1, self.spec.options.max_constructor_retry_count))
+            if self._attempts >= most or self.error is not None:
+                self._give_up(str(error))
+        self._controller.changed()
+
+    def _give_up(self, message: str) -> None:
+        """Note that the deploy has failed; the replicas of the version before go on."""
+        self.error = message
+        failed = self.spec.version
+        if self._previous is not None and self._previous.version != failed:
+            for replica in self.replicas.values():
+                if replica.version == failed and replica.state is not ReplicaState.STOPPING:
+                    self._stop(replica)
+        logger.error("Deploying %s of application %s failed: %s", self.spec.name, self._app, message)
+
+    async def _update(self, replica: ReplicaHandle, spec: DeploymentSpec) -> None:
+        try:
+            await replica.actor.update.remote(spec)
+            replica.spec = spec
+        except RayActorError:
+            self._lost(replica)
+        except Exception as error:
+            self.error = str(error)
+        self._controller.changed()
+
+    async def _check(self, replica: ReplicaHandle) -> None:
+        try:
+            async with asyncio.timeout(self.spec.options.health_check_timeout_s):
+                await replica.actor.check_health.remote()
+            replica.failures = 0
+        except RayActorError:
+            self._lost(replica)
+        except Exception as error:
+            replica.failures += 1
+            logger.warning("Replica %s failed health check %d: %s", replica.name, replica.failures, error)
+            if replica.failures >= 3:
+                self._stop(replica)
+                self._controller.changed()
+
+    def lost(self) -> None:
+        """Look whose process has ended; those are replaced."""
+        for replica in self.running:
+            if not replica.find():
+                self._lost(replica)
+
+    def _lost(self, replica: ReplicaHandle) -> None:
+        logger.warning("Replica %s has died.", replica.name)
+        self._forget(replica)
+        self._controller.changed()
+
+    def _forget(self, replica: ReplicaHandle) -> None:
+        if self.replicas.pop(replica.id, None) is not None:
+            replica.kill()
+            self._controller.give_place(replica.place)
+
+    def _stop(self, replica: ReplicaHandle) -> None:
+        if replica.state is ReplicaState.STARTING and replica.work is not None:
+            replica.work.cancel()
+            return
+        replica.state = ReplicaState.STOPPING
+        self._controller.changed()
+        replica.work = self._controller.spawn(self._run_stop(replica))
+
+    async def _run_stop(self, replica: ReplicaHandle) -> None:
+        try:
+            await replica.stop()
+        finally:
+            self._forget(replica)
+            self._controller.changed()
+
+
+def _numbers(resources: dict[str, float]) -> dict[str, float]:
+    return {key: value for key, value in resources.items() if not key.startswith("node:") and "memory" not in key}

@@ -1,0 +1,123 @@
+"""Deployments: a class or function, and how many replicas of it serve requests."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from ray_async.serve.application import Application
+from ray_async.serve.options import DeploymentOptions
+
+__all__ = ("Deployment", "deployment")
+
+
+class Deployment:
+    """A class or function with options; made by the `deployment` decorator."""
+
+    def __init__(self, func_or_class: Callable[..., Any], options: DeploymentOptions) -> None:
+        self._func_or_class = func_or_class
+        self._options = options
+
+    def bind(self, *args: Any, **kwargs: Any) -> Application:
+        """Bind the constructor's arguments.
+
+        Args:
+            args: Arguments; an application among them becomes its handle, also inside lists, tuples and dicts.
+            kwargs: Keyword arguments, likewise.
+
+        Raises:
+            TypeError: Arguments for a function, which is not constructed.
+
+        Example:
+            >>> app = Pipeline.bind(Preprocessor.bind(), Classifier.bind())
+        """
+        if not inspect.isclass(self._func_or_class) and (args or kwargs):
+            raise TypeError(f"deployment {self.name!r} is a function, whose bind() takes no arguments")
+        return Application(self._func_or_class, self._options, args, kwargs)
+
+    def options(self, **options: Any) -> Deployment:
+        """Give the same deployment with other options, those of `deployment`; the others are kept."""
+        return Deployment(self._func_or_class, self._options.changed(options))
+
+    @property
+    def name(self) -> str:
+        """The deployment's name."""
+        return self._options.name
+
+    @property
+    def func_or_class(self) -> Callable[..., Any]:
+        """The class or function."""
+        return self._func_or_class
+
+    @property
+    def num_replicas(self) -> int:
+        """How many replicas there are, at first if they are scaled."""
+        return self._options.initial_replicas
+
+    @property
+    def user_config(self) -> Any:
+        """What `reconfigure` gets."""
+        return self._options.user_config
+
+    @property
+    def max_ongoing_requests(self) -> int:
+        """How many requests a replica works on at a time."""
+        return self._options.max_ongoing_requests
+
+    @property
+    def max_queued_requests(self) -> int:
+        """How many requests of one caller may wait; -1: any number."""
+        return self._options.max_queued_requests
+
+    @property
+    def ray_actor_options(self) -> dict[str, Any]:
+        """Options of the replicas' actors."""
+        return dict(self._options.ray_actor_options)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse a direct call.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError(
+            f"Deployment {self.name!r} cannot be constructed directly: use {self.name}.bind(...) and serve.run()."
+        )
+
+    def __repr__(self) -> str:
+        return f"Deployment(name={self.name!r})"
+
+
+def deployment(func_or_class: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a deployment of a class or function; works with and without arguments.
+
+    Args:
+        func_or_class: The class, or a function that takes requests itself.
+        options: ``name``; ``num_replicas`` (an integer, or "auto"); ``autoscaling_config``; ``max_ongoing_requests``
+            (5, for each replica); ``max_queued_requests`` (-1: any number, for each caller); ``user_config``;
+            ``ray_actor_options``; ``health_check_period_s`` (10) and ``health_check_timeout_s`` (30);
+            ``graceful_shutdown_timeout_s`` (20); ``max_constructor_retry_count`` (20, of which 3 are used);
+            ``rolling_update_percentage`` (0.2).
+
+    Raises:
+        TypeError: Neither a class nor a function, or an unknown option.
+        ValueError: A value that is not allowed.
+        NotImplementedError: An option of Ray's that is not available yet.
+
+    Example:
+        >>> @serve.deployment(num_replicas=2)
+        ... class Hello:
+        ...     async def __call__(self, request):
+        ...         return "hello"
+    """
+
+    def decorate(target: Callable[..., Any]) -> Deployment:
+        if not (inspect.isclass(target) or inspect.isfunction(target)):
+            raise TypeError(f"@serve.deployment is for classes and functions, not for {target!r}")
+        named = {"name": target.__name__} | options
+        return Deployment(target, DeploymentOptions(target.__name__).changed(named))
+
+    if func_or_class is None:
+        return decorate
+    return decorate(func_or_class)

@@ -1,0 +1,56 @@
+"""Errors of Serve.
+
+RayServeException                   a wrong use, or a request that Serve could not carry out
+├── BackPressureError               the caller's queue is full (HTTP: 503)
+├── DeploymentUnavailableError      no such deployment any more (HTTP: 503)
+└── RequestCancelledError           the request was cancelled
+"""
+
+from __future__ import annotations
+
+from ray_async.exceptions import RayError, TaskCancelledError
+
+__all__ = ("BackPressureError", "DeploymentUnavailableError", "RayServeException", "RequestCancelledError")
+
+
+class RayServeException(RayError):
+    """A wrong use of Serve, or a request that Serve could not carry out."""
+
+
+class BackPressureError(RayServeException):
+    """A caller's queue for a deployment is full.
+
+    Args:
+        deployment: The deployment's name.
+        limit: Its `max_queued_requests`.
+    """
+
+    def __init__(self, deployment: str, limit: int) -> None:
+        super().__init__(deployment, limit)
+        self.deployment = deployment
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"Request to deployment {self.deployment!r} refused: all replicas are busy and max_queued_requests="
+            f"{self.limit} requests of this caller wait already."
+        )
+
+
+class DeploymentUnavailableError(RayServeException):
+    """A deployment that does not exist, or exists no more."""
+
+
+class RequestCancelledError(RayServeException, TaskCancelledError):
+    """A request that was cancelled before it had an answer.
+
+    Args:
+        request_id: The request's id.
+    """
+
+    def __init__(self, request_id: str = "") -> None:
+        Exception.__init__(self, request_id)
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        return f"Request {self.request_id} was cancelled."

@@ -1,0 +1,124 @@
+"""Handles of deployments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray_async.serve.context import RequestContext, current_request, new_request_id
+from ray_async.serve.handle.client import Client, get_client, own_loop
+from ray_async.serve.handle.response import Call, DeploymentResponse, DeploymentResponseGenerator
+
+__all__ = ("DeploymentHandle",)
+
+
+class DeploymentHandle:
+    """Calls a deployment's replicas; made by `serve.run` and passed to constructors in place of bound applications.
+
+    ``handle.remote(...)`` calls ``__call__``, ``handle.method.remote(...)`` a method. Handles can be sent anywhere in
+    the session.
+
+    Args:
+        deployment_name: The deployment.
+        app_name: Its application.
+        method_name: The method to call.
+        stream: Whether the method is a generator whose items are wanted as they come.
+        multiplexed_model_id: The model that the calls ask for.
+    """
+
+    def __init__(
+        self,
+        deployment_name: str,
+        app_name: str,
+        method_name: str = "__call__",
+        stream: bool = False,
+        multiplexed_model_id: str = "",
+    ) -> None:
+        self.deployment_name = deployment_name
+        self.app_name = app_name
+        self._method = method_name
+        self._is_stream = stream
+        self._model_id = multiplexed_model_id
+        self._client: Client | None = None
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether the handle was used here."""
+        return self._client is not None
+
+    def options(
+        self,
+        *,
+        method_name: str | None = None,
+        stream: bool | None = None,
+        multiplexed_model_id: str | None = None,
+    ) -> DeploymentHandle:
+        """Give a handle with other options.
+
+        Args:
+            method_name: The method that ``remote`` calls.
+            stream: Whether it is a generator whose items are wanted as they come.
+            multiplexed_model_id: The model that the calls ask for.
+
+        Example:
+            >>> async for token in handle.options(stream=True).generate.remote("once"):
+            ...     print(token)
+        """
+        new = DeploymentHandle(
+            self.deployment_name,
+            self.app_name,
+            self._method if method_name is None else method_name,
+            self._is_stream if stream is None else stream,
+            self._model_id if multiplexed_model_id is None else multiplexed_model_id,
+        )
+        new._client = self._client
+        return new
+
+    def __getattr__(self, name: str) -> DeploymentHandle:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        method = self.options(method_name=name)
+        self.__dict__[name] = method  # a method's handle is made once
+        return method
+
+    def remote(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the deployment.
+
+        Args:
+            args: Arguments; a response among them stands for its value.
+            kwargs: Keyword arguments, likewise.
+
+        Returns:
+            A `DeploymentResponse`, or a `DeploymentResponseGenerator` with ``stream=True``.
+
+        Raises:
+            RayServeException: Serve is not running.
+        """
+        client = self._client
+        if client is None:
+            client = self._client = get_client()
+        outer = current_request.get()
+        if outer is None:
+            request = RequestContext(new_request_id(), "", self.app_name, self._model_id)
+        else:
+            request = RequestContext(outer.request_id, outer.route, self.app_name, self._model_id)
+        loop = own_loop()
+        target = client.thread_loop() if loop is None else loop
+        router = client.router(self.app_name, self.deployment_name, target)
+        call = Call(router, client, request, self._method, (args, kwargs), self._is_stream)
+        if loop is None:
+            target.call_soon_threadsafe(call.start)
+        else:
+            call.start()
+        return DeploymentResponseGenerator(call) if self._is_stream else DeploymentResponse(call)
+
+    def __reduce__(self) -> Any:
+        return DeploymentHandle, (
+            self.deployment_name,
+            self.app_name,
+            self._method,
+            self._is_stream,
+            self._model_id,
+        )
+
+    def __repr__(self) -> str:
+        return f"DeploymentHandle(deployment={self.deployment_name!r}, app={self.app_name!r})"

@@ -1,0 +1,346 @@
+"""Responses: what a call by handle gives, and the call behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any
+
+import ray_async as ray
+from ray_async.exceptions import ActorDiedError, RayError, TaskCancelledError
+from ray_async.serve.context import RequestContext, current_request
+from ray_async.serve.exceptions import RayServeException, RequestCancelledError
+from ray_async.serve.handle.client import Client, own_loop
+from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
+
+if TYPE_CHECKING:
+    from ray_async.serve.handle.router import Candidate, Router
+
+__all__ = ("Call", "DeploymentResponse", "DeploymentResponseGenerator")
+
+
+class Call:
+    """A call on its way; touched on its router's loop alone, but for `cancel`.
+
+    Args:
+        router: The router that sends it.
+        client: The client, which the call keeps alive.
+        request: The request's context that goes with it.
+        method: The method's name.
+        arguments: Positional and keyword arguments; responses among them are waited for first.
+        stream: Whether the method is a generator.
+        actor_method: The replica's method that takes the call, if it is none of the usual two.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        client: Client,
+        request: RequestContext,
+        method: str,
+        arguments: tuple[tuple[Any, ...], dict[str, Any]],
+        stream: bool,
+        actor_method: str = "stream",
+    ) -> None:
+        self.router = router
+        self.request = request
+        self.future: asyncio.Future[Any] = router.loop.create_future()
+        self.ref: Any = None
+        self.cancelled = False
+        self._client = client
+        self._method = method
+        self._arguments = arguments
+        self._stream = stream
+        self._actor_method = actor_method
+        self._candidate: Candidate | None = None
+        self._parent = current_request.get()
+        self._context: Context | None = None
+        self._task: asyncio.Task[None] | None = None
+        if self._parent is not None:
+            self._parent.calls.add(self)
+
+    def start(self) -> None:
+        """Hand the call to its router, once the responses among its arguments are there."""
+        args, kwargs = self._arguments
+        if any(isinstance(value, DeploymentResponse) for value in (*args, *kwargs.values())):
+            self._context = copy_context()
+            self._task = self.router.loop.create_task(self._start_later())
+        else:
+            self._submit()
+
+    def _submit(self) -> None:
+        if not self.future.done():
+            self.router.submit(self)
+            if self._candidate is None and self._context is None:
+                self._context = copy_context()  # it is sent later, from another call's context
+
+    async def _start_later(self) -> None:
+        args, kwargs = self._arguments
+        try:
+            self._arguments = (
+                tuple([await _settled(value) for value in args]),
+                {key: await _settled(value) for key, value in kwargs.items()},
+            )
+        except (asyncio.CancelledError, Exception) as error:
+            self.fail(RequestCancelledError(self.request.request_id) if _is_cancel(error) else error)
+        else:
+            self._submit()
+
+    def send(self, candidate: Candidate) -> None:
+        """Call the replica. What the call starts there belongs to the request that made the call."""
+        self._candidate = candidate
+        candidate.sent += 1
+        if self.request.multiplexed_model_id:
+            candidate.models.pop(self.request.multiplexed_model_id, None)
+            candidate.models[self.request.multiplexed_model_id] = None
+        try:
+            if self._context is not None:
+                self._context.run(self._call_actor, candidate.actor)
+            else:
+                self._call_actor(candidate.actor)
+        except Exception as error:  # an argument that cannot be pickled
+            self._let_go()
+            self.fail(error)
+
+    def _call_actor(self, actor: Any) -> None:
+        request = self.request
+        about = (self._method, request.request_id, request.multiplexed_model_id, request.route)
+        args, kwargs = self._arguments
+        if self._stream:
+            self.ref = getattr(actor, self._actor_method).remote(about, *args, **kwargs)
+            self._task = self.router.loop.create_task(self._await_stream(self.ref.values()))
+        else:
+            self.ref = actor.call.remote(about, *args, **kwargs)
+            self.ref.add_done_callback(self._arrived)
+
+    def _arrived(self, ref: Any) -> None:
+        self._let_go()
+        if ref is not self.ref:
+            return
+        error = ref.exception()
+        if error is not None:
+            self._failed(error)
+        else:
+            value = ref.result()
+            if value is REFUSED:
+                self._refused()
+            else:
+                self._finish(value, None)
+        self.router.pump()
+
+    async def _await_stream(self, values: Any) -> None:
+        try:
+            first = await anext(values)
+        except (asyncio.CancelledError, Exception) as error:
+            self._let_go()
+            self._failed(error)
+        else:
+            self._let_go()
+            if first is ACCEPTED:
+                self._finish(values, None)
+            else:
+                self._refused()
+        self.router.pump()
+
+    def _let_go(self) -> None:
+        if self._candidate is not None:
+            self._candidate.sent -= 1
+
+    def _refused(self) -> None:
+        if self.cancelled:
+            self._finish(None, RequestCancelledError(self.request.request_id))
+        else:
+            self.router.resubmit(self)
+
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, ActorDiedError) and self._candidate is not None:
+            self._candidate.dead = True
+        if self.cancelled or _is_cancel(error):
+            error = RequestCancelledError(self.request.request_id)
+        self._finish(None, error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the call with an error."""
+        self._finish(None, error)
+
+    def _finish(self, value: Any, error: BaseException | None) -> None:
+        if self._parent is not None and (error is not None or not self._stream):
+            self._parent.calls.discard(self)
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(value)
+        else:
+            self.future.set_exception(error)
+            self.future.exception()  # nobody needs to ask for it
+
+    def cancel(self) -> None:
+        """Cancel the call, and what it has started; from any thread."""
+        self.cancelled = True
+        if own_loop() is self.router.loop:
+            self._cancel()
+        else:
+            self.router.loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._parent is not None:
+            self._parent.calls.discard(self)
+        self.router.leave(self)
+        if self.ref is not None and (self._stream or not self.future.done()):
+            ray.cancel(self.ref)
+        elif self._task is not None:
+            self._task.cancel()
+        self._finish(None, RequestCancelledError(self.request.request_id))
+
+
+def _is_cancel(error: BaseException) -> bool:
+    return isinstance(error, asyncio.CancelledError | TaskCancelledError)
+
+
+async def _settled(value: Any) -> Any:
+    """What a response stands for as an argument: the reference to its value, which the replica reads by itself."""
+    if not isinstance(value, DeploymentResponse):
+        return value
+    return await value._to_object_ref()
+
+
+class _Response:
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    @property
+    def request_id(self) -> str:
+        """The request's id."""
+        return self._call.request.request_id
+
+    def cancel(self) -> None:
+        """Cancel the request, if it is not done, and what it has started in turn.
+
+        Reading the response then raises `RequestCancelledError`.
+        """
+        self._call.cancel()
+
+    def cancelled(self) -> bool:
+        """Tell whether `cancel` was called."""
+        return self._call.cancelled
+
+    async def _wait(self) -> Any:
+        call = self._call
+        try:
+            if own_loop() is call.router.loop:
+                return await asyncio.shield(call.future) if call.future.done() else await _alone(call.future)
+            return await asyncio.wrap_future(_mirror(call))
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+
+    def _block(self, timeout_s: float | None) -> Any:
+        if own_loop() is not None:
+            raise RuntimeError("a response cannot be read by a blocking call while an event loop runs: await it")
+        try:
+            return _mirror(self._call).result(timeout_s)
+        except concurrent.futures.TimeoutError as error:
+            if isinstance(error, RayError):
+                raise
+            raise TimeoutError(f"request {self.request_id} had no answer within {timeout_s} seconds") from None
+
+    def __reduce__(self) -> Any:
+        raise RayServeException(
+            "A response cannot be sent along inside of another value: pass it as an argument of its own, or await it."
+        )
+
+
+async def _alone(future: asyncio.Future[Any]) -> Any:
+    """Wait for a future that others may wait for too."""
+    return await asyncio.shield(future)
+
+
+def _mirror(call: Call) -> concurrent.futures.Future[Any]:
+    mirror: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+    def copy(future: asyncio.Future[Any]) -> None:
+        if mirror.set_running_or_notify_cancel():
+            error = future.exception()
+            if error is not None:
+                mirror.set_exception(error)
+            else:
+                mirror.set_result(future.result())
+
+    call.router.loop.call_soon_threadsafe(call.future.add_done_callback, copy)
+    return mirror
+
+
+class DeploymentResponse(_Response):
+    """The answer to a call by handle: awaited, or read by `result` where no loop runs.
+
+    As an argument of another call it stands for its value, without being waited for by the caller. When the asyncio
+    task that awaits it is cancelled, so is the call.
+    """
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._wait().__await__()
+
+    def result(self, *, timeout_s: float | None = None) -> Any:
+        """Wait for the answer in a thread.
+
+        Args:
+            timeout_s: Seconds to wait; None: any time.
+
+        Raises:
+            RuntimeError: A loop runs in this thread.
+            TimeoutError: No answer in time.
+            RequestCancelledError: The request was cancelled.
+            BackPressureError: Too many requests wait.
+        """
+        return self._block(timeout_s)
+
+    async def _to_object_ref(self) -> Any:
+        await self._wait()
+        return self._call.ref
+
+
+class DeploymentResponseGenerator(_Response):
+    """The answer to a streaming call by handle: iterated over, by `async for` or, where no loop runs, by `for`."""
+
+    _values: Any = None
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._values is None:
+            self._values = await self._wait()
+        try:
+            if own_loop() is self._call.router.loop:
+                return await anext(self._values)
+            return await asyncio.wrap_future(
+                asyncio.run_coroutine_threadsafe(_next(self._values), self._call.router.loop)
+            )
+        except TaskCancelledError:
+            raise RequestCancelledError(self.request_id) from None
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._values is None:
+            self._values = self._block(None)
+        try:
+            return asyncio.run_coroutine_threadsafe(_next(self._values), self._call.router.loop).result()
+        except StopAsyncIteration:
+            raise StopIteration from None
+        except TaskCancelledError:
+            raise RequestCancelledError(self.request_id) from None
+
+    async def aclose(self) -> None:
+        """End the stream: the replica closes the generator."""
+        self.cancel()
+
+
+async def _next(values: Any) -> Any:
+    return await anext(values)

@@ -1,0 +1,156 @@
+"""The router: picks a replica for each call, and keeps what finds none."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import ray_async as ray
+from ray_async.serve.board import RUNNING, Board
+from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray_async.serve.handle.routing import pick
+from ray_async.serve.names import NAMESPACE
+
+if TYPE_CHECKING:
+    from ray_async.serve.handle.response import Call
+
+__all__ = ("Candidate", "Router")
+
+# Seconds between two looks at the board while something waits: replicas that others hold become free unheard.
+_SHORTEST, _LONGEST = 0.0005, 0.02
+
+
+class Candidate:
+    """A replica that may be picked.
+
+    Args:
+        name: Its actor's name.
+        slot: Its place on the board.
+        models: The models that it was last sent requests for, latest last.
+    """
+
+    __slots__ = ("actor", "dead", "models", "name", "sent", "slot")
+
+    def __init__(self, name: str, slot: int) -> None:
+        self.name = name
+        self.slot = slot
+        self.sent = 0
+        self.dead = False
+        self.models: dict[str, None] = {}
+        self.actor: Any = None
+
+
+class Router:
+    """Picks replicas of one deployment for the calls of one loop; used on that loop alone.
+
+    Args:
+        board: The board.
+        key: The deployment's key in the table.
+        loop: The loop.
+        client: A weak reference to the client, which has the table.
+    """
+
+    def __init__(self, board: Board, key: str, loop: asyncio.AbstractEventLoop, client: Any) -> None:
+        self.loop = loop
+        self.waiting: deque[Call] = deque()
+        self._board = board
+        self._key = key
+        self._client = client
+        self._version = -1
+        self._candidates: dict[str, Candidate] = {}
+        self._limit = 1
+        self._queue_limit = -1
+        self._timer: asyncio.TimerHandle | None = None
+        self._pause = _SHORTEST
+
+    def submit(self, call: Call) -> None:
+        """Send a call to a replica, or keep it until one is free; a call that cannot be kept fails."""
+        self._refresh()
+        candidate = None if self.waiting else self._pick(call)
+        if candidate is not None:
+            call.send(candidate)
+            return
+        if self._version < 0 or self._key not in self._table()["deployments"]:
+            app, _, deployment = self._key.partition("#")
+            call.fail(DeploymentUnavailableError(f"There is no deployment {deployment!r} in application {app!r}."))
+        elif 0 <= self._queue_limit <= len(self.waiting):
+            call.fail(BackPressureError(self._key.partition("#")[2], self._queue_limit))
+        else:
+            self.waiting.append(call)
+            self._watch()
+
+    def resubmit(self, call: Call) -> None:
+        """Keep a call that a replica has refused, before all others."""
+        self.waiting.appendleft(call)
+        self._watch()
+
+    def leave(self, call: Call) -> None:
+        """Drop a call that waits, if it does."""
+        if call in self.waiting:
+            self.waiting.remove(call)
+
+    def pump(self) -> None:
+        """Send what waits and finds a replica now."""
+        if not self.waiting:
+            return
+        self._refresh()
+        if self._key not in self._table()["deployments"]:
+            waiting, self.waiting = self.waiting, deque()
+            for call in waiting:
+                call.fail(DeploymentUnavailableError(f"Deployment {self._key.partition('#')[2]!r} was deleted."))
+            return
+        while self.waiting:
+            candidate = self._pick(self.waiting[0])
+            if candidate is None:
+                self._watch()
+                return
+            self._pause = _SHORTEST
+            self.waiting.popleft().send(candidate)
+
+    def _watch(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self._pause, self._look)
+            self._pause = min(self._pause * 1.5, _LONGEST)
+
+    def _look(self) -> None:
+        self._timer = None
+        self.pump()
+
+    def _table(self) -> dict[str, Any]:
+        client = self._client()
+        return client.table() if client is not None else {"deployments": {}}
+
+    def _refresh(self) -> None:
+        if self._board.version == self._version:
+            return
+        self._version = self._board.version
+        entry = self._table()["deployments"].get(self._key)
+        if entry is None:
+            self._candidates = {}
+            return
+        known = self._candidates
+        self._candidates = {name: known.get(name) or Candidate(name, slot) for name, slot in entry["replicas"]}
+        self._limit = entry["max_ongoing_requests"]
+        self._queue_limit = entry["max_queued_requests"]
+
+    def _pick(self, call: Call) -> Candidate | None:
+        board, limit = self._board, self._limit
+        free: list[tuple[Candidate, int]] = []
+        for candidate in self._candidates.values():
+            if candidate.dead or board.state(candidate.slot) != RUNNING:
+                continue
+            load = max(candidate.sent, board.ongoing(candidate.slot))
+            if load < limit:
+                free.append((candidate, load))
+        picked = pick(free, call.request.multiplexed_model_id, random.random)
+        if picked is None:
+            return None
+        if picked.actor is None:
+            try:
+                picked.actor = ray.get_actor(picked.name, namespace=NAMESPACE)
+            except ValueError:  # it has died, and the table does not say so yet
+                picked.dead = True
+                return self._pick(call)
+        return picked

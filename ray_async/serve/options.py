@@ -1,0 +1,140 @@
+"""Options of a deployment, checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from ray_async.serve.config import AutoscalingConfig
+
+__all__ = ("DeploymentOptions",)
+
+_ACTOR_OPTIONS = (
+    "accelerator_type",
+    "fallback_strategy",
+    "label_selector",
+    "memory",
+    "num_cpus",
+    "num_gpus",
+    "resources",
+    "runtime_env",
+)
+# What Ray has as an option and this release has not: refused, not passed over.
+_ABSENT = (
+    "backpressure_config",
+    "deployment_actors",
+    "gang_scheduling_config",
+    "logging_config",
+    "max_replicas_per_node",
+    "placement_group_bundle_label_selector",
+    "placement_group_bundles",
+    "placement_group_strategy",
+    "request_router_config",
+)
+
+
+@dataclass(frozen=True)
+class DeploymentOptions:
+    """Options of a deployment; `Deployment` documents them."""
+
+    name: str
+    num_replicas: int = 1
+    ray_actor_options: Mapping[str, Any] = field(default_factory=dict)
+    user_config: Any = None
+    max_ongoing_requests: int = 5
+    max_queued_requests: int = -1
+    autoscaling_config: AutoscalingConfig | None = None
+    graceful_shutdown_wait_loop_s: float = 2
+    graceful_shutdown_timeout_s: float = 20
+    health_check_period_s: float = 10
+    health_check_timeout_s: float = 30
+    max_constructor_retry_count: int = 20
+    rolling_update_percentage: float = 0.2
+
+    def changed(self, options: Mapping[str, Any]) -> DeploymentOptions:
+        """These options with some replaced.
+
+        Raises:
+            TypeError: An option that does not exist, or a value of the wrong type.
+            ValueError: A value that is not allowed.
+        """
+        for key in options:
+            if key == "version":
+                raise ValueError("version is no option: what a deployment is made of tells versions apart")
+            if key in _ABSENT:
+                raise NotImplementedError(f"the option {key} is not available yet")
+            if key not in {known.name for known in fields(self)}:
+                hint = _hint(key, (known.name for known in fields(self)))
+                raise TypeError(f"deployment() got an unexpected keyword argument {key!r}.{hint}")
+        given = dict(options)
+        if "num_replicas" in given or "autoscaling_config" in given:
+            given.update(_scaling(given))
+        result = replace(self, **given)
+        _check(result)
+        return result
+
+    @property
+    def initial_replicas(self) -> int:
+        """How many replicas are started at first."""
+        config = self.autoscaling_config
+        if config is None:
+            return self.num_replicas
+        return config.min_replicas if config.initial_replicas is None else config.initial_replicas
+
+    def as_dict(self) -> dict[str, Any]:
+        """The options as plain values."""
+        return asdict(self)
+
+
+def _scaling(given: Mapping[str, Any]) -> dict[str, Any]:
+    number, config = given.get("num_replicas"), given.get("autoscaling_config")
+    if number == "auto":
+        own = config if isinstance(config, dict) else {}
+        auto = config if isinstance(config, AutoscalingConfig) else AutoscalingConfig.of({"max_replicas": 100} | own)
+        return {"num_replicas": 1, "autoscaling_config": auto}
+    if number is not None and config is not None:
+        raise ValueError("num_replicas and autoscaling_config exclude each other, unless num_replicas is 'auto'")
+    if number is not None:
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise TypeError(f"num_replicas must be an integer or 'auto', but is {number!r}")
+        return {"num_replicas": number, "autoscaling_config": None}
+    return {"num_replicas": 1, "autoscaling_config": None if config is None else AutoscalingConfig.of(config)}
+
+
+def _check(options: DeploymentOptions) -> None:
+    if not isinstance(options.name, str):
+        raise TypeError(f"a deployment's name must be a string, but is {options.name!r}")
+    if not options.name or "#" in options.name:
+        raise ValueError(f"a deployment's name must not be empty nor contain '#', but is {options.name!r}")
+    _at_least(options, "num_replicas", 1)
+    _at_least(options, "max_ongoing_requests", 1)
+    _at_least(options, "max_queued_requests", -1)
+    for name in ("graceful_shutdown_wait_loop_s", "graceful_shutdown_timeout_s"):
+        _at_least(options, name, 0)
+    for name in ("health_check_period_s", "health_check_timeout_s", "rolling_update_percentage"):
+        if not getattr(options, name) > 0:
+            raise ValueError(f"{name} must be positive, but is {getattr(options, name)}")
+    unknown = sorted(set(options.ray_actor_options) - set(_ACTOR_OPTIONS))
+    if unknown:
+        raise ValueError(
+            f"ray_actor_options {unknown} are not allowed.{_hint(unknown[0], _ACTOR_OPTIONS)} "
+            f"Allowed are {list(_ACTOR_OPTIONS)}."
+        )
+    try:
+        json.dumps(options.user_config)
+    except TypeError as error:
+        raise ValueError(f"user_config must consist of plain JSON values: {error}") from error
+
+
+def _at_least(options: DeploymentOptions, name: str, least: int) -> None:
+    value = getattr(options, name)
+    if value is None or value < least:
+        raise ValueError(f"{name} must be {least} or more, but is {value}")
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,130 @@
+"""The runner: calls the user's methods, async ones on the loop, sync ones in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+from ray_async.serve.exceptions import RayServeException
+
+__all__ = ("Runner",)
+
+
+class Runner:
+    """Calls what a deployment holds.
+
+    Args:
+        target: The user's object, or function.
+        limit: The most sync calls at a time.
+    """
+
+    def __init__(self, target: Any, limit: int) -> None:
+        self.target = target
+        self._threads = ThreadPoolExecutor(limit, "serve-handler")
+        self._kinds: dict[str, tuple[Callable[..., Any], bool, bool]] = {}
+
+    def resize(self, limit: int) -> None:
+        """Allow another number of sync calls at a time; those that run go on."""
+        old, self._threads = self._threads, ThreadPoolExecutor(limit, "serve-handler")
+        old.shutdown(wait=False)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False)
+
+    def _method(self, name: str) -> tuple[Callable[..., Any], bool, bool]:
+        """The method, whether it is async, and whether it is a generator."""
+        found = self._kinds.get(name)
+        if found is None:
+            found = self._kinds[name] = self._look_up(name)
+        return found
+
+    def _look_up(self, name: str) -> tuple[Callable[..., Any], bool, bool]:
+        if inspect.isfunction(self.target):
+            method = self.target if name == "__call__" else None
+        else:
+            method = getattr(self.target, name, None) if hasattr(type(self.target), name) else None
+        if not callable(method):
+            known = [key for key, value in inspect.getmembers(type(self.target), callable) if not key.startswith("_")]
+            raise RayServeException(f"Tried to call a method {name!r} that does not exist. Available methods: {known}.")
+        generator = inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
+        return method, inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method), generator
+
+    async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a method that gives one value.
+
+        Raises:
+            TypeError: It is a generator.
+        """
+        method, is_async, is_generator = self._method(name)
+        if is_generator:
+            raise TypeError(
+                f"Method {name!r} is a generator: call it by handle.options(stream=True).{name}.remote(...)."
+            )
+        result = await (method(*args, **kwargs) if is_async else self._in_thread(method, args, kwargs))
+        if inspect.isawaitable(result):
+            result = await result
+        if inspect.isgenerator(result) or inspect.isasyncgen(result):
+            raise TypeError(f"Method {name!r} returned a generator: call it with handle.options(stream=True).")
+        return result
+
+    async def stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncIterator[Any]:
+        """Call a method that is a generator, or returns one, and give its items.
+
+        Raises:
+            TypeError: It gives one value.
+        """
+        result = await self.open(name, args, kwargs)
+        if not isinstance(result, AsyncIterator | Iterator):
+            raise TypeError(f"Method {name!r} is no generator: call it by a handle without stream=True.")
+        async for item in self.items(result):
+            yield item
+
+    async def open(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a method and give what it returns; a generator not begun yet."""
+        method, is_async, is_generator = self._method(name)
+        if is_generator:
+            return method(*args, **kwargs)
+        result = await (method(*args, **kwargs) if is_async else self._in_thread(method, args, kwargs))
+        return await result if inspect.isawaitable(result) else result
+
+    async def items(self, source: Any) -> AsyncIterator[Any]:
+        """The items of a generator, which is closed at the end; a sync one runs in threads."""
+        if isinstance(source, AsyncIterator):
+            try:
+                async for item in source:
+                    yield item
+            finally:
+                if inspect.isasyncgen(source):
+                    await source.aclose()
+            return
+        end = object()
+        try:
+            while (item := await self._in_thread(next, (source, end), {})) is not end:
+                yield item
+        finally:
+            if inspect.isgenerator(source):
+                await self._in_thread(source.close, (), {})
+
+    async def _in_thread(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run in a thread. A cancel is passed on only when the thread is done: until then it uses the replica."""
+        context = copy_context()
+        future = asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: context.run(function, *args, **kwargs)
+        )
+        cancelled = None
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError as error:
+                cancelled = error
+                future.cancel()
+        if cancelled is not None:
+            if not future.cancelled():
+                future.exception()
+            raise cancelled
+        return future.result()

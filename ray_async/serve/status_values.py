@@ -1,0 +1,78 @@
+"""Status values: what `serve.status` gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = (
+    "ApplicationStatus",
+    "ApplicationStatusOverview",
+    "DeploymentStatus",
+    "DeploymentStatusOverview",
+    "ServeStatus",
+)
+
+
+class ApplicationStatus(StrEnum):
+    """What an application is doing."""
+
+    DEPLOYING = "DEPLOYING"
+    DEPLOY_FAILED = "DEPLOY_FAILED"
+    RUNNING = "RUNNING"
+    DELETING = "DELETING"
+
+
+class DeploymentStatus(StrEnum):
+    """What a deployment is doing."""
+
+    UPDATING = "UPDATING"
+    HEALTHY = "HEALTHY"
+    DEPLOY_FAILED = "DEPLOY_FAILED"
+
+
+@dataclass(frozen=True)
+class DeploymentStatusOverview:
+    """A deployment's status.
+
+    Args:
+        status: What it is doing.
+        replica_states: How many replicas are in which state.
+        message: Why, where it failed.
+    """
+
+    status: DeploymentStatus
+    replica_states: dict[str, int]
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class ApplicationStatusOverview:
+    """An application's status.
+
+    Args:
+        status: What it is doing.
+        message: Why, where it failed.
+        last_deployed_time_s: When it was deployed last, in seconds since the epoch.
+        deployments: Its deployments by name.
+        route_prefix: Where it takes HTTP requests; None: nowhere.
+    """
+
+    status: ApplicationStatus
+    message: str
+    last_deployed_time_s: float
+    deployments: dict[str, DeploymentStatusOverview]
+    route_prefix: str | None = None
+
+
+@dataclass(frozen=True)
+class ServeStatus:
+    """The status of all.
+
+    Args:
+        applications: Applications by name.
+        http_address: Where HTTP is served, as ``host:port``; empty where it is not.
+    """
+
+    applications: dict[str, ApplicationStatusOverview] = field(default_factory=dict)
+    http_address: str = ""

@@ -1,0 +1,225 @@
+"""Requests over HTTP."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any
+
+import fastapi
+import httpx
+import pydantic
+import pytest
+from starlette.requests import Request
+
+import ray_async as ray
+from ray_async import serve
+from ray_async.serve.ingress.listener import bind
+from tests.resources import wait_until
+from tests.serve.test_handles import Gate, Gated
+
+
+@pytest.fixture
+def gate(session: None) -> Iterator[Any]:
+    gate = ray.remote(Gate).options(num_cpus=0, max_concurrency=1000).remote()
+    yield gate
+    ray.kill(gate)
+
+
+class Model(pydantic.BaseModel):
+    name: str
+
+
+@serve.deployment
+class Echo:
+    async def __call__(self, request: Request) -> Any:
+        return [request.method, request.url.path, request.scope["root_path"], await request.json()]
+
+
+def test_routes(http: httpx.Client) -> None:
+    serve.run(Echo.bind(), name="one", route_prefix="/one")
+    serve.run(Echo.bind(), name="deep", route_prefix="/one/deep")
+    assert http.get("/-/routes").json() == {"/one": "one", "/one/deep": "deep"}
+    assert http.get("/-/healthz").text == "success"
+    missing = http.get("/onemore")
+    assert (missing.status_code, "/-/routes" in missing.text) == (404, True)
+    for _ in range(5):  # whichever application's replica has taken the connection
+        with httpx.Client(base_url=http.base_url) as client:
+            assert client.post("/one/x", json=1).json() == ["POST", "/one/x", "/one", 1]
+            assert client.put("/one/deep/x", json={"a": 2}).json() == ["PUT", "/one/deep/x", "/one/deep", {"a": 2}]
+
+
+def test_prefixes(http: httpx.Client) -> None:
+    for prefix in ("abc", "/abc/"):
+        with pytest.raises(ValueError, match="route_prefix"):
+            serve.run(Echo.bind(), route_prefix=prefix)
+    serve.run(Echo.bind(), name="first", route_prefix="/taken")
+    with pytest.raises(serve.exceptions.RayServeException, match="Prefix /taken is being used by application 'first'"):
+        serve.run(Echo.bind(), name="second", route_prefix="/taken")
+    handle = serve.run(Gated.options(num_replicas=1).bind(None), name="hidden", route_prefix=None)
+    assert handle.app_name == "hidden"
+    assert http.get("/-/routes").json() == {"/taken": "first"}
+
+
+def test_malformed_bodies_are_the_clients_fault(http: httpx.Client) -> None:
+    serve.run(Echo.bind())
+    for body in (b"", b"{"):
+        assert http.post("/", content=body).status_code == 400
+    assert http.post("/", json=2).status_code == 200
+
+
+def test_request_ids(http: httpx.Client) -> None:
+    serve.run(Echo.bind())
+    assert http.post("/", json=1, headers={"x-request-id": "mine"}).headers["x-request-id"] == "mine"
+    ids = {http.post("/", json=1).headers["x-request-id"] for _ in range(5)}
+    assert len(ids) == 5
+
+
+@serve.deployment
+class Streams:
+    def __call__(self, request: Request) -> Iterator[str]:
+        yield from ("a", "b")
+        if request.query_params.get("fail"):
+            raise ValueError("in the middle")
+
+    def other(self) -> None: ...
+
+
+def test_generators_are_streamed(http: httpx.Client) -> None:
+    serve.run(Streams.bind())
+    with http.stream("GET", "/") as answer:
+        assert answer.headers["transfer-encoding"] == "chunked"
+        assert "".join(answer.iter_text()) == "ab"
+    with pytest.raises(httpx.RemoteProtocolError), http.stream("GET", "/?fail=1") as answer:
+        assert answer.status_code == 200
+        list(answer.iter_text())
+    assert http.get("/").text == "ab"
+
+
+async def test_a_full_replica_hands_requests_over(http: httpx.Client, gate: Any) -> None:
+    # All connections are made while there is one replica, so they belong to it; requests must spread nevertheless.
+    app = Gated.options(max_ongoing_requests=2)
+    await asyncio.to_thread(serve.run, app.options(num_replicas=1).bind(gate))
+    limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
+    async with httpx.AsyncClient(base_url=http.base_url, limits=limits, timeout=60) as client:
+        asks = [asyncio.create_task(client.get("/")) for _ in range(8)]
+        await asyncio.to_thread(wait_until, lambda: ray.get(gate.counts.remote())[0] == 2)
+        await asyncio.to_thread(serve.run, app.options(num_replicas=4).bind(gate))
+        await asyncio.to_thread(wait_until, lambda: ray.get(gate.counts.remote())[0] == 8)
+        await gate.open.remote()
+        assert [answer.status_code for answer in await asyncio.gather(*asks)] == [200] * 8
+
+
+def test_back_pressure_is_503(http: httpx.Client, gate: Any) -> None:
+    handle = serve.run(Gated.options(max_ongoing_requests=1, max_queued_requests=0).bind(gate))
+    response = handle.remote()
+    wait_until(lambda: ray.get(gate.counts.remote())[0] == 1)
+    assert http.get("/").status_code == 503
+    ray.get(gate.open.remote())
+    assert response.result() is None
+    assert http.get("/").status_code == 200
+
+
+@serve.deployment
+class Front:
+    def __init__(self, back: Any) -> None:
+        self.back = back
+
+    async def __call__(self, request: Request) -> None:
+        await self.back.remote()
+
+
+def test_a_client_that_goes_cancels_all_stages(http: httpx.Client, gate: Any) -> None:
+    serve.run(Front.options(max_ongoing_requests=1).bind(Gated.bind(gate)))
+    host, port = serve.status().http_address.split(":")
+    for n in range(1, 4):
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            wait_until(partial(_counted, gate, 0, n))
+        wait_until(partial(_counted, gate, 1, n))
+    ray.get(gate.open.remote())
+    assert http.get("/").status_code == 200
+
+
+def _counted(gate: Any, which: int, count: int) -> bool:
+    return bool(ray.get(gate.counts.remote())[which] == count)
+
+
+def test_fastapi(http: httpx.Client) -> None:
+    app = fastapi.FastAPI()
+
+    @serve.deployment
+    @serve.ingress(app)
+    class Api:
+        def __init__(self, word: str) -> None:
+            self.word = word
+
+        @app.get("/hello/{name}")
+        def hello(self, name: str, loud: bool = False) -> dict[str, str]:
+            return {"said": f"{self.word} {name}{'!' if loud else ''}"}
+
+        @app.post("/double")
+        async def double(self, model: Model) -> Model:
+            return Model(name=2 * model.name)
+
+        @app.get("/stream")
+        async def stream(self) -> fastapi.responses.StreamingResponse:
+            async def parts() -> AsyncIterator[str]:
+                yield "a"
+                yield self.word
+
+            return fastapi.responses.StreamingResponse(parts())
+
+    serve.run(Api.bind("hi"), route_prefix="/api")
+    assert http.get("/api/hello/bob", params={"loud": True}).json() == {"said": "hi bob!"}
+    assert http.post("/api/double", json={"name": "x"}).json() == {"name": "xx"}
+    assert http.post("/api/double", json={"no": "x"}).status_code == 422
+    assert http.get("/api/double").status_code == 405
+    assert http.get("/api/none").json() == {"detail": "Not Found"}
+    assert http.get("/api/stream").text == "ahi"
+    schema = http.get("/api/openapi.json").json()
+    parameters = schema["paths"]["/hello/{name}"]["get"]["parameters"]
+    assert [parameter["name"] for parameter in parameters] == ["name", "loud"]
+
+
+def test_lifespan_and_a_builder(http: httpx.Client, gate: Any) -> None:
+    def build() -> fastapi.FastAPI:
+        @contextlib.asynccontextmanager
+        async def lifespan(app: fastapi.FastAPI) -> AsyncIterator[None]:
+            app.state.ready = True
+            yield
+            await gate.open.remote()
+
+        app = fastapi.FastAPI(lifespan=lifespan)
+
+        @app.get("/")
+        def ready(request: fastapi.Request) -> bool:
+            return bool(request.app.state.ready)
+
+        return app
+
+    @serve.deployment
+    @serve.ingress(build)
+    class Built: ...
+
+    serve.run(Built.bind(), name="built")
+    assert http.get("/").json() is True
+    serve.delete("built")
+    assert ray.get(gate.wait.remote()) is None
+
+
+def test_a_taken_port() -> None:
+    with socket.socket() as taken, pytest.raises(OSError, match="Serve cannot listen on"):
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        bind(*taken.getsockname())
+
+
+def test_another_address(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(serve.exceptions.RayServeException, match=r"on 127\.0\.0\.1:0 already.*0\.0\.0\.0:1234"):
+        serve.run(Echo.bind(), host="0.0.0.0", port=1234)
+    with caplog.at_level(logging.WARNING, "ray_async"):
+        serve.start({"port": 1234})
+    assert "port" in caplog.text

@@ -1,0 +1,198 @@
+"""Deploying, updating, failing and ending, under load."""
+
+import contextlib
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import ray_async as ray
+from ray_async import serve
+from tests.resources import wait_until
+
+
+class Load:
+    """Requests without a pause, by HTTP on connections that stay open and by handle; notes what was answered."""
+
+    def __init__(self, http: httpx.Client, handle: Any) -> None:
+        self.answers: list[Any] = []
+        self.failures: list[Any] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._http, args=(http.base_url,)) for _ in range(4)]
+        self._threads += [threading.Thread(target=self._handle, args=(handle,)) for _ in range(2)]
+
+    def _http(self, url: Any) -> None:
+        with httpx.Client(base_url=url, timeout=60) as client:
+            while not self._stop.is_set():
+                try:
+                    answer = client.get("/")
+                except httpx.HTTPError as error:
+                    self.failures.append(error)
+                else:
+                    (self.answers if answer.status_code == 200 else self.failures).append(answer.text)
+
+    def _handle(self, handle: Any) -> None:
+        while not self._stop.is_set():
+            try:
+                self.answers.append(handle.remote().result(timeout_s=60))
+            except Exception as error:
+                self.failures.append(error)
+
+    def more(self, count: int = 50) -> None:
+        """Wait for that many answers from now on."""
+        before = len(self.answers)
+        wait_until(lambda: len(self.answers) >= before + count or self.failures)
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def version(answer: str, options: dict[str, Any] | None = None, fail: str = "") -> Any:
+    """An application whose answer tells its version."""
+
+    @serve.deployment(name="Versions", **(options or {}))
+    class Versions:
+        def __init__(self) -> None:
+            if fail == "init":
+                raise ValueError(f"cannot load {answer}")
+
+        async def __call__(self, request: Any = None) -> str:
+            return answer
+
+        async def pid(self) -> int:
+            return os.getpid()
+
+        async def __del__(self) -> None:
+            with contextlib.suppress(KeyError):
+                Path(os.environ["SERVE_TEST_FILE"]).touch()
+
+    return Versions.bind()
+
+
+def test_rolling_updates_and_scaling_lose_nothing(http: httpx.Client) -> None:
+    handle = serve.run(version("v1", {"num_replicas": 3}))
+    with Load(http, handle) as load:
+        load.more()
+        for name, replicas in (("v2", 3), ("v2", 1), ("v2", 4), ("v3", 2)):
+            serve.run(version(name, {"num_replicas": replicas}))
+            load.more()
+    assert load.failures == []
+    assert set(load.answers) == {"v1", "v2", "v3"}
+    assert handle.remote().result() == "v3"
+    wait_until(lambda: serve.status().applications["default"].deployments["Versions"].replica_states == {"RUNNING": 2})
+
+
+def test_a_deploy_that_fails_leaves_the_old_version(http: httpx.Client) -> None:
+    handle = serve.run(version("v1", {"num_replicas": 2}))
+    with Load(http, handle) as load:
+        with pytest.raises(RuntimeError, match="ValueError: cannot load v2"):
+            serve.run(version("v2", {"num_replicas": 2}, fail="init"))
+        load.more()
+        status = serve.status().applications["default"]
+        assert status.status == "DEPLOY_FAILED"
+        assert "cannot load v2" in status.message
+        serve.run(version("v3", {"num_replicas": 2}))
+        load.more()
+    assert load.failures == []
+    assert set(load.answers) == {"v1", "v3"}
+    assert serve.status().applications["default"].status == "RUNNING"
+
+
+def test_a_first_deploy_that_fails(http: httpx.Client) -> None:
+    with pytest.raises(RuntimeError, match="ValueError: cannot load it"):
+        serve.run(version("it", fail="init"))
+    assert serve.status().applications["default"].status == "DEPLOY_FAILED"
+    assert serve.run(version("that")).remote().result() == "that"
+
+
+def test_what_the_node_has_not_is_said(http: httpx.Client) -> None:
+    with pytest.raises(RuntimeError, match=r"'Versions' cannot start: it asks for {'num_gpus': 0.5}, and the node has"):
+        serve.run(version("it", {"ray_actor_options": {"num_gpus": 0.5}}))
+
+
+def test_a_killed_replica_is_replaced(http: httpx.Client) -> None:
+    handle = serve.run(version("v1", {"num_replicas": 2}))
+    pid = handle.pid.remote().result()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: pid not in _pids(handle) and len(_pids(handle)) == 2)
+    assert http.get("/").text == "v1"
+
+
+def _pids(handle: Any) -> set[int]:
+    found = set()
+    for _ in range(20):
+        with contextlib.suppress(ray.exceptions.RayActorError):
+            found.add(handle.pid.remote().result())
+    return found
+
+
+def test_user_config_changes_without_new_replicas(http: httpx.Client) -> None:
+    @serve.deployment
+    class Suffix:
+        def reconfigure(self, config: dict[str, Any]) -> None:
+            if config.get("fail"):
+                raise ValueError("cannot reconfigure")
+            self.suffix = config["suffix"]
+
+        async def __call__(self) -> tuple[str, int]:
+            return self.suffix, os.getpid()
+
+    handle = serve.run(Suffix.options(user_config={"suffix": "1"}).bind())
+    suffix, pid = handle.remote().result()
+    assert suffix == "1"
+    serve.run(Suffix.options(user_config={"suffix": "2"}, max_ongoing_requests=9).bind())
+    assert handle.remote().result() == ("2", pid)
+    with pytest.raises(RuntimeError, match="cannot reconfigure"):
+        serve.run(Suffix.options(user_config={"fail": True}).bind())
+    assert handle.remote().result() == ("2", pid)
+    serve.run(Suffix.options(user_config={"suffix": "3"}).bind())
+    assert handle.remote().result() == ("3", pid)
+
+
+def test_user_config_without_reconfigure(http: httpx.Client) -> None:
+    @serve.deployment(user_config={"a": 1})
+    class Plain: ...
+
+    with pytest.raises(RuntimeError, match="no method `reconfigure`"):
+        serve.run(Plain.bind())
+
+
+def test_a_replica_that_fails_its_checks_is_replaced(http: httpx.Client, tmp_path: Path) -> None:
+    flag = tmp_path / "sick"
+
+    @serve.deployment(health_check_period_s=0.05)
+    class Checked:
+        def __init__(self) -> None:
+            self.well = not flag.exists()
+            flag.touch()
+
+        def check_health(self) -> None:
+            if self.well:  # the first replica has begun well, and is sick from now on
+                raise RuntimeError("sick")
+
+        async def __call__(self) -> bool:
+            return self.well
+
+    handle = serve.run(Checked.bind())
+    wait_until(lambda: handle.remote().result() is False)
+
+
+def test_deleting_finishes_requests_and_objects(http: httpx.Client, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    options = {"ray_actor_options": {"runtime_env": {"env_vars": {"SERVE_TEST_FILE": str(done)}}}}
+    serve.run(version("v1", options))
+    assert not done.exists()
+    serve.delete("default")
+    assert done.exists()
+    assert serve.status().applications == {}
