@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 from contextvars import ContextVar
@@ -57,6 +58,8 @@ class RequestContext:
         app_name: The application.
         multiplexed_model_id: The model that is asked for, or an empty string.
         calls: Calls by handle that it has made and that are not done: they are cancelled with it.
+        task: What runs it, if that is an asyncio task.
+        cancelled: Whether its handler must start nothing more, though it has not noticed yet: one that is in a thread.
     """
 
     request_id: str
@@ -64,6 +67,13 @@ class RequestContext:
     app_name: str = ""
     multiplexed_model_id: str = ""
     calls: set[Call] = field(default_factory=set)
+    task: asyncio.Task[Any] | None = None
+    cancelled: bool = False
+
+    @property
+    def cancels(self) -> int:
+        """How many cancels have been asked of the task that runs it; they may not have reached the handler yet."""
+        return 0 if self.task is None else self.task.cancelling()
 
     def cancel_calls(self) -> None:
         """Cancel what the request has called."""

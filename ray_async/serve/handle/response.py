@@ -56,10 +56,31 @@ class Call:
         self._actor_method = actor_method
         self._candidate: Candidate | None = None
         self._parent = current_request.get()
+        self._cancels_before = 0 if self._parent is None else self._parent.cancels
+        self._waiter: asyncio.Future[Any] | None = None
         self._context: Context | None = None
         self._task: asyncio.Task[None] | None = None
         if self._parent is not None:
             self._parent.calls.add(self)
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether nobody wants the call any more, though `cancel` may still be on its way: it must not be sent.
+
+        A cancel of the asyncio task that waits for the response is seen here before that task gets it.
+        """
+        waiter, parent = self._waiter, self._parent
+        return (
+            self.cancelled or (waiter is not None and waiter.cancelled()) or (parent is not None and parent.cancelled)
+        )
+
+    @property
+    def held(self) -> bool:
+        """Whether a cancel has been asked for the request that made the call, and its handler has not answered it yet.
+
+        The handler may end, and the call with it, or go on: as it does after the end of an `asyncio.timeout`.
+        """
+        return self._parent is not None and self._parent.cancels > self._cancels_before
 
     def start(self) -> None:
         """Hand the call to its router, once the responses among its arguments are there."""
@@ -71,7 +92,9 @@ class Call:
             self._submit()
 
     def _submit(self) -> None:
-        if not self.future.done():
+        if self.unwanted:
+            self.drop()
+        elif not self.future.done():
             self.router.submit(self)
             if self._candidate is None and self._context is None:
                 self._context = copy_context()  # it is sent later, from another call's context
@@ -149,8 +172,8 @@ class Call:
             self._candidate.sent -= 1
 
     def _refused(self) -> None:
-        if self.cancelled:
-            self._finish(None, RequestCancelledError(self.request.request_id))
+        if self.unwanted:
+            self.drop()
         else:
             self.router.resubmit(self)
 
@@ -160,6 +183,10 @@ class Call:
         if self.cancelled or _is_cancel(error):
             error = RequestCancelledError(self.request.request_id)
         self._finish(None, error)
+
+    def drop(self) -> None:
+        """End the call as cancelled; no replica has it."""
+        self._finish(None, RequestCancelledError(self.request.request_id))
 
     def fail(self, error: BaseException) -> None:
         """End the call with an error."""
@@ -175,6 +202,11 @@ class Call:
         else:
             self.future.set_exception(error)
             self.future.exception()  # nobody needs to ask for it
+
+    def shielded(self) -> asyncio.Future[Any]:
+        """A future that one may wait for beside others; a cancel of it says that the call is not wanted any more."""
+        self._waiter = asyncio.shield(self.future)
+        return self._waiter
 
     def cancel(self) -> None:
         """Cancel the call, and what it has started; from any thread."""
@@ -230,7 +262,7 @@ class _Response:
         call = self._call
         try:
             if own_loop() is call.router.loop:
-                return await asyncio.shield(call.future) if call.future.done() else await _alone(call.future)
+                return await call.shielded()
             return await asyncio.wrap_future(_mirror(call))
         except asyncio.CancelledError:
             call.cancel()
@@ -250,11 +282,6 @@ class _Response:
         raise RayServeException(
             "A response cannot be sent along inside of another value: pass it as an argument of its own, or await it."
         )
-
-
-async def _alone(future: asyncio.Future[Any]) -> Any:
-    """Wait for a future that others may wait for too."""
-    return await asyncio.shield(future)
 
 
 def _mirror(call: Call) -> concurrent.futures.Future[Any]:

@@ -68,7 +68,7 @@ class Router:
     def submit(self, call: Call) -> None:
         """Send a call to a replica, or keep it until one is free; a call that cannot be kept fails."""
         self._refresh()
-        candidate = None if self.waiting else self._pick(call)
+        candidate = None if self.waiting or call.held else self._pick(call)
         if candidate is not None:
             call.send(candidate)
             return
@@ -101,13 +101,21 @@ class Router:
             for call in waiting:
                 call.fail(DeploymentUnavailableError(f"Deployment {self._key.partition('#')[2]!r} was deleted."))
             return
+        held = []
         while self.waiting:
-            candidate = self._pick(self.waiting[0])
-            if candidate is None:
-                self._watch()
-                return
-            self._pause = _SHORTEST
-            self.waiting.popleft().send(candidate)
+            call = self.waiting[0]
+            if call.unwanted:
+                self.waiting.popleft().drop()
+            elif call.held:
+                held.append(self.waiting.popleft())
+            elif (candidate := self._pick(call)) is not None:
+                self._pause = _SHORTEST
+                self.waiting.popleft().send(candidate)
+            else:
+                break
+        self.waiting.extendleft(reversed(held))
+        if self.waiting:
+            self._watch()
 
     def _watch(self) -> None:
         if self._timer is None:

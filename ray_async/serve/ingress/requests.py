@@ -83,7 +83,7 @@ class Requests:
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id", b"").decode("latin-1") or new_request_id()
         model_id = headers.get(b"serve_multiplexed_model_id", b"").decode("latin-1")
-        request = RequestContext(request_id, prefix, app, model_id)
+        request = RequestContext(request_id, prefix, app, model_id, task=asyncio.current_task())
         current_request.set(request)
         if prefix != "/":
             scope["root_path"] = scope.get("root_path", "") + prefix
@@ -108,6 +108,8 @@ class Requests:
         except Exception as error:
             request.cancel_calls()
             await self._fail(reply, request, error)
+        finally:
+            request.task = None  # its context refers to the request
 
     async def _websocket(self, scope: dict[str, Any], receive: Receive, reply: Reply) -> None:
         # A websocket stays where its connection is.
@@ -160,12 +162,15 @@ class Requests:
 
         async def run() -> None:
             reply = Reply(messages.put, request_id)
+            request.task = asyncio.current_task()
             try:
                 await self._asgi(scope, receive, reply.send)
             except Exception as error:
                 if reply.started:
                     raise
                 await self._fail(reply, request, error)
+            finally:
+                request.task = None
             await messages.put(None)
 
         async with asyncio.TaskGroup() as group:

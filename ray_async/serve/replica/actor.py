@@ -120,6 +120,8 @@ class ReplicaActor:
             except asyncio.CancelledError:
                 request.cancel_calls()
                 raise
+            finally:
+                request.task = None  # its context refers to the request
 
     async def stream(self, about: About, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Run a request that gives items: the first says whether it was taken."""
@@ -137,6 +139,7 @@ class ReplicaActor:
                 request.cancel_calls()
                 raise
             finally:
+                request.task = None
                 await items.aclose()  # type: ignore[attr-defined]
 
     async def http(self, about: About, scope: dict[str, Any], body: bytes) -> AsyncIterator[Any]:
@@ -150,7 +153,7 @@ class ReplicaActor:
                 yield message
 
     def _enter(self, about: About) -> RequestContext:
-        request = RequestContext(about[1], about[3], self._app, about[2])
+        request = RequestContext(about[1], about[3], self._app, about[2], task=asyncio.current_task())
         current_request.set(request)
         return request
 

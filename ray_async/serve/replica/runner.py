@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
+from ray_async.serve.context import current_request
 from ray_async.serve.exceptions import RayServeException
 
 __all__ = ("Runner",)
@@ -123,8 +124,17 @@ class Runner:
             except asyncio.CancelledError as error:
                 cancelled = error
                 future.cancel()
+                _end_calls()
         if cancelled is not None:
             if not future.cancelled():
                 future.exception()
             raise cancelled
         return future.result()
+
+
+def _end_calls() -> None:
+    """Cancel what the running request has called from its thread, which hears of the cancel in no other way."""
+    request = current_request.get()
+    if request is not None:
+        request.cancelled = True
+        request.cancel_calls()
