@@ -34,6 +34,7 @@ OUTPUT = {
     ("docs/programs-for-ray.md", 0): ["2.60.0"],
     ("docs/processes.md", 0): ["True"],
     ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],
+    ("docs/serve.md", 1): ["[1, 2, 3]"],
     ("docs/types.md", 0): ["2"],
 }
 

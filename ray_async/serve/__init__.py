@@ -11,6 +11,7 @@ try:
     from ray_async.serve.api import delete, get_app_handle, get_deployment_handle, run, shutdown, start, status
     from ray_async.serve.application import Application
     from ray_async.serve.asgi_class import ingress
+    from ray_async.serve.batching.decorator import batch
     from ray_async.serve.config import AutoscalingConfig, HTTPOptions
     from ray_async.serve.context import get_multiplexed_model_id, get_replica_context
     from ray_async.serve.deployment import Deployment, deployment
@@ -26,6 +27,7 @@ __all__ = (
     "AutoscalingConfig",
     "Deployment",
     "HTTPOptions",
+    "batch",
     "delete",
     "deployment",
     "exceptions",

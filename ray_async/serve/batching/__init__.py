@@ -1,0 +1,5 @@
+"""Batching: calls with one item each are run as one call with lists.
+
+`forming` decides which items make a batch and when, and knows neither a clock nor a loop; `batcher` runs what it gives;
+`decorator` puts both around the user's function.
+"""
