@@ -35,6 +35,7 @@ OUTPUT = {
     ("docs/processes.md", 0): ["True"],
     ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],
     ("docs/serve.md", 1): ["[1, 2, 3]"],
+    ("docs/serve.md", 2): ["the model a"],
     ("docs/types.md", 0): ["2"],
 }
 

@@ -1,8 +1,9 @@
 """The board: what callers read of replicas without asking anybody.
 
 A file in the session's folder, mapped by all: a version, which the controller counts up whenever it has replaced the
-table of routes beside it, and for each replica a slot with its state and the number of its ongoing requests. Each cell
-has one writer, so a kill leaves no cell half written; the session's end removes the file.
+table of routes beside it, and for each replica a slot with its state, the number of its ongoing requests and the
+version of the list of its models, which is a file beside it too. Each cell has one writer, so a kill leaves no cell
+half written; the session's end removes the file.
 """
 
 from __future__ import annotations
@@ -72,6 +73,30 @@ class Board:
         """The table of routes and replicas."""
         table: dict[str, Any] = json.loads((self._folder / "table.json").read_text())
         return table
+
+    def models_version(self, slot: int) -> int:
+        """The version of the list of models that a replica has."""
+        return self._cells[(slot + 1) * _WORDS + 2]
+
+    def models(self, slot: int) -> list[str]:
+        """The ids of the models that a replica has."""
+        try:
+            models: list[str] = json.loads((self._folder / f"models-{slot}.json").read_text())
+        except FileNotFoundError:
+            return []
+        return models
+
+    def publish_models(self, slot: int, models: list[str]) -> None:
+        """Replace the list of a replica's models, then count up its version."""
+        path = self._folder / f"models-{slot}.json"
+        if models:
+            new = path.with_suffix(".new")
+            new.write_text(json.dumps(models))
+            new.replace(path)
+        else:
+            path.unlink(missing_ok=True)
+        cell = (slot + 1) * _WORDS + 2
+        self._cells[cell] = (self._cells[cell] + 1) & 0xFFFFFFFF
 
     def close(self) -> None:
         """Unmap the file."""

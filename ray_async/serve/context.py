@@ -13,6 +13,7 @@ from ray_async.serve.exceptions import RayServeException
 
 if TYPE_CHECKING:
     from ray_async.serve.handle.response import Call
+    from ray_async.serve.multiplexing.holdings import Holdings
 
 __all__ = (
     "Replica",
@@ -86,6 +87,7 @@ class Replica:
 
     context: ReplicaContext | None = None
     loop: Any = None
+    holdings: Holdings | None = None
 
 
 current_replica = Replica()

@@ -116,6 +116,13 @@ def test_the_less_loaded_of_two_is_picked() -> None:
     assert {id(pick([(a, 0), (b, 0), (c, 0)], "", chances)) for _ in range(200)} == {id(a), id(b), id(c)}
 
 
+def test_a_model_that_nobody_has_goes_where_the_fewest_are() -> None:
+    a, b, c = Candidate("x", "y"), Candidate("z"), Candidate("u", "v")
+    chances = random.Random(1).random
+    for _ in range(20):
+        assert pick([(a, 0), (b, 3), (c, 0)], "m", chances) is b
+
+
 def test_the_longest_prefix_wins() -> None:
     routes = [("/x/deep", "c", "C"), ("/x", "b", "B"), ("/", "a", "A")]
     found = [longest_match(routes, path) for path in ("/x/deep/1", "/x", "/x/", "/xy", "/", "/x/deeper")]

@@ -212,6 +212,8 @@ class Controller:
             self._loop_task.cancel()
         for name in ("board", "table.json"):
             (self.folder / name).unlink(missing_ok=True)
+        for path in self.folder.glob("models-*"):
+            path.unlink(missing_ok=True)
 
     async def status(self) -> ServeStatus:
         """The status of all."""

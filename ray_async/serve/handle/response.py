@@ -116,8 +116,7 @@ class Call:
         self._candidate = candidate
         candidate.sent += 1
         if self.request.multiplexed_model_id:
-            candidate.models.pop(self.request.multiplexed_model_id, None)
-            candidate.models[self.request.multiplexed_model_id] = None
+            candidate.models.add(self.request.multiplexed_model_id)
         try:
             if self._context is not None:
                 self._context.run(self._call_actor, candidate.actor)

@@ -28,18 +28,29 @@ class Candidate:
     Args:
         name: Its actor's name.
         slot: Its place on the board.
-        models: The models that it was last sent requests for, latest last.
+        board: The board.
     """
 
-    __slots__ = ("actor", "dead", "models", "name", "sent", "slot")
+    __slots__ = ("_board", "_models", "_version", "actor", "dead", "name", "sent", "slot")
 
-    def __init__(self, name: str, slot: int) -> None:
+    def __init__(self, name: str, slot: int, board: Board) -> None:
         self.name = name
         self.slot = slot
         self.sent = 0
         self.dead = False
-        self.models: dict[str, None] = {}
         self.actor: Any = None
+        self._board = board
+        self._version = -1
+        self._models: set[str] = set()
+
+    @property
+    def models(self) -> set[str]:
+        """The models that it has, and those that it was sent requests for since it has told them last."""
+        version = self._board.models_version(self.slot)
+        if version != self._version:
+            self._version = version
+            self._models = set(self._board.models(self.slot))
+        return self._models
 
 
 class Router:
@@ -68,7 +79,7 @@ class Router:
     def submit(self, call: Call) -> None:
         """Send a call to a replica, or keep it until one is free; a call that cannot be kept fails."""
         self._refresh()
-        candidate = None if self.waiting or call.held else self._pick(call)
+        candidate = None if self.waiting or call.held else self._pick(call.request.multiplexed_model_id)
         if candidate is not None:
             call.send(candidate)
             return
@@ -108,7 +119,7 @@ class Router:
                 self.waiting.popleft().drop()
             elif call.held:
                 held.append(self.waiting.popleft())
-            elif (candidate := self._pick(call)) is not None:
+            elif (candidate := self._pick(call.request.multiplexed_model_id)) is not None:
                 self._pause = _SHORTEST
                 self.waiting.popleft().send(candidate)
             else:
@@ -139,11 +150,18 @@ class Router:
             self._candidates = {}
             return
         known = self._candidates
-        self._candidates = {name: known.get(name) or Candidate(name, slot) for name, slot in entry["replicas"]}
+        self._candidates = {
+            name: known.get(name) or Candidate(name, slot, self._board) for name, slot in entry["replicas"]
+        }
         self._limit = entry["max_ongoing_requests"]
         self._queue_limit = entry["max_queued_requests"]
 
-    def _pick(self, call: Call) -> Candidate | None:
+    def choose(self, model_id: str) -> Candidate | None:
+        """The replica that would get a call for a model now; None if all are full."""
+        self._refresh()
+        return self._pick(model_id)
+
+    def _pick(self, model_id: str) -> Candidate | None:
         board, limit = self._board, self._limit
         free: list[tuple[Candidate, int]] = []
         for candidate in self._candidates.values():
@@ -152,7 +170,7 @@ class Router:
             load = max(candidate.sent, board.ongoing(candidate.slot))
             if load < limit:
                 free.append((candidate, load))
-        picked = pick(free, call.request.multiplexed_model_id, random.random)
+        picked = pick(free, model_id, random.random)
         if picked is None:
             return None
         if picked.actor is None:
@@ -160,5 +178,5 @@ class Router:
                 picked.actor = ray.get_actor(picked.name, namespace=NAMESPACE)
             except ValueError:  # it has died, and the table does not say so yet
                 picked.dead = True
-                return self._pick(call)
+                return self._pick(model_id)
         return picked

@@ -9,12 +9,13 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from ray_async.serve.context import RequestContext, current_request, new_request_id
+from ray_async.serve.context import RequestContext, current_replica, current_request, new_request_id
 from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray_async.serve.handle.client import Client
 from ray_async.serve.handle.response import Call
 from ray_async.serve.ingress.plain_app import MalformedBody, PlainApp
 from ray_async.serve.ingress.routes import RouteTable
+from ray_async.serve.multiplexing.decorator import is_multiplexed
 from ray_async.serve.replica.runner import Runner
 from ray_async.serve.replica.slots import Slots
 
@@ -29,8 +30,7 @@ class Requests:
     """The ASGI application of a replica's server: takes all requests of its connections.
 
     Args:
-        app_name: The replica's application.
-        deployment: Its deployment.
+        own: The replica's application and deployment.
         client: The process's client.
         slots: The replica's slots.
         runner: What runs the user's methods.
@@ -40,8 +40,7 @@ class Requests:
 
     def __init__(
         self,
-        app_name: str,
-        deployment: str,
+        own: tuple[str, str],
         client: Client,
         slots: Slots,
         runner: Runner,
@@ -49,8 +48,8 @@ class Requests:
         http: dict[str, Any],
     ) -> None:
         self.leaving = False  # whether the answer to each request is the last one on its connection
-        self._name = app_name
-        self._deployment = deployment
+        self._own = own
+        self._multiplexes = is_multiplexed(type(runner.target))
         self._client = client
         self._slots = slots
         self._asgi = PlainApp(runner) if asgi is None else asgi
@@ -97,7 +96,7 @@ class Requests:
             async with asyncio.timeout(self._timeout):
                 if scope["type"] == "websocket":
                     await self._websocket(scope, receive, reply)
-                elif self._slots.free and target == (self._name, self._deployment):
+                elif self._slots.free and target == self._own and self._is_best_for(request.multiplexed_model_id):
                     with self._slots:
                         await self._asgi(scope, receive, reply.send)
                 else:
@@ -110,6 +109,14 @@ class Requests:
             await self._fail(reply, request, error)
         finally:
             request.task = None  # its context refers to the request
+
+    def _is_best_for(self, model_id: str) -> bool:
+        """Whether no other replica is better suited to a request for a model."""
+        holdings = current_replica.holdings
+        if not model_id or not self._multiplexes or holdings is None or model_id in holdings:
+            return True
+        chosen = self._client.router(*self._own, asyncio.get_running_loop()).choose(model_id)
+        return chosen is None or chosen.slot == self._slots.place
 
     async def _websocket(self, scope: dict[str, Any], receive: Receive, reply: Reply) -> None:
         # A websocket stays where its connection is.
@@ -146,7 +153,7 @@ class Requests:
         Yields:
             The ASGI messages of the response.
         """
-        request = RequestContext(request_id, scope.get("root_path", ""), self._name)
+        request = RequestContext(request_id, scope.get("root_path", ""), self._own[0])
         model_id = dict(scope["headers"]).get(b"serve_multiplexed_model_id", b"")
         request.multiplexed_model_id = model_id.decode("latin-1")
         current_request.set(request)

@@ -19,6 +19,7 @@ from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
 from ray_async.serve.ingress.listener import receive_listener
 from ray_async.serve.ingress.requests import Requests
 from ray_async.serve.ingress.server import HTTPServer
+from ray_async.serve.multiplexing.holdings import Holdings
 from ray_async.serve.replica.runner import Runner
 from ray_async.serve.replica.slots import Slots
 
@@ -46,6 +47,7 @@ class ReplicaActor:
         self._place = place
         self._board = Board(self._folder)
         self._board.set_ongoing(place, 0)
+        current_replica.holdings = Holdings(self._board, place)
         self._board.set_state(place, CONSTRUCTING)
         self._slots: Slots
         self._runner: Runner
@@ -79,7 +81,8 @@ class ReplicaActor:
             await self._configure(options.user_config)
         if listener is not None:
             app = instantiate(instance) if is_class else None
-            self._requests = Requests(self._app, self._spec.name, self._client, self._slots, self._runner, app, http)
+            own = (self._app, self._spec.name)
+            self._requests = Requests(own, self._client, self._slots, self._runner, app, http)
             self._server = HTTPServer(self._requests, http)
             await self._requests.startup()
             await self._server.start(await receive_listener(listener))
@@ -175,6 +178,8 @@ class ReplicaActor:
             await self._server.stop()
         if self._requests is not None:
             await self._requests.shutdown()
+        if current_replica.holdings is not None:
+            await current_replica.holdings.close()
         target = self._runner.target
         self._runner.close()
         finalizer = None if inspect.isfunction(target) else getattr(type(target), "__del__", None)

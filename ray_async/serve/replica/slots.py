@@ -23,7 +23,7 @@ class Slots:
         self.limit = limit
         self.draining = False
         self._board = board
-        self._place = place
+        self.place = place
         self._ongoing = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -41,20 +41,20 @@ class Slots:
     def __enter__(self) -> None:
         self._ongoing += 1
         self._idle.clear()
-        self._board.set_ongoing(self._place, self._ongoing)
+        self._board.set_ongoing(self.place, self._ongoing)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ongoing -= 1
-        self._board.set_ongoing(self._place, self._ongoing)
+        self._board.set_ongoing(self.place, self._ongoing)
         if not self._ongoing:
             self._idle.set()
 
     def drain(self) -> None:
         """Take no more requests."""
         self.draining = True
-        self._board.set_state(self._place, DRAINING)
+        self._board.set_state(self.place, DRAINING)
 
     async def idle(self) -> None:
         """Wait until nothing is worked on."""
