@@ -24,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo test test-debug test-sanitized native soak lint format types layers wheel bench clean distclean
+.PHONY: help venv build debug demo demo-serve test test-debug test-sanitized native soak lint format types layers wheel bench clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,16 @@ debug: $(VENV)/.installed ## compile a debug build in a copy of the tree (build/
 
 demo: build ## run the main example: measure the whole standard library in parallel
 	$(PY) -m examples.stdlib_metrics
+
+# The model's library is large; where it cannot be had, the demonstration takes a tiny model instead.
+$(VENV)/.demo-serve: $(VENV)/.installed
+	$(PIP) 'torch>=2.4' 'transformers>=4.44' || echo "transformers cannot be installed here"
+	@touch $@
+
+demo-serve: build $(VENV)/.demo-serve ## serve a model behind HTTP, send load, plot latencies (DEMO_PLOT=latencies.png)
+	$(PY) -m examples.serve_demo --plot "$(DEMO_PLOT)"
+
+DEMO_PLOT ?= serve-latencies.png
 
 test: build ## run all tests
 	$(PY) -m pytest $(PYTEST_ARGS)

@@ -178,6 +178,11 @@ class RuntimeContext:
         """Give the session's name."""
         return self._context.session_name
 
+    @property
+    def owns_node(self) -> bool:
+        """Whether this process is the driver that has started the node, which ends with it."""
+        return self._session.owns_node
+
     def is_canceled(self) -> bool:
         """Tell whether a cancel of the running task has been asked for.
 

@@ -15,6 +15,7 @@ try:
     from ray_async.serve.config import AutoscalingConfig, HTTPOptions
     from ray_async.serve.context import get_multiplexed_model_id, get_replica_context
     from ray_async.serve.deployment import Deployment, deployment
+    from ray_async.serve.handle.handle import DeploymentHandle
     from ray_async.serve.multiplexing.decorator import multiplexed
 except ModuleNotFoundError as error:
     if (error.name or "").split(".")[0] in ("httptools", "starlette", "uvicorn", "websockets"):
@@ -27,6 +28,7 @@ __all__ = (
     "Application",
     "AutoscalingConfig",
     "Deployment",
+    "DeploymentHandle",
     "HTTPOptions",
     "batch",
     "delete",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
+import sys
+from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import ray_async as ray
@@ -15,6 +17,7 @@ from ray_async.serve.controller.actor import Controller
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.names import CONTROLLER, DEFAULT_APP, NAMESPACE, REPLICA_PREFIX, folder
+from ray_async.serve.script_end import ScriptEnd, wait_for_interrupt
 from ray_async.serve.status_values import ServeStatus
 
 __all__ = ("delete", "get_app_handle", "get_deployment_handle", "run", "shutdown", "start", "status")
@@ -22,12 +25,13 @@ __all__ = ("delete", "get_app_handle", "get_deployment_handle", "run", "shutdown
 
 def run(
     target: Application,
-    blocking: bool = False,
+    blocking: bool | None = None,
     name: str = DEFAULT_APP,
     route_prefix: str | None = "/",
     *,
     host: str | None = None,
     port: int | None = None,
+    wait_for_resources: bool = False,
 ) -> DeploymentHandle:
     """Deploy an application, and wait until it runs.
 
@@ -35,11 +39,14 @@ def run(
 
     Args:
         target: What ``bind`` gives.
-        blocking: Whether to go on until Ctrl-C.
+        blocking: Whether to go on until Ctrl-C. None: not now, but where a script gives `host` or `port` on a node that
+            it has started itself, its end waits for Ctrl-C.
         name: The application's name.
         route_prefix: The path below which it takes HTTP requests; None: it takes none.
         host: The address to listen on; 127.0.0.1 where HTTP is not up yet.
         port: The port to listen on; 8000 where HTTP is not up yet.
+        wait_for_resources: Whether to wait where the node lacks what a replica asks for, instead of failing; what is
+            lacking is logged.
 
     Returns:
         The handle of the deployment that takes the application's requests.
@@ -66,13 +73,18 @@ def run(
         default = HTTPOptions()
         http = HTTPOptions(default.host if host is None else host, default.port if port is None else port)
         _ask(controller.start.remote(http, not known))
-    built = build(target, name, route_prefix)
+    built = replace(build(target, name, route_prefix), wait_for_resources=wait_for_resources)
     _ask(controller.deploy.remote(built))
     failure = _ask(controller.wait_running.remote(name))
     if failure is not None:
         raise RuntimeError(f"Deploying application {name} failed: {failure}")
     if blocking:
-        _wait_for_interrupt()
+        wait_for_interrupt(f"Serving {_address() or name} until Ctrl-C.")
+        shutdown()
+    elif blocking is None and (host is not None or port is not None) and _is_own_script(sys._getframe(1)):
+        _script_end.wait_for(ray.get_runtime_context().get_session_name())
+    elif blocking is False:
+        _script_end.cancel()
     return DeploymentHandle(built.ingress, name)
 
 
@@ -210,8 +222,15 @@ def _ask(ref: Any) -> Any:
         raise
 
 
-def _wait_for_interrupt() -> None:
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        shutdown()
+def _address() -> str:
+    address = status().http_address
+    return address and f"http://{address}"
+
+
+def _is_own_script(frame: FrameType) -> bool:
+    """Whether a frame is of a script, not of an interactive session, whose driver has started the node."""
+    interactive = hasattr(sys, "ps1") or sys.flags.interactive
+    return frame.f_globals.get("__name__") == "__main__" and not interactive and ray.get_runtime_context().owns_node
+
+
+_script_end = ScriptEnd(lambda: status().http_address, shutdown)

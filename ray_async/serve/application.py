@@ -56,12 +56,16 @@ class DeploymentSpec:
 
 @dataclass(frozen=True)
 class BuiltApplication:
-    """An application's deployments, each once; `ingress` is the one that takes its requests."""
+    """An application's deployments, each once; `ingress` is the one that takes its requests.
+
+    With `wait_for_resources` replicas may wait for ever for what the node lacks.
+    """
 
     name: str
     route_prefix: str | None
     ingress: str
     deployments: tuple[DeploymentSpec, ...]
+    wait_for_resources: bool = False
 
 
 def build(target: Application, name: str, route_prefix: str | None) -> BuiltApplication:

@@ -10,6 +10,7 @@ from ray_async import serve
 from ray_async.serve.config import AutoscalingConfig
 from ray_async.serve.controller.autoscaling import ScalingState, decide, desired_replicas
 from ray_async.serve.controller.reconcile import Plan, ReplicaState, ReplicaView, Wanted, reconcile
+from ray_async.serve.controller.resources import Lack, asked_resources, lack
 from ray_async.serve.handle.routing import pick
 from ray_async.serve.ingress.routes import longest_match
 
@@ -128,6 +129,21 @@ def test_the_longest_prefix_wins() -> None:
     found = [longest_match(routes, path) for path in ("/x/deep/1", "/x", "/x/", "/xy", "/", "/x/deeper")]
     assert [route[1] if route else None for route in found] == ["c", "b", "b", "a", "a", "b"]
     assert longest_match(routes[:2], "/other") is None
+
+
+def test_what_a_replica_lacks() -> None:
+    total, free = {"CPU": 4.0, "memory": 100.0}, {"CPU": 1.0, "memory": 100.0}
+    for options, found in (
+        ({}, Lack.NOTHING),
+        ({"num_cpus": 0, "num_gpus": 0, "resources": None}, Lack.NOTHING),
+        ({"num_cpus": 1}, Lack.NOTHING),
+        ({"num_cpus": 2}, Lack.FREE),
+        ({"num_cpus": 5}, Lack.EVER),
+        ({"num_gpus": 0.5}, Lack.EVER),
+        ({"num_cpus": 1, "resources": {"tpu": 1}}, Lack.EVER),
+        ({"memory": 101}, Lack.EVER),
+    ):
+        assert lack(asked_resources(options), total, free) is found, options
 
 
 def test_options_are_checked() -> None:

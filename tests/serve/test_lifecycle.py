@@ -121,6 +121,31 @@ def test_what_the_node_has_not_is_said(http: httpx.Client) -> None:
         serve.run(version("it", {"ray_actor_options": {"num_gpus": 0.5}}))
 
 
+def test_what_the_node_has_not_can_be_waited_for(http: httpx.Client) -> None:
+    app = version("it", {"ray_actor_options": {"num_gpus": 0.5}})
+    failures: list[BaseException] = []
+
+    def deploy() -> None:
+        try:
+            serve.run(app, wait_for_resources=True)
+        except RuntimeError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=deploy)
+    thread.start()
+    wait_until(lambda: "asks for {'num_gpus': 0.5}" in _message())
+    assert serve.status().applications["default"].status == "DEPLOYING"
+    assert thread.is_alive()
+    serve.delete("default")
+    thread.join()
+    assert "was deleted" in str(failures[0])
+
+
+def _message() -> str:
+    application = serve.status().applications.get("default")
+    return "" if application is None else application.deployments["Versions"].message
+
+
 def test_a_killed_replica_is_replaced(http: httpx.Client) -> None:
     handle = serve.run(version("v1", {"num_replicas": 2}))
     pid = handle.pid.remote().result()

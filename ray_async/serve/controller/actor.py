@@ -168,6 +168,7 @@ class Controller:
                 state.deployments[name] = DeploymentState(self, built.name, spec, serves_http)
             else:
                 known.change(spec, serves_http)
+            state.deployments[name].waits_for_resources = built.wait_for_resources
         self.changed()
 
     async def wait_running(self, name: str) -> str | None:

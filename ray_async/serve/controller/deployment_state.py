@@ -14,6 +14,7 @@ from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.controller.autoscaling import ScalingState, decide
 from ray_async.serve.controller.reconcile import ReplicaState, Wanted, reconcile
 from ray_async.serve.controller.replica_handle import ReplicaHandle
+from ray_async.serve.controller.resources import Lack, asked_resources, lack
 from ray_async.serve.status_values import DeploymentStatus, DeploymentStatusOverview
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ __all__ = ("DeploymentState",)
 
 logger = logging.getLogger("ray_async.serve")
 _ATTEMPTS = 3  # of a constructor, before a deploy fails
-_PATIENCE = 5.0  # seconds that a replica may wait for resources before that is said
+_LOOK = 0.5  # seconds between two looks at a replica that has not begun
+_PATIENCE = 4.0  # seconds that a replica may wait for resources that others use before that is said
 
 
 class DeploymentState:
@@ -42,6 +44,8 @@ class DeploymentState:
         self.replicas: dict[str, ReplicaHandle] = {}
         self.error: str | None = None
         self.deleting = False
+        self.waits_for_resources = False
+        self._lacking = ""
         self._app = app
         self._controller = controller
         self._previous: DeploymentSpec | None = None
@@ -56,7 +60,7 @@ class DeploymentState:
         if spec.options != self.spec.options:
             self._scaling = ScalingState(spec.options.initial_replicas)
         self.spec, self.serves_http = spec, serves_http
-        self.error, self._attempts = None, 0
+        self.error, self._attempts, self._lacking = None, 0, ""
 
     @property
     def target(self) -> int:
@@ -82,7 +86,8 @@ class DeploymentState:
         if self.error is not None:
             return DeploymentStatusOverview(DeploymentStatus.DEPLOY_FAILED, dict(counts), self.error)
         status = DeploymentStatus.HEALTHY if self.stable else DeploymentStatus.UPDATING
-        return DeploymentStatusOverview(status, dict(counts))
+        waits = counts[str(ReplicaState.STARTING)] > 0
+        return DeploymentStatusOverview(status, dict(counts), self._lacking if waits else "")
 
     def step(self) -> None:
         """Start, stop and look after replicas, as far as that can be done now."""
@@ -123,9 +128,7 @@ class DeploymentState:
     async def _run_start(self, replica: ReplicaHandle) -> None:
         start = asyncio.ensure_future(replica.start(*self._controller.listening(self.serves_http)))
         try:
-            done, _ = await asyncio.wait([start], timeout=_PATIENCE)
-            if not done and not replica.has_begun():
-                self._lacks(replica)
+            await self._wait_for_begin(replica, start)
             await start
         except (Exception, asyncio.CancelledError) as error:
             start.cancel()
@@ -134,21 +137,41 @@ class DeploymentState:
                 raise
             self._start_failed(replica, error)
             return
+        self._lacking = ""
         if replica.state is ReplicaState.STARTING:
             replica.state = ReplicaState.RUNNING
             replica.checked_at = time.monotonic()
             self._attempts = 0
         self._controller.changed()
 
-    def _lacks(self, replica: ReplicaHandle) -> None:
-        asked = {key: value for key, value in replica.spec.options.ray_actor_options.items() if value}
-        total, free = ray.cluster_resources(), ray.available_resources()
-        self.error = (
-            f"A replica of deployment {self.spec.name!r} cannot start: it asks for {asked}, and the node has "
-            f"{_numbers(total)}, of which {_numbers(free)} are free."
-        )
-        self._controller.changed()
-        raise ResourceWarning(self.error)
+    async def _wait_for_begin(self, replica: ReplicaHandle, start: asyncio.Future[None]) -> None:
+        """Wait until a replica's process runs.
+
+        Raises:
+            ResourceWarning: The node lacks what the replica asks for, and the application does not wait for that.
+        """
+        created_at = time.monotonic()
+        asked = asked_resources(replica.spec.options.ray_actor_options)
+        said = False
+        while asked and not replica.has_begun():
+            done, _ = await asyncio.wait([start], timeout=_LOOK)
+            if done or replica.has_begun():
+                return
+            total, free = await asyncio.to_thread(lambda: (ray.cluster_resources(), ray.available_resources()))
+            lacking = lack(asked, total, free)
+            patient = time.monotonic() - created_at < _PATIENCE
+            if said or lacking is Lack.NOTHING or (lacking is Lack.FREE and patient):
+                continue
+            message = (
+                f"A replica of deployment {self.spec.name!r} cannot start: it asks for {_plain(replica.spec)}, and the "
+                f"node has {_numbers(total)}, of which {_numbers(free)} are free."
+            )
+            if not self.waits_for_resources:
+                self.error = message
+                self._controller.changed()
+                raise ResourceWarning(message)
+            said, self._lacking = True, message
+            logger.warning("%s It waits for them.", message)
 
     def _start_failed(self, replica: ReplicaHandle, error: Exception) -> None:
         if replica.version == self.spec.version and not self.deleting:
@@ -222,6 +245,10 @@ class DeploymentState:
         finally:
             self._forget(replica)
             self._controller.changed()
+
+
+def _plain(spec: DeploymentSpec) -> dict[str, object]:
+    return {key: value for key, value in spec.options.ray_actor_options.items() if value}
 
 
 def _numbers(resources: dict[str, float]) -> dict[str, float]:
