@@ -80,10 +80,28 @@ class HTTPOptions:
         host: The address to listen on.
         port: The port; 0: any free one, which `serve.status` shows.
         keep_alive_timeout_s: Seconds after which an idle connection is closed.
-        request_timeout_s: Seconds that a request may take before it is answered by 408; None: any time.
+        request_timeout_s: Seconds that a request may take before it is answered by 408; None: any time. A request's own
+            header ``x-request-timeout-seconds`` goes before it.
+        root_path: The path below which all applications are, with and without a proxy that cuts it off.
+        max_body_bytes: The most bytes of a request's body; larger ones are answered by 413. None: any number.
+
+    Raises:
+        ValueError: A value out of range.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
     keep_alive_timeout_s: int = 90
     request_timeout_s: float | None = None
+    root_path: str = ""
+    max_body_bytes: int | None = 100 * 2**20
+
+    def __post_init__(self) -> None:
+        if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
+            raise ValueError(f"root_path must start with '/' and not end with '/', but is {self.root_path!r}")
+        for name in ("keep_alive_timeout_s", "request_timeout_s", "max_body_bytes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be positive, but is {value!r}")
+        if not 0 <= self.port < 65536:
+            raise ValueError(f"port must be from 0 to 65535, but is {self.port!r}")

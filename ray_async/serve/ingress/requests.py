@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
-from starlette.exceptions import HTTPException
+from starlette.websockets import WebSocketDisconnect
 
 from ray_async.serve.context import RequestContext, current_replica, current_request, new_request_id
-from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray_async.serve.handle.client import Client
 from ray_async.serve.handle.response import Call
-from ray_async.serve.ingress.plain_app import MalformedBody, PlainApp
+from ray_async.serve.ingress.body import Receive, limited, read_all
+from ray_async.serve.ingress.lifespan import Lifespan
+from ray_async.serve.ingress.plain_app import PlainApp
+from ray_async.serve.ingress.reply import Reply, RequestTimeout, Send, answer, status_of, timeout_of
 from ray_async.serve.ingress.routes import RouteTable
 from ray_async.serve.multiplexing.decorator import is_multiplexed
 from ray_async.serve.replica.runner import Runner
@@ -22,8 +24,6 @@ from ray_async.serve.replica.slots import Slots
 __all__ = ("Requests",)
 
 logger = logging.getLogger("ray_async.serve")
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Requests:
@@ -55,6 +55,9 @@ class Requests:
         self._asgi = PlainApp(runner) if asgi is None else asgi
         self._lifespan = Lifespan(asgi) if asgi is not None else None
         self._timeout = http["request_timeout_s"]
+        self._max_body = http["max_body_bytes"]
+        self._root = http["root_path"]
+        self._left: set[asyncio.Task[None]] = set()  # handlers that go on after their request's end
         self._routes = RouteTable(client)
 
     async def startup(self) -> None:
@@ -69,46 +72,91 @@ class Requests:
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, or serve a websocket."""
-        path = scope["path"]
+        path = self._below_root(scope)
         if path.startswith("/-/") and scope["type"] == "http" and path in ("/-/healthz", "/-/routes"):
-            await _answer(send, 200, *self._routes.built_in(path))
+            await answer(send, 200, *self._routes.built_in(path))
             return
+        headers = dict(scope["headers"])
+        reply = Reply(send, headers.get(b"x-request-id", b"").decode("latin-1") or new_request_id())
         found = self._routes.match(path)
         if found is None:
-            hint = f"Path '{path}' not found. Ping http://.../-/routes for available routes."
-            await _answer(send, 404, hint.encode(), b"text/plain; charset=utf-8")
+            await self._not_found(scope, path, reply)
             return
         prefix, app, deployment = found
-        headers = dict(scope["headers"])
-        request_id = headers.get(b"x-request-id", b"").decode("latin-1") or new_request_id()
         model_id = headers.get(b"serve_multiplexed_model_id", b"").decode("latin-1")
-        request = RequestContext(request_id, prefix, app, model_id, task=asyncio.current_task())
+        request = RequestContext(reply.request_id, prefix, app, model_id, task=asyncio.current_task())
         current_request.set(request)
-        if prefix != "/":
-            scope["root_path"] = scope.get("root_path", "") + prefix
-        reply = Reply(send, request_id)
-        await self._guarded(scope, receive, reply, request, (app, deployment))
-
-    async def _guarded(
-        self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
-    ) -> None:
+        scope["root_path"] = self._root + (prefix if prefix != "/" else "")
         try:
-            async with asyncio.timeout(self._timeout):
-                if scope["type"] == "websocket":
-                    await self._websocket(scope, receive, reply)
-                elif self._slots.free and target == self._own and self._is_best_for(request.multiplexed_model_id):
-                    with self._slots:
-                        await self._asgi(scope, receive, reply.send)
-                else:
-                    await self._hand_over(scope, receive, reply, request, target)
+            timeout = timeout_of(headers, self._timeout) if scope["type"] == "http" else None
+            work = self._dispatch(scope, limited(receive, headers, self._max_body), reply, request, (app, deployment))
+            await (work if timeout is None else self._timed(work, timeout, reply, request))
         except asyncio.CancelledError:
             request.cancel_calls()
             raise
         except Exception as error:
             request.cancel_calls()
-            await self._fail(reply, request, error)
+            await self._fail(scope, reply, request, error)
         finally:
             request.task = None  # its context refers to the request
+
+    def _below_root(self, scope: dict[str, Any]) -> str:
+        """The path below the root path, whether or not a proxy before this server has cut that off."""
+        path: str = scope["path"]
+        root = self._root
+        if not root:
+            return path
+        if path == root or path.startswith(f"{root}/"):
+            return path[len(root) :] or "/"
+        scope["path"] = root + path
+        scope["raw_path"] = root.encode() + scope["raw_path"]
+        return path
+
+    async def _not_found(self, scope: dict[str, Any], path: str, reply: Reply) -> None:
+        hint = f"Path '{path}' not found. Ping http://.../-/routes for available routes."
+        if scope["type"] == "websocket":
+            await reply.refuse(scope, 404, hint, 1008)
+        else:
+            await reply.answer(404, hint)
+
+    async def _timed(
+        self, work: Coroutine[Any, Any, None], timeout: float, reply: Reply, request: RequestContext
+    ) -> None:
+        """Do the work, or raise when its time is over. A handler in a thread keeps its slot until it is done."""
+        task = asyncio.get_running_loop().create_task(work)
+        request.task = task
+        try:
+            done, _ = await asyncio.wait([task], timeout=timeout)
+        except asyncio.CancelledError:
+            self._cancel(task, request)
+            raise
+        if not done:
+            reply.expired = True
+            self._cancel(task, request)
+            raise RequestTimeout
+        task.result()
+
+    def _cancel(self, task: asyncio.Task[None], request: RequestContext) -> None:
+        task.cancel()
+        self._left.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._left.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                logger.error("Request %s failed after its end.", request.request_id, exc_info=error)
+
+        task.add_done_callback(ended)
+
+    async def _dispatch(
+        self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
+    ) -> None:
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, reply, target)
+        elif self._slots.free and target == self._own and self._is_best_for(request.multiplexed_model_id):
+            with self._slots:
+                await self._asgi(scope, receive, reply.send)
+        else:
+            await self._hand_over(scope, receive, reply, request, target)
 
     def _is_best_for(self, model_id: str) -> bool:
         """Whether no other replica is better suited to a request for a model."""
@@ -118,18 +166,20 @@ class Requests:
         chosen = self._client.router(*self._own, asyncio.get_running_loop()).choose(model_id)
         return chosen is None or chosen.slot == self._slots.place
 
-    async def _websocket(self, scope: dict[str, Any], receive: Receive, reply: Reply) -> None:
+    async def _websocket(self, scope: dict[str, Any], receive: Receive, reply: Reply, target: tuple[str, str]) -> None:
         # A websocket stays where its connection is.
-        if not self._slots.free or isinstance(self._asgi, PlainApp):
-            await reply.send({"type": "websocket.close", "code": 1013 if not self._slots.free else 1008})
-            return
-        with self._slots:
-            await self._asgi(scope, receive, reply.send)
+        if target == self._own and isinstance(self._asgi, PlainApp):
+            await reply.refuse(scope, 404, f"Deployment {target[1]!r} serves no websockets.", 1008)
+        elif target != self._own or not self._slots.free:
+            await reply.refuse(scope, 503, f"No replica of {target[1]!r} is free on this connection.", 1013)
+        else:
+            with self._slots:
+                await self._asgi(scope, receive, reply.send)
 
     async def _hand_over(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
     ) -> None:
-        body = await _read(receive)
+        body = await read_all(receive)
         sent = {key: value for key, value in scope.items() if key not in ("app", "state", "extensions", "asgi")}
         router = self._client.router(*target, asyncio.get_running_loop())
         call = Call(router, self._client, request, "http", ((sent, body), {}), stream=True, actor_method="http")
@@ -175,7 +225,7 @@ class Requests:
             except Exception as error:
                 if reply.started:
                     raise
-                await self._fail(reply, request, error)
+                await self._fail(scope, reply, request, error)
             finally:
                 request.task = None
             await messages.put(None)
@@ -191,114 +241,15 @@ class Requests:
                 task.cancel()
                 raise
 
-    async def _fail(self, reply: Reply, request: RequestContext, error: Exception) -> None:
-        status, text = _status(error)
+    async def _fail(self, scope: dict[str, Any], reply: Reply, request: RequestContext, error: Exception) -> None:
+        if isinstance(error, WebSocketDisconnect):
+            return
+        status, text = status_of(error)
         if status >= 500 and status != 503:
             logger.error("Request %s failed.", request.request_id, exc_info=error)
+        if scope["type"] == "websocket":
+            await reply.end_websocket(scope, status, text)
+            return
         if reply.started:
             raise error  # the connection ends without the end of its body
-        headers = getattr(error, "headers", None) or {}
-        await _answer(reply.send, status, text.encode(), b"text/plain; charset=utf-8", headers)
-
-
-class Reply:
-    """The way back to the client; adds the request's id to the headers.
-
-    Args:
-        send: Sends a message.
-        request_id: The request's id.
-    """
-
-    __slots__ = ("_id", "_send", "started")
-
-    def __init__(self, send: Send, request_id: str) -> None:
-        self.started = False
-        self._send = send
-        self._id = request_id
-
-    async def send(self, message: dict[str, Any]) -> None:
-        """Send a message."""
-        if message["type"] == "http.response.start":
-            self.started = True
-            headers = [item for item in message.get("headers", ()) if item[0] != b"x-request-id"]
-            message = {**message, "headers": [*headers, (b"x-request-id", self._id.encode("latin-1"))]}
-        await self._send(message)
-
-
-class Lifespan:
-    """The lifespan protocol of a user's ASGI application.
-
-    Args:
-        app: The application.
-    """
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._from_app: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
-        self._error: Exception | None = None
-
-    async def startup(self) -> None:
-        """Start the application; one that has no lifespan just goes on.
-
-        Raises:
-            RuntimeError: The application could not start.
-        """
-        self._task = asyncio.get_running_loop().create_task(self._run())
-        await self._tell("startup")
-
-    async def shutdown(self) -> None:
-        """Let the application clean up."""
-        if self._task is not None and not self._task.done():
-            await self._tell("shutdown")
-            await self._task
-
-    async def _run(self) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
-        try:
-            await self._app(scope, self._to_app.get, self._from_app.put)
-        except Exception as error:  # the application's own; many raise where they know no lifespan
-            self._error = error
-        finally:
-            await self._from_app.put(None)
-
-    async def _tell(self, what: str) -> None:
-        await self._to_app.put({"type": f"lifespan.{what}"})
-        message = await self._from_app.get()
-        if message is not None and message["type"].endswith("failed"):
-            raise RuntimeError(f"the application's {what} failed: {message.get('message', '')}") from self._error
-
-
-def _status(error: Exception) -> tuple[int, str]:
-    if isinstance(error, HTTPException):
-        return error.status_code, str(error.detail)
-    if isinstance(error, MalformedBody):
-        return 400, f"The body is not valid JSON: {error}"
-    if isinstance(error, BackPressureError | DeploymentUnavailableError):
-        return 503, str(error)
-    if isinstance(error, RequestCancelledError):
-        return 503, "The request was cancelled."
-    if isinstance(error, TimeoutError):
-        return 408, "The request took too long."
-    return 500, "Internal Server Error"
-
-
-async def _answer(
-    send: Send, status: int, body: bytes, content_type: bytes, headers: dict[str, str] | None = None
-) -> None:
-    listed = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
-    listed += [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in (headers or {}).items()]
-    await send({"type": "http.response.start", "status": status, "headers": listed})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _read(receive: Receive) -> bytes:
-    parts = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise asyncio.CancelledError
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
+        await reply.answer(status, text, getattr(error, "headers", None))

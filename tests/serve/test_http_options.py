@@ -1,0 +1,213 @@
+"""HTTP options: limits of time and size, and the root path; a session whose server has them."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import fastapi
+import httpx
+import pytest
+from starlette.requests import Request
+
+import ray_async as ray
+from ray_async import serve
+from tests.resources import wait_until
+from tests.serve.test_handles import Gate
+
+SOON = {"x-request-timeout-seconds": "0.3"}
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[None]:
+    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    serve.start(serve.HTTPOptions(port=0, root_path="/root", max_body_bytes=1000, request_timeout_s=100))
+    yield
+    serve.shutdown()
+    ray.shutdown()
+
+
+@pytest.fixture
+def gate(session: None) -> Iterator[Any]:
+    gate = ray.remote(Gate).options(num_cpus=0, max_concurrency=1000).remote()
+    yield gate
+    ray.kill(gate)
+
+
+@serve.deployment
+class Sizes:
+    async def __call__(self, request: Request) -> list[Any]:
+        return [len(await request.body()), request.url.path, request.scope["root_path"]]
+
+
+def pieces(count: int) -> Iterator[bytes]:
+    for _ in range(count):
+        yield b"x" * 100
+
+
+def test_the_root_path_may_be_cut_off_or_not(http: httpx.Client) -> None:
+    serve.run(Sizes.bind(), route_prefix="/app")
+    for path in ("/root/app/x", "/app/x"):
+        assert http.post(path, content=b"abc").json() == [3, "/root/app/x", "/root/app"]
+        assert http.post(path).json()[0] == 0
+    assert http.get("/root/-/routes").json() == http.get("/-/routes").json() == {"/app": "default"}
+    assert http.get("/root/other").status_code == 404
+
+
+def test_fastapi_below_the_root_path(http: httpx.Client) -> None:
+    app = fastapi.FastAPI()
+
+    @serve.deployment
+    @serve.ingress(app)
+    class Api:
+        @app.get("/where")
+        def where(self, request: fastapi.Request) -> str:
+            return request.url_for("where").path
+
+    serve.run(Api.bind(), route_prefix="/api")
+    assert http.get("/root/api/where").json() == http.get("/api/where").json() == "/root/api/where"
+
+
+def test_bodies_that_are_too_large(http: httpx.Client) -> None:
+    serve.run(Sizes.options(num_replicas=2).bind(), route_prefix="/app")
+    for _ in range(3):
+        assert http.post("/app", content=b"x" * 1000).json()[0] == 1000
+        answer = http.post("/app", content=b"x" * 1001)
+        assert (answer.status_code, "1000 bytes" in answer.text) == (413, True)
+        assert http.post("/app", content=pieces(10)).json()[0] == 1000
+        assert http.post("/app", content=pieces(11)).status_code == 413
+
+
+def test_a_body_that_is_too_large_for_fastapi(http: httpx.Client) -> None:
+    app = fastapi.FastAPI()
+
+    @serve.deployment
+    @serve.ingress(app)
+    class Api:
+        @app.post("/")
+        def post(self, body: dict[str, str]) -> int:
+            return len(body["a"])
+
+    serve.run(Api.bind(), route_prefix="/api")
+    assert http.post("/api/", json={"a": "b"}).json() == 1
+    long = b'{"a": "' + b"b" * 2000 + b'"}'
+    assert http.post("/api/", content=long).status_code == 413
+    headers = {"content-type": "application/json"}
+    assert http.post("/api/", content=iter([long]), headers=headers).status_code == 413
+
+
+@serve.deployment
+class Waits:
+    def __init__(self, gate: Any) -> None:
+        self.gate = gate
+
+    async def __call__(self, request: Request) -> Any:
+        if "raise" in request.query_params:
+            raise TimeoutError("of the handler's own")
+        if "stream" in request.query_params:
+            return self.chunks()
+        await self.gate.wait.remote()
+        return "done"
+
+    async def chunks(self) -> AsyncIterator[str]:
+        for chunk in "abc":
+            yield chunk
+        await self.gate.wait.remote()
+
+
+def counts(gate: Any) -> Any:
+    return ray.get(gate.counts.remote())
+
+
+def test_a_request_that_takes_too_long(http: httpx.Client, gate: Any) -> None:
+    serve.run(Waits.options(max_ongoing_requests=1).bind(gate), route_prefix="/app")
+    answer = http.get("/app", headers=SOON)
+    assert (answer.status_code, answer.text) == (408, "The request took too long.")
+    assert answer.headers["x-request-id"]
+    wait_until(lambda: counts(gate)[0] == counts(gate)[1])
+    ray.get(gate.open.remote())
+    assert http.get("/app").text == "done"
+
+
+def test_a_request_that_waits_for_too_long_elsewhere(http: httpx.Client, gate: Any) -> None:
+    handle = serve.run(Waits.options(max_ongoing_requests=1).bind(gate), route_prefix="/app")
+    held = handle.options(stream=True).chunks.remote()
+    assert next(held) == "a"
+    assert http.get("/app", headers=SOON).status_code == 408
+    ray.get(gate.open.remote())
+    assert list(held) == ["b", "c"]
+    assert http.get("/app").text == "done"
+
+
+def test_a_stream_that_takes_too_long_has_no_end(http: httpx.Client, gate: Any) -> None:
+    serve.run(Waits.bind(gate), route_prefix="/app")
+    received: list[str] = []
+    with (
+        pytest.raises(httpx.RemoteProtocolError, match="incomplete"),
+        http.stream("GET", "/app?stream=1", headers={"x-request-timeout-seconds": "3"}) as answer,
+    ):
+        assert answer.status_code == 200
+        for text in answer.iter_text():
+            received.append(text)
+    assert "".join(received) == "abc"
+    wait_until(lambda: counts(gate) == (1, 1))
+
+
+def test_timeouts_of_other_kinds(http: httpx.Client, gate: Any) -> None:
+    serve.run(Waits.bind(gate), route_prefix="/app")
+    assert http.get("/app?raise=1").status_code == 500
+    for bad in ("0", "-1", "soon", "inf", "nan"):
+        assert http.get("/app", headers={"x-request-timeout-seconds": bad}).status_code == 400
+
+
+def test_a_thread_keeps_its_slot_after_its_request(http: httpx.Client, tmp_path: Path) -> None:
+    entered, gate = tmp_path / "entered", tmp_path / "gate"
+
+    @serve.deployment(max_ongoing_requests=1)
+    class Held:
+        inside = most = 0
+
+        def __call__(self, request: Request) -> int:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            with entered.open("a") as file:
+                file.write("x")
+            while not gate.exists():
+                time.sleep(0.01)
+            self.inside -= 1
+            return self.most
+
+    serve.run(Held.bind(), route_prefix="/app")
+    assert http.get("/app", headers=SOON).status_code == 408
+    assert entered.read_text() == "x"
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(http.get("/app").json()))
+    thread.start()
+    gate.touch()
+    thread.join()
+    assert answers == [1]
+    assert entered.read_text() == "xx"
+
+
+def test_options_are_checked() -> None:
+    for bad in (
+        {"root_path": "root"},
+        {"root_path": "/root/"},
+        {"max_body_bytes": 0},
+        {"request_timeout_s": -1},
+        {"port": 70000},
+    ):
+        options: Any = bad
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            serve.HTTPOptions(**options)
+
+
+async def test_a_client_that_goes_while_its_time_runs(http: httpx.Client, gate: Any) -> None:
+    await asyncio.to_thread(serve.run, Waits.bind(gate), route_prefix="/app")
+    async with httpx.AsyncClient(base_url=http.base_url, timeout=60) as client:
+        ask = asyncio.create_task(client.get("/app"))
+        await asyncio.to_thread(wait_until, lambda: counts(gate) == (1, 0))
+        ask.cancel()
+        await asyncio.to_thread(wait_until, lambda: counts(gate) == (1, 1))
