@@ -23,7 +23,7 @@ SOON = {"x-request-timeout-seconds": "0.3"}
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
     ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
-    serve.start(serve.HTTPOptions(port=0, root_path="/root", max_body_bytes=1000, request_timeout_s=100))
+    serve.start(serve.HTTPOptions(port=0, root_path="/base", max_body_bytes=1000, request_timeout_s=100))
     yield
     serve.shutdown()
     ray.shutdown()
@@ -49,11 +49,11 @@ def pieces(count: int) -> Iterator[bytes]:
 
 def test_the_root_path_may_be_cut_off_or_not(http: httpx.Client) -> None:
     serve.run(Sizes.bind(), route_prefix="/app")
-    for path in ("/root/app/x", "/app/x"):
-        assert http.post(path, content=b"abc").json() == [3, "/root/app/x", "/root/app"]
+    for path in ("/base/app/x", "/app/x"):
+        assert http.post(path, content=b"abc").json() == [3, "/base/app/x", "/base/app"]
         assert http.post(path).json()[0] == 0
-    assert http.get("/root/-/routes").json() == http.get("/-/routes").json() == {"/app": "default"}
-    assert http.get("/root/other").status_code == 404
+    assert http.get("/base/-/routes").json() == http.get("/-/routes").json() == {"/app": "default"}
+    assert http.get("/base/other").status_code == 404
 
 
 def test_fastapi_below_the_root_path(http: httpx.Client) -> None:
@@ -67,7 +67,7 @@ def test_fastapi_below_the_root_path(http: httpx.Client) -> None:
             return request.url_for("where").path
 
     serve.run(Api.bind(), route_prefix="/api")
-    assert http.get("/root/api/where").json() == http.get("/api/where").json() == "/root/api/where"
+    assert http.get("/base/api/where").json() == http.get("/api/where").json() == "/base/api/where"
 
 
 def test_bodies_that_are_too_large(http: httpx.Client) -> None:
@@ -193,8 +193,8 @@ def test_a_thread_keeps_its_slot_after_its_request(http: httpx.Client, tmp_path:
 
 def test_options_are_checked() -> None:
     for bad in (
-        {"root_path": "root"},
-        {"root_path": "/root/"},
+        {"root_path": "base"},
+        {"root_path": "/base/"},
         {"max_body_bytes": 0},
         {"request_timeout_s": -1},
         {"port": 70000},

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,79 @@ def test_a_first_deploy_that_fails(http: httpx.Client) -> None:
     assert serve.run(version("that")).remote().result() == "that"
 
 
+def two(answer: str, fail: str = "", third: bool = False) -> Any:
+    """An application of two or three deployments; one of them may fail."""
+
+    @serve.deployment(num_replicas=2)
+    class Front:
+        def __init__(self, *backs: Any) -> None:
+            self.backs = backs
+
+        async def __call__(self) -> list[str]:
+            return [answer, *[await back.remote() for back in self.backs]]
+
+    backs = [version(answer, fail=fail)]
+    if third:
+        backs.append(Front.options(name="Third", num_replicas=1).bind())
+    return Front.bind(*backs)
+
+
+def replicas() -> dict[str, dict[str, int]]:
+    deployments = serve.status().applications["default"].deployments
+    return {name: one.replica_states for name, one in deployments.items()}
+
+
+def test_a_deploy_of_which_a_part_fails_is_taken_back(http: httpx.Client) -> None:
+    handle = serve.run(two("v1"))
+    with pytest.raises(RuntimeError, match="cannot load v2"):
+        serve.run(two("v2", fail="init", third=True))
+    wait_until(lambda: replicas() == {"Front": {"RUNNING": 2}, "Versions": {"RUNNING": 1}})
+    for _ in range(10):
+        assert handle.remote().result() == ["v1", "v1"]
+    status = serve.status().applications["default"]
+    assert status.status == "DEPLOY_FAILED"
+    assert "cannot load v2" in status.message
+    assert "cannot load v2" in status.deployments["Versions"].message
+    serve.run(two("v3", third=True))
+    assert handle.remote().result() == ["v3", "v3", ["v3"]]
+    with pytest.raises(RuntimeError, match="cannot load v4"):
+        serve.run(two("v4", fail="init"))
+    assert handle.remote().result() == ["v3", "v3", ["v3"]]
+
+
+def test_a_first_deploy_of_which_a_part_fails_leaves_no_replica(http: httpx.Client) -> None:
+    with pytest.raises(RuntimeError, match="cannot load v1"):
+        serve.run(two("v1", fail="init"))
+    wait_until(lambda: replicas() == {"Front": {}, "Versions": {}})
+    names = [actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)]
+    assert [name for name in names if name.startswith("SERVE_REPLICA")] == []
+    assert serve.run(two("v2")).remote().result() == ["v2", "v2"]
+
+
+def test_a_user_config_that_some_replicas_refuse_is_taken_back(http: httpx.Client, tmp_path: Path) -> None:
+    @serve.deployment(num_replicas=3)
+    class Some:
+        def reconfigure(self, config: str) -> None:
+            if config == "b":
+                try:
+                    (tmp_path / "refused").touch(exist_ok=False)
+                except FileExistsError:
+                    pass
+                else:
+                    raise ValueError("the first refuses")
+            self.config = config
+
+        async def __call__(self) -> str:
+            return self.config
+
+    handle = serve.run(Some.options(user_config="a").bind())
+    with pytest.raises(RuntimeError, match="the first refuses"):
+        serve.run(Some.options(user_config="b").bind())
+    wait_until(lambda: {handle.remote().result() for _ in range(30)} == {"a"})
+    serve.run(Some.options(user_config="b").bind())
+    assert {handle.remote().result() for _ in range(30)} == {"b"}
+
+
 def test_what_the_node_has_not_is_said(http: httpx.Client) -> None:
     with pytest.raises(RuntimeError, match=r"'Versions' cannot start: it asks for {'num_gpus': 0.5}, and the node has"):
         serve.run(version("it", {"ray_actor_options": {"num_gpus": 0.5}}))
@@ -211,6 +285,54 @@ def test_a_replica_that_fails_its_checks_is_replaced(http: httpx.Client, tmp_pat
 
     handle = serve.run(Checked.bind())
     wait_until(lambda: handle.remote().result() is False)
+
+
+@pytest.mark.parametrize("method", ["check_health", "reconfigure"])
+def test_sync_methods_do_not_hold_up_requests(http: httpx.Client, tmp_path: Path, method: str) -> None:
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+
+    def block(*_: Any) -> None:
+        if serve.get_replica_context().servable_object.started:
+            begun.touch()
+            while not gate.exists():
+                time.sleep(0.01)
+
+    @serve.deployment(health_check_period_s=0.05)
+    class Blocks:
+        started = False
+
+        def reconfigure(self, config: str) -> None:
+            if method == "reconfigure":
+                block()
+
+        def check_health(self) -> None:
+            if method == "check_health":
+                block()
+
+        async def __call__(self) -> str:
+            self.started = True
+            return "free"
+
+    handle = serve.run(Blocks.options(user_config="a").bind())
+    assert handle.remote().result() == "free"
+    update = threading.Thread(target=serve.run, args=(Blocks.options(user_config="b").bind(),))
+    update.start()
+    wait_until(begun.exists)
+    assert handle.remote().result() == "free"
+    gate.touch()
+    update.join()
+
+
+def test_a_sync_constructor_may_call_handles(http: httpx.Client) -> None:
+    @serve.deployment
+    class Eager:
+        def __init__(self, back: Any) -> None:
+            self.said = back.remote().result()
+
+        async def __call__(self) -> str:
+            return f"said {self.said}"
+
+    assert serve.run(Eager.bind(version("v1"))).remote().result() == "said v1"
 
 
 def test_deleting_finishes_requests_and_objects(http: httpx.Client, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import ray_async as ray
+from ray_async import cloudpickle
 from ray_async.serve.board import RUNNING, Board
 from ray_async.serve.context import RequestContext, current_request
 from ray_async.serve.exceptions import RequestCancelledError
@@ -57,7 +57,7 @@ class Room:
         self.actor = Actor()
         self.board = Board(folder, create=True)
         self.board.set_state(0, RUNNING)
-        entry = {"max_ongoing_requests": 1, "max_queued_requests": -1, "replicas": [("replica", 0)]}
+        entry = {"max_ongoing_requests": 1, "max_queued_requests": -1, "replicas": [("replica", "", 0)]}
         self.board.publish({"deployments": {"app#D": entry}})
         self.router = Router(self.board, "app#D", loop, weakref.ref(self))
 
@@ -74,7 +74,7 @@ class Room:
 @pytest.fixture
 async def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     room = Room(tmp_path, asyncio.get_running_loop())
-    monkeypatch.setattr(ray, "get_actor", lambda name, namespace: room.actor)
+    monkeypatch.setattr(cloudpickle, "loads", lambda packed: room.actor)
     yield room
     room.board.close()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import time
 from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from ray_async.serve.application import BuiltApplication
 from ray_async.serve.board import SLOTS, Board
 from ray_async.serve.config import HTTPOptions
-from ray_async.serve.controller.deployment_state import DeploymentState
+from ray_async.serve.controller.application_state import ApplicationState
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.ingress.listener import Listener, bind
 from ray_async.serve.names import deployment_key
@@ -23,36 +23,7 @@ __all__ = ("Controller",)
 
 logger = logging.getLogger("ray_async.serve")
 _PERIOD = 0.1  # seconds between two looks at everything
-
-
-class ApplicationState:
-    """One application.
-
-    Args:
-        built: What was asked for.
-    """
-
-    def __init__(self, built: BuiltApplication) -> None:
-        self.built = built
-        self.deployed_at = time.time()
-        self.deployments: dict[str, DeploymentState] = {}
-        self.retired: dict[str, DeploymentState] = {}
-        self.deleting = False
-
-    @property
-    def error(self) -> str | None:
-        """Why it failed, if it did."""
-        return next((state.error for state in self.deployments.values() if state.error is not None), None)
-
-    @property
-    def status(self) -> ApplicationStatus:
-        """What it is doing."""
-        if self.deleting:
-            return ApplicationStatus.DELETING
-        if self.error is not None:
-            return ApplicationStatus.DEPLOY_FAILED
-        stable = all(state.stable for state in self.deployments.values())
-        return ApplicationStatus.RUNNING if stable else ApplicationStatus.DEPLOYING
+_ROLL_BACK = 10.0  # seconds that a failed deploy has to be taken back before its caller is told
 
 
 class Controller:
@@ -157,22 +128,11 @@ class Controller:
         state = self._applications.get(built.name)
         if state is None or state.deleting:
             state = self._applications[built.name] = ApplicationState(built)
-        state.built, state.deployed_at = built, time.time()
-        wanted = {spec.name: spec for spec in built.deployments}
-        for name in [name for name in state.deployments if name not in wanted]:
-            state.retired[name] = state.deployments.pop(name)
-        for name, spec in wanted.items():
-            serves_http = name == built.ingress and built.route_prefix is not None
-            known = state.deployments.get(name)
-            if known is None:
-                state.deployments[name] = DeploymentState(self, built.name, spec, serves_http)
-            else:
-                known.change(spec, serves_http)
-            state.deployments[name].waits_for_resources = built.wait_for_resources
+        state.deploy(built, self)
         self.changed()
 
     async def wait_running(self, name: str) -> str | None:
-        """Wait until an application runs, or has failed.
+        """Wait until an application runs, or has failed and what ran before runs again.
 
         Returns:
             None, or why it has failed.
@@ -181,10 +141,15 @@ class Controller:
             state = self._applications.get(name)
             if state is None:
                 return f"application {name!r} was deleted"
+            if state.error is not None:
+                failure = state.error
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_ROLL_BACK):
+                        while not state.stable and state.error is not None:
+                            await self._wait_for_change()
+                return failure
             if state.status is ApplicationStatus.RUNNING:
                 return None
-            if state.error is not None:
-                return state.error
             await self._wait_for_change()
 
     async def delete(self, name: str) -> None:
@@ -234,7 +199,7 @@ class Controller:
     async def ingress_of(self, name: str) -> str | None:
         """The name of the deployment that takes an application's requests; None where there is no such application."""
         state = self._applications.get(name)
-        return None if state is None or state.deleting else state.built.ingress
+        return None if state is None or not state.is_there else state.built.ingress
 
     async def _wait_for_change(self) -> None:
         waiter = asyncio.Event()
@@ -245,15 +210,9 @@ class Controller:
             self._waiters.discard(waiter)
 
     async def _run(self) -> None:
-        looked_at = 0.0
         while True:
             self._change.clear()
             try:
-                if time.monotonic() - looked_at > 1:
-                    looked_at = time.monotonic()
-                    for state in self._applications.values():
-                        for deployment in state.deployments.values():
-                            deployment.lost()
                 self._step()
             except Exception:
                 logger.exception("Serve's controller failed at a step")
@@ -265,9 +224,8 @@ class Controller:
 
     def _step(self) -> None:
         for name, state in list(self._applications.items()):
-            if not state.deleting and state.status is ApplicationStatus.RUNNING:
-                for deployment in state.retired.values():
-                    deployment.deleting = True
+            if state.settle():
+                self.changed()
             for deployment in [*state.deployments.values(), *state.retired.values()]:
                 deployment.step()
             state.retired = {key: one for key, one in state.retired.items() if one.replicas or not one.deleting}
@@ -279,20 +237,20 @@ class Controller:
     def _publish(self) -> None:
         deployments = {}
         for name, state in self._applications.items():
-            if state.deleting:
+            if not state.is_there:
                 continue
             for key, deployment in {**state.retired, **state.deployments}.items():
                 options = deployment.spec.options
                 deployments[deployment_key(name, key)] = {
                     "max_ongoing_requests": options.max_ongoing_requests,
                     "max_queued_requests": options.max_queued_requests,
-                    "replicas": [(replica.name, replica.place) for replica in deployment.running],
+                    "replicas": [(replica.name, replica.packed, replica.place) for replica in deployment.running],
                 }
         table = {
             "applications": {
                 name: {"prefix": state.built.route_prefix, "ingress": state.built.ingress}
                 for name, state in self._applications.items()
-                if not state.deleting
+                if state.is_there
             },
             "deployments": deployments,
         }

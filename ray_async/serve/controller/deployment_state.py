@@ -43,29 +43,38 @@ class DeploymentState:
         self.serves_http = serves_http
         self.replicas: dict[str, ReplicaHandle] = {}
         self.error: str | None = None
+        self.failure: str | None = None  # of the deploy that was rolled back
         self.deleting = False
+        self.abandoned = False  # whether its first deploy has failed
         self.waits_for_resources = False
         self._lacking = ""
         self._app = app
         self._controller = controller
-        self._previous: DeploymentSpec | None = None
         self._attempts = 0
         self._scaling = ScalingState(spec.options.initial_replicas)
         self._scaled_at = 0.0
 
     def change(self, spec: DeploymentSpec, serves_http: bool) -> None:
-        """Want something else from now on; what served before is kept until that runs."""
-        if self.stable and self.error is None:
-            self._previous = self.spec
+        """Want something else from now on."""
         if spec.options != self.spec.options:
             self._scaling = ScalingState(spec.options.initial_replicas)
         self.spec, self.serves_http = spec, serves_http
-        self.error, self._attempts, self._lacking = None, 0, ""
+        self.error, self.failure, self._attempts, self._lacking = None, None, 0, ""
+        self.deleting = self.abandoned = False
+
+    def roll_back(self, spec: DeploymentSpec | None, serves_http: bool) -> None:
+        """Want again what ran before a deploy that has failed; None: nothing, and no replicas."""
+        failure = self.error
+        if spec is not None:
+            self.change(spec, serves_http)
+        else:
+            self.error, self.abandoned = None, True
+        self.failure = failure
 
     @property
     def target(self) -> int:
         """How many replicas there shall be."""
-        return 0 if self.deleting else self._scaling.target
+        return 0 if self.deleting or self.abandoned else self._scaling.target
 
     @property
     def running(self) -> list[ReplicaHandle]:
@@ -83,8 +92,9 @@ class DeploymentState:
     def overview(self) -> DeploymentStatusOverview:
         """Its status."""
         counts = Counter(str(replica.state) for replica in self.replicas.values())
-        if self.error is not None:
-            return DeploymentStatusOverview(DeploymentStatus.DEPLOY_FAILED, dict(counts), self.error)
+        failure = self.error or self.failure
+        if failure is not None or self.abandoned:
+            return DeploymentStatusOverview(DeploymentStatus.DEPLOY_FAILED, dict(counts), failure or "")
         status = DeploymentStatus.HEALTHY if self.stable else DeploymentStatus.UPDATING
         waits = counts[str(ReplicaState.STARTING)] > 0
         return DeploymentStatusOverview(status, dict(counts), self._lacking if waits else "")
@@ -142,6 +152,7 @@ class DeploymentState:
             replica.state = ReplicaState.RUNNING
             replica.checked_at = time.monotonic()
             self._attempts = 0
+            self._controller.spawn(self._watch(replica))
         self._controller.changed()
 
     async def _wait_for_begin(self, replica: ReplicaHandle, start: asyncio.Future[None]) -> None:
@@ -178,18 +189,8 @@ class DeploymentState:
             self._attempts += 1
             most = min(_ATTEMPTS, max(1, self.spec.options.max_constructor_retry_count))
             if self._attempts >= most or self.error is not None:
-                self._give_up(str(error))
+                self.error = str(error)
         self._controller.changed()
-
-    def _give_up(self, message: str) -> None:
-        """Note that the deploy has failed; the replicas of the version before go on."""
-        self.error = message
-        failed = self.spec.version
-        if self._previous is not None and self._previous.version != failed:
-            for replica in self.replicas.values():
-                if replica.version == failed and replica.state is not ReplicaState.STOPPING:
-                    self._stop(replica)
-        logger.error("Deploying %s of application %s failed: %s", self.spec.name, self._app, message)
 
     async def _update(self, replica: ReplicaHandle, spec: DeploymentSpec) -> None:
         try:
@@ -215,21 +216,22 @@ class DeploymentState:
                 self._stop(replica)
                 self._controller.changed()
 
-    def lost(self) -> None:
-        """Look whose process has ended; those are replaced."""
-        for replica in self.running:
-            if not replica.find():
-                self._lost(replica)
+    async def _watch(self, replica: ReplicaHandle) -> None:
+        await replica.wait_for_death()
+        if replica.id in self.replicas and replica.state is ReplicaState.RUNNING:
+            self._lost(replica)
 
     def _lost(self, replica: ReplicaHandle) -> None:
+        if replica.id not in self.replicas:
+            return
         logger.warning("Replica %s has died.", replica.name)
         self._forget(replica)
-        self._controller.changed()
 
     def _forget(self, replica: ReplicaHandle) -> None:
         if self.replicas.pop(replica.id, None) is not None:
             replica.kill()
             self._controller.give_place(replica.place)
+            self._controller.changed()
 
     def _stop(self, replica: ReplicaHandle) -> None:
         if replica.state is ReplicaState.STARTING and replica.work is not None:
@@ -244,7 +246,6 @@ class DeploymentState:
             await replica.stop()
         finally:
             self._forget(replica)
-            self._controller.changed()
 
 
 def _plain(spec: DeploymentSpec) -> dict[str, object]:

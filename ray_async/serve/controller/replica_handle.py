@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import os
 from typing import Any
 
 import ray_async as ray
+from ray_async import cloudpickle
 from ray_async.exceptions import RayActorError
 from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.board import EMPTY, Board
@@ -25,11 +28,10 @@ class ReplicaHandle:
         spec: The deployment.
         place: Its slot on the board.
         board: The board.
-        replica_id: The id of a replica that exists already; None: a new one.
     """
 
-    def __init__(self, app: str, spec: DeploymentSpec, place: int, board: Board, replica_id: str | None = None) -> None:
-        self.id = replica_id or os.urandom(4).hex()
+    def __init__(self, app: str, spec: DeploymentSpec, place: int, board: Board) -> None:
+        self.id = os.urandom(4).hex()
         self.name = f"{REPLICA_PREFIX}{app}#{spec.name}#{self.id}"
         self.app = app
         self.spec = spec
@@ -41,6 +43,7 @@ class ReplicaHandle:
         self.work: asyncio.Task[None] | None = None
         self._board = board
         self.actor: Any = None
+        self._packed = ""
 
     def create(self, folder: str) -> None:
         """Start the actor."""
@@ -55,13 +58,17 @@ class ReplicaHandle:
         )
         self.actor = actor.remote(folder, self.app, self.spec, self.id, self.place)
 
-    def find(self) -> bool:
-        """Find the actor of a replica that exists already; False when it has died."""
-        try:
-            self.actor = ray.get_actor(self.name, namespace=NAMESPACE)
-        except ValueError:
-            return False
-        return True
+    @property
+    def packed(self) -> str:
+        """Its actor's handle, for the table."""
+        if not self._packed:
+            self._packed = base64.b64encode(cloudpickle.dumps(self.actor)).decode()
+        return self._packed
+
+    async def wait_for_death(self) -> None:
+        """Wait until the actor has died; nothing is asked meanwhile."""
+        with contextlib.suppress(RayActorError):
+            await self.actor.live.remote()
 
     def has_begun(self) -> bool:
         """Whether its process runs: until then it waits for resources."""

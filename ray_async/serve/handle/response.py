@@ -122,7 +122,7 @@ class Call:
                 self._context.run(self._call_actor, candidate.actor)
             else:
                 self._call_actor(candidate.actor)
-        except Exception as error:  # an argument that cannot be pickled
+        except Exception as error:  # an argument that cannot be pickled, or an actor that is gone
             self._let_go()
             self.fail(error)
 

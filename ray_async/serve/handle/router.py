@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import ray_async as ray
+from ray_async import cloudpickle
 from ray_async.serve.board import RUNNING, Board
 from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray_async.serve.handle.routing import pick
-from ray_async.serve.names import NAMESPACE
 
 if TYPE_CHECKING:
     from ray_async.serve.handle.response import Call
@@ -27,21 +27,30 @@ class Candidate:
 
     Args:
         name: Its actor's name.
+        packed: Its actor's handle, as the table has it.
         slot: Its place on the board.
         board: The board.
     """
 
-    __slots__ = ("_board", "_models", "_version", "actor", "dead", "name", "sent", "slot")
+    __slots__ = ("_actor", "_board", "_models", "_packed", "_version", "dead", "name", "sent", "slot")
 
-    def __init__(self, name: str, slot: int, board: Board) -> None:
+    def __init__(self, name: str, packed: str, slot: int, board: Board) -> None:
         self.name = name
         self.slot = slot
         self.sent = 0
         self.dead = False
-        self.actor: Any = None
+        self._packed = packed
+        self._actor: Any = None
         self._board = board
         self._version = -1
         self._models: set[str] = set()
+
+    @property
+    def actor(self) -> Any:
+        """Its actor; nobody is asked for it."""
+        if self._actor is None:
+            self._actor = cloudpickle.loads(base64.b64decode(self._packed))
+        return self._actor
 
     @property
     def models(self) -> set[str]:
@@ -151,7 +160,8 @@ class Router:
             return
         known = self._candidates
         self._candidates = {
-            name: known.get(name) or Candidate(name, slot, self._board) for name, slot in entry["replicas"]
+            name: known.get(name) or Candidate(name, packed, slot, self._board)
+            for name, packed, slot in entry["replicas"]
         }
         self._limit = entry["max_ongoing_requests"]
         self._queue_limit = entry["max_queued_requests"]
@@ -170,13 +180,4 @@ class Router:
             load = max(candidate.sent, board.ongoing(candidate.slot))
             if load < limit:
                 free.append((candidate, load))
-        picked = pick(free, model_id, random.random)
-        if picked is None:
-            return None
-        if picked.actor is None:
-            try:
-                picked.actor = ray.get_actor(picked.name, namespace=NAMESPACE)
-            except ValueError:  # it has died, and the table does not say so yet
-                picked.dead = True
-                return self._pick(model_id)
-        return picked
+        return pick(free, model_id, random.random)

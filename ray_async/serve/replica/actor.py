@@ -106,6 +106,10 @@ class ReplicaActor:
             self._runner.resize(limit)
         self._spec = spec
 
+    async def live(self) -> None:
+        """Run as long as the process does: the call's end is its death."""
+        await asyncio.Event().wait()
+
     async def check_health(self) -> None:
         """Run the user's check, which raises when the replica is not well."""
         check = getattr(self._runner.target, "check_health", None)
@@ -190,5 +194,8 @@ class ReplicaActor:
 
 
 async def _maybe_async(function: Any, *args: Any, **kwargs: Any) -> Any:
-    result = function(*args, **kwargs)
+    """Call the user's function: a sync one in a thread, so that it does not hold up the loop."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*args, **kwargs)
+    result = await asyncio.to_thread(function, *args, **kwargs)
     return await result if inspect.isawaitable(result) else result
