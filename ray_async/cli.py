@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ray_async.config import ADDRESS, Settings
 from ray_async.runtime import node_control
@@ -24,7 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 1 when the command could not do what it was asked to.
     """
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["serve"]:  # its own program reads its words, --help among them
+        _serve(words[1:])
+    arguments = _parser().parse_args(words)
     try:
         status: int = arguments.run(arguments)
     except (node_control.NodeStartError, ConnectionError, OSError) as error:
@@ -52,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--address", default=Settings().get(ADDRESS) or None, help="of the node, if there are several")
     status.add_argument("-v", "--verbose", action="store_true", help="list each node's resources")
     status.set_defaults(run=_status)
+
+    commands.add_parser("serve", help="deploy applications of Serve, and look at them", add_help=False)
 
     bench = commands.add_parser("microbenchmark", help="run the benchmark suite", add_help=False)
     bench.add_argument("arguments", nargs=argparse.REMAINDER)
@@ -184,6 +190,12 @@ def _status_of(entry: node_control.NodeEntry, verbose: bool, titled: bool) -> st
         return report
     owner = "started by command" if entry.public else f"of the program that called init(), node process {entry.pid}"
     return f"Node at {entry.address}, {owner}\n{report}"
+
+
+def _serve(words: Sequence[str]) -> NoReturn:
+    # Serve is a library above this package's core: its command is a program of its own, which takes this one's place.
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "ray_async.serve", *words])
 
 
 def _microbenchmark(arguments: argparse.Namespace) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from types import FrameType
 from typing import Any
 
 import ray_async as ray
 from ray_async.exceptions import RayActorError, RayTaskError
-from ray_async.serve.application import Application, build
+from ray_async.serve.application import Application, BuiltApplication, build
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.context import current_replica
 from ray_async.serve.controller.actor import Controller
@@ -20,7 +21,17 @@ from ray_async.serve.names import CONTROLLER, DEFAULT_APP, NAMESPACE, REPLICA_PR
 from ray_async.serve.script_end import ScriptEnd, wait_for_interrupt
 from ray_async.serve.status_values import ServeStatus
 
-__all__ = ("delete", "get_app_handle", "get_deployment_handle", "run", "shutdown", "start", "status")
+__all__ = (
+    "declared",
+    "delete",
+    "deploy",
+    "get_app_handle",
+    "get_deployment_handle",
+    "run",
+    "shutdown",
+    "start",
+    "status",
+)
 
 
 def run(
@@ -66,18 +77,12 @@ def run(
             f"serve.run() expects an Application, as `.bind()` of a deployment gives it, but got {type(target)}"
         )
     _check_prefix(route_prefix)
-    controller = _controller_or_new()
+    built = replace(build(target, name, route_prefix), wait_for_resources=wait_for_resources)
     http = None
-    if route_prefix is not None or host is not None or port is not None:
-        known = host is None and port is None
+    if host is not None or port is not None:
         default = HTTPOptions()
         http = HTTPOptions(default.host if host is None else host, default.port if port is None else port)
-        _ask(controller.start.remote(http, not known))
-    built = replace(build(target, name, route_prefix), wait_for_resources=wait_for_resources)
-    _ask(controller.deploy.remote(built))
-    failure = _ask(controller.wait_running.remote(name))
-    if failure is not None:
-        raise RuntimeError(f"Deploying application {name} failed: {failure}")
+    deploy([built], http, wait=True)
     if blocking:
         wait_for_interrupt(f"Serving {_address() or name} until Ctrl-C.")
         shutdown()
@@ -86,6 +91,35 @@ def run(
     elif blocking is False:
         _script_end.cancel()
     return DeploymentHandle(built.ingress, name)
+
+
+def deploy(applications: Sequence[BuiltApplication], http: HTTPOptions | None, wait: bool) -> None:
+    """Deploy applications that are built. Where they are declared by a config, others that were so go.
+
+    Args:
+        applications: What to deploy.
+        http: Where to listen; None: where HTTP is up already, else the default.
+        wait: Whether to wait until all run.
+
+    Raises:
+        RayServeException: A prefix belongs to another application, or HTTP is up at another address.
+        RuntimeError: A deploy failed.
+    """
+    controller = _controller_or_new()
+    if http is not None or any(built.route_prefix is not None for built in applications):
+        _ask(controller.start.remote(http or HTTPOptions(), http is not None))
+    _ask(controller.deploy_all.remote(list(applications)))
+    for built in applications if wait else ():
+        failure = _ask(controller.wait_running.remote(built.name))
+        if failure is not None:
+            raise RuntimeError(f"Deploying application {built.name} failed: {failure}")
+
+
+def declared() -> dict[str, BuiltApplication]:
+    """The applications that were deployed from a config."""
+    controller = _controller()
+    found: dict[str, BuiltApplication] = {} if controller is None else _ask(controller.declared.remote())
+    return found
 
 
 def start(http_options: HTTPOptions | dict[str, Any] | None = None) -> None:

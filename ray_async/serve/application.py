@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ray_async import cloudpickle
@@ -41,11 +43,13 @@ class DeploymentSpec:
         name: Unique in its application.
         options: Its options.
         code: The pickled class or function, arguments and keyword arguments.
+        path: Where the driver finds modules; replicas look there too.
     """
 
     name: str
     options: DeploymentOptions
     code: bytes
+    path: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def version(self) -> str:
@@ -58,7 +62,8 @@ class DeploymentSpec:
 class BuiltApplication:
     """An application's deployments, each once; `ingress` is the one that takes its requests.
 
-    With `wait_for_resources` replicas may wait for ever for what the node lacks.
+    With `wait_for_resources` replicas may wait for ever for what the node lacks. An application that is `declared` goes
+    when a config does not name it any more.
     """
 
     name: str
@@ -66,6 +71,7 @@ class BuiltApplication:
     ingress: str
     deployments: tuple[DeploymentSpec, ...]
     wait_for_resources: bool = False
+    declared: bool = False
 
 
 def build(target: Application, name: str, route_prefix: str | None) -> BuiltApplication:
@@ -80,7 +86,8 @@ def build(target: Application, name: str, route_prefix: str | None) -> BuiltAppl
             unique = _unique(node._options.name, set(names.values()))
             names[id(node)] = unique
             code = cloudpickle.dumps((node._func_or_class, args, kwargs))
-            specs.append(DeploymentSpec(unique, node._options, code))
+            path = tuple(os.path.abspath(entry) for entry in sys.path)
+            specs.append(DeploymentSpec(unique, node._options, code, path))
         return DeploymentHandle(names[id(node)], name)
 
     ingress = deploy(target).deployment_name

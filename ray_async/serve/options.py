@@ -70,6 +70,8 @@ class DeploymentOptions:
                 hint = _hint(key, (known.name for known in fields(self)))
                 raise TypeError(f"deployment() got an unexpected keyword argument {key!r}.{hint}")
         given = dict(options)
+        if given.get("num_replicas") == "auto" and self.autoscaling_config is not None:
+            given.setdefault("autoscaling_config", self.autoscaling_config)
         if "num_replicas" in given or "autoscaling_config" in given:
             given.update(_scaling(given))
         result = replace(self, **given)

@@ -115,21 +115,31 @@ class Controller:
             )
         return f"HTTP is up already: ignored are {', '.join(ignored)}." if ignored else ""
 
-    async def deploy(self, built: BuiltApplication) -> None:
-        """Want an application from now on.
+    async def deploy_all(self, applications: list[BuiltApplication]) -> None:
+        """Want applications from now on; those that an earlier config has declared, and this one does not, go.
 
         Raises:
-            RayServeException: Another application has its route prefix.
+            RayServeException: Another application has a route prefix; then nothing is changed.
         """
-        for name, other in self._applications.items():
-            taken = built.route_prefix is not None and other.built.route_prefix == built.route_prefix
-            if taken and name != built.name and not other.deleting:
-                raise RayServeException(f"Prefix {built.route_prefix} is being used by application {name!r}.")
+        names = {built.name for built in applications}
+        declares = any(built.declared for built in applications)
+        leaving = {name for name in await self.declared() if declares and name not in names}
+        for built in applications:
+            for name, other in self._applications.items():
+                taken = built.route_prefix is not None and other.built.route_prefix == built.route_prefix
+                if taken and name not in names | leaving and not other.deleting:
+                    raise RayServeException(f"Prefix {built.route_prefix} is being used by application {name!r}.")
+        for name in leaving:
+            self._leave(name)
+        for built in applications:
+            self._deploy(built)
+        self.changed()
+
+    def _deploy(self, built: BuiltApplication) -> None:
         state = self._applications.get(built.name)
         if state is None or state.deleting:
             state = self._applications[built.name] = ApplicationState(built)
         state.deploy(built, self)
-        self.changed()
 
     async def wait_running(self, name: str) -> str | None:
         """Wait until an application runs, or has failed and what ran before runs again.
@@ -161,12 +171,16 @@ class Controller:
         state = self._applications.get(name)
         if state is None:
             raise RayServeException(f"There is no application {name!r}.")
-        state.deleting = True
-        for deployment in state.deployments.values():
-            deployment.deleting = True
+        self._leave(name)
         self.changed()
         while self._applications.get(name) is state:
             await self._wait_for_change()
+
+    def _leave(self, name: str) -> None:
+        state = self._applications[name]
+        state.deleting = True
+        for deployment in (*state.deployments.values(), *state.retired.values()):
+            deployment.deleting = True
 
     async def shutdown(self) -> None:
         """Delete all applications and stop listening."""
@@ -195,6 +209,14 @@ class Controller:
         }
         address = ":".join(map(str, self._listener.address)) if self._listener is not None else ""
         return ServeStatus(applications, address)
+
+    async def declared(self) -> dict[str, BuiltApplication]:
+        """The applications that a config has named."""
+        return {
+            name: state.built
+            for name, state in self._applications.items()
+            if state.built.declared and not state.deleting
+        }
 
     async def ingress_of(self, name: str) -> str | None:
         """The name of the deployment that takes an application's requests; None where there is no such application."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ class ReplicaActor:
         options = self._spec.options
         current_replica.loop = asyncio.get_running_loop()
         self._client = get_client()
+        sys.path += [entry for entry in self._spec.path if entry not in sys.path]
         target, args, kwargs = cloudpickle.loads(self._spec.code)
         context = ReplicaContext(self._app, self._spec.name, self._id, None)
         current_replica.context = context

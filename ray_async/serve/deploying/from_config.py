@@ -1,0 +1,117 @@
+"""Deploying what a config says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import MISSING, asdict, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from ray_async.serve.application import Application, BuiltApplication, build
+from ray_async.serve.config import HTTPOptions
+from ray_async.serve.deploying.import_path import find_application
+from ray_async.serve.deploying.schema import ConfigError, DeploymentSchema, HTTPOptionsSchema, ServeDeploySchema
+from ray_async.serve.options import DeploymentOptions
+
+__all__ = ("as_config", "built_of", "http_of", "overridden")
+
+
+def http_of(schema: HTTPOptionsSchema) -> HTTPOptions:
+    """The HTTP options that a config names."""
+    try:
+        return HTTPOptions(**schema.model_dump())
+    except ValueError as error:
+        raise ConfigError(f"http_options: {error}") from None
+
+
+def built_of(config: ServeDeploySchema) -> list[BuiltApplication]:
+    """The applications of a config; nothing is deployed yet.
+
+    Raises:
+        ConfigError: Something is not there, or an option is not allowed.
+    """
+    result = []
+    for number, application in enumerate(config.applications):
+        try:
+            target = find_application(application.import_path, application.args)
+            built = build(target, application.name, application.route_prefix)
+            result.append(replace(overridden(built, application.deployments), declared=True))
+        except ConfigError as error:
+            raise ConfigError(f"applications[{number}] ({application.name}): {error}") from None
+    return result
+
+
+def overridden(built: BuiltApplication, deployments: Iterable[DeploymentSchema]) -> BuiltApplication:
+    """An application with what a config changes of its deployments.
+
+    Raises:
+        ConfigError: A deployment that it does not have, or an option that is not allowed.
+    """
+    specs = {spec.name: spec for spec in built.deployments}
+    for number, deployment in enumerate(deployments):
+        spec = specs.get(deployment.name)
+        if spec is None:
+            near = get_close_matches(deployment.name, specs, n=1)
+            raise ConfigError(
+                f"deployments[{number}].name: the application has no deployment {deployment.name!r}, but "
+                f"{', '.join(specs)}." + (f" Did you mean {near[0]!r}?" if near else "")
+            )
+        try:
+            specs[spec.name] = replace(spec, options=spec.options.changed(_changes(deployment)))
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise ConfigError(f"deployments[{number}] ({spec.name}): {error}") from None
+    return replace(built, deployments=tuple(specs.values()))
+
+
+def _changes(deployment: DeploymentSchema) -> dict[str, Any]:
+    """The options that a file gives; null stands for the default."""
+    given = deployment.given()
+    del given["name"]
+    # Of the two ways to say how many, one that is null says nothing beside the other.
+    for one, other in (("num_replicas", "autoscaling_config"), ("autoscaling_config", "num_replicas")):
+        if given.get(one, MISSING) is None and given.get(other) is not None:
+            del given[one]
+    defaults = {field.name: _default(field) for field in fields(DeploymentOptions)}
+    return {name: defaults[name] if value is None else value for name, value in given.items()}
+
+
+def _default(field: Any) -> Any:
+    return (
+        field.default_factory() if field.default is MISSING and field.default_factory is not MISSING else field.default
+    )
+
+
+def as_config(applications: Iterable[tuple[str, Application]]) -> dict[str, Any]:
+    """The config that says what applications say themselves.
+
+    Args:
+        applications: Each with its import path.
+    """
+    listed = []
+    for number, (import_path, target) in enumerate(applications):
+        first = number == 0
+        built = build(target, "app1" if first else f"app{number + 1}", "/" if first else f"/app{number + 1}")
+        listed.append(
+            {
+                "name": built.name,
+                "route_prefix": built.route_prefix,
+                "import_path": import_path,
+                "deployments": [as_options(spec.options, spec.name) for spec in built.deployments],
+            }
+        )
+    return {"http_options": HTTPOptionsSchema().model_dump(), "applications": listed}
+
+
+def as_options(options: DeploymentOptions, name: str) -> dict[str, Any]:
+    """Options as a config has them: those that differ from the defaults, and the number of replicas."""
+    scaling = options.autoscaling_config
+    shown: dict[str, Any] = {"name": name}
+    if scaling is None:
+        shown["num_replicas"] = options.num_replicas
+    else:
+        shown["autoscaling_config"] = {key: value for key, value in asdict(scaling).items() if value is not None}
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if field.name not in ("name", "num_replicas", "autoscaling_config") and value != _default(field):
+            shown[field.name] = value
+    return shown

@@ -1,0 +1,61 @@
+"""Import paths: applications, or functions that build them, by their names."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+
+from ray_async.serve.application import Application
+from ray_async.serve.deploying.schema import ConfigError
+
+__all__ = ("find_application",)
+
+
+def find_application(import_path: str, arguments: Mapping[str, Any]) -> Application:
+    """Import an application, or build it.
+
+    Args:
+        import_path: As ``module:attribute`` or ``module.attribute``; an application, or a function that makes one of a
+            dict or a Pydantic model.
+        arguments: What such a function gets.
+
+    Raises:
+        ConfigError: There is nothing there, or something else.
+    """
+    module_name, _, attribute = import_path.partition(":") if ":" in import_path else import_path.rpartition(".")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # the module is there, and something that it imports is not
+        raise ConfigError(f"there is no module {error.name!r}, which the import path {import_path!r} names") from None
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            raise ConfigError(f"there is no {name!r} in {module_name}, which the import path {import_path!r} names")
+        found = getattr(found, name)
+    if isinstance(found, Application):
+        if arguments:
+            raise ConfigError(f"{import_path} is an application, which takes no arguments; got {sorted(arguments)}")
+        return found
+    if not inspect.isfunction(found):
+        raise ConfigError(f"{import_path} must be an application, as `.bind()` gives it, or a function that builds one")
+    built = found(_argument(found, arguments))
+    if not isinstance(built, Application):
+        raise ConfigError(f"{import_path} must give an application, as `.bind()` gives it, but gave {type(built)}")
+    return built
+
+
+def _argument(builder: Any, arguments: Mapping[str, Any]) -> Any:
+    """What a builder takes: a dict, or the Pydantic model that its parameter is annotated with."""
+    parameters = list(inspect.signature(builder).parameters)
+    if len(parameters) != 1:
+        raise ConfigError(f"{builder.__name__} must take one argument, a dict or a Pydantic model, not {parameters}")
+    model = typing.get_type_hints(builder).get(parameters[0])
+    if inspect.isclass(model) and issubclass(model, pydantic.BaseModel):
+        return model.model_validate(dict(arguments))
+    return dict(arguments)

@@ -1,0 +1,167 @@
+"""The schema of config files: what is allowed in them, and errors that name the path of the field."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+
+from ray_async.serve.exceptions import RayServeException
+
+__all__ = (
+    "ApplicationSchema",
+    "ConfigError",
+    "DeploymentSchema",
+    "HTTPOptionsSchema",
+    "ServeDeploySchema",
+    "read_config",
+)
+
+
+class ConfigError(RayServeException, ValueError):
+    """A config file that does not say what it may."""
+
+
+class _Schema(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+    def given(self) -> dict[str, Any]:
+        """The fields that were given; null among them."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class DeploymentSchema(_Schema):
+    """What a file changes of a deployment; fields that are absent keep what the decorator says."""
+
+    name: str
+    num_replicas: int | Literal["auto"] | None = None
+    max_ongoing_requests: int | None = None
+    max_queued_requests: int | None = None
+    user_config: Any = None
+    autoscaling_config: dict[str, Any] | None = None
+    graceful_shutdown_wait_loop_s: float | None = None
+    graceful_shutdown_timeout_s: float | None = None
+    health_check_period_s: float | None = None
+    health_check_timeout_s: float | None = None
+    max_constructor_retry_count: int | None = None
+    rolling_update_percentage: float | None = None
+    ray_actor_options: dict[str, Any] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_number(self) -> DeploymentSchema:
+        if isinstance(self.num_replicas, int) and self.autoscaling_config is not None:
+            raise ValueError("num_replicas and autoscaling_config exclude each other, unless num_replicas is 'auto'")
+        return self
+
+
+class ApplicationSchema(_Schema):
+    """An application: where it is found, where it is served, and what is changed of its deployments."""
+
+    name: str = "default"
+    route_prefix: str | None = "/"
+    import_path: str
+    args: dict[str, Any] = {}
+    deployments: list[DeploymentSchema] = []
+
+    @pydantic.field_validator("import_path")
+    @classmethod
+    def _names_an_attribute(cls, value: str) -> str:
+        module, _, attribute = value.partition(":") if ":" in value else value.rpartition(".")
+        if not module or not attribute or value.count(":") > 1:
+            raise ValueError(f"must be 'module:attribute' or 'module.attribute', but is {value!r}")
+        return value
+
+    @pydantic.field_validator("route_prefix")
+    @classmethod
+    def _is_prefix(cls, value: str | None) -> str | None:
+        if value is not None and (not value.startswith("/") or (value != "/" and value.endswith("/"))):
+            raise ValueError(f"must start with '/' and not end with '/', but is {value!r}")
+        return value
+
+    @pydantic.field_validator("deployments")
+    @classmethod
+    def _deployments_once(cls, value: list[DeploymentSchema]) -> list[DeploymentSchema]:
+        _once("deployment", [deployment.name for deployment in value])
+        return value
+
+
+class HTTPOptionsSchema(_Schema):
+    """Where HTTP is served, and how."""
+
+    host: str = "0.0.0.0"
+    port: int = 8000
+    root_path: str = ""
+    request_timeout_s: float | None = None
+    keep_alive_timeout_s: int = 90
+    max_body_bytes: int | None = 100 * 2**20
+
+
+class ServeDeploySchema(_Schema):
+    """A config file."""
+
+    http_options: HTTPOptionsSchema = HTTPOptionsSchema()
+    applications: list[ApplicationSchema]
+
+    @pydantic.field_validator("applications")
+    @classmethod
+    def _applications_once(cls, value: list[ApplicationSchema]) -> list[ApplicationSchema]:
+        _once("application", [application.name for application in value])
+        _once("route_prefix", [one.route_prefix for one in value if one.route_prefix is not None])
+        return value
+
+    @classmethod
+    def of(cls, value: Any) -> ServeDeploySchema:
+        """Check a value.
+
+        Raises:
+            ConfigError: With the path of each bad field, and the nearest name for one that does not exist.
+        """
+        try:
+            return cls.model_validate(value)
+        except pydantic.ValidationError as error:
+            lines = [_line(cls, dict(one)) for one in error.errors(include_url=False)]
+            raise ConfigError("the config is not valid:\n" + "\n".join(f"  {line}" for line in lines)) from None
+
+
+def read_config(path: Path) -> ServeDeploySchema:
+    """Read a config file.
+
+    Raises:
+        ConfigError: It is no YAML, or does not say what it may.
+        OSError: It cannot be read.
+    """
+    try:
+        value = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {error}") from None
+    return ServeDeploySchema.of(value)
+
+
+def _once(what: str, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"each {what} may be there once, but {', '.join(twice)} is there more often")
+
+
+def _line(schema: type[_Schema], error: dict[str, Any]) -> str:
+    location = error["loc"]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(str(location[-1]), _fields_at(schema, location[:-1]), n=1)
+        return f"{path}: there is no such field." + (f" Did you mean {near[0]!r}?" if near else "")
+    return f"{path or 'the file'}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _fields_at(schema: type[_Schema], location: tuple[Any, ...]) -> list[str]:
+    """The fields that there are at a place in the file."""
+    nested: dict[str, type[_Schema]] = {
+        "applications": ApplicationSchema,
+        "deployments": DeploymentSchema,
+        "http_options": HTTPOptionsSchema,
+    }
+    for part in location:
+        schema = nested.get(part, schema) if isinstance(part, str) else schema
+    return list(schema.model_fields)

@@ -1,0 +1,193 @@
+"""Config files: what they may say, and what becomes of a deployment's options."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+import yaml
+
+from ray_async import serve
+from ray_async.serve.application import build
+from ray_async.serve.deploying.from_config import as_config, built_of, overridden
+from ray_async.serve.deploying.import_path import find_application
+from ray_async.serve.deploying.schema import ConfigError, DeploymentSchema, ServeDeploySchema, read_config
+
+SHOP = """
+import pydantic
+from ray_async import serve
+
+
+class Arguments(pydantic.BaseModel):
+    word: str = "built"
+
+
+@serve.deployment(max_ongoing_requests=7)
+class Greet:
+    def __init__(self, word: str = "hello") -> None:
+        self.word = word
+
+    def reconfigure(self, config):
+        self.word = config["word"]
+
+    async def __call__(self, request=None) -> str:
+        return self.word
+
+
+app = Greet.bind()
+number = 3
+
+
+def make(arguments):
+    return Greet.bind(arguments["word"])
+
+
+def make_typed(arguments: Arguments):
+    return Greet.bind(arguments.word)
+
+
+def make_nothing(arguments):
+    return Greet
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    (tmp_path / "shop_of_tests.py").write_text(SHOP)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    sys.modules.pop("shop_of_tests", None)
+
+
+@serve.deployment
+class Some: ...
+
+
+FIXED = {"num_replicas": 3}
+SCALED: dict[str, Any] = {"autoscaling_config": {"max_replicas": 7, "target_ongoing_requests": 4}}
+
+
+@pytest.mark.parametrize(
+    ("decorator", "file", "effective"),
+    [
+        (FIXED, {}, (3, None)),
+        (FIXED, {"num_replicas": "auto"}, (1, (1, 100, 2))),
+        (FIXED, {"num_replicas": None}, (1, None)),
+        (FIXED, SCALED, (1, (1, 7, 4))),
+        (SCALED, {}, (1, (1, 7, 4))),
+        (SCALED, {"num_replicas": "auto"}, (1, (1, 7, 4))),
+        (SCALED, {"num_replicas": 2}, (2, None)),
+        (SCALED, {"num_replicas": 2, "autoscaling_config": None}, (2, None)),
+        (SCALED, {"autoscaling_config": None}, (1, None)),
+        ({}, {"num_replicas": "auto", "autoscaling_config": {"min_replicas": 2}}, (2, (2, 100, 2))),
+    ],
+)
+def test_how_many_replicas(decorator: dict[str, Any], file: dict[str, Any], effective: tuple[int, Any]) -> None:
+    built = build(Some.options(**decorator).bind(), "app", "/")
+    (spec,) = overridden(built, [DeploymentSchema(name="Some", **file)]).deployments
+    config = spec.options.autoscaling_config
+    limits = config and (config.min_replicas, config.max_replicas, config.target_ongoing_requests)
+    assert (spec.options.initial_replicas, limits) == effective
+
+
+def test_other_options() -> None:
+    options = {"ray_actor_options": {"num_cpus": 1, "memory": 5}, "max_ongoing_requests": 9, "user_config": [1]}
+    built = build(Some.options(**options).bind(), "app", "/")
+    file = DeploymentSchema(name="Some", ray_actor_options={"num_cpus": 0.5}, max_ongoing_requests=None)
+    (spec,) = overridden(built, [file]).deployments
+    found = spec.options
+    assert (found.ray_actor_options, found.max_ongoing_requests, found.user_config) == ({"num_cpus": 0.5}, 5, [1])
+    with pytest.raises(ConfigError, match=r"no deployment 'Som', but Some. Did you mean 'Some'"):
+        overridden(built, [DeploymentSchema(name="Som")])
+    with pytest.raises(ConfigError, match=r"deployments\[0\] \(Some\): .*max_ongoing_requests must be 1 or more"):
+        overridden(built, [DeploymentSchema(name="Some", max_ongoing_requests=0)])
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (None, "the file:"),
+        ({}, "applications: Field required"),
+        ({"application": []}, "application: there is no such field. Did you mean 'applications'?"),
+        ({"applications": [{}]}, "applications[0].import_path: Field required"),
+        ({"applications": [{"import_path": "nothing"}]}, "applications[0].import_path: must be 'module:attribute'"),
+        ({"applications": [{"import_path": "a:b", "route_prefix": "x"}]}, "applications[0].route_prefix: must start"),
+        (
+            {"applications": [{"import_path": "a:b", "deployments": [{"name": "A"}, {"name": "B", "num_replica": 2}]}]},
+            "applications[0].deployments[1].num_replica: there is no such field. Did you mean 'num_replicas'?",
+        ),
+        (
+            {"applications": [{"import_path": "a:b", "deployments": [{"name": "A", "num_replicas": "two"}]}]},
+            "applications[0].deployments[0].num_replicas",
+        ),
+        (
+            {
+                "applications": [
+                    {
+                        "import_path": "a:b",
+                        "deployments": [{"name": "A", "num_replicas": 2, "autoscaling_config": {"max_replicas": 3}}],
+                    }
+                ]
+            },
+            "applications[0].deployments[0]: num_replicas and autoscaling_config exclude each other",
+        ),
+        ({"applications": [{"import_path": "a:b"}, {"import_path": "a:c"}]}, "applications: each application may be"),
+        (
+            {"applications": [{"import_path": "a:b"}, {"import_path": "a:c", "name": "c"}]},
+            "applications: each route_prefix may be",
+        ),
+        ({"applications": [], "http_options": {"porto": 1}}, "http_options.porto: there is no such field. Did you"),
+        ({"applications": [], "grpc_options": {}}, "grpc_options: there is no such field"),
+    ],
+)
+def test_errors_name_the_field(config: Any, words: str) -> None:
+    with pytest.raises(ConfigError) as info:
+        ServeDeploySchema.of(config)
+    assert words in str(info.value)
+
+
+def test_import_paths(shop: Path) -> None:
+    for path, arguments in (
+        ("shop_of_tests:app", {}),
+        ("shop_of_tests.app", {}),
+        ("shop_of_tests:make", {"word": "x"}),
+        ("shop_of_tests:make_typed", {"word": "x"}),
+        ("shop_of_tests:make_typed", {}),
+    ):
+        assert build(find_application(path, arguments), "a", "/").ingress == "Greet"
+    for path, arguments, words in (
+        ("shop_of_nobody:app", {}, "no module 'shop_of_nobody'"),
+        ("shop_of_tests:apple", {}, "no 'apple' in shop_of_tests"),
+        ("shop_of_tests:number", {}, "must be an application"),
+        ("shop_of_tests:make_nothing", {}, "must give an application"),
+        ("shop_of_tests:app", {"word": "x"}, "takes no arguments"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            find_application(path, arguments)
+    with pytest.raises(pydantic.ValidationError):
+        find_application("shop_of_tests:make_typed", {"word": []})
+
+
+def test_a_config_that_is_built_can_be_read(shop: Path) -> None:
+    app = find_application("shop_of_tests:app", {})
+    file = shop / "config.yaml"
+    file.write_text(yaml.safe_dump(as_config([("shop_of_tests:app", app), ("shop_of_tests:app", app)])))
+    config = read_config(file)
+    assert [(one.name, one.route_prefix) for one in config.applications] == [("app1", "/"), ("app2", "/app2")]
+    assert config.applications[0].deployments[0].given() == {
+        "name": "Greet",
+        "num_replicas": 1,
+        "max_ongoing_requests": 7,
+    }
+    assert [built.deployments[0].options.max_ongoing_requests for built in built_of(config)] == [7, 7]
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    with pytest.raises(FileNotFoundError):
+        read_config(file)
+    file.write_text("a: [")
+    with pytest.raises(ConfigError, match="is no YAML"):
+        read_config(file)
