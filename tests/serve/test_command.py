@@ -17,8 +17,8 @@ import httpx
 import pytest
 import yaml
 
-from tests.resources import wait_until
 from tests.serve.test_config import SHOP
+from tests.serve.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,7 +16,7 @@ from ray_async.serve.exceptions import (
     RayServeException,
     RequestCancelledError,
 )
-from tests.resources import wait_until
+from tests.serve.waiting import wait_until
 
 
 @serve.deployment(max_ongoing_requests=100)

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import logging
 import socket
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import fastapi
@@ -17,8 +20,8 @@ from starlette.requests import Request
 import ray_async as ray
 from ray_async import serve
 from ray_async.serve.ingress.listener import bind
-from tests.resources import wait_until
 from tests.serve.test_handles import Gate, Gated
+from tests.serve.waiting import wait_until
 
 
 @pytest.fixture
@@ -68,6 +71,37 @@ def test_malformed_bodies_are_the_clients_fault(http: httpx.Client) -> None:
     for body in (b"", b"{"):
         assert http.post("/", content=body).status_code == 400
     assert http.post("/", json=2).status_code == 200
+
+
+def test_without_a_replica(http: httpx.Client, tmp_path: Path) -> None:
+    assert http.get("/-/routes").json() == {}
+    assert http.get("/-/healthz").text == "success"
+    assert http.get("/x").status_code == 404
+    gate = tmp_path / "gate"
+
+    @serve.deployment
+    class Slow:
+        def __init__(self) -> None:
+            while not gate.exists():
+                time.sleep(0.01)
+
+        async def __call__(self, request: Request) -> bytes:
+            return await request.body()
+
+    deploy = threading.Thread(target=serve.run, args=(Slow.bind(),), kwargs={"route_prefix": "/slow"})
+    deploy.start()
+    wait_until(lambda: http.get("/-/routes").json() == {"/slow": "default"})
+    answers = []
+    ask = threading.Thread(target=lambda: answers.append(httpx.post(f"{http.base_url}/slow", content=b"early").text))
+    ask.start()
+    assert http.get("/x").status_code == 404
+    gate.touch()
+    deploy.join()
+    assert http.post("/slow", content=b"late").text == "late"
+    ask.join()
+    assert answers == ["early"]
+    serve.delete("default")
+    assert http.post("/slow").status_code == 404
 
 
 def test_request_ids(http: httpx.Client) -> None:

@@ -14,8 +14,8 @@ from starlette.requests import Request
 
 import ray_async as ray
 from ray_async import serve
-from tests.resources import wait_until
 from tests.serve.test_handles import Gate
+from tests.serve.waiting import wait_until
 
 SOON = {"x-request-timeout-seconds": "0.3"}
 

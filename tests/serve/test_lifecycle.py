@@ -13,7 +13,7 @@ import pytest
 
 import ray_async as ray
 from ray_async import serve
-from tests.resources import wait_until
+from tests.serve.waiting import wait_until
 
 
 class Load:
@@ -163,6 +163,7 @@ def test_a_first_deploy_of_which_a_part_fails_leaves_no_replica(http: httpx.Clie
     wait_until(lambda: replicas() == {"Front": {}, "Versions": {}})
     names = [actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)]
     assert [name for name in names if name.startswith("SERVE_REPLICA")] == []
+    assert http.get("/").status_code == 404
     assert serve.run(two("v2")).remote().result() == ["v2", "v2"]
 
 

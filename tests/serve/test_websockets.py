@@ -1,5 +1,6 @@
 """Websockets."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -92,6 +93,24 @@ def test_a_full_replica_refuses(http: httpx.Client, gate: Any) -> None:
     with open_socket(http, "/ws/echo/you") as one:
         one.send("a")
         assert one.recv(60)
+
+
+def test_a_connection_goes_to_the_application_that_it_is_for(http: httpx.Client, gate: Any) -> None:
+    serve.run(api(gate), name="one", route_prefix="/one")
+    serve.run(api(gate, max_ongoing_requests=1, num_replicas=2), name="two", route_prefix="/two")
+    for _ in range(10):  # whichever replica has accepted the connection
+        for path in ("/one", "/two"):
+            with open_socket(http, f"{path}/echo/me") as one:
+                one.send("x" * 10_000)
+                assert len(one.recv(60)) > 10_000
+    with contextlib.ExitStack() as stack:  # both replicas of the second are used, wherever the connections come
+        for _ in range(2):
+            one = stack.enter_context(open_socket(http, "/two/echo/me"))
+            one.send("a")
+            assert one.recv(60)
+        with pytest.raises(InvalidStatus) as info:
+            open_socket(http, "/two/echo/me")
+        assert info.value.response.status_code == 503
 
 
 def test_a_handler_that_fails(http: httpx.Client, gate: Any) -> None:

@@ -15,6 +15,7 @@ from ray_async.serve.board import SLOTS, Board
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.controller.application_state import ApplicationState
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.ingress.front import Front
 from ray_async.serve.ingress.listener import Listener, bind
 from ray_async.serve.names import deployment_key
 from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ServeStatus
@@ -40,6 +41,7 @@ class Controller:
         self._applications: dict[str, ApplicationState] = {}
         self._http: HTTPOptions | None = None
         self._listener: Listener | None = None
+        self._front: Front | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._change = asyncio.Event()
         self._waiters: set[asyncio.Event] = set()
@@ -104,6 +106,8 @@ class Controller:
             listener = Listener(self.folder, bind(http.host, http.port))
             listener.start()
             self._listener, self._http = listener, http
+            self._front = Front(listener.socket, asdict(http))
+            self._change.set()
             return ""
         assert self._http is not None
         current, new = asdict(self._http), asdict(http)
@@ -185,6 +189,9 @@ class Controller:
     async def shutdown(self) -> None:
         """Delete all applications and stop listening."""
         await asyncio.gather(*(self.delete(name) for name in list(self._applications)))
+        if self._front is not None:
+            await self._front.close()
+            self._front = None
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -192,8 +199,9 @@ class Controller:
             self._loop_task.cancel()
         for name in ("board", "table.json"):
             (self.folder / name).unlink(missing_ok=True)
-        for path in self.folder.glob("models-*"):
-            path.unlink(missing_ok=True)
+        for pattern in ("models-*", "replica-*.sock"):  # of replicas that were killed
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
     async def status(self) -> ServeStatus:
         """The status of all."""
@@ -245,6 +253,8 @@ class Controller:
                 continue
 
     def _step(self) -> None:
+        if self._front is not None:
+            self._front.want(not any(self._serves_http(state) for state in self._applications.values()))
         for name, state in list(self._applications.items()):
             if state.settle():
                 self.changed()
@@ -255,6 +265,10 @@ class Controller:
             if state.deleting and not any(deployment.replicas for deployment in left):
                 del self._applications[name]
                 self.changed()
+
+    def _serves_http(self, state: ApplicationState) -> bool:
+        deployments = (*state.deployments.values(), *state.retired.values())
+        return any(deployment.serves_http and deployment.running for deployment in deployments)
 
     def _publish(self) -> None:
         deployments = {}

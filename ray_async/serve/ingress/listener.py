@@ -55,6 +55,11 @@ class Listener:
         host, port = self._listening.getsockname()[:2]
         return host, port
 
+    @property
+    def socket(self) -> socket.socket:
+        """The listening socket."""
+        return self._listening
+
     def start(self) -> None:
         """Begin to give the socket away."""
         self.path.unlink(missing_ok=True)

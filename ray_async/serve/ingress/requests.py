@@ -5,55 +5,66 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from starlette.websockets import WebSocketDisconnect
 
+import ray_async as ray
 from ray_async.serve.context import RequestContext, current_replica, current_request, new_request_id
 from ray_async.serve.handle.client import Client
 from ray_async.serve.handle.response import Call
 from ray_async.serve.ingress.body import Receive, limited, read_all
 from ray_async.serve.ingress.lifespan import Lifespan
+from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.plain_app import PlainApp
 from ray_async.serve.ingress.reply import Reply, RequestTimeout, Send, answer, status_of, timeout_of
 from ray_async.serve.ingress.routes import RouteTable
 from ray_async.serve.multiplexing.decorator import is_multiplexed
+from ray_async.serve.names import folder
 from ray_async.serve.replica.runner import Runner
 from ray_async.serve.replica.slots import Slots
 
-__all__ = ("Requests",)
+__all__ = ("Local", "Requests")
 
 logger = logging.getLogger("ray_async.serve")
 
 
-class Requests:
-    """The ASGI application of a replica's server: takes all requests of its connections.
+@dataclass(frozen=True)
+class Local:
+    """What runs requests in this process.
 
     Args:
-        own: The replica's application and deployment.
-        client: The process's client.
-        slots: The replica's slots.
+        target: Application and deployment of the replica.
+        slots: Its slots.
         runner: What runs the user's methods.
         asgi: The user's ASGI application; None: requests go to ``__call__``.
-        http: The HTTP options.
     """
 
-    def __init__(
-        self,
-        own: tuple[str, str],
-        client: Client,
-        slots: Slots,
-        runner: Runner,
-        asgi: Any,
-        http: dict[str, Any],
-    ) -> None:
+    target: tuple[str, str]
+    slots: Slots
+    runner: Runner
+    asgi: Any
+
+
+class Requests:
+    """The ASGI application of a server of Serve's: takes all requests of its connections.
+
+    Args:
+        client: The process's client.
+        http: The HTTP options.
+        local: The replica that is here; None: all requests are handed over.
+    """
+
+    def __init__(self, client: Client, http: dict[str, Any], local: Local | None = None) -> None:
         self.leaving = False  # whether the answer to each request is the last one on its connection
-        self._own = own
-        self._multiplexes = is_multiplexed(type(runner.target))
+        self._local = local
+        self._multiplexes = local is not None and is_multiplexed(type(local.runner.target))
         self._client = client
-        self._slots = slots
-        self._asgi = PlainApp(runner) if asgi is None else asgi
-        self._lifespan = Lifespan(asgi) if asgi is not None else None
+        asgi = None if local is None else local.asgi
+        self._asgi: Any = PlainApp(local.runner) if local is not None and asgi is None else asgi
+        self._lifespan = None if asgi is None else Lifespan(asgi)
         self._timeout = http["request_timeout_s"]
         self._max_body = http["max_body_bytes"]
         self._root = http["root_path"]
@@ -100,17 +111,29 @@ class Requests:
         finally:
             request.task = None  # its context refers to the request
 
+    def elsewhere(self, path: str) -> Path | None:
+        """The socket of the replica to which a websocket's connection goes; None: it stays here."""
+        found = self._routes.match(self._cut_root(path))
+        if found is None:
+            return None
+        target, local = (found[1], found[2]), self._local
+        if local is not None and target == local.target and (local.asgi is None or local.slots.free):
+            return None
+        chosen = self._client.router(*target, asyncio.get_running_loop()).choose("")
+        return None if chosen is None else passing_path(folder(), chosen.slot)
+
+    def _cut_root(self, path: str) -> str:
+        root = self._root
+        return path[len(root) :] or "/" if root and (path == root or path.startswith(f"{root}/")) else path
+
     def _below_root(self, scope: dict[str, Any]) -> str:
         """The path below the root path, whether or not a proxy before this server has cut that off."""
         path: str = scope["path"]
-        root = self._root
-        if not root:
-            return path
-        if path == root or path.startswith(f"{root}/"):
-            return path[len(root) :] or "/"
-        scope["path"] = root + path
-        scope["raw_path"] = root.encode() + scope["raw_path"]
-        return path
+        below = self._cut_root(path)
+        if self._root and below is path:
+            scope["path"] = self._root + path
+            scope["raw_path"] = self._root.encode() + scope["raw_path"]
+        return below
 
     async def _not_found(self, scope: dict[str, Any], path: str, reply: Reply) -> None:
         hint = f"Path '{path}' not found. Ping http://.../-/routes for available routes."
@@ -152,28 +175,31 @@ class Requests:
     ) -> None:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, reply, target)
-        elif self._slots.free and target == self._own and self._is_best_for(request.multiplexed_model_id):
-            with self._slots:
+        elif (local := self._local) is not None and self._is_for(local, target, request.multiplexed_model_id):
+            with local.slots, ray.cancel_scope():  # its tasks and actor calls go with it
                 await self._asgi(scope, receive, reply.send)
         else:
             await self._hand_over(scope, receive, reply, request, target)
 
-    def _is_best_for(self, model_id: str) -> bool:
-        """Whether no other replica is better suited to a request for a model."""
+    def _is_for(self, local: Local, target: tuple[str, str], model_id: str) -> bool:
+        """Whether the replica that is here takes a request; no other one is better suited to the model then."""
+        if target != local.target or not local.slots.free:
+            return False
         holdings = current_replica.holdings
         if not model_id or not self._multiplexes or holdings is None or model_id in holdings:
             return True
-        chosen = self._client.router(*self._own, asyncio.get_running_loop()).choose(model_id)
-        return chosen is None or chosen.slot == self._slots.place
+        chosen = self._client.router(*target, asyncio.get_running_loop()).choose(model_id)
+        return chosen is None or chosen.slot == local.slots.place
 
     async def _websocket(self, scope: dict[str, Any], receive: Receive, reply: Reply, target: tuple[str, str]) -> None:
-        # A websocket stays where its connection is.
-        if target == self._own and isinstance(self._asgi, PlainApp):
+        # A websocket stays where its connection is: that has been passed on already, if there was a better place.
+        local = self._local
+        if local is not None and target == local.target and local.asgi is None:
             await reply.refuse(scope, 404, f"Deployment {target[1]!r} serves no websockets.", 1008)
-        elif target != self._own or not self._slots.free:
-            await reply.refuse(scope, 503, f"No replica of {target[1]!r} is free on this connection.", 1013)
+        elif local is None or target != local.target or not local.slots.free:
+            await reply.refuse(scope, 503, f"No replica of {target[1]!r} is free.", 1013)
         else:
-            with self._slots:
+            with local.slots, ray.cancel_scope():  # its tasks and actor calls go with it
                 await self._asgi(scope, receive, reply.send)
 
     async def _hand_over(
@@ -203,7 +229,7 @@ class Requests:
         Yields:
             The ASGI messages of the response.
         """
-        request = RequestContext(request_id, scope.get("root_path", ""), self._own[0])
+        request = RequestContext(request_id, scope.get("root_path", ""), self._local.target[0] if self._local else "")
         model_id = dict(scope["headers"]).get(b"serve_multiplexed_model_id", b"")
         request.multiplexed_model_id = model_id.decode("latin-1")
         current_request.set(request)

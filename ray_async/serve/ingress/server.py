@@ -1,4 +1,4 @@
-"""The HTTP server in a replica: uvicorn's protocols on the replica's own loop."""
+"""The HTTP server in a process: uvicorn's protocols on its own loop."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ray_async.serve.ingress.passing import Passing, pass_on
 
 __all__ = ("Connection", "HTTPServer")
 
@@ -25,6 +30,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         requests: Any = self.app
         self.running: asyncio.Task[Any] | None = None
+        self.passed_on = False  # whether another process has accepted it
+        self._requests = requests
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             self.running = asyncio.current_task()
@@ -43,6 +50,26 @@ class Connection(HttpToolsProtocol):
                 self.running = None
 
         self.app = app
+
+    def handle_websocket_upgrade(self) -> None:
+        """Begin a websocket: here, or in the process that can serve it."""
+        if not self.passed_on and self._pass_on():
+            self.connections.discard(self)
+            self.transport.abort()
+        else:
+            super().handle_websocket_upgrade()
+
+    def _pass_on(self) -> bool:
+        connection = self.transport.get_extra_info("socket")
+        try:
+            path = self._requests.elsewhere(unquote(httptools.parse_url(self.url).path.decode("ascii")))
+        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):  # the websocket's protocol refuses it
+            return False
+        if path is None or connection is None:
+            return False
+        lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
+        lines += [name + b": " + value for name, value in self.scope["headers"]]
+        return pass_on(path, connection, b"\r\n".join((*lines, b"", b"")))
 
     @property
     def gone(self) -> bool:
@@ -64,15 +91,18 @@ class _Server(uvicorn.Server):
 
 
 class HTTPServer:
-    """Serves the requests of one replica.
+    """Serves the requests of the connections that one process has accepted.
 
     Args:
         app: The ASGI application that takes all requests.
         http: The HTTP options.
+        passing: The path of the socket by which other processes pass connections on; None: they do not.
     """
 
-    def __init__(self, app: Any, http: dict[str, Any]) -> None:
+    def __init__(self, app: Any, http: dict[str, Any], passing: Path | None = None) -> None:
         self._app = app
+        self._passing_path = passing
+        self._passing: Passing | None = None
         config = uvicorn.Config(
             app,
             http=Connection,
@@ -93,6 +123,19 @@ class HTTPServer:
             if self._task.done():
                 self._task.result()
             await asyncio.sleep(0.001)
+        if self._passing_path is not None:
+            self._passing = Passing(self._passing_path, self._passed_on)
+
+    def _passed_on(self) -> Connection:
+        server = self._server
+        connection = Connection(server.config, server.server_state, server.lifespan.state)
+        connection.passed_on = True
+        return connection
+
+    def _end_passing(self) -> None:
+        if self._passing is not None:
+            self._passing.close()
+            self._passing = None
 
     async def drain(self) -> None:
         """Take no more connections; the next answer on each open one is its last.
@@ -101,6 +144,7 @@ class HTTPServer:
         it, and a client that sends at that very moment has to try again, as HTTP has it.
         """
         self._app.leaving = True
+        self._end_passing()
         for server in self._server.servers:
             server.close()
         connections = self._server.server_state.connections
@@ -114,6 +158,7 @@ class HTTPServer:
 
     async def stop(self) -> None:
         """Close what is open still."""
+        self._end_passing()
         self._server.should_exit = self._server.force_exit = True
         for task in list(self._server.server_state.tasks):
             task.cancel()

@@ -18,7 +18,8 @@ from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.client import Client, get_client
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
 from ray_async.serve.ingress.listener import receive_listener
-from ray_async.serve.ingress.requests import Requests
+from ray_async.serve.ingress.passing import passing_path
+from ray_async.serve.ingress.requests import Local, Requests
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.multiplexing.holdings import Holdings
 from ray_async.serve.replica.runner import Runner
@@ -83,9 +84,9 @@ class ReplicaActor:
             await self._configure(options.user_config)
         if listener is not None:
             app = instantiate(instance) if is_class else None
-            own = (self._app, self._spec.name)
-            self._requests = Requests(own, self._client, self._slots, self._runner, app, http)
-            self._server = HTTPServer(self._requests, http)
+            local = Local((self._app, self._spec.name), self._slots, self._runner, app)
+            self._requests = Requests(self._client, http, local)
+            self._server = HTTPServer(self._requests, http, passing_path(self._folder, self._place))
             await self._requests.startup()
             await self._server.start(await receive_listener(listener))
         self._board.set_state(self._place, RUNNING)

@@ -1,0 +1,51 @@
+"""The front: takes HTTP where no replica does, so that a client is told, or waits for the first replica."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from ray_async.serve.handle.client import get_client
+from ray_async.serve.ingress.requests import Requests
+from ray_async.serve.ingress.server import HTTPServer
+
+__all__ = ("Front",)
+
+
+class Front:
+    """Accepts from the listening socket while it is wanted; hands all requests over.
+
+    Args:
+        listening: The listening socket, which stays the caller's.
+        http: The HTTP options.
+    """
+
+    def __init__(self, listening: socket.socket, http: dict[str, Any]) -> None:
+        self._listening = listening
+        self._http = http
+        self._wanted = asyncio.Event()
+        self._unwanted = asyncio.Event()
+        self._task: asyncio.Task[None] = asyncio.get_running_loop().create_task(self._run())
+
+    def want(self, wanted: bool) -> None:
+        """Say whether to accept."""
+        on, off = (self._wanted, self._unwanted) if wanted else (self._unwanted, self._wanted)
+        off.clear()
+        on.set()
+
+    async def close(self) -> None:
+        """Accept no more, and close what is open."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        while True:
+            await self._wanted.wait()
+            server = HTTPServer(Requests(get_client(), self._http), self._http)
+            await server.start(self._listening.dup())
+            try:
+                await self._unwanted.wait()
+                await server.drain()
+            finally:
+                await server.stop()
