@@ -9,8 +9,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
-# An editable installation; the extension modules are `make build`'s. By a path, not a hook, which type checkers cannot follow.
-INSTALL := RAY_ASYNC_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --config-settings editable_mode=compat --editable
+# An editable installation; the extension modules are `make build`'s.
+INSTALL := RAY_ASYNC_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable
 
 CORE := $(shell find ray_async/_core \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' \) 2>/dev/null)
 PYTHON_DIRS := $(wildcard ray_async bench examples tests tools)
