@@ -19,6 +19,7 @@ __all__ = ("AutoscalingCluster", "Cluster", "ClusterNode", "cluster_not_supporte
 cluster_not_supported = False
 
 _STORE_BYTES = 150 << 20
+_WORKERS_END_S = 10
 # Quantities of a node, by the names under which they are given here and as resources.
 _QUANTITIES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory", "object_store_memory": "object_store_memory"}
 _HEAD_SETTINGS = ("node_name", "object_spilling_directory")
@@ -226,7 +227,7 @@ class Cluster:
         return self.head_node
 
     def remove_node(self, node: ClusterNode, allow_graceful: bool | None = None) -> None:
-        """Take a node away: its workers are killed.
+        """Take a node away: its workers are killed. Returns when they are gone.
 
         Args:
             node: One of this cluster's. The head ends the whole cluster.
@@ -234,6 +235,7 @@ class Cluster:
 
         Raises:
             ValueError: The head, while this process is attached to it; or a node that is not one of the cluster's.
+            TimeoutError: A worker is still there ten seconds after it was killed.
         """
         if allow_graceful is not None:
             note_ignored("Cluster.remove_node(allow_graceful=...)", "a node's workers are killed either way")
@@ -248,6 +250,12 @@ class Cluster:
         self.worker_nodes.remove(node)
         self._ask("remove_node", node_id=node.node_id)
         node.mark_removed()
+        # What a worker had in its hands is lost once it is gone; whoever asks for it before would still find it.
+        deadline = time.monotonic() + _WORKERS_END_S
+        while any(row["is_alive"] and row["node_id"] == node.node_id for row in self._ask("workers")):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"workers of {node!r} were killed and have not ended in {_WORKERS_END_S} seconds")
+            time.sleep(0.005)
 
     def wait_for_nodes(self, timeout: float = 30) -> None:
         """Wait until the living nodes are those that were added and not removed.

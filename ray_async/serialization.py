@@ -206,11 +206,14 @@ def explain(value: Any, error: Exception, call: bool = False) -> Exception:
     root = f"class {value.__qualname__}" if isinstance(value, type) else type(value).__name__
     where = f"{name or root}{path}"
     what = "" if part is value else f", which is {_short(part)}"
+    advice = (
+        "\nLeave it out (`__getstate__`), make it inside the task or actor, or register a serializer for its type with "
+        "`ray_async.util.register_serializer`."
+    )
     return TypeError(
         f"cannot serialize {_short(value)}: {error}\n"
-        f"The part that cannot be pickled is {where}{what}.\n"
-        "Leave it out (`__getstate__`), make it inside the task or actor, or register a serializer for its type with "
-        "`ray_async.util.register_serializer`."
+        f"The part that cannot be pickled is {where}{what}."
+        f"{'' if type(part).__module__.startswith('ray_async.') else advice}"
     )
 
 
@@ -250,6 +253,8 @@ def _culprit(value: Any, dumps: Callable[[Any], Any]) -> tuple[str, Any]:
     """The innermost part that cannot be pickled: the path to it, and the part itself."""
     path = ""
     for _ in range(_MAX_DEPTH):
+        if type(value).__module__.startswith("ray_async."):
+            return path, value  # it says itself what to do instead; its parts are nobody's to change
         for step, part in _parts(value):
             if part is not value and _fails(part, dumps):
                 path, value = path + step, part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -74,6 +75,18 @@ def test_what_only_a_removed_node_had_is_computed_again(cluster: Cluster, tmp_pa
     assert ray.get(total.remote(ref), timeout=TIMEOUT_S) == 0
     assert ray.get(ref, timeout=TIMEOUT_S).size == LARGE
     assert runs.read_text() == "run\n" * 2
+
+
+def test_workers_of_a_removed_node_are_gone(cluster: Cluster) -> None:
+    @ray.remote(resources={"far": 0.1})
+    def pid() -> int:
+        return os.getpid()
+
+    node = add_far(cluster)
+    worker = ray.get(pid.remote(), timeout=TIMEOUT_S)
+    cluster.remove_node(node)
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
 
 
 def test_what_another_node_has_read_survives(cluster: Cluster) -> None:

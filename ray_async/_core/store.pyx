@@ -149,8 +149,14 @@ cdef inline bint settled(u64 word, bint restore) noexcept nogil:
     return not restore or (state != RA_SPILLED and state != RA_BUSY)
 
 
-cdef u64 wait_for(Arena arena, u64 *entries, u64 n, u64 target, u64 deadline, bint restore) except? 0xffffffffffffffff:
-    """Wait until ``target`` of the entries are settled, one holds an error, or the deadline (ns) passes.
+cdef inline u64 word_at(Arena arena, u64 entry) noexcept:
+    return atomic_load_u64(&ra_entry_at(&arena.heap, entry).word)
+
+
+cdef u64 wait_for(
+    Arena arena, u64 *entries, u64 n, u64 target, u64 deadline, bint restore, bint until_error
+) except? 0xffffffffffffffff:
+    """Wait until ``target`` of the entries are settled, the deadline (ns) passes or, with ``until_error``, one holds an error.
 
     Returns how many are settled. The GIL is released while the thread sleeps.
     """
@@ -168,7 +174,7 @@ cdef u64 wait_for(Arena arena, u64 *entries, u64 n, u64 target, u64 deadline, bi
                 word = atomic_load_u64(&ra_entry_at(h, entries[i]).word)
                 if settled(word, restore):
                     ready += 1
-                    if restore and RA_STATE(word) == RA_ERROR:
+                    if until_error and RA_STATE(word) == RA_ERROR:
                         failed = True
             if ready >= target or failed:
                 return ready
@@ -273,7 +279,7 @@ def get_one(Arena arena, ObjectRef ref, timeout=None):
     cdef u64 entry = ref.at()
     cdef u64 word = atomic_load_u64(&ra_entry_at(&arena.heap, entry).word)
     if not settled(word, True):
-        if wait_for(arena, &entry, 1, 1, deadline_of(timeout), True) < 1:
+        if wait_for(arena, &entry, 1, 1, deadline_of(timeout), True, False) < 1:
             raise _hooks["timed_out"](1, timeout)
     return read(arena, ref)
 
@@ -297,28 +303,36 @@ def get(Arena arena, list refs, timeout=None):
     """The values of a list of references, in order."""
     cdef Py_ssize_t i, n = len(refs)
     cdef u64 *entries
-    cdef u64 different = n, ready = 0
+    cdef u64 deadline, different = n, complete = 0
+    cdef list values = []
     if n == 0:
         return []
     if n == 1:
         return [get_one(arena, refs[0], timeout)]
+    deadline = deadline_of(timeout)
     entries = entries_of(refs)
     try:
         for i in range(n):
-            ready += settled(atomic_load_u64(&ra_entry_at(&arena.heap, entries[i]).word), True)
-        if ready < different:
+            complete += settled(word_at(arena, entries[i]), False)
+        if complete < different:
             # An object completes once, however often it is named.
             different = drop_repeats(entries, n)
-            ready = wait_for(arena, entries, different, different, deadline_of(timeout), True)
+            complete = wait_for(arena, entries, different, different, deadline, False, True)
             free(entries)
             entries = NULL
             entries = entries_of(refs)
         for i in range(n):
-            if RA_STATE(atomic_load_u64(&ra_entry_at(&arena.heap, entries[i]).word)) == RA_ERROR:
+            if RA_STATE(word_at(arena, entries[i])) == RA_ERROR:
                 read(arena, refs[i])
-        if ready < different:
-            raise _hooks["timed_out"](different - ready, timeout)
-        return [read(arena, ref) for ref in refs]
+        if complete < different:
+            raise _hooks["timed_out"](different - complete, timeout)
+        # One after the other, since memory may not hold all: what is back from disk makes room again for the next one,
+        # unless it is read meanwhile.
+        for i in range(n):
+            if not settled(word_at(arena, entries[i]), True) and wait_for(arena, &entries[i], 1, 1, deadline, True, False) < 1:
+                raise _hooks["timed_out"](n - i, timeout)
+            values.append(read(arena, refs[i]))
+        return values
     finally:
         free(entries)
 
@@ -350,7 +364,7 @@ cpdef object read(Arena arena, ObjectRef ref):
                     break
             finally:
                 atomic_sub_u32(&e.views, 1)
-            wait_for(arena, &entry, 1, 1, NEVER, True)
+            wait_for(arena, &entry, 1, 1, NEVER, True, False)
     if state == RA_ERROR:
         _hooks["raise_error"](value)
     return value
@@ -365,7 +379,7 @@ def wait(Arena arena, list refs, Py_ssize_t num_returns, timeout=None, bint fetc
     cdef u64 *entries = entries_of(refs)
     cdef list ready = [], rest = []
     try:
-        wait_for(arena, entries, n, num_returns, deadline_of(timeout), False)
+        wait_for(arena, entries, n, num_returns, deadline_of(timeout), False, False)
         for i in range(n):
             if taken < num_returns and settled(atomic_load_u64(&ra_entry_at(&arena.heap, entries[i]).word), False):
                 ready.append(refs[i])

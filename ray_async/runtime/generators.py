@@ -6,6 +6,8 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from ray_async._core import store
+
 if TYPE_CHECKING:
     from ray_async._core.object_ref import ObjectRef
     from ray_async.runtime.stream_values import StreamValues
@@ -32,6 +34,9 @@ class ObjectRefGenerator(Generic[R]):
         ...     print(await ref)
     """
 
+    # A frame that waits lets go of the stream before an exception leaves it: the exception may be kept, and its frames
+    # with it, by a debugger, a logger or a cycle that asyncio made, long after the reader has gone.
+
     def __init__(self, session: Any, cursor: Any) -> None:
         self._session = session
         self._cursor = cursor
@@ -45,13 +50,21 @@ class ObjectRefGenerator(Generic[R]):
         Raises:
             StopIteration: the stream is over.
         """
-        return self._next(None)
+        try:
+            return self._next(None)
+        except BaseException:
+            del self
+            raise
 
     def _next(self, timeout: float | None) -> Any:
         current = self._cursor.current
         if current is None:
             raise StopIteration
-        ready, _ = self._session.wait([current], 1, timeout, True)
+        try:
+            ready, _ = store.wait(self._session.arena, [current], 1, timeout, True)
+        except BaseException:
+            del self, current
+            raise
         if not ready:
             from ray_async.exceptions import GetTimeoutError
 
@@ -68,7 +81,11 @@ class ObjectRefGenerator(Generic[R]):
         current = self._cursor.current
         if current is None:
             raise StopAsyncIteration
-        await self._session.loops.settled(current)
+        try:
+            await self._session.loops.settled(current)
+        except BaseException:
+            del self, current
+            raise
         ref = self._cursor.advance()
         if ref is None:
             raise StopAsyncIteration

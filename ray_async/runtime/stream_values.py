@@ -44,7 +44,11 @@ class StreamValues(Generic[R]):
         """
         value = self._take()
         if value is UNREADY:
-            value = self._session.get([next(self._generator)], None)[0]
+            try:
+                value = self._session.get([next(self._generator)], None)[0]
+            except BaseException:
+                del self  # see ObjectRefGenerator
+                raise
         elif value is ENDED:
             raise StopIteration
         return value  # type: ignore[no-any-return]
@@ -56,14 +60,22 @@ class StreamValues(Generic[R]):
         value = self._take()
         if value is UNREADY:
             self._in_a_row = 0
-            value = await (await self._generator.__anext__())
+            try:
+                value = await (await self._generator.__anext__())
+            except BaseException:
+                del self  # see ObjectRefGenerator
+                raise
         elif value is ENDED:
             raise StopAsyncIteration
         else:
             self._in_a_row += 1
             if self._in_a_row == _ITEMS_IN_A_ROW:
                 self._in_a_row = 0
-                await asyncio.sleep(0)
+                try:
+                    await asyncio.sleep(0)
+                except BaseException:
+                    del self
+                    raise
         return value  # type: ignore[no-any-return]
 
     def close(self) -> None:

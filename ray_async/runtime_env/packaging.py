@@ -66,20 +66,32 @@ def package_env(
     root = package_root(session_dir)
     wanted = packaged.working_dir()
     if wanted and (directory := local_path(wanted)) is not None:
-        dict.__setitem__(packaged, "working_dir", package(directory, root, excludes, size_limit=size_limit))
+        with _naming("working_dir"):
+            dict.__setitem__(packaged, "working_dir", package(directory, root, excludes, size_limit=size_limit))
     if modules := packaged.py_modules():
-        addresses = [
-            module
-            if (path := local_path(module)) is None
-            else package(path, root, excludes, keep_name=True, size_limit=size_limit)
-            for module in modules
-        ]
+        with _naming("py_modules"):
+            addresses = [
+                module
+                if (path := local_path(module)) is None
+                else package(path, root, excludes, keep_name=True, size_limit=size_limit)
+                for module in modules
+            ]
         dict.__setitem__(packaged, "py_modules", addresses)
     hook = packaged.get("worker_process_setup_hook")
     if callable(hook):
         pickled = base64.b64encode(dumps(hook)).decode()
         dict.__setitem__(packaged, "worker_process_setup_hook", PICKLED_HOOK + pickled)
     return packaged
+
+
+@contextmanager
+def _naming(field: str) -> Iterator[None]:
+    """Say of which field a file is that cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        text = f"{field} of the runtime environment: {error.strerror or error}"
+        raise OSError(error.errno, text, error.filename) from error
 
 
 def package(

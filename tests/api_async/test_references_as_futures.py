@@ -236,7 +236,8 @@ def test_a_reference_is_a_future_on_a_loop(run: Run) -> None:
         ref = gate.wait.remote()
         assert asyncio.isfuture(ref)
         assert not asyncio.iscoroutine(ref)
-        assert asyncio.ensure_future(ref) is ref
+        taken: Any = asyncio.ensure_future(ref)
+        assert taken is ref
         assert ref.get_loop() is asyncio.get_running_loop()
         assert not ref.done()
         assert ref._state == "PENDING"
@@ -465,7 +466,8 @@ def test_two_loops_take_a_reference_at_once(make: Callable[[], asyncio.AbstractE
     told: list[tuple[str, bool]] = []
 
     async def take() -> None:
-        assert asyncio.ensure_future(ref) is ref
+        taken: Any = asyncio.ensure_future(ref)
+        assert taken is ref
 
     async def put_callback(name: str) -> None:
         ref.add_done_callback(lambda ref: told.append((name, ref.cancelled())))

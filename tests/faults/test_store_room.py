@@ -45,6 +45,15 @@ def test_an_argument_and_a_result_that_fill_the_store(start, million):
         del result
 
 
+def test_one_get_of_more_than_the_store_holds(start):
+    start(object_store_memory=100 * MB)
+    refs = [ray.put(np.full(20 * MB, i, dtype=np.uint8)) for i in range(12)]
+    for i, array in enumerate(ray.get(refs, timeout=60)):
+        assert (array[0], array[-1], len(array)) == (i, i, 20 * MB)
+    first, last = ray.get([refs[0], refs[-1], refs[0]], timeout=60)[:2]
+    assert (first[0], last[0]) == (0, 11)
+
+
 def test_views_that_lie_scattered_keep_no_large_object_out(start):
     start(object_store_memory=100 * MB)
     refs = [ray.put(np.full(128 * 1024, i % 256, dtype=np.uint8)) for i in range(500)]

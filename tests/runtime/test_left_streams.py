@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -27,7 +28,9 @@ def one_cpu() -> Iterator[None]:
 
 
 @ray.remote
-def endless(path: str, pause_s: float) -> Iterator[int]:
+def endless(path: str, pause_s: float, began: str = "") -> Iterator[int]:
+    if began:
+        Path(began).touch()
     yield from numbers(path, pause_s)
 
 
@@ -174,6 +177,81 @@ async def test_aclosing(kind: str, tmp_path: Path) -> None:
         with pytest.raises(Cancelled):
             await stream.completed()
         assert await after() in (1, "pong")
+
+
+async def read_references(path: str, at_first: Callable[[], None]) -> None:
+    async for ref in endless.remote(path, -1.0):
+        await ref
+        at_first()
+
+
+async def read_values(path: str, at_first: Callable[[], None]) -> None:
+    async for _ in endless.remote(path, -1.0).values():
+        at_first()
+
+
+@pytest.mark.parametrize("read", [read_references, read_values])
+async def test_a_cancelled_reader_whose_exception_is_kept(read: Any, tmp_path: Path) -> None:
+    """Loggers, frameworks and cycles keep exceptions, and with them the frames that have waited."""
+    closed, began = tmp_path / "closed", asyncio.Event()
+    kept: list[BaseException] = []
+
+    async def reader() -> None:
+        try:
+            await read(str(closed), began.set)
+        except asyncio.CancelledError as error:
+            kept.append(error)
+            raise
+
+    task = asyncio.create_task(reader())
+    async with asyncio.timeout(TIMEOUT_S):
+        await began.wait()
+        await asyncio.sleep(0.05)  # the second item never comes: wherever the reader is, it waits for that in the end
+        task.cancel()
+        await asyncio.wait([task])
+        assert len(kept) == 1
+        assert await one.remote() == 1
+    assert closed.exists()
+
+
+def next_reference(*arguments: Any) -> None:
+    for ref in endless.remote(*arguments):
+        ray.get(ref, timeout=TIMEOUT_S)
+
+
+def next_value(*arguments: Any) -> None:
+    for _ in endless.remote(*arguments).values():
+        pass
+
+
+@pytest.mark.parametrize("read", [next_reference, next_value])
+def test_an_interrupted_reader_whose_exception_is_kept(read: Any, tmp_path: Path) -> None:
+    """As interactive shells keep the last one."""
+    closed, handled = tmp_path / "closed", signal.getsignal(signal.SIGUSR1)
+    kept: list[BaseException] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    def send() -> None:
+        assert wait_until(began.exists)
+        time.sleep(0.05)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    began = tmp_path / "began"
+    signal.signal(signal.SIGUSR1, interrupt)
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        read(str(closed), -1.0, str(began))
+    except KeyboardInterrupt as error:
+        kept.append(error)
+    finally:
+        sender.join()
+        signal.signal(signal.SIGUSR1, handled)
+    assert len(kept) == 1
+    assert ray.get(one.remote(), timeout=TIMEOUT_S) == 1
+    assert closed.exists()
 
 
 async def test_leaving_a_loop_over_values(tmp_path: Path) -> None:

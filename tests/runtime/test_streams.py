@@ -167,3 +167,11 @@ def test_one_yield_of_several_objects(source: Any) -> None:
     assert ray.get(found, timeout=TIMEOUT_S) == [0, 0, 1, -1, 2, -2]
     with pytest.raises(ValueError, match=r"must yield 2 values at a time .*, but yielded int"):
         ray.get(wrong, timeout=TIMEOUT_S)
+
+
+def test_a_stream_as_an_argument_is_refused(tmp_path: Path) -> None:
+    """In words of its own: its parts are nobody's to change."""
+    stream: Any = numbers.remote(str(tmp_path / "log"), 1)
+    with pytest.raises(TypeError, match="pass the references that it yields") as caught:
+        ray.put([stream])
+    assert str(caught.value).endswith(f"The part that cannot be pickled is list[0], which is {stream!r}.")

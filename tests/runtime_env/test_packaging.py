@@ -114,3 +114,9 @@ def test_a_packaged_environment_can_be_sent(project: Path, session: Path) -> Non
     code = "import pkg; print(pkg.VALUE)"
     shown = subprocess.run([sys.executable, "-c", code], cwd=module_dir, capture_output=True, text=True, check=True)
     assert shown.stdout == "7\n"
+
+
+def test_a_missing_folder_is_named_with_its_field(tmp_path: Path) -> None:
+    for env in ({"working_dir": "/not/there"}, {"py_modules": ["/not/there"]}):
+        with pytest.raises(FileNotFoundError, match=f"{next(iter(env))} of the runtime environment.*'/not/there'"):
+            package_env(env, tmp_path)
