@@ -71,7 +71,7 @@ def test_the_pipeline_answers() -> None:
     assert [answer["label"] for answer in answers] == ["POSITIVE", "NEGATIVE"]
 
 
-# The libraries are too large to be installed for one test: it belongs to the suite where `make demo-serve` has put them.
+# The libraries are too large for one test to install: it belongs to the suite where `make demo-serve` has put them.
 if find_spec("torch") and find_spec("transformers"):
 
     @pytest.mark.timeout(300)
