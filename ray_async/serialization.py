@@ -186,6 +186,10 @@ def _reduce_state(obj: Any, kind: type) -> Any:
 # ---- failures ----
 
 
+class PicklingRefused(TypeError):
+    """Raised by an object of this package that is not to be pickled, and says what to do instead."""
+
+
 def explain(value: Any, error: Exception, call: bool = False) -> Exception:
     """The error for a value that cannot be pickled: it names the part that is to blame, where that can be found.
 
@@ -194,7 +198,8 @@ def explain(value: Any, error: Exception, call: bool = False) -> Exception:
         error: what went wrong.
         call: whether the value is a call's arguments: a tuple of the positional ones and a dict of the others.
     """
-    if not isinstance(error, TypeError | PicklingError | AttributeError | RecursionError | NotImplementedError):
+    explained = TypeError | PicklingError | AttributeError | RecursionError | NotImplementedError
+    if isinstance(error, PicklingRefused) or not isinstance(error, explained):
         return error  # a __reduce__ or a serializer raised it for a reason of its own
     dumps = _dumps()
     name = ""
@@ -206,14 +211,11 @@ def explain(value: Any, error: Exception, call: bool = False) -> Exception:
     root = f"class {value.__qualname__}" if isinstance(value, type) else type(value).__name__
     where = f"{name or root}{path}"
     what = "" if part is value else f", which is {_short(part)}"
-    advice = (
-        "\nLeave it out (`__getstate__`), make it inside the task or actor, or register a serializer for its type with "
-        "`ray_async.util.register_serializer`."
-    )
     return TypeError(
         f"cannot serialize {_short(value)}: {error}\n"
-        f"The part that cannot be pickled is {where}{what}."
-        f"{'' if type(part).__module__.startswith('ray_async.') else advice}"
+        f"The part that cannot be pickled is {where}{what}.\n"
+        "Leave it out (`__getstate__`), make it inside the task or actor, or register a serializer for its type with "
+        "`ray_async.util.register_serializer`."
     )
 
 
@@ -253,8 +255,6 @@ def _culprit(value: Any, dumps: Callable[[Any], Any]) -> tuple[str, Any]:
     """The innermost part that cannot be pickled: the path to it, and the part itself."""
     path = ""
     for _ in range(_MAX_DEPTH):
-        if type(value).__module__.startswith("ray_async."):
-            return path, value  # it says itself what to do instead; its parts are nobody's to change
         for step, part in _parts(value):
             if part is not value and _fails(part, dumps):
                 path, value = path + step, part

@@ -329,8 +329,9 @@ def get(Arena arena, list refs, timeout=None):
         # One after the other, since memory may not hold all: what is back from disk makes room again for the next one,
         # unless it is read meanwhile.
         for i in range(n):
-            if not settled(word_at(arena, entries[i]), True) and wait_for(arena, &entries[i], 1, 1, deadline, True, False) < 1:
-                raise _hooks["timed_out"](n - i, timeout)
+            if not settled(word_at(arena, entries[i]), True):
+                if wait_for(arena, &entries[i], 1, 1, deadline, True, False) < 1:
+                    raise _hooks["timed_out"](n - i, timeout)
             values.append(read(arena, refs[i]))
         return values
     finally:

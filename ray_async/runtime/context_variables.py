@@ -61,7 +61,9 @@ def _describe(variable: ContextVar[Any]) -> tuple[str, bool, Any]:
             if default is _MISSING:
                 default = Context().run(_default_of, variable)
             return key, default is not _MISSING, None if default is _MISSING else default
-    raise TypeError(f"{variable!r} cannot be pickled: call register_context_variable() with it first")
+    from ray_async.serialization import PicklingRefused
+
+    raise PicklingRefused(f"{variable!r} cannot be pickled: call register_context_variable() with it first")
 
 
 def _default_of(variable: ContextVar[Any]) -> Any:
@@ -78,9 +80,6 @@ def _restore(described: tuple[str, bool, Any]) -> ContextVar[Any]:
 
 def _find(key: str, default: Mapping[str, Any]) -> ContextVar[Any]:
     """The variable of a key in this process; registered here too, so that it goes on to nested calls."""
-    variable = _variables.get(key)
-    if variable is not None:
-        return variable
     with _finding:  # calls that bring the same variable may arrive in several threads at once
         variable = _variables.get(key)
         if variable is None:

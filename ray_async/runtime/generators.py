@@ -136,7 +136,9 @@ class ObjectRefGenerator(Generic[R]):
         return f"ObjectRefGenerator({self._cursor.done.hex()})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
+        from ray_async.serialization import PicklingRefused
+
+        raise PicklingRefused(
             "an ObjectRefGenerator cannot be pickled: pass the references that it yields, or collect them first"
         )
 

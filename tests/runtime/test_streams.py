@@ -170,8 +170,8 @@ def test_one_yield_of_several_objects(source: Any) -> None:
 
 
 def test_a_stream_as_an_argument_is_refused(tmp_path: Path) -> None:
-    """In words of its own: its parts are nobody's to change."""
+    """In words of its own, without advice for parts that are nobody's to change."""
     stream: Any = numbers.remote(str(tmp_path / "log"), 1)
     with pytest.raises(TypeError, match="pass the references that it yields") as caught:
         ray.put([stream])
-    assert str(caught.value).endswith(f"The part that cannot be pickled is list[0], which is {stream!r}.")
+    assert "The part that" not in str(caught.value)

@@ -1,12 +1,14 @@
 """One session for each module of tests, with Serve on a free port; each test's applications go with the test."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
 import ray_async as ray
 from ray_async import serve
+from tests.serve.gate import Gate
 
 
 @pytest.fixture(scope="module")
@@ -26,3 +28,11 @@ def http(session: None) -> Iterator[httpx.Client]:
         yield client
     for name in serve.status().applications:
         serve.delete(name)
+
+
+@pytest.fixture
+def gate(session: None) -> Iterator[Any]:
+    """A gate that tests hold requests at."""
+    gate = ray.remote(Gate).options(num_cpus=0, max_concurrency=1000).remote()
+    yield gate
+    ray.kill(gate)

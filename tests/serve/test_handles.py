@@ -16,6 +16,7 @@ from ray_async.serve.exceptions import (
     RayServeException,
     RequestCancelledError,
 )
+from tests.serve.gate import Gated
 from tests.serve.waiting import wait_until
 
 
@@ -36,45 +37,6 @@ class Kinds:
 
     def fails(self) -> None:
         raise KeyError("absent")
-
-
-class Gate:
-    """Counts what has come, and lets it go when told so."""
-
-    def __init__(self) -> None:
-        self.entered = self.cancelled = 0
-        self.event = asyncio.Event()
-
-    async def wait(self) -> None:
-        self.entered += 1
-        try:
-            await self.event.wait()
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-
-    async def open(self) -> None:
-        self.event.set()
-
-    async def counts(self) -> tuple[int, int]:
-        return self.entered, self.cancelled
-
-
-@pytest.fixture
-def gate(session: None) -> Iterator[Any]:
-    gate = ray.remote(Gate).options(num_cpus=0, max_concurrency=1000).remote()
-    yield gate
-    ray.kill(gate)
-
-
-@serve.deployment
-class Gated:
-    def __init__(self, gate: Any) -> None:
-        self.gate = gate
-
-    async def __call__(self, value: Any = None) -> Any:
-        await self.gate.wait.remote()
-        return value
 
 
 def test_calls_in_a_thread(http: httpx.Client) -> None:

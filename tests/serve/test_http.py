@@ -20,15 +20,8 @@ from starlette.requests import Request
 import ray_async as ray
 from ray_async import serve
 from ray_async.serve.ingress.listener import bind
-from tests.serve.test_handles import Gate, Gated
+from tests.serve.gate import Gated
 from tests.serve.waiting import wait_until
-
-
-@pytest.fixture
-def gate(session: None) -> Iterator[Any]:
-    gate = ray.remote(Gate).options(num_cpus=0, max_concurrency=1000).remote()
-    yield gate
-    ray.kill(gate)
 
 
 class Model(pydantic.BaseModel):

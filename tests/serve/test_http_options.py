@@ -14,7 +14,6 @@ from starlette.requests import Request
 
 import ray_async as ray
 from ray_async import serve
-from tests.serve.test_handles import Gate
 from tests.serve.waiting import wait_until
 
 SOON = {"x-request-timeout-seconds": "0.3"}
@@ -27,13 +26,6 @@ def session() -> Iterator[None]:
     yield
     serve.shutdown()
     ray.shutdown()
-
-
-@pytest.fixture
-def gate(session: None) -> Iterator[Any]:
-    gate = ray.remote(Gate).options(num_cpus=0, max_concurrency=1000).remote()
-    yield gate
-    ray.kill(gate)
 
 
 @serve.deployment

@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import fastapi
@@ -14,14 +13,6 @@ from websockets.sync.client import ClientConnection, connect
 
 import ray_async as ray
 from ray_async import serve
-from tests.serve.test_handles import Gate
-
-
-@pytest.fixture
-def gate(session: None) -> Iterator[Any]:
-    gate = ray.remote(Gate).options(num_cpus=0, max_concurrency=1000).remote()
-    yield gate
-    ray.kill(gate)
 
 
 def api(gate: Any, **options: Any) -> Any:
