@@ -29,9 +29,13 @@ class RayActorError(RayError):
         error_msg: what happened.
         actor_init_failed: True where `__init__` of the actor raised.
         preempted: True where the actor's node was taken away.
+
+    Attributes:
+        call_began: False where the call that failed is known not to have begun: it can be made again, elsewhere.
     """
 
     BASE_ERROR_MSG = "The actor failed before it finished this call."
+    call_began: bool = True
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from ray_async.serve.application import Application, BuiltApplication, build
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.context import current_replica
 from ray_async.serve.controller.actor import Controller
+from ray_async.serve.controller.remains import clear
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.names import CONTROLLER, DEFAULT_APP, NAMESPACE, REPLICA_PREFIX, folder
@@ -156,6 +157,8 @@ def delete(name: str) -> None:
     controller = _controller()
     if controller is None:
         raise RayServeException(f"There is no application {name!r}: Serve is not running.")
+    if not _ask(controller.has.remote(name)):
+        raise RayServeException(f"There is no application {name!r}.")
     _ask(controller.delete.remote(name))
 
 
@@ -169,6 +172,7 @@ def shutdown() -> None:
             _ask(controller.shutdown.remote())
         ray.kill(controller)
     _end_replicas()
+    clear(folder())
 
 
 def get_app_handle(name: str) -> DeploymentHandle:
@@ -218,7 +222,7 @@ def _controller() -> Any:
 
 
 def _end_replicas() -> None:
-    """End the replicas that a killed controller has left."""
+    """End the replicas that a controller which was killed for good has left."""
     for actor in ray.util.list_named_actors(all_namespaces=True):
         if actor["namespace"] == NAMESPACE and actor["name"].startswith(REPLICA_PREFIX):
             with contextlib.suppress(ValueError):  # it has ended by itself meanwhile
@@ -230,8 +234,6 @@ def _controller_or_new() -> Any:
         ray.init(preload=["ray_async.serve"])  # replicas start in less time where its imports are inherited
     place = folder()
     place.mkdir(exist_ok=True)
-    if _controller() is None:
-        _end_replicas()
     options = ray.remote(Controller).options(
         name=CONTROLLER,
         namespace=NAMESPACE,
@@ -239,6 +241,8 @@ def _controller_or_new() -> Any:
         get_if_exists=True,
         num_cpus=0,
         max_concurrency=100_000,
+        max_restarts=-1,
+        max_task_retries=-1,  # who asks it waits through a restart: it may be asked for everything twice
     )
     controller = options.remote(str(place))
     _ask(controller.start.remote(None, False))

@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from ray_async import cloudpickle
+from ray_async import serialization
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.options import DeploymentOptions
 
@@ -51,7 +52,7 @@ class DeploymentSpec:
     code: bytes
     path: tuple[str, ...] = field(default=(), compare=False)
 
-    @property
+    @cached_property
     def version(self) -> str:
         """What replicas are replaced for when it changes: code, arguments and the options of their actor."""
         actor = repr(sorted(self.options.ray_actor_options.items()))
@@ -85,7 +86,7 @@ def build(target: Application, name: str, route_prefix: str | None) -> BuiltAppl
             kwargs = _replaced(node._kwargs, deploy)
             unique = _unique(node._options.name, set(names.values()))
             names[id(node)] = unique
-            code = cloudpickle.dumps((node._func_or_class, args, kwargs))
+            code = serialization.dumps((node._func_or_class, args, kwargs))  # with the names of its files
             path = tuple(os.path.abspath(entry) for entry in sys.path)
             specs.append(DeploymentSpec(unique, node._options, code, path))
         return DeploymentHandle(names[id(node)], name)

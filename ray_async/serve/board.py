@@ -1,9 +1,9 @@
 """The board: what callers read of replicas without asking anybody.
 
 A file in the session's folder, mapped by all: a version, which the controller counts up whenever it has replaced the
-table of routes beside it, and for each replica a slot with its state, the number of its ongoing requests and the
-version of the list of its models, which is a file beside it too. Each cell has one writer, so a kill leaves no cell
-half written; the session's end removes the file.
+table of routes beside it, and for each replica a slot with its state, the number of its ongoing requests, its process
+and the version of the list of its models, which is a file beside it too. Each cell has one writer, so a kill leaves no
+cell half written; the session's end removes the file.
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ class Board:
         self._cells = memoryview(self._map).cast("I")
 
     @property
+    def folder(self) -> Path:
+        """Serve's folder."""
+        return self._folder
+
+    @property
     def version(self) -> int:
         """The version of the table."""
         return self._cells[0]
@@ -61,6 +66,20 @@ class Board:
     def set_ongoing(self, slot: int, count: int) -> None:
         """Note how many requests a replica is working on."""
         self._cells[(slot + 1) * _WORDS + 1] = count
+
+    def pid(self, slot: int) -> int:
+        """A replica's process; 0 while there is none."""
+        return self._cells[(slot + 1) * _WORDS + 3]
+
+    def set_pid(self, slot: int, pid: int) -> None:
+        """Note a replica's process."""
+        self._cells[(slot + 1) * _WORDS + 3] = pid
+
+    def clear(self, slot: int) -> None:
+        """Note that a slot has no replica."""
+        self.set_state(slot, EMPTY)
+        self.set_ongoing(slot, 0)
+        self.set_pid(slot, 0)
 
     def publish(self, table: dict[str, Any]) -> None:
         """Replace the table, then count up the version: who sees the version finds that table, or a newer one."""

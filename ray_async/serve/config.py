@@ -2,74 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
-__all__ = ("AutoscalingConfig", "HTTPOptions")
+from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
 
-
-@dataclass(frozen=True)
-class AutoscalingConfig:
-    """How many replicas a deployment gets, by its ongoing requests.
-
-    Args:
-        min_replicas: At least so many; 1 or more.
-        initial_replicas: So many at first; None: `min_replicas`.
-        max_replicas: At most so many.
-        target_ongoing_requests: Requests that a replica shall have on average.
-        metrics_interval_s: Seconds between two looks.
-        look_back_period_s: Seconds over which looks are averaged.
-        upscale_delay_s: Seconds for which more replicas must be wanted before they are started.
-        downscale_delay_s: Seconds for which fewer must be wanted before some are stopped.
-        upscaling_factor: Multiplies each step up.
-        downscaling_factor: Multiplies each step down.
-
-    Raises:
-        ValueError: A value out of range.
-    """
-
-    min_replicas: int = 1
-    initial_replicas: int | None = None
-    max_replicas: int = 1
-    target_ongoing_requests: float = 2
-    metrics_interval_s: float = 10.0
-    look_back_period_s: float = 30.0
-    upscale_delay_s: float = 30.0
-    downscale_delay_s: float = 600.0
-    upscaling_factor: float = 1.0
-    downscaling_factor: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.min_replicas < 1:
-            raise ValueError(
-                f"min_replicas must be 1 or more, but is {self.min_replicas}: scaling to zero is not available yet"
-            )
-        initial = self.min_replicas if self.initial_replicas is None else self.initial_replicas
-        if not self.min_replicas <= initial <= self.max_replicas:
-            raise ValueError(
-                f"min_replicas <= initial_replicas <= max_replicas does not hold: {self.min_replicas}, {initial}, "
-                f"{self.max_replicas}"
-            )
-        for field in fields(self)[3:]:
-            value = getattr(self, field.name)
-            if value < 0 or (value == 0 and not field.name.endswith("delay_s")):
-                raise ValueError(f"{field.name} must be positive, but is {value}")
-
-    @classmethod
-    def of(cls, value: AutoscalingConfig | dict[str, Any]) -> AutoscalingConfig:
-        """The configuration that an option names.
-
-        Raises:
-            ValueError: An unknown key, or a value out of range.
-        """
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, dict):
-            raise TypeError(f"autoscaling_config must be a dict or an AutoscalingConfig, got {type(value)}")
-        unknown = set(value) - {field.name for field in fields(cls)}
-        if unknown:
-            raise ValueError(f"unknown key of autoscaling_config: {sorted(unknown)}")
-        return cls(**value)
+__all__ = ("AutoscalingConfig", "AutoscalingContext", "AutoscalingPolicy", "HTTPOptions")
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ class RequestContext:
         calls: Calls by handle that it has made and that are not done: they are cancelled with it.
         task: What runs it, if that is an asyncio task.
         cancelled: Whether its handler must start nothing more, though it has not noticed yet: one that is in a thread.
+        idempotent: Whether running it twice is no harm; so do its calls.
     """
 
     request_id: str
@@ -70,6 +71,7 @@ class RequestContext:
     calls: set[Call] = field(default_factory=set)
     task: asyncio.Task[Any] | None = None
     cancelled: bool = False
+    idempotent: bool = False
 
     @property
     def cancels(self) -> int:

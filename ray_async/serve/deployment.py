@@ -98,7 +98,8 @@ def deployment(func_or_class: Callable[..., Any] | None = None, /, **options: An
             (5, for each replica); ``max_queued_requests`` (-1: any number, for each caller); ``user_config``;
             ``ray_actor_options``; ``health_check_period_s`` (10) and ``health_check_timeout_s`` (30);
             ``graceful_shutdown_timeout_s`` (20); ``max_constructor_retry_count`` (20, of which 3 are used);
-            ``rolling_update_percentage`` (0.2).
+            ``rolling_update_percentage`` (0.2); ``idempotent`` (False: whether requests may run twice, where a replica
+            dies with them).
 
     Raises:
         TypeError: Neither a class nor a function, or an unknown option.

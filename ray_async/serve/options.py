@@ -53,6 +53,7 @@ class DeploymentOptions:
     health_check_timeout_s: float = 30
     max_constructor_retry_count: int = 20
     rolling_update_percentage: float = 0.2
+    idempotent: bool = False
 
     def changed(self, options: Mapping[str, Any]) -> DeploymentOptions:
         """These options with some replaced.
@@ -84,7 +85,7 @@ class DeploymentOptions:
         config = self.autoscaling_config
         if config is None:
             return self.num_replicas
-        return config.min_replicas if config.initial_replicas is None else config.initial_replicas
+        return config.initial
 
     def as_dict(self) -> dict[str, Any]:
         """The options as plain values."""

@@ -20,6 +20,7 @@ class ApplicationStatus(StrEnum):
     DEPLOYING = "DEPLOYING"
     DEPLOY_FAILED = "DEPLOY_FAILED"
     RUNNING = "RUNNING"
+    UNHEALTHY = "UNHEALTHY"
     DELETING = "DELETING"
 
 
@@ -28,6 +29,7 @@ class DeploymentStatus(StrEnum):
 
     UPDATING = "UPDATING"
     HEALTHY = "HEALTHY"
+    UNHEALTHY = "UNHEALTHY"
     DEPLOY_FAILED = "DEPLOY_FAILED"
 
 

@@ -23,8 +23,14 @@ class Gate:
             self.cancelled += 1
             raise
 
+    async def arrive(self) -> None:
+        self.entered += 1
+
     async def open(self) -> None:
         self.event.set()
+
+    async def shut(self) -> None:
+        self.event.clear()
 
     async def counts(self) -> tuple[int, int]:
         return self.entered, self.cancelled

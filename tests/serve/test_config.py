@@ -11,7 +11,7 @@ import yaml
 
 from ray_async import serve
 from ray_async.serve.application import build
-from ray_async.serve.deploying.from_config import as_config, built_of, overridden
+from ray_async.serve.deploying.from_config import as_config, as_options, built_of, overridden
 from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.schema import ConfigError, DeploymentSchema, ServeDeploySchema, read_config
 
@@ -182,6 +182,18 @@ def test_a_config_that_is_built_can_be_read(shop: Path) -> None:
         "max_ongoing_requests": 7,
     }
     assert [built.deployments[0].options.max_ongoing_requests for built in built_of(config)] == [7, 7]
+
+
+def test_a_policy_in_a_config(shop: Path) -> None:
+    app = find_application("shop_of_tests:app", {})
+    policy = {"policy_function": "shop_of_tests:make", "policy_kwargs": {"a": 1}}
+    file = DeploymentSchema(name="Greet", autoscaling_config={"max_replicas": 3, "policy": policy})
+    (spec,) = overridden(build(app, "app", "/"), [file]).deployments
+    shown = as_options(spec.options, "Greet")
+    assert shown["autoscaling_config"]["policy"] == policy
+    assert yaml.safe_load(yaml.safe_dump(shown)) == shown
+    with pytest.raises(ConfigError, match=r"deployments\[0\] \(Greet\): policy_function must be 'module:name'"):
+        overridden(build(app, "app", "/"), [DeploymentSchema(name="Greet", autoscaling_config={"policy": "none"})])
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

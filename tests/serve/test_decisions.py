@@ -8,7 +8,7 @@ import pytest
 
 from ray_async import serve
 from ray_async.serve.config import AutoscalingConfig
-from ray_async.serve.controller.autoscaling import ScalingState, decide, desired_replicas
+from ray_async.serve.controller.autoscaling import desired_replicas
 from ray_async.serve.controller.reconcile import Plan, ReplicaState, ReplicaView, Wanted, reconcile
 from ray_async.serve.controller.resources import Lack, asked_resources, lack
 from ray_async.serve.handle.routing import pick
@@ -69,35 +69,6 @@ def test_desired_replicas() -> None:
     assert [desired_replicas(config, 2, ongoing) for ongoing in (0, 4, 5, 8, 100)] == [1, 2, 3, 4, 10]
     slow = AutoscalingConfig(max_replicas=10, target_ongoing_requests=2, upscaling_factor=0.5)
     assert desired_replicas(slow, 2, 8) == 3
-
-
-@pytest.mark.parametrize("step", [0.01, 0.1, 0.7, 3])
-def test_the_target_changes_when_a_demand_has_lasted(step: float) -> None:
-    config = AutoscalingConfig(
-        max_replicas=5, target_ongoing_requests=1, upscale_delay_s=2, downscale_delay_s=4, look_back_period_s=1
-    )
-    state, changes, now = ScalingState(1), [], 0.0
-    for number in range(int(30 / step)):
-        now = number * step
-        after = decide(config, state, now, 5 if now < 10 else 0)
-        if after.target != state.target:
-            changes.append((now, after.target))
-        state = after
-    (up, five), *downs = changes
-    assert five == 5
-    assert 2 <= up < 2 + step + 1e-9
-    assert downs[0][0] >= 14
-    targets = [target for _, target in downs]
-    assert targets == sorted(targets, reverse=True)
-    assert targets[-1] == 1
-
-
-def test_a_short_demand_changes_nothing() -> None:
-    config = AutoscalingConfig(max_replicas=5, target_ongoing_requests=1, upscale_delay_s=2, look_back_period_s=0.5)
-    state = ScalingState(1)
-    for number in range(100):
-        state = decide(config, state, number / 10, 5 if number % 15 < 10 else 1)
-        assert state.target == 1
 
 
 class Candidate:

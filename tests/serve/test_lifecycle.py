@@ -13,50 +13,8 @@ import pytest
 
 import ray_async as ray
 from ray_async import serve
+from tests.serve.load import Load
 from tests.serve.waiting import wait_until
-
-
-class Load:
-    """Requests without a pause, by HTTP on connections that stay open and by handle; notes what was answered."""
-
-    def __init__(self, http: httpx.Client, handle: Any) -> None:
-        self.answers: list[Any] = []
-        self.failures: list[Any] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._http, args=(http.base_url,)) for _ in range(4)]
-        self._threads += [threading.Thread(target=self._handle, args=(handle,)) for _ in range(2)]
-
-    def _http(self, url: Any) -> None:
-        with httpx.Client(base_url=url, timeout=60) as client:
-            while not self._stop.is_set():
-                try:
-                    answer = client.get("/")
-                except httpx.HTTPError as error:
-                    self.failures.append(error)
-                else:
-                    (self.answers if answer.status_code == 200 else self.failures).append(answer.text)
-
-    def _handle(self, handle: Any) -> None:
-        while not self._stop.is_set():
-            try:
-                self.answers.append(handle.remote().result(timeout_s=60))
-            except Exception as error:
-                self.failures.append(error)
-
-    def more(self, count: int = 50) -> None:
-        """Wait for that many answers from now on."""
-        before = len(self.answers)
-        wait_until(lambda: len(self.answers) >= before + count or self.failures)
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def version(answer: str, options: dict[str, Any] | None = None, fail: str = "") -> Any:

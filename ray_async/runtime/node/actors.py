@@ -397,8 +397,18 @@ class Actors:
             self._node.later(0.001, lambda: self._fail_unretried(actor))
         if actor.state != DEAD:
             return
-        payload = self.error_of(actor)
+        payload = self._error_of_unbegun(actor)
         self._node.tasks.fail_queue(actor.queue, lambda record, facts: payload)
+
+    def _error_of_unbegun(self, actor: Actor) -> bytes:
+        """The stored error for calls of a dead actor that it has not begun."""
+        payload = self.error_of(actor)
+        if actor.ended is DeathCause.INIT_FAILED:  # others wrote it: it is not unpickled here
+            return payload
+        error = errors.from_payload(payload)
+        if isinstance(error, errors.RayActorError):
+            error.call_began = False
+        return errors.to_payload(error)
 
     def _fail_unretried(self, actor: Actor) -> None:
         """Fail the calls that may not wait for the actor's next life."""
@@ -406,6 +416,7 @@ class Actors:
         if actor.state != RESTARTING:
             return
         error = errors.ActorUnavailableError("The actor is restarting.", actor.id.binary())
+        error.call_began = False
         payload = errors.to_payload(error)
         for record in self._records.find_records(state=QUEUED, actor=actor.offset):
             facts = self._node.executor.facts(record)
@@ -415,7 +426,7 @@ class Actors:
 
     def _fail_postponed(self, actor: Actor) -> None:
         """Fail the calls that the actor's process had set aside until their arguments come."""
-        payload = self.error_of(actor)
+        payload = self._error_of_unbegun(actor)
         for record in self._records.find_records(state=QUEUED, actor=actor.offset):
             if self._records.claim(record, queued=True):
                 self._node.executor.fail(record, payload)

@@ -10,15 +10,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ray_async as ray
 from ray_async.serve.application import BuiltApplication
 from ray_async.serve.board import SLOTS, Board
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.controller.application_state import ApplicationState
+from ray_async.serve.controller.deployment_state import DeploymentState
+from ray_async.serve.controller.journal import Journal
+from ray_async.serve.controller.listening import Listening
+from ray_async.serve.controller.records import ControllerRecord
+from ray_async.serve.controller.remains import clear
 from ray_async.serve.exceptions import RayServeException
-from ray_async.serve.ingress.front import Front
-from ray_async.serve.ingress.listener import Listener, bind
-from ray_async.serve.names import deployment_key
+from ray_async.serve.names import NAMESPACE, REPLICA_PREFIX, deployment_key
 from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ServeStatus
+from ray_async.serve.waiting import Tallies
 
 __all__ = ("Controller",)
 
@@ -28,7 +33,7 @@ _ROLL_BACK = 10.0  # seconds that a failed deploy has to be taken back before it
 
 
 class Controller:
-    """Makes what runs equal to what was asked for.
+    """Makes what runs equal to what was asked for; begins with what an earlier controller has written down.
 
     Args:
         folder: Serve's folder.
@@ -37,16 +42,56 @@ class Controller:
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
         self.board = Board(self.folder, create=True)
-        self._places = list(range(SLOTS - 1, -1, -1))
+        self._journal = Journal(self.folder)
+        self._places: list[int] = []
         self._applications: dict[str, ApplicationState] = {}
-        self._http: HTTPOptions | None = None
-        self._listener: Listener | None = None
-        self._front: Front | None = None
+        self.listening = Listening(self.folder, self.spawn)
+        self.tallies = Tallies(self.folder)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._change = asyncio.Event()
         self._waiters: set[asyncio.Event] = set()
-        self._loop_task: asyncio.Task[None] | None = None
         self._table: dict[str, Any] = {}
+        self._over = False
+        self._recover(self._journal.read() or ControllerRecord())
+        self._loop_task = asyncio.get_running_loop().create_task(self._run())
+
+    def _recover(self, record: ControllerRecord) -> None:
+        if record.http is not None and record.address is not None:
+            self.listening.recover(record.http, record.address)
+        for one in record.applications:
+            self._applications[one.built.name] = ApplicationState.recovered(one, self)
+        replicas = [replica for one in self._deployments() for replica in one.replicas.values()]
+        places = {replica.place for replica in replicas}
+        self._places = [place for place in range(SLOTS - 1, -1, -1) if place not in places]
+        for place in self._places:
+            self.board.clear(place)
+        names = {replica.name for replica in replicas}
+        for actor in ray.util.list_named_actors(all_namespaces=True):
+            is_replica = actor["namespace"] == NAMESPACE and actor["name"].startswith(REPLICA_PREFIX)
+            if is_replica and actor["name"] not in names:
+                with contextlib.suppress(ValueError):  # it has ended meanwhile
+                    ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))
+        if record.applications:
+            logger.warning("Serve's controller has recovered %d replicas.", len(replicas))
+        self.changed()
+
+    def commit(self) -> None:
+        """Write down what is known, before anything follows from it."""
+        if self._over:
+            return
+        record = ControllerRecord(
+            self.listening.http,
+            self.listening.address,
+            tuple(state.record() for state in self._applications.values()),
+        )
+        try:
+            self._journal.write(record)
+        except OSError:
+            logger.exception("Serve's controller cannot write its journal: a new controller would not know of changes")
+
+    def _deployments(self) -> list[DeploymentState]:
+        states = self._applications.values()
+        return [one for state in states for one in (*state.deployments.values(), *state.retired.values())]
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside; the controller holds it, and logs what it raises."""
@@ -71,17 +116,26 @@ class Controller:
         self._places.insert(0, place)
 
     def changed(self) -> None:
-        """Tell callers what has changed, and look at everything soon."""
+        """Note and tell callers what has changed, and look at everything soon."""
+        self._give_prefixes()
+        self.commit()
         self._publish()
         self._change.set()
         for waiter in self._waiters:
             waiter.set()
 
-    def listening(self, serves_http: bool) -> tuple[str | None, dict[str, Any]]:
-        """What a replica needs to take HTTP requests."""
-        if self._listener is None or not serves_http:
-            return None, {}
-        return str(self._listener.path), asdict(self._http or HTTPOptions())
+    def _give_prefixes(self) -> None:
+        """Let each prefix lead to one application: to the one that has it, until that goes."""
+        living = [state for state in self._applications.values() if not state.deleting]
+        for state in living:
+            if state.prefix != state.built.route_prefix:
+                state.prefix = None
+        taken = {state.prefix for state in living}
+        for state in living:
+            wanted = state.built.route_prefix
+            if state.prefix is None and wanted not in taken:
+                state.prefix = wanted
+                taken.add(wanted)
 
     async def start(self, http: HTTPOptions | None, must_match: bool) -> str:
         """Begin to work; with HTTP options, listen.
@@ -97,30 +151,27 @@ class Controller:
             OSError: The port is taken.
             RayServeException: HTTP is up at another address.
         """
-        if self._loop_task is None:
-            self._publish()
-            self._loop_task = asyncio.get_running_loop().create_task(self._run())
         if http is None:
             return ""
-        if self._listener is None:
-            listener = Listener(self.folder, bind(http.host, http.port))
-            listener.start()
-            self._listener, self._http = listener, http
-            self._front = Front(listener.socket, asdict(http))
+        running = self.listening.http
+        if running is None:
+            self.listening.begin(http)
+            self.commit()
             self._change.set()
             return ""
-        assert self._http is not None
-        current, new = asdict(self._http), asdict(http)
+        current, new = asdict(running), asdict(http)
         ignored = [key for key in current if current[key] != new[key] and not (key == "port" and new[key] == 0)]
         if must_match and set(ignored) & {"host", "port"}:
             raise RayServeException(
-                f"HTTP is served on {self._http.host}:{self._http.port} already, and cannot be served on "
+                f"HTTP is served on {running.host}:{running.port} already, and cannot be served on "
                 f"{http.host}:{http.port} too: call serve.shutdown() first."
             )
         return f"HTTP is up already: ignored are {', '.join(ignored)}." if ignored else ""
 
     async def deploy_all(self, applications: list[BuiltApplication]) -> None:
         """Want applications from now on; those that an earlier config has declared, and this one does not, go.
+
+        One whose prefix goes to an application of the new config serves until that one runs.
 
         Raises:
             RayServeException: Another application has a route prefix; then nothing is changed.
@@ -131,19 +182,19 @@ class Controller:
         for built in applications:
             for name, other in self._applications.items():
                 taken = built.route_prefix is not None and other.built.route_prefix == built.route_prefix
-                if taken and name not in names | leaving and not other.deleting:
+                if taken and name not in names | leaving and not other.deleting and other.successor is None:
                     raise RayServeException(f"Prefix {built.route_prefix} is being used by application {name!r}.")
+        heirs = {built.route_prefix: built.name for built in applications if built.route_prefix is not None}
         for name in leaving:
-            self._leave(name)
+            heir = heirs.get(self._applications[name].prefix or "")
+            if heir is None:
+                self._leave(name)
+            else:
+                self._applications[name].successor = heir
         for built in applications:
-            self._deploy(built)
+            state = self._applications.setdefault(built.name, ApplicationState(built))
+            state.deploy(built, self)
         self.changed()
-
-    def _deploy(self, built: BuiltApplication) -> None:
-        state = self._applications.get(built.name)
-        if state is None or state.deleting:
-            state = self._applications[built.name] = ApplicationState(built)
-        state.deploy(built, self)
 
     async def wait_running(self, name: str) -> str | None:
         """Wait until an application runs, or has failed and what ran before runs again.
@@ -167,41 +218,26 @@ class Controller:
             await self._wait_for_change()
 
     async def delete(self, name: str) -> None:
-        """Delete an application, once its requests are done.
-
-        Raises:
-            RayServeException: There is none of that name.
-        """
+        """Delete an application, once its requests are done; nothing where there is none."""
         state = self._applications.get(name)
         if state is None:
-            raise RayServeException(f"There is no application {name!r}.")
+            return
         self._leave(name)
         self.changed()
-        while self._applications.get(name) is state:
+        while self._applications.get(name) is state and state.deleting:
             await self._wait_for_change()
 
     def _leave(self, name: str) -> None:
         state = self._applications[name]
-        state.deleting = True
-        for deployment in (*state.deployments.values(), *state.retired.values()):
-            deployment.deleting = True
+        state.deleting, state.successor = True, None
 
     async def shutdown(self) -> None:
         """Delete all applications and stop listening."""
         await asyncio.gather(*(self.delete(name) for name in list(self._applications)))
-        if self._front is not None:
-            await self._front.close()
-            self._front = None
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-        for name in ("board", "table.json"):
-            (self.folder / name).unlink(missing_ok=True)
-        for pattern in ("models-*", "replica-*.sock"):  # of replicas that were killed
-            for path in self.folder.glob(pattern):
-                path.unlink(missing_ok=True)
+        await self.listening.close()
+        self._over = True
+        self._loop_task.cancel()
+        clear(self.folder)
 
     async def status(self) -> ServeStatus:
         """The status of all."""
@@ -215,7 +251,7 @@ class Controller:
             )
             for name, state in self._applications.items()
         }
-        address = ":".join(map(str, self._listener.address)) if self._listener is not None else ""
+        address = ":".join(map(str, self.listening.address or ()))
         return ServeStatus(applications, address)
 
     async def declared(self) -> dict[str, BuiltApplication]:
@@ -225,6 +261,10 @@ class Controller:
             for name, state in self._applications.items()
             if state.built.declared and not state.deleting
         }
+
+    async def has(self, name: str) -> bool:
+        """Whether there is an application of a name."""
+        return name in self._applications
 
     async def ingress_of(self, name: str) -> str | None:
         """The name of the deployment that takes an application's requests; None where there is no such application."""
@@ -253,42 +293,41 @@ class Controller:
                 continue
 
     def _step(self) -> None:
-        if self._front is not None:
-            self._front.want(not any(self._serves_http(state) for state in self._applications.values()))
+        self.listening.want_front(not any(one.serves_http and one.running for one in self._deployments()))
         for name, state in list(self._applications.items()):
+            if self._is_succeeded(state):
+                self._leave(name)
+                self.changed()
             if state.settle():
                 self.changed()
             for deployment in [*state.deployments.values(), *state.retired.values()]:
                 deployment.step()
             state.retired = {key: one for key, one in state.retired.items() if one.replicas or not one.deleting}
             left = [*state.deployments.values(), *state.retired.values()]
-            if state.deleting and not any(deployment.replicas for deployment in left):
+            if state.deleting and not any(one.replicas or not one.deleting for one in left):
                 del self._applications[name]
                 self.changed()
 
-    def _serves_http(self, state: ApplicationState) -> bool:
-        deployments = (*state.deployments.values(), *state.retired.values())
-        return any(deployment.serves_http and deployment.running for deployment in deployments)
+    def _is_succeeded(self, state: ApplicationState) -> bool:
+        """Whether an application goes now, since another one runs that gets its prefix."""
+        heir = None if state.successor is None else self._applications.get(state.successor)
+        if heir is None or heir.deleting:
+            state.successor = None
+            return False
+        return heir.status is ApplicationStatus.RUNNING
 
     def _publish(self) -> None:
-        deployments = {}
-        for name, state in self._applications.items():
-            if not state.is_there:
-                continue
-            for key, deployment in {**state.retired, **state.deployments}.items():
-                options = deployment.spec.options
-                deployments[deployment_key(name, key)] = {
-                    "max_ongoing_requests": options.max_ongoing_requests,
-                    "max_queued_requests": options.max_queued_requests,
-                    "replicas": [(replica.name, replica.packed, replica.place) for replica in deployment.running],
-                }
         table = {
             "applications": {
-                name: {"prefix": state.built.route_prefix, "ingress": state.built.ingress}
+                name: {"prefix": state.prefix, "ingress": state.built.ingress}
                 for name, state in self._applications.items()
                 if state.is_there
             },
-            "deployments": deployments,
+            "deployments": {
+                deployment_key(name, key): one.entry()
+                for name, state in self._applications.items()
+                for key, one in state.reachable.items()
+            },
         }
         if table != self._table:
             self._table = table

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from ray_async.serve.application import BuiltApplication
 from ray_async.serve.controller.deployment_state import DeploymentState
+from ray_async.serve.controller.reconcile import ReplicaState
+from ray_async.serve.controller.records import ApplicationRecord
 from ray_async.serve.status_values import ApplicationStatus
 
 if TYPE_CHECKING:
@@ -31,8 +33,34 @@ class ApplicationState:
         self.deployments: dict[str, DeploymentState] = {}
         self.retired: dict[str, DeploymentState] = {}
         self.deleting = False
+        self.prefix: str | None = None  # that leads to it: not yet, while an application that it succeeds has it
+        self.successor: str | None = None  # the application that gets its prefix once it runs
         self._failure: str | None = None
         self._ran: BuiltApplication | None = None
+
+    @classmethod
+    def recovered(cls, record: ApplicationRecord, controller: Controller) -> ApplicationState:
+        """An application that an earlier controller has written down."""
+        state, name = cls(record.built), record.built.name
+        state._ran, state._failure, state.deployed_at = record.ran, record.failure, record.deployed_at
+        state.deleting, state.prefix, state.successor = record.deleting, record.prefix, record.successor
+        for known, records in ((state.deployments, record.deployments), (state.retired, record.retired)):
+            known.update({one.spec.name: DeploymentState.recovered(controller, name, one) for one in records})
+        return state
+
+    def record(self) -> ApplicationRecord:
+        """What a new controller must know of it."""
+        return ApplicationRecord(
+            self.built,
+            self._ran,
+            self._failure,
+            self.deployed_at,
+            self.deleting,
+            self.prefix,
+            self.successor,
+            tuple(state.record() for state in self.deployments.values()),
+            tuple(state.record() for state in self.retired.values()),
+        )
 
     @property
     def error(self) -> str | None:
@@ -46,12 +74,21 @@ class ApplicationState:
         return not self.deleting and (self._failure is None or self._ran is not None)
 
     @property
+    def reachable(self) -> dict[str, DeploymentState]:
+        """The deployments that may be called: also of an application that goes, by requests that it has still."""
+        if not self.is_there and not self.deleting:
+            return {}
+        return {key: one for key, one in {**self.retired, **self.deployments}.items() if not one.deleting}
+
+    @property
     def status(self) -> ApplicationStatus:
         """What it is doing."""
         if self.deleting:
             return ApplicationStatus.DELETING
         if self.error is not None:
             return ApplicationStatus.DEPLOY_FAILED
+        if any(state.unwell for state in self.deployments.values()):
+            return ApplicationStatus.UNHEALTHY
         return ApplicationStatus.RUNNING if self.stable else ApplicationStatus.DEPLOYING
 
     @property
@@ -60,8 +97,10 @@ class ApplicationState:
         return all(state.stable for state in self.deployments.values())
 
     def deploy(self, built: BuiltApplication, controller: Controller) -> None:
-        """Want something else from now on."""
-        self.built, self.deployed_at, self._failure = built, time.time(), None
+        """Want something else from now on; one that was about to go stays."""
+        self.built, self.deployed_at, self._failure, self.successor = built, time.time(), None, None
+        if self.deleting:
+            self.deleting, self._ran = False, None
         self._retire({spec.name for spec in built.deployments})
         for spec in built.deployments:
             serves_http = spec.name == built.ingress and built.route_prefix is not None
@@ -79,22 +118,44 @@ class ApplicationState:
             self.retired[name] = self.deployments.pop(name)
 
     def settle(self) -> bool:
-        """Take a failed deploy back, or note that one runs.
+        """Take a failed deploy back, note that one runs, or let more of what is not wanted go.
 
         Returns:
             Whether callers must be told.
         """
         if self.deleting:
-            return False
-        failed = self._failure is None and self.error is not None
-        if failed:
+            return self._let_go()
+        if self._failure is None and self.error is not None:
             self._roll_back()
-        elif self.stable:
-            if self._failure is None:
-                self._ran = self.built
-            for deployment in self.retired.values():
-                deployment.deleting = True
-        return failed
+            return True
+        if not self.stable:
+            return False
+        if self._failure is None:
+            self._ran = self.built
+        for one in self.deployments.values():
+            one.proven = one.proven or not one.abandoned
+        retired = [one for one in self.retired.values() if not one.deleting]
+        if not retired or self._has_stopping():
+            return False
+        for one in retired:
+            one.deleting = True
+        return True
+
+    def _has_stopping(self) -> bool:
+        """Whether replicas end still, which may call what only the version before has."""
+        replicas = (replica for one in self.deployments.values() for replica in one.replicas.values())
+        return any(replica.state is ReplicaState.STOPPING for replica in replicas)
+
+    def _let_go(self) -> bool:
+        """End one deployment after the other, callers before what they call, so that their last requests find it."""
+        names = [spec.name for spec in reversed(self.built.deployments)]
+        for stage in (*([self.deployments[name]] for name in names), list(self.retired.values())):
+            told = [one for one in stage if not one.deleting]
+            for one in told:
+                one.deleting = True
+            if told or any(one.replicas for one in stage):
+                return bool(told)
+        return False
 
     def _roll_back(self) -> None:
         self._failure = self.error

@@ -6,15 +6,17 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import ray_async as ray
-from ray_async.exceptions import RayActorError
+from ray_async.exceptions import RayActorError, RayTaskError
 from ray_async.serve.application import DeploymentSpec
-from ray_async.serve.controller.autoscaling import ScalingState, decide
+from ray_async.serve.controller.health import Illness, check
 from ray_async.serve.controller.reconcile import ReplicaState, Wanted, reconcile
+from ray_async.serve.controller.records import DeploymentRecord
 from ray_async.serve.controller.replica_handle import ReplicaHandle
-from ray_async.serve.controller.resources import Lack, asked_resources, lack
+from ray_async.serve.controller.scaler import Scaler
+from ray_async.serve.controller.starting import wait_for_begin
+from ray_async.serve.names import deployment_key
 from ray_async.serve.status_values import DeploymentStatus, DeploymentStatusOverview
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ __all__ = ("DeploymentState",)
 
 logger = logging.getLogger("ray_async.serve")
 _ATTEMPTS = 3  # of a constructor, before a deploy fails
-_LOOK = 0.5  # seconds between two looks at a replica that has not begun
-_PATIENCE = 4.0  # seconds that a replica may wait for resources that others use before that is said
+_CHECKS = 3  # that a replica may fail in a row
+_SHORTEST, _LONGEST = 0.5, 30.0  # seconds until what has run before, and does not start now, is tried again
 
 
 class DeploymentState:
@@ -47,34 +49,87 @@ class DeploymentState:
         self.deleting = False
         self.abandoned = False  # whether its first deploy has failed
         self.waits_for_resources = False
+        self.proven = False  # whether what is wanted has run: it is tried for ever then, and not taken back
+        self.unwell = ""  # why what is proven does not start, or is not well
+        self._retry_at = 0.0
         self._lacking = ""
         self._app = app
         self._controller = controller
         self._attempts = 0
-        self._scaling = ScalingState(spec.options.initial_replicas)
-        self._scaled_at = 0.0
+        self._scaler = Scaler(app, spec)
+
+    @classmethod
+    def recovered(cls, controller: Controller, app: str, record: DeploymentRecord) -> DeploymentState:
+        """A deployment that an earlier controller has written down: what lives of it goes on."""
+        state = cls(controller, app, record.spec, record.serves_http)
+        state.error, state.failure, state._attempts = record.error, record.failure, record.attempts
+        state.deleting, state.abandoned = record.deleting, record.abandoned
+        state.waits_for_resources, state.proven = record.waits_for_resources, record.proven
+        state._scaler = Scaler(app, record.spec, record.target)
+        for one in record.replicas:
+            replica = ReplicaHandle.found(app, one, controller.board)
+            if replica is not None:
+                state.replicas[replica.id] = replica
+                state._resume(replica)
+        return state
+
+    def record(self) -> DeploymentRecord:
+        """What a new controller must know of it."""
+        return DeploymentRecord(
+            self.spec,
+            self.serves_http,
+            self.deleting,
+            self.abandoned,
+            self.waits_for_resources,
+            self.proven,
+            self.error,
+            self.failure,
+            self._attempts,
+            self._scaler.target,
+            tuple(replica.record() for replica in self.replicas.values()),
+        )
+
+    def _resume(self, replica: ReplicaHandle) -> None:
+        """Go on with what an earlier controller did to a replica; a replica does each such thing once."""
+        if replica.state is ReplicaState.RUNNING:
+            replica.checked_at = time.monotonic()
+            self._controller.spawn(self._watch(replica))
+        elif replica.state is ReplicaState.STARTING:
+            replica.work = self._controller.spawn(self._run_start(replica))
+        else:
+            replica.work = self._controller.spawn(self._run_stop(replica))
 
     def change(self, spec: DeploymentSpec, serves_http: bool) -> None:
         """Want something else from now on."""
-        if spec.options != self.spec.options:
-            self._scaling = ScalingState(spec.options.initial_replicas)
+        self._scaler.change(spec, afresh=self.deleting or self.abandoned)
         self.spec, self.serves_http = spec, serves_http
-        self.error, self.failure, self._attempts, self._lacking = None, None, 0, ""
-        self.deleting = self.abandoned = False
+        self.error, self.failure, self._lacking = None, None, ""
+        self.deleting = self.abandoned = self.proven = False
+        self._heal()
 
     def roll_back(self, spec: DeploymentSpec | None, serves_http: bool) -> None:
         """Want again what ran before a deploy that has failed; None: nothing, and no replicas."""
         failure = self.error
         if spec is not None:
             self.change(spec, serves_http)
+            self.proven = True
         else:
             self.error, self.abandoned = None, True
         self.failure = failure
 
+    def _heal(self) -> None:
+        self.unwell, self._attempts, self._retry_at = "", 0, 0.0
+
+    def _failed(self, why: str) -> None:
+        """Try again later what has run before."""
+        self.unwell = why
+        self._retry_at = time.monotonic() + min(_LONGEST, _SHORTEST * 2 ** min(self._attempts, 10))
+        self._controller.changed()
+
     @property
     def target(self) -> int:
         """How many replicas there shall be."""
-        return 0 if self.deleting or self.abandoned else self._scaling.target
+        return 0 if self.deleting or self.abandoned else self._scaler.target
 
     @property
     def running(self) -> list[ReplicaHandle]:
@@ -95,9 +150,23 @@ class DeploymentState:
         failure = self.error or self.failure
         if failure is not None or self.abandoned:
             return DeploymentStatusOverview(DeploymentStatus.DEPLOY_FAILED, dict(counts), failure or "")
+        if self.unwell:
+            return DeploymentStatusOverview(DeploymentStatus.UNHEALTHY, dict(counts), self.unwell)
         status = DeploymentStatus.HEALTHY if self.stable else DeploymentStatus.UPDATING
         waits = counts[str(ReplicaState.STARTING)] > 0
         return DeploymentStatusOverview(status, dict(counts), self._lacking if waits else "")
+
+    def entry(self) -> dict[str, Any]:
+        """Its entry in the table."""
+        options, running = self.spec.options, self.running
+        return {
+            "max_ongoing_requests": options.max_ongoing_requests,
+            "max_queued_requests": options.max_queued_requests,
+            "idempotent": options.idempotent,
+            "is_scaled": options.autoscaling_config is not None,
+            "cannot_start": bool(self.unwell) and not running and self._attempts >= _ATTEMPTS,
+            "replicas": [(replica.name, replica.packed, replica.place) for replica in running],
+        }
 
     def step(self) -> None:
         """Start, stop and look after replicas, as far as that can be done now."""
@@ -110,35 +179,44 @@ class DeploymentState:
             plan = reconcile(wanted, [replica.view() for replica in self.replicas.values()])
             for replica_id in plan.stop:
                 self._stop(self.replicas[replica_id])
-            for _ in range(plan.start):
-                self._start()
+            if now >= self._retry_at:
+                self._start(plan.start)
         for replica in self.running:
             if replica.work is not None and not replica.work.done():
                 continue
-            if replica.spec != self.spec and replica.version == self.spec.version and self.error is None:
+            changes = replica.spec != self.spec and replica.version == self.spec.version
+            if changes and self.error is None and now >= self._retry_at:
                 replica.work = self._controller.spawn(self._update(replica, self.spec))
             elif now - replica.checked_at >= self.spec.options.health_check_period_s:
                 replica.checked_at = now
                 replica.work = self._controller.spawn(self._check(replica))
 
     def _scale(self, now: float) -> None:
-        config = self.spec.options.autoscaling_config
-        if config is None or now - self._scaled_at < config.metrics_interval_s or self.deleting:
+        if self.deleting or self.abandoned:
             return
-        self._scaled_at = now
-        ongoing = sum(replica.view().ongoing for replica in self.running)
-        self._scaling = decide(config, self._scaling, now, ongoing)
+        key = deployment_key(self._app, self.spec.name)
+        views = [replica.view() for replica in self.running]
+        self._scaler.look(now, views, lambda: self._controller.tallies.of(key), self._controller.spawn, self._scaled)
 
-    def _start(self) -> None:
-        replica = ReplicaHandle(self._app, self.spec, self._controller.take_place(), self._controller.board)
-        self.replicas[replica.id] = replica
-        replica.create(str(self._controller.folder))
-        replica.work = self._controller.spawn(self._run_start(replica))
+    def _scaled(self) -> None:
+        if self.target == 0:
+            self._heal()  # the next request makes it try again
+        self._controller.changed()
+
+    def _start(self, count: int) -> None:
+        places = [self._controller.take_place() for _ in range(count)]
+        new = [ReplicaHandle(self._app, self.spec, place, self._controller.board) for place in places]
+        if not new:
+            return
+        self.replicas.update({replica.id: replica for replica in new})
+        self._controller.commit()  # before there are actors: a new controller must find all of them
+        for replica in new:
+            replica.work = self._controller.spawn(self._run_start(replica))
 
     async def _run_start(self, replica: ReplicaHandle) -> None:
-        start = asyncio.ensure_future(replica.start(*self._controller.listening(self.serves_http)))
+        start: asyncio.Future[None] = asyncio.ensure_future(self._begin(replica))
         try:
-            await self._wait_for_begin(replica, start)
+            await wait_for_begin(replica, start, self._is_lacking)
             await start
         except (Exception, asyncio.CancelledError) as error:
             start.cancel()
@@ -151,44 +229,34 @@ class DeploymentState:
         if replica.state is ReplicaState.STARTING:
             replica.state = ReplicaState.RUNNING
             replica.checked_at = time.monotonic()
-            self._attempts = 0
+            if replica.version == self.spec.version:
+                self._heal()
             self._controller.spawn(self._watch(replica))
         self._controller.changed()
 
-    async def _wait_for_begin(self, replica: ReplicaHandle, start: asyncio.Future[None]) -> None:
-        """Wait until a replica's process runs.
+    async def _begin(self, replica: ReplicaHandle) -> None:
+        if replica.actor is None:
+            replica.create(str(self._controller.folder))
+        await replica.start(*await self._controller.listening.for_replica(self.serves_http))
 
-        Raises:
-            ResourceWarning: The node lacks what the replica asks for, and the application does not wait for that.
-        """
-        created_at = time.monotonic()
-        asked = asked_resources(replica.spec.options.ray_actor_options)
-        said = False
-        while asked and not replica.has_begun():
-            done, _ = await asyncio.wait([start], timeout=_LOOK)
-            if done or replica.has_begun():
-                return
-            total, free = await asyncio.to_thread(lambda: (ray.cluster_resources(), ray.available_resources()))
-            lacking = lack(asked, total, free)
-            patient = time.monotonic() - created_at < _PATIENCE
-            if said or lacking is Lack.NOTHING or (lacking is Lack.FREE and patient):
-                continue
-            message = (
-                f"A replica of deployment {self.spec.name!r} cannot start: it asks for {_plain(replica.spec)}, and the "
-                f"node has {_numbers(total)}, of which {_numbers(free)} are free."
-            )
-            if not self.waits_for_resources:
-                self.error = message
-                self._controller.changed()
-                raise ResourceWarning(message)
-            said, self._lacking = True, message
-            logger.warning("%s It waits for them.", message)
+    def _is_lacking(self, message: str) -> bool:
+        """Note what the node lacks; whether to wait for it."""
+        if not self.waits_for_resources and not self.proven:
+            self.error = message
+            self._controller.changed()
+            return False
+        self._lacking = message
+        logger.warning("%s It waits for them.", message)
+        return True
 
     def _start_failed(self, replica: ReplicaHandle, error: Exception) -> None:
         if replica.version == self.spec.version and not self.deleting:
             self._attempts += 1
             most = min(_ATTEMPTS, max(1, self.spec.options.max_constructor_retry_count))
-            if self._attempts >= most or self.error is not None:
+            if self.proven:
+                logger.error("Replica %s could not start: %s", replica.name, error)
+                self._failed(str(error))
+            elif self._attempts >= most or self.error is not None:
                 self.error = str(error)
         self._controller.changed()
 
@@ -196,25 +264,33 @@ class DeploymentState:
         try:
             await replica.actor.update.remote(spec)
             replica.spec = spec
-        except RayActorError:
-            self._lost(replica)
         except Exception as error:
-            self.error = str(error)
+            if isinstance(error, RayActorError) and not isinstance(error, RayTaskError):
+                self._lost(replica)
+            elif self.proven:
+                self._attempts += 1
+                self._failed(str(error))
+            else:
+                self.error = str(error)
         self._controller.changed()
 
     async def _check(self, replica: ReplicaHandle) -> None:
         try:
-            async with asyncio.timeout(self.spec.options.health_check_timeout_s):
-                await replica.actor.check_health.remote()
-            replica.failures = 0
+            await check(replica, self.spec.options.health_check_timeout_s, self._controller.folder)
+            if replica.failures:
+                replica.failures, self.unwell = 0, ""
+                self._controller.changed()
         except RayActorError:
             self._lost(replica)
-        except Exception as error:
+        except Illness as illness:
             replica.failures += 1
-            logger.warning("Replica %s failed health check %d: %s", replica.name, replica.failures, error)
-            if replica.failures >= 3:
+            logger.warning("Replica %s failed health check %d: %s", replica.name, replica.failures, illness)
+            self.unwell = f"Replica {replica.name} failed {replica.failures} health checks in a row: {illness}"
+            if replica.failures >= _CHECKS:
+                if not self.proven and replica.version == self.spec.version:
+                    self.error = self.unwell
                 self._stop(replica)
-                self._controller.changed()
+            self._controller.changed()
 
     async def _watch(self, replica: ReplicaHandle) -> None:
         await replica.wait_for_death()
@@ -231,6 +307,8 @@ class DeploymentState:
         if self.replicas.pop(replica.id, None) is not None:
             replica.kill()
             self._controller.give_place(replica.place)
+            if not self._attempts and not any(one.failures for one in self.replicas.values()):
+                self.unwell = ""
             self._controller.changed()
 
     def _stop(self, replica: ReplicaHandle) -> None:
@@ -246,11 +324,3 @@ class DeploymentState:
             await replica.stop()
         finally:
             self._forget(replica)
-
-
-def _plain(spec: DeploymentSpec) -> dict[str, object]:
-    return {key: value for key, value in spec.options.ray_actor_options.items() if value}
-
-
-def _numbers(resources: dict[str, float]) -> dict[str, float]:
-    return {key: value for key, value in resources.items() if not key.startswith("node:") and "memory" not in key}

@@ -14,10 +14,13 @@ from ray_async.exceptions import RayActorError
 from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.board import EMPTY, Board
 from ray_async.serve.controller.reconcile import ReplicaState, ReplicaView
+from ray_async.serve.controller.records import ReplicaRecord
 from ray_async.serve.names import NAMESPACE, REPLICA_PREFIX
 from ray_async.serve.replica.actor import ReplicaActor
 
 __all__ = ("ReplicaHandle",)
+
+_RESPONDS = 1.0  # seconds for a replica that has failed its checks to show that its loop is not blocked
 
 
 class ReplicaHandle:
@@ -28,10 +31,11 @@ class ReplicaHandle:
         spec: The deployment.
         place: Its slot on the board.
         board: The board.
+        replica_id: Its id; a new one by default.
     """
 
-    def __init__(self, app: str, spec: DeploymentSpec, place: int, board: Board) -> None:
-        self.id = os.urandom(4).hex()
+    def __init__(self, app: str, spec: DeploymentSpec, place: int, board: Board, replica_id: str = "") -> None:
+        self.id = replica_id or os.urandom(4).hex()
         self.name = f"{REPLICA_PREFIX}{app}#{spec.name}#{self.id}"
         self.app = app
         self.spec = spec
@@ -39,11 +43,27 @@ class ReplicaHandle:
         self.place = place
         self.state = ReplicaState.STARTING
         self.failures = 0
+        self.silent = False  # whether it has not answered its last check
         self.checked_at = 0.0
         self.work: asyncio.Task[None] | None = None
         self._board = board
         self.actor: Any = None
         self._packed = ""
+
+    @classmethod
+    def found(cls, app: str, record: ReplicaRecord, board: Board) -> ReplicaHandle | None:
+        """The replica that an earlier controller has written down; None if it has died, or was never created."""
+        replica = cls(app, record.spec, record.place, board, record.id)
+        replica.state = record.state
+        try:
+            replica.actor = ray.get_actor(replica.name, namespace=NAMESPACE)
+        except ValueError:
+            return None
+        return replica
+
+    def record(self) -> ReplicaRecord:
+        """What a new controller must know of it."""
+        return ReplicaRecord(self.id, self.place, self.state, self.spec)
 
     def create(self, folder: str) -> None:
         """Start the actor."""
@@ -70,6 +90,11 @@ class ReplicaHandle:
         with contextlib.suppress(RayActorError):
             await self.actor.live.remote()
 
+    @property
+    def pid(self) -> int:
+        """Its process; 0 while it has none."""
+        return self._board.pid(self.place)
+
     def has_begun(self) -> bool:
         """Whether its process runs: until then it waits for resources."""
         return self._board.state(self.place) != EMPTY
@@ -83,9 +108,12 @@ class ReplicaHandle:
         await self.actor.start.remote(listener, http)
 
     async def stop(self) -> None:
-        """Let it finish what it has, then end its process."""
+        """Let it finish what it has, then end its process; one whose loop is blocked cannot."""
         limit = self.spec.options.graceful_shutdown_timeout_s
         try:
+            if self.silent:
+                async with asyncio.timeout(_RESPONDS):
+                    await self.actor.ping.remote()
             if self.state is ReplicaState.STOPPING and self.has_begun():
                 async with asyncio.timeout(limit + 5):
                     await self.actor.drain.remote(limit)
@@ -96,6 +124,6 @@ class ReplicaHandle:
 
     def kill(self) -> None:
         """End its process at once."""
-        ray.kill(self.actor)
-        self._board.set_state(self.place, EMPTY)
-        self._board.set_ongoing(self.place, 0)
+        if self.actor is not None:
+            ray.kill(self.actor)
+        self._board.clear(self.place)

@@ -13,7 +13,7 @@ from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.schema import ConfigError, DeploymentSchema, HTTPOptionsSchema, ServeDeploySchema
 from ray_async.serve.options import DeploymentOptions
 
-__all__ = ("as_config", "built_of", "http_of", "overridden")
+__all__ = ("as_config", "as_options", "built_of", "http_of", "overridden")
 
 
 def http_of(schema: HTTPOptionsSchema) -> HTTPOptions:
@@ -110,6 +110,9 @@ def as_options(options: DeploymentOptions, name: str) -> dict[str, Any]:
         shown["num_replicas"] = options.num_replicas
     else:
         shown["autoscaling_config"] = {key: value for key, value in asdict(scaling).items() if value is not None}
+        if scaling.policy is not None:
+            policy = {"policy_function": scaling.policy.name, "policy_kwargs": dict(scaling.policy.policy_kwargs)}
+            shown["autoscaling_config"]["policy"] = policy
     for field in fields(options):
         value = getattr(options, field.name)
         if field.name not in ("name", "num_replicas", "autoscaling_config") and value != _default(field):

@@ -48,6 +48,7 @@ class DeploymentSchema(_Schema):
     health_check_timeout_s: float | None = None
     max_constructor_retry_count: int | None = None
     rolling_update_percentage: float | None = None
+    idempotent: bool | None = None
     ray_actor_options: dict[str, Any] | None = None
 
     @pydantic.model_validator(mode="after")

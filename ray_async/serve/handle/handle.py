@@ -23,6 +23,7 @@ class DeploymentHandle:
         method_name: The method to call.
         stream: Whether the method is a generator whose items are wanted as they come.
         multiplexed_model_id: The model that the calls ask for.
+        idempotent: Whether the calls may run twice, where a replica dies with them.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class DeploymentHandle:
         method_name: str = "__call__",
         stream: bool = False,
         multiplexed_model_id: str = "",
+        idempotent: bool = False,
     ) -> None:
         self.deployment_name = deployment_name
         self.app_name = app_name
         self._method = method_name
         self._is_stream = stream
         self._model_id = multiplexed_model_id
+        self._idempotent = idempotent
         self._client: Client | None = None
 
     @property
@@ -51,6 +54,7 @@ class DeploymentHandle:
         method_name: str | None = None,
         stream: bool | None = None,
         multiplexed_model_id: str | None = None,
+        idempotent: bool | None = None,
     ) -> DeploymentHandle:
         """Give a handle with other options.
 
@@ -58,6 +62,8 @@ class DeploymentHandle:
             method_name: The method that ``remote`` calls.
             stream: Whether it is a generator whose items are wanted as they come.
             multiplexed_model_id: The model that the calls ask for.
+            idempotent: Whether the calls may run twice: one with which its replica dies is sent to another, and so
+                are the calls that it makes in turn.
 
         Example:
             >>> async for token in handle.options(stream=True).generate.remote("once"):
@@ -69,6 +75,7 @@ class DeploymentHandle:
             self._method if method_name is None else method_name,
             self._is_stream if stream is None else stream,
             self._model_id if multiplexed_model_id is None else multiplexed_model_id,
+            self._idempotent if idempotent is None else idempotent,
         )
         new._client = self._client
         return new
@@ -98,9 +105,12 @@ class DeploymentHandle:
             client = self._client = get_client()
         outer = current_request.get()
         if outer is None:
-            request = RequestContext(new_request_id(), "", self.app_name, self._model_id)
+            request = RequestContext(new_request_id(), "", self.app_name, self._model_id, idempotent=self._idempotent)
         else:
-            request = RequestContext(outer.request_id, outer.route, self.app_name, self._model_id)
+            idempotent = self._idempotent or outer.idempotent
+            request = RequestContext(
+                outer.request_id, outer.route, self.app_name, self._model_id, idempotent=idempotent
+            )
         loop = own_loop()
         target = client.thread_loop() if loop is None else loop
         router = client.router(self.app_name, self.deployment_name, target)
@@ -118,6 +128,7 @@ class DeploymentHandle:
             self._method,
             self._is_stream,
             self._model_id,
+            self._idempotent,
         )
 
     def __repr__(self) -> str:

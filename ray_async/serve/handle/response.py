@@ -9,7 +9,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 import ray_async as ray
-from ray_async.exceptions import ActorDiedError, RayError, TaskCancelledError
+from ray_async.exceptions import ActorDiedError, RayError, RayTaskError, TaskCancelledError
 from ray_async.serve.context import RequestContext, current_request
 from ray_async.serve.exceptions import RayServeException, RequestCancelledError
 from ray_async.serve.handle.client import Client, own_loop
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ray_async.serve.handle.router import Candidate, Router
 
 __all__ = ("Call", "DeploymentResponse", "DeploymentResponseGenerator")
+
+_MOST_LOSSES = 3  # replicas that one call may be lost with: it may be what kills them
 
 
 class Call:
@@ -60,6 +62,7 @@ class Call:
         self._waiter: asyncio.Future[Any] | None = None
         self._context: Context | None = None
         self._task: asyncio.Task[None] | None = None
+        self.losses = 0
         if self._parent is not None:
             self._parent.calls.add(self)
 
@@ -128,7 +131,13 @@ class Call:
 
     def _call_actor(self, actor: Any) -> None:
         request = self.request
-        about = (self._method, request.request_id, request.multiplexed_model_id, request.route)
+        about = (
+            self._method,
+            request.request_id,
+            request.multiplexed_model_id,
+            request.route,
+            request.idempotent,
+        )
         args, kwargs = self._arguments
         if self._stream:
             self.ref = getattr(actor, self._actor_method).remote(about, *args, **kwargs)
@@ -177,11 +186,23 @@ class Call:
             self.router.resubmit(self)
 
     def _failed(self, error: BaseException) -> None:
-        if isinstance(error, ActorDiedError) and self._candidate is not None:
-            self._candidate.dead = True
+        if not self.cancelled and self.may_be_sent_again(error):
+            self._refused()
+            return
         if self.cancelled or _is_cancel(error):
             error = RequestCancelledError(self.request.request_id)
         self._finish(None, error)
+
+    def may_be_sent_again(self, error: BaseException) -> bool:
+        """Whether another replica may run what a dead one had: it had not begun, or running it twice is no harm."""
+        if not isinstance(error, ActorDiedError) or isinstance(error, RayTaskError):  # one that a handler has raised
+            return False
+        if self._candidate is not None:
+            self._candidate.dead = True
+        if not error.call_began:
+            return True
+        self.losses += 1
+        return self.losses < _MOST_LOSSES and (self.request.idempotent or self.router.idempotent)
 
     def drop(self) -> None:
         """End the call as cancelled; no replica has it."""

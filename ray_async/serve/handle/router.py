@@ -12,6 +12,7 @@ from ray_async import cloudpickle
 from ray_async.serve.board import RUNNING, Board
 from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray_async.serve.handle.routing import pick
+from ray_async.serve.waiting import Tally
 
 if TYPE_CHECKING:
     from ray_async.serve.handle.response import Call
@@ -80,8 +81,12 @@ class Router:
         self._client = client
         self._version = -1
         self._candidates: dict[str, Candidate] = {}
+        self.idempotent = False  # whether the deployment says of all its requests that running one twice is no harm
         self._limit = 1
         self._queue_limit = -1
+        self._is_scaled = False
+        self._cannot_start = False
+        self._tally: Tally | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._pause = _SHORTEST
 
@@ -97,6 +102,8 @@ class Router:
             call.fail(DeploymentUnavailableError(f"There is no deployment {deployment!r} in application {app!r}."))
         elif 0 <= self._queue_limit <= len(self.waiting):
             call.fail(BackPressureError(self._key.partition("#")[2], self._queue_limit))
+        elif self._cannot_start:
+            call.fail(self._unavailable())
         else:
             self.waiting.append(call)
             self._watch()
@@ -113,13 +120,18 @@ class Router:
 
     def pump(self) -> None:
         """Send what waits and finds a replica now."""
-        if not self.waiting:
-            return
+        if self.waiting:
+            self._pump()
+        if self._tally is not None:
+            self._note()
+
+    def _pump(self) -> None:
         self._refresh()
-        if self._key not in self._table()["deployments"]:
+        is_there = self._key in self._table()["deployments"]
+        if not is_there or self._cannot_start:
             waiting, self.waiting = self.waiting, deque()
             for call in waiting:
-                call.fail(DeploymentUnavailableError(f"Deployment {self._key.partition('#')[2]!r} was deleted."))
+                call.fail(self._unavailable() if is_there else self._deleted())
             return
         held = []
         while self.waiting:
@@ -137,7 +149,22 @@ class Router:
         if self.waiting:
             self._watch()
 
+    def _deleted(self) -> DeploymentUnavailableError:
+        return DeploymentUnavailableError(f"Deployment {self._key.partition('#')[2]!r} was deleted.")
+
+    def _unavailable(self) -> DeploymentUnavailableError:
+        name = self._key.partition("#")[2]
+        return DeploymentUnavailableError(f"No replica of deployment {name!r} can start: see serve.status().")
+
+    def _note(self) -> None:
+        """Tell the controller how many calls there are."""
+        if self._tally is None:
+            self._tally = Tally(self._board.folder, self._key)
+        self._tally.note(len(self.waiting), sum(candidate.sent for candidate in self._candidates.values()))
+
     def _watch(self) -> None:
+        if self._is_scaled:
+            self._note()
         if self._timer is None:
             self._timer = self.loop.call_later(self._pause, self._look)
             self._pause = min(self._pause * 1.5, _LONGEST)
@@ -165,6 +192,9 @@ class Router:
         }
         self._limit = entry["max_ongoing_requests"]
         self._queue_limit = entry["max_queued_requests"]
+        self.idempotent = entry.get("idempotent", False)
+        self._is_scaled = entry.get("is_scaled", False)
+        self._cannot_start = entry.get("cannot_start", False)
 
     def choose(self, model_id: str) -> Candidate | None:
         """The replica that would get a call for a model now; None if all are full."""

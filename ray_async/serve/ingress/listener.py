@@ -6,10 +6,20 @@ One socket, and not one for each replica on the same port: what waits in its que
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import time
 from pathlib import Path
 
-__all__ = ("Listener", "bind", "receive_listener")
+__all__ = ("Listener", "bind", "find_listener", "listener_path", "receive_listener")
+
+_PATIENCE = 30  # seconds that a replica waits for the socket, also while no controller is there to give it
+_QUICK = 0.5  # seconds for one holder to give it back to a new controller
+
+
+def listener_path(folder: Path, place: int | None = None) -> Path:
+    """The socket by which the listening socket is had: of the controller, or of the replica in a slot of the board."""
+    return folder / ("listener.sock" if place is None else f"listener-{place}.sock")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -37,15 +47,15 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class Listener:
-    """Gives the listening socket to replicas, by a socket in Serve's folder.
+    """Gives the listening socket to who asks by a socket in Serve's folder, which only its owner can enter.
 
     Args:
-        folder: Serve's folder, which only its owner can enter.
-        listening: The listening socket.
+        path: That socket's path.
+        listening: The listening socket, which is closed with this object.
     """
 
-    def __init__(self, folder: Path, listening: socket.socket) -> None:
-        self.path = folder / "listener.sock"
+    def __init__(self, path: Path, listening: socket.socket) -> None:
+        self.path = path
         self._listening = listening
         self._server: socket.socket | None = None
 
@@ -75,7 +85,7 @@ class Listener:
             peer, _ = self._server.accept()
         except BlockingIOError:
             return
-        with peer:
+        with peer, contextlib.suppress(OSError):  # who asked has gone
             socket.send_fds(peer, [b"l"], [self._listening.fileno()])
 
     def close(self) -> None:
@@ -88,15 +98,46 @@ class Listener:
 
 
 async def receive_listener(path: str) -> socket.socket:
-    """Get the listening socket from the controller."""
+    """Get the listening socket from the controller, or from the next one where that was killed.
 
-    def receive() -> socket.socket:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-            peer.settimeout(30)
-            peer.connect(path)
-            _, descriptors, _, _ = socket.recv_fds(peer, 1, 1)
-        listener = socket.socket(fileno=descriptors[0])
-        listener.setblocking(False)
-        return listener
+    Raises:
+        OSError: Nobody has given it in time.
+    """
+    return await asyncio.to_thread(_receive_in_time, path)
 
-    return await asyncio.to_thread(receive)
+
+def _receive_in_time(path: str) -> socket.socket:
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return _receive(path, _PATIENCE)
+        except (OSError, EOFError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+async def find_listener(folder: Path) -> socket.socket | None:
+    """Get the listening socket from a replica that holds it; None if none gives it."""
+    return await asyncio.to_thread(_find, sorted(folder.glob("listener-*.sock")))
+
+
+def _find(paths: list[Path]) -> socket.socket | None:
+    for path in paths:
+        try:
+            return _receive(str(path), _QUICK)
+        except (OSError, EOFError):  # of a replica that was killed, or is stopped
+            continue
+    return None
+
+
+def _receive(path: str, timeout: float) -> socket.socket:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(timeout)
+        peer.connect(path)
+        _, descriptors, _, _ = socket.recv_fds(peer, 1, 1)
+    if not descriptors:
+        raise EOFError(f"{path} was closed before it gave the listening socket")
+    listener = socket.socket(fileno=descriptors[0])
+    listener.setblocking(False)
+    return listener

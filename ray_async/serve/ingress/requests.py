@@ -12,7 +12,9 @@ from typing import Any
 from starlette.websockets import WebSocketDisconnect
 
 import ray_async as ray
+from ray_async.exceptions import ActorDiedError
 from ray_async.serve.context import RequestContext, current_replica, current_request, new_request_id
+from ray_async.serve.exceptions import DeploymentUnavailableError
 from ray_async.serve.handle.client import Client
 from ray_async.serve.handle.response import Call
 from ray_async.serve.ingress.body import Receive, limited, read_all
@@ -29,6 +31,7 @@ from ray_async.serve.replica.slots import Slots
 __all__ = ("Local", "Requests")
 
 logger = logging.getLogger("ray_async.serve")
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS"})  # methods of requests that may run twice
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Requests:
         prefix, app, deployment = found
         model_id = headers.get(b"serve_multiplexed_model_id", b"").decode("latin-1")
         request = RequestContext(reply.request_id, prefix, app, model_id, task=asyncio.current_task())
+        request.idempotent = scope.get("method") in IDEMPOTENT
         current_request.set(request)
         scope["root_path"] = self._root + (prefix if prefix != "/" else "")
         try:
@@ -207,16 +211,31 @@ class Requests:
     ) -> None:
         body = await read_all(receive)
         sent = {key: value for key, value in scope.items() if key not in ("app", "state", "extensions", "asgi")}
-        router = self._client.router(*target, asyncio.get_running_loop())
-        call = Call(router, self._client, request, "http", ((sent, body), {}), stream=True, actor_method="http")
-        call.start()
-        try:
-            messages = await call.future
-            async for message in messages:
-                await reply.send(message)
-        except BaseException:
-            call.cancel()
-            raise
+        losses = 0
+        while True:
+            router = self._client.router(*target, asyncio.get_running_loop())
+            call = Call(router, self._client, request, "http", ((sent, body), {}), stream=True, actor_method="http")
+            call.losses = losses
+            call.start()
+            try:
+                messages = await call.future
+                async for message in messages:
+                    await reply.send(message)
+            except DeploymentUnavailableError:
+                found = self._routes.match(self._cut_root(scope["path"]))
+                if reply.started or found is None or found[1:] == target:
+                    raise
+                target = found[1:]  # another application has got the prefix while the request waited
+                request.app_name = target[0]
+            except ActorDiedError as error:
+                if reply.started or not call.may_be_sent_again(error):
+                    raise
+                losses = call.losses
+            except BaseException:
+                call.cancel()
+                raise
+            else:
+                return
 
     async def handed_over(self, request_id: str, scope: dict[str, Any], body: bytes) -> AsyncIterator[dict[str, Any]]:
         """Run a request that came to another replica.
@@ -232,6 +251,7 @@ class Requests:
         request = RequestContext(request_id, scope.get("root_path", ""), self._local.target[0] if self._local else "")
         model_id = dict(scope["headers"]).get(b"serve_multiplexed_model_id", b"")
         request.multiplexed_model_id = model_id.decode("latin-1")
+        request.idempotent = scope.get("method") in IDEMPOTENT
         current_request.set(request)
         scope["asgi"] = {"version": "3.0", "spec_version": "2.3"}
         messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(maxsize=16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,17 +18,18 @@ from ray_async.serve.context import ReplicaContext, RequestContext, current_repl
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.client import Client, get_client
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
-from ray_async.serve.ingress.listener import receive_listener
+from ray_async.serve.ingress.listener import Listener, listener_path, receive_listener
 from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Local, Requests
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.multiplexing.holdings import Holdings
 from ray_async.serve.replica.runner import Runner
 from ray_async.serve.replica.slots import Slots
+from ray_async.serve.stack_dump import stack_path, take_requests
 
 __all__ = ("About", "ReplicaActor")
 
-About = tuple[str, str, str, str]  # method, request id, model id, route
+About = tuple[str, str, str, str, bool]  # method, request id, model id, route, whether it may run twice
 
 
 class ReplicaActor:
@@ -49,6 +51,8 @@ class ReplicaActor:
         self._place = place
         self._board = Board(self._folder)
         self._board.set_ongoing(place, 0)
+        self._stacks = take_requests(stack_path(self._folder, place))
+        self._board.set_pid(place, os.getpid())
         current_replica.holdings = Holdings(self._board, place)
         self._board.set_state(place, CONSTRUCTING)
         self._slots: Slots
@@ -56,14 +60,23 @@ class ReplicaActor:
         self._client: Client
         self._server: HTTPServer | None = None
         self._requests: Requests | None = None
+        self._listener: Listener | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
+        self._updating = asyncio.Lock()
 
     async def start(self, listener: str | None, http: dict[str, Any]) -> None:
-        """Construct the user's object and take requests.
+        """Construct the user's object and take requests; once, also if another controller asks again.
 
         Args:
             listener: The path by which the listening socket is had; None for a replica that serves no HTTP.
             http: The HTTP options.
         """
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().create_task(self._start(listener, http))
+        await asyncio.shield(self._starting)
+
+    async def _start(self, listener: str | None, http: dict[str, Any]) -> None:
         options = self._spec.options
         current_replica.loop = asyncio.get_running_loop()
         self._client = get_client()
@@ -82,13 +95,17 @@ class ReplicaActor:
         self._runner = Runner(instance, options.max_ongoing_requests)
         if options.user_config is not None:
             await self._configure(options.user_config)
+        await self.check_health()  # one that is not well from the beginning replaces none
         if listener is not None:
             app = instantiate(instance) if is_class else None
             local = Local((self._app, self._spec.name), self._slots, self._runner, app)
             self._requests = Requests(self._client, http, local)
             self._server = HTTPServer(self._requests, http, passing_path(self._folder, self._place))
             await self._requests.startup()
-            await self._server.start(await receive_listener(listener))
+            listening = await receive_listener(listener)
+            self._listener = Listener(listener_path(self._folder, self._place), listening.dup())
+            self._listener.start()
+            await self._server.start(listening)
         self._board.set_state(self._place, RUNNING)
 
     async def _configure(self, user_config: Any) -> None:
@@ -101,6 +118,10 @@ class ReplicaActor:
 
     async def update(self, spec: DeploymentSpec) -> None:
         """Take over options that need no new replica."""
+        async with self._updating:  # another controller may ask for the same before it is done
+            await self._update(spec)
+
+    async def _update(self, spec: DeploymentSpec) -> None:
         if spec.options.user_config != self._spec.options.user_config:
             await self._configure(spec.options.user_config)
         limit = spec.options.max_ongoing_requests
@@ -113,11 +134,18 @@ class ReplicaActor:
         """Run as long as the process does: the call's end is its death."""
         await asyncio.Event().wait()
 
+    async def ping(self) -> None:
+        """Show that the loop is not blocked."""
+
     async def check_health(self) -> None:
         """Run the user's check, which raises when the replica is not well."""
         check = getattr(self._runner.target, "check_health", None)
-        if check is not None and not inspect.isfunction(self._runner.target):
+        if check is None or inspect.isfunction(self._runner.target):
+            return
+        try:
             await _maybe_async(check)
+        except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:  # it says that, and does not end the process
+            raise RuntimeError(f"check_health has raised {error!r}") from error
 
     async def call(self, about: About, *args: Any, **kwargs: Any) -> Any:
         """Run a request that gives one value; `REFUSED` when all slots are taken."""
@@ -163,17 +191,25 @@ class ReplicaActor:
                 yield message
 
     def _enter(self, about: About) -> RequestContext:
-        request = RequestContext(about[1], about[3], self._app, about[2], task=asyncio.current_task())
+        task = asyncio.current_task()
+        request = RequestContext(about[1], about[3], self._app, about[2], task=task, idempotent=about[4])
         current_request.set(request)
         return request
 
     async def drain(self, timeout_s: float) -> None:
-        """Take no more requests, finish those that are there, and let the user's object clean up.
+        """Take no more requests, finish those that are there, and let the user's object clean up; once.
 
         Args:
             timeout_s: Seconds after which the requests that are left are given up.
         """
+        if self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain(timeout_s))
+        await asyncio.shield(self._draining)
+
+    async def _drain(self, timeout_s: float) -> None:
         self._slots.drain()
+        if self._listener is not None:
+            self._listener.close()
         try:
             async with asyncio.timeout(timeout_s):
                 if self._server is not None:

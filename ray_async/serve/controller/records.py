@@ -1,0 +1,62 @@
+"""Records: what the controller writes down of itself, of applications, deployments and replicas. Plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ray_async.serve.application import BuiltApplication, DeploymentSpec
+from ray_async.serve.config import HTTPOptions
+from ray_async.serve.controller.reconcile import ReplicaState
+
+__all__ = ("ApplicationRecord", "ControllerRecord", "DeploymentRecord", "ReplicaRecord")
+
+
+@dataclass(frozen=True)
+class ReplicaRecord:
+    """A replica: its id, which names its actor, its slot on the board, and what it runs."""
+
+    id: str
+    place: int
+    state: ReplicaState
+    spec: DeploymentSpec
+
+
+@dataclass(frozen=True)
+class DeploymentRecord:
+    """A deployment: what is wanted of it, how far that has come, and its replicas."""
+
+    spec: DeploymentSpec
+    serves_http: bool
+    deleting: bool
+    abandoned: bool
+    waits_for_resources: bool
+    proven: bool
+    error: str | None
+    failure: str | None
+    attempts: int
+    target: int
+    replicas: tuple[ReplicaRecord, ...]
+
+
+@dataclass(frozen=True)
+class ApplicationRecord:
+    """An application: what is wanted, what ran last, who takes its prefix over, and its deployments."""
+
+    built: BuiltApplication
+    ran: BuiltApplication | None
+    failure: str | None
+    deployed_at: float
+    deleting: bool
+    prefix: str | None
+    successor: str | None
+    deployments: tuple[DeploymentRecord, ...]
+    retired: tuple[DeploymentRecord, ...]
+
+
+@dataclass(frozen=True)
+class ControllerRecord:
+    """All that a new controller begins with; the address is where the listening socket was bound."""
+
+    http: HTTPOptions | None = None
+    address: tuple[str, int] | None = None
+    applications: tuple[ApplicationRecord, ...] = ()
