@@ -34,8 +34,10 @@ OUTPUT = {
     ("docs/programs-for-ray.md", 0): ["2.60.0"],
     ("docs/processes.md", 0): ["True"],
     ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],
-    ("docs/serve.md", 1): ["[1, 2, 3]"],
-    ("docs/serve.md", 2): ["the model a"],
+    ("docs/serve.md", 1): [],
+    ("docs/serve.md", 2): [],
+    ("docs/serve.md", 3): ["[1, 2, 3]"],
+    ("docs/serve.md", 4): ["the model a"],
     ("docs/types.md", 0): ["2"],
 }
 

@@ -18,7 +18,7 @@ from ray_async.serve.controller.actor import Controller
 from ray_async.serve.controller.remains import clear
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.handle import DeploymentHandle
-from ray_async.serve.names import CONTROLLER, DEFAULT_APP, NAMESPACE, REPLICA_PREFIX, folder
+from ray_async.serve.names import CONTROLLER, DEFAULT_APP, FRONT, NAMESPACE, REPLICA_PREFIX, folder
 from ray_async.serve.script_end import ScriptEnd, wait_for_interrupt
 from ray_async.serve.status_values import ServeStatus
 
@@ -222,9 +222,9 @@ def _controller() -> Any:
 
 
 def _end_replicas() -> None:
-    """End the replicas that a controller which was killed for good has left."""
+    """End the replicas, and the front, that a controller which was killed for good has left."""
     for actor in ray.util.list_named_actors(all_namespaces=True):
-        if actor["namespace"] == NAMESPACE and actor["name"].startswith(REPLICA_PREFIX):
+        if actor["namespace"] == NAMESPACE and actor["name"].startswith((REPLICA_PREFIX, FRONT)):
             with contextlib.suppress(ValueError):  # it has ended by itself meanwhile
                 ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import ray_async as ray
 
-__all__ = ("CONTROLLER", "DEFAULT_APP", "NAMESPACE", "REPLICA_PREFIX", "deployment_key", "folder")
+__all__ = ("CONTROLLER", "DEFAULT_APP", "FRONT", "NAMESPACE", "REPLICA_PREFIX", "deployment_key", "folder")
 
 CONTROLLER = "SERVE_CONTROLLER_ACTOR"
 NAMESPACE = "serve"
 REPLICA_PREFIX = "SERVE_REPLICA::"
+FRONT = "SERVE_FRONT"
 DEFAULT_APP = "default"
 
 

@@ -11,6 +11,19 @@ import pytest
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingPolicy
 from ray_async.serve.controller.autoscaling import ScalingState, decide, desired_replicas, redeployed, smoothed
 
+# Requests that two replicas ran, each 0.1 s: up to 24 clients over HTTP, whose answers took 10 to 80 ms.
+RECORDED = (
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 6, 6, 6, 6, 6, 6, 6, 6, 6, 5, 6, 6, 6, 6, 6, 6, 6, 6, 4,
+    6, 13, 21, 18, 24, 23, 23, 22, 24, 24, 17, 19, 23, 23, 23, 24, 23, 23, 24, 20, 21, 23, 24, 24, 23,
+    20, 24, 24, 22, 22, 16, 14, 15, 24, 24, 13, 24, 23, 13, 23, 22, 8, 9, 9, 10, 10, 10, 10, 10, 10,
+    8, 10, 10, 10, 10, 10, 10, 9, 10, 10, 10, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 15, 16, 16, 15,
+    15, 13, 15, 13, 16, 14, 15, 12, 15, 10, 12, 16, 16, 14, 8, 15, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+)  # fmt: skip
 STEPS = {
     "0.01": itertools.repeat(0.01),
     "0.1": itertools.repeat(0.1),
@@ -187,6 +200,28 @@ def test_a_day_of_synthetic_load(seed: int) -> None:
     assert over < had * 0.01
     assert changes < 250
     assert state.target == 0
+
+
+def test_recorded_load() -> None:
+    """Enough replicas within the delay after each rise, none more than its top called for, and none at the end."""
+    rule = config(
+        min_replicas=0, max_replicas=12, target_ongoing_requests=3, look_back_period_s=2, upscale_delay_s=0.5,
+        downscale_delay_s=1, downscale_to_zero_delay_s=2,
+    )  # fmt: skip
+    state, targets, short = ScalingState(0), [], 0
+    for number, load in enumerate(RECORDED):
+        state = decide(rule, state, number / 10, load)
+        targets.append(state.target)
+        lately = RECORDED[max(0, number - 8) : number + 1]
+        short += state.target < math.ceil(min(lately) / 3)
+    assert short == 0
+    assert max(targets) == 8
+    changes = sum(one != other for one, other in itertools.pairwise(targets))
+    assert changes <= 20
+    first, last = RECORDED.index(1), max(n for n, load in enumerate(RECORDED) if load)
+    assert targets[first] == 1
+    assert targets[last] > 0
+    assert targets[last + 21 :] == [0] * len(targets[last + 21 :])
 
 
 @pytest.mark.parametrize(

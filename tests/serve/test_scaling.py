@@ -1,6 +1,7 @@
 """Scaling of deployments that serve: to zero and back, by policies of one's own, and what a failed start does."""
 
 import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import ray_async as ray
 from ray_async import serve
 from ray_async.serve.exceptions import DeploymentUnavailableError
+from ray_async.util import state
 from tests.serve.controller import kill_controller, replica_pids, replica_states
 from tests.serve.gate import Gated
 from tests.serve.waiting import wait_until
@@ -42,6 +44,30 @@ class Counted:
         return value
 
 
+def front_pid() -> int:
+    """The process of the front; 0 while it has none."""
+    rows = state.list_actors(filters=[("name", "=", "SERVE_FRONT"), ("state", "=", "ALIVE")])
+    return rows[0].pid if rows else 0
+
+
+def test_a_front_that_is_killed_is_replaced(http: httpx.Client) -> None:
+    counter = ray.remote(Counter).options(num_cpus=0).remote()
+    serve.run(Counted.bind(counter))
+    for number in range(3):
+        wait_until(at_zero)
+        wait_until(front_pid)
+        pid = front_pid()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: front_pid() not in (0, pid))  # type: ignore[misc]
+        with httpx.Client(base_url=http.base_url, timeout=60) as client:
+            assert client.get("/", params={"value": str(number)}).text == str(number)
+    ray.kill(ray.get_actor("SERVE_FRONT", namespace="serve"))
+    wait_until(at_zero)
+    with httpx.Client(base_url=http.base_url, timeout=60) as client:
+        assert client.get("/", params={"value": "last"}).text == "last"
+    ray.kill(counter)
+
+
 def at_zero() -> bool:
     return replica_pids() == {}
 
@@ -50,6 +76,7 @@ def test_from_zero_nothing_is_lost_or_done_twice(http: httpx.Client) -> None:
     counter = ray.remote(Counter).options(num_cpus=0).remote()
     handle = serve.run(Counted.bind(counter))
     assert replica_states() == {"Counted": {}}
+    wait_until(front_pid)
     expected: list[str] = []
     with ThreadPoolExecutor(40) as pool:
         for round_ in range(6):
@@ -61,6 +88,8 @@ def test_from_zero_nothing_is_lost_or_done_twice(http: httpx.Client) -> None:
                 else pool.submit(lambda value: handle.remote(value).result(), value)
                 for number, value in enumerate(values)
             ]
+            if round_ in (2, 4):
+                kill_controller()
             assert [answer.result() for answer in answers] == values
             expected += values
             if round_ == 3:

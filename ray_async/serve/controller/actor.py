@@ -293,7 +293,8 @@ class Controller:
                 continue
 
     def _step(self) -> None:
-        self.listening.want_front(not any(one.serves_http and one.running for one in self._deployments()))
+        http = [one for one in self._deployments() if one.serves_http]
+        self.listening.want_front(not any(one.running for one in http), kept=any(one.may_be_at_zero for one in http))
         for name, state in list(self._applications.items()):
             if self._is_succeeded(state):
                 self._leave(name)

@@ -132,6 +132,12 @@ class DeploymentState:
         return 0 if self.deleting or self.abandoned else self._scaler.target
 
     @property
+    def may_be_at_zero(self) -> bool:
+        """Whether it may be without replicas, and callable."""
+        config = self.spec.options.autoscaling_config
+        return config is not None and config.min_replicas == 0 and not self.deleting
+
+    @property
     def running(self) -> list[ReplicaHandle]:
         """The replicas that take requests."""
         return [replica for replica in self.replicas.values() if replica.state is ReplicaState.RUNNING]

@@ -1,21 +1,27 @@
 """HTTP as far as the controller has to do with it: the listening socket, and the front while no replica serves.
 
-The socket belongs to all that hold it: a new controller gets it back from a replica. Where none holds it, the address
-is free, and it is bound again.
+The socket belongs to all that hold it: a new controller gets it back from a replica, or from the front. Where none
+holds it, the address is free, and it is bound again. The front is the controller's own, but where applications scale to
+zero it is an actor, and what waits there for a replica outlives the controller.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ray_async as ray
+from ray_async.exceptions import ActorDiedError, RayActorError
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.ingress.front import Front
+from ray_async.serve.ingress.front_actor import FrontActor
 from ray_async.serve.ingress.listener import Listener, bind, find_listener, listener_path
+from ray_async.serve.names import FRONT, NAMESPACE
 
 __all__ = ("Listening",)
 
@@ -39,6 +45,8 @@ class Listening:
         self._listener: Listener | None = None
         self._front: Front | None = None
         self._front_wanted = True
+        self._keeper: Any = None  # the front's actor, where there is one
+        self._is_kept = False  # whether it works
         self._ready = asyncio.Event()
         self._recovery: asyncio.Task[None] | None = None
 
@@ -74,7 +82,7 @@ class Listening:
         listener.start()
         self._listener, self.http, self.address = listener, http, listener.address
         self._front = Front(listener.socket, asdict(http))
-        self._front.want(self._front_wanted)
+        self._tell()
         self._ready.set()
 
     async def for_replica(self, serves_http: bool) -> tuple[str | None, dict[str, Any]]:
@@ -84,16 +92,63 @@ class Listening:
         await self._ready.wait()
         return str(listener_path(self._folder)), asdict(self.http)
 
-    def want_front(self, wanted: bool) -> None:
-        """Say whether the controller itself is to accept connections."""
-        self._front_wanted = wanted
+    def want_front(self, wanted: bool, kept: bool) -> None:
+        """Say whether connections are to be accepted by what is no replica.
+
+        Args:
+            wanted: Whether they are.
+            kept: Whether what waits there must outlive the controller: then a process of its own accepts them.
+        """
+        if kept and self._keeper is None and self.http is not None and self._ready.is_set():
+            options = ray.remote(FrontActor).options(
+                name=FRONT,
+                namespace=NAMESPACE,
+                lifetime="detached",
+                get_if_exists=True,
+                num_cpus=0,
+                max_concurrency=1000,
+                max_restarts=-1,
+            )
+            self._keeper = options.remote(str(self._folder), asdict(self.http))
+            self._spawn(self._look_after(self._keeper))
+        if wanted != self._front_wanted:
+            self._front_wanted = wanted
+            self._tell()
+
+    def _tell(self) -> None:
         if self._front is not None:
-            self._front.want(wanted)
+            self._front.want(self._front_wanted and not self._is_kept)
+        if self._is_kept:
+            self._spawn(self._say(self._keeper.want.remote(self._front_wanted)))
+
+    async def _say(self, call: Any) -> None:
+        with contextlib.suppress(RayActorError):  # its next life is told too
+            await call
+
+    async def _look_after(self, keeper: Any) -> None:
+        """Let the front's actor accept while it lives, and the controller while it does not."""
+        while self._keeper is keeper:
+            try:
+                await keeper.start.remote()
+                self._is_kept = True
+                self._tell()
+                await keeper.live.remote()
+            except RayActorError as error:
+                self._is_kept = False
+                self._tell()
+                if isinstance(error, ActorDiedError):  # for good: there will be another one
+                    self._keeper = None
+                await asyncio.sleep(_PAUSE)
 
     async def close(self) -> None:
         """Accept no more, and let go of the socket."""
         if self._recovery is not None:
             self._recovery.cancel()
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            with contextlib.suppress(RayActorError):
+                await keeper.close.remote()
+            ray.kill(keeper)
         if self._front is not None:
             await self._front.close()
             self._front = None

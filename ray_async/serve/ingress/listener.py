@@ -17,8 +17,11 @@ _PATIENCE = 30  # seconds that a replica waits for the socket, also while no con
 _QUICK = 0.5  # seconds for one holder to give it back to a new controller
 
 
-def listener_path(folder: Path, place: int | None = None) -> Path:
-    """The socket by which the listening socket is had: of the controller, or of the replica in a slot of the board."""
+def listener_path(folder: Path, place: int | str | None = None) -> Path:
+    """The socket by which the listening socket is had: of the controller, or of the replica in a slot of the board.
+
+    The front is in no slot, and has a word in place of it.
+    """
     return folder / ("listener.sock" if place is None else f"listener-{place}.sock")
 
 
