@@ -13,6 +13,7 @@ import pytest
 
 import ray_async as ray
 from ray_async import serve
+from tests.serve.controller import replica_pids, replica_states
 from tests.serve.load import Load
 from tests.serve.waiting import wait_until
 
@@ -185,6 +186,24 @@ def test_a_killed_replica_is_replaced(http: httpx.Client) -> None:
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: pid not in _pids(handle) and len(_pids(handle)) == 2)
     assert http.get("/").text == "v1"
+
+
+def test_replicas_that_are_asked_to_end_lose_nothing(http: httpx.Client, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    actor = {"runtime_env": {"env_vars": {"SERVE_TEST_FILE": str(done)}}}
+    handle = serve.run(version("v1", {"num_replicas": 3, "ray_actor_options": actor}))
+    with Load(http, handle) as load:
+        for _ in range(3):
+            load.more()
+            pids = replica_pids()
+            asked = min(pids.values())
+            os.kill(asked, signal.SIGTERM)
+            wait_until(lambda asked=asked: asked not in replica_pids().values())  # type: ignore[misc]
+            assert done.exists()
+            done.unlink()
+            wait_until(lambda: replica_states() == {"Versions": {"RUNNING": 3}})
+        load.more()
+    assert load.failures == []
 
 
 def _pids(handle: Any) -> set[int]:

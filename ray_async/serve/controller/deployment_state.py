@@ -178,6 +178,9 @@ class DeploymentState:
         """Start, stop and look after replicas, as far as that can be done now."""
         now = time.monotonic()
         self._scale(now)
+        for replica in self.running:
+            if replica.is_leaving():
+                self._stop(replica)
         actor = self.spec.options.ray_actor_options
         held = any(actor.get(key) for key in ("num_cpus", "num_gpus", "resources", "memory"))
         wanted = Wanted(self.spec.version, self.target, self.spec.options.rolling_update_percentage, held)

@@ -12,7 +12,7 @@ import ray_async as ray
 from ray_async import cloudpickle
 from ray_async.exceptions import RayActorError
 from ray_async.serve.application import DeploymentSpec
-from ray_async.serve.board import EMPTY, Board
+from ray_async.serve.board import DRAINING, EMPTY, Board
 from ray_async.serve.controller.reconcile import ReplicaState, ReplicaView
 from ray_async.serve.controller.records import ReplicaRecord
 from ray_async.serve.names import NAMESPACE, REPLICA_PREFIX
@@ -98,6 +98,10 @@ class ReplicaHandle:
     def has_begun(self) -> bool:
         """Whether its process runs: until then it waits for resources."""
         return self._board.state(self.place) != EMPTY
+
+    def is_leaving(self) -> bool:
+        """Whether it drains by itself: its process was asked to end."""
+        return self._board.state(self.place) == DRAINING
 
     def view(self) -> ReplicaView:
         """What decisions need to know of it."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from ray_async import cloudpickle
+from ray_async.actor import exit_actor
 from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.asgi_class import instantiate
 from ray_async.serve.board import CONSTRUCTING, RUNNING, Board
@@ -63,6 +65,7 @@ class ReplicaActor:
         self._listener: Listener | None = None
         self._starting: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._updating = asyncio.Lock()
 
     async def start(self, listener: str | None, http: dict[str, Any]) -> None:
@@ -107,6 +110,7 @@ class ReplicaActor:
             self._listener.start()
             await self._server.start(listening)
         self._board.set_state(self._place, RUNNING)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._terminate)
 
     async def _configure(self, user_config: Any) -> None:
         target = self._runner.target
@@ -195,6 +199,15 @@ class ReplicaActor:
         request = RequestContext(about[1], about[3], self._app, about[2], task=task, idempotent=about[4])
         current_request.set(request)
         return request
+
+    def _terminate(self) -> None:
+        """Drain, and end; the controller sees that on the board, and has another replica started meanwhile."""
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end())
+
+    async def _end(self) -> None:
+        await self.drain(self._spec.options.graceful_shutdown_timeout_s)
+        exit_actor()
 
     async def drain(self, timeout_s: float) -> None:
         """Take no more requests, finish those that are there, and let the user's object clean up; once.
