@@ -221,7 +221,8 @@ class AutoscalingContext:
         total_num_requests: Requests that run or wait, aggregated over the look-back period.
         total_queued_requests: Requests that wait now.
         total_running_requests: Requests that run now.
-        aggregated_metrics: By name and replica, as far as there are any: ``running_requests``, aggregated.
+        aggregated_metrics: By name and replica, aggregated: ``running_requests``, and what the method
+            ``record_autoscaling_stats`` of the deployment's class gives, a dict of numbers.
         raw_metrics: The same as lists of times and values.
         capacity_adjusted_min_replicas: The lower bound.
         capacity_adjusted_max_replicas: The upper bound.

@@ -170,6 +170,25 @@ def test_policies(http: httpx.Client, policy: Any, replicas: int) -> None:
     assert replica_states()["Some"]["RUNNING"] >= 1
 
 
+async def by_what_is_recorded(context: Any) -> tuple[int, dict[str, Any]]:
+    lengths = context.aggregated_metrics.get("queue", {})
+    assert all(len(values) >= 1 for values in context.raw_metrics.get("queue", {}).values())
+    return max([1, *map(int, lengths.values())]), {}
+
+
+def test_what_replicas_record(http: httpx.Client) -> None:
+    @serve.deployment(autoscaling_config=FAST | {"max_replicas": 4, "policy": by_what_is_recorded})
+    class Queued:
+        def record_autoscaling_stats(self) -> dict[str, float]:
+            return {"queue": 3}
+
+        async def __call__(self) -> int:
+            return os.getpid()
+
+    serve.run(Queued.bind())
+    wait_until(lambda: replica_states() == {"Queued": {"RUNNING": 3}})
+
+
 def test_a_replica_that_cannot_start_fails_requests_and_is_tried_again(http: httpx.Client, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.touch()

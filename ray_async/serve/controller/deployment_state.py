@@ -27,6 +27,7 @@ __all__ = ("DeploymentState",)
 logger = logging.getLogger("ray_async.serve")
 _ATTEMPTS = 3  # of a constructor, before a deploy fails
 _CHECKS = 3  # that a replica may fail in a row
+_ANSWERS = 2.0  # seconds for a replica to give what it records for the policy
 _SHORTEST, _LONGEST = 0.5, 30.0  # seconds until what has run before, and does not start now, is tried again
 
 
@@ -205,7 +206,18 @@ class DeploymentState:
             return
         key = deployment_key(self._app, self.spec.name)
         views = [replica.view() for replica in self.running]
-        self._scaler.look(now, views, lambda: self._controller.tallies.of(key), self._controller.spawn, self._scaled)
+        tallies, spawn = self._controller.tallies, self._controller.spawn
+        self._scaler.look(now, views, lambda: tallies.of(key), self._stats, spawn, self._scaled)
+
+    async def _stats(self) -> dict[str, dict[str, float]]:
+        """What replicas record for the policy, by their ids; without those that do not answer in time, or fail."""
+        running = self.running
+        asked = [asyncio.wait_for(replica.actor.autoscaling_stats.remote(), _ANSWERS) for replica in running]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        for replica, stats in zip(running, found, strict=True):
+            if isinstance(stats, BaseException):
+                logger.warning("Replica %s gave no statistics: %s", replica.name, stats)
+        return {one.id: stats for one, stats in zip(running, found, strict=True) if isinstance(stats, dict)}
 
     def _scaled(self) -> None:
         if self.target == 0:

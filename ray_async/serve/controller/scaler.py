@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ray_async.serve.application import DeploymentSpec
@@ -25,6 +26,7 @@ __all__ = ("Scaler",)
 logger = logging.getLogger("ray_async.serve")
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+Stats = dict[str, dict[str, float]]  # by replica and metric
 
 
 class Scaler:
@@ -44,7 +46,7 @@ class Scaler:
         self._policy: PolicyFunction | None = None
         self._policy_state: dict[str, Any] = {}
         self._asking: asyncio.Task[None] | None = None
-        self._seen: dict[str, tuple[tuple[float, float], ...]] = {}  # each replica's running requests
+        self._seen: dict[str, dict[str, tuple[tuple[float, float], ...]]] = {}  # by metric and replica
 
     @property
     def target(self) -> int:
@@ -72,6 +74,7 @@ class Scaler:
         now: float,
         running: Sequence[ReplicaView],
         waiting: Callable[[], Waiting],
+        stats: Callable[[], Coroutine[Any, Any, Stats]],
         spawn: Spawn,
         told: Callable[[], None],
     ) -> None:
@@ -81,6 +84,7 @@ class Scaler:
             now: Seconds of a clock that does not go back.
             running: The replicas that take requests.
             waiting: Gives what the routers have.
+            stats: Gives what replicas record for the policy.
             spawn: Runs something beside.
             told: Called when the number has changed.
         """
@@ -97,29 +101,30 @@ class Scaler:
         if not due and not cold:
             return
         self._looked_at = now
-        self._note(config, now, running)
+        self._note(config, now, {"running_requests": {view.id: float(view.ongoing) for view in running}})
         if cold or config.policy is None:
             self._move(decide(config, self._state, now, ongoing), told)
         elif self._asking is None or self._asking.done():
-            context = self._context(config, now, running, ongoing, routers.waiting)
-            self._asking = spawn(self._ask(config, config.policy, context, ongoing, told))
+            make = partial(self._context, config, now, running, ongoing, routers.waiting)
+            self._asking = spawn(self._ask(config, config.policy, make, stats, now, ongoing, told))
 
-    def _note(self, config: AutoscalingConfig, now: float, running: Sequence[ReplicaView]) -> None:
-        kept = {view.id: self._seen.get(view.id, ()) for view in running}
-        self._seen = {
-            view.id: (
-                *(item for item in kept[view.id] if now - item[0] < config.look_back_period_s),
-                (now, view.ongoing),
-            )
-            for view in running
-        }
+    def _note(self, config: AutoscalingConfig, now: float, metrics: Mapping[str, Mapping[str, float]]) -> None:
+        """Add what was seen to the window of each metric and replica; replicas that are gone are left out."""
+        for name, values in metrics.items():
+            before = self._seen.get(name, {})
+            self._seen[name] = {
+                replica: (
+                    *(item for item in before.get(replica, ()) if now - item[0] < config.look_back_period_s),
+                    (now, value),
+                )
+                for replica, value in values.items()
+            }
 
     def _context(
         self, config: AutoscalingConfig, now: float, running: Sequence[ReplicaView], ongoing: float, queued: float
     ) -> AutoscalingContext:
         state, name = self._state, self._spec.name
         window = (*(item for item in state.samples if now - item[0] < config.look_back_period_s), (now, ongoing))
-        per_replica = {replica: aggregate(config, seen) for replica, seen in self._seen.items()}
         return AutoscalingContext(
             DeploymentID(name, self._app),
             name,
@@ -130,8 +135,11 @@ class Scaler:
             aggregate(config, window),
             queued,
             sum(view.ongoing for view in running),
-            {"running_requests": per_replica},
-            {"running_requests": {replica: list(seen) for replica, seen in self._seen.items()}},
+            {
+                metric: {replica: aggregate(config, seen) for replica, seen in of.items()}
+                for metric, of in self._seen.items()
+            },
+            {metric: {replica: list(seen) for replica, seen in of.items()} for metric, of in self._seen.items()},
             config.min_replicas,
             config.max_replicas,
             dict(self._policy_state),
@@ -145,21 +153,24 @@ class Scaler:
         self,
         config: AutoscalingConfig,
         policy: AutoscalingPolicy,
-        context: AutoscalingContext,
+        make: Callable[[], AutoscalingContext],
+        stats: Callable[[], Coroutine[Any, Any, Stats]],
+        now: float,
         ongoing: float,
         told: Callable[[], None],
     ) -> None:
         try:
             if self._policy is None:
                 self._policy = await asyncio.to_thread(policy.load, self._spec.path)
-            answer = await _called(self._policy, context)
+            self._note(config, now, _by_metric(await stats()))
+            answer = await _called(self._policy, make())
             wanted, state = float(answer[0]), dict(answer[1])
         except Exception:  # the user's: whatever is wrong with it, there are replicas
             logger.exception("The autoscaling policy %s of deployment %r failed", policy.name, self._spec.name)
             return
         if self._spec.options.autoscaling_config is config:
             self._policy_state = state
-            self._move(decide(config, self._state, context.current_time, ongoing, wanted), told)
+            self._move(decide(config, self._state, now, ongoing, wanted), told)
 
     def _move(self, state: ScalingState, told: Callable[[], None]) -> None:
         before, self._state = self._state.target, state
@@ -168,6 +179,14 @@ class Scaler:
                 "Deployment %r of %r goes from %d to %d replicas", self._spec.name, self._app, before, state.target
             )
             told()
+
+
+def _by_metric(stats: Stats) -> dict[str, dict[str, float]]:
+    names = {name for metrics in stats.values() for name in metrics}
+    return {
+        name: {replica: metrics[name] for replica, metrics in stats.items() if name in metrics}
+        for name in sorted(names)
+    }
 
 
 async def _called(policy: PolicyFunction, context: AutoscalingContext) -> Any:

@@ -67,6 +67,7 @@ class ReplicaActor:
         self._draining: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._updating = asyncio.Lock()
+        self._watched = asyncio.Event()
 
     async def start(self, listener: str | None, http: dict[str, Any]) -> None:
         """Construct the user's object and take requests; once, also if another controller asks again.
@@ -135,8 +136,17 @@ class ReplicaActor:
         self._spec = spec
 
     async def live(self) -> None:
-        """Run as long as the process does: the call's end is its death."""
-        await asyncio.Event().wait()
+        """Run as long as the process does, or until another controller asks: the call's failure is its death."""
+        self._watched.set()
+        watched = self._watched = asyncio.Event()
+        await watched.wait()
+
+    async def autoscaling_stats(self) -> dict[str, float]:
+        """What the user's `record_autoscaling_stats` gives for the policy; nothing where there is none."""
+        record = getattr(self._runner.target, "record_autoscaling_stats", None)
+        if record is None or inspect.isfunction(self._runner.target):
+            return {}
+        return {str(name): float(value) for name, value in (await _maybe_async(record)).items()}
 
     async def ping(self) -> None:
         """Show that the loop is not blocked."""
