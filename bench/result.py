@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bench.harness import Group, Recording, params_of, same_work
@@ -83,6 +83,22 @@ class Report:
         """
         data = json.loads(text)
         return cls(**{**data, "rows": [_row_from(row) for row in data["rows"]]})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Report]) -> Report:
+        """One run from several of the same machine, each with subjects of its own.
+
+        Args:
+            parts: the runs, in the order of the table.
+        """
+        first, *_ = sorted(parts, key=lambda part: len(part.versions), reverse=True)
+        return replace(
+            first,
+            created=max(part.created for part in parts),
+            rounds=min(part.rounds for part in parts),
+            quick=any(part.quick for part in parts),
+            rows=[row for part in parts for row in part.rows],
+        )
 
     def failures(self) -> list[str]:
         """Rows in which ray_async could not be measured, with the first line of why."""

@@ -83,3 +83,11 @@ def test_failures_name_the_row_and_the_first_line_of_the_reason() -> None:
     rows = measure(contenders)
     assert report(rows).failures() == ["put: ray_async has no more rounds of put"]
     assert rows[2].costs[OURS].cost is None
+
+
+def test_runs_of_different_subjects_are_one_table() -> None:
+    first, second = measure(fake_contenders([])), measure(fake_contenders([]))
+    alone = Report({"cores": 2}, "2026-01-02", 2, False, {OURS: "1"}, {}, second)
+    joined = Report.joined([alone, report(first)])
+    assert joined.rows == [*second, *first]
+    assert (joined.rounds, joined.created, joined.versions) == (2, "today", {OURS: "1", "Peer": "2"})
