@@ -69,6 +69,13 @@ class Report:
     absent: dict[str, str]
     rows: list[RowResult] = field(default_factory=list)
 
+    @property
+    def rounds_in_words(self) -> str:
+        """Of how many rounds the rows are medians."""
+        counts = {cost.cost.rounds for row in self.rows for cost in row.costs.values() if cost.cost} or {self.rounds}
+        low, high = min(counts), max(counts)
+        return f"{low} rounds" if low == high else f"{low} to {high} rounds"
+
     def to_json(self) -> str:
         """The run as JSON; `from_json` reads it back."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"

@@ -8,9 +8,9 @@ from bench.subject import OURS, Bar, Unit
 from tests.bench.fakes import FakeContender, fake_contenders, fake_subject
 
 
-def measure(contenders: list[FakeContender]) -> list[RowResult]:
+def measure(contenders: list[FakeContender], rounds: int = 3) -> list[RowResult]:
     subject = fake_subject()
-    plan, recording = run_subject(subject, contenders, rounds=3)
+    plan, recording = run_subject(subject, contenders, rounds=rounds)
     return evaluate(subject, plan, recording, [contender.name for contender in contenders])
 
 
@@ -91,3 +91,6 @@ def test_runs_of_different_subjects_are_one_table() -> None:
     joined = Report.joined([alone, report(first)])
     assert joined.rows == [*second, *first]
     assert (joined.rounds, joined.created, joined.versions) == (2, "today", {OURS: "1", "Peer": "2"})
+    assert joined.rounds_in_words == "3 rounds"
+    longer = Report.joined([report(first), report(measure(fake_contenders([]), rounds=5))])
+    assert longer.rounds_in_words == "3 to 5 rounds"
