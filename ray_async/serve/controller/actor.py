@@ -15,6 +15,7 @@ from ray_async.serve.board import SLOTS, Board
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.controller.application_state import ApplicationState
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.ingress.body import bodies
 from ray_async.serve.ingress.front import Front
 from ray_async.serve.ingress.listener import Listener, bind
 from ray_async.serve.names import deployment_key
@@ -230,6 +231,10 @@ class Controller:
         """The name of the deployment that takes an application's requests; None where there is no such application."""
         state = self._applications.get(name)
         return None if state is None or not state.is_there else state.built.ingress
+
+    async def receive_body(self, number: int) -> dict[str, Any]:
+        """The next part of a body that comes here, for the replica that runs its request."""
+        return await bodies.receive(number)
 
     async def _wait_for_change(self) -> None:
         waiter = asyncio.Event()

@@ -17,6 +17,7 @@ from ray_async.serve.context import ReplicaContext, RequestContext, current_repl
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.client import Client, get_client
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
+from ray_async.serve.ingress.body import RestOfBody, bodies
 from ray_async.serve.ingress.listener import receive_listener
 from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Local, Requests
@@ -152,14 +153,20 @@ class ReplicaActor:
                 request.task = None
                 await items.aclose()  # type: ignore[attr-defined]
 
-    async def http(self, about: About, scope: dict[str, Any], body: bytes) -> AsyncIterator[Any]:
+    async def receive_body(self, number: int) -> dict[str, Any]:
+        """The next part of a body that comes here, for another replica that runs its request."""
+        return await bodies.receive(number)
+
+    async def http(
+        self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
+    ) -> AsyncIterator[Any]:
         """Run an HTTP request that another replica has taken; gives the messages of its response."""
         if self._requests is None or not self._slots.free:
             yield REFUSED
             return
         with self._slots:
             yield ACCEPTED
-            async for message in self._requests.handed_over(about[1], scope, body):
+            async for message in self._requests.handed_over(about[1], scope, body, rest):
                 yield message
 
     def _enter(self, about: About) -> RequestContext:
