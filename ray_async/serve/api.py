@@ -12,7 +12,7 @@ from typing import Any
 import ray_async as ray
 from ray_async.exceptions import RayActorError, RayTaskError
 from ray_async.serve.application import Application, BuiltApplication, build
-from ray_async.serve.config import HTTPOptions
+from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.context import current_replica
 from ray_async.serve.controller.actor import Controller
 from ray_async.serve.exceptions import RayServeException
@@ -93,13 +93,16 @@ def run(
     return DeploymentHandle(built.ingress, name)
 
 
-def deploy(applications: Sequence[BuiltApplication], http: HTTPOptions | None, wait: bool) -> None:
+def deploy(
+    applications: Sequence[BuiltApplication], http: HTTPOptions | None, wait: bool, grpc: gRPCOptions | None = None
+) -> None:
     """Deploy applications that are built. Where they are declared by a config, others that were so go.
 
     Args:
         applications: What to deploy.
         http: Where to listen; None: where HTTP is up already, else the default.
         wait: Whether to wait until all run.
+        grpc: Where to listen for gRPC; None: where that is up already, if it is.
 
     Raises:
         RayServeException: A prefix belongs to another application, or HTTP is up at another address.
@@ -108,6 +111,8 @@ def deploy(applications: Sequence[BuiltApplication], http: HTTPOptions | None, w
     controller = _controller_or_new()
     if http is not None or any(built.route_prefix is not None for built in applications):
         _ask(controller.start.remote(http or HTTPOptions(), http is not None))
+    if grpc is not None:
+        _start_grpc(controller, grpc)
     _ask(controller.deploy_all.remote(list(applications)))
     for built in applications if wait else ():
         failure = _ask(controller.wait_running.remote(built.name))
@@ -122,18 +127,33 @@ def declared() -> dict[str, BuiltApplication]:
     return found
 
 
-def start(http_options: HTTPOptions | dict[str, Any] | None = None) -> None:
+def start(
+    http_options: HTTPOptions | dict[str, Any] | None = None,
+    *,
+    grpc_options: gRPCOptions | dict[str, Any] | None = None,
+) -> None:
     """Start Serve, and listen for HTTP; `run` does that too.
 
     Args:
         http_options: Where, and how; ignored with a warning where HTTP is up already.
+        grpc_options: Where, and for which services, to listen for gRPC; None: nowhere.
 
     Raises:
         OSError: The port is taken.
-        TypeError: An unknown HTTP option.
+        TypeError: An unknown option.
+        RayServeException: A service of `grpc_options` is not there, or grpcio is not installed.
     """
     options = HTTPOptions(**http_options) if isinstance(http_options, dict) else http_options or HTTPOptions()
-    warning = _ask(_controller_or_new().start.remote(options, False))
+    controller = _controller_or_new()
+    warning = _ask(controller.start.remote(options, False))
+    if warning:
+        ray.logger.warning(warning)
+    if grpc_options is not None:
+        _start_grpc(controller, gRPCOptions(**grpc_options) if isinstance(grpc_options, dict) else grpc_options)
+
+
+def _start_grpc(controller: Any, options: gRPCOptions) -> None:
+    warning = _ask(controller.start_grpc.remote(options)) if options.grpc_servicer_functions else ""
     if warning:
         ray.logger.warning(warning)
 

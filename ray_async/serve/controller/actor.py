@@ -12,8 +12,9 @@ from typing import Any
 
 from ray_async.serve.application import BuiltApplication
 from ray_async.serve.board import SLOTS, Board
-from ray_async.serve.config import HTTPOptions
+from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.controller.application_state import ApplicationState
+from ray_async.serve.controller.grpc_starter import GrpcStarter
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.ingress.body import bodies
 from ray_async.serve.ingress.front import Front
@@ -43,6 +44,7 @@ class Controller:
         self._http: HTTPOptions | None = None
         self._listener: Listener | None = None
         self._front: Front | None = None
+        self._grpc = GrpcStarter()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._change = asyncio.Event()
         self._waiters: set[asyncio.Event] = set()
@@ -120,6 +122,18 @@ class Controller:
             )
         return f"HTTP is up already: ignored are {', '.join(ignored)}." if ignored else ""
 
+    async def start_grpc(self, options: gRPCOptions) -> str:
+        """Listen for gRPC.
+
+        Returns:
+            A warning: that gRPC is up already.
+
+        Raises:
+            OSError: The port is taken.
+            RayServeException: A service is not there, or grpcio is not installed.
+        """
+        return await self._grpc.start(options)
+
     async def deploy_all(self, applications: list[BuiltApplication]) -> None:
         """Want applications from now on; those that an earlier config has declared, and this one does not, go.
 
@@ -190,6 +204,7 @@ class Controller:
     async def shutdown(self) -> None:
         """Delete all applications and stop listening."""
         await asyncio.gather(*(self.delete(name) for name in list(self._applications)))
+        await self._grpc.stop()
         if self._front is not None:
             await self._front.close()
             self._front = None
@@ -217,7 +232,7 @@ class Controller:
             for name, state in self._applications.items()
         }
         address = ":".join(map(str, self._listener.address)) if self._listener is not None else ""
-        return ServeStatus(applications, address)
+        return ServeStatus(applications, address, self._grpc.address)
 
     async def declared(self) -> dict[str, BuiltApplication]:
         """The applications that a config has named."""

@@ -15,6 +15,7 @@ from ray_async.serve.asgi_class import instantiate
 from ray_async.serve.board import CONSTRUCTING, RUNNING, Board
 from ray_async.serve.context import ReplicaContext, RequestContext, current_replica, current_request
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.grpc_ingress.answer import answer
 from ray_async.serve.handle.client import Client, get_client
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
 from ray_async.serve.ingress.body import RestOfBody, bodies
@@ -168,6 +169,32 @@ class ReplicaActor:
             yield ACCEPTED
             async for message in self._requests.handed_over(about[1], scope, body, rest):
                 yield message
+
+    async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
+        """Run a call by gRPC; gives its messages, and its outcome at last.
+
+        Args:
+            about: The call.
+            received: The client's message, or its messages.
+            context: What the method sees of the call.
+            stream: Whether the method gives several messages.
+        """
+        if not self._slots.free:
+            yield REFUSED
+            return
+        with self._slots:
+            request = self._enter(about)
+            yield ACCEPTED
+            messages = answer(self._runner, request, about[0], received, context, stream)
+            try:
+                async for message in messages:
+                    yield message
+            except (asyncio.CancelledError, GeneratorExit):
+                request.cancel_calls()
+                raise
+            finally:
+                request.task = None
+                await messages.aclose()  # type: ignore[attr-defined]
 
     def _enter(self, about: About) -> RequestContext:
         request = RequestContext(about[1], about[3], self._app, about[2], task=asyncio.current_task())
