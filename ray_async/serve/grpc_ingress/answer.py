@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ray_async.serve.context import RequestContext
-from ray_async.serve.grpc_ingress.values import Outcome, RayServegRPCContext
+from ray_async.serve.grpc_ingress.values import CallOutcome, RayServegRPCContext
 from ray_async.serve.replica.runner import Runner
 
 __all__ = ("answer",)
@@ -30,7 +30,7 @@ async def answer(
         stream: Whether the method gives several messages.
     """
     if not runner.has(method):
-        yield Outcome(context, "UNIMPLEMENTED", f"the deployment has no method {method!r}")
+        yield CallOutcome(context, "UNIMPLEMENTED", f"the deployment has no method {method!r}")
         return
     try:
         kwargs = {"grpc_context": context} if runner.takes(method, "grpc_context") else {}
@@ -41,9 +41,9 @@ async def answer(
         else:
             yield await runner.call(method, (received,), kwargs)
     except Exception as error:  # of the user's code
-        outcome = Outcome.of_error(context, error)
+        outcome = CallOutcome.of_error(context, error)
         if outcome.status == "INTERNAL" and context.code() is None:
             logger.error("Request %s failed.", request.request_id, exc_info=error)
         yield outcome
     else:
-        yield Outcome(context)
+        yield CallOutcome(context)

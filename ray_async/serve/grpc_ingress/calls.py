@@ -14,7 +14,7 @@ import grpc
 import ray_async as ray
 from ray_async.serve.context import RequestContext, new_request_id
 from ray_async.serve.grpc_ingress.services import Services
-from ray_async.serve.grpc_ingress.values import Metadata, Outcome, RayServegRPCContext, gRPCInputStream
+from ray_async.serve.grpc_ingress.values import Metadata, CallOutcome, RayServegRPCContext, gRPCInputStream
 from ray_async.serve.handle.client import Client
 from ray_async.serve.handle.response import Call
 
@@ -128,20 +128,20 @@ class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
             multiplexed_model_id=given.get("multiplexed_model_id", ""),
         )
         seen = RayServegRPCContext(metadata, context.peer())
-        outcome = Outcome(seen)
+        outcome = CallOutcome(seen)
         try:
             async with asyncio.timeout(self._timeout):
                 with self._lent(received) if method.takes_stream else nullcontext(received) as argument:
                     async with aclosing(self._items(request, method, argument, seen)) as items:
                         async for item in items:
-                            if isinstance(item, Outcome):
+                            if isinstance(item, CallOutcome):
                                 outcome = item
                             else:
                                 yield item
         except TimeoutError:
-            outcome = Outcome(seen, "DEADLINE_EXCEEDED", f"the call took more than {self._timeout} seconds")
+            outcome = CallOutcome(seen, "DEADLINE_EXCEEDED", f"the call took more than {self._timeout} seconds")
         except Exception as error:  # the replica died, say, or all are busy
-            outcome = Outcome.of_error(seen, error)
+            outcome = CallOutcome.of_error(seen, error)
         await _end(context, request, outcome)
 
     async def _items(
@@ -173,7 +173,7 @@ class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
         raise AssertionError
 
 
-async def _end(context: Any, request: RequestContext, outcome: Outcome) -> None:
+async def _end(context: Any, request: RequestContext, outcome: CallOutcome) -> None:
     """Give a call its status."""
     seen = outcome.context
     context.set_trailing_metadata((("request_id", request.request_id), *seen.trailing_metadata()))

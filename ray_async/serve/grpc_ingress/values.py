@@ -9,7 +9,7 @@ from typing import Any
 from ray_async.exceptions import RayTaskError
 from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 
-__all__ = ("Metadata", "Outcome", "RayServegRPCContext", "gRPCInputStream")
+__all__ = ("Metadata", "CallOutcome", "RayServegRPCContext", "gRPCInputStream")
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -71,7 +71,7 @@ class RayServegRPCContext:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CallOutcome:
     """How a call has ended.
 
     Args:
@@ -85,7 +85,7 @@ class Outcome:
     text: str = ""
 
     @classmethod
-    def of_error(cls, context: RayServegRPCContext, error: Exception) -> Outcome:
+    def of_error(cls, context: RayServegRPCContext, error: Exception) -> CallOutcome:
         """What an error comes to."""
         cause = error.cause if isinstance(error, RayTaskError) else error
         return cls(context, _status_of(error), f"{type(cause).__name__}: {cause}")
