@@ -14,7 +14,7 @@ import grpc
 import ray_async as ray
 from ray_async.serve.context import RequestContext, new_request_id
 from ray_async.serve.grpc_ingress.services import Services
-from ray_async.serve.grpc_ingress.values import Metadata, CallOutcome, RayServegRPCContext, gRPCInputStream
+from ray_async.serve.grpc_ingress.values import CallOutcome, Metadata, RayServegRPCContext, gRPCInputStream
 from ray_async.serve.handle.client import Client
 from ray_async.serve.handle.response import Call
 

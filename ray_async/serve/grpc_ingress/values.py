@@ -9,7 +9,7 @@ from typing import Any
 from ray_async.exceptions import RayTaskError
 from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 
-__all__ = ("Metadata", "CallOutcome", "RayServegRPCContext", "gRPCInputStream")
+__all__ = ("CallOutcome", "Metadata", "RayServegRPCContext", "gRPCInputStream")
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
