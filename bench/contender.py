@@ -214,6 +214,11 @@ class DriverContender:
             if fresh:
                 self._close_driver(driver)
 
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the driver that stays and of all that it has started."""
+        return [] if self._driver is None else processes.processes_of(self._driver.mark)
+
     def close(self) -> None:
         """End the driver and everything that it started."""
         if self._driver is not None:

@@ -1,0 +1,29 @@
+"""What the servers of the benchmark are asked to do, whichever they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+__all__ = ("BALANCE_S", "BATCH", "CHUNKS", "MODEL_S", "chunks", "classify", "preprocess")
+
+CHUNKS = 10_000
+BALANCE_S = 0.01
+BATCH = 32
+MODEL_S = 0.001
+
+
+def preprocess(text: str) -> str:
+    """The first stage."""
+    return text.strip().lower()
+
+
+def classify(text: str) -> dict[str, Any]:
+    """The second stage: a model that costs nothing."""
+    return {"label": "POSITIVE" if "excellent" in text else "NEGATIVE", "score": 0.99}
+
+
+async def chunks(count: int) -> AsyncIterator[str]:
+    """Many small parts of an answer."""
+    for number in range(count):
+        yield f"{number}\n"
