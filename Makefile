@@ -24,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve clean distclean
+.PHONY: help venv build debug demo demo-serve test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -148,6 +148,9 @@ $(VENV)/.bench-serve: $(VENV)/.bench
 
 bench-serve: build $(VENV)/.bench-serve ## run the benchmarks of Serve (BENCH_ARGS="--quick --only echo"); needs wrk
 	$(PY) -m bench.serve $(BENCH_ARGS)
+
+flat-serve: build $(VENV)/.bench-serve ## ten minutes of full load on Serve with disturbances: what grows (SOAK_MINUTES=10)
+	$(PY) -m bench.serve.flat --minutes $(SOAK_MINUTES)
 
 clean: ## remove what builds and checks leave
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.*

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import socket
 import sys
 from typing import Any
@@ -54,24 +53,17 @@ async def balance(scope: Any, receive: Any, send: Any) -> None:
 
 async def stream(scope: Any, receive: Any, send: Any) -> None:
     """Many small chunks."""
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", TEXT)]})
-    async for chunk in serve_work.chunks(serve_work.CHUNKS):
-        await send({"type": "http.response.body", "body": chunk.encode(), "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+    await serve_work.streamed(serve_work.chunks(serve_work.CHUNKS))(scope, receive, send)
 
 
 def main(application: str, port: int, count: int) -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal comes, which is for all of the process group."""
     import uvicorn
 
     listening = socket.create_server(("127.0.0.1", port), backlog=4096)
-    children = []
     for _ in range(count - 1):
-        child = os.fork()
-        if child == 0:
-            children = []
+        if os.fork() == 0:
             break
-        children.append(child)
     config = uvicorn.Config(
         globals()[application],
         loop="uvloop",
@@ -82,12 +74,7 @@ def main(application: str, port: int, count: int) -> None:
         access_log=False,
         proxy_headers=False,
     )
-    try:
-        uvicorn.Server(config).run([listening])
-    finally:
-        for child in children:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+    uvicorn.Server(config).run([listening])
 
 
 if __name__ == "__main__":

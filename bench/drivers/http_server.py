@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import subprocess
 import time
@@ -38,7 +40,8 @@ class Servers:
             if self._running is None or self._running[0] != name:
                 self.close()
                 free = free_port()
-                self._process = subprocess.Popen(self._commands[name](free, int(params.get("replicas", 1))))
+                command = self._commands[name](free, int(params.get("replicas", 1)))
+                self._process = subprocess.Popen(command, start_new_session=True)
                 wait_for_port(free, self._process)
                 self._running = name, free
             return {"port": self._running[1]}
@@ -49,11 +52,17 @@ class Servers:
         """End the server."""
         process, self._process, self._running = self._process, None, None
         if process is not None:
-            process.terminate()
+            _signal(process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10)
-            process.kill()
+            _signal(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _signal(group: int, number: int) -> None:
+    """Send a signal to a server and all its processes, if any are left."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
 
 
 def free_port() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-__all__ = ("BALANCE_S", "BATCH", "CHUNKS", "MODEL_S", "chunks", "classify", "preprocess")
+__all__ = ("BALANCE_S", "BATCH", "CHUNKS", "MODEL_S", "chunks", "classify", "preprocess", "streamed")
 
 CHUNKS = 10_000
 BALANCE_S = 0.01
@@ -27,3 +27,10 @@ async def chunks(count: int) -> AsyncIterator[str]:
     """Many small parts of an answer."""
     for number in range(count):
         yield f"{number}\n"
+
+
+def streamed(items: AsyncIterator[str]) -> Any:
+    """Starlette's answer of many parts, which is an ASGI application too."""
+    from starlette.responses import StreamingResponse
+
+    return StreamingResponse(items, media_type="text/plain")

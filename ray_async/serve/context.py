@@ -49,7 +49,7 @@ class ReplicaContext:
         return self.replica_id
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class RequestContext:
     """What request runs; each call that is handed on has one of its own.
 
@@ -92,18 +92,24 @@ class Replica:
 
 current_replica = Replica()
 current_request: ContextVar[RequestContext | None] = ContextVar("serve_request", default=None)
-_prefix = os.urandom(10).hex()
-_pid = os.getpid()
 _numbers = itertools.count(1)
+_prefix = ""
+
+
+def _begin_numbers() -> None:
+    """Begin the ids of a process: a forked one must not go on with its parent's."""
+    global _prefix
+    drawn = os.urandom(10).hex()
+    _prefix = f"{drawn[:8]}-{drawn[8:12]}-{drawn[12:16]}-{drawn[16:20]}-"
+
+
+_begin_numbers()
+os.register_at_fork(after_in_child=_begin_numbers)
 
 
 def new_request_id() -> str:
     """An id that no other request has."""
-    global _prefix, _pid
-    if os.getpid() != _pid:  # a forked process must not go on with its parent's numbers
-        _prefix, _pid = os.urandom(10).hex(), os.getpid()
-    p = _prefix
-    return f"{p[:8]}-{p[8:12]}-{p[12:16]}-{p[16:20]}-{next(_numbers):012x}"
+    return f"{_prefix}{next(_numbers):012x}"
 
 
 def get_replica_context() -> ReplicaContext:

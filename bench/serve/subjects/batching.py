@@ -13,8 +13,8 @@ SUBJECT = Subject(
             "batch",
             unit=Unit.RATE,
             bar=Bar(1 / 0.9, "≥ 0.9 of full batches by hand", Reference(None, "batch_ideal")),
-            params={"batches": 500},
-            quick={"batches": 3},
+            params={"batches": 400},
+            quick={"batches": 4},
         ),
     ),
 )

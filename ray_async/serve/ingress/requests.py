@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from starlette.websockets import WebSocketDisconnect
 import ray_async as ray
 from ray_async.serve.context import RequestContext, current_replica, current_request, new_request_id
 from ray_async.serve.handle.client import Client
-from ray_async.serve.handle.response import Call
+from ray_async.serve.handle.router import Router
 from ray_async.serve.ingress.body import Receive, limited, read_all
+from ray_async.serve.ingress.handover import HERE, Handover
 from ray_async.serve.ingress.lifespan import Lifespan
 from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.plain_app import PlainApp
@@ -29,6 +30,7 @@ from ray_async.serve.replica.slots import Slots
 __all__ = ("Local", "Requests")
 
 logger = logging.getLogger("ray_async.serve")
+Run = Callable[[dict[str, Any], Receive, Reply], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,16 @@ class Requests:
         self._multiplexes = local is not None and is_multiplexed(type(local.runner.target))
         self._client = client
         asgi = None if local is None else local.asgi
-        self._asgi: Any = PlainApp(local.runner) if local is not None and asgi is None else asgi
+        self._run: Run | None = None if local is None else PlainApp(local.runner) if asgi is None else _of_asgi(asgi)
         self._lifespan = None if asgi is None else Lifespan(asgi)
+        self._router: Router | None = None  # of the deployment of the replica that is here, once something has waited
         self._timeout = http["request_timeout_s"]
         self._max_body = http["max_body_bytes"]
         self._root = http["root_path"]
         self._left: set[asyncio.Task[None]] = set()  # handlers that go on after their request's end
         self._routes = RouteTable(client)
+        if local is not None:
+            local.slots.on_free = self._pump
 
     async def startup(self) -> None:
         """Start the user's ASGI application."""
@@ -83,12 +88,14 @@ class Requests:
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, or serve a websocket."""
-        path = self._below_root(scope)
-        if path.startswith("/-/") and scope["type"] == "http" and path in ("/-/healthz", "/-/routes"):
+        path = self._below_root(scope) if self._root else scope["path"]
+        is_http = scope["type"] == "http"
+        if is_http and path.startswith("/-/") and path in ("/-/healthz", "/-/routes"):
             await answer(send, 200, *self._routes.built_in(path))
             return
         headers = dict(scope["headers"])
-        reply = Reply(send, headers.get(b"x-request-id", b"").decode("latin-1") or new_request_id())
+        request_id = headers.get(b"x-request-id")
+        reply = Reply(send, request_id.decode("latin-1") if request_id else new_request_id())
         found = self._routes.match(path)
         if found is None:
             await self._not_found(scope, path, reply)
@@ -97,9 +104,9 @@ class Requests:
         model_id = headers.get(b"serve_multiplexed_model_id", b"").decode("latin-1")
         request = RequestContext(reply.request_id, prefix, app, model_id, task=asyncio.current_task())
         current_request.set(request)
-        scope["root_path"] = self._root + (prefix if prefix != "/" else "")
+        scope["root_path"] = self._root + prefix if prefix != "/" else self._root
         try:
-            timeout = timeout_of(headers, self._timeout) if scope["type"] == "http" else None
+            timeout = timeout_of(headers, self._timeout) if is_http else None
             work = self._dispatch(scope, limited(receive, headers, self._max_body), reply, request, (app, deployment))
             await (work if timeout is None else self._timed(work, timeout, reply, request))
         except asyncio.CancelledError:
@@ -173,11 +180,13 @@ class Requests:
     async def _dispatch(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
     ) -> None:
+        local = self._local
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, reply, target)
-        elif (local := self._local) is not None and self._is_for(local, target, request.multiplexed_model_id):
+        elif local is not None and self._is_for(local, target, request.multiplexed_model_id):
+            assert self._run is not None
             with local.slots, ray.cancel_scope():  # its tasks and actor calls go with it
-                await self._asgi(scope, receive, reply.send)
+                await self._run(scope, receive, reply)
         else:
             await self._hand_over(scope, receive, reply, request, target)
 
@@ -199,8 +208,14 @@ class Requests:
         elif local is None or target != local.target or not local.slots.free:
             await reply.refuse(scope, 503, f"No replica of {target[1]!r} is free.", 1013)
         else:
+            assert self._run is not None
             with local.slots, ray.cancel_scope():  # its tasks and actor calls go with it
-                await self._asgi(scope, receive, reply.send)
+                await self._run(scope, receive, reply)
+
+    def _pump(self) -> None:
+        """Give a slot that has become free to a request that waits in this process, if one does."""
+        if self._router is not None and self._router.waiting:
+            self._router.pump()
 
     async def _hand_over(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
@@ -208,15 +223,27 @@ class Requests:
         body = await read_all(receive)
         sent = {key: value for key, value in scope.items() if key not in ("app", "state", "extensions", "asgi")}
         router = self._client.router(*target, asyncio.get_running_loop())
-        call = Call(router, self._client, request, "http", ((sent, body), {}), stream=True, actor_method="http")
+        local = self._local
+        slots = None
+        if local is not None and target == local.target:
+            slots, self._router = local.slots, router
+        call = Handover(router, self._client, request, sent, body, slots)
         call.start()
         try:
             messages = await call.future
-            async for message in messages:
-                await reply.send(message)
+            if messages is HERE:
+                assert self._run is not None
+                with ray.cancel_scope():
+                    await self._run(scope, _again(body, receive), reply)
+            else:
+                async for message in messages:
+                    await reply.send(message)
         except BaseException:
             call.cancel()
             raise
+        finally:
+            if slots is not None and call.is_here:
+                slots.release()
 
     async def handed_over(self, request_id: str, scope: dict[str, Any], body: bytes) -> AsyncIterator[dict[str, Any]]:
         """Run a request that came to another replica.
@@ -247,7 +274,8 @@ class Requests:
             reply = Reply(messages.put, request_id)
             request.task = asyncio.current_task()
             try:
-                await self._asgi(scope, receive, reply.send)
+                assert self._run is not None
+                await self._run(scope, receive, reply)
             except Exception as error:
                 if reply.started:
                     raise
@@ -279,3 +307,21 @@ class Requests:
         if reply.started:
             raise error  # the connection ends without the end of its body
         await reply.answer(status, text, getattr(error, "headers", None))
+
+
+def _of_asgi(app: Any) -> Run:
+    def run(scope: dict[str, Any], receive: Receive, reply: Reply) -> Awaitable[None]:
+        answered: Awaitable[None] = app(scope, receive, reply.send)
+        return answered
+
+    return run
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that was read already, then what else comes from the client."""
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> dict[str, Any]:
+        return pending.pop() if pending else await receive()
+
+    return receive_again

@@ -21,10 +21,15 @@ class RouteTable:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._version = -1
         self._table: dict[str, Any] = {}
         self._routes: list[Route] = []
 
     def _refresh(self) -> None:
+        version = self._client.board.version
+        if version == self._version:
+            return
+        self._version = version  # an older one than that of the table, at worst: then it is looked at once more
         table = self._client.table()
         if table is not self._table:
             self._table = table
