@@ -6,7 +6,6 @@ function init(arguments)
       wrk.body = arguments[1]
       wrk.headers["content-type"] = "application/json"
    end
-   wrk.init(arguments)
 end
 
 function done(summary, latency, requests)
