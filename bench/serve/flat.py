@@ -2,9 +2,9 @@
 
     python -m bench.serve.flat --minutes 10
 
-Two applications: one is never changed and gets the load, the other is deployed anew in every stretch. After each stretch,
-with the load away, all processes of Serve are looked at. The exit status is 1 when something has grown, or a request
-of the load has failed.
+Two applications: one is never changed and gets the load, the other is deployed anew in every stretch. After each
+stretch, with the load away, replica, controller and driver are looked at. The exit status is 1 when something has
+grown, or a request of the load has failed.
 """
 
 from __future__ import annotations
@@ -158,7 +158,8 @@ def run(minutes: float, seed: int) -> int:
         pid, tasks = steady.look.remote().result()
         roles = {"replica": pid, "controller": _pid_of(ray, controller), "driver": os.getpid()}
         now = look(roles, {"replica": tasks})
-        say(f"{stretch}: {found['requests']:.0f} requests, {found['failed']:.0f} failed, {nuisance.sent} disturbed; {now}")
+        say(f"{stretch}: {found['requests']:.0f} requests, {found['failed']:.0f} failed, {nuisance.sent} disturbed")
+        say(f"   {now}")
         if stretch >= WARM_STRETCHES:
             samples.append(now)
     serve.shutdown()
@@ -179,7 +180,7 @@ def _pid_of(ray: Any, actor: Any) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.serve.flat", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m bench.serve.flat", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     options = parser.parse_args(arguments)

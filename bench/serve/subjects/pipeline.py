@@ -23,8 +23,6 @@ SUBJECT = Subject(
         percentile_row(_full, "two stages, 32 connections: CPU time per request", "cpu"),
         percentile_row(_full, "two stages, 32 connections: p99", "p99"),
         _alone,
-        percentile_row(
-            _alone, "two stages, 1 connection: p50", "p50", Bar.of_floor(2, "bare_pipeline", FLOOR, "p50")
-        ),
+        percentile_row(_alone, "two stages, 1 connection: p50", "p50", Bar.of_floor(2, "bare_pipeline", FLOOR, "p50")),
     ),
 )

@@ -24,7 +24,15 @@ def test_a_server_is_warmed_up_once_for_each_case() -> None:
     found = contender(log)
     for case in ("echo", "echo", "stream"):
         assert found.measure(case, LOAD, False)["wall"] == 0.5
-    asked = [f"{OURS} echo", "32 to 80/", "32 to 80/", f"{OURS} echo", "32 to 80/", f"{OURS} stream", *["32 to 80/"] * 2]
+    asked = [
+        f"{OURS} echo",
+        "32 to 80/",
+        "32 to 80/",
+        f"{OURS} echo",
+        "32 to 80/",
+        f"{OURS} stream",
+        *["32 to 80/"] * 2,
+    ]
     assert log == asked
 
 
