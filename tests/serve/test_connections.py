@@ -101,7 +101,7 @@ class App:
 
     leaving = False
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def answer(self, connection: Any, scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 

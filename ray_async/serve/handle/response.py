@@ -78,7 +78,7 @@ class Call:
         self._context: Context | None = None
         self._task: asyncio.Task[None] | None = None
         if self._parent is not None:
-            self._parent.calls.add(self)
+            self._parent.begun(self)
 
     @property
     def unwanted(self) -> bool:
@@ -208,7 +208,7 @@ class Call:
 
     def _finish(self, value: Any, error: BaseException | None) -> None:
         if self._parent is not None and (error is not None or not self._stream):
-            self._parent.calls.discard(self)
+            self._parent.ended(self)
         if self.future.done():
             return
         if error is None:
@@ -227,7 +227,7 @@ class Call:
 
     def _cancel(self) -> None:
         if self._parent is not None:
-            self._parent.calls.discard(self)
+            self._parent.ended(self)
         self.router.leave(self)
         if self.ref is not None and (self._stream or not self.future.done() or self.future.cancelled()):
             ray.cancel(self.ref)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -49,18 +50,7 @@ class Connection(HttpToolsProtocol):
         self._requests: Any = self.app
         self._waits: Any = _LoopForConnection(self.loop)
         self.loop = self._waits
-        self.app = self._answer  # type: ignore[assignment]
-
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        self.running = asyncio.current_task()
-        requests = self._requests
-        try:
-            await requests(scope, receive, _last(send) if requests.leaving else send)
-        except asyncio.CancelledError:
-            if not self.gone:
-                raise
-        finally:
-            self.running = None
+        self.app = partial(self._requests.answer, self)  # type: ignore[assignment]
 
     def end_if_idle(self, now: float) -> None:
         """Close the connection when nothing has come on it for too long.
@@ -102,17 +92,6 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         if self.running is not None and self.gone:
             self.running.cancel()
-
-
-def _last(send: Any) -> Any:
-    """Sends an answer after which the connection ends."""
-
-    async def last(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
-        await send(message)
-
-    return last
 
 
 _OK = STATUS_LINE[200]

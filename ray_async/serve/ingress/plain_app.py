@@ -29,15 +29,19 @@ class PlainApp:
 
     async def __call__(self, scope: Any, receive: Any, reply: Reply) -> None:
         """Answer a request."""
-        value = await self._runner.open("__call__", (PlainRequest(scope, receive),), {})
-        if type(value) in VALUES:
-            await reply.value(*encode(value))
-        elif isinstance(value, Response):
-            await value(scope, receive, reply.send)
-        elif inspect.isgenerator(value) or inspect.isasyncgen(value) or isinstance(value, (AsyncIterator, Iterator)):
-            await self._stream(value, reply)
-        else:
-            await reply.value(*encode(value))
+        value = await self._runner.begin("__call__", (PlainRequest(scope, receive),), {})
+        if type(value) not in VALUES:
+            if inspect.isawaitable(value):
+                value = await value
+            if isinstance(value, Response):
+                await value(scope, receive, reply.send)
+                return
+            if isinstance(value, AsyncIterator | Iterator):
+                await self._stream(value, reply)
+                return
+        rest = reply.whole(*encode(value))
+        if rest is not None:
+            await rest
 
     async def _stream(self, source: Any, reply: Reply) -> None:
         items = self._runner.items(source)

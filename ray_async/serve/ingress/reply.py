@@ -52,18 +52,22 @@ class Reply:
             self.expired = True
         return self._send(message)
 
-    async def value(self, body: bytes, content_type: bytes) -> None:
+    def whole(self, body: bytes, content_type: bytes) -> Awaitable[None] | None:
         """Send what a handler has returned, as a whole.
 
         Args:
             body: The body.
             content_type: A content type of Serve's own.
+
+        Returns:
+            None when it is sent; else what is to be awaited for that.
         """
         if self.expired:
-            return
+            return None
         self.started = True
-        if not write_at_once(self._send, content_type, body, self.request_id.encode("latin-1")):
-            await answer(self._send, 200, body, content_type, self._headers(()))
+        if write_at_once(self._send, content_type, body, self.request_id.encode("latin-1")):
+            return None
+        return answer(self._send, 200, body, content_type, self._headers(()))
 
     async def answer(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         """Answer by a text."""

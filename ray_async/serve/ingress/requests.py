@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.websockets import WebSocketDisconnect
 
@@ -27,9 +27,13 @@ from ray_async.serve.names import folder
 from ray_async.serve.replica.runner import Runner
 from ray_async.serve.replica.slots import Slots
 
+if TYPE_CHECKING:
+    from ray_async.serve.ingress.connection import Connection
+
 __all__ = ("Local", "Requests")
 
 logger = logging.getLogger("ray_async.serve")
+_MODEL_ID, _TIMEOUT = b"serve_multiplexed_model_id", b"x-request-timeout-seconds"
 Run = Callable[[dict[str, Any], Receive, Reply], Awaitable[None]]
 
 
@@ -73,8 +77,7 @@ class Requests:
         self._root = http["root_path"]
         self._left: set[asyncio.Task[None]] = set()  # handlers that go on after their request's end
         self._routes = RouteTable(client)
-        if local is not None:
-            local.slots.on_free = self._pump
+        self._loop = asyncio.get_running_loop()
 
     async def startup(self) -> None:
         """Start the user's ASGI application."""
@@ -86,44 +89,66 @@ class Requests:
         if self._lifespan is not None:
             await self._lifespan.shutdown()
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer a request, or serve a websocket."""
+    def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve a websocket."""
+        return self.answer(None, scope, receive, send)
+
+    async def answer(self, connection: Connection | None, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request, or serve a websocket.
+
+        Args:
+            connection: The connection that the request came by; None for a websocket.
+            scope: The ASGI scope.
+            receive: Gives the parts of the body.
+            send: Sends the parts of the answer.
+        """
         path = self._below_root(scope) if self._root else scope["path"]
-        is_http = scope["type"] == "http"
-        if is_http and path.startswith("/-/") and path in ("/-/healthz", "/-/routes"):
+        is_http = connection is not None
+        if path.startswith("/-/") and is_http and path in ("/-/healthz", "/-/routes"):
             await answer(send, 200, *self._routes.built_in(path))
             return
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id")
-        reply = Reply(send, request_id.decode("latin-1") if request_id else new_request_id())
+        request_name = request_id.decode("latin-1") if request_id else new_request_id()
+        reply = Reply(_last(send) if self.leaving and is_http else send, request_name)
         found = self._routes.match(path)
         if found is None:
             await self._not_found(scope, path, reply)
             return
-        prefix, app, deployment = found
-        model_id = headers.get(b"serve_multiplexed_model_id", b"").decode("latin-1")
-        request = RequestContext(reply.request_id, prefix, app, model_id, task=asyncio.current_task())
+        prefix, target = found
+        model_id = headers.get(_MODEL_ID)
+        task = asyncio.current_task(self._loop)
+        request = RequestContext(request_name, prefix, target[0], model_id.decode("latin-1") if model_id else "", task)
         current_request.set(request)
         scope["root_path"] = self._root + prefix if prefix != "/" else self._root
+        if connection is not None:
+            connection.running = task
         try:
-            timeout = timeout_of(headers, self._timeout) if is_http else None
-            work = self._dispatch(scope, limited(receive, headers, self._max_body), reply, request, (app, deployment))
-            await (work if timeout is None else self._timed(work, timeout, reply, request))
+            if b"content-length" in headers or b"transfer-encoding" in headers:
+                receive = limited(receive, headers, self._max_body)
+            if is_http and (self._timeout is not None or _TIMEOUT in headers):
+                timeout = timeout_of(headers, self._timeout)
+                await self._timed(self._begin_later(scope, receive, reply, request, target), timeout, reply, request)
+            else:
+                await self._dispatch(scope, receive, reply, request, target)
         except asyncio.CancelledError:
             request.cancel_calls()
-            raise
+            if connection is None or not connection.gone:
+                raise
         except Exception as error:
             request.cancel_calls()
             await self._fail(scope, reply, request, error)
         finally:
             request.task = None  # its context refers to the request
+            if connection is not None:
+                connection.running = None
 
     def elsewhere(self, path: str) -> Path | None:
         """The socket of the replica to which a websocket's connection goes; None: it stays here."""
         found = self._routes.match(self._cut_root(path))
         if found is None:
             return None
-        target, local = (found[1], found[2]), self._local
+        target, local = found[1], self._local
         if local is not None and target == local.target and (local.asgi is None or local.slots.free):
             return None
         chosen = self._client.router(*target, asyncio.get_running_loop()).choose("")
@@ -150,7 +175,7 @@ class Requests:
             await reply.answer(404, hint)
 
     async def _timed(
-        self, work: Coroutine[Any, Any, None], timeout: float, reply: Reply, request: RequestContext
+        self, work: Coroutine[Any, Any, None], timeout: float | None, reply: Reply, request: RequestContext
     ) -> None:
         """Do the work, or raise when its time is over. A handler in a thread keeps its slot until it is done."""
         task = asyncio.get_running_loop().create_task(work)
@@ -177,18 +202,43 @@ class Requests:
 
         task.add_done_callback(ended)
 
-    async def _dispatch(
+    def _dispatch(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
+        """Choose where a request runs; what is given is to be awaited at once."""
         local = self._local
         if scope["type"] == "websocket":
-            await self._websocket(scope, receive, reply, target)
-        elif local is not None and self._is_for(local, target, request.multiplexed_model_id):
-            assert self._run is not None
-            with local.slots, ray.cancel_scope():  # its tasks and actor calls go with it
+            return self._websocket(scope, receive, reply, target)
+        if local is None or not self._is_for(local, target, request.multiplexed_model_id):
+            return self._hand_over(scope, receive, reply, request, target)
+        local.slots.take()
+        return self._run_here(local.slots, scope, receive, reply)
+
+    async def _begin_later(self, *arguments: Any) -> None:
+        """Dispatch in an asyncio task of its own, which may end before it begins: with no slot, then."""
+        await self._dispatch(*arguments)
+
+    async def _run_here(self, slots: Slots, scope: dict[str, Any], receive: Receive, reply: Reply) -> None:
+        """Run a request in this process.
+
+        Args:
+            slots: A slot of these was taken for it.
+            scope: The ASGI scope.
+            receive: Gives the parts of the body.
+            reply: The way back.
+        """
+        assert self._run is not None
+        try:
+            # Left by an error alone: the scope of a request that is done goes with the context of its asyncio task.
+            with_it = ray.cancel_scope()  # its tasks and actor calls
+            with_it.__enter__()
+            try:
                 await self._run(scope, receive, reply)
-        else:
-            await self._hand_over(scope, receive, reply, request, target)
+            except BaseException as error:
+                with_it.__exit__(type(error), error, None)
+                raise
+        finally:
+            slots.release()
 
     def _is_for(self, local: Local, target: tuple[str, str], model_id: str) -> bool:
         """Whether the replica that is here takes a request; no other one is better suited to the model then."""
@@ -208,14 +258,17 @@ class Requests:
         elif local is None or target != local.target or not local.slots.free:
             await reply.refuse(scope, 503, f"No replica of {target[1]!r} is free.", 1013)
         else:
-            assert self._run is not None
-            with local.slots, ray.cancel_scope():  # its tasks and actor calls go with it
-                await self._run(scope, receive, reply)
+            local.slots.take()
+            await self._run_here(local.slots, scope, receive, reply)
 
     def _pump(self) -> None:
         """Give a slot that has become free to a request that waits in this process, if one does."""
-        if self._router is not None and self._router.waiting:
-            self._router.pump()
+        local, router = self._local, self._router
+        if local is None or router is None:
+            return
+        router.pump()
+        if not router.waiting:
+            local.slots.on_free = None
 
     async def _hand_over(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
@@ -227,23 +280,21 @@ class Requests:
         slots = None
         if local is not None and target == local.target:
             slots, self._router = local.slots, router
+            slots.on_free = self._pump
         call = Handover(router, self._client, request, sent, body, slots)
         call.start()
         try:
             messages = await call.future
-            if messages is HERE:
-                assert self._run is not None
-                with ray.cancel_scope():
-                    await self._run(scope, _again(body, receive), reply)
-            else:
+            if messages is not HERE:
                 async for message in messages:
                     await reply.send(message)
         except BaseException:
             call.cancel()
-            raise
-        finally:
             if slots is not None and call.is_here:
                 slots.release()
+            raise
+        if slots is not None and messages is HERE:
+            await self._run_here(slots, scope, _again(body, receive), reply)
 
     async def handed_over(self, request_id: str, scope: dict[str, Any], body: bytes) -> AsyncIterator[dict[str, Any]]:
         """Run a request that came to another replica.
@@ -307,6 +358,17 @@ class Requests:
         if reply.started:
             raise error  # the connection ends without the end of its body
         await reply.answer(status, text, getattr(error, "headers", None))
+
+
+def _last(send: Send) -> Send:
+    """Sends an answer after which the connection ends."""
+
+    async def last(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return last
 
 
 def _of_asgi(app: Any) -> Run:

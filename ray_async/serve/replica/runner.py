@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import copy_context
 from functools import partial
 from typing import Any
@@ -93,11 +93,15 @@ class Runner:
 
     async def open(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a method and give what it returns; a generator not begun yet."""
+        result = await self.begin(name, args, kwargs)
+        return await result if type(result) not in VALUES and inspect.isawaitable(result) else result
+
+    def begin(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[Any]:
+        """Call a method; what it returns may have to be awaited once more, as that of a sync one."""
         method, is_async, is_generator = self._method(name)
         if is_generator:
-            return method(*args, **kwargs)
-        result = await (method(*args, **kwargs) if is_async else self._in_thread(method, args, kwargs))
-        return await result if type(result) not in VALUES and inspect.isawaitable(result) else result
+            return _given(method(*args, **kwargs))
+        return method(*args, **kwargs) if is_async else self._in_thread(method, args, kwargs)
 
     async def items(self, source: Any) -> AsyncIterator[Any]:
         """The items of a generator, which is closed at the end; a sync one runs in threads."""
@@ -131,6 +135,10 @@ class Runner:
         if cancelled is not None:
             raise cancelled
         return job.result()
+
+
+async def _given(value: Any) -> Any:
+    return value
 
 
 def _end_calls() -> None:

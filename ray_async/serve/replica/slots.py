@@ -23,7 +23,7 @@ class Slots:
     def __init__(self, board: Board, place: int, limit: int) -> None:
         self.limit = limit
         self.draining = False
-        self.on_free: Callable[[], None] | None = None  # called when a slot has become free
+        self.on_free: Callable[[], None] | None = None  # called when a slot has become free, while it is set
         self._board = board
         self.place = place
         self._ongoing = 0
