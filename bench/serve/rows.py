@@ -10,7 +10,7 @@ from bench.subject import Bar, Row, Unit
 __all__ = ("FLOOR", "LOAD_QUICK", "load_row", "percentile_row")
 
 FLOOR = "bare uvicorn"
-LOAD = {"load_seconds": 4}
+LOAD = {"load_seconds": 2}
 LOAD_QUICK = {"load_seconds": 1}
 
 

@@ -5,7 +5,7 @@ from bench.subject import Bar, Subject
 
 __all__ = ("CONNECTIONS", "FULL", "PERCENTILES", "SUBJECT", "name_of")
 
-CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128)
+CONNECTIONS = (1, 4, 16, 32, 128)
 PERCENTILES = {"p50": "50", "p75": "75", "p90": "90", "p95": "95", "p99": "99", "p999": "99.9"}
 FULL = 32
 
