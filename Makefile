@@ -24,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve test test-debug test-sanitized native soak lint format types layers wheel bench clean distclean
+.PHONY: help venv build debug demo demo-serve test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -142,6 +142,19 @@ wheel: $(VENV)/.wheel ## build a wheel for an old glibc, audit it, and try it in
 
 bench: build $(VENV)/.bench ## run the benchmarks (BENCH_ARGS=--quick for a smoke run)
 	$(PY) -m bench $(BENCH_ARGS)
+
+# wrk is no Python package. Granian and LitServe are not for every platform: where they cannot be had, they are left out.
+$(VENV)/.bench-serve: $(VENV)/.bench
+	@command -v wrk >/dev/null || apt-get install --yes wrk || sudo apt-get install --yes wrk || \
+		echo "wrk cannot be installed here: see docs/benchmarks.md" >&2
+	$(PIP) 'granian>=2' 'litserve>=0.2' || echo "Granian and LitServe cannot be installed here" >&2
+	@touch $@
+
+bench-serve: build $(VENV)/.bench-serve ## run the benchmarks of Serve (BENCH_ARGS="--quick --only echo"); needs wrk
+	$(PY) -m bench.serve $(BENCH_ARGS)
+
+flat-serve: build $(VENV)/.bench-serve ## ten minutes of full load on Serve with disturbances: what grows (SOAK_MINUTES=10)
+	$(PY) -m bench.serve.flat --minutes $(SOAK_MINUTES)
 
 clean: ## remove what builds and checks leave
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.*

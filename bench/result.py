@@ -150,7 +150,7 @@ def _evaluate_row(
     subject: Subject, row: Row, index: int, recording: Recording, contenders: Sequence[str], quick: bool
 ) -> RowResult:
     ours = recording.costs(index, OURS, row.case, row.metric)
-    base = recording.costs(index, FLOORS, row.floor, "wall") if row.floor else ours
+    base = recording.costs(index, FLOORS, row.floor, row.floor_metric) if row.floor else ours
     base_summary = summarize(list(base.values()))
     costs = {}
     for name in contenders:

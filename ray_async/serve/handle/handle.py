@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async.serve.context import RequestContext, current_request, new_request_id
 from ray_async.serve.handle.client import Client, get_client, own_loop
 from ray_async.serve.handle.response import Call, DeploymentResponse, DeploymentResponseGenerator
+
+if TYPE_CHECKING:
+    from ray_async.serve.handle.router import Router
 
 __all__ = ("DeploymentHandle",)
 
@@ -39,6 +42,7 @@ class DeploymentHandle:
         self._is_stream = stream
         self._model_id = multiplexed_model_id
         self._client: Client | None = None
+        self._router: Router | None = None  # of the loop that has called last
 
     @property
     def is_initialized(self) -> bool:
@@ -70,7 +74,7 @@ class DeploymentHandle:
             self._is_stream if stream is None else stream,
             self._model_id if multiplexed_model_id is None else multiplexed_model_id,
         )
-        new._client = self._client
+        new._client, new._router = self._client, self._router
         return new
 
     def __getattr__(self, name: str) -> DeploymentHandle:
@@ -103,7 +107,9 @@ class DeploymentHandle:
             request = RequestContext(outer.request_id, outer.route, self.app_name, self._model_id)
         loop = own_loop()
         target = client.thread_loop() if loop is None else loop
-        router = client.router(self.app_name, self.deployment_name, target)
+        router = self._router
+        if router is None or router.loop is not target:
+            router = self._router = client.router(self.app_name, self.deployment_name, target)
         call = Call(router, client, request, self._method, (args, kwargs), self._is_stream)
         if loop is None:
             target.call_soon_threadsafe(call.start)

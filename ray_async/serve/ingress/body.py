@@ -52,6 +52,8 @@ def limited(receive: Receive, headers: dict[bytes, bytes], limit: int | None) ->
         if int(length) > limit:
             raise BodyTooLarge(limit)
         return receive
+    if b"transfer-encoding" not in headers:  # then there is no body
+        return receive
     seen = 0
 
     async def counted() -> dict[str, Any]:

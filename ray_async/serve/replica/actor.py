@@ -78,7 +78,8 @@ class ReplicaActor:
         if is_class:
             instance = target.__new__(target)
             current_replica.context = ReplicaContext(self._app, self._spec.name, self._id, instance)
-            await _maybe_async(type(instance).__init__, instance, *args, **kwargs)
+            if args or kwargs or type(instance).__init__ is not object.__init__:
+                await _maybe_async(type(instance).__init__, instance, *args, **kwargs)
         else:
             instance = target
         self._runner = Runner(instance, options.max_ongoing_requests)
