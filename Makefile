@@ -24,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve test test-debug test-sanitized native soak lint format types layers wheel bench clean distclean
+.PHONY: help venv build debug demo demo-serve test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,14 +78,18 @@ demo-serve: build $(VENV)/.demo-serve ## serve a model behind HTTP, send load, p
 
 DEMO_PLOT ?= serve-latencies.png
 
-test: build ## run all tests
-	$(PY) -m pytest $(PYTEST_ARGS)
+# Two processes share the test files: most tests wait for other processes most of the time. One after the other,
+# with the debugger's prompt: make test PARALLEL= PYTEST_ARGS=--pdb
+PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test: build ## run all tests (some: PYTEST_ARGS=tests/core)
+	$(PY) -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 # What holds native objects: the core, and sessions from end to end.
 DEBUG_TESTS ?= tests/core tests/runtime tests/api_async tests/api_sync tests/output
 
 test-debug: debug ## run the tests that hold native objects on the debug build, which counts them
-	cd $(DEBUG_TREE) && PYTHONPATH=$(DEBUG_TREE) $(abspath $(PY)) -m pytest $(PYTEST_ARGS) $(DEBUG_TESTS)
+	cd $(DEBUG_TREE) && PYTHONPATH=$(DEBUG_TREE) $(abspath $(PY)) -m pytest $(PARALLEL) $(PYTEST_ARGS) $(DEBUG_TESTS)
 
 # What a sanitizer finds counts; Python's own leaks at its end do not, and crashes that tests want are Python's to handle.
 ADDRESS_TREE := $(CURDIR)/build/address/tree
@@ -98,7 +102,7 @@ test-sanitized: $(VENV)/.installed ## compile with AddressSanitizer in a copy of
 	cd $(ADDRESS_TREE) && PYTHONPATH=$(ADDRESS_TREE) LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) PYTHONMALLOC=malloc \
 		ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0 \
 		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		$(abspath $(PY)) -m pytest $(PYTEST_ARGS) $(SANITIZED_TESTS)
+		$(abspath $(PY)) -m pytest $(PARALLEL) $(PYTEST_ARGS) $(SANITIZED_TESTS)
 
 # A test that hangs fails, and says which one it was.
 BOUNDED := timeout --kill-after=5 300
@@ -138,6 +142,19 @@ wheel: $(VENV)/.wheel ## build a wheel for an old glibc, audit it, and try it in
 
 bench: build $(VENV)/.bench ## run the benchmarks (BENCH_ARGS=--quick for a smoke run)
 	$(PY) -m bench $(BENCH_ARGS)
+
+# wrk is no Python package. Granian and LitServe are not for every platform: where they cannot be had, they are left out.
+$(VENV)/.bench-serve: $(VENV)/.bench
+	@command -v wrk >/dev/null || apt-get install --yes wrk || sudo apt-get install --yes wrk || \
+		echo "wrk cannot be installed here: see docs/benchmarks.md" >&2
+	$(PIP) 'granian>=2' 'litserve>=0.2' || echo "Granian and LitServe cannot be installed here" >&2
+	@touch $@
+
+bench-serve: build $(VENV)/.bench-serve ## run the benchmarks of Serve (BENCH_ARGS="--quick --only echo"); needs wrk
+	$(PY) -m bench.serve $(BENCH_ARGS)
+
+flat-serve: build $(VENV)/.bench-serve ## ten minutes of full load on Serve with disturbances: what grows (SOAK_MINUTES=10)
+	$(PY) -m bench.serve.flat --minutes $(SOAK_MINUTES)
 
 clean: ## remove what builds and checks leave
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.*

@@ -69,6 +69,8 @@ class _Driver:
     def __init__(self, launch: Launch) -> None:
         self.mark = uuid.uuid4().hex
         own = {processes.MARK: self.mark, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+        # As installed packages have it: an import that compiles each module anew takes several times as long.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill()
         try:
             self.process = subprocess.Popen(
@@ -76,7 +78,7 @@ class _Driver:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.errors,
-                env={**os.environ, **own},
+                env={**inherited, **own},
                 start_new_session=True,
                 bufsize=0,
             )
@@ -213,6 +215,11 @@ class DriverContender:
         finally:
             if fresh:
                 self._close_driver(driver)
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the driver that stays and of all that it has started."""
+        return [] if self._driver is None else processes.processes_of(self._driver.mark)
 
     def close(self) -> None:
         """End the driver and everything that it started."""

@@ -75,12 +75,20 @@ class Bar:
     reference: Reference | None = None
 
     @classmethod
-    def of_floor(cls, times: float, case: str, title: str) -> Bar:
+    def of_floor(cls, times: float, case: str, title: str, metric: str = "wall") -> Bar:
         """At most `times` the cost of a floor.
 
         Example: `Bar.of_floor(2, "socketpair", "socket pair").text == "≤ 2x socket pair"`.
         """
-        return cls(times, f"≤ {times:g}x {title}", Reference(FLOORS, case))
+        return cls(times, f"≤ {times:g}x {title}", Reference(FLOORS, case, metric))
+
+    @classmethod
+    def share_of_floor(cls, share: float, case: str, title: str) -> Bar:
+        """At least a share of the rate of a floor.
+
+        Example: `Bar.share_of_floor(0.5, "bare_echo", "bare uvicorn").text == "≥ 0.5 of bare uvicorn"`.
+        """
+        return cls(1 / share, f"≥ {share:g} of {title}", Reference(FLOORS, case))
 
     @classmethod
     def of_own(cls, times: float, case: str, metric: str, title: str) -> Bar:
@@ -110,6 +118,7 @@ class Row:
         unit: how to show it.
         floor: the floor's case that the row is a ratio to, if any.
         floor_title: what people call that floor.
+        floor_metric: the floor's metric that it is a ratio to.
         bar: what has to be reached, if anything.
         params: arguments of the case ("bytes" is the size that a bandwidth is about). `quick` replaces some of them in
             a smoke run, `for_peers` for all but ray_async.
@@ -122,6 +131,7 @@ class Row:
     unit: Unit = Unit.TIME
     floor: str | None = None
     floor_title: str = ""
+    floor_metric: str = "wall"
     bar: Bar | None = None
     params: Params = field(default_factory=dict)
     quick: Params = field(default_factory=dict)

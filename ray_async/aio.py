@@ -183,6 +183,8 @@ class CancelScope:
         cancel_called: Whether the cancel was asked for.
     """
 
+    __slots__ = ("_scope", "_session", "_token", "cancel_called")
+
     def __init__(self) -> None:
         self.cancel_called = False
         self._session: Any = None

@@ -38,6 +38,7 @@ OUTPUT = {
     ("docs/serve.md", 2): [],
     ("docs/serve.md", 3): ["[1, 2, 3]"],
     ("docs/serve.md", 4): ["the model a"],
+    ("docs/serve.md", 5): ["ABC"],
     ("docs/types.md", 0): ["2"],
 }
 

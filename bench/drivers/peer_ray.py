@@ -15,10 +15,16 @@ STORE_BYTES = 2 * 1024**3
 
 
 class Session:
-    """The library, initialised when a case first needs it."""
+    """The library, initialised when a case first needs it.
 
-    def __init__(self, module: str) -> None:
+    Args:
+        module: the library's name.
+        options: more options of its `init`.
+    """
+
+    def __init__(self, module: str, **options: Any) -> None:
         self.module = module
+        self.options = options
         self.cpus = max(2, os.cpu_count() or 2)
         self.private_at_start = processes.private_bytes(os.getpid())
 
@@ -32,6 +38,7 @@ class Session:
             include_dashboard=False,
             log_to_driver=False,
             logging_level="ERROR",
+            **self.options,
         )
         return library
 

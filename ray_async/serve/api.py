@@ -12,13 +12,13 @@ from typing import Any
 import ray_async as ray
 from ray_async.exceptions import RayActorError, RayTaskError
 from ray_async.serve.application import Application, BuiltApplication, build
-from ray_async.serve.config import HTTPOptions
+from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.context import current_replica
 from ray_async.serve.controller.actor import Controller
 from ray_async.serve.controller.remains import clear
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.handle import DeploymentHandle
-from ray_async.serve.names import CONTROLLER, DEFAULT_APP, FRONT, NAMESPACE, REPLICA_PREFIX, folder
+from ray_async.serve.names import CONTROLLER, DEFAULT_APP, FRONT, GRPC_SERVER, NAMESPACE, REPLICA_PREFIX, folder
 from ray_async.serve.script_end import ScriptEnd, wait_for_interrupt
 from ray_async.serve.status_values import ServeStatus
 
@@ -94,13 +94,16 @@ def run(
     return DeploymentHandle(built.ingress, name)
 
 
-def deploy(applications: Sequence[BuiltApplication], http: HTTPOptions | None, wait: bool) -> None:
+def deploy(
+    applications: Sequence[BuiltApplication], http: HTTPOptions | None, wait: bool, grpc: gRPCOptions | None = None
+) -> None:
     """Deploy applications that are built. Where they are declared by a config, others that were so go.
 
     Args:
         applications: What to deploy.
         http: Where to listen; None: where HTTP is up already, else the default.
         wait: Whether to wait until all run.
+        grpc: Where to listen for gRPC; None: where that is up already, if it is.
 
     Raises:
         RayServeException: A prefix belongs to another application, or HTTP is up at another address.
@@ -109,6 +112,8 @@ def deploy(applications: Sequence[BuiltApplication], http: HTTPOptions | None, w
     controller = _controller_or_new()
     if http is not None or any(built.route_prefix is not None for built in applications):
         _ask(controller.start.remote(http or HTTPOptions(), http is not None))
+    if grpc is not None:
+        _start_grpc(controller, grpc)
     _ask(controller.deploy_all.remote(list(applications)))
     for built in applications if wait else ():
         failure = _ask(controller.wait_running.remote(built.name))
@@ -123,18 +128,33 @@ def declared() -> dict[str, BuiltApplication]:
     return found
 
 
-def start(http_options: HTTPOptions | dict[str, Any] | None = None) -> None:
+def start(
+    http_options: HTTPOptions | dict[str, Any] | None = None,
+    *,
+    grpc_options: gRPCOptions | dict[str, Any] | None = None,
+) -> None:
     """Start Serve, and listen for HTTP; `run` does that too.
 
     Args:
         http_options: Where, and how; ignored with a warning where HTTP is up already.
+        grpc_options: Where, and for which services, to listen for gRPC; None: nowhere.
 
     Raises:
         OSError: The port is taken.
-        TypeError: An unknown HTTP option.
+        TypeError: An unknown option.
+        RayServeException: A service of `grpc_options` is not there, or grpcio is not installed.
     """
     options = HTTPOptions(**http_options) if isinstance(http_options, dict) else http_options or HTTPOptions()
-    warning = _ask(_controller_or_new().start.remote(options, False))
+    controller = _controller_or_new()
+    warning = _ask(controller.start.remote(options, False))
+    if warning:
+        ray.logger.warning(warning)
+    if grpc_options is not None:
+        _start_grpc(controller, gRPCOptions(**grpc_options) if isinstance(grpc_options, dict) else grpc_options)
+
+
+def _start_grpc(controller: Any, options: gRPCOptions) -> None:
+    warning = _ask(controller.start_grpc.remote(options)) if options.grpc_servicer_functions else ""
     if warning:
         ray.logger.warning(warning)
 
@@ -222,9 +242,9 @@ def _controller() -> Any:
 
 
 def _end_replicas() -> None:
-    """End the replicas, and the front, that a controller which was killed for good has left."""
+    """End the replicas, the front and the gRPC server that a controller which was killed for good has left."""
     for actor in ray.util.list_named_actors(all_namespaces=True):
-        if actor["namespace"] == NAMESPACE and actor["name"].startswith((REPLICA_PREFIX, FRONT)):
+        if actor["namespace"] == NAMESPACE and actor["name"].startswith((REPLICA_PREFIX, FRONT, GRPC_SERVER)):
             with contextlib.suppress(ValueError):  # it has ended by itself meanwhile
                 ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))
 

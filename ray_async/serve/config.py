@@ -1,12 +1,14 @@
-"""Configuration values: of autoscaling and of HTTP."""
+"""Configuration values: of autoscaling, of HTTP and of gRPC."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
 
-__all__ = ("AutoscalingConfig", "AutoscalingContext", "AutoscalingPolicy", "HTTPOptions")
+__all__ = ("AutoscalingConfig", "AutoscalingContext", "AutoscalingPolicy", "HTTPOptions", "gRPCOptions")
 
 
 @dataclass(frozen=True)
@@ -40,5 +42,39 @@ class HTTPOptions:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be positive, but is {value!r}")
+        if not 0 <= self.port < 65536:
+            raise ValueError(f"port must be from 0 to 65535, but is {self.port!r}")
+
+
+@dataclass(frozen=True)
+class gRPCOptions:  # Ray's name
+    """Where calls by gRPC are served, and of which services.
+
+    Args:
+        port: The port; 0: any free one, which `serve.status` shows.
+        grpc_servicer_functions: The functions ``add_...Servicer_to_server`` of generated code, or their import paths;
+            with none, nothing listens.
+        request_timeout_s: Seconds that a call may take, if its own deadline is not sooner; None: any time.
+        enable_reflection: Whether clients may ask which services there are (needs grpcio-reflection).
+        host: The address to listen on.
+
+    Raises:
+        TypeError: No list of import paths.
+        ValueError: A value out of range.
+    """
+
+    port: int = 9000
+    grpc_servicer_functions: tuple[str | Callable[..., Any], ...] = ()
+    request_timeout_s: float | None = None
+    enable_reflection: bool = True
+    host: str = "127.0.0.1"
+
+    def __post_init__(self) -> None:
+        named: Any = self.grpc_servicer_functions
+        if isinstance(named, str):
+            raise TypeError(f"grpc_servicer_functions must be a list of import paths, not {named!r}")
+        object.__setattr__(self, "grpc_servicer_functions", tuple(named))
+        if self.request_timeout_s is not None and not self.request_timeout_s > 0:
+            raise ValueError(f"request_timeout_s must be positive, but is {self.request_timeout_s!r}")
         if not 0 <= self.port < 65536:
             raise ValueError(f"port must be from 0 to 65535, but is {self.port!r}")

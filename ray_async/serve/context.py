@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ray_async.serve.exceptions import RayServeException
@@ -49,7 +50,6 @@ class ReplicaContext:
         return self.replica_id
 
 
-@dataclass
 class RequestContext:
     """What request runs; each call that is handed on has one of its own.
 
@@ -58,29 +58,52 @@ class RequestContext:
         route: The route prefix by which it came; empty for calls by handle.
         app_name: The application.
         multiplexed_model_id: The model that is asked for, or an empty string.
-        calls: Calls by handle that it has made and that are not done: they are cancelled with it.
         task: What runs it, if that is an asyncio task.
+
+    Attributes:
+        calls: Calls by handle that it has made and that are not done: they are cancelled with it.
         cancelled: Whether its handler must start nothing more, though it has not noticed yet: one that is in a thread.
         idempotent: Whether running it twice is no harm; so do its calls.
     """
 
-    request_id: str
-    route: str = ""
-    app_name: str = ""
-    multiplexed_model_id: str = ""
-    calls: set[Call] = field(default_factory=set)
-    task: asyncio.Task[Any] | None = None
-    cancelled: bool = False
-    idempotent: bool = False
+    # Set in the object where they are something else: one is made for each request.
+    calls: set[Call] | None = None
+    cancelled = False
+    idempotent = False
+
+    def __init__(
+        self,
+        request_id: str,
+        route: str = "",
+        app_name: str = "",
+        multiplexed_model_id: str = "",
+        task: asyncio.Task[Any] | None = None,
+    ) -> None:
+        self.request_id = request_id
+        self.route = route
+        self.app_name = app_name
+        self.multiplexed_model_id = multiplexed_model_id
+        self.task = task
 
     @property
     def cancels(self) -> int:
         """How many cancels have been asked of the task that runs it; they may not have reached the handler yet."""
         return 0 if self.task is None else self.task.cancelling()
 
+    def begun(self, call: Call) -> None:
+        """Note a call that it has made."""
+        if self.calls is None:
+            self.calls = set()
+        self.calls.add(call)
+
+    def ended(self, call: Call) -> None:
+        """Note the end of a call that it has made."""
+        if self.calls is not None:
+            self.calls.discard(call)
+
     def cancel_calls(self) -> None:
         """Cancel what the request has called."""
-        for call in list(self.calls):
+        for call in list(self.calls or ()):
             call.cancel()
 
 
@@ -94,18 +117,30 @@ class Replica:
 
 current_replica = Replica()
 current_request: ContextVar[RequestContext | None] = ContextVar("serve_request", default=None)
-_prefix = os.urandom(10).hex()
-_pid = os.getpid()
-_numbers = itertools.count(1)
+
+
+def _numbered() -> Callable[[], str]:
+    """Gives ids without end; made of C's iterators, which threads may share."""
+    drawn = os.urandom(10).hex()
+    prefix = f"{drawn[:8]}-{drawn[8:12]}-{drawn[12:16]}-{drawn[16:20]}-"
+    return map(prefix.__add__, map("%012x".__mod__, itertools.count(1))).__next__
+
+
+_next_id = _numbered()
+
+
+def _begin_anew() -> None:
+    """Draw other ids: a forked process must not go on with its parent's."""
+    global _next_id
+    _next_id = _numbered()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def new_request_id() -> str:
     """An id that no other request has."""
-    global _prefix, _pid
-    if os.getpid() != _pid:  # a forked process must not go on with its parent's numbers
-        _prefix, _pid = os.urandom(10).hex(), os.getpid()
-    p = _prefix
-    return f"{p[:8]}-{p[8:12]}-{p[12:16]}-{p[16:20]}-{next(_numbers):012x}"
+    return _next_id()
 
 
 def get_replica_context() -> ReplicaContext:

@@ -6,9 +6,19 @@ from pathlib import Path
 
 import ray_async as ray
 
-__all__ = ("CONTROLLER", "DEFAULT_APP", "FRONT", "NAMESPACE", "REPLICA_PREFIX", "deployment_key", "folder")
+__all__ = (
+    "CONTROLLER",
+    "DEFAULT_APP",
+    "FRONT",
+    "GRPC_SERVER",
+    "NAMESPACE",
+    "REPLICA_PREFIX",
+    "deployment_key",
+    "folder",
+)
 
 CONTROLLER = "SERVE_CONTROLLER_ACTOR"
+GRPC_SERVER = "SERVE_GRPC_SERVER"
 NAMESPACE = "serve"
 REPLICA_PREFIX = "SERVE_REPLICA::"
 FRONT = "SERVE_FRONT"

@@ -74,7 +74,9 @@ class ServeStatus:
     Args:
         applications: Applications by name.
         http_address: Where HTTP is served, as ``host:port``; empty where it is not.
+        grpc_address: Where gRPC is served, likewise.
     """
 
     applications: dict[str, ApplicationStatusOverview] = field(default_factory=dict)
     http_address: str = ""
+    grpc_address: str = ""

@@ -96,9 +96,9 @@ def test_a_model_that_nobody_has_goes_where_the_fewest_are() -> None:
 
 
 def test_the_longest_prefix_wins() -> None:
-    routes = [("/x/deep", "c", "C"), ("/x", "b", "B"), ("/", "a", "A")]
+    routes = [("/x/deep", ("c", "C")), ("/x", ("b", "B")), ("/", ("a", "A"))]
     found = [longest_match(routes, path) for path in ("/x/deep/1", "/x", "/x/", "/xy", "/", "/x/deeper")]
-    assert [route[1] if route else None for route in found] == ["c", "b", "b", "a", "a", "b"]
+    assert [route[1][0] if route else None for route in found] == ["c", "b", "b", "a", "a", "b"]
     assert longest_match(routes[:2], "/other") is None
 
 

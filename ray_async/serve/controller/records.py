@@ -55,8 +55,12 @@ class ApplicationRecord:
 
 @dataclass(frozen=True)
 class ControllerRecord:
-    """All that a new controller begins with; the address is where the listening socket was bound."""
+    """All that a new controller begins with; the address is where the listening socket was bound.
+
+    The options of gRPC are pickled, since they may have functions.
+    """
 
     http: HTTPOptions | None = None
     address: tuple[str, int] | None = None
     applications: tuple[ApplicationRecord, ...] = ()
+    grpc: bytes | None = None

@@ -17,6 +17,7 @@ __all__ = (
     "DeploymentSchema",
     "HTTPOptionsSchema",
     "ServeDeploySchema",
+    "gRPCOptionsSchema",
     "read_config",
 )
 
@@ -100,10 +101,21 @@ class HTTPOptionsSchema(_Schema):
     max_body_bytes: int | None = 100 * 2**20
 
 
+class gRPCOptionsSchema(_Schema):  # Ray's name
+    """Where gRPC is served, and which services."""
+
+    host: str = "0.0.0.0"
+    port: int = 9000
+    grpc_servicer_functions: list[str] = []
+    request_timeout_s: float | None = None
+    enable_reflection: bool = True
+
+
 class ServeDeploySchema(_Schema):
     """A config file."""
 
     http_options: HTTPOptionsSchema = HTTPOptionsSchema()
+    grpc_options: gRPCOptionsSchema = gRPCOptionsSchema()
     applications: list[ApplicationSchema]
 
     @pydantic.field_validator("applications")
@@ -162,6 +174,7 @@ def _fields_at(schema: type[_Schema], location: tuple[Any, ...]) -> list[str]:
         "applications": ApplicationSchema,
         "deployments": DeploymentSchema,
         "http_options": HTTPOptionsSchema,
+        "grpc_options": gRPCOptionsSchema,
     }
     for part in location:
         schema = nested.get(part, schema) if isinstance(part, str) else schema

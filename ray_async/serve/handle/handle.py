@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async.serve.context import RequestContext, current_request, new_request_id
 from ray_async.serve.handle.client import Client, get_client, own_loop
 from ray_async.serve.handle.response import Call, DeploymentResponse, DeploymentResponseGenerator
+
+if TYPE_CHECKING:
+    from ray_async.serve.handle.router import Router
 
 __all__ = ("DeploymentHandle",)
 
@@ -42,6 +45,7 @@ class DeploymentHandle:
         self._model_id = multiplexed_model_id
         self._idempotent = idempotent
         self._client: Client | None = None
+        self._router: Router | None = None  # of the loop that has called last
 
     @property
     def is_initialized(self) -> bool:
@@ -77,7 +81,7 @@ class DeploymentHandle:
             self._model_id if multiplexed_model_id is None else multiplexed_model_id,
             self._idempotent if idempotent is None else idempotent,
         )
-        new._client = self._client
+        new._client, new._router = self._client, self._router
         return new
 
     def __getattr__(self, name: str) -> DeploymentHandle:
@@ -105,15 +109,16 @@ class DeploymentHandle:
             client = self._client = get_client()
         outer = current_request.get()
         if outer is None:
-            request = RequestContext(new_request_id(), "", self.app_name, self._model_id, idempotent=self._idempotent)
+            request = RequestContext(new_request_id(), "", self.app_name, self._model_id)
         else:
-            idempotent = self._idempotent or outer.idempotent
-            request = RequestContext(
-                outer.request_id, outer.route, self.app_name, self._model_id, idempotent=idempotent
-            )
+            request = RequestContext(outer.request_id, outer.route, self.app_name, self._model_id)
+        if self._idempotent or (outer is not None and outer.idempotent):
+            request.idempotent = True
         loop = own_loop()
         target = client.thread_loop() if loop is None else loop
-        router = client.router(self.app_name, self.deployment_name, target)
+        router = self._router
+        if router is None or router.loop is not target:
+            router = self._router = client.router(self.app_name, self.deployment_name, target)
         call = Call(router, client, request, self._method, (args, kwargs), self._is_stream)
         if loop is None:
             target.call_soon_threadsafe(call.start)

@@ -36,6 +36,25 @@ class Call:
         actor_method: The replica's method that takes the call, if it is none of the usual two.
     """
 
+    __slots__ = (
+        "_actor_method",
+        "_arguments",
+        "_cancels_before",
+        "_candidate",
+        "_client",
+        "_context",
+        "_method",
+        "_parent",
+        "_stream",
+        "_task",
+        "cancelled",
+        "future",
+        "losses",
+        "ref",
+        "request",
+        "router",
+    )
+
     def __init__(
         self,
         router: Router,
@@ -59,12 +78,11 @@ class Call:
         self._candidate: Candidate | None = None
         self._parent = current_request.get()
         self._cancels_before = 0 if self._parent is None else self._parent.cancels
-        self._waiter: asyncio.Future[Any] | None = None
         self._context: Context | None = None
         self._task: asyncio.Task[None] | None = None
         self.losses = 0
         if self._parent is not None:
-            self._parent.calls.add(self)
+            self._parent.begun(self)
 
     @property
     def unwanted(self) -> bool:
@@ -72,10 +90,7 @@ class Call:
 
         A cancel of the asyncio task that waits for the response is seen here before that task gets it.
         """
-        waiter, parent = self._waiter, self._parent
-        return (
-            self.cancelled or (waiter is not None and waiter.cancelled()) or (parent is not None and parent.cancelled)
-        )
+        return self.cancelled or self.future.cancelled() or (self._parent is not None and self._parent.cancelled)
 
     @property
     def held(self) -> bool:
@@ -88,11 +103,12 @@ class Call:
     def start(self) -> None:
         """Hand the call to its router, once the responses among its arguments are there."""
         args, kwargs = self._arguments
-        if any(isinstance(value, DeploymentResponse) for value in (*args, *kwargs.values())):
-            self._context = copy_context()
-            self._task = self.router.loop.create_task(self._start_later())
-        else:
-            self._submit()
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(value, DeploymentResponse):
+                self._context = copy_context()
+                self._task = self.router.loop.create_task(self._start_later())
+                return
+        self._submit()
 
     def _submit(self) -> None:
         if self.unwanted:
@@ -214,7 +230,7 @@ class Call:
 
     def _finish(self, value: Any, error: BaseException | None) -> None:
         if self._parent is not None and (error is not None or not self._stream):
-            self._parent.calls.discard(self)
+            self._parent.ended(self)
         if self.future.done():
             return
         if error is None:
@@ -222,11 +238,6 @@ class Call:
         else:
             self.future.set_exception(error)
             self.future.exception()  # nobody needs to ask for it
-
-    def shielded(self) -> asyncio.Future[Any]:
-        """A future that one may wait for beside others; a cancel of it says that the call is not wanted any more."""
-        self._waiter = asyncio.shield(self.future)
-        return self._waiter
 
     def cancel(self) -> None:
         """Cancel the call, and what it has started; from any thread."""
@@ -238,9 +249,9 @@ class Call:
 
     def _cancel(self) -> None:
         if self._parent is not None:
-            self._parent.calls.discard(self)
+            self._parent.ended(self)
         self.router.leave(self)
-        if self.ref is not None and (self._stream or not self.future.done()):
+        if self.ref is not None and (self._stream or not self.future.done() or self.future.cancelled()):
             ray.cancel(self.ref)
         elif self._task is not None:
             self._task.cancel()
@@ -280,12 +291,20 @@ class _Response:
 
     async def _wait(self) -> Any:
         call = self._call
+        future = call.future
+        if own_loop() is not call.router.loop:
+            future = asyncio.wrap_future(_mirror(call))
+        elif future.cancelled():
+            raise RequestCancelledError(self.request_id)
+        task = asyncio.current_task()
+        assert task is not None
+        cancels = task.cancelling()
         try:
-            if own_loop() is call.router.loop:
-                return await call.shielded()
-            return await asyncio.wrap_future(_mirror(call))
+            return await future
         except asyncio.CancelledError:
             call.cancel()
+            if task.cancelling() == cancels:  # somebody else who waits for the call was cancelled
+                raise RequestCancelledError(self.request_id) from None
             raise
 
     def _block(self, timeout_s: float | None) -> Any:
@@ -309,7 +328,8 @@ def _mirror(call: Call) -> concurrent.futures.Future[Any]:
 
     def copy(future: asyncio.Future[Any]) -> None:
         if mirror.set_running_or_notify_cancel():
-            error = future.exception()
+            cancelled = future.cancelled()
+            error = RequestCancelledError(call.request.request_id) if cancelled else future.exception()
             if error is not None:
                 mirror.set_exception(error)
             else:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ("Candidate", "Router")
 
 # Seconds between two looks at the board while something waits: replicas that others hold become free unheard.
-_SHORTEST, _LONGEST = 0.0005, 0.02
+_SHORTEST, _LONGEST = 0.001, 0.02
+_GROWTH = 1.05  # of each pause over the one before: pauses are a twentieth of the time that was waited
 
 
 class Candidate:
@@ -167,7 +168,7 @@ class Router:
             self._note()
         if self._timer is None:
             self._timer = self.loop.call_later(self._pause, self._look)
-            self._pause = min(self._pause * 1.5, _LONGEST)
+            self._pause = min(self._pause * _GROWTH, _LONGEST)
 
     def _look(self) -> None:
         self._timer = None

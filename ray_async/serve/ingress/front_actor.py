@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from ray_async.serve.ingress.body import bodies
 from ray_async.serve.ingress.front import Front
 from ray_async.serve.ingress.listener import Listener, listener_path, receive_listener
 
@@ -46,6 +47,10 @@ class FrontActor:
     async def start(self) -> None:
         """Wait until it can accept."""
         await asyncio.shield(self._starting)
+
+    async def receive_body(self, number: int) -> dict[str, Any]:
+        """The next part of a body that comes here, for the replica that runs its request."""
+        return await bodies.receive(number)
 
     async def live(self) -> None:
         """Run as long as the process does: the call's end is its death."""

@@ -1,34 +1,20 @@
-"""The ASGI application of deployments without one: ``__call__`` takes Starlette's request and returns any value."""
+"""What answers requests of deployments without an ASGI application: ``__call__`` takes Starlette's request and returns
+any value."""
 
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ray_async.serve.ingress.encoding import encode
-from ray_async.serve.replica.runner import Runner
+from ray_async.serve.ingress.plain_request import PlainRequest
+from ray_async.serve.ingress.reply import Reply
+from ray_async.serve.replica.runner import VALUES, Runner
 
-__all__ = ("MalformedBody", "PlainApp")
-
-
-class MalformedBody(json.JSONDecodeError):
-    """The client's body is no JSON."""
-
-
-class PlainRequest(Request):
-    """Starlette's request, whose `json` tells the client's fault from the handler's."""
-
-    async def json(self) -> Any:
-        """The body, decoded."""
-        try:
-            return await super().json()
-        except json.JSONDecodeError as error:
-            raise MalformedBody(error.msg, error.doc, error.pos) from error
+__all__ = ("PlainApp",)
 
 
 class PlainApp:
@@ -41,21 +27,25 @@ class PlainApp:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, reply: Reply) -> None:
         """Answer a request."""
-        value = await self._runner.open("__call__", (PlainRequest(scope, receive),), {})
-        if isinstance(value, Response):
-            await value(scope, receive, send)
-        elif inspect.isgenerator(value) or inspect.isasyncgen(value) or isinstance(value, AsyncIterator | Iterator):
-            await self._stream(value, send)
-        else:
-            body, kind = encode(value)
-            headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+        value = await self._runner.begin("__call__", (PlainRequest(scope, receive),), {})
+        if type(value) not in VALUES:
+            if inspect.isawaitable(value):
+                value = await value
+            if isinstance(value, Response):
+                await value(scope, receive, reply.send)
+                return
+            if isinstance(value, AsyncIterator | Iterator):
+                await self._stream(value, reply)
+                return
+        rest = reply.whole(*encode(value))
+        if rest is not None:
+            await rest
 
-    async def _stream(self, source: Any, send: Any) -> None:
+    async def _stream(self, source: Any, reply: Reply) -> None:
         items = self._runner.items(source)
+        send = reply.send
         started = False
         try:
             async for item in items:

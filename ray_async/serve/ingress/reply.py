@@ -9,7 +9,8 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
-from ray_async.serve.ingress.plain_app import MalformedBody
+from ray_async.serve.ingress.connection import write_at_once
+from ray_async.serve.ingress.plain_request import MalformedBody
 
 __all__ = ("Reply", "RequestTimeout", "Send", "answer", "status_of", "timeout_of")
 
@@ -37,18 +38,36 @@ class Reply:
         self._send = send
         self.request_id = request_id
 
-    async def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> Awaitable[None]:
         """Send a message of the handler; nothing is sent once the reply has expired."""
         if self.expired:
-            return
-        if message["type"] == "websocket.accept":
-            self.started = True
-        elif message["type"] == "websocket.close":
-            self.expired = True
-        elif message["type"] == "http.response.start":
+            return _nothing()
+        kind = message["type"]
+        if kind == "http.response.start":
             self.started = True
             message = {**message, "headers": self._headers(message.get("headers", ()))}
-        await self._send(message)
+        elif kind == "websocket.accept":
+            self.started = True
+        elif kind == "websocket.close":
+            self.expired = True
+        return self._send(message)
+
+    def whole(self, body: bytes, content_type: bytes) -> Awaitable[None] | None:
+        """Send what a handler has returned, as a whole.
+
+        Args:
+            body: The body.
+            content_type: A content type of Serve's own.
+
+        Returns:
+            None when it is sent; else what is to be awaited for that.
+        """
+        if self.expired:
+            return None
+        self.started = True
+        if write_at_once(self._send, content_type, body, self.request_id.encode("latin-1")):
+            return None
+        return answer(self._send, 200, body, content_type, self._headers(()))
 
     async def answer(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         """Answer by a text."""
@@ -74,6 +93,10 @@ class Reply:
     def _headers(self, headers: Any) -> list[tuple[bytes, bytes]]:
         kept = [item for item in headers if item[0] != b"x-request-id"]
         return [*kept, (b"x-request-id", self.request_id.encode("latin-1"))]
+
+
+async def _nothing() -> None:
+    """What sending does when nothing is to be sent."""
 
 
 def status_of(error: Exception) -> tuple[int, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.websockets import WebSocketDisconnect
 
@@ -16,8 +17,9 @@ from ray_async.exceptions import ActorDiedError
 from ray_async.serve.context import RequestContext, current_replica, current_request, new_request_id
 from ray_async.serve.exceptions import DeploymentUnavailableError
 from ray_async.serve.handle.client import Client
-from ray_async.serve.handle.response import Call
-from ray_async.serve.ingress.body import Receive, limited, read_all
+from ray_async.serve.handle.router import Router
+from ray_async.serve.ingress.body import Receive, RestOfBody, bodies, limited, read_start
+from ray_async.serve.ingress.handover import HERE, Handover
 from ray_async.serve.ingress.lifespan import Lifespan
 from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.plain_app import PlainApp
@@ -28,10 +30,15 @@ from ray_async.serve.names import folder
 from ray_async.serve.replica.runner import Runner
 from ray_async.serve.replica.slots import Slots
 
+if TYPE_CHECKING:
+    from ray_async.serve.ingress.connection import Connection
+
 __all__ = ("Local", "Requests")
 
 logger = logging.getLogger("ray_async.serve")
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS"})  # methods of requests that may run twice
+_MODEL_ID, _TIMEOUT = b"serve_multiplexed_model_id", b"x-request-timeout-seconds"
+Run = Callable[[dict[str, Any], Receive, Reply], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -66,13 +73,15 @@ class Requests:
         self._multiplexes = local is not None and is_multiplexed(type(local.runner.target))
         self._client = client
         asgi = None if local is None else local.asgi
-        self._asgi: Any = PlainApp(local.runner) if local is not None and asgi is None else asgi
+        self._run: Run | None = None if local is None else PlainApp(local.runner) if asgi is None else _of_asgi(asgi)
         self._lifespan = None if asgi is None else Lifespan(asgi)
+        self._router: Router | None = None  # of the deployment of the replica that is here, once something has waited
         self._timeout = http["request_timeout_s"]
         self._max_body = http["max_body_bytes"]
         self._root = http["root_path"]
         self._left: set[asyncio.Task[None]] = set()  # handlers that go on after their request's end
         self._routes = RouteTable(client)
+        self._loop = asyncio.get_running_loop()
 
     async def startup(self) -> None:
         """Start the user's ASGI application."""
@@ -84,43 +93,68 @@ class Requests:
         if self._lifespan is not None:
             await self._lifespan.shutdown()
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer a request, or serve a websocket."""
-        path = self._below_root(scope)
-        if path.startswith("/-/") and scope["type"] == "http" and path in ("/-/healthz", "/-/routes"):
+    def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve a websocket."""
+        return self.answer(None, scope, receive, send)
+
+    async def answer(self, connection: Connection | None, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request, or serve a websocket.
+
+        Args:
+            connection: The connection that the request came by; None for a websocket.
+            scope: The ASGI scope.
+            receive: Gives the parts of the body.
+            send: Sends the parts of the answer.
+        """
+        path = self._below_root(scope) if self._root else scope["path"]
+        is_http = connection is not None
+        if path.startswith("/-/") and is_http and path in ("/-/healthz", "/-/routes"):
             await answer(send, 200, *self._routes.built_in(path))
             return
         headers = dict(scope["headers"])
-        reply = Reply(send, headers.get(b"x-request-id", b"").decode("latin-1") or new_request_id())
+        request_id = headers.get(b"x-request-id")
+        request_name = request_id.decode("latin-1") if request_id else new_request_id()
+        reply = Reply(_last(send) if self.leaving and is_http else send, request_name)
         found = self._routes.match(path)
         if found is None:
             await self._not_found(scope, path, reply)
             return
-        prefix, app, deployment = found
-        model_id = headers.get(b"serve_multiplexed_model_id", b"").decode("latin-1")
-        request = RequestContext(reply.request_id, prefix, app, model_id, task=asyncio.current_task())
-        request.idempotent = scope.get("method") in IDEMPOTENT
+        prefix, target = found
+        model_id = headers.get(_MODEL_ID)
+        task = asyncio.current_task(self._loop)
+        request = RequestContext(request_name, prefix, target[0], model_id.decode("latin-1") if model_id else "", task)
+        if is_http and scope["method"] in IDEMPOTENT:
+            request.idempotent = True
         current_request.set(request)
-        scope["root_path"] = self._root + (prefix if prefix != "/" else "")
+        scope["root_path"] = self._root + prefix if prefix != "/" else self._root
+        if connection is not None:
+            connection.running = task
         try:
-            timeout = timeout_of(headers, self._timeout) if scope["type"] == "http" else None
-            work = self._dispatch(scope, limited(receive, headers, self._max_body), reply, request, (app, deployment))
-            await (work if timeout is None else self._timed(work, timeout, reply, request))
+            if b"content-length" in headers or b"transfer-encoding" in headers:
+                receive = limited(receive, headers, self._max_body)
+            if is_http and (self._timeout is not None or _TIMEOUT in headers):
+                timeout = timeout_of(headers, self._timeout)
+                await self._timed(self._begin_later(scope, receive, reply, request, target), timeout, reply, request)
+            else:
+                await self._dispatch(scope, receive, reply, request, target)
         except asyncio.CancelledError:
             request.cancel_calls()
-            raise
+            if connection is None or not connection.gone:
+                raise
         except Exception as error:
             request.cancel_calls()
             await self._fail(scope, reply, request, error)
         finally:
             request.task = None  # its context refers to the request
+            if connection is not None:
+                connection.running = None
 
     def elsewhere(self, path: str) -> Path | None:
         """The socket of the replica to which a websocket's connection goes; None: it stays here."""
         found = self._routes.match(self._cut_root(path))
         if found is None:
             return None
-        target, local = (found[1], found[2]), self._local
+        target, local = found[1], self._local
         if local is not None and target == local.target and (local.asgi is None or local.slots.free):
             return None
         chosen = self._client.router(*target, asyncio.get_running_loop()).choose("")
@@ -147,7 +181,7 @@ class Requests:
             await reply.answer(404, hint)
 
     async def _timed(
-        self, work: Coroutine[Any, Any, None], timeout: float, reply: Reply, request: RequestContext
+        self, work: Coroutine[Any, Any, None], timeout: float | None, reply: Reply, request: RequestContext
     ) -> None:
         """Do the work, or raise when its time is over. A handler in a thread keeps its slot until it is done."""
         task = asyncio.get_running_loop().create_task(work)
@@ -174,16 +208,43 @@ class Requests:
 
         task.add_done_callback(ended)
 
-    async def _dispatch(
+    def _dispatch(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
+        """Choose where a request runs; what is given is to be awaited at once."""
+        local = self._local
         if scope["type"] == "websocket":
-            await self._websocket(scope, receive, reply, target)
-        elif (local := self._local) is not None and self._is_for(local, target, request.multiplexed_model_id):
-            with local.slots, ray.cancel_scope():  # its tasks and actor calls go with it
-                await self._asgi(scope, receive, reply.send)
-        else:
-            await self._hand_over(scope, receive, reply, request, target)
+            return self._websocket(scope, receive, reply, target)
+        if local is None or not self._is_for(local, target, request.multiplexed_model_id):
+            return self._hand_over(scope, receive, reply, request, target)
+        local.slots.take()
+        return self._run_here(local.slots, scope, receive, reply)
+
+    async def _begin_later(self, *arguments: Any) -> None:
+        """Dispatch in an asyncio task of its own, which may end before it begins: with no slot, then."""
+        await self._dispatch(*arguments)
+
+    async def _run_here(self, slots: Slots, scope: dict[str, Any], receive: Receive, reply: Reply) -> None:
+        """Run a request in this process.
+
+        Args:
+            slots: A slot of these was taken for it.
+            scope: The ASGI scope.
+            receive: Gives the parts of the body.
+            reply: The way back.
+        """
+        assert self._run is not None
+        try:
+            # Left by an error alone: the scope of a request that is done goes with the context of its asyncio task.
+            with_it = ray.cancel_scope()  # its tasks and actor calls
+            with_it.__enter__()
+            try:
+                await self._run(scope, receive, reply)
+            except BaseException as error:
+                with_it.__exit__(type(error), error, None)
+                raise
+        finally:
+            slots.release()
 
     def _is_for(self, local: Local, target: tuple[str, str], model_id: str) -> bool:
         """Whether the replica that is here takes a request; no other one is better suited to the model then."""
@@ -203,29 +264,50 @@ class Requests:
         elif local is None or target != local.target or not local.slots.free:
             await reply.refuse(scope, 503, f"No replica of {target[1]!r} is free.", 1013)
         else:
-            with local.slots, ray.cancel_scope():  # its tasks and actor calls go with it
-                await self._asgi(scope, receive, reply.send)
+            local.slots.take()
+            await self._run_here(local.slots, scope, receive, reply)
+
+    def _pump(self) -> None:
+        """Give a slot that has become free to a request that waits in this process, if one does."""
+        local, router = self._local, self._router
+        if local is None or router is None:
+            return
+        router.pump()
+        if not router.waiting:
+            local.slots.on_free = None
 
     async def _hand_over(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
     ) -> None:
-        body = await read_all(receive)
+        body, more = await read_start(receive, dict(scope["headers"]))
+        with bodies.lent(receive) if more else nullcontext() as rest:
+            await self._send_on(scope, _again(body, more, receive), (body, rest), reply, request, target)
+
+    async def _send_on(
+        self,
+        scope: dict[str, Any],
+        receive: Receive,
+        body: tuple[bytes, RestOfBody | None],
+        reply: Reply,
+        request: RequestContext,
+        target: tuple[str, str],
+    ) -> None:
         sent = {key: value for key, value in scope.items() if key not in ("app", "state", "extensions", "asgi")}
         losses = 0
         while True:
-            router = self._client.router(*target, asyncio.get_running_loop())
-            call = Call(router, self._client, request, "http", ((sent, body), {}), stream=True, actor_method="http")
+            call = self._handover(sent, body, request, target)
             call.losses = losses
             call.start()
             try:
                 messages = await call.future
-                async for message in messages:
-                    await reply.send(message)
+                if messages is not HERE:
+                    async for message in messages:
+                        await reply.send(message)
             except DeploymentUnavailableError:
                 found = self._routes.match(self._cut_root(scope["path"]))
-                if reply.started or found is None or found[1:] == target:
+                if reply.started or found is None or found[1] == target:
                     raise
-                target = found[1:]  # another application has got the prefix while the request waited
+                target = found[1]  # another application has got the prefix while the request waited
                 request.app_name = target[0]
             except ActorDiedError as error:
                 if reply.started or not call.may_be_sent_again(error):
@@ -233,17 +315,39 @@ class Requests:
                 losses = call.losses
             except BaseException:
                 call.cancel()
+                call.give_back()
                 raise
             else:
-                return
+                break
+        if messages is HERE and call.slots is not None:
+            await self._run_here(call.slots, scope, receive, reply)
 
-    async def handed_over(self, request_id: str, scope: dict[str, Any], body: bytes) -> AsyncIterator[dict[str, Any]]:
+    def _handover(
+        self,
+        sent: dict[str, Any],
+        body: tuple[bytes, RestOfBody | None],
+        request: RequestContext,
+        target: tuple[str, str],
+    ) -> Handover:
+        """The handover of a request, which the replica that is here may take too."""
+        router = self._client.router(*target, asyncio.get_running_loop())
+        local = self._local
+        slots = None
+        if local is not None and target == local.target:
+            slots, self._router = local.slots, router
+            slots.on_free = self._pump
+        return Handover(router, self._client, request, sent, body, slots)
+
+    async def handed_over(
+        self, request_id: str, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
+    ) -> AsyncIterator[dict[str, Any]]:
         """Run a request that came to another replica.
 
         Args:
             request_id: The request's id.
             scope: Its ASGI scope.
-            body: Its whole body.
+            body: Its body, or the beginning of it.
+            rest: What is left of its body; None: nothing.
 
         Yields:
             The ASGI messages of the response.
@@ -251,15 +355,22 @@ class Requests:
         request = RequestContext(request_id, scope.get("root_path", ""), self._local.target[0] if self._local else "")
         model_id = dict(scope["headers"]).get(b"serve_multiplexed_model_id", b"")
         request.multiplexed_model_id = model_id.decode("latin-1")
-        request.idempotent = scope.get("method") in IDEMPOTENT
+        if scope["method"] in IDEMPOTENT:
+            request.idempotent = True
         current_request.set(request)
         scope["asgi"] = {"version": "3.0", "spec_version": "2.3"}
         messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(maxsize=16)
-        pending = [{"type": "http.request", "body": body, "more_body": False}]
+        pending = [{"type": "http.request", "body": body, "more_body": rest is not None}]
+        more = rest is not None
 
         async def receive() -> dict[str, Any]:
+            nonlocal more
             if pending:
                 return pending.pop()
+            if rest is not None and more:
+                message = await rest.receive()
+                more = message.get("more_body", False)
+                return message
             await asyncio.get_running_loop().create_future()  # whoever has the connection cancels this request
             raise AssertionError
 
@@ -267,7 +378,8 @@ class Requests:
             reply = Reply(messages.put, request_id)
             request.task = asyncio.current_task()
             try:
-                await self._asgi(scope, receive, reply.send)
+                assert self._run is not None
+                await self._run(scope, receive, reply)
             except Exception as error:
                 if reply.started:
                     raise
@@ -299,3 +411,32 @@ class Requests:
         if reply.started:
             raise error  # the connection ends without the end of its body
         await reply.answer(status, text, getattr(error, "headers", None))
+
+
+def _last(send: Send) -> Send:
+    """Sends an answer after which the connection ends."""
+
+    async def last(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return last
+
+
+def _of_asgi(app: Any) -> Run:
+    def run(scope: dict[str, Any], receive: Receive, reply: Reply) -> Awaitable[None]:
+        answered: Awaitable[None] = app(scope, receive, reply.send)
+        return answered
+
+    return run
+
+
+def _again(body: bytes, more: bool, receive: Receive) -> Receive:
+    """Gives what was read of a body already, then what else comes from the client."""
+    pending = [{"type": "http.request", "body": body, "more_body": more}]
+
+    async def receive_again() -> dict[str, Any]:
+        return pending.pop() if pending else await receive()
+
+    return receive_again

@@ -9,7 +9,7 @@ from ray_async.serve.handle.client import Client
 
 __all__ = ("RouteTable", "longest_match")
 
-Route = tuple[str, str, str]  # prefix, application, deployment
+Route = tuple[str, tuple[str, str]]  # prefix; application and deployment
 
 
 class RouteTable:
@@ -21,15 +21,19 @@ class RouteTable:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._version = -1
         self._table: dict[str, Any] = {}
         self._routes: list[Route] = []
 
     def _refresh(self) -> None:
+        self._version = (
+            self._client.board.version
+        )  # an older one than that of the table, at worst: then it is looked at once more
         table = self._client.table()
         if table is not self._table:
             self._table = table
             found = [
-                (app["prefix"], name, app["ingress"])
+                (app["prefix"], (name, app["ingress"]))
                 for name, app in table["applications"].items()
                 if app["prefix"] is not None
             ]
@@ -37,7 +41,8 @@ class RouteTable:
 
     def match(self, path: str) -> Route | None:
         """The route of a path, or None."""
-        self._refresh()
+        if self._client.board.version != self._version:
+            self._refresh()
         return longest_match(self._routes, path)
 
     def built_in(self, path: str) -> tuple[bytes, bytes]:
@@ -45,7 +50,7 @@ class RouteTable:
         self._refresh()
         if path == "/-/healthz":
             return b"success", b"text/plain; charset=utf-8"
-        return json.dumps({prefix: app for prefix, app, _ in self._routes}).encode(), b"application/json"
+        return json.dumps({prefix: app for prefix, (app, _) in self._routes}).encode(), b"application/json"
 
 
 def longest_match(routes: list[Route], path: str) -> Route | None:

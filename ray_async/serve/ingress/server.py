@@ -3,91 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
-from ray_async.serve.ingress.passing import Passing, pass_on
+from ray_async.serve.ingress.connection import Connection
+from ray_async.serve.ingress.passing import Passing
 
-__all__ = ("Connection", "HTTPServer")
+__all__ = ("HTTPServer",)
 
 
 _GRACE = 0.5  # seconds
+_SECOND = 1.0
 
 
-class Connection(HttpToolsProtocol):
-    """A connection, which cancels the request that it waits for when its client goes."""
+def _websocket(**arguments: Any) -> Any:
+    """uvicorn's protocol of a websocket; imported where one comes, which takes longer than all else of a start."""
+    from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        requests: Any = self.app
-        self.running: asyncio.Task[Any] | None = None
-        self.passed_on = False  # whether another process has accepted it
-        self._requests = requests
-
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            self.running = asyncio.current_task()
-
-            async def last(message: Any) -> None:
-                if message["type"] == "http.response.start":
-                    message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
-                await send(message)
-
-            try:
-                await requests(scope, receive, last if requests.leaving else send)
-            except asyncio.CancelledError:
-                if not self.gone:
-                    raise
-            finally:
-                self.running = None
-
-        self.app = app
-
-    def handle_websocket_upgrade(self) -> None:
-        """Begin a websocket: here, or in the process that can serve it."""
-        if not self.passed_on and self._pass_on():
-            self.connections.discard(self)
-            self.transport.abort()
-        else:
-            super().handle_websocket_upgrade()
-
-    def _pass_on(self) -> bool:
-        connection = self.transport.get_extra_info("socket")
-        try:
-            path = self._requests.elsewhere(unquote(httptools.parse_url(self.url).path.decode("ascii")))
-        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):  # the websocket's protocol refuses it
-            return False
-        if path is None or connection is None:
-            return False
-        lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
-        lines += [name + b": " + value for name, value in self.scope["headers"]]
-        return pass_on(path, connection, b"\r\n".join((*lines, b"", b"")))
-
-    @property
-    def gone(self) -> bool:
-        """Whether the client has left before it had its whole answer."""
-        return bool(self.cycle) and self.cycle.disconnected
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel what runs for the client, unless the client has its answer already."""
-        super().connection_lost(exc)
-        if self.running is not None and self.gone:
-            self.running.cancel()
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone: the process is a worker's."""
-        yield
+    assert AutoWebSocketsProtocol is not None
+    return AutoWebSocketsProtocol(**arguments)  # type: ignore[call-arg]
 
 
 class HTTPServer:
@@ -103,39 +43,57 @@ class HTTPServer:
         self._app = app
         self._passing_path = passing
         self._passing: Passing | None = None
-        config = uvicorn.Config(
+        self._config = uvicorn.Config(
             app,
             http=Connection,
+            ws=_websocket,  # type: ignore[arg-type]
             lifespan="off",
+            interface="asgi3",
             log_config=None,
             access_log=False,
             proxy_headers=False,
-            server_header=True,
             timeout_keep_alive=http["keep_alive_timeout_s"],
         )
-        self._server = _Server(config)
-        self._task: asyncio.Task[None] | None = None
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+        self._ticking: asyncio.TimerHandle | None = None
 
     async def start(self, listener: socket.socket) -> None:
         """Take connections from the listening socket."""
-        self._task = asyncio.get_running_loop().create_task(self._server.serve([listener]))
-        while not self._server.started:
-            if self._task.done():
-                self._task.result()
-            await asyncio.sleep(0.001)
+        self._config.load()
+        self._server = await asyncio.get_running_loop().create_server(self._connection, sock=listener)
         if self._passing_path is not None:
             self._passing = Passing(self._passing_path, self._passed_on)
 
+    def _connection(self) -> Connection:
+        if self._ticking is None:
+            self._tick()
+        return Connection(self._config, self._state, {})
+
     def _passed_on(self) -> Connection:
-        server = self._server
-        connection = Connection(server.config, server.server_state, server.lifespan.state)
+        connection = self._connection()
         connection.passed_on = True
         return connection
 
-    def _end_passing(self) -> None:
+    def _tick(self) -> None:
+        """Each second in which there are connections: the date of answers, and an end of those that are idle."""
+        loop = asyncio.get_running_loop()
+        date = formatdate(time.time(), usegmt=True).encode()
+        self._state.default_headers = [(b"date", date), (b"server", b"uvicorn")]
+        now = loop.time()
+        for connection in list(self._state.connections):
+            if isinstance(connection, Connection):
+                connection.end_if_idle(now)
+        quiet = not self._state.connections and self._ticking is not None
+        self._ticking = None if quiet else loop.call_later(_SECOND, self._tick)
+
+    def _end_accepting(self) -> None:
         if self._passing is not None:
             self._passing.close()
             self._passing = None
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
     async def drain(self) -> None:
         """Take no more connections; the next answer on each open one is its last.
@@ -144,10 +102,8 @@ class HTTPServer:
         it, and a client that sends at that very moment has to try again, as HTTP has it.
         """
         self._app.leaving = True
-        self._end_passing()
-        for server in self._server.servers:
-            server.close()
-        connections = self._server.server_state.connections
+        self._end_accepting()
+        connections = self._state.connections
         end = time.monotonic() + _GRACE
         while connections and time.monotonic() < end:
             await asyncio.sleep(0.02)
@@ -158,9 +114,11 @@ class HTTPServer:
 
     async def stop(self) -> None:
         """Close what is open still."""
-        self._end_passing()
-        self._server.should_exit = self._server.force_exit = True
-        for task in list(self._server.server_state.tasks):
+        self._end_accepting()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        for task in list(self._state.tasks):
             task.cancel()
-        if self._task is not None:
-            await self._task
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)

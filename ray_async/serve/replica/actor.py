@@ -18,8 +18,10 @@ from ray_async.serve.asgi_class import instantiate
 from ray_async.serve.board import CONSTRUCTING, RUNNING, Board
 from ray_async.serve.context import ReplicaContext, RequestContext, current_replica, current_request
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.grpc_ingress.answer import answer
 from ray_async.serve.handle.client import Client, get_client
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
+from ray_async.serve.ingress.body import RestOfBody, bodies
 from ray_async.serve.ingress.listener import Listener, listener_path, receive_listener
 from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Local, Requests
@@ -93,7 +95,8 @@ class ReplicaActor:
         if is_class:
             instance = target.__new__(target)
             current_replica.context = ReplicaContext(self._app, self._spec.name, self._id, instance)
-            await _maybe_async(type(instance).__init__, instance, *args, **kwargs)
+            if args or kwargs or type(instance).__init__ is not object.__init__:
+                await _maybe_async(type(instance).__init__, instance, *args, **kwargs)
         else:
             instance = target
         self._runner = Runner(instance, options.max_ongoing_requests)
@@ -194,19 +197,52 @@ class ReplicaActor:
                 request.task = None
                 await items.aclose()  # type: ignore[attr-defined]
 
-    async def http(self, about: About, scope: dict[str, Any], body: bytes) -> AsyncIterator[Any]:
+    async def receive_body(self, number: int) -> dict[str, Any]:
+        """The next part of a body that comes here, for another replica that runs its request."""
+        return await bodies.receive(number)
+
+    async def http(
+        self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
+    ) -> AsyncIterator[Any]:
         """Run an HTTP request that another replica has taken; gives the messages of its response."""
         if self._requests is None or not self._slots.free:
             yield REFUSED
             return
         with self._slots:
             yield ACCEPTED
-            async for message in self._requests.handed_over(about[1], scope, body):
+            async for message in self._requests.handed_over(about[1], scope, body, rest):
                 yield message
 
+    async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
+        """Run a call by gRPC; gives its messages, and its outcome at last.
+
+        Args:
+            about: The call.
+            received: The client's message, or its messages.
+            context: What the method sees of the call.
+            stream: Whether the method gives several messages.
+        """
+        if not self._slots.free:
+            yield REFUSED
+            return
+        with self._slots:
+            request = self._enter(about)
+            yield ACCEPTED
+            messages = answer(self._runner, request, about[0], received, context, stream)
+            try:
+                async for message in messages:
+                    yield message
+            except (asyncio.CancelledError, GeneratorExit):
+                request.cancel_calls()
+                raise
+            finally:
+                request.task = None
+                await messages.aclose()  # type: ignore[attr-defined]
+
     def _enter(self, about: About) -> RequestContext:
-        task = asyncio.current_task()
-        request = RequestContext(about[1], about[3], self._app, about[2], task=task, idempotent=about[4])
+        request = RequestContext(about[1], about[3], self._app, about[2], task=asyncio.current_task())
+        if about[4]:
+            request.idempotent = True
         current_request.set(request)
         return request
 

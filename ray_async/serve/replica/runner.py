@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from ray_async.serve.context import current_request
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.replica.threads import Threads
 
-__all__ = ("Runner",)
+__all__ = ("VALUES", "Runner")
+
+# Types of what is most often returned, and is neither awaited nor iterated over.
+VALUES = frozenset({str, bytes, dict, list, tuple, int, float, bool, type(None)})
 
 
 class Runner:
@@ -25,17 +29,27 @@ class Runner:
 
     def __init__(self, target: Any, limit: int) -> None:
         self.target = target
-        self._threads = ThreadPoolExecutor(limit, "serve-handler")
+        self._threads = Threads(limit)
         self._kinds: dict[str, tuple[Callable[..., Any], bool, bool]] = {}
 
     def resize(self, limit: int) -> None:
         """Allow another number of sync calls at a time; those that run go on."""
-        old, self._threads = self._threads, ThreadPoolExecutor(limit, "serve-handler")
-        old.shutdown(wait=False)
+        old, self._threads = self._threads, Threads(limit)
+        old.close()
 
     def close(self) -> None:
         """End the threads."""
-        self._threads.shutdown(wait=False)
+        self._threads.close()
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a method of that name."""
+        if inspect.isfunction(self.target):
+            return name == "__call__"
+        return callable(getattr(type(self.target), name, None))
+
+    def takes(self, name: str, parameter: str) -> bool:
+        """Tell whether a method has a parameter of that name."""
+        return parameter in inspect.signature(self._method(name)[0]).parameters
 
     def _method(self, name: str) -> tuple[Callable[..., Any], bool, bool]:
         """The method, whether it is async, and whether it is a generator."""
@@ -67,6 +81,8 @@ class Runner:
                 f"Method {name!r} is a generator: call it by handle.options(stream=True).{name}.remote(...)."
             )
         result = await (method(*args, **kwargs) if is_async else self._in_thread(method, args, kwargs))
+        if type(result) in VALUES:
+            return result
         if inspect.isawaitable(result):
             result = await result
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
@@ -87,11 +103,15 @@ class Runner:
 
     async def open(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a method and give what it returns; a generator not begun yet."""
+        result = await self.begin(name, args, kwargs)
+        return await result if type(result) not in VALUES and inspect.isawaitable(result) else result
+
+    def begin(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[Any]:
+        """Call a method; what it returns may have to be awaited once more, as that of a sync one."""
         method, is_async, is_generator = self._method(name)
         if is_generator:
-            return method(*args, **kwargs)
-        result = await (method(*args, **kwargs) if is_async else self._in_thread(method, args, kwargs))
-        return await result if inspect.isawaitable(result) else result
+            return _given(method(*args, **kwargs))
+        return method(*args, **kwargs) if is_async else self._in_thread(method, args, kwargs)
 
     async def items(self, source: Any) -> AsyncIterator[Any]:
         """The items of a generator, which is closed at the end; a sync one runs in threads."""
@@ -113,23 +133,22 @@ class Runner:
 
     async def _in_thread(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run in a thread. A cancel is passed on only when the thread is done: until then it uses the replica."""
-        context = copy_context()
-        future = asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: context.run(function, *args, **kwargs)
-        )
+        job = self._threads.submit(partial(copy_context().run, function, *args, **kwargs))
         cancelled = None
-        while not future.done():
+        while not job.done:
             try:
-                await asyncio.wait([future])
+                await job.wait()
             except asyncio.CancelledError as error:
                 cancelled = error
-                future.cancel()
+                job.withdraw()
                 _end_calls()
         if cancelled is not None:
-            if not future.cancelled():
-                future.exception()
             raise cancelled
-        return future.result()
+        return job.result()
+
+
+async def _given(value: Any) -> Any:
+    return value
 
 
 def _end_calls() -> None:

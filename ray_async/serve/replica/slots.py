@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 
 from ray_async.serve.board import DRAINING, Board
@@ -22,11 +23,11 @@ class Slots:
     def __init__(self, board: Board, place: int, limit: int) -> None:
         self.limit = limit
         self.draining = False
+        self.on_free: Callable[[], None] | None = None  # called when a slot has become free, while it is set
         self._board = board
         self.place = place
         self._ongoing = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._waits_for_idle: set[asyncio.Event] = set()
 
     @property
     def ongoing(self) -> int:
@@ -38,18 +39,27 @@ class Slots:
         """Whether a request may be taken."""
         return self._ongoing < self.limit and not self.draining
 
-    def __enter__(self) -> None:
-        self._ongoing += 1
-        self._idle.clear()
-        self._board.set_ongoing(self.place, self._ongoing)
+    def take(self) -> None:
+        """Take a slot."""
+        self._ongoing = ongoing = self._ongoing + 1
+        self._board.set_ongoing(self.place, ongoing)
+
+    def release(self) -> None:
+        """Give a slot back."""
+        self._ongoing = ongoing = self._ongoing - 1
+        self._board.set_ongoing(self.place, ongoing)
+        if self.on_free is not None:
+            self.on_free()
+        if not self._ongoing:
+            for waiter in self._waits_for_idle:
+                waiter.set()
+
+    __enter__ = take
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ongoing -= 1
-        self._board.set_ongoing(self.place, self._ongoing)
-        if not self._ongoing:
-            self._idle.set()
+        self.release()
 
     def drain(self) -> None:
         """Take no more requests."""
@@ -58,4 +68,10 @@ class Slots:
 
     async def idle(self) -> None:
         """Wait until nothing is worked on."""
-        await self._idle.wait()
+        while self._ongoing:
+            waiter = asyncio.Event()
+            self._waits_for_idle.add(waiter)
+            try:
+                await waiter.wait()
+            finally:
+                self._waits_for_idle.discard(waiter)

@@ -1,0 +1,128 @@
+"""A connection of the HTTP server: uvicorn's protocol, with what Serve does in its own way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from ray_async.serve.ingress.passing import pass_on
+
+__all__ = ("Connection", "write_at_once")
+
+
+class _LoopForConnection:
+    """What a connection uses of its loop; the end of its idleness is looked for, not waited for by a timer each time.
+
+    Args:
+        loop: The loop.
+    """
+
+    __slots__ = ("create_task", "idle_since", "time")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.create_task = loop.create_task
+        self.time = loop.time
+        self.idle_since: float | None = None
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> _LoopForConnection:
+        """Note that the connection is idle now."""
+        self.idle_since = self.time()
+        return self
+
+    def cancel(self) -> None:
+        """Note that it is not any more."""
+        self.idle_since = None
+
+
+class Connection(HttpToolsProtocol):
+    """A connection, which cancels the request that it waits for when its client goes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.running: asyncio.Task[Any] | None = None
+        self.passed_on = False  # whether another process has accepted it
+        self._requests: Any = self.app
+        self._waits: Any = _LoopForConnection(self.loop)
+        self.loop = self._waits
+        self.app = partial(self._requests.answer, self)  # type: ignore[assignment]
+
+    def end_if_idle(self, now: float) -> None:
+        """Close the connection when nothing has come on it for too long.
+
+        Args:
+            now: The loop's time.
+        """
+        since = self._waits.idle_since
+        if since is not None and now - since >= self.timeout_keep_alive:
+            self.timeout_keep_alive_handler()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Begin a websocket: here, or in the process that can serve it."""
+        if not self.passed_on and self._pass_on():
+            self.connections.discard(self)
+            self.transport.abort()
+        else:
+            super().handle_websocket_upgrade()
+
+    def _pass_on(self) -> bool:
+        connection = self.transport.get_extra_info("socket")
+        try:
+            path = self._requests.elsewhere(unquote(httptools.parse_url(self.url).path.decode("ascii")))
+        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):  # the websocket's protocol refuses it
+            return False
+        if path is None or connection is None:
+            return False
+        lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
+        lines += [name + b": " + value for name, value in self.scope["headers"]]
+        return pass_on(path, connection, b"\r\n".join((*lines, b"", b"")))
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left before it had its whole answer."""
+        return bool(self.cycle) and self.cycle.disconnected
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Cancel what runs for the client, unless the client has its answer already."""
+        super().connection_lost(exc)
+        if self.running is not None and self.gone:
+            self.running.cancel()
+
+
+_OK = STATUS_LINE[200]
+_known: tuple[Any, bytes] = ((), b"")  # the server's own headers, as a list and as bytes
+
+
+def write_at_once(send: Any, content_type: bytes, body: bytes, request_id: bytes) -> bool:
+    """Write a whole answer of status 200 to a connection, in one piece and without the checks of what users send.
+
+    Args:
+        send: What sends messages of the response.
+        content_type: A content type of Serve's own.
+        body: The body.
+        request_id: The request's id.
+
+    Returns:
+        Whether it is written; False where it has to be sent by messages.
+    """
+    global _known
+    cycle = getattr(send, "__self__", None)
+    if type(cycle) is not RequestResponseCycle or cycle.response_started or not cycle.keep_alive:
+        return False
+    if cycle.disconnected or cycle.access_log or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
+        return False
+    if cycle.default_headers is not _known[0]:
+        lines = [name + b": " + value + b"\r\n" for name, value in cycle.default_headers]
+        _known = cycle.default_headers, b"".join((_OK, *lines, b"content-type: "))
+    length = b"\r\ncontent-length: %d\r\nx-request-id: " % len(body)
+    cycle.transport.write(b"".join((_known[1], content_type, length, request_id, b"\r\n\r\n", body)))
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = cycle.chunked_encoding = False
+    cycle.message_event.set()
+    cycle.on_response()
+    return True

@@ -1,0 +1,68 @@
+"""The handover of a request: to another replica, or to the one that is here once it has a free slot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ray_async.serve.context import RequestContext
+from ray_async.serve.handle.client import Client
+from ray_async.serve.handle.response import Call
+from ray_async.serve.ingress.body import RestOfBody
+from ray_async.serve.replica.slots import Slots
+
+if TYPE_CHECKING:
+    from ray_async.serve.handle.router import Candidate, Router
+
+__all__ = ("HERE", "Handover")
+
+HERE = object()
+
+
+class Handover(Call):
+    """A request that a router takes to a free replica. Its future gives the messages of the response, or `HERE`.
+
+    Args:
+        router: The router of the deployment.
+        client: The process's client.
+        request: The request's context.
+        scope: Its ASGI scope, as it is sent.
+        body: Its body, or the beginning of it, and what is left.
+        slots: The slots of the replica that is here, if it is one of the deployment: a slot is taken for the request
+            when the router picks that replica.
+    """
+
+    __slots__ = ("is_here", "slots")
+
+    def __init__(
+        self,
+        router: Router,
+        client: Client,
+        request: RequestContext,
+        scope: dict[str, Any],
+        body: tuple[bytes, RestOfBody | None],
+        slots: Slots | None,
+    ) -> None:
+        super().__init__(router, client, request, "http", ((scope, *body), {}), stream=True, actor_method="http")
+        self.is_here = False  # whether a slot of the replica that is here was taken
+        self.slots = slots
+
+    def send(self, candidate: Candidate) -> None:
+        """Send the request to the replica that was picked, or let it run here."""
+        slots = self.slots
+        # A slot that is not free although the board says so: the limit is being changed. The replica refuses, then.
+        if slots is None or candidate.slot != slots.place or not slots.free:
+            super().send(candidate)
+        else:
+            slots.take()
+            self.is_here = True
+            self._finish(HERE, None)
+
+    def give_back(self) -> None:
+        """Give the slot back that was taken here, if one was."""
+        if self.is_here and self.slots is not None:
+            self.slots.release()
+
+    def may_be_sent_again(self, error: BaseException) -> bool:
+        """Whether another replica may run the request: not, if the one that has died may have read on in its body."""
+        again = super().may_be_sent_again(error)
+        return again and (self._arguments[0][2] is None or not getattr(error, "call_began", True))

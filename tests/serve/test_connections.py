@@ -1,0 +1,151 @@
+"""What happens on a connection, as raw bytes."""
+
+import asyncio
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.requests import Request
+
+import ray_async as ray
+from ray_async import serve
+from ray_async.serve.config import HTTPOptions
+from ray_async.serve.ingress.listener import bind
+from ray_async.serve.ingress.server import HTTPServer
+from tests.serve.gate import Gated
+from tests.serve.waiting import wait_until
+
+
+@serve.deployment
+class Parrot:
+    async def __call__(self, request: Request) -> Any:
+        parts = [part async for part in request.stream()] if request.query_params.get("stream") else None
+        body = await request.body()
+        assert await request.body() is body
+        return {"parts": len(parts)} if parts is not None else body
+
+
+@pytest.fixture
+def connection(http: httpx.Client) -> Iterator[socket.socket]:
+    serve.run(Parrot.bind())
+    host, port = serve.status().http_address.split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as found:
+        yield found
+
+
+def read_until(connection: socket.socket, end: bytes) -> bytes:
+    found = b""
+    while end not in found:
+        part = connection.recv(1 << 16)
+        assert part, found
+        found += part
+    return found
+
+
+def read_all(connection: socket.socket) -> bytes:
+    found = b""
+    while part := connection.recv(1 << 16):
+        found += part
+    return found
+
+
+def test_the_head_of_an_answer(connection: socket.socket) -> None:
+    connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\nx-request-id: mine\r\ncontent-length: 3\r\n\r\nabc")
+    head, _, body = read_until(connection, b"abc").partition(b"\r\n\r\n")
+    status, *headers = head.split(b"\r\n")
+    assert (status, body) == (b"HTTP/1.1 200 OK", b"abc")
+    found = dict(line.split(b": ", 1) for line in headers)
+    assert re.fullmatch(rb"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", found.pop(b"date"))
+    kind, length = b"text/plain", b"3"
+    named = {b"server": b"uvicorn", b"content-type": kind, b"content-length": length, b"x-request-id": b"mine"}
+    assert found == named
+
+
+def test_pipelined_requests_are_answered_in_order(connection: socket.socket) -> None:
+    asked = [b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nno-%d" % number for number in range(5)]
+    connection.sendall(b"".join(asked))
+    assert re.findall(rb"no-\d", read_until(connection, b"no-4")) == [b"no-%d" % number for number in range(5)]
+
+
+def test_a_body_in_chunks_and_a_stream(connection: socket.socket) -> None:
+    chunked = b"POST %b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    connection.sendall(chunked % b"/")
+    assert read_until(connection, b"abc").endswith(b"\r\n\r\nabc")
+
+
+def test_old_and_closing_clients(connection: socket.socket) -> None:
+    connection.sendall(b"POST / HTTP/1.0\r\ncontent-length: 3\r\n\r\nold")
+    answer = read_all(connection)
+    assert b"connection: close" in answer
+    assert answer.endswith(b"\r\n\r\nold")
+
+
+def test_an_answer_to_head_has_no_body(http: httpx.Client, connection: socket.socket) -> None:
+    answer = http.head("/")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert http.post("/", content=b"next").content == b"next"
+
+
+def test_expected_bodies_are_asked_for(connection: socket.socket) -> None:
+    connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n")
+    assert read_until(connection, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.sendall(b"abc")
+    assert read_until(connection, b"abc").startswith(b"HTTP/1.1 200 OK")
+
+
+class App:
+    """An application that answers with nothing."""
+
+    leaving = False
+
+    async def answer(self, connection: Any, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def test_an_idle_connection_is_closed() -> None:
+    listener = bind("127.0.0.1", 0)
+    address = listener.getsockname()
+    options = {**vars(HTTPOptions()), "keep_alive_timeout_s": 0.1}
+    server = HTTPServer(App(), options)
+    await server.start(listener)
+    try:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        async with asyncio.timeout(60):
+            assert (await reader.read()).startswith(b"HTTP/1.1 204 No Content")  # to its end
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        await server.stop()
+
+
+async def test_requests_wait_for_the_replica_that_has_their_connection(http: httpx.Client) -> None:
+    await asyncio.to_thread(serve.run, Parrot.options(max_ongoing_requests=1).bind())
+    limits = httpx.Limits(max_connections=16)
+    async with httpx.AsyncClient(base_url=http.base_url, limits=limits, timeout=60) as client:
+        bodies = [b"%d" % number * 2000 for number in range(64)]
+        answers = await asyncio.gather(*[client.post("/", content=body) for body in bodies])
+    assert [answer.content for answer in answers] == bodies
+
+
+def test_who_leaves_while_waiting_is_not_served(http: httpx.Client, gate: Any) -> None:
+    serve.run(Gated.options(max_ongoing_requests=1).bind(gate))
+    host, port = serve.status().http_address.split(":")
+    request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    connections = [socket.create_connection((host, int(port)), timeout=60) for _ in range(3)]
+    connections[0].sendall(request)
+    wait_until(lambda: ray.get(gate.counts.remote())[0] == 1)
+    connections[1].sendall(request)
+    connections[2].sendall(request)
+    connections[1].close()
+    # The replica sees that end before a connection that is opened after it.
+    assert http.get("/-/healthz").text == "success"
+    ray.get(gate.open.remote())
+    for connection in (connections[0], connections[2]):
+        assert read_all(connection).startswith(b"HTTP/1.1 200 OK")
+        connection.close()
+    assert ray.get(gate.counts.remote()) == (2, 0)
