@@ -11,6 +11,8 @@ import ray_async as ray
 from ray_async import serve
 from ray_async.serve.controller import grpc_starter
 from ray_async.serve.exceptions import RayServeException
+from tests.serve.controller import kill_controller
+from tests.serve.waiting import wait_until
 
 SERVICE = "tests.serve.grpc_services.add_TextsServicer_to_server"
 
@@ -59,3 +61,18 @@ def test_a_server_that_cannot_start(session: None, caplog: pytest.LogCaptureFixt
     assert "gRPC is up already" not in caplog.text
     start(port=0, grpc_servicer_functions=[SERVICE])
     assert "gRPC is up already" in caplog.text
+
+
+def test_a_killed_controller_knows_it_again(session: None, caplog: pytest.LogCaptureFixture) -> None:
+    start(port=0, grpc_servicer_functions=[SERVICE])
+    address = serve.status().grpc_address
+    host, port = address.split(":")
+    for _ in range(2):
+        kill_controller()
+        socket.create_connection((host, int(port)), timeout=10).close()
+        wait_until(lambda: serve.status().grpc_address == address)
+    start(port=0, grpc_servicer_functions=[SERVICE])
+    assert "gRPC is up already" not in caplog.text
+    ray.kill(ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve"))
+    serve.shutdown()
+    assert ray.util.list_named_actors(all_namespaces=True) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 __all__ = ("clear",)
 
-_FILES = ("board", "table.*", "journal*", "spec-*", "models-*", "stack-*", "waiting-*", "*.sock")
+_FILES = ("board", "table.*", "journal*", "spec-*", "grpc-port", "models-*", "stack-*", "waiting-*", "*.sock")
 
 
 def clear(folder: Path) -> None:

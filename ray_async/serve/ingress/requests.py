@@ -293,7 +293,7 @@ class Requests:
         target: tuple[str, str],
     ) -> None:
         sent = {key: value for key, value in scope.items() if key not in ("app", "state", "extensions", "asgi")}
-        losses = 0
+        losses, messages = 0, None
         while True:
             call = self._handover(sent, body, request, target)
             call.losses = losses
