@@ -46,7 +46,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
-            item.fixturenames.insert(0, "unblocked_loop")
+            # Before the test's own fixtures, after those of wider scope, which may block: no loop of the test runs yet.
+            item.fixturenames.insert(_first_own(item), "unblocked_loop")
+
+
+def _first_own(item: pytest.Function) -> int:
+    """The place of the first fixture that is made for this test alone."""
+    known = item._fixtureinfo.name2fixturedefs
+    own = (n for n, name in enumerate(item.fixturenames) if name in known and known[name][-1].scope == "function")
+    return next(own, len(item.fixturenames))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from fcntl import ioctl
 from functools import partial
+from termios import FIONREAD
 from typing import Any
 from urllib.parse import unquote
 
@@ -61,6 +63,13 @@ class Connection(HttpToolsProtocol):
         since = self._waits.idle_since
         if since is not None and now - since >= self.timeout_keep_alive:
             self.timeout_keep_alive_handler()
+
+    def has_unread(self) -> bool:
+        """Tell whether something has come on the connection that the loop has not read yet: a close would lose it."""
+        connection = self.transport.get_extra_info("socket")
+        if connection is None or self.transport.is_closing():
+            return False
+        return any(ioctl(connection.fileno(), FIONREAD, bytes(4)))
 
     def handle_websocket_upgrade(self) -> None:
         """Begin a websocket: here, or in the process that can serve it."""

@@ -98,8 +98,8 @@ class HTTPServer:
     async def drain(self) -> None:
         """Take no more connections; the next answer on each open one is its last.
 
-        Who asks during the grace learns so from the answer. An idle connection is closed after it: nothing has come on
-        it, and a client that sends at that very moment has to try again, as HTTP has it.
+        Who asks during the grace learns so from the answer. An idle connection is closed after it, if nothing has come
+        on it, read or unread; a client that sends at that very moment has to try again, as HTTP has it.
         """
         self._app.leaving = True
         self._end_accepting()
@@ -109,7 +109,8 @@ class HTTPServer:
             await asyncio.sleep(0.02)
         while connections:
             for connection in list(connections):
-                connection.shutdown()
+                if not (isinstance(connection, Connection) and connection.has_unread()):
+                    connection.shutdown()
             await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
