@@ -122,6 +122,7 @@ def test_what_waits_for_the_old_one_gets_the_new_one(http: httpx.Client, gate: A
     for thread in asks:
         thread.join()
     assert len(answers) == 4
+    wait_until(lambda: set(serve.status().applications) == {"app2"})
 
 
 def test_a_successor_that_fails(http: httpx.Client, free: Path, tmp_path: Path) -> None:

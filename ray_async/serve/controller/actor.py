@@ -250,6 +250,7 @@ class Controller:
     def _leave(self, name: str) -> None:
         state = self._applications[name]
         state.deleting, state.successor = True, None
+        state.settle()  # at once: what comes from now on is not taken any more
 
     async def shutdown(self) -> None:
         """Delete all applications and stop listening."""
