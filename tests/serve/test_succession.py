@@ -69,10 +69,10 @@ def test_under_load(http: httpx.Client) -> None:
     stays = serve.run(Word.bind("stays"), name="stays", route_prefix="/stays")
     with Routes(http) as routes, Load(http, stays, "/m") as load:
         for old, new in (("app1", "app2"), ("app2", "app3")):
-            load.more()
+            wait_until(lambda old=old: old in load.answers)  # type: ignore[misc]
             deploy((Word.bind(new), new, "/m"))
             wait_until(lambda old=old: old not in serve.status().applications)  # type: ignore[misc]
-            load.more()
+            wait_until(lambda new=new: new in load.answers)  # type: ignore[misc]
             assert http.get("/m").text == new
     assert load.failures == []
     assert set(load.answers) == {"app1", "app2", "app3", "stays"}

@@ -62,6 +62,7 @@ class Controller:
         if record.http is not None and record.address is not None:
             self.listening.recover(record.http, record.address)
         if record.grpc is not None:
+            self._grpc.packed = record.grpc
             self.spawn(self._grpc.recover(record.grpc))
         for one in record.applications:
             self._applications[one.built.name] = ApplicationState.recovered(one, self)
