@@ -14,6 +14,7 @@ import ray_async as ray
 from ray_async import serve
 from ray_async.exceptions import ActorDiedError
 from ray_async.serve.handle.client import get_client
+from ray_async.serve.names import folder
 from tests.serve.controller import controller_pid, replica_pids, replica_states
 from tests.serve.waiting import wait_until
 
@@ -39,6 +40,24 @@ def stopped(pid: int) -> Iterator[None]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+def files() -> list[str]:
+    """The files of replicas in Serve's folder."""
+    return sorted(path.name for pattern in ("stack-*", "*-*.sock", "models-*") for path in folder().glob(pattern))
+
+
+def test_nothing_of_it_stays_in_the_folder(http: httpx.Client) -> None:
+    serve.run(Held.bind(None))
+    assert len(files()) == 9
+    for pid in replica_pids().values():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: replica_states() == {"Held": {"RUNNING": 3}})
+    wait_until(lambda: len(files()) == 9)
+    serve.run(Held.options(num_replicas=1).bind(None))
+    wait_until(lambda: len(files()) == 3)
+    serve.delete("default")
+    assert files() == []
 
 
 def entered(gate: Any) -> int:

@@ -69,10 +69,10 @@ def test_under_load(http: httpx.Client) -> None:
     stays = serve.run(Word.bind("stays"), name="stays", route_prefix="/stays")
     with Routes(http) as routes, Load(http, stays, "/m") as load:
         for old, new in (("app1", "app2"), ("app2", "app3")):
-            load.more()
+            wait_until(lambda old=old: old in load.answers)  # type: ignore[misc]
             deploy((Word.bind(new), new, "/m"))
             wait_until(lambda old=old: old not in serve.status().applications)  # type: ignore[misc]
-            load.more()
+            wait_until(lambda new=new: new in load.answers)  # type: ignore[misc]
             assert http.get("/m").text == new
     assert load.failures == []
     assert set(load.answers) == {"app1", "app2", "app3", "stays"}
@@ -122,6 +122,7 @@ def test_what_waits_for_the_old_one_gets_the_new_one(http: httpx.Client, gate: A
     for thread in asks:
         thread.join()
     assert len(answers) == 4
+    wait_until(lambda: set(serve.status().applications) == {"app2"})
 
 
 def test_a_successor_that_fails(http: httpx.Client, free: Path, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ class Controller:
         if record.http is not None and record.address is not None:
             self.listening.recover(record.http, record.address)
         if record.grpc is not None:
+            self._grpc.packed = record.grpc
             self.spawn(self._grpc.recover(record.grpc))
         for one in record.applications:
             self._applications[one.built.name] = ApplicationState.recovered(one, self)
@@ -250,6 +251,7 @@ class Controller:
     def _leave(self, name: str) -> None:
         state = self._applications[name]
         state.deleting, state.successor = True, None
+        state.settle()  # at once: what comes from now on is not taken any more
 
     async def shutdown(self) -> None:
         """Delete all applications and stop listening."""

@@ -29,7 +29,6 @@ class GrpcStarter:
 
     async def recover(self, packed: bytes) -> None:
         """Know the server again that an earlier controller has started."""
-        self.packed = packed
         self._options = cloudpickle.loads(packed)
         self._actor = ray.get_actor(GRPC_SERVER, namespace=NAMESPACE)
         self.address = await self._actor.address.remote()
