@@ -62,6 +62,14 @@ class Board:
         """Note how many requests a replica is working on."""
         self._cells[(slot + 1) * _WORDS + 1] = count
 
+    def waiting(self, slot: int) -> int:
+        """How many requests wait in a replica's process for any replica of its deployment."""
+        return self._cells[(slot + 1) * _WORDS + 3]
+
+    def set_waiting(self, slot: int, count: int) -> None:
+        """Note how many requests wait in a replica's process."""
+        self._cells[(slot + 1) * _WORDS + 3] = count
+
     def publish(self, table: dict[str, Any]) -> None:
         """Replace the table, then count up the version: who sees the version finds that table, or a newer one."""
         new = self._folder / "table.new"

@@ -167,6 +167,11 @@ class Router:
         self._limit = entry["max_ongoing_requests"]
         self._queue_limit = entry["max_queued_requests"]
 
+    def places(self) -> list[int]:
+        """The slots of the replicas on the board."""
+        self._refresh()
+        return [candidate.slot for candidate in self._candidates.values()]
+
     def choose(self, model_id: str) -> Candidate | None:
         """The replica that would get a call for a model now; None if all are full."""
         self._refresh()

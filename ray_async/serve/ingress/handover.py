@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from ray_async.serve.context import RequestContext
@@ -18,7 +19,7 @@ HERE = object()
 
 
 class Handover(Call):
-    """A request that a router takes to a free replica. Its future gives the messages of the response, or `HERE`.
+    """A request that a router takes to a free replica. Its future gives lists of messages of the response, or `HERE`.
 
     Args:
         router: The router of the deployment.
@@ -55,3 +56,14 @@ class Handover(Call):
             slots.take()
             self.is_here = True
             self._finish(HERE, None)
+
+    def _taken(self, first: Any, values: Any) -> AsyncIterator[list[dict[str, Any]]]:
+        return _all(first, values)
+
+
+async def _all(
+    first: list[dict[str, Any]], values: AsyncIterator[list[dict[str, Any]]]
+) -> AsyncIterator[list[dict[str, Any]]]:
+    yield first
+    async for messages in values:
+        yield messages
