@@ -37,8 +37,13 @@ TIMEOUT, QUICK_TIMEOUT = 600.0, 90.0
 class StartedContender(Contender, Protocol):
     """A contender that runs processes."""
 
-    version: str
-    absent: str
+    @property
+    def version(self) -> str:
+        """The version of what it drives."""
+
+    @property
+    def absent(self) -> str:
+        """Why it cannot be measured at all; empty when it can."""
 
     def close(self) -> None:
         """End its processes."""

@@ -112,12 +112,12 @@ class Cases:
 
     @cached_property
     def actor(self) -> Any:
-        @remote(self.session.ray, num_cpus=0, max_concurrency=serve_deployments.MANY)
         class Actor:
             async def hello(self) -> str:
                 return "hello"
 
-        return Actor.remote()
+        options = {"num_cpus": 0, "max_concurrency": serve_deployments.MANY}
+        return remote(self.session.ray, **options)(Actor).remote()
 
     def awaited(self, make: Callable[[], Callable[[], Any]]) -> protocol.Case:
         """One call after the other."""

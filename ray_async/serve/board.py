@@ -80,6 +80,15 @@ class Board:
         self.set_state(slot, EMPTY)
         self.set_ongoing(slot, 0)
         self.set_pid(slot, 0)
+        self.set_waiting(slot, 0)
+
+    def waiting(self, slot: int) -> int:
+        """How many requests wait in a replica's process for any replica of its deployment."""
+        return self._cells[(slot + 1) * _WORDS + 4]
+
+    def set_waiting(self, slot: int, count: int) -> None:
+        """Note how many requests wait in a replica's process."""
+        self._cells[(slot + 1) * _WORDS + 4] = count
 
     def publish(self, table: dict[str, Any]) -> None:
         """Replace the table, then count up the version: who sees the version finds that table, or a newer one."""

@@ -185,11 +185,16 @@ class Call:
             self._failed(error)
         else:
             self._let_go()
-            if first is ACCEPTED:
-                self._finish(values, None)
-            else:
+            if first is REFUSED:
                 self._refused()
+            else:
+                self._finish(self._taken(first, values), None)
         self.router.pump()
+
+    def _taken(self, first: Any, values: Any) -> Any:
+        """What the future gives, once a replica has taken the call."""
+        assert first is ACCEPTED
+        return values
 
     def _let_go(self) -> None:
         if self._candidate is not None:

@@ -197,6 +197,11 @@ class Router:
         self._is_scaled = entry.get("is_scaled", False)
         self._cannot_start = entry.get("cannot_start", False)
 
+    def places(self) -> list[int]:
+        """The slots of the replicas on the board."""
+        self._refresh()
+        return [candidate.slot for candidate in self._candidates.values()]
+
     def choose(self, model_id: str) -> Candidate | None:
         """The replica that would get a call for a model now; None if all are full."""
         self._refresh()

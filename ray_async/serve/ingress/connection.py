@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fcntl import ioctl
 from functools import partial
 from termios import FIONREAD
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
@@ -50,9 +50,9 @@ class Connection(HttpToolsProtocol):
         self.running: asyncio.Task[Any] | None = None
         self.passed_on = False  # whether another process has accepted it
         self._requests: Any = self.app
-        self._waits: Any = _LoopForConnection(self.loop)
-        self.loop = self._waits
-        self.app = partial(self._requests.answer, self)  # type: ignore[assignment]
+        self._waits = _LoopForConnection(self.loop)
+        self.loop = cast(asyncio.AbstractEventLoop, self._waits)
+        self.app = partial(self._requests.answer, self)
 
     def end_if_idle(self, now: float) -> None:
         """Close the connection when nothing has come on it for too long.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from ray_async.serve.context import RequestContext
@@ -19,7 +20,7 @@ HERE = object()
 
 
 class Handover(Call):
-    """A request that a router takes to a free replica. Its future gives the messages of the response, or `HERE`.
+    """A request that a router takes to a free replica. Its future gives lists of messages of the response, or `HERE`.
 
     Args:
         router: The router of the deployment.
@@ -66,3 +67,14 @@ class Handover(Call):
         """Whether another replica may run the request: not, if the one that has died may have read on in its body."""
         again = super().may_be_sent_again(error)
         return again and (self._arguments[0][2] is None or not getattr(error, "call_began", True))
+
+    def _taken(self, first: Any, values: Any) -> AsyncIterator[list[dict[str, Any]]]:
+        return _all(first, values)
+
+
+async def _all(
+    first: list[dict[str, Any]], values: AsyncIterator[list[dict[str, Any]]]
+) -> AsyncIterator[list[dict[str, Any]]]:
+    yield first
+    async for messages in values:
+        yield messages

@@ -34,7 +34,7 @@ class PlainApp:
             if inspect.isawaitable(value):
                 value = await value
             if isinstance(value, Response):
-                await value(scope, receive, reply.send)
+                await value(scope, receive, reply.send)  # type: ignore[arg-type]  # a dict is what it gets
                 return
             if isinstance(value, AsyncIterator | Iterator):
                 await self._stream(value, reply)

@@ -24,7 +24,7 @@ class PlainRequest(Request):
         receive: Gives the parts of the body.
     """
 
-    _send = staticmethod(empty_send)  # type: ignore[assignment]
+    _send = staticmethod(empty_send)
     _stream_consumed = False
     _is_disconnected = False
     _form = None

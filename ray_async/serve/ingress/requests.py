@@ -19,6 +19,7 @@ from ray_async.serve.exceptions import DeploymentUnavailableError
 from ray_async.serve.handle.client import Client
 from ray_async.serve.handle.router import Router
 from ray_async.serve.ingress.body import Receive, RestOfBody, bodies, limited, read_start
+from ray_async.serve.ingress.free_slots import FreeSlots
 from ray_async.serve.ingress.handover import HERE, Handover
 from ray_async.serve.ingress.lifespan import Lifespan
 from ray_async.serve.ingress.passing import passing_path
@@ -65,9 +66,12 @@ class Requests:
         client: The process's client.
         http: The HTTP options.
         local: The replica that is here; None: all requests are handed over.
+        news: Serve's folder, where replicas tell each other of free slots; None: they do not.
     """
 
-    def __init__(self, client: Client, http: dict[str, Any], local: Local | None = None) -> None:
+    def __init__(
+        self, client: Client, http: dict[str, Any], local: Local | None = None, news: Path | None = None
+    ) -> None:
         self.leaving = False  # whether the answer to each request is the last one on its connection
         self._local = local
         self._multiplexes = local is not None and is_multiplexed(type(local.runner.target))
@@ -75,7 +79,11 @@ class Requests:
         asgi = None if local is None else local.asgi
         self._run: Run | None = None if local is None else PlainApp(local.runner) if asgi is None else _of_asgi(asgi)
         self._lifespan = None if asgi is None else Lifespan(asgi)
-        self._router: Router | None = None  # of the deployment of the replica that is here, once something has waited
+        self._router: Router | None = None  # of the deployment of the replica that is here, once it has been full
+        self._free: FreeSlots | None = None
+        if local is not None and news is not None:
+            self._free = FreeSlots(news, client.board, local.slots.place, self._pump)
+            local.slots.on_free = self._freed
         self._timeout = http["request_timeout_s"]
         self._max_body = http["max_body_bytes"]
         self._root = http["root_path"]
@@ -90,6 +98,9 @@ class Requests:
 
     async def shutdown(self) -> None:
         """Let the user's ASGI application clean up."""
+        if self._free is not None:
+            self._free.close()
+            self._free = None
         if self._lifespan is not None:
             await self._lifespan.shutdown()
 
@@ -268,13 +279,26 @@ class Requests:
             await self._run_here(local.slots, scope, receive, reply)
 
     def _pump(self) -> None:
-        """Give a slot that has become free to a request that waits in this process, if one does."""
-        local, router = self._local, self._router
-        if local is None or router is None:
+        """Send what waits in this process, and finds a free slot."""
+        if self._router is not None:
+            self._router.pump()
+            self._note_waiting()
+
+    def _freed(self) -> None:
+        """Give a slot that has become free to a request that waits here, or tell others."""
+        local, free = self._local, self._free
+        if local is None or free is None:
             return
-        router.pump()
-        if not router.waiting:
-            local.slots.on_free = None
+        if self._router is None:
+            self._router = self._client.router(*local.target, self._loop)
+        if self._router.waiting:
+            self._pump()
+        if local.slots.free:
+            free.tell(self._router.places())
+
+    def _note_waiting(self) -> None:
+        if self._free is not None and self._router is not None:
+            self._free.wait(len(self._router.waiting))
 
     async def _hand_over(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
@@ -293,16 +317,17 @@ class Requests:
         target: tuple[str, str],
     ) -> None:
         sent = {key: value for key, value in scope.items() if key not in ("app", "state", "extensions", "asgi")}
-        losses, messages = 0, None
+        losses, taken = 0, None
         while True:
             call = self._handover(sent, body, request, target)
             call.losses = losses
             call.start()
             try:
-                messages = await call.future
-                if messages is not HERE:
-                    async for message in messages:
-                        await reply.send(message)
+                taken = await self._taken(call)
+                if taken is not HERE:
+                    async for messages in taken:
+                        for message in messages:
+                            await reply.send(message)
             except DeploymentUnavailableError:
                 found = self._routes.match(self._cut_root(scope["path"]))
                 if reply.started or found is None or found[1] == target:
@@ -315,11 +340,12 @@ class Requests:
                 losses = call.losses
             except BaseException:
                 call.cancel()
+                self._note_waiting()
                 call.give_back()
                 raise
             else:
                 break
-        if messages is HERE and call.slots is not None:
+        if taken is HERE and call.slots is not None:
             await self._run_here(call.slots, scope, receive, reply)
 
     def _handover(
@@ -335,12 +361,21 @@ class Requests:
         slots = None
         if local is not None and target == local.target:
             slots, self._router = local.slots, router
-            slots.on_free = self._pump
         return Handover(router, self._client, request, sent, body, slots)
+
+    async def _taken(self, call: Handover) -> Any:
+        """What the request is taken by; replicas that become free know meanwhile that it waits here."""
+        if call.future.done():
+            return call.future.result()
+        self._note_waiting()
+        try:
+            return await call.future
+        finally:
+            self._note_waiting()
 
     async def handed_over(
         self, request_id: str, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncIterator[list[dict[str, Any]]]:
         """Run a request that came to another replica.
 
         Args:
@@ -350,7 +385,7 @@ class Requests:
             rest: What is left of its body; None: nothing.
 
         Yields:
-            The ASGI messages of the response.
+            The ASGI messages of the response: those that are there at a time.
         """
         request = RequestContext(request_id, scope.get("root_path", ""), self._local.target[0] if self._local else "")
         model_id = dict(scope["headers"]).get(b"serve_multiplexed_model_id", b"")
@@ -390,10 +425,18 @@ class Requests:
 
         async with asyncio.TaskGroup() as group:
             task = group.create_task(run())
-            task.add_done_callback(lambda done: messages.put_nowait(None) if done.exception() else None)
+            task.add_done_callback(
+                lambda done: None if done.cancelled() or not done.exception() else messages.put_nowait(None)
+            )
             try:
                 while (message := await messages.get()) is not None:
-                    yield message
+                    found = [message]
+                    while message is not None and not messages.empty():
+                        message = messages.get_nowait()
+                        found += [] if message is None else [message]
+                    yield found
+                    if message is None:
+                        break
             except (asyncio.CancelledError, GeneratorExit):
                 request.cancel_calls()
                 task.cancel()

@@ -27,7 +27,7 @@ def _websocket(**arguments: Any) -> Any:
     from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
     assert AutoWebSocketsProtocol is not None
-    return AutoWebSocketsProtocol(**arguments)  # type: ignore[call-arg]
+    return AutoWebSocketsProtocol(**arguments)
 
 
 class HTTPServer:

@@ -106,7 +106,7 @@ class ReplicaActor:
         if listener is not None:
             app = instantiate(instance) if is_class else None
             local = Local((self._app, self._spec.name), self._slots, self._runner, app)
-            self._requests = Requests(self._client, http, local)
+            self._requests = Requests(self._client, http, local, self._folder)
             self._server = HTTPServer(self._requests, http, passing_path(self._folder, self._place))
             await self._requests.startup()
             listening = await receive_listener(listener)
@@ -204,14 +204,13 @@ class ReplicaActor:
     async def http(
         self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
     ) -> AsyncIterator[Any]:
-        """Run an HTTP request that another replica has taken; gives the messages of its response."""
+        """Run an HTTP request that another replica has taken; gives the messages of its response, in lists."""
         if self._requests is None or not self._slots.free:
             yield REFUSED
             return
         with self._slots:
-            yield ACCEPTED
-            async for message in self._requests.handed_over(about[1], scope, body, rest):
-                yield message
+            async for messages in self._requests.handed_over(about[1], scope, body, rest):
+                yield messages
 
     async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
         """Run a call by gRPC; gives its messages, and its outcome at last.

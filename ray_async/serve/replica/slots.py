@@ -23,7 +23,7 @@ class Slots:
     def __init__(self, board: Board, place: int, limit: int) -> None:
         self.limit = limit
         self.draining = False
-        self.on_free: Callable[[], None] | None = None  # called when a slot has become free, while it is set
+        self.on_free: Callable[[], None] | None = None  # called when a slot is free and none was before
         self._board = board
         self.place = place
         self._ongoing = 0
@@ -48,7 +48,7 @@ class Slots:
         """Give a slot back."""
         self._ongoing = ongoing = self._ongoing - 1
         self._board.set_ongoing(self.place, ongoing)
-        if self.on_free is not None:
+        if ongoing == self.limit - 1 and self.on_free is not None and not self.draining:
             self.on_free()
         if not self._ongoing:
             for waiter in self._waits_for_idle:
