@@ -175,7 +175,9 @@ def _pid_of(ray: Any, actor: Any) -> int:
     """The process of an actor."""
     from ray_async.util.state import get_actor
 
-    return int(get_actor(actor._actor_id.hex()).pid)
+    row = get_actor(actor._actor_id.hex())
+    assert row is not None
+    return int(row.pid)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
