@@ -36,6 +36,7 @@ OUTPUT = {
     ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],
     ("docs/serve.md", 1): ["[1, 2, 3]"],
     ("docs/serve.md", 2): ["the model a"],
+    ("docs/serve.md", 3): ["hello bob"],
     ("docs/types.md", 0): ["2"],
 }
 

@@ -84,6 +84,7 @@ class HTTPOptions:
             header ``x-request-timeout-seconds`` goes before it.
         root_path: The path below which all applications are, with and without a proxy that cuts it off.
         max_body_bytes: The most bytes of a request's body; larger ones are answered by 413. None: any number.
+        metrics: Whether to count, and to show the counts to Prometheus at ``/-/metrics``.
 
     Raises:
         ValueError: A value out of range.
@@ -95,6 +96,7 @@ class HTTPOptions:
     request_timeout_s: float | None = None
     root_path: str = ""
     max_body_bytes: int | None = 100 * 2**20
+    metrics: bool = False
 
     def __post_init__(self) -> None:
         if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):

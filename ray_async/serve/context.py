@@ -7,13 +7,13 @@ import itertools
 import os
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ray_async.serve.exceptions import RayServeException
 
 if TYPE_CHECKING:
-    from ray_async.serve.handle.response import Call
     from ray_async.serve.multiplexing.holdings import Holdings
+    from ray_async.serve.telemetry.counts import Counts
 
 __all__ = (
     "Replica",
@@ -23,6 +23,7 @@ __all__ = (
     "current_request",
     "get_multiplexed_model_id",
     "get_replica_context",
+    "local_context",
     "new_request_id",
 )
 
@@ -49,6 +50,14 @@ class ReplicaContext:
         return self.replica_id
 
 
+class Cancellable(Protocol):
+    """A call that a request has made."""
+
+    def cancel(self) -> None:
+        """Cancel it, from any thread."""
+        ...
+
+
 @dataclass
 class RequestContext:
     """What request runs; each call that is handed on has one of its own.
@@ -67,7 +76,7 @@ class RequestContext:
     route: str = ""
     app_name: str = ""
     multiplexed_model_id: str = ""
-    calls: set[Call] = field(default_factory=set)
+    calls: set[Cancellable] = field(default_factory=set)
     task: asyncio.Task[Any] | None = None
     cancelled: bool = False
 
@@ -88,10 +97,13 @@ class Replica:
     context: ReplicaContext | None = None
     loop: Any = None
     holdings: Holdings | None = None
+    counts: Counts | None = None
 
 
 current_replica = Replica()
 current_request: ContextVar[RequestContext | None] = ContextVar("serve_request", default=None)
+# That of a deployment of local testing mode, of which a process may have several.
+local_context: ContextVar[ReplicaContext | None] = ContextVar("serve_local_replica", default=None)
 _prefix = os.urandom(10).hex()
 _pid = os.getpid()
 _numbers = itertools.count(1)
@@ -116,9 +128,10 @@ def get_replica_context() -> ReplicaContext:
         >>> serve.get_replica_context().deployment
         'Model'
     """
-    if current_replica.context is None:
+    context = local_context.get() or current_replica.context
+    if context is None:
         raise RayServeException("get_replica_context() may only be called from within a replica of a deployment.")
-    return current_replica.context
+    return context
 
 
 def get_multiplexed_model_id() -> str:

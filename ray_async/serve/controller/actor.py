@@ -19,6 +19,9 @@ from ray_async.serve.ingress.front import Front
 from ray_async.serve.ingress.listener import Listener, bind
 from ray_async.serve.names import deployment_key
 from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ServeStatus
+from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
+from ray_async.serve.telemetry.tracing_config import TracingConfig
+from ray_async.serve.telemetry.upkeep import Upkeep
 
 __all__ = ("Controller",)
 
@@ -47,6 +50,7 @@ class Controller:
         self._waiters: set[asyncio.Event] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self._table: dict[str, Any] = {}
+        self._telemetry = Upkeep(self.folder, self.board)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside; the controller holds it, and logs what it raises."""
@@ -106,7 +110,8 @@ class Controller:
             listener = Listener(self.folder, bind(http.host, http.port))
             listener.start()
             self._listener, self._http = listener, http
-            self._front = Front(listener.socket, asdict(http))
+            self._telemetry.begin(http.metrics)
+            self._front = Front(listener.socket, asdict(http), self.folder)
             self._change.set()
             return ""
         assert self._http is not None
@@ -118,6 +123,14 @@ class Controller:
                 f"{http.host}:{http.port} too: call serve.shutdown() first."
             )
         return f"HTTP is up already: ignored are {', '.join(ignored)}." if ignored else ""
+
+    async def configure_telemetry(self, logging: ServeLoggingConfig | None, tracing: TracingConfig | None) -> str:
+        """Say how replicas log and trace from now on; those that run go on as they are.
+
+        Returns:
+            A warning: what was ignored since something was said already.
+        """
+        return self._telemetry.configure(logging, tracing)
 
     async def deploy_all(self, applications: list[BuiltApplication]) -> None:
         """Want applications from now on; those that an earlier config has declared, and this one does not, go.
@@ -197,6 +210,7 @@ class Controller:
             self._listener = None
         if self._loop_task is not None:
             self._loop_task.cancel()
+        self._telemetry.end()
         for name in ("board", "table.json"):
             (self.folder / name).unlink(missing_ok=True)
         for pattern in ("models-*", "replica-*.sock"):  # of replicas that were killed
@@ -280,6 +294,7 @@ class Controller:
                 deployments[deployment_key(name, key)] = {
                     "max_ongoing_requests": options.max_ongoing_requests,
                     "max_queued_requests": options.max_queued_requests,
+                    "access_log": self._telemetry.writes_access(options.logging_config),
                     "replicas": [(replica.name, replica.packed, replica.place) for replica in deployment.running],
                 }
         table = {

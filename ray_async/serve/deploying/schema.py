@@ -10,12 +10,14 @@ import pydantic
 import yaml
 
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
 __all__ = (
     "ApplicationSchema",
     "ConfigError",
     "DeploymentSchema",
     "HTTPOptionsSchema",
+    "LoggingConfigSchema",
     "ServeDeploySchema",
     "read_config",
 )
@@ -33,6 +35,25 @@ class _Schema(pydantic.BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
+class LoggingConfigSchema(_Schema):
+    """How replicas log."""
+
+    encoding: str = "TEXT"
+    log_level: str | int = "INFO"
+    logs_dir: str | None = None
+    enable_access_log: bool = True
+    additional_log_standard_attrs: list[str] = []
+
+    @pydantic.model_validator(mode="after")
+    def _is_allowed(self) -> LoggingConfigSchema:
+        self.config()
+        return self
+
+    def config(self) -> ServeLoggingConfig:
+        """The same, as options have it."""
+        return ServeLoggingConfig(**self.model_dump())
+
+
 class DeploymentSchema(_Schema):
     """What a file changes of a deployment; fields that are absent keep what the decorator says."""
 
@@ -48,6 +69,7 @@ class DeploymentSchema(_Schema):
     health_check_timeout_s: float | None = None
     max_constructor_retry_count: int | None = None
     rolling_update_percentage: float | None = None
+    logging_config: LoggingConfigSchema | None = None
     ray_actor_options: dict[str, Any] | None = None
 
     @pydantic.model_validator(mode="after")
@@ -64,6 +86,7 @@ class ApplicationSchema(_Schema):
     route_prefix: str | None = "/"
     import_path: str
     args: dict[str, Any] = {}
+    logging_config: LoggingConfigSchema | None = None
     deployments: list[DeploymentSchema] = []
 
     @pydantic.field_validator("import_path")
@@ -97,12 +120,14 @@ class HTTPOptionsSchema(_Schema):
     request_timeout_s: float | None = None
     keep_alive_timeout_s: int = 90
     max_body_bytes: int | None = 100 * 2**20
+    metrics: bool = False
 
 
 class ServeDeploySchema(_Schema):
     """A config file."""
 
     http_options: HTTPOptionsSchema = HTTPOptionsSchema()
+    logging_config: LoggingConfigSchema | None = None
     applications: list[ApplicationSchema]
 
     @pydantic.field_validator("applications")
@@ -161,6 +186,7 @@ def _fields_at(schema: type[_Schema], location: tuple[Any, ...]) -> list[str]:
         "applications": ApplicationSchema,
         "deployments": DeploymentSchema,
         "http_options": HTTPOptionsSchema,
+        "logging_config": LoggingConfigSchema,
     }
     for part in location:
         schema = nested.get(part, schema) if isinstance(part, str) else schema

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -11,10 +13,11 @@ from starlette.exceptions import HTTPException
 from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray_async.serve.ingress.plain_app import MalformedBody
 
-__all__ = ("Reply", "RequestTimeout", "Send", "answer", "status_of", "timeout_of")
+__all__ = ("ROUTE", "Reply", "RequestTimeout", "Send", "answer", "status_of", "timeout_of")
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 TEXT = b"text/plain; charset=utf-8"
+ROUTE = "serve.route"  # in the message that begins a response: the route's template, from the replica that has run it
 
 
 class RequestTimeout(TimeoutError):
@@ -29,34 +32,97 @@ class Reply:
         request_id: The request's id.
     """
 
-    __slots__ = ("_send", "expired", "request_id", "started")
+    __slots__ = (
+        "_complete",
+        "_send",
+        "_task",
+        "completed_at",
+        "expired",
+        "failure",
+        "replica",
+        "request_id",
+        "route",
+        "started",
+        "status",
+    )
 
     def __init__(self, send: Send, request_id: str) -> None:
         self.started = False
         self.expired = False  # whether nothing more is to be sent: the time is over, or the websocket closed
         self._send = send
         self.request_id = request_id
+        self.status = 0  # as it was sent; of a websocket its close code
+        self.failure = 0  # the status by which the client was told of an error, or would have been
+        self.completed_at = 0.0
+        self.replica = ""  # the id of the replica that has run it
+        self.route = ""  # the route's template, where another process has found it
+        self._complete = False
+        self._task = asyncio.current_task()
+
+    @property
+    def outcome(self) -> int:
+        """What has become of the request: of an answer that was cut off, why, and not the status that was sent."""
+        if self._complete:
+            return self.status
+        if self.failure:
+            return self.failure
+        return 499 if self._task is not None and self._task.cancelling() else 500
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a message of the handler; nothing is sent once the reply has expired."""
         if self.expired:
             return
-        if message["type"] == "websocket.accept":
+        kind = message["type"]
+        if kind == "http.response.body":
+            await self._send(message)
+            if not message.get("more_body"):
+                self._completed()
+            return
+        if kind == "websocket.accept":
             self.started = True
-        elif message["type"] == "websocket.close":
+        elif kind == "websocket.close":
             self.expired = True
-        elif message["type"] == "http.response.start":
+            self.closed(message.get("code", 1000) if self.started else 403)
+        elif kind == "http.response.start":
             self.started = True
+            self.status = message["status"]
+            self.route = message.get(ROUTE, "")
             message = {**message, "headers": self._headers(message.get("headers", ()))}
         await self._send(message)
+
+    def _completed(self) -> None:
+        # What is sent to a client that has gone is dropped without an error.
+        if self._task is None or not self._task.cancelling():
+            self._complete = True
+            self.completed_at = perf_counter()
+
+    def noting(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> Callable[[], Awaitable[dict[str, Any]]]:
+        """The same way to receive, but a websocket's close code is noted."""
+
+        async def noted() -> dict[str, Any]:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                self.closed(message.get("code", 1005))
+            return message
+
+        return noted
+
+    def closed(self, code: int) -> None:
+        """Note the code by which a websocket was closed, by either side."""
+        if not self._complete:
+            self.status = code
+            self._complete = True
 
     async def answer(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         """Answer by a text."""
         listed = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in (headers or {}).items()]
+        self.status = status
         await answer(self._send, status, text.encode(), TEXT, self._headers(listed))
+        self._completed()
 
     async def refuse(self, scope: dict[str, Any], status: int, text: str, code: int) -> None:
         """Refuse a websocket: by an HTTP answer where its server can give one, by a close code elsewhere."""
+        self.closed(status)
         if "websocket.http.response" not in (scope.get("extensions") or {}):
             await self._send({"type": "websocket.close", "code": code, "reason": text})
             return
@@ -67,6 +133,7 @@ class Reply:
         if self.expired:
             return
         if self.started:
+            self.closed(1011)
             await self.send({"type": "websocket.close", "code": 1011})
         else:
             await self.refuse(scope, status, text, 1011)

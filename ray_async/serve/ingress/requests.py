@@ -19,12 +19,14 @@ from ray_async.serve.ingress.body import Receive, limited, read_all
 from ray_async.serve.ingress.lifespan import Lifespan
 from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.plain_app import PlainApp
-from ray_async.serve.ingress.reply import Reply, RequestTimeout, Send, answer, status_of, timeout_of
+from ray_async.serve.ingress.reply import ROUTE, Reply, RequestTimeout, Send, answer, status_of, timeout_of
 from ray_async.serve.ingress.routes import RouteTable
 from ray_async.serve.multiplexing.decorator import is_multiplexed
 from ray_async.serve.names import folder
 from ray_async.serve.replica.runner import Runner
 from ray_async.serve.replica.slots import Slots
+from ray_async.serve.telemetry.exposition import metrics_page
+from ray_async.serve.telemetry.telemetry import Telemetry
 
 __all__ = ("Local", "Requests")
 
@@ -40,12 +42,14 @@ class Local:
         slots: Its slots.
         runner: What runs the user's methods.
         asgi: The user's ASGI application; None: requests go to ``__call__``.
+        replica: The replica's id.
     """
 
     target: tuple[str, str]
     slots: Slots
     runner: Runner
     asgi: Any
+    replica: str = ""
 
 
 class Requests:
@@ -54,14 +58,16 @@ class Requests:
     Args:
         client: The process's client.
         http: The HTTP options.
+        telemetry: Whom to tell of requests.
         local: The replica that is here; None: all requests are handed over.
     """
 
-    def __init__(self, client: Client, http: dict[str, Any], local: Local | None = None) -> None:
+    def __init__(self, client: Client, http: dict[str, Any], telemetry: Telemetry, local: Local | None = None) -> None:
         self.leaving = False  # whether the answer to each request is the last one on its connection
         self._local = local
         self._multiplexes = local is not None and is_multiplexed(type(local.runner.target))
         self._client = client
+        self._telemetry = telemetry
         asgi = None if local is None else local.asgi
         self._asgi: Any = PlainApp(local.runner) if local is not None and asgi is None else asgi
         self._lifespan = None if asgi is None else Lifespan(asgi)
@@ -70,6 +76,7 @@ class Requests:
         self._root = http["root_path"]
         self._left: set[asyncio.Task[None]] = set()  # handlers that go on after their request's end
         self._routes = RouteTable(client)
+        self._pages = ("/-/healthz", "/-/routes", *(("/-/metrics",) if http["metrics"] else ()))
 
     async def startup(self) -> None:
         """Start the user's ASGI application."""
@@ -84,20 +91,24 @@ class Requests:
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, or serve a websocket."""
         path = self._below_root(scope)
-        if path.startswith("/-/") and scope["type"] == "http" and path in ("/-/healthz", "/-/routes"):
-            await answer(send, 200, *self._routes.built_in(path))
+        if path.startswith("/-/") and scope["type"] == "http" and path in self._pages:
+            await answer(send, 200, *await self._page(path, scope))
             return
         headers = dict(scope["headers"])
         reply = Reply(send, headers.get(b"x-request-id", b"").decode("latin-1") or new_request_id())
         found = self._routes.match(path)
         if found is None:
+            observed = self._telemetry.observe(scope, reply, None)
             await self._not_found(scope, path, reply)
+            if observed is not None:
+                observed.end()
             return
         prefix, app, deployment = found
         model_id = headers.get(b"serve_multiplexed_model_id", b"").decode("latin-1")
         request = RequestContext(reply.request_id, prefix, app, model_id, task=asyncio.current_task())
         current_request.set(request)
         scope["root_path"] = self._root + (prefix if prefix != "/" else "")
+        observed = self._telemetry.observe(scope, reply, found)
         try:
             timeout = timeout_of(headers, self._timeout) if scope["type"] == "http" else None
             work = self._dispatch(scope, limited(receive, headers, self._max_body), reply, request, (app, deployment))
@@ -107,9 +118,19 @@ class Requests:
             raise
         except Exception as error:
             request.cancel_calls()
+            if observed is not None:
+                observed.failed(error)
             await self._fail(scope, reply, request, error)
         finally:
             request.task = None  # its context refers to the request
+            if observed is not None:
+                observed.end()
+
+    async def _page(self, path: str, scope: dict[str, Any]) -> tuple[bytes, bytes]:
+        if path != "/-/metrics":
+            return self._routes.built_in(path)
+        accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+        return await asyncio.to_thread(metrics_page, folder(), self._client, accept)
 
     def elsewhere(self, path: str) -> Path | None:
         """The socket of the replica to which a websocket's connection goes; None: it stays here."""
@@ -176,6 +197,7 @@ class Requests:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, reply, target)
         elif (local := self._local) is not None and self._is_for(local, target, request.multiplexed_model_id):
+            reply.replica = local.replica
             with local.slots, ray.cancel_scope():  # its tasks and actor calls go with it
                 await self._asgi(scope, receive, reply.send)
         else:
@@ -199,8 +221,10 @@ class Requests:
         elif local is None or target != local.target or not local.slots.free:
             await reply.refuse(scope, 503, f"No replica of {target[1]!r} is free.", 1013)
         else:
+            reply.replica = local.replica
             with local.slots, ray.cancel_scope():  # its tasks and actor calls go with it
-                await self._asgi(scope, receive, reply.send)
+                await self._asgi(scope, reply.noting(receive), reply.send)
+            reply.closed(1000)
 
     async def _hand_over(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
@@ -212,24 +236,28 @@ class Requests:
         call.start()
         try:
             messages = await call.future
+            reply.replica = call.replica
             async for message in messages:
                 await reply.send(message)
         except BaseException:
             call.cancel()
             raise
 
-    async def handed_over(self, request_id: str, scope: dict[str, Any], body: bytes) -> AsyncIterator[dict[str, Any]]:
+    async def handed_over(
+        self, request_id: str, route: str, scope: dict[str, Any], body: bytes
+    ) -> AsyncIterator[dict[str, Any]]:
         """Run a request that came to another replica.
 
         Args:
             request_id: The request's id.
+            route: The prefix by which it came.
             scope: Its ASGI scope.
             body: Its whole body.
 
         Yields:
             The ASGI messages of the response.
         """
-        request = RequestContext(request_id, scope.get("root_path", ""), self._local.target[0] if self._local else "")
+        request = RequestContext(request_id, route, self._local.target[0] if self._local else "")
         model_id = dict(scope["headers"]).get(b"serve_multiplexed_model_id", b"")
         request.multiplexed_model_id = model_id.decode("latin-1")
         current_request.set(request)
@@ -243,17 +271,29 @@ class Requests:
             await asyncio.get_running_loop().create_future()  # whoever has the connection cancels this request
             raise AssertionError
 
+        root = scope.get("root_path", "")
+
+        async def put(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":  # the process that has the connection tells of the request
+                message = {**message, ROUTE: self._telemetry.template(scope, root, request.route)}
+            await messages.put(message)
+
         async def run() -> None:
-            reply = Reply(messages.put, request_id)
+            reply = Reply(put, request_id)
             request.task = asyncio.current_task()
+            observed = self._telemetry.observe_here(scope, reply, request.route)
             try:
                 await self._asgi(scope, receive, reply.send)
             except Exception as error:
+                if observed is not None:
+                    observed.failed(error)
                 if reply.started:
                     raise
                 await self._fail(scope, reply, request, error)
             finally:
                 request.task = None
+                if observed is not None:
+                    observed.end()
             await messages.put(None)
 
         async with asyncio.TaskGroup() as group:
@@ -271,6 +311,7 @@ class Requests:
         if isinstance(error, WebSocketDisconnect):
             return
         status, text = status_of(error)
+        reply.failure = status
         if status >= 500 and status != 503:
             logger.error("Request %s failed.", request.request_id, exc_info=error)
         if scope["type"] == "websocket":

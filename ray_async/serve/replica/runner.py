@@ -12,7 +12,7 @@ from typing import Any
 from ray_async.serve.context import current_request
 from ray_async.serve.exceptions import RayServeException
 
-__all__ = ("Runner",)
+__all__ = ("Runner", "maybe_async")
 
 
 class Runner:
@@ -138,3 +138,11 @@ def _end_calls() -> None:
     if request is not None:
         request.cancelled = True
         request.cancel_calls()
+
+
+async def maybe_async(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call the user's function: a sync one in a thread, where it holds up no loop and may wait for responses."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*args, **kwargs)
+    result = await asyncio.to_thread(function, *args, **kwargs)
+    return await result if inspect.isawaitable(result) else result
