@@ -17,6 +17,7 @@ try:
     from ray_async.serve.deployment import Deployment, deployment
     from ray_async.serve.handle.handle import DeploymentHandle
     from ray_async.serve.multiplexing.decorator import multiplexed
+    from ray_async.serve.rest.options import RESTOptions
     from ray_async.serve.telemetry.tracing_config import TracingConfig
 except ModuleNotFoundError as error:
     if (error.name or "").split(".")[0] in ("httptools", "starlette", "uvicorn", "websockets"):
@@ -31,6 +32,7 @@ __all__ = (
     "Deployment",
     "DeploymentHandle",
     "HTTPOptions",
+    "RESTOptions",
     "TracingConfig",
     "batch",
     "delete",

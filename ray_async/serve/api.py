@@ -20,6 +20,7 @@ from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.local_testing.local_application import delete_local, get_local, run_local, shutdown_local
 from ray_async.serve.names import CONTROLLER, DEFAULT_APP, NAMESPACE, REPLICA_PREFIX, folder
+from ray_async.serve.rest.options import RESTOptions
 from ray_async.serve.script_end import ScriptEnd, wait_for_interrupt
 from ray_async.serve.status_values import ServeStatus
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
@@ -121,7 +122,7 @@ def deploy(applications: Sequence[BuiltApplication], http: HTTPOptions | None, w
     """
     controller = _controller_or_new()
     if http is not None or any(built.route_prefix is not None for built in applications):
-        _ask(controller.start.remote(http or HTTPOptions(), http is not None))
+        _listen(controller, http or HTTPOptions(), http is not None)
     _ask(controller.deploy_all.remote(list(applications)))
     for built in applications if wait else ():
         failure = _ask(controller.wait_running.remote(built.name))
@@ -141,6 +142,7 @@ def start(
     *,
     logging_config: ServeLoggingConfig | dict[str, Any] | None = None,
     tracing_config: TracingConfig | dict[str, Any] | None = None,
+    rest_options: RESTOptions | dict[str, Any] | None = None,
 ) -> None:
     """Start Serve, and listen for HTTP; `run` does that too.
 
@@ -148,6 +150,7 @@ def start(
         http_options: Where, and how; ignored with a warning where HTTP is up already.
         logging_config: How replicas log that start from now on, where their deployment and application say nothing.
         tracing_config: Where replicas that start from now on send OpenTelemetry's spans.
+        rest_options: Where the REST API is served; None: nowhere. Ignored where it is up already.
 
     Raises:
         OSError: The port is taken.
@@ -160,7 +163,10 @@ def start(
     controller, warnings = _controller_or_new(), []
     if logging is not None or tracing is not None:
         warnings.append(_ask(controller.configure_telemetry.remote(logging, tracing)))
-    warnings.append(_ask(controller.start.remote(options, False)))
+    warnings.append(_listen(controller, options, False))
+    if rest_options is not None:
+        rest = RESTOptions(**rest_options) if isinstance(rest_options, dict) else rest_options
+        _ask(controller.start_rest.remote(rest))
     for warning in filter(None, warnings):
         ray.logger.warning(warning)
 
@@ -282,6 +288,18 @@ def _controller_or_new() -> Any:
     return controller
 
 
+def _listen(controller: Any, http: HTTPOptions, must_match: bool) -> str:
+    """Let the controller listen. Where that fails, and Serve has nothing else to do, it ends."""
+    try:
+        warning: str = _ask(controller.start.remote(http, must_match))
+    except (OSError, RayServeException):
+        found = status()
+        if not found.applications and not found.http_address:
+            shutdown()
+        raise
+    return warning
+
+
 def _ask(ref: Any) -> Any:
     """The controller's answer; what it raised, without the remote traceback."""
     try:
@@ -294,8 +312,7 @@ def _ask(ref: Any) -> Any:
 
 
 def _address() -> str:
-    address = status().http_address
-    return address and f"http://{address}"
+    return status().url
 
 
 def _is_own_script(frame: FrameType) -> bool:
@@ -304,4 +321,4 @@ def _is_own_script(frame: FrameType) -> bool:
     return frame.f_globals.get("__name__") == "__main__" and not interactive and ray.get_runtime_context().owns_node
 
 
-_script_end = ScriptEnd(lambda: status().http_address, shutdown)
+_script_end = ScriptEnd(_address, shutdown)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async.serve.application import BuiltApplication
 from ray_async.serve.board import SLOTS, Board
@@ -17,11 +17,16 @@ from ray_async.serve.controller.application_state import ApplicationState
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.ingress.front import Front
 from ray_async.serve.ingress.listener import Listener, bind
+from ray_async.serve.ingress.tls import check_tls
 from ray_async.serve.names import deployment_key
+from ray_async.serve.rest.options import RESTOptions
 from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ServeStatus
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 from ray_async.serve.telemetry.tracing_config import TracingConfig
 from ray_async.serve.telemetry.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    from ray_async.serve.rest.server import RestServer
 
 __all__ = ("Controller",)
 
@@ -51,6 +56,7 @@ class Controller:
         self._loop_task: asyncio.Task[None] | None = None
         self._table: dict[str, Any] = {}
         self._telemetry = Upkeep(self.folder, self.board)
+        self._rest: RestServer | None = None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside; the controller holds it, and logs what it raises."""
@@ -107,10 +113,11 @@ class Controller:
         if http is None:
             return ""
         if self._listener is None:
+            check_tls(http)
+            self._telemetry.begin(http.metrics)
             listener = Listener(self.folder, bind(http.host, http.port))
             listener.start()
             self._listener, self._http = listener, http
-            self._telemetry.begin(http.metrics)
             self._front = Front(listener.socket, asdict(http), self.folder)
             self._change.set()
             return ""
@@ -131,6 +138,20 @@ class Controller:
             A warning: what was ignored since something was said already.
         """
         return self._telemetry.configure(logging, tracing)
+
+    async def start_rest(self, options: RESTOptions) -> None:
+        """Serve the REST API, if it is not up yet.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        if self._rest is None:
+            # What reads configs is no matter of those who do not ask for the API.
+            from ray_async.serve.rest.instance import ControllerInstance
+            from ray_async.serve.rest.server import RestServer
+
+            self._rest = RestServer(ControllerInstance(self), self.folder, options)
+            await self._rest.start()
 
     async def deploy_all(self, applications: list[BuiltApplication]) -> None:
         """Want applications from now on; those that an earlier config has declared, and this one does not, go.
@@ -202,6 +223,9 @@ class Controller:
     async def shutdown(self) -> None:
         """Delete all applications and stop listening."""
         await asyncio.gather(*(self.delete(name) for name in list(self._applications)))
+        if self._rest is not None:
+            await self._rest.close()
+            self._rest = None
         if self._front is not None:
             await self._front.close()
             self._front = None
@@ -230,7 +254,14 @@ class Controller:
             for name, state in self._applications.items()
         }
         address = ":".join(map(str, self._listener.address)) if self._listener is not None else ""
-        return ServeStatus(applications, address)
+        rest = self._rest
+        token = "" if rest is None or rest.token_file is None else str(rest.token_file)
+        is_tls = self._http is not None and self._http.ssl_certfile is not None
+        return ServeStatus(applications, address, "" if rest is None else rest.address, token, is_tls)
+
+    async def built(self) -> dict[str, BuiltApplication]:
+        """What was asked for, by application."""
+        return {name: state.built for name, state in self._applications.items() if not state.deleting}
 
     async def declared(self) -> dict[str, BuiltApplication]:
         """The applications that a config has named."""

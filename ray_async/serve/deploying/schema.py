@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,19 @@ __all__ = (
 
 
 class ConfigError(RayServeException, ValueError):
-    """A config file that does not say what it may."""
+    """A config that does not say what it may.
+
+    Args:
+        text: What is wrong.
+        fields: The path of each bad field, and what is wrong with it.
+    """
+
+    def __init__(self, text: str, fields: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(text, tuple(fields))
+        self.fields = tuple(fields)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class _Schema(pydantic.BaseModel):
@@ -121,6 +134,10 @@ class HTTPOptionsSchema(_Schema):
     keep_alive_timeout_s: int = 90
     max_body_bytes: int | None = 100 * 2**20
     metrics: bool = False
+    ssl_keyfile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile_password: str | None = None
+    ssl_ca_certs: str | None = None
 
 
 class ServeDeploySchema(_Schema):
@@ -147,8 +164,9 @@ class ServeDeploySchema(_Schema):
         try:
             return cls.model_validate(value)
         except pydantic.ValidationError as error:
-            lines = [_line(cls, dict(one)) for one in error.errors(include_url=False)]
-            raise ConfigError("the config is not valid:\n" + "\n".join(f"  {line}" for line in lines)) from None
+            bad = [_field(cls, dict(one)) for one in error.errors(include_url=False)]
+            lines = [f"  {path or 'the config'}: {text}" for path, text in bad]
+            raise ConfigError("\n".join(("the config is not valid:", *lines)), bad) from None
 
 
 def read_config(path: Path) -> ServeDeploySchema:
@@ -171,13 +189,14 @@ def _once(what: str, names: list[str]) -> None:
         raise ValueError(f"each {what} may be there once, but {', '.join(twice)} is there more often")
 
 
-def _line(schema: type[_Schema], error: dict[str, Any]) -> str:
+def _field(schema: type[_Schema], error: dict[str, Any]) -> tuple[str, str]:
+    """The path of a bad field, and what is wrong with it."""
     location = error["loc"]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if error["type"] == "extra_forbidden":
         near = get_close_matches(str(location[-1]), _fields_at(schema, location[:-1]), n=1)
-        return f"{path}: there is no such field." + (f" Did you mean {near[0]!r}?" if near else "")
-    return f"{path or 'the file'}: {error['msg'].removeprefix('Value error, ')}"
+        return path, "there is no such field." + (f" Did you mean {near[0]!r}?" if near else "")
+    return path, error["msg"].removeprefix("Value error, ")
 
 
 def _fields_at(schema: type[_Schema], location: tuple[Any, ...]) -> list[str]:

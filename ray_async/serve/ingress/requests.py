@@ -74,6 +74,7 @@ class Requests:
         self._timeout = http["request_timeout_s"]
         self._max_body = http["max_body_bytes"]
         self._root = http["root_path"]
+        self._is_tls = http["ssl_certfile"] is not None
         self._left: set[asyncio.Task[None]] = set()  # handlers that go on after their request's end
         self._routes = RouteTable(client)
         self._pages = ("/-/healthz", "/-/routes", *(("/-/metrics",) if http["metrics"] else ()))
@@ -94,6 +95,8 @@ class Requests:
         if path.startswith("/-/") and scope["type"] == "http" and path in self._pages:
             await answer(send, 200, *await self._page(path, scope))
             return
+        if self._is_tls and scope["type"] == "websocket":
+            scope["scheme"] = "wss"  # also where another process has the encryption
         headers = dict(scope["headers"])
         reply = Reply(send, headers.get(b"x-request-id", b"").decode("latin-1") or new_request_id())
         found = self._routes.match(path)

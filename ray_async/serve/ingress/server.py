@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ray_async.serve.ingress.passing import Passing, pass_on
+from ray_async.serve.ingress.relay import Relay
 
 __all__ = ("Connection", "HTTPServer")
 
@@ -55,12 +57,14 @@ class Connection(HttpToolsProtocol):
         """Begin a websocket: here, or in the process that can serve it."""
         if not self.passed_on and self._pass_on():
             self.connections.discard(self)
-            self.transport.abort()
+            if self.transport.get_extra_info("sslcontext") is None:
+                self.transport.abort()
         else:
             super().handle_websocket_upgrade()
 
     def _pass_on(self) -> bool:
         connection = self.transport.get_extra_info("socket")
+        is_tls = self.transport.get_extra_info("sslcontext") is not None
         try:
             path = self._requests.elsewhere(unquote(httptools.parse_url(self.url).path.decode("ascii")))
         except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):  # the websocket's protocol refuses it
@@ -69,7 +73,19 @@ class Connection(HttpToolsProtocol):
             return False
         lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
         lines += [name + b": " + value for name, value in self.scope["headers"]]
-        return pass_on(path, connection, b"\r\n".join((*lines, b"", b"")))
+        head = b"\r\n".join((*lines, b"", b""))
+        return self._relay(path, head) if is_tls else pass_on(path, connection, head)
+
+    def _relay(self, path: Path, head: bytes) -> bool:
+        # The encryption cannot be passed on: the other process gets what is inside.
+        ours, theirs = socket.socketpair()
+        with theirs:
+            passed = pass_on(path, theirs, head)
+        if passed:
+            Relay(self.transport, ours, self.connections)
+        else:
+            ours.close()
+        return passed
 
     @property
     def gone(self) -> bool:
@@ -81,6 +97,15 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         if self.running is not None and self.gone:
             self.running.cancel()
+
+
+def _tls(http: dict[str, Any]) -> dict[str, Any]:
+    """What uvicorn must be told of TLS."""
+    if http.get("ssl_certfile") is None:
+        return {}
+    names = ("ssl_keyfile", "ssl_certfile", "ssl_keyfile_password", "ssl_ca_certs")
+    wanted = ssl.CERT_NONE if http["ssl_ca_certs"] is None else ssl.CERT_REQUIRED
+    return {name: http[name] for name in names} | {"ssl_cert_reqs": wanted}
 
 
 class _Server(uvicorn.Server):
@@ -112,6 +137,7 @@ class HTTPServer:
             proxy_headers=False,
             server_header=True,
             timeout_keep_alive=http["keep_alive_timeout_s"],
+            **_tls(http),
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None

@@ -46,7 +46,7 @@ class Upkeep:
             raise RayServeException("metrics need prometheus_client, which is not installed: pip install it")
         self._settings = replace(self._settings, metrics=metrics)
         self._settings.write(self._folder)
-        if metrics:
+        if metrics and self._task is None:
             (self._folder / METRICS_FOLDER).mkdir(exist_ok=True)
             self._task = asyncio.get_running_loop().create_task(self._run())
 
