@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import time
@@ -31,10 +32,15 @@ class Origin:
     deployment: str = ""
     replica: str = ""
 
-    @property
+    @functools.cached_property
     def component(self) -> str:
         """Application and deployment, as one word."""
         return f"{self.application}_{self.deployment}" if self.deployment else "-"
+
+    @functools.cached_property
+    def words(self) -> str:
+        """All of it, as lines of text have it."""
+        return f"{self.component} {self.replica or '-'}"
 
 
 def stamp(now: float) -> str:
@@ -49,18 +55,32 @@ def stamp(now: float) -> str:
 
 def one_word(text: str) -> str:
     """What a client has sent, in such a way that it looks like nothing else of its line."""
-    text = text[:_LONGEST_ID]
+    if len(text) > _LONGEST_ID:
+        text = text[:_LONGEST_ID]
     return text if text.isprintable() and " " not in text else json.dumps(text)
+
+
+@functools.lru_cache(4096)
+def _json_head(source: Origin, method: str, route: str, status: int | str) -> str:
+    """What lines of alike requests have in common."""
+    fixed = {
+        "levelname": "INFO",
+        "message": f"{method} {route} {status}",
+        "route": route,
+        "method": method,
+        "status": str(status),
+        "application": source.application,
+        "deployment": source.deployment,
+        "replica": source.replica,
+    }
+    return json.dumps(fixed)[1:-1]
 
 
 def access_line(
     source: Origin, request_id: str, method: str, route: str, status: int | str, latency_ms: float, now: float
 ) -> str:
     """The line of a request, as text."""
-    return (
-        f"INFO {stamp(now)} {source.component} {source.replica or '-'} {one_word(request_id)} -- "
-        f"{method} {route} {status} {latency_ms:.1f}ms\n"
-    )
+    return f"INFO {stamp(now)} {source.words} {one_word(request_id)} -- {method} {route} {status} {latency_ms:.1f}ms\n"
 
 
 def json_access_line(
@@ -68,10 +88,9 @@ def json_access_line(
 ) -> str:
     """The line of a request, as JSON."""
     return (
-        f'{{"asctime":"{stamp(now)}","levelname":"INFO","message":{json.dumps(f"{method} {route} {status}")},'
-        f'"request_id":{json.dumps(request_id[:_LONGEST_ID])},"route":{json.dumps(route)},"method":"{method}",'
-        f'"status":"{status}","latency_ms":{latency_ms:.3f},"application":{json.dumps(source.application)},'
-        f'"deployment":{json.dumps(source.deployment)},"replica":"{source.replica}","timestamp_ns":{int(now * 1e9)}}}\n'
+        f'{{"asctime": "{stamp(now)}", {_json_head(source, method, route, status)}, '
+        f'"request_id": {json.dumps(request_id[:_LONGEST_ID])}, "latency_ms": {latency_ms:.3f}, '
+        f'"timestamp_ns": {int(now * 1e9)}}}\n'
     )
 
 
@@ -100,7 +119,7 @@ class LineFormatter(logging.Formatter):
             return self._as_json(record, facts, added, trace)
         where = "--" if hasattr(record, "serve_facts") else f"{record.filename}:{record.lineno} -"
         source = facts.get("source", self._source)
-        words = [record.levelname, record.asctime, source.component, source.replica or "-"]
+        words = [record.levelname, record.asctime, source.words]
         words += [one_word(facts["request_id"] or "-"), where, record.message]
         words += [f"{name}={value}" for name, value in added.items()]
         return "\n".join(part for part in (" ".join(words), trace) if part)
