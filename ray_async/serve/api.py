@@ -262,7 +262,8 @@ def _controller() -> Any:
 
 def _end_replicas() -> None:
     """End the replicas that a killed controller has left."""
-    for actor in ray.util.list_named_actors(all_namespaces=True):
+    actors: Any = ray.util.list_named_actors(all_namespaces=True)
+    for actor in actors:
         if actor["namespace"] == NAMESPACE and actor["name"].startswith(REPLICA_PREFIX):
             with contextlib.suppress(ValueError):  # it has ended by itself meanwhile
                 ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))

@@ -161,8 +161,8 @@ def test_a_first_deploy_of_which_a_part_fails_leaves_no_replica(http: httpx.Clie
     with pytest.raises(RuntimeError, match="cannot load v1"):
         serve.run(two("v1", fail="init"))
     wait_until(lambda: replicas() == {"Front": {}, "Versions": {}})
-    names = [actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)]
-    assert [name for name in names if name.startswith("SERVE_REPLICA")] == []
+    actors: Any = ray.util.list_named_actors(all_namespaces=True)
+    assert [actor["name"] for actor in actors if actor["name"].startswith("SERVE_REPLICA")] == []
     assert http.get("/").status_code == 404
     assert serve.run(two("v2")).remote().result() == ["v2", "v2"]
 

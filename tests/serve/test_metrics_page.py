@@ -7,6 +7,7 @@ from typing import Any
 import fastapi
 import httpx
 import pytest
+import websockets
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import Request
 
@@ -132,6 +133,12 @@ def api() -> Any:
     def user(user: str) -> str:
         return user
 
+    @app.websocket("/talk/{user}")
+    async def talk(socket: fastapi.WebSocket, user: str) -> None:
+        await socket.accept()
+        await socket.send_text(user)
+        await socket.close(4000 if user == "bad" else 1000)
+
     return app
 
 
@@ -169,6 +176,24 @@ def test_series_are_bounded(http: httpx.Client) -> None:
     assert methods <= {"GET", "OTHER"}
     assert value(found, "serve_num_http_requests_total", route="/api/users/{user}") == 1000
     assert value(found, "serve_num_http_requests_total", route="unmatched", application="") >= 1000
+
+
+async def test_a_websocket_counts_once_and_a_normal_close_is_no_error(http: httpx.Client) -> None:
+    await asyncio.to_thread(serve.run, Api.bind(), name="talk", route_prefix="/ws")
+    address = f"ws://{http.base_url.host}:{http.base_url.port}/ws/talk"
+    for user in ("ann", "bob", "bad"):
+        async with websockets.connect(f"{address}/{user}") as client:
+            assert await client.recv() == user
+            with pytest.raises(websockets.ConnectionClosed):
+                await client.recv()
+    labels = {"application": "talk", "route": "/ws/talk/{user}", "method": "WEBSOCKET"}
+
+    def count(name: str, code: str) -> float:
+        return value(scrape(http), f"serve_num_http_{name}", **labels, status_code=code)
+
+    await asyncio.to_thread(wait_until, lambda: count("requests_total", "1000") == 2)
+    await asyncio.to_thread(wait_until, lambda: count("requests_total", "4000") == 1)
+    assert (count("error_requests_total", "1000"), count("error_requests_total", "4000")) == (0, 1)
 
 
 @serve.deployment

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from ray_async import __version__
+import ray_async as ray
 from ray_async.serve.application import BuiltApplication
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.deploying.schema import ConfigError, ServeDeploySchema
@@ -118,7 +118,7 @@ class RestApp:
         return await method(receive, headers)
 
     async def _version(self, receive: Receive, headers: dict[bytes, bytes]) -> Any:
-        return {"version": "1", "ray_async_version": __version__}
+        return {"version": "1", "ray_async_version": ray.__version__}
 
     async def _get(self, receive: Receive, headers: dict[bytes, bytes]) -> Any:
         return await self._instance.details()
