@@ -126,6 +126,27 @@ def test_what_is_held_and_what_waits(http: httpx.Client, gate: Any) -> None:
     wait_until(lambda: value(scrape(http), "serve_replica_processing_queries") == 0)
 
 
+@serve.deployment(max_ongoing_requests=10)
+class Batches:
+    @serve.batch(max_batch_size=3, batch_wait_timeout_s=10)
+    async def total(self, numbers: list[int]) -> list[int]:
+        return [sum(numbers)] * len(numbers)
+
+
+def test_batches(http: httpx.Client) -> None:
+    handle = serve.run(Batches.bind(), name="batches", route_prefix=None)
+    for _ in range(2):
+        responses = [handle.total.remote(number) for number in (1, 2, 3)]
+        assert [response.result() for response in responses] == [6, 6, 6]
+    labels = {"application": "batches", "deployment": "Batches", "function_name": "total"}
+    found = scrape(http)
+    assert value(found, "serve_batches_processed_total", **labels) == 2
+    assert value(found, "serve_actual_batch_size_sum", **labels) == 6
+    assert [value(found, "serve_actual_batch_size_bucket", **labels, le=end) for end in ("2.0", "4.0")] == [0, 2]
+    assert value(found, "serve_batch_wait_time_ms_count", **labels) == 2
+    assert value(found, "serve_batch_execution_time_ms_count", **labels) == 2
+
+
 def api() -> Any:
     app = fastapi.FastAPI()
 

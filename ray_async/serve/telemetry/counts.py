@@ -110,6 +110,13 @@ class Counts:
         """Count something that happens seldom."""
         self._numbers[self._place(family, labels)] += 1
 
+    def observe(self, family: str, labels: tuple[str, ...], value: float) -> None:
+        """Count a quantity into its bucket."""
+        ends = FAMILIES[family].buckets
+        place = self._place(family, labels)
+        self._numbers[place + bisect_left(ends, value)] += 1
+        self._numbers[place + len(ends) + 1] += value
+
     def _observe(self, place: int, latency_ms: float) -> None:
         numbers = self._numbers
         numbers[place + bisect_left(LATENCIES, latency_ms)] += 1

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ("FAMILIES", "LATENCIES", "Family")
+__all__ = ("FAMILIES", "LATENCIES", "SIZES", "Family")
 
 #: Upper ends of the buckets of latencies, in milliseconds.
 LATENCIES = (1, 2, 5, 10, 20, 50, 100, 200, 300, 400, 500, 1000, 2000, 5000, 10_000, 60_000, 120_000, 300_000, 600_000)
+
+#: Upper ends of the buckets of batch sizes.
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 _REPLICA = ("application", "deployment", "replica")
 
@@ -36,6 +39,7 @@ class Family:
         return len(self.buckets) + 2 if self.kind == "histogram" else 1
 
 
+_BATCH = (*_REPLICA, "function_name")
 _HTTP = ("application", "route", "method", "status_code")
 
 FAMILIES = {
@@ -69,6 +73,12 @@ FAMILIES = {
             ("application", "deployment"),
         ),
         Family("serve_num_router_requests", "counter", "Requests that were routed.", ("application", "deployment")),
+        Family("serve_batches_processed", "counter", "Batches that were run.", _BATCH),
+        Family("serve_actual_batch_size", "histogram", "Items of batches.", _BATCH, SIZES),
+        Family(
+            "serve_batch_wait_time_ms", "histogram", "How long batches waited from their first item.", _BATCH, LATENCIES
+        ),
+        Family("serve_batch_execution_time_ms", "histogram", "How long batch functions ran.", _BATCH, LATENCIES),
         Family("serve_multiplexed_models_load_counter", "counter", "Models that were loaded.", _REPLICA),
         Family("serve_multiplexed_models_unload_counter", "counter", "Models that were unloaded.", _REPLICA),
         Family("serve_num_multiplexed_models", "gauge", "Models that a replica has.", _REPLICA),
