@@ -78,14 +78,18 @@ demo-serve: build $(VENV)/.demo-serve ## serve a model behind HTTP, send load, p
 
 DEMO_PLOT ?= serve-latencies.png
 
-test: build ## run all tests
-	$(PY) -m pytest $(PYTEST_ARGS)
+# Two processes share the test files: most tests wait for other processes most of the time. One after the other,
+# with the debugger's prompt: make test PARALLEL= PYTEST_ARGS=--pdb
+PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test: build ## run all tests (some: PYTEST_ARGS=tests/core)
+	$(PY) -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 # What holds native objects: the core, and sessions from end to end.
 DEBUG_TESTS ?= tests/core tests/runtime tests/api_async tests/api_sync tests/output
 
 test-debug: debug ## run the tests that hold native objects on the debug build, which counts them
-	cd $(DEBUG_TREE) && PYTHONPATH=$(DEBUG_TREE) $(abspath $(PY)) -m pytest $(PYTEST_ARGS) $(DEBUG_TESTS)
+	cd $(DEBUG_TREE) && PYTHONPATH=$(DEBUG_TREE) $(abspath $(PY)) -m pytest $(PARALLEL) $(PYTEST_ARGS) $(DEBUG_TESTS)
 
 # What a sanitizer finds counts; Python's own leaks at its end do not, and crashes that tests want are Python's to handle.
 ADDRESS_TREE := $(CURDIR)/build/address/tree
@@ -98,7 +102,7 @@ test-sanitized: $(VENV)/.installed ## compile with AddressSanitizer in a copy of
 	cd $(ADDRESS_TREE) && PYTHONPATH=$(ADDRESS_TREE) LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) PYTHONMALLOC=malloc \
 		ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0 \
 		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		$(abspath $(PY)) -m pytest $(PYTEST_ARGS) $(SANITIZED_TESTS)
+		$(abspath $(PY)) -m pytest $(PARALLEL) $(PYTEST_ARGS) $(SANITIZED_TESTS)
 
 # A test that hangs fails, and says which one it was.
 BOUNDED := timeout --kill-after=5 300

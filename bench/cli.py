@@ -53,7 +53,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         metavar="S",
         help="seconds that one case may take (default 600, quick: 90)",
     )
-    add("--load", type=Path, metavar="FILE", help="measure nothing; show the run that --json wrote")
+    add("--load", type=Path, nargs="+", metavar="FILE", help="measure nothing; show the runs that --json wrote, as one")
     add("--json", type=Path, metavar="FILE", help="write all results as JSON")
     add("--plot", type=Path, metavar="FILE", help="draw ray_async and its peers against the bars")
     add("--idioms", type=Path, metavar="FILE", help="draw the rates of asyncio's idioms beside plain asyncio")
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(arguments)
     if options.load is not None:
-        report = Report.from_json(options.load.read_text())
+        report = Report.joined([Report.from_json(path.read_text()) for path in options.load])
     else:
         try:
             missing = check_release_build()

@@ -67,7 +67,7 @@ def _label(axes: Any, report: Report, rows: list[RowResult]) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.set_xlabel("calls a second (log scale; right is better)")
-    kind = "smoke run, the numbers mean nothing" if report.quick else f"median of {report.rounds} rounds"
+    kind = "smoke run, the numbers mean nothing" if report.quick else f"median of {report.rounds_in_words}"
     machine = f"{report.machine.get('processor', '')}, {report.machine.get('cores', '?')} cores"
     axes.set_title(f"asyncio's idioms ({kind})\n{machine}", fontsize=10, loc="left")
     axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=4, frameon=False)

@@ -86,7 +86,7 @@ def _label(axes: Any, report: Report, rows: list[tuple[RowResult, dict[str, floa
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.set_xlabel("cost as a multiple of what is allowed (log scale; left of 1 is better than asked)")
-    kind = "smoke run, the numbers mean nothing" if report.quick else f"median of {report.rounds} rounds"
+    kind = "smoke run, the numbers mean nothing" if report.quick else f"median of {report.rounds_in_words}"
     machine = f"{report.machine.get('processor', '')}, {report.machine.get('cores', '?')} cores"
     axes.set_title(f"ray_async against its bars ({kind})\n{machine}", fontsize=10, loc="left")
     handles = [Patch(color=MET, label="ray_async, bar met"), Patch(color=MISSED, label="ray_async, bar not met")]

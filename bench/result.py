@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bench.harness import Group, Recording, params_of, same_work
@@ -69,6 +69,13 @@ class Report:
     absent: dict[str, str]
     rows: list[RowResult] = field(default_factory=list)
 
+    @property
+    def rounds_in_words(self) -> str:
+        """Of how many rounds the rows are medians."""
+        counts = {cost.cost.rounds for row in self.rows for cost in row.costs.values() if cost.cost} or {self.rounds}
+        low, high = min(counts), max(counts)
+        return f"{low} rounds" if low == high else f"{low} to {high} rounds"
+
     def to_json(self) -> str:
         """The run as JSON; `from_json` reads it back."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
@@ -83,6 +90,22 @@ class Report:
         """
         data = json.loads(text)
         return cls(**{**data, "rows": [_row_from(row) for row in data["rows"]]})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Report]) -> Report:
+        """One run from several of the same machine, each with subjects of its own.
+
+        Args:
+            parts: the runs, in the order of the table.
+        """
+        first, *_ = sorted(parts, key=lambda part: len(part.versions), reverse=True)
+        return replace(
+            first,
+            created=max(part.created for part in parts),
+            rounds=min(part.rounds for part in parts),
+            quick=any(part.quick for part in parts),
+            rows=[row for part in parts for row in part.rows],
+        )
 
     def failures(self) -> list[str]:
         """Rows in which ray_async could not be measured, with the first line of why."""

@@ -85,5 +85,5 @@ def _caption(report: Report) -> str:
     facts += [f"{machine['memory_gb']} GB"] if "memory_gb" in machine else []
     facts += [str(machine[key]) for key in ("system", "python") if key in machine]
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    kind = "a smoke run with tiny sizes: the numbers mean nothing" if report.quick else f"{report.rounds} rounds"
+    kind = "a smoke run with tiny sizes: the numbers mean nothing" if report.quick else f"{report.rounds_in_words}"
     return f"Measured on {'; '.join(facts)}. {versions}. Medians of {kind}; {report.created}."

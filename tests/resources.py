@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ("TMPDIR_VARIABLE", "Resources", "leaks", "session_is_live", "wait_until")
+__all__ = ("TMPDIR_VARIABLE", "Resources", "becomes_true", "leaks", "session_is_live", "wait_until")
 
 TMPDIR_VARIABLE = "RAY_ASYNC_TMPDIR"
 PROC = Path("/proc")
@@ -63,7 +63,13 @@ class Resources:
         return lines
 
 
-def wait_until(predicate: Callable[[], object], timeout: float = 30.0) -> bool:
+def wait_until(predicate: Callable[[], object], timeout: float = 30.0) -> None:
+    """Poll until `predicate()` is true; fail after `timeout` seconds."""
+    if not becomes_true(predicate, timeout):
+        raise AssertionError(f"{predicate!r} did not become true within {timeout} s")
+
+
+def becomes_true(predicate: Callable[[], object], timeout: float = 30.0) -> bool:
     """Poll until `predicate()` is true; return False after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     pause = 0.0005
@@ -80,7 +86,7 @@ def leaks(before: Resources, timeout: float = 10.0) -> list[str]:
     if not Resources.now().beyond(before):
         return []
     gc.collect()
-    wait_until(lambda: not Resources.now().beyond(before), timeout)
+    becomes_true(lambda: not Resources.now().beyond(before), timeout)
     return Resources.now().beyond(before)
 
 

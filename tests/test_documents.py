@@ -36,7 +36,8 @@ OUTPUT = {
     ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],
     ("docs/serve.md", 1): ["[1, 2, 3]"],
     ("docs/serve.md", 2): ["the model a"],
-    ("docs/serve.md", 3): ["hello bob"],
+    ("docs/serve.md", 3): ["ABC"],
+    ("docs/serve.md", 4): ["hello bob"],
     ("docs/types.md", 0): ["2"],
 }
 

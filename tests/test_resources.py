@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.loop_watch import LoopWatch
-from tests.resources import TMPDIR_VARIABLE, Resources, leaks, wait_until
+from tests.resources import TMPDIR_VARIABLE, Resources, becomes_true, leaks, wait_until
 
 
 def test_nothing_changed_is_no_leak() -> None:
@@ -80,8 +80,10 @@ def test_native_objects_are_compared_by_count() -> None:
 
 
 def test_wait_until_gives_up() -> None:
-    assert not wait_until(lambda: False, timeout=0)
-    assert wait_until(lambda: True, timeout=0)
+    assert not becomes_true(lambda: False, timeout=0)
+    with pytest.raises(AssertionError, match="did not become true within 0 s"):
+        wait_until(lambda: False, timeout=0)
+    wait_until(lambda: True, timeout=0)
 
 
 @pytest.mark.blocks_loop

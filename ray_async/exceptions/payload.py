@@ -11,7 +11,6 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from . import pickler
 from .base import UnserializableException
 from .remote_traceback import DEPENDENCY_LINE, MAX_BYTES, clip, format_remote
 from .system import RaySystemError
@@ -26,8 +25,8 @@ _HEAD = struct.Struct("<4sI")
 def to_payload(
     err: BaseException,
     *,
-    dumps: Callable[[object], bytes] = pickler.dumps,
-    dumps_forgiving: Callable[[object], bytes] = pickler.dumps_forgiving,
+    dumps: Callable[[object], bytes] | None = None,
+    dumps_forgiving: Callable[[object], bytes] | None = None,
 ) -> bytes:
     """Bytes that stand for `err` in the object store.
 
@@ -36,9 +35,12 @@ def to_payload(
     error holds.
 
     Args:
-        dumps: pickles an error, or raises.
-        dumps_forgiving: pickles an error without those of its parts that cannot be pickled, or raises.
+        dumps: pickles an error, or raises; None: as any exception.
+        dumps_forgiving: pickles an error without those of its parts that cannot be pickled, or raises; None: likewise.
     """
+    from . import pickler  # a node that starts has no error yet
+
+    dumps, dumps_forgiving = dumps or pickler.dumps, dumps_forgiving or pickler.dumps_forgiving
     if not isinstance(err, RayTaskError):
         body, _ = _pickled(err, dumps, dumps_forgiving)
         return _packed(_text_of(err), body)

@@ -6,8 +6,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from ray_async._core import store
-
 if TYPE_CHECKING:
     from ray_async._core.object_ref import ObjectRef
     from ray_async.runtime.stream_values import StreamValues
@@ -57,6 +55,8 @@ class ObjectRefGenerator(Generic[R]):
             raise
 
     def _next(self, timeout: float | None) -> Any:
+        from ray_async._core import store  # with pickle and more, which the package's import does without
+
         current = self._cursor.current
         if current is None:
             raise StopIteration

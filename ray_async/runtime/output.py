@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ray_async.runtime.logs import LogSink, Prefixer
+from ray_async.runtime.logs.prefix import Prefixer
+from ray_async.runtime.logs.sink import LogSink
 from ray_async.runtime.progress import Bars
 from ray_async.transport.frames import FrameError, FrameReader, pack
 

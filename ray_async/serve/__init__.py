@@ -12,7 +12,7 @@ try:
     from ray_async.serve.application import Application
     from ray_async.serve.asgi_class import ingress
     from ray_async.serve.batching.decorator import batch
-    from ray_async.serve.config import AutoscalingConfig, HTTPOptions
+    from ray_async.serve.config import AutoscalingConfig, HTTPOptions, gRPCOptions
     from ray_async.serve.context import get_multiplexed_model_id, get_replica_context
     from ray_async.serve.deployment import Deployment, deployment
     from ray_async.serve.handle.handle import DeploymentHandle
@@ -38,6 +38,7 @@ __all__ = (
     "delete",
     "deployment",
     "exceptions",
+    "gRPCOptions",
     "get_app_handle",
     "get_deployment_handle",
     "get_multiplexed_model_id",

@@ -13,7 +13,7 @@ from typing import Any
 import ray_async as ray
 from ray_async.exceptions import RayActorError, RayTaskError
 from ray_async.serve.application import Application, BuiltApplication, build, with_logging
-from ray_async.serve.config import HTTPOptions
+from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.context import current_replica, local_context
 from ray_async.serve.controller.actor import Controller
 from ray_async.serve.exceptions import RayServeException
@@ -108,13 +108,16 @@ def run(
     return DeploymentHandle(built.ingress, name)
 
 
-def deploy(applications: Sequence[BuiltApplication], http: HTTPOptions | None, wait: bool) -> None:
+def deploy(
+    applications: Sequence[BuiltApplication], http: HTTPOptions | None, wait: bool, grpc: gRPCOptions | None = None
+) -> None:
     """Deploy applications that are built. Where they are declared by a config, others that were so go.
 
     Args:
         applications: What to deploy.
         http: Where to listen; None: where HTTP is up already, else the default.
         wait: Whether to wait until all run.
+        grpc: Where to listen for gRPC; None: where that is up already, if it is.
 
     Raises:
         RayServeException: A prefix belongs to another application, or HTTP is up at another address.
@@ -123,6 +126,8 @@ def deploy(applications: Sequence[BuiltApplication], http: HTTPOptions | None, w
     controller = _controller_or_new()
     if http is not None or any(built.route_prefix is not None for built in applications):
         _listen(controller, http or HTTPOptions(), http is not None)
+    if grpc is not None:
+        _start_grpc(controller, grpc)
     _ask(controller.deploy_all.remote(list(applications)))
     for built in applications if wait else ():
         failure = _ask(controller.wait_running.remote(built.name))
@@ -140,6 +145,7 @@ def declared() -> dict[str, BuiltApplication]:
 def start(
     http_options: HTTPOptions | dict[str, Any] | None = None,
     *,
+    grpc_options: gRPCOptions | dict[str, Any] | None = None,
     logging_config: ServeLoggingConfig | dict[str, Any] | None = None,
     tracing_config: TracingConfig | dict[str, Any] | None = None,
     rest_options: RESTOptions | dict[str, Any] | None = None,
@@ -148,14 +154,15 @@ def start(
 
     Args:
         http_options: Where, and how; ignored with a warning where HTTP is up already.
+        grpc_options: Where, and for which services, to listen for gRPC; None: nowhere.
         logging_config: How replicas log that start from now on, where their deployment and application say nothing.
         tracing_config: Where replicas that start from now on send OpenTelemetry's spans.
         rest_options: Where the REST API is served; None: nowhere. Ignored where it is up already.
 
     Raises:
         OSError: The port is taken.
-        TypeError: An unknown HTTP option.
-        RayServeException: Metrics are asked for, and prometheus_client is not installed.
+        TypeError: An unknown option.
+        RayServeException: A service of `grpc_options` is not there, or what an option needs is not installed.
     """
     options = HTTPOptions(**http_options) if isinstance(http_options, dict) else http_options or HTTPOptions()
     logging = ServeLoggingConfig.of(logging_config)
@@ -167,7 +174,15 @@ def start(
     if rest_options is not None:
         rest = RESTOptions(**rest_options) if isinstance(rest_options, dict) else rest_options
         _ask(controller.start_rest.remote(rest))
+    if grpc_options is not None:
+        _start_grpc(controller, gRPCOptions(**grpc_options) if isinstance(grpc_options, dict) else grpc_options)
     for warning in filter(None, warnings):
+        ray.logger.warning(warning)
+
+
+def _start_grpc(controller: Any, options: gRPCOptions) -> None:
+    warning = _ask(controller.start_grpc.remote(options)) if options.grpc_servicer_functions else ""
+    if warning:
         ray.logger.warning(warning)
 
 

@@ -1,12 +1,13 @@
-"""Configuration values: of autoscaling and of HTTP."""
+"""Configuration values: of autoscaling, of HTTP and of gRPC."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
 from typing import Any
 
-__all__ = ("AutoscalingConfig", "HTTPOptions")
+__all__ = ("AutoscalingConfig", "HTTPOptions", "gRPCOptions")
 
 
 @dataclass(frozen=True)
@@ -118,5 +119,39 @@ class HTTPOptions:
             raise ValueError("ssl_keyfile and ssl_certfile must be given together")
         if self.ssl_certfile is None and (self.ssl_keyfile_password or self.ssl_ca_certs):
             raise ValueError("ssl_keyfile_password and ssl_ca_certs need ssl_keyfile and ssl_certfile")
+        if not 0 <= self.port < 65536:
+            raise ValueError(f"port must be from 0 to 65535, but is {self.port!r}")
+
+
+@dataclass(frozen=True)
+class gRPCOptions:  # Ray's name
+    """Where calls by gRPC are served, and of which services.
+
+    Args:
+        port: The port; 0: any free one, which `serve.status` shows.
+        grpc_servicer_functions: The functions ``add_...Servicer_to_server`` of generated code, or their import paths;
+            with none, nothing listens.
+        request_timeout_s: Seconds that a call may take, if its own deadline is not sooner; None: any time.
+        enable_reflection: Whether clients may ask which services there are (needs grpcio-reflection).
+        host: The address to listen on.
+
+    Raises:
+        TypeError: No list of import paths.
+        ValueError: A value out of range.
+    """
+
+    port: int = 9000
+    grpc_servicer_functions: tuple[str | Callable[..., Any], ...] = ()
+    request_timeout_s: float | None = None
+    enable_reflection: bool = True
+    host: str = "127.0.0.1"
+
+    def __post_init__(self) -> None:
+        named: Any = self.grpc_servicer_functions
+        if isinstance(named, str):
+            raise TypeError(f"grpc_servicer_functions must be a list of import paths, not {named!r}")
+        object.__setattr__(self, "grpc_servicer_functions", tuple(named))
+        if self.request_timeout_s is not None and not self.request_timeout_s > 0:
+            raise ValueError(f"request_timeout_s must be positive, but is {self.request_timeout_s!r}")
         if not 0 <= self.port < 65536:
             raise ValueError(f"port must be from 0 to 65535, but is {self.port!r}")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import ray_async as ray
 
-__all__ = ("CONTROLLER", "DEFAULT_APP", "NAMESPACE", "REPLICA_PREFIX", "deployment_key", "folder")
+__all__ = ("CONTROLLER", "DEFAULT_APP", "GRPC_SERVER", "NAMESPACE", "REPLICA_PREFIX", "deployment_key", "folder")
 
 CONTROLLER = "SERVE_CONTROLLER_ACTOR"
+GRPC_SERVER = "SERVE_GRPC_SERVER"
 NAMESPACE = "serve"
 REPLICA_PREFIX = "SERVE_REPLICA::"
 DEFAULT_APP = "default"

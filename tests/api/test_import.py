@@ -8,7 +8,18 @@ import pytest
 
 import ray_async as ray
 
-HEAVY = {"asyncio", "cloudpickle", "dataclasses", "inspect", "json", "logging", "multiprocessing", "numpy", "uvloop"}
+HEAVY = {
+    "asyncio",
+    "cloudpickle",
+    "dataclasses",
+    "inspect",
+    "json",
+    "logging",
+    "multiprocessing",
+    "numpy",
+    "pickle",
+    "uvloop",
+}
 OPTIONAL = {"serve", "tune", "data", "util", "cluster_utils", "runtime_env"}
 
 

@@ -8,9 +8,9 @@ from bench.subject import OURS, Bar, Unit
 from tests.bench.fakes import FakeContender, fake_contenders, fake_subject
 
 
-def measure(contenders: list[FakeContender]) -> list[RowResult]:
+def measure(contenders: list[FakeContender], rounds: int = 3) -> list[RowResult]:
     subject = fake_subject()
-    plan, recording = run_subject(subject, contenders, rounds=3)
+    plan, recording = run_subject(subject, contenders, rounds=rounds)
     return evaluate(subject, plan, recording, [contender.name for contender in contenders])
 
 
@@ -83,3 +83,14 @@ def test_failures_name_the_row_and_the_first_line_of_the_reason() -> None:
     rows = measure(contenders)
     assert report(rows).failures() == ["put: ray_async has no more rounds of put"]
     assert rows[2].costs[OURS].cost is None
+
+
+def test_runs_of_different_subjects_are_one_table() -> None:
+    first, second = measure(fake_contenders([])), measure(fake_contenders([]))
+    alone = Report({"cores": 2}, "2026-01-02", 2, False, {OURS: "1"}, {}, second)
+    joined = Report.joined([alone, report(first)])
+    assert joined.rows == [*second, *first]
+    assert (joined.rounds, joined.created, joined.versions) == (2, "today", {OURS: "1", "Peer": "2"})
+    assert joined.rounds_in_words == "3 rounds"
+    shorter = Report.joined([report(first), report(measure(fake_contenders([]), rounds=2))])
+    assert shorter.rounds_in_words == "2 to 3 rounds"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.resources import TMPDIR_VARIABLE, wait_until
+from tests.resources import TMPDIR_VARIABLE, becomes_true
 
 __all__ = ("Program",)
 
@@ -63,7 +63,7 @@ class Program:
 
     def left(self) -> list[str]:
         """Processes and files of the session that are still there, once they have had time to go."""
-        wait_until(lambda: not self._left(), 20)
+        becomes_true(lambda: not self._left(), 20)
         return self._left()
 
     def _left(self) -> list[str]:

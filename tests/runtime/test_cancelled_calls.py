@@ -43,7 +43,7 @@ class Worker:
 def test_a_running_method_is_told_and_not_interrupted(max_concurrency: int, tmp_path: Path) -> None:
     actor: Any = ray.remote(Worker).options(max_concurrency=max_concurrency).remote()
     ref = actor.work.remote(str(tmp_path))
-    assert wait_until((tmp_path / "started").exists)
+    wait_until((tmp_path / "started").exists)
     ray.cancel(ref)
     (tmp_path / "go").touch()
     with pytest.raises(ray.exceptions.TaskCancelledError):
@@ -67,7 +67,7 @@ async def wait(folder: str) -> None:
 @pytest.mark.parametrize("function", [sleep, wait])
 def test_what_was_running_has_failed_by_the_cancel(function: Any, tmp_path: Path) -> None:
     ref = function.remote(str(tmp_path))
-    assert wait_until((tmp_path / "started").exists)
+    wait_until((tmp_path / "started").exists)
     ray.cancel(ref)
     with pytest.raises(ray.exceptions.TaskCancelledError, match=ref.task_id().hex()) as caught:
         ray.get(ref, timeout=TIMEOUT_S)
@@ -131,7 +131,7 @@ def test_calls_of_cleaning_up_are_not_cancelled(function: Any, tmp_path: Path) -
         folder = tmp_path / str(turn)
         folder.mkdir()
         ref = function.remote(log, str(folder))
-        assert wait_until((folder / "started").exists)
+        wait_until((folder / "started").exists)
         ray.cancel(ref)
         with pytest.raises(ray.exceptions.TaskCancelledError):
             ray.get(ref, timeout=TIMEOUT_S)

@@ -103,7 +103,7 @@ def test_each_group_has_a_loop_of_its_own() -> None:
 def test_a_group_that_blocks_holds_up_no_other(options: dict[str, str], tmp_path: Path) -> None:
     actor: Any = Grouped.remote()
     actor.block.options(**options).remote(str(tmp_path / "started"))
-    assert wait_until((tmp_path / "started").exists)
+    wait_until((tmp_path / "started").exists)
     assert ray.get(actor.overlap.remote(), timeout=TIMEOUT_S) == 1
     if options:
         assert ray.get(actor.at_home.remote(), timeout=TIMEOUT_S)
@@ -117,7 +117,7 @@ def test_a_group_runs_as_many_calls_at_once_as_declared() -> None:
 def test_calls_of_a_group_are_cancelled(tmp_path: Path) -> None:
     actor: Any = Grouped.remote()
     running, queued = actor.wait.remote(str(tmp_path / "started")), actor.thread.remote()
-    assert wait_until((tmp_path / "started").exists)
+    wait_until((tmp_path / "started").exists)
     for call in (queued, running):
         ray.cancel(call)
         with pytest.raises(ray.exceptions.TaskCancelledError):
@@ -129,7 +129,7 @@ def test_a_call_is_cancelled_while_the_main_loop_blocks(tmp_path: Path) -> None:
     actor: Any = Grouped.remote()
     actor.block.remote(str(tmp_path / "blocked"))
     running = actor.wait.remote(str(tmp_path / "started"))
-    assert wait_until(lambda: (tmp_path / "blocked").exists() and (tmp_path / "started").exists())
+    wait_until(lambda: (tmp_path / "blocked").exists() and (tmp_path / "started").exists())
     ray.cancel(running)
     with pytest.raises(ray.exceptions.TaskCancelledError):
         ray.get(running, timeout=TIMEOUT_S)

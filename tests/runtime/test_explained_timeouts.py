@@ -11,7 +11,7 @@ import pytest
 import ray_async as ray
 from ray_async.exceptions import GetTimeoutError
 from ray_async.runtime.current import get_session
-from tests.resources import wait_until
+from tests.resources import becomes_true, wait_until
 
 TIMEOUT_S = 60
 SHORT_S = 0.3
@@ -20,17 +20,17 @@ SHORT_S = 0.3
 @ray.remote
 def waits_for(path: str, *_: Any) -> None:
     """Runs until there is a file."""
-    assert wait_until(Path(path).exists, timeout=TIMEOUT_S)
+    wait_until(Path(path).exists, timeout=TIMEOUT_S)
 
 
 @ray.remote(num_cpus=0)
 class Keeper:
     def __init__(self, path: str = "") -> None:
         if path:
-            assert wait_until(Path(path).exists, timeout=TIMEOUT_S)
+            wait_until(Path(path).exists, timeout=TIMEOUT_S)
 
     def wait(self, path: str) -> None:
-        assert wait_until(Path(path).exists, timeout=TIMEOUT_S)
+        wait_until(Path(path).exists, timeout=TIMEOUT_S)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def reason(ref: Any) -> str:
 
 def tells(ref: Any, words: str) -> bool:
     """Whether the error comes to say that: the node, which is asked for a moment only, may be late with its answer."""
-    return wait_until(lambda: words in reason(ref), timeout=TIMEOUT_S)
+    return becomes_true(lambda: words in reason(ref), timeout=TIMEOUT_S)
 
 
 def states() -> list[str]:
@@ -58,7 +58,7 @@ def states() -> list[str]:
 
 def test_tasks(gate: str) -> None:
     running = waits_for.remote(gate)
-    assert wait_until(lambda: states() == ["RUNNING"])
+    wait_until(lambda: states() == ["RUNNING"])
     assert tells(running, "waits_for is running in process")
     queued = waits_for.options(resources={}, num_cpus=0.5).remote(gate)
     assert tells([ray.put(1), queued], "is queued; ")

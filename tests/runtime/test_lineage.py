@@ -53,20 +53,20 @@ def test_what_a_task_made_is_made_again_and_its_arguments_count_once(files: Path
     numbers = ray.put(np.ones(INPUT_BYTES, dtype=np.uint8))
     first, second = doubled.options(num_returns=2).remote(numbers, str(runs))
     ray.wait([first, second], num_returns=2, timeout=TIMEOUT_S, fetch_local=False)
-    assert wait_until(lambda: lineage() > 0)
+    wait_until(lambda: lineage() > 0)
     kept = lineage()
     assert INPUT_BYTES <= kept < 2 * INPUT_BYTES
     for n_runs in (2, 3):
-        assert wait_until(lambda: len(large_files(files)) == 2)
+        wait_until(lambda: len(large_files(files)) == 2)
         lost = large_files(files)
         for path in lost:
             path.unlink()
         assert [ray.get(ref, timeout=TIMEOUT_S)[0] for ref in (first, second)] == [INPUT_BYTES % 251] * 2
         assert runs.read_text().count("run") == n_runs
-        assert wait_until(lambda: lineage() == kept)  # counted after the results are told of
+        wait_until(lambda: lineage() == kept)  # counted after the results are told of
     del first, second
-    assert wait_until(lambda: lineage() == 0)
-    assert wait_until(lambda: not large_files(files))
+    wait_until(lambda: lineage() == 0)
+    wait_until(lambda: not large_files(files))
 
 
 def test_without_lineage_nothing_is_made_again(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_without_lineage_nothing_is_made_again(tmp_path: Path) -> None:
     with ray.init(num_cpus=1, object_store_memory=100 << 20, _system_config=settings):
         numbers = ray.put(np.ones(INPUT_BYTES, dtype=np.uint8))
         ref = doubled.options(num_returns=2).remote(numbers, str(tmp_path / "runs"))[0]
-        assert wait_until(lambda: len(large_files(tmp_path)) == 1)
+        wait_until(lambda: len(large_files(tmp_path)) == 1)
         large_files(tmp_path)[0].unlink()
         with pytest.raises(ObjectReconstructionFailedError, match="lineage_pinning_enabled"):
             ray.get(ref, timeout=TIMEOUT_S)
@@ -87,7 +87,7 @@ def test_without_lineage_nothing_is_made_again(tmp_path: Path) -> None:
 
 def test_what_was_put_is_gone(files: Path) -> None:
     ref = ray.put(np.ones(RESULT_BYTES, dtype=np.uint8))
-    assert wait_until(lambda: len(large_files(files)) == 1)
+    wait_until(lambda: len(large_files(files)) == 1)
     large_files(files)[0].unlink()
     with pytest.raises(ObjectReconstructionFailedError, match=r"\[PUT\]"):
         ray.get(ref, timeout=TIMEOUT_S)

@@ -35,7 +35,7 @@ def test_a_line_held_back_is_shown_when_its_time_is_over(
             return shown
 
         try:
-            assert wait_until(lambda: "working 1" in look())
+            wait_until(lambda: "working 1" in look())
             assert shown.splitlines() == ["(f pid=1) working 0", "(f pid=2) working 1"]
         finally:
             theirs.sendall(pack({"kind": "end"}))

@@ -116,7 +116,7 @@ def test_a_task_is_cancelled_while_it_waits_to_be_run_again(tmp_path: Path) -> N
     runs = tmp_path / "runs"
     with ray.init(num_cpus=1, _system_config={"task_retry_delay_ms": 10 * TIMEOUT_S * 1000}):
         ref = dies_first.remote(str(runs))
-        assert wait_until(lambda: runs.exists() and not Path("/proc", runs.read_text().strip()).exists())
+        wait_until(lambda: runs.exists() and not Path("/proc", runs.read_text().strip()).exists())
         ray.cancel(ref)
         with pytest.raises(TaskCancelledError):
             ray.get(ref, timeout=TIMEOUT_S)
@@ -139,10 +139,10 @@ def test_what_a_worker_started_ends_with_it_unless_told_otherwise(tmp_path: Path
             ray.get(leaves_a_child.remote(str(path)), timeout=TIMEOUT_S)
         child = Path("/proc", path.read_text())
         if kills:
-            assert wait_until(lambda: not child.exists())
+            wait_until(lambda: not child.exists())
         else:
             assert child.exists()
-    assert wait_until(lambda: not child.exists())  # nothing outlives the session
+    wait_until(lambda: not child.exists())  # nothing outlives the session
 
 
 @pytest.mark.parametrize(("min_free", "killed"), [(-1, 1), (50, 0), (150, 1)])

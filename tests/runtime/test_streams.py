@@ -93,7 +93,7 @@ def test_a_stream_that_has_ended_has_no_next_item() -> None:
 def test_the_producer_stays_so_far_ahead_and_all_items_come(source: Any, tmp_path: Path) -> None:
     path = tmp_path / "items"
     stream = source.remote(str(path), 20)
-    assert wait_until(lambda: len(noted(path)) == AHEAD)
+    wait_until(lambda: len(noted(path)) == AHEAD)
     for i, ref in enumerate(stream):
         assert ray.get(ref, timeout=TIMEOUT_S) == i
         assert len(noted(path)) <= i + 1 + AHEAD + 1  # what it makes next, and "closed"
@@ -107,7 +107,7 @@ def test_the_producer_of_a_dropped_detached_stream_is_not_held_up(source: Any, t
     stream = source.options(_generator_detached=True).remote(str(path), 50)
     kept = [next(stream) for _ in range(taken)]
     del stream
-    assert wait_until(lambda: noted(path)[-1:] == ["closed"])
+    wait_until(lambda: noted(path)[-1:] == ["closed"])
     assert noted(path) == [*map(str, range(50)), "closed"]
     assert ray.get(one.remote(), timeout=TIMEOUT_S) == 1
     assert ray.get(kept, timeout=TIMEOUT_S) == list(range(taken))
@@ -143,7 +143,7 @@ def test_a_killed_consumers_stream_ends(tmp_path: Path) -> None:
 
     with pytest.raises(ray.exceptions.WorkerCrashedError):
         ray.get(consumer.remote(), timeout=TIMEOUT_S)
-    assert wait_until(lambda: noted(path)[-1:] == ["closed"])
+    wait_until(lambda: noted(path)[-1:] == ["closed"])
     assert ray.get(one.remote(), timeout=TIMEOUT_S) == 1
 
 

@@ -21,6 +21,7 @@ from tests.serve.test_config import SHOP
 from tests.serve.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+SERVICE = "tests.serve.grpc_services.add_TextsServicer_to_server"
 
 
 @pytest.fixture
@@ -113,6 +114,8 @@ def test_deploy_and_look(folder: Path, node: None) -> None:
         found = {name: one["status"] for name, one in state()["applications"].items()}
         return found == dict.fromkeys(names, "RUNNING")
 
+    call(folder, "serve", "start", "--http-port", "0", "--grpc-port", "0", "--grpc-servicer-functions", SERVICE)
+    assert all(state()[name].startswith("127.0.0.1:") for name in ("http_address", "grpc_address"))
     assert deploy() == "Sent deploy request successfully.\n"
     wait_until(lambda: is_running("one", "two"))
     url = f"http://{state()['http_address']}"
@@ -159,6 +162,8 @@ def test_build(folder: Path) -> None:
     made = yaml.safe_load((folder / "made.yaml").read_text())
     assert made["applications"][0]["import_path"] == "shop:app"
     assert yaml.safe_load(call(folder, "serve", "build", "shop:app")) == made
+    text = call(folder, "serve", "build", "shop:app", "--grpc-servicer-functions", "a.add", "b.add")
+    assert yaml.safe_load(text)["grpc_options"]["grpc_servicer_functions"] == ["a.add", "b.add"]
 
 
 def test_what_cannot_be_done_is_said(folder: Path) -> None:

@@ -139,7 +139,8 @@ def test_other_options() -> None:
             "applications: each route_prefix may be",
         ),
         ({"applications": [], "http_options": {"porto": 1}}, "http_options.porto: there is no such field. Did you"),
-        ({"applications": [], "grpc_options": {}}, "grpc_options: there is no such field"),
+        ({"applications": [], "grpc_options": {"porto": 1}}, "grpc_options.porto: there is no such field. Did you"),
+        ({"applications": [], "proxies": {}}, "proxies: there is no such field"),
     ],
 )
 def test_errors_name_the_field(config: Any, words: str) -> None:

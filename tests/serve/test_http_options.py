@@ -72,6 +72,15 @@ def test_bodies_that_are_too_large(http: httpx.Client) -> None:
         assert http.post("/app", content=pieces(11)).status_code == 413
 
 
+def test_a_body_that_is_too_large_for_a_replica_elsewhere(http: httpx.Client) -> None:
+    for name in ("zero", "one"):  # when the second is there, the controller accepts no connections any more
+        serve.run(Sizes.bind(), name=name, route_prefix=f"/{name}")
+    assert http.post("/one").json()[0] == 0  # the connection is a replica's of these
+    serve.run(Sizes.bind(), name="two", route_prefix="/two")
+    assert http.post("/two", content=pieces(10)).json()[0] == 1000
+    assert http.post("/two", content=pieces(11)).status_code == 413
+
+
 def test_a_body_that_is_too_large_for_fastapi(http: httpx.Client) -> None:
     app = fastapi.FastAPI()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import ray_async as ray
 from ray_async.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-from tests.resources import wait_until
+from tests.resources import becomes_true
 from tests.soak.figures import Figures, statistics
 
 __all__ = ("KINDS", "run_many")
@@ -130,5 +130,5 @@ def run_many(kind: str, count: int, say: Callable[[str], Any] = print) -> list[s
 
 def settled() -> Figures:
     """Figures once what has ended is gone."""
-    wait_until(lambda: statistics()["classes"] <= 12, _TIMEOUT_S)
+    becomes_true(lambda: statistics()["classes"] <= 12, _TIMEOUT_S)
     return Figures.now()

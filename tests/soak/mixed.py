@@ -17,7 +17,7 @@ import numpy as np
 
 import ray_async as ray
 from ray_async.runtime.current import get_session
-from tests.resources import Resources, leaks, wait_until
+from tests.resources import Resources, becomes_true, leaks
 from tests.soak.figures import Figures, statistics
 
 __all__ = ("run_mixed",)
@@ -179,5 +179,5 @@ def rest(adder: Any) -> Figures:
         seen.append(found["used"])
         return found["classes"] <= 12 and len(seen) > _LOOKS and min(seen[-_LOOKS:]) >= min(seen[:-_LOOKS])
 
-    wait_until(is_steady, _TIMEOUT_S)
+    becomes_true(is_steady, _TIMEOUT_S)
     return Figures.now()

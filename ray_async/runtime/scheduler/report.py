@@ -105,13 +105,13 @@ class Report:
                 sums[name + suffix] = sums.get(name + suffix, 0) + amount
 
     def explain(self, class_id: int) -> str:
-        """Say in one line how a class is served and, if it waits, what for."""
+        """Say in one line how the tasks of a class are served and, if they wait, what for."""
         demand = self._state.classes.get(class_id)
         if demand is None:
-            return f"class {class_id} is not known"
-        served = f"class {class_id}: {demand.queued} queued, {len(demand.leases)} leases"
+            return "the scheduler does not know tasks of its kind"
+        served = f"of its kind: {demand.queued} queued, {len(demand.leases)} with a worker"
         if demand.pending:
-            served += f", {len(demand.pending)} waiting for a worker to start"
+            served += f", {len(demand.pending)} for which a worker starts"
         return f"{served}; {self._explain(demand, demand.spec)}"
 
     def explain_actor(self, actor_id: str) -> str:
@@ -138,9 +138,10 @@ class Report:
         if not pools:
             labels = " with the labels it asks for" if spec.label_selector or spec.fallback else ""
             return f"no place has {spec.resources.to_dict()} in total{labels}"
-        return f"it needs {spec.resources.to_dict()}; " + "; ".join(self._describe(pool, spec) for pool in pools[:8])
+        places = "; ".join(self._describe(pool, demand, spec) for pool in pools[:8])
+        return f"it needs {spec.resources.to_dict()}; {places}"
 
-    def _describe(self, pool: ResourcePool, spec: Requirements) -> str:
+    def _describe(self, pool: ResourcePool, demand: Demand, spec: Requirements) -> str:
         names = list(spec.resources) or ["CPU"]
         free = ", ".join(
             f"{name} {from_units(pool.available.get(name, 0)):g} of {from_units(pool.total.get(name, 0)):g} free"
@@ -149,7 +150,7 @@ class Report:
         holders: dict[str, int] = {}
         for grant in pool.grants:
             owner = grant.owner
-            who = "actors" if isinstance(owner, ActorRecord) else f"class {owner.class_id}"
+            who = "actors" if isinstance(owner, ActorRecord) else "its kind" if owner is demand else "other tasks"
             holders[who] = holders.get(who, 0) + 1
         text = f"node {pool.node.node_id}: {free}"
         if holders:

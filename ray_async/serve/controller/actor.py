@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async.serve.application import BuiltApplication
 from ray_async.serve.board import SLOTS, Board
-from ray_async.serve.config import HTTPOptions
+from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.controller.application_state import ApplicationState
+from ray_async.serve.controller.grpc_starter import GrpcStarter
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.ingress.body import bodies
 from ray_async.serve.ingress.front import Front
 from ray_async.serve.ingress.listener import Listener, bind
 from ray_async.serve.ingress.tls import check_tls
@@ -50,6 +52,7 @@ class Controller:
         self._http: HTTPOptions | None = None
         self._listener: Listener | None = None
         self._front: Front | None = None
+        self._grpc = GrpcStarter()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._change = asyncio.Event()
         self._waiters: set[asyncio.Event] = set()
@@ -153,6 +156,18 @@ class Controller:
             self._rest = RestServer(ControllerInstance(self), self.folder, options)
             await self._rest.start()
 
+    async def start_grpc(self, options: gRPCOptions) -> str:
+        """Listen for gRPC.
+
+        Returns:
+            A warning: that gRPC is up already.
+
+        Raises:
+            OSError: The port is taken.
+            RayServeException: A service is not there, or grpcio is not installed.
+        """
+        return await self._grpc.start(options)
+
     async def deploy_all(self, applications: list[BuiltApplication]) -> None:
         """Want applications from now on; those that an earlier config has declared, and this one does not, go.
 
@@ -226,6 +241,7 @@ class Controller:
         if self._rest is not None:
             await self._rest.close()
             self._rest = None
+        await self._grpc.stop()
         if self._front is not None:
             await self._front.close()
             self._front = None
@@ -257,7 +273,9 @@ class Controller:
         rest = self._rest
         token = "" if rest is None or rest.token_file is None else str(rest.token_file)
         is_tls = self._http is not None and self._http.ssl_certfile is not None
-        return ServeStatus(applications, address, "" if rest is None else rest.address, token, is_tls)
+        return ServeStatus(
+            applications, address, self._grpc.address, "" if rest is None else rest.address, token, is_tls
+        )
 
     async def built(self) -> dict[str, BuiltApplication]:
         """What was asked for, by application."""
@@ -275,6 +293,10 @@ class Controller:
         """The name of the deployment that takes an application's requests; None where there is no such application."""
         state = self._applications.get(name)
         return None if state is None or not state.is_there else state.built.ingress
+
+    async def receive_body(self, number: int) -> dict[str, Any]:
+        """The next part of a body that comes here, for the replica that runs its request."""
+        return await bodies.receive(number)
 
     async def _wait_for_change(self) -> None:
         waiter = asyncio.Event()

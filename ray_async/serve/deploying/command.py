@@ -15,8 +15,8 @@ import yaml
 import ray_async as ray
 from ray_async.serve import api
 from ray_async.serve.application import BuiltApplication, build
-from ray_async.serve.config import HTTPOptions
-from ray_async.serve.deploying.from_config import as_config, as_options, built_of, http_of
+from ray_async.serve.config import HTTPOptions, gRPCOptions
+from ray_async.serve.deploying.from_config import as_config, as_options, built_of, grpc_of, http_of
 from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.reloading import Sources
 from ray_async.serve.deploying.schema import ConfigError, read_config
@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     start = commands.add_parser("start", help="start Serve on a node that runs")
     start.add_argument("--http-host", default="127.0.0.1")
     start.add_argument("--http-port", type=int, default=8000)
+    start.add_argument("--grpc-port", type=int, default=9000)
+    start.add_argument("--grpc-servicer-functions", nargs="+", default=[], metavar="IMPORT_PATH")
     start.add_argument("--rest-port", type=int, help="serve the REST API on this port of the loopback interface")
     start.add_argument("-d", "--app-dir", default=".", help="folder from which the REST API imports")
     start.set_defaults(run=_start)
@@ -76,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     make = commands.add_parser("build", help="write the config of applications")
     make.add_argument("import_paths", nargs="+", metavar="IMPORT_PATH")
     make.add_argument("-d", "--app-dir", default=".", help="folder from which is imported")
+    make.add_argument("--grpc-servicer-functions", nargs="+", default=[], metavar="FUNCTION", help="for grpc_options")
     make.add_argument("-o", "--output-path", help="file to write; the terminal by default")
     make.set_defaults(run=_build)
 
@@ -106,9 +109,9 @@ def _run(arguments: argparse.Namespace) -> None:
     is_config = _is_config(arguments.target)
     print(f"Running {'config file' if is_config else 'import path'}: '{arguments.target}'.", flush=True)
     sources = Sources(Path(arguments.app_dir)) if arguments.reload else None
-    applications, http = _built(arguments, sources)
+    applications, http, grpc = _built(arguments, sources)
     ray.init(address=arguments.address, preload=["ray_async.serve"])
-    api.deploy(applications, _addressed(http, arguments), wait=True)
+    api.deploy(applications, _addressed(http, arguments), wait=True, grpc=grpc)
     if not arguments.blocking:
         return
     if sources is None:
@@ -137,26 +140,28 @@ def _reload(arguments: argparse.Namespace, sources: Sources) -> None:
 
 
 def _deploy(arguments: argparse.Namespace) -> None:
-    applications, http = _built(arguments, None)
+    applications, http, grpc = _built(arguments, None)
     _attach(arguments)
-    api.deploy(applications, http, wait=False)
+    api.deploy(applications, http, wait=False, grpc=grpc)
     print("Sent deploy request successfully.")
 
 
-def _built(arguments: argparse.Namespace, sources: Sources | None) -> tuple[list[BuiltApplication], HTTPOptions | None]:
+def _built(
+    arguments: argparse.Namespace, sources: Sources | None
+) -> tuple[list[BuiltApplication], HTTPOptions | None, gRPCOptions | None]:
     """The applications that a command names, and where a config says that they are served."""
     if _is_config(arguments.target):
         if arguments.arguments:
             raise ConfigError("arguments of applications stand in the config file itself, under `args`")
         config = read_config(Path(arguments.target))
-        return built_of(config), http_of(config.http_options)
+        return built_of(config), http_of(config.http_options), grpc_of(config.grpc_options)
     values = dict(pair.split("=", 1) for pair in arguments.arguments if "=" in pair)
     if len(values) != len(arguments.arguments):
         raise ConfigError(f"arguments must be given as key=value, each once; got {' '.join(arguments.arguments)}")
     target = find_application(arguments.target, values)
     if sources is not None:
         sources.travel_by_value()
-    return [build(target, arguments.name, getattr(arguments, "route_prefix", "/"))], None
+    return [build(target, arguments.name, getattr(arguments, "route_prefix", "/"))], None, None
 
 
 def _addressed(http: HTTPOptions | None, arguments: argparse.Namespace) -> HTTPOptions | None:
@@ -175,10 +180,12 @@ def _attach(arguments: argparse.Namespace) -> None:
 
 def _start(arguments: argparse.Namespace) -> None:
     _attach(arguments)
+    services = tuple(arguments.grpc_servicer_functions)
+    grpc = gRPCOptions(arguments.grpc_port, services, host=arguments.http_host)
     rest = None
     if arguments.rest_port is not None:
         rest = RESTOptions(arguments.rest_port, path=(arguments.app_dir,))
-    api.start(HTTPOptions(arguments.http_host, arguments.http_port), rest_options=rest)
+    api.start(HTTPOptions(arguments.http_host, arguments.http_port), grpc_options=grpc, rest_options=rest)
     if rest is not None:
         status = api.status()
         print(f"REST API: http://{status.rest_address}/api/serve/applications/")
@@ -187,7 +194,10 @@ def _start(arguments: argparse.Namespace) -> None:
 
 def _build(arguments: argparse.Namespace) -> None:
     found = [(path, find_application(path, {})) for path in arguments.import_paths]
-    text = yaml.safe_dump(as_config(found), sort_keys=False)
+    config = as_config(found)
+    if arguments.grpc_servicer_functions:
+        config["grpc_options"]["grpc_servicer_functions"] = arguments.grpc_servicer_functions
+    text = yaml.safe_dump(config, sort_keys=False)
     if arguments.output_path:
         Path(arguments.output_path).write_text(text)
     else:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ray_async.serve.application import Application, BuiltApplication, build, with_logging
-from ray_async.serve.config import HTTPOptions
+from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.schema import (
     ConfigError,
@@ -16,11 +16,12 @@ from ray_async.serve.deploying.schema import (
     HTTPOptionsSchema,
     LoggingConfigSchema,
     ServeDeploySchema,
+    gRPCOptionsSchema,
 )
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
-__all__ = ("as_config", "built_of", "http_of", "overridden")
+__all__ = ("as_config", "built_of", "grpc_of", "http_of", "overridden")
 
 
 def http_of(schema: HTTPOptionsSchema) -> HTTPOptions:
@@ -29,6 +30,16 @@ def http_of(schema: HTTPOptionsSchema) -> HTTPOptions:
         return HTTPOptions(**schema.model_dump())
     except ValueError as error:
         raise ConfigError(f"http_options: {error}") from None
+
+
+def grpc_of(schema: gRPCOptionsSchema) -> gRPCOptions | None:
+    """The gRPC options that a config names; None where it names no services."""
+    if not schema.grpc_servicer_functions:
+        return None
+    try:
+        return gRPCOptions(**schema.model_dump())
+    except ValueError as error:
+        raise ConfigError(f"grpc_options: {error}") from None
 
 
 def built_of(config: ServeDeploySchema) -> list[BuiltApplication]:
@@ -111,7 +122,8 @@ def as_config(applications: Iterable[tuple[str, Application]]) -> dict[str, Any]
                 "deployments": [as_options(spec.options, spec.name) for spec in built.deployments],
             }
         )
-    return {"http_options": HTTPOptionsSchema().model_dump(), "applications": listed}
+    servers = {"http_options": HTTPOptionsSchema().model_dump(), "grpc_options": gRPCOptionsSchema().model_dump()}
+    return {**servers, "applications": listed}
 
 
 def as_options(options: DeploymentOptions, name: str) -> dict[str, Any]:

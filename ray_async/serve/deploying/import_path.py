@@ -13,7 +13,7 @@ import pydantic
 from ray_async.serve.application import Application
 from ray_async.serve.deploying.schema import ConfigError
 
-__all__ = ("find_application",)
+__all__ = ("find_application", "find_attribute")
 
 
 def find_application(import_path: str, arguments: Mapping[str, Any]) -> Application:
@@ -27,6 +27,28 @@ def find_application(import_path: str, arguments: Mapping[str, Any]) -> Applicat
     Raises:
         ConfigError: There is nothing there, or something else.
     """
+    found = find_attribute(import_path)
+    if isinstance(found, Application):
+        if arguments:
+            raise ConfigError(f"{import_path} is an application, which takes no arguments; got {sorted(arguments)}")
+        return found
+    if not inspect.isfunction(found):
+        raise ConfigError(f"{import_path} must be an application, as `.bind()` gives it, or a function that builds one")
+    built = found(_argument(found, arguments))
+    if not isinstance(built, Application):
+        raise ConfigError(f"{import_path} must give an application, as `.bind()` gives it, but gave {type(built)}")
+    return built
+
+
+def find_attribute(import_path: str) -> Any:
+    """Import what a path names.
+
+    Args:
+        import_path: As ``module:attribute`` or ``module.attribute``.
+
+    Raises:
+        ConfigError: There is nothing there.
+    """
     module_name, _, attribute = import_path.partition(":") if ":" in import_path else import_path.rpartition(".")
     try:
         found: Any = importlib.import_module(module_name)
@@ -38,16 +60,7 @@ def find_application(import_path: str, arguments: Mapping[str, Any]) -> Applicat
         if not hasattr(found, name):
             raise ConfigError(f"there is no {name!r} in {module_name}, which the import path {import_path!r} names")
         found = getattr(found, name)
-    if isinstance(found, Application):
-        if arguments:
-            raise ConfigError(f"{import_path} is an application, which takes no arguments; got {sorted(arguments)}")
-        return found
-    if not inspect.isfunction(found):
-        raise ConfigError(f"{import_path} must be an application, as `.bind()` gives it, or a function that builds one")
-    built = found(_argument(found, arguments))
-    if not isinstance(built, Application):
-        raise ConfigError(f"{import_path} must give an application, as `.bind()` gives it, but gave {type(built)}")
-    return built
+    return found
 
 
 def _argument(builder: Any, arguments: Mapping[str, Any]) -> Any:

@@ -20,6 +20,7 @@ __all__ = (
     "HTTPOptionsSchema",
     "LoggingConfigSchema",
     "ServeDeploySchema",
+    "gRPCOptionsSchema",
     "read_config",
 )
 
@@ -140,10 +141,21 @@ class HTTPOptionsSchema(_Schema):
     ssl_ca_certs: str | None = None
 
 
+class gRPCOptionsSchema(_Schema):  # Ray's name
+    """Where gRPC is served, and which services."""
+
+    host: str = "0.0.0.0"
+    port: int = 9000
+    grpc_servicer_functions: list[str] = []
+    request_timeout_s: float | None = None
+    enable_reflection: bool = True
+
+
 class ServeDeploySchema(_Schema):
     """A config file."""
 
     http_options: HTTPOptionsSchema = HTTPOptionsSchema()
+    grpc_options: gRPCOptionsSchema = gRPCOptionsSchema()
     logging_config: LoggingConfigSchema | None = None
     applications: list[ApplicationSchema]
 
@@ -205,6 +217,7 @@ def _fields_at(schema: type[_Schema], location: tuple[Any, ...]) -> list[str]:
         "applications": ApplicationSchema,
         "deployments": DeploymentSchema,
         "http_options": HTTPOptionsSchema,
+        "grpc_options": gRPCOptionsSchema,
         "logging_config": LoggingConfigSchema,
     }
     for part in location:

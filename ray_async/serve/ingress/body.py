@@ -1,16 +1,22 @@
-"""Bodies of requests: read, and no larger than they may be."""
+"""Bodies of requests: no larger than they may be, and read on where the connection is when the request is elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.exceptions import HTTPException
 
-__all__ = ("BodyTooLarge", "Receive", "limited", "read_all")
+import ray_async as ray
+
+__all__ = ("Bodies", "BodyTooLarge", "Receive", "RestOfBody", "bodies", "limited", "read_start")
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+_SHORT = 1 << 16  # bytes: shorter bodies are read whole before their request is handed over
 
 
 class BodyTooLarge(HTTPException):
@@ -59,13 +65,75 @@ def limited(receive: Receive, headers: dict[bytes, bytes], limit: int | None) ->
     return counted
 
 
-async def read_all(receive: Receive) -> bytes:
-    """Read a whole body."""
+async def read_start(receive: Receive, headers: dict[bytes, bytes]) -> tuple[bytes, bool]:
+    """Read the whole of a short body, and of any other, or one whose length is not known, the first part.
+
+    Returns:
+        What was read, and whether more comes.
+    """
+    length = headers.get(b"content-length")
+    is_short = length is not None and int(length) <= _SHORT
     parts = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise asyncio.CancelledError
         parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
+        more = message.get("more_body", False)
+        if not (more and is_short):
+            return b"".join(parts), more
+
+
+class Bodies:
+    """Bodies whose requests run in other processes, which ask for part after part.
+
+    So no more of a body is in memory than what the connection's own buffer holds, and the client is held up by whoever
+    reads slowly.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._receives: dict[int, Receive] = {}
+
+    @contextmanager
+    def lent(self, receive: Receive) -> Iterator[RestOfBody]:
+        """Let another process read a body, as long as the block runs."""
+        number = next(self._numbers)
+        self._receives[number] = receive
+        try:
+            yield RestOfBody(ray.get_runtime_context().current_actor, number)
+        finally:
+            del self._receives[number]
+
+    async def receive(self, number: int) -> dict[str, Any]:
+        """The next part of a body, as an ASGI message; a disconnect when its request has ended."""
+        receive = self._receives.get(number)
+        return {"type": "http.disconnect"} if receive is None else await receive()
+
+
+@dataclass(frozen=True)
+class RestOfBody:
+    """What is left of a body, as another process has it.
+
+    Args:
+        actor: The actor that has the connection.
+        number: The body's number there.
+    """
+
+    actor: Any
+    number: int
+
+    async def receive(self) -> dict[str, Any]:
+        """The next part, as an ASGI message.
+
+        Raises:
+            BodyTooLarge: The body is larger than it may be.
+        """
+        try:
+            message: dict[str, Any] = await self.actor.receive_body.remote(self.number)
+        except BodyTooLarge as error:
+            raise BodyTooLarge(error.limit) from None
+        return message
+
+
+bodies = Bodies()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import ray_async as ray
 from ray_async.serve.context import RequestContext, current_replica, current_request, new_request_id
 from ray_async.serve.handle.client import Client
 from ray_async.serve.handle.response import Call
-from ray_async.serve.ingress.body import Receive, limited, read_all
+from ray_async.serve.ingress.body import Receive, RestOfBody, bodies, limited, read_start
 from ray_async.serve.ingress.lifespan import Lifespan
 from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.plain_app import PlainApp
@@ -232,10 +233,21 @@ class Requests:
     async def _hand_over(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
     ) -> None:
-        body = await read_all(receive)
+        body, more = await read_start(receive, dict(scope["headers"]))
+        with bodies.lent(receive) if more else nullcontext() as rest:
+            await self._send_on(scope, (body, rest), reply, request, target)
+
+    async def _send_on(
+        self,
+        scope: dict[str, Any],
+        body: tuple[bytes, RestOfBody | None],
+        reply: Reply,
+        request: RequestContext,
+        target: tuple[str, str],
+    ) -> None:
         sent = {key: value for key, value in scope.items() if key not in ("app", "state", "extensions", "asgi")}
         router = self._client.router(*target, asyncio.get_running_loop())
-        call = Call(router, self._client, request, "http", ((sent, body), {}), stream=True, actor_method="http")
+        call = Call(router, self._client, request, "http", ((sent, *body), {}), stream=True, actor_method="http")
         call.start()
         try:
             messages = await call.future
@@ -247,7 +259,7 @@ class Requests:
             raise
 
     async def handed_over(
-        self, request_id: str, route: str, scope: dict[str, Any], body: bytes
+        self, request_id: str, route: str, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
     ) -> AsyncIterator[dict[str, Any]]:
         """Run a request that came to another replica.
 
@@ -255,7 +267,8 @@ class Requests:
             request_id: The request's id.
             route: The prefix by which it came.
             scope: Its ASGI scope.
-            body: Its whole body.
+            body: Its body, or the beginning of it.
+            rest: What is left of its body; None: nothing.
 
         Yields:
             The ASGI messages of the response.
@@ -266,11 +279,17 @@ class Requests:
         current_request.set(request)
         scope["asgi"] = {"version": "3.0", "spec_version": "2.3"}
         messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(maxsize=16)
-        pending = [{"type": "http.request", "body": body, "more_body": False}]
+        pending = [{"type": "http.request", "body": body, "more_body": rest is not None}]
+        more = rest is not None
 
         async def receive() -> dict[str, Any]:
+            nonlocal more
             if pending:
                 return pending.pop()
+            if rest is not None and more:
+                message = await rest.receive()
+                more = message.get("more_body", False)
+                return message
             await asyncio.get_running_loop().create_future()  # whoever has the connection cancels this request
             raise AssertionError
 

@@ -15,8 +15,11 @@ from ray_async.serve.asgi_class import instantiate
 from ray_async.serve.board import CONSTRUCTING, RUNNING, Board
 from ray_async.serve.context import ReplicaContext, RequestContext, current_replica, current_request
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.grpc_ingress.answer import answer
+from ray_async.serve.grpc_ingress.values import CallOutcome
 from ray_async.serve.handle.client import Client, get_client
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
+from ray_async.serve.ingress.body import RestOfBody, bodies
 from ray_async.serve.ingress.listener import receive_listener
 from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Local, Requests
@@ -173,15 +176,54 @@ class ReplicaActor:
                     observed.end()
                 await items.aclose()  # type: ignore[attr-defined]
 
-    async def http(self, about: About, scope: dict[str, Any], body: bytes) -> AsyncIterator[Any]:
+    async def receive_body(self, number: int) -> dict[str, Any]:
+        """The next part of a body that comes here, for another replica that runs its request."""
+        return await bodies.receive(number)
+
+    async def http(
+        self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
+    ) -> AsyncIterator[Any]:
         """Run an HTTP request that another replica has taken; gives the messages of its response."""
         if self._requests is None or not self._slots.free:
             yield REFUSED
             return
         with self._slots:
             yield ACCEPTED
-            async for message in self._requests.handed_over(about[1], about[3], scope, body):
+            async for message in self._requests.handed_over(about[1], about[3], scope, body, rest):
                 yield message
+
+    async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
+        """Run a call by gRPC; gives its messages, and its outcome at last.
+
+        Args:
+            about: The call.
+            received: The client's message, or its messages.
+            context: What the method sees of the call.
+            stream: Whether the method gives several messages.
+        """
+        if not self._slots.free:
+            yield REFUSED
+            return
+        with self._slots:
+            request = self._enter(about)
+            yield ACCEPTED
+            observed = self._telemetry.observe_call(about[0], request)
+            messages = answer(self._runner, request, about[0], received, context, stream)
+            try:
+                async for message in messages:
+                    if observed is not None and isinstance(message, CallOutcome):
+                        observed.status = message.name
+                    yield message
+            except (asyncio.CancelledError, GeneratorExit) as error:
+                if observed is not None:
+                    observed.failed(error)
+                request.cancel_calls()
+                raise
+            finally:
+                request.task = None
+                if observed is not None:
+                    observed.end()
+                await messages.aclose()  # type: ignore[attr-defined]
 
     def _enter(self, about: About) -> RequestContext:
         request = RequestContext(about[1], about[3], self._app, about[2], task=asyncio.current_task())

@@ -37,6 +37,16 @@ class Runner:
         """End the threads."""
         self._threads.shutdown(wait=False)
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is a method of that name."""
+        if inspect.isfunction(self.target):
+            return name == "__call__"
+        return callable(getattr(type(self.target), name, None))
+
+    def takes(self, name: str, parameter: str) -> bool:
+        """Tell whether a method has a parameter of that name."""
+        return parameter in inspect.signature(self._method(name)[0]).parameters
+
     def _method(self, name: str) -> tuple[Callable[..., Any], bool, bool]:
         """The method, whether it is async, and whether it is a generator."""
         found = self._kinds.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
@@ -13,7 +14,7 @@ from ray_async.serve.application import BuiltApplication
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.deploying.schema import ConfigError, ServeDeploySchema
 from ray_async.serve.exceptions import RayServeException
-from ray_async.serve.ingress.body import Receive, limited, read_all
+from ray_async.serve.ingress.body import BodyTooLarge, Receive, limited
 from ray_async.serve.ingress.reply import Send, answer
 from ray_async.serve.rest.building import build_config
 
@@ -127,10 +128,10 @@ class RestApp:
         await self._instance.delete_all()
 
     async def _put(self, receive: Receive, headers: dict[bytes, bytes]) -> None:
-        length = headers.get(b"content-length", b"0")
-        if int(length) > _LIMIT:
-            raise RefusedError(413, f"a config has {_LIMIT} bytes at most")
-        body = await read_all(limited(receive, {}, _LIMIT))
+        try:
+            body = await _whole(limited(receive, headers, _LIMIT))
+        except BodyTooLarge as error:
+            raise RefusedError(413, error.detail) from None
         try:
             config = json.loads(body)
         except ValueError as error:
@@ -145,3 +146,14 @@ class RestApp:
             ) from error
         except RayServeException as error:  # a prefix that is taken, or another address
             raise RefusedError(409, str(error)) from error
+
+
+async def _whole(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise asyncio.CancelledError
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)

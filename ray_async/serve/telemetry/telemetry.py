@@ -166,7 +166,7 @@ class Telemetry:
         """Tell of a call by handle that this replica has run."""
         request, status = observed.request, observed.status
         latency = (perf_counter() - observed.began) * 1000
-        self._count_run(request.route, status == "ERROR", latency)
+        self._count_run(request.route, status not in ("OK", "CANCELLED"), latency)
         if observed.span is not None:
             observed.span.end_call(status)
         if self._writes_own:

@@ -1,4 +1,5 @@
-from ray_async.runtime.logs import Deduplicator, LogLine
+from ray_async.runtime.logs.deduplicator import Deduplicator
+from ray_async.runtime.logs.line import LogLine
 
 
 class Clock:

@@ -2,7 +2,11 @@ import traceback
 
 import pytest
 
-from ray_async.runtime.logs import Deduplicator, LogLine, LogSink, Prefixer, RecordJoiner
+from ray_async.runtime.logs.deduplicator import Deduplicator
+from ray_async.runtime.logs.joiner import RecordJoiner
+from ray_async.runtime.logs.line import LogLine
+from ray_async.runtime.logs.prefix import Prefixer
+from ray_async.runtime.logs.sink import LogSink
 
 
 class Clock:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ray_async.runtime.logs import LineSplitter
+from ray_async.runtime.logs.lines import LineSplitter
 
 
 def test_lines_arrive_whole() -> None:

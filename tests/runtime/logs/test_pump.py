@@ -1,4 +1,5 @@
-from ray_async.runtime.logs import LogPump, StderrTail
+from ray_async.runtime.logs.pump import LogPump
+from ray_async.runtime.logs.stderr_tail import StderrTail
 
 
 def test_lines_are_addressed() -> None:

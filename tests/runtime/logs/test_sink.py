@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from ray_async.runtime.logs import Deduplicator, LogPump, LogSink, Prefixer
+from ray_async.runtime.logs.deduplicator import Deduplicator
+from ray_async.runtime.logs.prefix import Prefixer
+from ray_async.runtime.logs.pump import LogPump
+from ray_async.runtime.logs.sink import LogSink
 
 
 class Bars:

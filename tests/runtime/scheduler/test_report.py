@@ -61,9 +61,10 @@ def test_explain(harness: Make) -> None:
     h.task_class(4, queued=1, spec={"placement_group": "p"}, CPU=1)
     h.actor("a", CPU=1)
     explain = h.scheduler.report.explain
-    assert explain(1) == "class 1: 0 queued, 1 leases; it waits for nothing"
-    assert "3 queued, 0 leases; it needs {'CPU': 1.0}; node head: CPU 0 of 1 free, in use by 1 of class 1" in explain(2)
+    assert explain(1) == "of its kind: 0 queued, 1 with a worker; it waits for nothing"
+    waits = "of its kind: 3 queued, 0 with a worker; it needs {'CPU': 1.0}; node head: CPU 0 of 1 free"
+    assert explain(2) == waits + ", in use by 1 of other tasks"
     assert "no place has {'CPU': 7.0} in total" in explain(3)
     assert "it waits for placement group p, which is PENDING" in explain(4)
     assert "CPU 0 of 1 free" in h.scheduler.report.explain_actor("a")
-    assert explain(99) == "class 99 is not known"
+    assert explain(99) == "the scheduler does not know tasks of its kind"

