@@ -10,13 +10,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import ray_async as ray
-from ray_async.serve.application import BuiltApplication
-from ray_async.serve.config import HTTPOptions
 from ray_async.serve.deploying.schema import ConfigError, ServeDeploySchema
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.ingress.body import BodyTooLarge, Receive, limited
 from ray_async.serve.ingress.reply import Send, answer
-from ray_async.serve.rest.building import build_config
+from ray_async.serve.rest.building import BuiltConfig, build_config
 
 __all__ = ("Instance", "RestApp")
 
@@ -32,7 +30,7 @@ class Instance(Protocol):
         """What runs, as JSON has it."""
         ...
 
-    async def deploy_declared(self, applications: list[BuiltApplication], http: HTTPOptions, given: bool) -> None:
+    async def deploy_declared(self, built: BuiltConfig) -> None:
         """Want the applications of a config from now on, and nothing that an earlier one has named."""
         ...
 
@@ -138,13 +136,12 @@ class RestApp:
             raise RefusedError(400, f"the body is not JSON: {error}") from None
         try:
             ServeDeploySchema.of(config)
-            applications, http = await build_config(config, self._path)
-            await self._instance.deploy_declared(applications, http, "http_options" in config)
+            await self._instance.deploy_declared(await build_config(config, self._path))
         except ConfigError as error:
             raise RefusedError(
                 400, str(error), [{"path": path, "message": text} for path, text in error.fields]
             ) from error
-        except RayServeException as error:  # a prefix that is taken, or another address
+        except (RayServeException, OSError) as error:  # a prefix or port that is taken, or another address
             raise RefusedError(409, str(error)) from error
 
 

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from ray_async.serve.application import BuiltApplication
-from ray_async.serve.config import HTTPOptions
+from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.deploying.from_config import as_options
 from ray_async.serve.names import CONTROLLER, NAMESPACE
+from ray_async.serve.rest.building import BuiltConfig
 from ray_async.serve.status_values import ApplicationStatusOverview, ServeStatus
 
 __all__ = ("ControllerInstance",)
@@ -29,6 +30,10 @@ class Controlling(Protocol):
 
     async def start(self, http: HTTPOptions | None, must_match: bool) -> str:
         """Listen."""
+        ...
+
+    async def start_grpc(self, options: gRPCOptions) -> str:
+        """Listen for gRPC."""
         ...
 
     async def deploy_all(self, applications: list[BuiltApplication]) -> None:
@@ -62,26 +67,24 @@ class ControllerInstance:
             },
         }
 
-    async def deploy_declared(self, applications: list[BuiltApplication], http: HTTPOptions, given: bool) -> None:
+    async def deploy_declared(self, built: BuiltConfig) -> None:
         """Want the applications of a config from now on, and nothing that an earlier one has named.
-
-        Args:
-            applications: The applications.
-            http: Where HTTP is served.
-            given: Whether the config says so, or these are the defaults.
 
         Raises:
             RayServeException: A prefix that is taken, or HTTP is up at another address.
             OSError: The port is taken.
         """
-        if given or not (await self._controller.status()).http_address:
-            await self._controller.start(http, given)
-        if applications:
-            await self._controller.deploy_all(applications)
+        if built.http is not None:
+            await self._controller.start(built.http, True)
+        elif not (await self._controller.status()).http_address:
+            await self._controller.start(built.default_http, False)
+        if built.grpc is not None:
+            await self._controller.start_grpc(built.grpc)
+        if built.applications:
+            await self._controller.deploy_all(list(built.applications))
         else:
-            await self._delete(
-                {name: built for name, built in (await self._controller.built()).items() if built.declared}
-            )
+            known = await self._controller.built()
+            await self._delete({name: one for name, one in known.items() if one.declared})
 
     async def delete_all(self) -> None:
         """Delete all applications."""
