@@ -7,7 +7,7 @@ replicas by HTTP on a port that the replicas share, or by handles; a controller 
 from __future__ import annotations
 
 try:
-    from ray_async.serve import exceptions
+    from ray_async.serve import exceptions, metrics
     from ray_async.serve.api import delete, get_app_handle, get_deployment_handle, run, shutdown, start, status
     from ray_async.serve.application import Application
     from ray_async.serve.asgi_class import ingress
@@ -23,6 +23,8 @@ try:
     from ray_async.serve.deployment import Deployment, deployment
     from ray_async.serve.handle.handle import DeploymentHandle
     from ray_async.serve.multiplexing.decorator import multiplexed
+    from ray_async.serve.rest.options import RESTOptions
+    from ray_async.serve.telemetry.tracing_config import TracingConfig
 except ModuleNotFoundError as error:
     if (error.name or "").split(".")[0] in ("httptools", "starlette", "uvicorn", "websockets"):
         raise ImportError(
@@ -38,6 +40,8 @@ __all__ = (
     "Deployment",
     "DeploymentHandle",
     "HTTPOptions",
+    "RESTOptions",
+    "TracingConfig",
     "batch",
     "delete",
     "deployment",
@@ -48,6 +52,7 @@ __all__ = (
     "get_multiplexed_model_id",
     "get_replica_context",
     "ingress",
+    "metrics",
     "multiplexed",
     "run",
     "shutdown",

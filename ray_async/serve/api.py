@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,16 +12,20 @@ from typing import Any
 
 import ray_async as ray
 from ray_async.exceptions import RayActorError, RayTaskError
-from ray_async.serve.application import Application, BuiltApplication, build
+from ray_async.serve.application import Application, BuiltApplication, build, with_logging
 from ray_async.serve.config import HTTPOptions, gRPCOptions
-from ray_async.serve.context import current_replica
+from ray_async.serve.context import current_replica, local_context
 from ray_async.serve.controller.actor import Controller
 from ray_async.serve.controller.remains import clear
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.handle import DeploymentHandle
+from ray_async.serve.local_testing.local_application import delete_local, get_local, run_local, shutdown_local
 from ray_async.serve.names import CONTROLLER, DEFAULT_APP, FRONT, GRPC_SERVER, NAMESPACE, REPLICA_PREFIX, folder
+from ray_async.serve.rest.options import RESTOptions
 from ray_async.serve.script_end import ScriptEnd, wait_for_interrupt
 from ray_async.serve.status_values import ServeStatus
+from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
+from ray_async.serve.telemetry.tracing_config import TracingConfig
 
 __all__ = (
     "declared",
@@ -34,16 +39,20 @@ __all__ = (
     "status",
 )
 
+_LOCAL = "RAY_SERVE_FORCE_LOCAL_TESTING_MODE"  # an environment variable
+
 
 def run(
     target: Application,
     blocking: bool | None = None,
     name: str = DEFAULT_APP,
     route_prefix: str | None = "/",
+    logging_config: ServeLoggingConfig | dict[str, Any] | None = None,
     *,
     host: str | None = None,
     port: int | None = None,
     wait_for_resources: bool = False,
+    _local_testing_mode: bool = False,
 ) -> DeploymentHandle:
     """Deploy an application, and wait until it runs.
 
@@ -55,10 +64,12 @@ def run(
             it has started itself, its end waits for Ctrl-C.
         name: The application's name.
         route_prefix: The path below which it takes HTTP requests; None: it takes none.
+        logging_config: How its replicas log, where their deployment says nothing itself.
         host: The address to listen on; 127.0.0.1 where HTTP is not up yet.
         port: The port to listen on; 8000 where HTTP is not up yet.
         wait_for_resources: Whether to wait where the node lacks what a replica asks for, instead of failing; what is
             lacking is logged.
+        _local_testing_mode: Whether to construct it in this process, for a test: without a session, HTTP or limits.
 
     Returns:
         The handle of the deployment that takes the application's requests.
@@ -78,7 +89,11 @@ def run(
             f"serve.run() expects an Application, as `.bind()` of a deployment gives it, but got {type(target)}"
         )
     _check_prefix(route_prefix)
-    built = replace(build(target, name, route_prefix), wait_for_resources=wait_for_resources)
+    if _local_testing_mode or os.environ.get(_LOCAL) == "1":
+        ServeLoggingConfig.of(logging_config)
+        return run_local(target, name)
+    built = with_logging(build(target, name, route_prefix), ServeLoggingConfig.of(logging_config))
+    built = replace(built, wait_for_resources=wait_for_resources)
     http = None
     if host is not None or port is not None:
         default = HTTPOptions()
@@ -111,7 +126,7 @@ def deploy(
     """
     controller = _controller_or_new()
     if http is not None or any(built.route_prefix is not None for built in applications):
-        _ask(controller.start.remote(http or HTTPOptions(), http is not None))
+        _listen(controller, http or HTTPOptions(), http is not None)
     if grpc is not None:
         _start_grpc(controller, grpc)
     _ask(controller.deploy_all.remote(list(applications)))
@@ -132,25 +147,38 @@ def start(
     http_options: HTTPOptions | dict[str, Any] | None = None,
     *,
     grpc_options: gRPCOptions | dict[str, Any] | None = None,
+    logging_config: ServeLoggingConfig | dict[str, Any] | None = None,
+    tracing_config: TracingConfig | dict[str, Any] | None = None,
+    rest_options: RESTOptions | dict[str, Any] | None = None,
 ) -> None:
     """Start Serve, and listen for HTTP; `run` does that too.
 
     Args:
         http_options: Where, and how; ignored with a warning where HTTP is up already.
         grpc_options: Where, and for which services, to listen for gRPC; None: nowhere.
+        logging_config: How replicas log that start from now on, where their deployment and application say nothing.
+        tracing_config: Where replicas that start from now on send OpenTelemetry's spans.
+        rest_options: Where the REST API is served; None: nowhere. Ignored where it is up already.
 
     Raises:
         OSError: The port is taken.
         TypeError: An unknown option.
-        RayServeException: A service of `grpc_options` is not there, or grpcio is not installed.
+        RayServeException: A service of `grpc_options` is not there, or what an option needs is not installed.
     """
     options = HTTPOptions(**http_options) if isinstance(http_options, dict) else http_options or HTTPOptions()
-    controller = _controller_or_new()
-    warning = _ask(controller.start.remote(options, False))
-    if warning:
-        ray.logger.warning(warning)
+    logging = ServeLoggingConfig.of(logging_config)
+    tracing = TracingConfig(**tracing_config) if isinstance(tracing_config, dict) else tracing_config
+    controller, warnings = _controller_or_new(), []
+    if logging is not None or tracing is not None:
+        warnings.append(_ask(controller.configure_telemetry.remote(logging, tracing)))
+    warnings.append(_listen(controller, options, False))
+    if rest_options is not None:
+        rest = RESTOptions(**rest_options) if isinstance(rest_options, dict) else rest_options
+        _ask(controller.start_rest.remote(rest))
     if grpc_options is not None:
         _start_grpc(controller, gRPCOptions(**grpc_options) if isinstance(grpc_options, dict) else grpc_options)
+    for warning in filter(None, warnings):
+        ray.logger.warning(warning)
 
 
 def _start_grpc(controller: Any, options: gRPCOptions) -> None:
@@ -174,6 +202,8 @@ def delete(name: str) -> None:
     Raises:
         RayServeException: There is none of that name.
     """
+    if delete_local(name):
+        return
     controller = _controller()
     if controller is None:
         raise RayServeException(f"There is no application {name!r}: Serve is not running.")
@@ -184,6 +214,7 @@ def delete(name: str) -> None:
 
 def shutdown() -> None:
     """Delete all applications and end Serve; does nothing where it does not run."""
+    shutdown_local()
     if not ray.is_initialized():
         return
     controller = _controller()
@@ -201,6 +232,9 @@ def get_app_handle(name: str) -> DeploymentHandle:
     Raises:
         RayServeException: There is no such application.
     """
+    local = get_local(name)
+    if local is not None:
+        return local
     controller = _controller()
     ingress = None if controller is None else _ask(controller.ingress_of.remote(name))
     if ingress is None:
@@ -219,9 +253,13 @@ def get_deployment_handle(deployment_name: str, app_name: str | None = None) -> 
         RayServeException: No application is named, outside of replicas.
     """
     if app_name is None:
-        if current_replica.context is None:
+        context = local_context.get() or current_replica.context
+        if context is None:
             raise RayServeException("Please specify an application name: this is not called within a replica.")
-        app_name = current_replica.context.app_name
+        app_name = context.app_name
+    local = get_local(app_name, deployment_name)
+    if local is not None:
+        return local
     return DeploymentHandle(deployment_name, app_name)
 
 
@@ -243,7 +281,8 @@ def _controller() -> Any:
 
 def _end_replicas() -> None:
     """End the replicas, the front and the gRPC server that a controller which was killed for good has left."""
-    for actor in ray.util.list_named_actors(all_namespaces=True):
+    actors: Any = ray.util.list_named_actors(all_namespaces=True)
+    for actor in actors:
         if actor["namespace"] == NAMESPACE and actor["name"].startswith((REPLICA_PREFIX, FRONT, GRPC_SERVER)):
             with contextlib.suppress(ValueError):  # it has ended by itself meanwhile
                 ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))
@@ -269,6 +308,18 @@ def _controller_or_new() -> Any:
     return controller
 
 
+def _listen(controller: Any, http: HTTPOptions, must_match: bool) -> str:
+    """Let the controller listen. Where that fails, and Serve has nothing else to do, it ends."""
+    try:
+        warning: str = _ask(controller.start.remote(http, must_match))
+    except (OSError, RayServeException):
+        found = status()
+        if not found.applications and not found.http_address:
+            shutdown()
+        raise
+    return warning
+
+
 def _ask(ref: Any) -> Any:
     """The controller's answer; what it raised, without the remote traceback."""
     try:
@@ -281,8 +332,7 @@ def _ask(ref: Any) -> Any:
 
 
 def _address() -> str:
-    address = status().http_address
-    return address and f"http://{address}"
+    return status().url
 
 
 def _is_own_script(frame: FrameType) -> bool:
@@ -291,4 +341,4 @@ def _is_own_script(frame: FrameType) -> bool:
     return frame.f_globals.get("__name__") == "__main__" and not interactive and ray.get_runtime_context().owns_node
 
 
-_script_end = ScriptEnd(lambda: status().http_address, shutdown)
+_script_end = ScriptEnd(_address, shutdown)

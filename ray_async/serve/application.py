@@ -6,15 +6,18 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ray_async import serialization
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.options import DeploymentOptions
+from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
-__all__ = ("Application", "BuiltApplication", "DeploymentSpec", "build")
+__all__ = ("Application", "BuiltApplication", "DeploymentSpec", "build", "take_apart", "with_logging")
+
+H = TypeVar("H")
 
 
 class Application:
@@ -30,10 +33,10 @@ class Application:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        self._func_or_class = func_or_class
-        self._options = options
-        self._args = args
-        self._kwargs = kwargs
+        self.func_or_class = func_or_class
+        self.options = options
+        self.args = args
+        self.kwargs = kwargs
 
 
 @dataclass(frozen=True)
@@ -75,27 +78,67 @@ class BuiltApplication:
     declared: bool = False
 
 
+def with_logging(built: BuiltApplication, config: ServeLoggingConfig | None) -> BuiltApplication:
+    """An application whose deployments log in a way, where they say nothing about it themselves."""
+    if config is None:
+        return built
+    specs = [
+        spec
+        if spec.options.logging_config is not None
+        else replace(spec, options=replace(spec.options, logging_config=config))
+        for spec in built.deployments
+    ]
+    return replace(built, deployments=tuple(specs))
+
+
 def build(target: Application, name: str, route_prefix: str | None) -> BuiltApplication:
-    """Take an application apart; what several arguments share is deployed once."""
-    names: dict[int, str] = {}
+    """Pickle an application's deployments, each once."""
     specs: list[DeploymentSpec] = []
+    path = tuple(os.path.abspath(entry) for entry in sys.path)
 
-    def deploy(node: Application) -> DeploymentHandle:
-        if id(node) not in names:
-            args = _replaced(node._args, deploy)
-            kwargs = _replaced(node._kwargs, deploy)
-            unique = _unique(node._options.name, set(names.values()))
-            names[id(node)] = unique
-            code = serialization.dumps((node._func_or_class, args, kwargs))  # with the names of its files
-            path = tuple(os.path.abspath(entry) for entry in sys.path)
-            specs.append(DeploymentSpec(unique, node._options, code, path))
-        return DeploymentHandle(names[id(node)], name)
+    def found(unique: str, node: Application, args: tuple[Any, ...], kwargs: dict[str, Any]) -> DeploymentHandle:
+        code = serialization.dumps((node.func_or_class, args, kwargs))  # with the names of its files
+        specs.append(DeploymentSpec(unique, node.options, code, path))
+        return DeploymentHandle(unique, name)
 
-    ingress = deploy(target).deployment_name
+    ingress = take_apart(target, found).deployment_name
     return BuiltApplication(name, route_prefix, ingress, tuple(specs))
 
 
-def _replaced(value: Any, deploy: Callable[[Application], DeploymentHandle]) -> Any:
+Found = Callable[[str, Application, tuple[Any, ...], dict[str, Any]], H]
+
+
+def take_apart(target: Application, found: Found[H]) -> H:
+    """Take an application apart; what several arguments share is found once, and what is an argument goes first.
+
+    Args:
+        target: The application.
+        found: Called for each deployment, with a unique name, what was bound, and the arguments, in which handles
+            stand for applications. It gives the handle.
+
+    Returns:
+        The handle of the deployment that takes the application's requests.
+    """
+    return _Parts(found).handle(target)
+
+
+class _Parts(Generic[H]):
+    # No functions that know each other: these would be a cycle, and keep what they know for the collector.
+    def __init__(self, found: Found[H]) -> None:
+        self._found = found
+        self._handles: dict[int, H] = {}
+        self._names: set[str] = set()
+
+    def handle(self, node: Application) -> H:
+        if id(node) not in self._handles:
+            args, kwargs = _replaced(node.args, self.handle), _replaced(node.kwargs, self.handle)
+            unique = _unique(node.options.name, self._names)
+            self._names.add(unique)
+            self._handles[id(node)] = self._found(unique, node, args, kwargs)
+        return self._handles[id(node)]
+
+
+def _replaced(value: Any, deploy: Callable[[Application], Any]) -> Any:
     if isinstance(value, Application):
         return deploy(value)
     if type(value) in (list, tuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
@@ -23,6 +23,11 @@ class HTTPOptions:
             header ``x-request-timeout-seconds`` goes before it.
         root_path: The path below which all applications are, with and without a proxy that cuts it off.
         max_body_bytes: The most bytes of a request's body; larger ones are answered by 413. None: any number.
+        metrics: Whether to count, and to show the counts to Prometheus at ``/-/metrics``.
+        ssl_keyfile: The file of the key for TLS; with `ssl_certfile`.
+        ssl_certfile: The file of the certificate, and of those that lead to a known one.
+        ssl_keyfile_password: The key's password.
+        ssl_ca_certs: The file of certificates of which one must have signed a client's own; None: clients need none.
 
     Raises:
         ValueError: A value out of range.
@@ -34,6 +39,11 @@ class HTTPOptions:
     request_timeout_s: float | None = None
     root_path: str = ""
     max_body_bytes: int | None = 100 * 2**20
+    metrics: bool = False
+    ssl_keyfile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile_password: str | None = field(default=None, repr=False)
+    ssl_ca_certs: str | None = None
 
     def __post_init__(self) -> None:
         if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
@@ -42,6 +52,10 @@ class HTTPOptions:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be positive, but is {value!r}")
+        if (self.ssl_keyfile is None) != (self.ssl_certfile is None):
+            raise ValueError("ssl_keyfile and ssl_certfile must be given together")
+        if self.ssl_certfile is None and (self.ssl_keyfile_password or self.ssl_ca_certs):
+            raise ValueError("ssl_keyfile_password and ssl_ca_certs need ssl_keyfile and ssl_certfile")
         if not 0 <= self.port < 65536:
             raise ValueError(f"port must be from 0 to 65535, but is {self.port!r}")
 

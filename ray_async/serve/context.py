@@ -8,13 +8,13 @@ import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ray_async.serve.exceptions import RayServeException
 
 if TYPE_CHECKING:
-    from ray_async.serve.handle.response import Call
     from ray_async.serve.multiplexing.holdings import Holdings
+    from ray_async.serve.telemetry.counts import Counts
 
 __all__ = (
     "Replica",
@@ -24,6 +24,7 @@ __all__ = (
     "current_request",
     "get_multiplexed_model_id",
     "get_replica_context",
+    "local_context",
     "new_request_id",
 )
 
@@ -50,6 +51,14 @@ class ReplicaContext:
         return self.replica_id
 
 
+class Cancellable(Protocol):
+    """A call that a request has made."""
+
+    def cancel(self) -> None:
+        """Cancel it, from any thread."""
+        ...
+
+
 class RequestContext:
     """What request runs; each call that is handed on has one of its own.
 
@@ -67,7 +76,7 @@ class RequestContext:
     """
 
     # Set in the object where they are something else: one is made for each request.
-    calls: set[Call] | None = None
+    calls: set[Cancellable] | None = None
     cancelled = False
     idempotent = False
 
@@ -90,13 +99,13 @@ class RequestContext:
         """How many cancels have been asked of the task that runs it; they may not have reached the handler yet."""
         return 0 if self.task is None else self.task.cancelling()
 
-    def begun(self, call: Call) -> None:
+    def begun(self, call: Cancellable) -> None:
         """Note a call that it has made."""
         if self.calls is None:
             self.calls = set()
         self.calls.add(call)
 
-    def ended(self, call: Call) -> None:
+    def ended(self, call: Cancellable) -> None:
         """Note the end of a call that it has made."""
         if self.calls is not None:
             self.calls.discard(call)
@@ -113,10 +122,13 @@ class Replica:
     context: ReplicaContext | None = None
     loop: Any = None
     holdings: Holdings | None = None
+    counts: Counts | None = None
 
 
 current_replica = Replica()
 current_request: ContextVar[RequestContext | None] = ContextVar("serve_request", default=None)
+# That of a deployment of local testing mode, of which a process may have several.
+local_context: ContextVar[ReplicaContext | None] = ContextVar("serve_local_replica", default=None)
 
 
 def _numbered() -> Callable[[], str]:
@@ -153,9 +165,10 @@ def get_replica_context() -> ReplicaContext:
         >>> serve.get_replica_context().deployment
         'Model'
     """
-    if current_replica.context is None:
+    context = local_context.get() or current_replica.context
+    if context is None:
         raise RayServeException("get_replica_context() may only be called from within a replica of a deployment.")
-    return current_replica.context
+    return context
 
 
 def get_multiplexed_model_id() -> str:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from ray_async.serve.application import Application
 from ray_async.serve.options import DeploymentOptions
+from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
 __all__ = ("Deployment", "deployment")
 
@@ -75,6 +76,19 @@ class Deployment:
         """Options of the replicas' actors."""
         return dict(self._options.ray_actor_options)
 
+    @property
+    def logging_config(self) -> ServeLoggingConfig | None:
+        """How the replicas log; None: as the application, or all of Serve."""
+        return self._options.logging_config
+
+    def set_logging_config(self, logging_config: ServeLoggingConfig | dict[str, Any]) -> None:
+        """Let the replicas log in another way, from the next `serve.run` on.
+
+        Raises:
+            ValueError: A value that is not allowed.
+        """
+        self._options = self._options.changed({"logging_config": logging_config})
+
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse a direct call.
 
@@ -98,8 +112,8 @@ def deployment(func_or_class: Callable[..., Any] | None = None, /, **options: An
             (5, for each replica); ``max_queued_requests`` (-1: any number, for each caller); ``user_config``;
             ``ray_actor_options``; ``health_check_period_s`` (10) and ``health_check_timeout_s`` (30);
             ``graceful_shutdown_timeout_s`` (20); ``max_constructor_retry_count`` (20, of which 3 are used);
-            ``rolling_update_percentage`` (0.2); ``idempotent`` (False: whether requests may run twice, where a replica
-            dies with them).
+            ``rolling_update_percentage`` (0.2); ``logging_config`` (a dict or a ``LoggingConfig``); ``idempotent``
+            (False: whether requests may run twice, where a replica dies with them).
 
     Raises:
         TypeError: Neither a class nor a function, or an unknown option.

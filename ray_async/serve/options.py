@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ray_async.serve.config import AutoscalingConfig
+from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
 __all__ = ("DeploymentOptions",)
 
@@ -27,7 +28,6 @@ _ABSENT = (
     "backpressure_config",
     "deployment_actors",
     "gang_scheduling_config",
-    "logging_config",
     "max_replicas_per_node",
     "placement_group_bundle_label_selector",
     "placement_group_bundles",
@@ -54,6 +54,7 @@ class DeploymentOptions:
     max_constructor_retry_count: int = 20
     rolling_update_percentage: float = 0.2
     idempotent: bool = False
+    logging_config: ServeLoggingConfig | None = None
 
     def changed(self, options: Mapping[str, Any]) -> DeploymentOptions:
         """These options with some replaced.
@@ -75,6 +76,8 @@ class DeploymentOptions:
             given.setdefault("autoscaling_config", self.autoscaling_config)
         if "num_replicas" in given or "autoscaling_config" in given:
             given.update(_scaling(given))
+        if "logging_config" in given:
+            given["logging_config"] = ServeLoggingConfig.of(given["logging_config"])
         result = replace(self, **given)
         _check(result)
         return result

@@ -45,7 +45,7 @@ class ScriptEnd:
             return
         if ray.get_runtime_context().get_session_name() != session or not (address := self._address()):
             return
-        wait_for_interrupt(f"Serving http://{address} until Ctrl-C; serve.run(..., blocking=False) does not wait.")
+        wait_for_interrupt(f"Serving {address} until Ctrl-C; serve.run(..., blocking=False) does not wait.")
         self._end()
 
 

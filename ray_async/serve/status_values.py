@@ -75,8 +75,19 @@ class ServeStatus:
         applications: Applications by name.
         http_address: Where HTTP is served, as ``host:port``; empty where it is not.
         grpc_address: Where gRPC is served, likewise.
+        rest_address: Where the REST API is served, likewise.
+        rest_token_file: The file with its token, where one was made.
+        is_tls: Whether HTTP is served encrypted.
     """
 
     applications: dict[str, ApplicationStatusOverview] = field(default_factory=dict)
     http_address: str = ""
     grpc_address: str = ""
+    rest_address: str = ""
+    rest_token_file: str = ""
+    is_tls: bool = False
+
+    @property
+    def url(self) -> str:
+        """Where HTTP is served, with its scheme; empty where it is not."""
+        return self.http_address and f"http{'s' * self.is_tls}://{self.http_address}"

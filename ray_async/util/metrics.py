@@ -10,9 +10,10 @@ import re
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-__all__ = ("Counter", "Gauge", "Histogram", "Metric", "snapshot")
+__all__ = ("Counter", "Gauge", "Histogram", "Metric", "Recorded", "recorded", "snapshot")
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 _lock = threading.Lock()
@@ -36,6 +37,7 @@ class Metric:
     """
 
     _suffix: ClassVar[str] = ""
+    _kind: ClassVar[str] = ""
 
     def __init__(self, name: str, description: str = "", tag_keys: tuple[str, ...] | None = None) -> None:
         if not name:
@@ -124,6 +126,7 @@ class Counter(Metric):
     """
 
     _suffix = "_total"
+    _kind = "counter"
 
     def inc(self, value: float = 1.0, tags: Mapping[str, str] | None = None) -> None:
         """Add to the counter.
@@ -145,6 +148,8 @@ class Counter(Metric):
 
 class Gauge(Metric):
     """A quantity that goes up and down."""
+
+    _kind = "gauge"
 
     def set(self, value: float, tags: Mapping[str, str] | None = None) -> None:
         """Set the gauge.
@@ -174,6 +179,8 @@ class Histogram(Metric):
     Raises:
         ValueError: Boundaries that are missing, not positive or do not grow; or as of any metric.
     """
+
+    _kind = "histogram"
 
     def __init__(
         self,
@@ -219,6 +226,46 @@ class Histogram(Metric):
             key: {"buckets": list(counts), "count": sum(counts), "sum": total}
             for key, (counts, total) in self._values.items()
         }
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What this process has recorded of a metric.
+
+    Args:
+        name: Its name.
+        kind: "counter", "gauge" or "histogram".
+        description: Its meaning.
+        boundaries: Upper ends of a histogram's buckets.
+        samples: Its values by tags, as `snapshot` gives them.
+    """
+
+    name: str
+    kind: str
+    description: str
+    boundaries: tuple[float, ...]
+    samples: Mapping[Tags, Any]
+
+
+def recorded() -> list[Recorded]:
+    """Give what this process has recorded, with all that a page for Prometheus needs.
+
+    Example:
+        >>> Counter("cakes", "Cakes that were baked.").inc(2)
+        >>> [(one.name, one.kind) for one in recorded()]
+        [('cakes', 'counter')]
+    """
+    with _lock:
+        return [
+            Recorded(
+                metric._name,
+                metric._kind,
+                metric._description,
+                tuple(metric.info.get("boundaries", ())),
+                metric._samples(),
+            )
+            for metric in _metrics.values()
+        ]
 
 
 def snapshot() -> dict[str, dict[Tags, Any]]:

@@ -143,6 +143,20 @@ def test_deploy_and_look(folder: Path, node: None) -> None:
     assert state()["applications"] == {}
 
 
+@pytest.mark.timeout(300)
+def test_the_rest_api(folder: Path, node: None) -> None:
+    said = call(folder, "serve", "start", "--http-port", "0", "--rest-port", "0")
+    url, token = re.findall(r"REST API: (\S+)\nIts token is in (\S+)\n", said)[0]
+    headers = {"authorization": f"Bearer {Path(token).read_text()}"}
+    config = {"applications": [{"name": "one", "import_path": "shop:app"}]}
+    assert httpx.put(url, json=config, headers=headers).text == ""
+    wait_until(lambda: httpx.get(url, headers=headers).json()["applications"]["one"]["status"] == "RUNNING")
+    address = yaml.safe_load(call(folder, "serve", "status"))["http_address"]
+    assert httpx.get(f"http://{address}").text == "hello"
+    call(folder, "serve", "shutdown", "--yes")
+    assert not Path(token).exists()
+
+
 def test_build(folder: Path) -> None:
     call(folder, "serve", "build", "shop:app", "-o", "made.yaml")
     made = yaml.safe_load((folder / "made.yaml").read_text())

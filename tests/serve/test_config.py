@@ -108,7 +108,7 @@ def test_other_options() -> None:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (None, "the file:"),
+        (None, "the config: Input should be"),
         ({}, "applications: Field required"),
         ({"application": []}, "application: there is no such field. Did you mean 'applications'?"),
         ({"applications": [{}]}, "applications[0].import_path: Field required"),

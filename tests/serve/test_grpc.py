@@ -17,6 +17,7 @@ from ray_async import serve
 from ray_async.serve.grpc_util import RayServegRPCContext, gRPCInputStream
 from ray_async.serve.names import GRPC_SERVER, NAMESPACE
 from tests.serve.grpc_services import NAME, Stub
+from tests.serve.log_lines import log_lines
 from tests.serve.waiting import wait_until
 
 SERVICE = "tests.serve.grpc_services.add_TextsServicer_to_server"
@@ -208,3 +209,12 @@ def test_a_killed_server_comes_back_at_its_port(stub: Stub) -> None:
     assert stub.Upper(text("a"), wait_for_ready=True, timeout=60).value == "A"
     assert serve.status().grpc_address == address
     assert ray.get_actor(GRPC_SERVER, namespace=NAMESPACE) is not None
+
+
+def test_calls_have_access_lines_with_their_status(stub: Stub) -> None:
+    deploy()
+    assert stub.Upper(text("abc")).value == "ABC"
+    for value in ("fail", "refuse"):
+        refused(lambda value=value: stub.Upper(text(value)))  # type: ignore[misc]
+    for status in ("OK", "INTERNAL", "INVALID_ARGUMENT"):
+        wait_until(lambda status=status: log_lines(f"-- CALL Upper {status} "))  # type: ignore[misc]

@@ -1,12 +1,21 @@
 """Waiting for what another process brings about."""
 
 from collections.abc import Callable
+from typing import Any
 
+import ray_async as ray
+from ray_async.serve.names import REPLICA_PREFIX
 from tests.resources import wait_until as poll_until
 
-__all__ = ("wait_until",)
+__all__ = ("replicas", "wait_until")
 
 
 def wait_until(predicate: Callable[[], object], timeout: float = 60) -> None:
     """Poll until the predicate is true; fail when time is up."""
     poll_until(predicate, timeout)
+
+
+def replicas() -> set[str]:
+    """The names of the actors that are replicas."""
+    actors: Any = ray.util.list_named_actors(all_namespaces=True)
+    return {actor["name"] for actor in actors if actor["name"].startswith(REPLICA_PREFIX)}

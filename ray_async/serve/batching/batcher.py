@@ -12,6 +12,7 @@ from typing import Any
 from ray_async.serve.batching.forming import Forming, Item
 from ray_async.serve.context import RequestContext, current_request
 from ray_async.serve.exceptions import RayServeException, RequestCancelledError
+from ray_async.serve.telemetry.batch_counts import count_batch
 
 __all__ = ("END", "BatchSettings", "Batcher", "Pending")
 
@@ -167,6 +168,7 @@ class Batcher:
             task=asyncio.current_task(),
         )
         current_request.set(request)
+        began = self.loop.time()
         try:
             await self._call(batch, _columns(batch))
         except asyncio.CancelledError:
@@ -180,6 +182,8 @@ class Batcher:
                 item.end(error)
         finally:
             request.task = None
+            wait_s = began - min(item.arrived for item in batch)
+            count_batch(self._function, len(batch), wait_s, self.loop.time() - began)
 
     async def _call(self, batch: list[Pending], columns: dict[str, list[Any]]) -> None:
         if not self._streams:

@@ -21,10 +21,16 @@ from ray_async.serve.controller.journal import Journal
 from ray_async.serve.controller.listening import Listening
 from ray_async.serve.controller.records import ControllerRecord
 from ray_async.serve.controller.remains import clear
+from ray_async.serve.controller.rest_starter import RestStarter
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.ingress.body import bodies
+from ray_async.serve.ingress.tls import check_tls
 from ray_async.serve.names import NAMESPACE, REPLICA_PREFIX, deployment_key
+from ray_async.serve.rest.options import RESTOptions
 from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ServeStatus
+from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
+from ray_async.serve.telemetry.tracing_config import TracingConfig
+from ray_async.serve.telemetry.upkeep import Upkeep
 from ray_async.serve.waiting import Tallies
 
 __all__ = ("Controller",)
@@ -49,7 +55,9 @@ class Controller:
         self._applications: dict[str, ApplicationState] = {}
         self.listening = Listening(self.folder, self.spawn)
         self.tallies = Tallies(self.folder)
+        self.telemetry = Upkeep(self.folder, self.board)
         self._grpc = GrpcStarter()
+        self._rest = RestStarter(self.folder, self)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._change = asyncio.Event()
         self._waiters: set[asyncio.Event] = set()
@@ -60,10 +68,14 @@ class Controller:
 
     def _recover(self, record: ControllerRecord) -> None:
         if record.http is not None and record.address is not None:
+            self.telemetry.begin(record.http.metrics)
             self.listening.recover(record.http, record.address)
         if record.grpc is not None:
             self._grpc.packed = record.grpc
             self.spawn(self._grpc.recover(record.grpc))
+        if record.rest is not None:
+            self._rest.options = record.rest
+            self.spawn(self._rest.recover(record.rest))
         for one in record.applications:
             self._applications[one.built.name] = ApplicationState.recovered(one, self)
         replicas = [replica for one in self._deployments() for replica in one.replicas.values()]
@@ -72,7 +84,8 @@ class Controller:
         for place in self._places:
             self.board.clear(place)
         names = {replica.name for replica in replicas}
-        for actor in ray.util.list_named_actors(all_namespaces=True):
+        actors: Any = ray.util.list_named_actors(all_namespaces=True)
+        for actor in actors:
             is_replica = actor["namespace"] == NAMESPACE and actor["name"].startswith(REPLICA_PREFIX)
             if is_replica and actor["name"] not in names:
                 with contextlib.suppress(ValueError):  # it has ended meanwhile
@@ -90,6 +103,7 @@ class Controller:
             self.listening.address,
             tuple(state.record() for state in self._applications.values()),
             self._grpc.packed,
+            self._rest.options,
         )
         try:
             self._journal.write(record)
@@ -162,6 +176,8 @@ class Controller:
             return ""
         running = self.listening.http
         if running is None:
+            check_tls(http)
+            self.telemetry.begin(http.metrics)
             self.listening.begin(http)
             self.commit()
             self._change.set()
@@ -174,6 +190,23 @@ class Controller:
                 f"{http.host}:{http.port} too: call serve.shutdown() first."
             )
         return f"HTTP is up already: ignored are {', '.join(ignored)}." if ignored else ""
+
+    async def configure_telemetry(self, logging: ServeLoggingConfig | None, tracing: TracingConfig | None) -> str:
+        """Say how replicas log and trace from now on; those that run go on as they are.
+
+        Returns:
+            A warning: what was ignored since something was said already.
+        """
+        return self.telemetry.configure(logging, tracing)
+
+    async def start_rest(self, options: RESTOptions) -> None:
+        """Serve the REST API, if it is not up yet.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        await self._rest.start(options)
+        self.commit()
 
     async def start_grpc(self, options: gRPCOptions) -> str:
         """Listen for gRPC.
@@ -256,10 +289,12 @@ class Controller:
     async def shutdown(self) -> None:
         """Delete all applications and stop listening."""
         await asyncio.gather(*(self.delete(name) for name in list(self._applications)))
+        await self._rest.stop()
         await self._grpc.stop()
         await self.listening.close()
         self._over = True
         self._loop_task.cancel()
+        self.telemetry.end()
         clear(self.folder)
 
     async def status(self) -> ServeStatus:
@@ -275,7 +310,19 @@ class Controller:
             for name, state in self._applications.items()
         }
         address = ":".join(map(str, self.listening.address or ()))
-        return ServeStatus(applications, address, self._grpc.address)
+        http, rest = self.listening.http, self._rest
+        return ServeStatus(
+            applications,
+            address,
+            grpc_address=self._grpc.address,
+            rest_address=rest.address,
+            rest_token_file=rest.token_file,
+            is_tls=http is not None and http.ssl_certfile is not None,
+        )
+
+    async def built(self) -> dict[str, BuiltApplication]:
+        """What was asked for, by application."""
+        return {name: state.built for name, state in self._applications.items() if not state.deleting}
 
     async def declared(self) -> dict[str, BuiltApplication]:
         """The applications that a config has named."""

@@ -169,6 +169,7 @@ class DeploymentState:
         return {
             "max_ongoing_requests": options.max_ongoing_requests,
             "max_queued_requests": options.max_queued_requests,
+            "access_log": self._controller.telemetry.writes_access(options.logging_config),
             "idempotent": options.idempotent,
             "is_scaled": options.autoscaling_config is not None,
             "cannot_start": bool(self.unwell) and not running and self._attempts >= _ATTEMPTS,

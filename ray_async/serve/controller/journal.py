@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -105,5 +106,7 @@ class _Unpickler(pickle.Unpickler):
 
 def _replace(path: Path, data: bytes) -> None:
     new = path.with_name(f"{path.name}.new")
-    new.write_bytes(data)
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # it may have a password
+        file.write(data)
     new.replace(path)

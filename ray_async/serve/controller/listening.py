@@ -81,7 +81,7 @@ class Listening:
     def _listen(self, listener: Listener, http: HTTPOptions) -> None:
         listener.start()
         self._listener, self.http, self.address = listener, http, listener.address
-        self._front = Front(listener.socket, asdict(http))
+        self._front = Front(listener.socket, asdict(http), self._folder)
         self._tell()
         self._ready.set()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ray_async.serve.application import BuiltApplication, DeploymentSpec
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.controller.reconcile import ReplicaState
+from ray_async.serve.rest.options import RESTOptions
 
 __all__ = ("ApplicationRecord", "ControllerRecord", "DeploymentRecord", "ReplicaRecord")
 
@@ -57,10 +58,12 @@ class ApplicationRecord:
 class ControllerRecord:
     """All that a new controller begins with; the address is where the listening socket was bound.
 
-    The options of gRPC are pickled, since they may have functions.
+    The options of gRPC are pickled, since they may have functions; those of the REST API name the port that it has got.
+    What is said of logs and traces is in a file of its own, which all processes read.
     """
 
     http: HTTPOptions | None = None
     address: tuple[str, int] | None = None
     applications: tuple[ApplicationRecord, ...] = ()
     grpc: bytes | None = None
+    rest: RESTOptions | None = None

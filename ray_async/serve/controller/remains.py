@@ -6,7 +6,20 @@ from pathlib import Path
 
 __all__ = ("clear",)
 
-_FILES = ("board", "table.*", "journal*", "spec-*", "grpc-port", "models-*", "stack-*", "waiting-*", "*.sock")
+_FILES = (
+    "board",
+    "table.*",
+    "journal*",
+    "spec-*",
+    "grpc-port",
+    "models-*",
+    "stack-*",
+    "waiting-*",
+    "*.sock",
+    "telemetry.*",
+    "metrics/*",
+    "rest-token",
+)
 
 
 def clear(folder: Path) -> None:

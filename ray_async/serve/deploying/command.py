@@ -21,6 +21,7 @@ from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.reloading import Sources
 from ray_async.serve.deploying.schema import ConfigError, read_config
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.rest.options import RESTOptions
 from ray_async.serve.script_end import wait_for_interrupt
 
 __all__ = ("main",)
@@ -70,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--http-port", type=int, default=8000)
     start.add_argument("--grpc-port", type=int, default=9000)
     start.add_argument("--grpc-servicer-functions", nargs="+", default=[], metavar="IMPORT_PATH")
+    start.add_argument("--rest-port", type=int, help="serve the REST API on this port of the loopback interface")
+    start.add_argument("-d", "--app-dir", default=".", help="folder from which the REST API imports")
     start.set_defaults(run=_start)
 
     make = commands.add_parser("build", help="write the config of applications")
@@ -112,7 +115,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if not arguments.blocking:
         return
     if sources is None:
-        wait_for_interrupt(f"Serving http://{api.status().http_address} until Ctrl-C.")
+        wait_for_interrupt(f"Serving {api.status().url} until Ctrl-C.")
     else:
         _reload(arguments, sources)
     api.shutdown()
@@ -120,7 +123,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _reload(arguments: argparse.Namespace, sources: Sources) -> None:
     """Deploy whenever a source changes, until Ctrl-C; what cannot be deployed is said."""
-    print(f"Serving http://{api.status().http_address} until Ctrl-C; changes are deployed.", flush=True)
+    print(f"Serving {api.status().url} until Ctrl-C; changes are deployed.", flush=True)
     try:
         while True:
             changed = sources.wait_for_change()
@@ -179,7 +182,14 @@ def _start(arguments: argparse.Namespace) -> None:
     _attach(arguments)
     services = tuple(arguments.grpc_servicer_functions)
     grpc = gRPCOptions(arguments.grpc_port, services, host=arguments.http_host)
-    api.start(HTTPOptions(arguments.http_host, arguments.http_port), grpc_options=grpc)
+    rest = None
+    if arguments.rest_port is not None:
+        rest = RESTOptions(arguments.rest_port, path=(arguments.app_dir,))
+    api.start(HTTPOptions(arguments.http_host, arguments.http_port), grpc_options=grpc, rest_options=rest)
+    if rest is not None:
+        status = api.status()
+        print(f"REST API: http://{status.rest_address}/api/serve/applications/")
+        print(f"Its token is in {status.rest_token_file}")
 
 
 def _build(arguments: argparse.Namespace) -> None:

@@ -7,17 +7,19 @@ from dataclasses import MISSING, asdict, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from ray_async.serve.application import Application, BuiltApplication, build
+from ray_async.serve.application import Application, BuiltApplication, build, with_logging
 from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.schema import (
     ConfigError,
     DeploymentSchema,
     HTTPOptionsSchema,
+    LoggingConfigSchema,
     ServeDeploySchema,
     gRPCOptionsSchema,
 )
 from ray_async.serve.options import DeploymentOptions
+from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
 __all__ = ("as_config", "as_options", "built_of", "grpc_of", "http_of", "overridden")
 
@@ -51,7 +53,10 @@ def built_of(config: ServeDeploySchema) -> list[BuiltApplication]:
         try:
             target = find_application(application.import_path, application.args)
             built = build(target, application.name, application.route_prefix)
-            result.append(replace(overridden(built, application.deployments), declared=True))
+            built = overridden(built, application.deployments)
+            logs = application.logging_config or config.logging_config
+            built = with_logging(built, None if logs is None else logs.config())
+            result.append(replace(built, declared=True))
         except ConfigError as error:
             raise ConfigError(f"applications[{number}] ({application.name}): {error}") from None
     return result
@@ -88,6 +93,8 @@ def _changes(deployment: DeploymentSchema) -> dict[str, Any]:
         if given.get(one, MISSING) is None and given.get(other) is not None:
             del given[one]
     defaults = {field.name: _default(field) for field in fields(DeploymentOptions)}
+    if isinstance(given.get("logging_config"), LoggingConfigSchema):
+        given["logging_config"] = given["logging_config"].config()
     return {name: defaults[name] if value is None else value for name, value in given.items()}
 
 
@@ -133,5 +140,5 @@ def as_options(options: DeploymentOptions, name: str) -> dict[str, Any]:
     for field in fields(options):
         value = getattr(options, field.name)
         if field.name not in ("name", "num_replicas", "autoscaling_config") and value != _default(field):
-            shown[field.name] = value
+            shown[field.name] = asdict(value) if isinstance(value, ServeLoggingConfig) else value
     return shown

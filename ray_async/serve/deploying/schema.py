@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -10,12 +11,14 @@ import pydantic
 import yaml
 
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
 __all__ = (
     "ApplicationSchema",
     "ConfigError",
     "DeploymentSchema",
     "HTTPOptionsSchema",
+    "LoggingConfigSchema",
     "ServeDeploySchema",
     "gRPCOptionsSchema",
     "read_config",
@@ -23,7 +26,19 @@ __all__ = (
 
 
 class ConfigError(RayServeException, ValueError):
-    """A config file that does not say what it may."""
+    """A config that does not say what it may.
+
+    Args:
+        text: What is wrong.
+        fields: The path of each bad field, and what is wrong with it.
+    """
+
+    def __init__(self, text: str, fields: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(text, tuple(fields))
+        self.fields = tuple(fields)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class _Schema(pydantic.BaseModel):
@@ -32,6 +47,25 @@ class _Schema(pydantic.BaseModel):
     def given(self) -> dict[str, Any]:
         """The fields that were given; null among them."""
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class LoggingConfigSchema(_Schema):
+    """How replicas log."""
+
+    encoding: str = "TEXT"
+    log_level: str | int = "INFO"
+    logs_dir: str | None = None
+    enable_access_log: bool = True
+    additional_log_standard_attrs: list[str] = []
+
+    @pydantic.model_validator(mode="after")
+    def _is_allowed(self) -> LoggingConfigSchema:
+        self.config()
+        return self
+
+    def config(self) -> ServeLoggingConfig:
+        """The same, as options have it."""
+        return ServeLoggingConfig(**self.model_dump())
 
 
 class DeploymentSchema(_Schema):
@@ -50,6 +84,7 @@ class DeploymentSchema(_Schema):
     max_constructor_retry_count: int | None = None
     rolling_update_percentage: float | None = None
     idempotent: bool | None = None
+    logging_config: LoggingConfigSchema | None = None
     ray_actor_options: dict[str, Any] | None = None
 
     @pydantic.model_validator(mode="after")
@@ -66,6 +101,7 @@ class ApplicationSchema(_Schema):
     route_prefix: str | None = "/"
     import_path: str
     args: dict[str, Any] = {}
+    logging_config: LoggingConfigSchema | None = None
     deployments: list[DeploymentSchema] = []
 
     @pydantic.field_validator("import_path")
@@ -99,6 +135,11 @@ class HTTPOptionsSchema(_Schema):
     request_timeout_s: float | None = None
     keep_alive_timeout_s: int = 90
     max_body_bytes: int | None = 100 * 2**20
+    metrics: bool = False
+    ssl_keyfile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile_password: str | None = None
+    ssl_ca_certs: str | None = None
 
 
 class gRPCOptionsSchema(_Schema):  # Ray's name
@@ -116,6 +157,7 @@ class ServeDeploySchema(_Schema):
 
     http_options: HTTPOptionsSchema = HTTPOptionsSchema()
     grpc_options: gRPCOptionsSchema = gRPCOptionsSchema()
+    logging_config: LoggingConfigSchema | None = None
     applications: list[ApplicationSchema]
 
     @pydantic.field_validator("applications")
@@ -135,8 +177,9 @@ class ServeDeploySchema(_Schema):
         try:
             return cls.model_validate(value)
         except pydantic.ValidationError as error:
-            lines = [_line(cls, dict(one)) for one in error.errors(include_url=False)]
-            raise ConfigError("the config is not valid:\n" + "\n".join(f"  {line}" for line in lines)) from None
+            bad = [_field(cls, dict(one)) for one in error.errors(include_url=False)]
+            lines = [f"  {path or 'the config'}: {text}" for path, text in bad]
+            raise ConfigError("\n".join(("the config is not valid:", *lines)), bad) from None
 
 
 def read_config(path: Path) -> ServeDeploySchema:
@@ -159,13 +202,14 @@ def _once(what: str, names: list[str]) -> None:
         raise ValueError(f"each {what} may be there once, but {', '.join(twice)} is there more often")
 
 
-def _line(schema: type[_Schema], error: dict[str, Any]) -> str:
+def _field(schema: type[_Schema], error: dict[str, Any]) -> tuple[str, str]:
+    """The path of a bad field, and what is wrong with it."""
     location = error["loc"]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if error["type"] == "extra_forbidden":
         near = get_close_matches(str(location[-1]), _fields_at(schema, location[:-1]), n=1)
-        return f"{path}: there is no such field." + (f" Did you mean {near[0]!r}?" if near else "")
-    return f"{path or 'the file'}: {error['msg'].removeprefix('Value error, ')}"
+        return path, "there is no such field." + (f" Did you mean {near[0]!r}?" if near else "")
+    return path, error["msg"].removeprefix("Value error, ")
 
 
 def _fields_at(schema: type[_Schema], location: tuple[Any, ...]) -> list[str]:
@@ -175,6 +219,7 @@ def _fields_at(schema: type[_Schema], location: tuple[Any, ...]) -> list[str]:
         "deployments": DeploymentSchema,
         "http_options": HTTPOptionsSchema,
         "grpc_options": gRPCOptionsSchema,
+        "logging_config": LoggingConfigSchema,
     }
     for part in location:
         schema = nested.get(part, schema) if isinstance(part, str) else schema

@@ -84,6 +84,12 @@ class CallOutcome:
     status: str = ""
     text: str = ""
 
+    @property
+    def name(self) -> str:
+        """The name of its status: as the method has set it, or by how it has ended."""
+        code = self.context.code()
+        return self.status or "OK" if code is None else str(getattr(code, "name", code))
+
     @classmethod
     def of_error(cls, context: RayServegRPCContext, error: Exception) -> CallOutcome:
         """What an error comes to."""

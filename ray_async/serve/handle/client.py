@@ -13,6 +13,7 @@ from ray_async.serve.context import current_replica
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.router import Router
 from ray_async.serve.names import deployment_key, folder
+from ray_async.serve.telemetry.counts import Counts
 
 __all__ = ("Client", "get_client", "own_loop")
 
@@ -26,16 +27,20 @@ class Client:
 
     Args:
         board: The mapped board, which the client closes when it goes.
+        counts: What this process counts, if somebody wants that; likewise.
     """
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, counts: Counts | None = None) -> None:
         self.board = board
+        self.counts = counts
         self._version = -1
         self._table: dict[str, Any] = {}
         self._routers: dict[tuple[str, int], Router] = {}
         self._lock = threading.Lock()
         self._loop_thread: LoopThread | None = None
         weakref.finalize(self, board.close)
+        if counts is not None:
+            weakref.finalize(self, counts.close)
 
     def table(self) -> dict[str, Any]:
         """The table of routes and replicas, read again when its version has changed."""
@@ -53,8 +58,9 @@ class Client:
             with self._lock:
                 stale = [known for known, old in self._routers.items() if old.loop.is_closed()]
                 for known in stale:
-                    del self._routers[known]
-                router = self._routers.setdefault((key, id(loop)), Router(self.board, key, loop, weakref.ref(self)))
+                    self._routers.pop(known).forget()
+                new = Router(self.board, key, loop, weakref.ref(self), self.counts)
+                router = self._routers.setdefault((key, id(loop)), new)
         return router
 
     def thread_loop(self) -> asyncio.AbstractEventLoop:
@@ -102,7 +108,7 @@ def get_client() -> Client:
             client = _clients.get(name)
             if client is None:
                 try:
-                    client = _clients[name] = Client(Board(folder()))
+                    client = _clients[name] = Client(Board(folder()), Counts.of_process(folder()))
                 except FileNotFoundError:
                     raise RayServeException(
                         "Serve is not running: call serve.run(app) or serve.start() first."

@@ -85,6 +85,11 @@ class Call:
             self._parent.begun(self)
 
     @property
+    def replica(self) -> str:
+        """The id of the replica that it was sent to; empty while it waits."""
+        return "" if self._candidate is None else self._candidate.name.rpartition("#")[2]
+
+    @property
     def unwanted(self) -> bool:
         """Whether nobody wants the call any more, though `cancel` may still be on its way: it must not be sent.
 

@@ -16,6 +16,7 @@ from ray_async.serve.waiting import Tally
 
 if TYPE_CHECKING:
     from ray_async.serve.handle.response import Call
+    from ray_async.serve.telemetry.counts import Counts
 
 __all__ = ("Candidate", "Router")
 
@@ -72,9 +73,12 @@ class Router:
         key: The deployment's key in the table.
         loop: The loop.
         client: A weak reference to the client, which has the table.
+        counts: What the process counts, if somebody wants that.
     """
 
-    def __init__(self, board: Board, key: str, loop: asyncio.AbstractEventLoop, client: Any) -> None:
+    def __init__(
+        self, board: Board, key: str, loop: asyncio.AbstractEventLoop, client: Any, counts: Counts | None = None
+    ) -> None:
         self.loop = loop
         self.waiting: deque[Call] = deque()
         self._board = board
@@ -90,10 +94,13 @@ class Router:
         self._tally: Tally | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._pause = _SHORTEST
+        self._counts = None if counts is None else counts.router(*key.split("#"))
 
     def submit(self, call: Call) -> None:
         """Send a call to a replica, or keep it until one is free; a call that cannot be kept fails."""
         self._refresh()
+        if self._counts is not None:
+            self._counts.came()
         candidate = None if self.waiting or call.held else self._pick(call.request.multiplexed_model_id)
         if candidate is not None:
             call.send(candidate)
@@ -118,6 +125,16 @@ class Router:
         """Drop a call that waits, if it does."""
         if call in self.waiting:
             self.waiting.remove(call)
+            self._note_waiting()
+
+    def forget(self) -> None:
+        """Drop all that waits; the loop has ended."""
+        self.waiting.clear()
+        self._note_waiting()
+
+    def _note_waiting(self) -> None:
+        if self._counts is not None:
+            self._counts.waits(len(self.waiting))
 
     def pump(self) -> None:
         """Send what waits and finds a replica now."""
@@ -133,6 +150,7 @@ class Router:
             waiting, self.waiting = self.waiting, deque()
             for call in waiting:
                 call.fail(self._unavailable() if is_there else self._deleted())
+            self._note_waiting()
             return
         held = []
         while self.waiting:
@@ -147,6 +165,7 @@ class Router:
             else:
                 break
         self.waiting.extendleft(reversed(held))
+        self._note_waiting()
         if self.waiting:
             self._watch()
 
@@ -164,6 +183,7 @@ class Router:
         self._tally.note(len(self.waiting), sum(candidate.sent for candidate in self._candidates.values()))
 
     def _watch(self) -> None:
+        self._note_waiting()
         if self._is_scaled:
             self._note()
         if self._timer is None:

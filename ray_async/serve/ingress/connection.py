@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from fcntl import ioctl
 from functools import partial
+from pathlib import Path
 from termios import FIONREAD
 from typing import Any, cast
 from urllib.parse import unquote
@@ -14,6 +16,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from ray_async.serve.ingress.passing import pass_on
+from ray_async.serve.ingress.relay import Relay
 
 __all__ = ("Connection", "write_at_once")
 
@@ -75,12 +78,14 @@ class Connection(HttpToolsProtocol):
         """Begin a websocket: here, or in the process that can serve it."""
         if not self.passed_on and self._pass_on():
             self.connections.discard(self)
-            self.transport.abort()
+            if self.transport.get_extra_info("sslcontext") is None:
+                self.transport.abort()
         else:
             super().handle_websocket_upgrade()
 
     def _pass_on(self) -> bool:
         connection = self.transport.get_extra_info("socket")
+        is_tls = self.transport.get_extra_info("sslcontext") is not None
         try:
             path = self._requests.elsewhere(unquote(httptools.parse_url(self.url).path.decode("ascii")))
         except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):  # the websocket's protocol refuses it
@@ -89,7 +94,20 @@ class Connection(HttpToolsProtocol):
             return False
         lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
         lines += [name + b": " + value for name, value in self.scope["headers"]]
-        return pass_on(path, connection, b"\r\n".join((*lines, b"", b"")))
+        head = b"\r\n".join((*lines, b"", b""))
+        return self._relay(path, head) if is_tls else pass_on(path, connection, head)
+
+    def _relay(self, path: Path, head: bytes) -> bool:
+        # The encryption cannot be passed on: the other process gets what is inside.
+        ours, theirs = socket.socketpair()
+        with theirs:
+            passed = pass_on(path, theirs, head)
+        if passed:
+            relays: set[Any] = self.connections
+            Relay(self.transport, ours, relays)
+        else:
+            ours.close()
+        return passed
 
     @property
     def gone(self) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 from typing import Any
 
 from ray_async.serve.handle.client import get_client
 from ray_async.serve.ingress.requests import Requests
 from ray_async.serve.ingress.server import HTTPServer
+from ray_async.serve.telemetry.line_format import Origin
+from ray_async.serve.telemetry.telemetry import Telemetry
 
 __all__ = ("Front",)
 
@@ -19,9 +22,16 @@ class Front:
     Args:
         listening: The listening socket, which stays the caller's.
         http: The HTTP options.
+        place: Serve's folder.
+        process: The name of the process, for its log.
     """
 
-    def __init__(self, listening: socket.socket, http: dict[str, Any]) -> None:
+    def __init__(
+        self, listening: socket.socket, http: dict[str, Any], place: Path, process: str = "controller"
+    ) -> None:
+        self._place = place
+        self._process = process
+        self._telemetry: Telemetry | None = None
         self._listening = listening
         self._http = http
         self._wanted = asyncio.Event()
@@ -38,11 +48,16 @@ class Front:
         """Accept no more, and close what is open."""
         self._task.cancel()
         await asyncio.wait([self._task])
+        if self._telemetry is not None:
+            self._telemetry.close()
 
     async def _run(self) -> None:
         while True:
             await self._wanted.wait()
-            server = HTTPServer(Requests(get_client(), self._http), self._http)
+            client = get_client()
+            if self._telemetry is None:
+                self._telemetry = Telemetry(Origin(), client, self._place, process=self._process)
+            server = HTTPServer(Requests(client, self._http, self._telemetry), self._http)
             await server.start(self._listening.dup())
             try:
                 await self._unwanted.wait()

@@ -41,7 +41,7 @@ class FrontActor:
             else:
                 self._listener = Listener(listener_path(self._folder, "front"), listening)
                 self._listener.start()
-                self._front = Front(listening, self._http)
+                self._front = Front(listening, self._http, self._folder, "front")
                 self._front.want(self._wanted)
 
     async def start(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -12,10 +14,11 @@ from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableE
 from ray_async.serve.ingress.connection import write_at_once
 from ray_async.serve.ingress.plain_request import MalformedBody
 
-__all__ = ("Reply", "RequestTimeout", "Send", "answer", "status_of", "timeout_of")
+__all__ = ("ROUTE", "Reply", "RequestTimeout", "Send", "answer", "status_of", "timeout_of")
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 TEXT = b"text/plain; charset=utf-8"
+ROUTE = "serve.route"  # in the message that begins a response: the route's template, from the replica that has run it
 
 
 class RequestTimeout(TimeoutError):
@@ -28,29 +31,68 @@ class Reply:
     Args:
         send: Sends a message.
         request_id: The request's id.
+
+    Attributes:
+        expired: Whether nothing more is to be sent: the time is over, or the websocket closed.
+        status: The status, as it was sent; of a websocket its close code.
+        failure: The status by which the client was told of an error, or would have been.
+        completed_at: When the answer was complete.
+        replica: The id of the replica that has run it.
+        route: The route's template, where another process has found it.
     """
 
-    __slots__ = ("_send", "expired", "request_id", "started")
+    # Set in the object where they are something else: one is made for each request.
+    started = False
+    expired = False
+    status = 0
+    failure = 0
+    completed_at = 0.0
+    replica = ""
+    route = ""
+    _complete = False
+    _task: asyncio.Task[Any] | None = None
 
     def __init__(self, send: Send, request_id: str) -> None:
-        self.started = False
-        self.expired = False  # whether nothing more is to be sent: the time is over, or the websocket closed
         self._send = send
         self.request_id = request_id
+
+    def watch(self) -> None:
+        """Note what becomes of the request, which the running asyncio task answers."""
+        self._task = asyncio.current_task()
+
+    @property
+    def outcome(self) -> int:
+        """What has become of the request: of an answer that was cut off, why, and not the status that was sent."""
+        if self._complete:
+            return self.status
+        if self.failure:
+            return self.failure
+        return 499 if self._task is not None and self._task.cancelling() else 500
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
         """Send a message of the handler; nothing is sent once the reply has expired."""
         if self.expired:
             return _nothing()
         kind = message["type"]
-        if kind == "http.response.start":
+        if kind == "http.response.body":
+            if self._task is not None and not message.get("more_body"):
+                return self._send_last(message)
+        elif kind == "http.response.start":
             self.started = True
+            self.status = message["status"]
+            if ROUTE in message:
+                self.route = message[ROUTE]
             message = {**message, "headers": self._headers(message.get("headers", ()))}
         elif kind == "websocket.accept":
             self.started = True
         elif kind == "websocket.close":
             self.expired = True
+            self.closed(message.get("code", 1000) if self.started else 403)
         return self._send(message)
+
+    async def _send_last(self, message: dict[str, Any]) -> None:
+        await self._send(message)
+        self._completed()
 
     def whole(self, body: bytes, content_type: bytes) -> Awaitable[None] | None:
         """Send what a handler has returned, as a whole.
@@ -66,16 +108,53 @@ class Reply:
             return None
         self.started = True
         if write_at_once(self._send, content_type, body, self.request_id.encode("latin-1")):
+            if self._task is not None:
+                self.status = 200
+                self._complete = True
+                self.completed_at = perf_counter()
             return None
-        return answer(self._send, 200, body, content_type, self._headers(()))
+        return self._send_whole(200, body, content_type, self._headers(()))
+
+    async def _send_whole(
+        self, status: int, body: bytes, content_type: bytes, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        self.status = status
+        await answer(self._send, status, body, content_type, headers)
+        self._completed()
+
+    def _completed(self) -> None:
+        # What is sent to a client that has gone is dropped without an error.
+        if self._task is not None and not self._task.cancelling():
+            self._complete = True
+            self.completed_at = perf_counter()
+
+    def noting(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> Callable[[], Awaitable[dict[str, Any]]]:
+        """The same way to receive, but a websocket's close code is noted, if that is wanted."""
+        if self._task is None:
+            return receive
+
+        async def noted() -> dict[str, Any]:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                self.closed(message.get("code", 1005))
+            return message
+
+        return noted
+
+    def closed(self, code: int) -> None:
+        """Note the code by which a websocket was closed, by either side."""
+        if not self._complete:
+            self.status = code
+            self._complete = True
 
     async def answer(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         """Answer by a text."""
         listed = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in (headers or {}).items()]
-        await answer(self._send, status, text.encode(), TEXT, self._headers(listed))
+        await self._send_whole(status, text.encode(), TEXT, self._headers(listed))
 
     async def refuse(self, scope: dict[str, Any], status: int, text: str, code: int) -> None:
         """Refuse a websocket: by an HTTP answer where its server can give one, by a close code elsewhere."""
+        self.closed(status)
         if "websocket.http.response" not in (scope.get("extensions") or {}):
             await self._send({"type": "websocket.close", "code": code, "reason": text})
             return
@@ -86,6 +165,7 @@ class Reply:
         if self.expired:
             return
         if self.started:
+            self.closed(1011)
             await self.send({"type": "websocket.close", "code": 1011})
         else:
             await self.refuse(scope, status, text, 1011)

@@ -24,12 +24,14 @@ from ray_async.serve.ingress.handover import HERE, Handover
 from ray_async.serve.ingress.lifespan import Lifespan
 from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.plain_app import PlainApp
-from ray_async.serve.ingress.reply import Reply, RequestTimeout, Send, answer, status_of, timeout_of
+from ray_async.serve.ingress.reply import ROUTE, Reply, RequestTimeout, Send, answer, status_of, timeout_of
 from ray_async.serve.ingress.routes import RouteTable
 from ray_async.serve.multiplexing.decorator import is_multiplexed
 from ray_async.serve.names import folder
 from ray_async.serve.replica.runner import Runner
 from ray_async.serve.replica.slots import Slots
+from ray_async.serve.telemetry.exposition import metrics_page
+from ray_async.serve.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from ray_async.serve.ingress.connection import Connection
@@ -51,12 +53,14 @@ class Local:
         slots: Its slots.
         runner: What runs the user's methods.
         asgi: The user's ASGI application; None: requests go to ``__call__``.
+        replica: The replica's id.
     """
 
     target: tuple[str, str]
     slots: Slots
     runner: Runner
     asgi: Any
+    replica: str = ""
 
 
 class Requests:
@@ -65,17 +69,24 @@ class Requests:
     Args:
         client: The process's client.
         http: The HTTP options.
+        telemetry: Whom to tell of requests.
         local: The replica that is here; None: all requests are handed over.
         news: Serve's folder, where replicas tell each other of free slots; None: they do not.
     """
 
     def __init__(
-        self, client: Client, http: dict[str, Any], local: Local | None = None, news: Path | None = None
+        self,
+        client: Client,
+        http: dict[str, Any],
+        telemetry: Telemetry,
+        local: Local | None = None,
+        news: Path | None = None,
     ) -> None:
         self.leaving = False  # whether the answer to each request is the last one on its connection
         self._local = local
         self._multiplexes = local is not None and is_multiplexed(type(local.runner.target))
         self._client = client
+        self._telemetry = telemetry
         asgi = None if local is None else local.asgi
         self._run: Run | None = None if local is None else PlainApp(local.runner) if asgi is None else _of_asgi(asgi)
         self._lifespan = None if asgi is None else Lifespan(asgi)
@@ -87,8 +98,10 @@ class Requests:
         self._timeout = http["request_timeout_s"]
         self._max_body = http["max_body_bytes"]
         self._root = http["root_path"]
+        self._is_tls = http["ssl_certfile"] is not None
         self._left: set[asyncio.Task[None]] = set()  # handlers that go on after their request's end
         self._routes = RouteTable(client)
+        self._pages = ("/-/healthz", "/-/routes", *(("/-/metrics",) if http["metrics"] else ()))
         self._loop = asyncio.get_running_loop()
 
     async def startup(self) -> None:
@@ -119,16 +132,21 @@ class Requests:
         """
         path = self._below_root(scope) if self._root else scope["path"]
         is_http = connection is not None
-        if path.startswith("/-/") and is_http and path in ("/-/healthz", "/-/routes"):
-            await answer(send, 200, *self._routes.built_in(path))
+        if path.startswith("/-/") and is_http and path in self._pages:
+            await answer(send, 200, *await self._page(path, scope))
             return
+        if self._is_tls and scope["type"] == "websocket":
+            scope["scheme"] = "wss"  # also where another process has the encryption
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id")
         request_name = request_id.decode("latin-1") if request_id else new_request_id()
         reply = Reply(_last(send) if self.leaving and is_http else send, request_name)
         found = self._routes.match(path)
         if found is None:
+            observed = self._telemetry.observe(scope, reply, None)
             await self._not_found(scope, path, reply)
+            if observed is not None:
+                observed.end()
             return
         prefix, target = found
         model_id = headers.get(_MODEL_ID)
@@ -138,6 +156,7 @@ class Requests:
             request.idempotent = True
         current_request.set(request)
         scope["root_path"] = self._root + prefix if prefix != "/" else self._root
+        observed = self._telemetry.observe(scope, reply, found)
         if connection is not None:
             connection.running = task
         try:
@@ -154,11 +173,21 @@ class Requests:
                 raise
         except Exception as error:
             request.cancel_calls()
+            if observed is not None:
+                observed.failed(error)
             await self._fail(scope, reply, request, error)
         finally:
             request.task = None  # its context refers to the request
             if connection is not None:
                 connection.running = None
+            if observed is not None:
+                observed.end()
+
+    async def _page(self, path: str, scope: dict[str, Any]) -> tuple[bytes, bytes]:
+        if path != "/-/metrics":
+            return self._routes.built_in(path)
+        accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+        return await asyncio.to_thread(metrics_page, folder(), self._client, accept)
 
     def elsewhere(self, path: str) -> Path | None:
         """The socket of the replica to which a websocket's connection goes; None: it stays here."""
@@ -229,22 +258,23 @@ class Requests:
         if local is None or not self._is_for(local, target, request.multiplexed_model_id):
             return self._hand_over(scope, receive, reply, request, target)
         local.slots.take()
-        return self._run_here(local.slots, scope, receive, reply)
+        return self._run_here(local, scope, receive, reply)
 
     async def _begin_later(self, *arguments: Any) -> None:
         """Dispatch in an asyncio task of its own, which may end before it begins: with no slot, then."""
         await self._dispatch(*arguments)
 
-    async def _run_here(self, slots: Slots, scope: dict[str, Any], receive: Receive, reply: Reply) -> None:
+    async def _run_here(self, local: Local, scope: dict[str, Any], receive: Receive, reply: Reply) -> None:
         """Run a request in this process.
 
         Args:
-            slots: A slot of these was taken for it.
+            local: The replica that is here; a slot of its own was taken for the request.
             scope: The ASGI scope.
             receive: Gives the parts of the body.
             reply: The way back.
         """
         assert self._run is not None
+        reply.replica = local.replica
         try:
             # Left by an error alone: the scope of a request that is done goes with the context of its asyncio task.
             with_it = ray.cancel_scope()  # its tasks and actor calls
@@ -255,7 +285,7 @@ class Requests:
                 with_it.__exit__(type(error), error, None)
                 raise
         finally:
-            slots.release()
+            local.slots.release()
 
     def _is_for(self, local: Local, target: tuple[str, str], model_id: str) -> bool:
         """Whether the replica that is here takes a request; no other one is better suited to the model then."""
@@ -276,7 +306,8 @@ class Requests:
             await reply.refuse(scope, 503, f"No replica of {target[1]!r} is free.", 1013)
         else:
             local.slots.take()
-            await self._run_here(local.slots, scope, receive, reply)
+            await self._run_here(local, scope, reply.noting(receive), reply)
+            reply.closed(1000)
 
     def _pump(self) -> None:
         """Send what waits in this process, and finds a free slot."""
@@ -325,6 +356,7 @@ class Requests:
             try:
                 taken = await self._taken(call)
                 if taken is not HERE:
+                    reply.replica = call.replica
                     async for messages in taken:
                         for message in messages:
                             await reply.send(message)
@@ -345,8 +377,8 @@ class Requests:
                 raise
             else:
                 break
-        if taken is HERE and call.slots is not None:
-            await self._run_here(call.slots, scope, receive, reply)
+        if taken is HERE and self._local is not None:
+            await self._run_here(self._local, scope, receive, reply)
 
     def _handover(
         self,
@@ -374,12 +406,13 @@ class Requests:
             self._note_waiting()
 
     async def handed_over(
-        self, request_id: str, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
+        self, request_id: str, route: str, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
     ) -> AsyncIterator[list[dict[str, Any]]]:
         """Run a request that came to another replica.
 
         Args:
             request_id: The request's id.
+            route: The prefix by which it came.
             scope: Its ASGI scope.
             body: Its body, or the beginning of it.
             rest: What is left of its body; None: nothing.
@@ -387,7 +420,7 @@ class Requests:
         Yields:
             The ASGI messages of the response: those that are there at a time.
         """
-        request = RequestContext(request_id, scope.get("root_path", ""), self._local.target[0] if self._local else "")
+        request = RequestContext(request_id, route, self._local.target[0] if self._local else "")
         model_id = dict(scope["headers"]).get(b"serve_multiplexed_model_id", b"")
         request.multiplexed_model_id = model_id.decode("latin-1")
         if scope["method"] in IDEMPOTENT:
@@ -409,18 +442,30 @@ class Requests:
             await asyncio.get_running_loop().create_future()  # whoever has the connection cancels this request
             raise AssertionError
 
+        root = scope.get("root_path", "")
+
+        async def put(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":  # the process that has the connection tells of the request
+                message = {**message, ROUTE: self._telemetry.template(scope, root, request.route)}
+            await messages.put(message)
+
         async def run() -> None:
-            reply = Reply(messages.put, request_id)
+            reply = Reply(put if self._telemetry.looks else messages.put, request_id)
             request.task = asyncio.current_task()
+            observed = self._telemetry.observe_here(scope, reply, request.route)
             try:
                 assert self._run is not None
                 await self._run(scope, receive, reply)
             except Exception as error:
+                if observed is not None:
+                    observed.failed(error)
                 if reply.started:
                     raise
                 await self._fail(scope, reply, request, error)
             finally:
                 request.task = None
+                if observed is not None:
+                    observed.end()
             await messages.put(None)
 
         async with asyncio.TaskGroup() as group:
@@ -446,6 +491,7 @@ class Requests:
         if isinstance(error, WebSocketDisconnect):
             return
         status, text = status_of(error)
+        reply.failure = status
         if status >= 500 and status != 503:
             logger.error("Request %s failed.", request.request_id, exc_info=error)
         if scope["type"] == "websocket":

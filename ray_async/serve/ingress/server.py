@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -14,6 +15,7 @@ from uvicorn.server import ServerState
 
 from ray_async.serve.ingress.connection import Connection
 from ray_async.serve.ingress.passing import Passing
+from ray_async.serve.ingress.relay import Relay
 
 __all__ = ("HTTPServer",)
 
@@ -28,6 +30,15 @@ def _websocket(**arguments: Any) -> Any:
 
     assert AutoWebSocketsProtocol is not None
     return AutoWebSocketsProtocol(**arguments)
+
+
+def _tls(http: dict[str, Any]) -> dict[str, Any]:
+    """What uvicorn must be told of TLS."""
+    if http.get("ssl_certfile") is None:
+        return {}
+    names = ("ssl_keyfile", "ssl_certfile", "ssl_keyfile_password", "ssl_ca_certs")
+    wanted = ssl.CERT_NONE if http["ssl_ca_certs"] is None else ssl.CERT_REQUIRED
+    return {name: http[name] for name in names} | {"ssl_cert_reqs": wanted}
 
 
 class HTTPServer:
@@ -53,6 +64,7 @@ class HTTPServer:
             access_log=False,
             proxy_headers=False,
             timeout_keep_alive=http["keep_alive_timeout_s"],
+            **_tls(http),
         )
         self._state = ServerState()
         self._server: asyncio.Server | None = None
@@ -61,7 +73,9 @@ class HTTPServer:
     async def start(self, listener: socket.socket) -> None:
         """Take connections from the listening socket."""
         self._config.load()
-        self._server = await asyncio.get_running_loop().create_server(self._connection, sock=listener)
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connection, sock=listener, ssl=self._config.ssl
+        )
         if self._passing_path is not None:
             self._passing = Passing(self._passing_path, self._passed_on)
 
@@ -121,5 +135,8 @@ class HTTPServer:
         for task in list(self._state.tasks):
             task.cancel()
         for connection in list(self._state.connections):
-            connection.shutdown()
+            if isinstance(connection, Relay):
+                connection.end()
+            else:
+                connection.shutdown()
         await asyncio.sleep(0)

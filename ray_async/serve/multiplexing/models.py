@@ -12,6 +12,7 @@ from typing import Any
 
 from ray_async.serve.context import RequestContext, current_replica, current_request
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.telemetry.model_counts import count_model
 
 __all__ = ("Models",)
 
@@ -81,6 +82,7 @@ class Models:
             try:
                 model = await self._load(model_id)
                 self._loaded[model_id] = model
+                count_model("serve_multiplexed_models_load_counter")
             finally:
                 self._reserved -= 1
         except BaseException as error:
@@ -111,6 +113,7 @@ class Models:
 
     async def _unload(self, model_id: str, model: Any) -> None:
         """Let a model go. A sync ``__del__`` runs when its last user has let go of it too."""
+        count_model("serve_multiplexed_models_unload_counter")
         finalizer = getattr(type(model), "__del__", None)
         if finalizer is None or not inspect.iscoroutinefunction(finalizer):
             return

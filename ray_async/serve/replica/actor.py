@@ -19,6 +19,7 @@ from ray_async.serve.board import CONSTRUCTING, RUNNING, Board
 from ray_async.serve.context import ReplicaContext, RequestContext, current_replica, current_request
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.grpc_ingress.answer import answer
+from ray_async.serve.grpc_ingress.values import CallOutcome
 from ray_async.serve.handle.client import Client, get_client
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
 from ray_async.serve.ingress.body import RestOfBody, bodies
@@ -27,9 +28,11 @@ from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Local, Requests
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.multiplexing.holdings import Holdings
-from ray_async.serve.replica.runner import Runner
+from ray_async.serve.replica.runner import Runner, maybe_async
 from ray_async.serve.replica.slots import Slots
 from ray_async.serve.stack_dump import stack_path, take_requests
+from ray_async.serve.telemetry.line_format import Origin
+from ray_async.serve.telemetry.telemetry import Telemetry
 
 __all__ = ("About", "ReplicaActor")
 
@@ -70,6 +73,7 @@ class ReplicaActor:
         self._ending: asyncio.Task[None] | None = None
         self._updating = asyncio.Lock()
         self._watched = asyncio.Event()
+        self._telemetry: Telemetry
 
     async def start(self, listener: str | None, http: dict[str, Any]) -> None:
         """Construct the user's object and take requests; once, also if another controller asks again.
@@ -90,23 +94,28 @@ class ReplicaActor:
         target, args, kwargs = cloudpickle.loads(self._spec.code)
         context = ReplicaContext(self._app, self._spec.name, self._id, None)
         current_replica.context = context
+        current_replica.counts = self._client.counts
+        source = Origin(self._app, self._spec.name, self._id)
+        self._telemetry = Telemetry(source, self._client, self._folder, options.logging_config)
         self._slots = Slots(self._board, self._place, options.max_ongoing_requests)
         is_class = inspect.isclass(target)
         if is_class:
             instance = target.__new__(target)
             current_replica.context = ReplicaContext(self._app, self._spec.name, self._id, instance)
             if args or kwargs or type(instance).__init__ is not object.__init__:
-                await _maybe_async(type(instance).__init__, instance, *args, **kwargs)
+                await maybe_async(type(instance).__init__, instance, *args, **kwargs)
         else:
             instance = target
         self._runner = Runner(instance, options.max_ongoing_requests)
         if options.user_config is not None:
             await self._configure(options.user_config)
         await self.check_health()  # one that is not well from the beginning replaces none
+        self._telemetry.begin_tracing()
         if listener is not None:
             app = instantiate(instance) if is_class else None
-            local = Local((self._app, self._spec.name), self._slots, self._runner, app)
-            self._requests = Requests(self._client, http, local, self._folder)
+            self._telemetry.set_application(app)
+            local = Local((self._app, self._spec.name), self._slots, self._runner, app, self._id)
+            self._requests = Requests(self._client, http, self._telemetry, local, self._folder)
             self._server = HTTPServer(self._requests, http, passing_path(self._folder, self._place))
             await self._requests.startup()
             listening = await receive_listener(listener)
@@ -122,7 +131,7 @@ class ReplicaActor:
             raise RayServeException(
                 f"Deployment {self._spec.name!r} has a user_config, but no method `reconfigure` that takes it."
             )
-        await _maybe_async(target.reconfigure, user_config)
+        await maybe_async(target.reconfigure, user_config)
 
     async def update(self, spec: DeploymentSpec) -> None:
         """Take over options that need no new replica."""
@@ -132,6 +141,7 @@ class ReplicaActor:
     async def _update(self, spec: DeploymentSpec) -> None:
         if spec.options.user_config != self._spec.options.user_config:
             await self._configure(spec.options.user_config)
+        self._telemetry.configure(spec.options.logging_config)
         limit = spec.options.max_ongoing_requests
         if limit != self._slots.limit:
             self._slots.limit = limit
@@ -149,7 +159,7 @@ class ReplicaActor:
         record = getattr(self._runner.target, "record_autoscaling_stats", None)
         if record is None or inspect.isfunction(self._runner.target):
             return {}
-        return {str(name): float(value) for name, value in (await _maybe_async(record)).items()}
+        return {str(name): float(value) for name, value in (await maybe_async(record)).items()}
 
     async def ping(self) -> None:
         """Show that the loop is not blocked."""
@@ -160,7 +170,7 @@ class ReplicaActor:
         if check is None or inspect.isfunction(self._runner.target):
             return
         try:
-            await _maybe_async(check)
+            await maybe_async(check)
         except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:  # it says that, and does not end the process
             raise RuntimeError(f"check_health has raised {error!r}") from error
 
@@ -170,13 +180,19 @@ class ReplicaActor:
             return REFUSED
         with self._slots:
             request = self._enter(about)
+            observed = self._telemetry.observe_call(about[0], request)
             try:
                 return await self._runner.call(about[0], args, kwargs)
-            except asyncio.CancelledError:
-                request.cancel_calls()
+            except BaseException as error:
+                if observed is not None:
+                    observed.failed(error)
+                if isinstance(error, asyncio.CancelledError):
+                    request.cancel_calls()
                 raise
             finally:
                 request.task = None  # its context refers to the request
+                if observed is not None:
+                    observed.end()
 
     async def stream(self, about: About, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Run a request that gives items: the first says whether it was taken."""
@@ -186,15 +202,21 @@ class ReplicaActor:
         with self._slots:
             request = self._enter(about)
             yield ACCEPTED
+            observed = self._telemetry.observe_call(about[0], request)
             items = self._runner.stream(about[0], args, kwargs)
             try:
                 async for item in items:
                     yield item
-            except (asyncio.CancelledError, GeneratorExit):
-                request.cancel_calls()
+            except BaseException as error:
+                if observed is not None:
+                    observed.failed(error)
+                if isinstance(error, asyncio.CancelledError | GeneratorExit):
+                    request.cancel_calls()
                 raise
             finally:
                 request.task = None
+                if observed is not None:
+                    observed.end()
                 await items.aclose()  # type: ignore[attr-defined]
 
     async def receive_body(self, number: int) -> dict[str, Any]:
@@ -209,7 +231,7 @@ class ReplicaActor:
             yield REFUSED
             return
         with self._slots:
-            async for messages in self._requests.handed_over(about[1], scope, body, rest):
+            async for messages in self._requests.handed_over(about[1], about[3], scope, body, rest):
                 yield messages
 
     async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
@@ -227,15 +249,22 @@ class ReplicaActor:
         with self._slots:
             request = self._enter(about)
             yield ACCEPTED
+            observed = self._telemetry.observe_call(about[0], request)
             messages = answer(self._runner, request, about[0], received, context, stream)
             try:
                 async for message in messages:
+                    if observed is not None and isinstance(message, CallOutcome):
+                        observed.status = message.name
                     yield message
-            except (asyncio.CancelledError, GeneratorExit):
+            except (asyncio.CancelledError, GeneratorExit) as error:
+                if observed is not None:
+                    observed.failed(error)
                 request.cancel_calls()
                 raise
             finally:
                 request.task = None
+                if observed is not None:
+                    observed.end()
                 await messages.aclose()  # type: ignore[attr-defined]
 
     def _enter(self, about: About) -> RequestContext:
@@ -281,18 +310,11 @@ class ReplicaActor:
             await self._requests.shutdown()
         if current_replica.holdings is not None:
             await current_replica.holdings.close()
+        self._telemetry.flush()
         target = self._runner.target
         self._runner.close()
         finalizer = None if inspect.isfunction(target) else getattr(type(target), "__del__", None)
         if finalizer is not None:
-            await _maybe_async(finalizer, target)
+            await maybe_async(finalizer, target)
             # It must not run again when the object goes.
             type(target).__del__ = lambda _: None
-
-
-async def _maybe_async(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call the user's function: a sync one in a thread, so that it does not hold up the loop."""
-    if inspect.iscoroutinefunction(function):
-        return await function(*args, **kwargs)
-    result = await asyncio.to_thread(function, *args, **kwargs)
-    return await result if inspect.isawaitable(result) else result

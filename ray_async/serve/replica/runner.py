@@ -13,7 +13,7 @@ from ray_async.serve.context import current_request
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.replica.threads import Threads
 
-__all__ = ("VALUES", "Runner")
+__all__ = ("VALUES", "Runner", "maybe_async")
 
 # Types of what is most often returned, and is neither awaited nor iterated over.
 VALUES = frozenset({str, bytes, dict, list, tuple, int, float, bool, type(None)})
@@ -157,3 +157,11 @@ def _end_calls() -> None:
     if request is not None:
         request.cancelled = True
         request.cancel_calls()
+
+
+async def maybe_async(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call the user's function: a sync one in a thread, where it holds up no loop and may wait for responses."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*args, **kwargs)
+    result = await asyncio.to_thread(function, *args, **kwargs)
+    return await result if inspect.isawaitable(result) else result

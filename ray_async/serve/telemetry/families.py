@@ -1,0 +1,89 @@
+"""The families of Serve's metrics: their names, which are Ray's, what they mean, and their labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ("FAMILIES", "LATENCIES", "SIZES", "Family")
+
+#: Upper ends of the buckets of latencies, in milliseconds.
+LATENCIES = (1, 2, 5, 10, 20, 50, 100, 200, 300, 400, 500, 1000, 2000, 5000, 10_000, 60_000, 120_000, 300_000, 600_000)
+
+#: Upper ends of the buckets of batch sizes.
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+_REPLICA = ("application", "deployment", "replica")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Series of one name.
+
+    Args:
+        name: The name, without ``ray_`` before it and ``_total`` behind it.
+        kind: "counter", "gauge" or "histogram".
+        text: What it means.
+        labels: The names of its labels.
+        buckets: Upper ends of a histogram's buckets.
+    """
+
+    name: str
+    kind: str
+    text: str
+    labels: tuple[str, ...]
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        """How many numbers a series has: one, or one for each bucket, one for what is larger, and the sum."""
+        return len(self.buckets) + 2 if self.kind == "histogram" else 1
+
+
+_BATCH = (*_REPLICA, "function_name")
+_HTTP = ("application", "route", "method", "status_code")
+
+FAMILIES = {
+    family.name: family
+    for family in (
+        Family("serve_num_http_requests", "counter", "HTTP requests that were answered.", _HTTP),
+        Family(
+            "serve_num_http_error_requests",
+            "counter",
+            "HTTP requests that were answered by an error.",
+            (*_HTTP, "error_code"),
+        ),
+        Family("serve_http_request_latency_ms", "histogram", "Latencies of HTTP requests.", _HTTP, LATENCIES),
+        Family("serve_num_ongoing_http_requests", "gauge", "HTTP requests that are not answered yet.", ()),
+        Family("serve_deployment_request_counter", "counter", "Requests that a replica has run.", (*_REPLICA, "route")),
+        Family("serve_deployment_error_counter", "counter", "Requests that failed in a replica.", (*_REPLICA, "route")),
+        Family(
+            "serve_deployment_processing_latency_ms",
+            "histogram",
+            "How long replicas have worked on requests.",
+            (*_REPLICA, "route"),
+            LATENCIES,
+        ),
+        Family("serve_deployment_replica_starts", "counter", "Starts of replicas.", ("application", "deployment")),
+        Family("serve_deployment_replica_healthy", "gauge", "Whether a replica takes requests.", _REPLICA),
+        Family("serve_replica_processing_queries", "gauge", "Requests that a replica works on.", _REPLICA),
+        Family(
+            "serve_deployment_queued_queries",
+            "gauge",
+            "Requests that wait for a replica.",
+            ("application", "deployment"),
+        ),
+        Family("serve_num_router_requests", "counter", "Requests that were routed.", ("application", "deployment")),
+        Family("serve_batches_processed", "counter", "Batches that were run.", _BATCH),
+        Family("serve_actual_batch_size", "histogram", "Items of batches.", _BATCH, SIZES),
+        Family(
+            "serve_batch_wait_time_ms", "histogram", "How long batches waited from their first item.", _BATCH, LATENCIES
+        ),
+        Family("serve_batch_execution_time_ms", "histogram", "How long batch functions ran.", _BATCH, LATENCIES),
+        Family("serve_multiplexed_models_load_counter", "counter", "Models that were loaded.", _REPLICA),
+        Family("serve_multiplexed_models_unload_counter", "counter", "Models that were unloaded.", _REPLICA),
+        Family("serve_num_multiplexed_models", "gauge", "Models that a replica has.", _REPLICA),
+        Family(
+            "serve_registered_multiplexed_model_id", "gauge", "That a replica has a model.", (*_REPLICA, "model_id")
+        ),
+    )
+}

@@ -1,0 +1,143 @@
+"""The format of log lines: of requests and of records, as text or JSON."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ray_async.serve.context import current_request
+
+__all__ = ("LineFormatter", "Origin", "access_line", "json_access_line", "one_word", "stamp")
+
+_LONGEST_ID = 200  # characters of a client's request id that are written
+_last = (-1, "")  # a second, and its text
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where lines come from.
+
+    Args:
+        application: The application; empty where there is none.
+        deployment: The deployment; empty where there is none.
+        replica: The replica's id; empty where there is none.
+    """
+
+    application: str = ""
+    deployment: str = ""
+    replica: str = ""
+
+    @functools.cached_property
+    def component(self) -> str:
+        """Application and deployment, as one word."""
+        return f"{self.application}_{self.deployment}" if self.deployment else "-"
+
+    @functools.cached_property
+    def words(self) -> str:
+        """All of it, as lines of text have it."""
+        return f"{self.component} {self.replica or '-'}"
+
+
+def stamp(now: float) -> str:
+    """The local time, to the millisecond."""
+    global _last
+    second = int(now)
+    last = _last
+    if second != last[0]:
+        last = _last = (second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second)))
+    return f"{last[1]},{int((now - second) * 1000):03d}"
+
+
+def one_word(text: str) -> str:
+    """What a client has sent, in such a way that it looks like nothing else of its line."""
+    if len(text) > _LONGEST_ID:
+        text = text[:_LONGEST_ID]
+    return text if text.isprintable() and " " not in text else json.dumps(text)
+
+
+@functools.lru_cache(4096)
+def _json_head(source: Origin, method: str, route: str, status: int | str) -> str:
+    """What lines of alike requests have in common."""
+    fixed = {
+        "levelname": "INFO",
+        "message": f"{method} {route} {status}",
+        "route": route,
+        "method": method,
+        "status": str(status),
+        "application": source.application,
+        "deployment": source.deployment,
+        "replica": source.replica,
+    }
+    return json.dumps(fixed)[1:-1]
+
+
+def access_line(
+    source: Origin, request_id: str, method: str, route: str, status: int | str, latency_ms: float, now: float
+) -> str:
+    """The line of a request, as text."""
+    return f"INFO {stamp(now)} {source.words} {one_word(request_id)} -- {method} {route} {status} {latency_ms:.1f}ms\n"
+
+
+def json_access_line(
+    source: Origin, request_id: str, method: str, route: str, status: int | str, latency_ms: float, now: float
+) -> str:
+    """The line of a request, as JSON."""
+    return (
+        f'{{"asctime": "{stamp(now)}", {_json_head(source, method, route, status)}, '
+        f'"request_id": {json.dumps(request_id[:_LONGEST_ID])}, "latency_ms": {latency_ms:.3f}, '
+        f'"timestamp_ns": {int(now * 1e9)}}}\n'
+    )
+
+
+class LineFormatter(logging.Formatter):
+    """Formats the records of loggers, with the request that runs.
+
+    Args:
+        source: Where they come from.
+        encoding: "TEXT" or "JSON".
+        attributes: Attributes of records that are added.
+    """
+
+    def __init__(self, source: Origin, encoding: str, attributes: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._source = source
+        self._is_json = encoding == "JSON"
+        self._attributes = tuple(attributes)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end; a traceback has lines of its own, but for JSON."""
+        record.message, record.asctime = record.getMessage(), stamp(record.created)
+        facts = dict(getattr(record, "serve_facts", ()) or self._request_facts())
+        added = {name: getattr(record, name, None) for name in self._attributes}
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        if self._is_json:
+            return self._as_json(record, facts, added, trace)
+        where = "--" if hasattr(record, "serve_facts") else f"{record.filename}:{record.lineno} -"
+        source = facts.get("source", self._source)
+        words = [record.levelname, record.asctime, source.words]
+        words += [one_word(facts["request_id"] or "-"), where, record.message]
+        words += [f"{name}={value}" for name, value in added.items()]
+        return "\n".join(part for part in (" ".join(words), trace) if part)
+
+    def _request_facts(self) -> dict[str, Any]:
+        request = current_request.get()
+        if request is None:
+            return {"request_id": ""}
+        return {"request_id": request.request_id, "route": request.route}
+
+    def _as_json(self, record: logging.LogRecord, facts: dict[str, Any], added: dict[str, Any], trace: str) -> str:
+        source = facts.pop("source", self._source)
+        line: dict[str, Any] = {"asctime": record.asctime, "levelname": record.levelname, "message": record.message}
+        if not hasattr(record, "serve_facts"):
+            line |= {"filename": record.filename, "lineno": record.lineno}
+        line |= facts
+        line |= {"application": source.application, "deployment": source.deployment, "replica": source.replica}
+        line |= {"timestamp_ns": int(record.created * 1e9), **added}
+        if trace:
+            line["exc_text"] = trace
+        return json.dumps(line, default=str)

@@ -1,0 +1,53 @@
+"""Starts of Serve that fail leave nothing behind; each test has a session of its own."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.requests import Request
+
+import ray_async as ray
+from ray_async import serve
+from ray_async.serve.exceptions import RayServeException
+
+
+@pytest.fixture
+def node() -> Iterator[None]:
+    """A node without Serve."""
+    ray.init(num_cpus=2, log_to_driver=False, preload=["ray_async.serve"])
+    yield
+    serve.shutdown()
+    ray.shutdown()
+
+
+@serve.deployment
+def hello(request: Request) -> str:
+    return "hello"
+
+
+def nothing_is_left() -> bool:
+    return ray.util.list_named_actors(all_namespaces=True) == [] and serve.status() == serve.status().__class__()
+
+
+def test_a_port_that_is_taken(node: None) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"Serve cannot listen on 127.0.0.1:{port}"):
+            serve.run(hello.bind(), port=port, blocking=False)
+        assert nothing_is_left()
+        with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
+            serve.start({"port": port})
+        assert nothing_is_left()
+    serve.run(hello.bind(), port=0, blocking=False)
+    assert httpx.get(serve.status().url).text == "hello"
+
+
+def test_certificates_that_are_not_there(node: None, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.pem")
+    with pytest.raises(RayServeException, match=r"missing\.pem cannot be read"):
+        serve.start({"port": 0, "ssl_keyfile": missing, "ssl_certfile": missing})
+    assert nothing_is_left()
