@@ -30,39 +30,30 @@ class Reply:
     Args:
         send: Sends a message.
         request_id: The request's id.
+        task: What answers it; it is cancelled when the client goes.
     """
 
-    __slots__ = (
-        "_complete",
-        "_send",
-        "_task",
-        "completed_at",
-        "expired",
-        "failure",
-        "replica",
-        "request_id",
-        "route",
-        "started",
-        "status",
-    )
+    # Values of the class until they change: most stay, and a reply is made for each request.
+    started = False
+    expired = False  # whether nothing more is to be sent: the time is over, or the websocket closed
+    complete = False
+    status = 0  # as it was sent; of a websocket its close code
+    failure = 0  # the status by which the client was told of an error, or would have been
+    completed_at = 0.0
+    replica = ""  # the id of the replica that has run it
+    route = ""  # the route's template, where another process has found it
 
-    def __init__(self, send: Send, request_id: str) -> None:
-        self.started = False
-        self.expired = False  # whether nothing more is to be sent: the time is over, or the websocket closed
+    is_observed = False  # whether somebody wants to know when it was complete
+
+    def __init__(self, send: Send, request_id: str, task: asyncio.Task[Any] | None) -> None:
         self._send = send
         self.request_id = request_id
-        self.status = 0  # as it was sent; of a websocket its close code
-        self.failure = 0  # the status by which the client was told of an error, or would have been
-        self.completed_at = 0.0
-        self.replica = ""  # the id of the replica that has run it
-        self.route = ""  # the route's template, where another process has found it
-        self._complete = False
-        self._task = asyncio.current_task()
+        self._task = task
 
     @property
     def outcome(self) -> int:
         """What has become of the request: of an answer that was cut off, why, and not the status that was sent."""
-        if self._complete:
+        if self.complete:
             return self.status
         if self.failure:
             return self.failure
@@ -86,15 +77,17 @@ class Reply:
         elif kind == "http.response.start":
             self.started = True
             self.status = message["status"]
-            self.route = message.get(ROUTE, "")
+            if ROUTE in message:
+                self.route = message[ROUTE]
             message = {**message, "headers": self._headers(message.get("headers", ()))}
         await self._send(message)
 
     def _completed(self) -> None:
         # What is sent to a client that has gone is dropped without an error.
         if self._task is None or not self._task.cancelling():
-            self._complete = True
-            self.completed_at = perf_counter()
+            self.complete = True
+            if self.is_observed:
+                self.completed_at = perf_counter()
 
     def noting(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> Callable[[], Awaitable[dict[str, Any]]]:
         """The same way to receive, but a websocket's close code is noted."""
@@ -109,9 +102,9 @@ class Reply:
 
     def closed(self, code: int) -> None:
         """Note the code by which a websocket was closed, by either side."""
-        if not self._complete:
+        if not self.complete:
             self.status = code
-            self._complete = True
+            self.complete = True
 
     async def answer(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         """Answer by a text."""

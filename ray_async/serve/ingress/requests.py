@@ -99,7 +99,8 @@ class Requests:
         if self._is_tls and scope["type"] == "websocket":
             scope["scheme"] = "wss"  # also where another process has the encryption
         headers = dict(scope["headers"])
-        reply = Reply(send, headers.get(b"x-request-id", b"").decode("latin-1") or new_request_id())
+        task = asyncio.current_task()
+        reply = Reply(send, headers.get(b"x-request-id", b"").decode("latin-1") or new_request_id(), task)
         found = self._routes.match(path)
         if found is None:
             observed = self._telemetry.observe(scope, reply, None)
@@ -109,7 +110,7 @@ class Requests:
             return
         prefix, app, deployment = found
         model_id = headers.get(b"serve_multiplexed_model_id", b"").decode("latin-1")
-        request = RequestContext(reply.request_id, prefix, app, model_id, task=asyncio.current_task())
+        request = RequestContext(reply.request_id, prefix, app, model_id, task=task)
         current_request.set(request)
         scope["root_path"] = self._root + (prefix if prefix != "/" else "")
         observed = self._telemetry.observe(scope, reply, found)
@@ -301,8 +302,8 @@ class Requests:
             await messages.put(message)
 
         async def run() -> None:
-            reply = Reply(put, request_id)
             request.task = asyncio.current_task()
+            reply = Reply(put, request_id, request.task)
             observed = self._telemetry.observe_here(scope, reply, request.route)
             try:
                 await self._asgi(scope, receive, reply.send)
