@@ -36,7 +36,8 @@ class Reply:
         expired: Whether nothing more is to be sent: the time is over, or the websocket closed.
         status: The status, as it was sent; of a websocket its close code.
         failure: The status by which the client was told of an error, or would have been.
-        completed_at: When the answer was complete.
+        complete: Whether all of it was sent, as far as somebody watches.
+        completed_at: When that was.
         replica: The id of the replica that has run it.
         route: The route's template, where another process has found it.
     """
@@ -49,7 +50,7 @@ class Reply:
     completed_at = 0.0
     replica = ""
     route = ""
-    _complete = False
+    complete = False
     _task: asyncio.Task[Any] | None = None
 
     def __init__(self, send: Send, request_id: str) -> None:
@@ -63,7 +64,7 @@ class Reply:
     @property
     def outcome(self) -> int:
         """What has become of the request: of an answer that was cut off, why, and not the status that was sent."""
-        if self._complete:
+        if self.complete:
             return self.status
         if self.failure:
             return self.failure
@@ -110,7 +111,7 @@ class Reply:
         if write_at_once(self._send, content_type, body, self.request_id.encode("latin-1")):
             if self._task is not None:
                 self.status = 200
-                self._complete = True
+                self.complete = True
                 self.completed_at = perf_counter()
             return None
         return self._send_whole(200, body, content_type, self._headers(()))
@@ -125,7 +126,7 @@ class Reply:
     def _completed(self) -> None:
         # What is sent to a client that has gone is dropped without an error.
         if self._task is not None and not self._task.cancelling():
-            self._complete = True
+            self.complete = True
             self.completed_at = perf_counter()
 
     def noting(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> Callable[[], Awaitable[dict[str, Any]]]:
@@ -143,9 +144,9 @@ class Reply:
 
     def closed(self, code: int) -> None:
         """Note the code by which a websocket was closed, by either side."""
-        if not self._complete:
+        if not self.complete:
             self.status = code
-            self._complete = True
+            self.complete = True
 
     async def answer(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         """Answer by a text."""

@@ -39,7 +39,6 @@ class Telemetry:
         client: Its client of Serve, which has its counts and the table.
         folder: Serve's folder.
         config: The deployment's own logging configuration, if it has one.
-        asgi: The user's ASGI application, if there is one.
         process: The name of a process that is no replica.
     """
 
@@ -49,7 +48,6 @@ class Telemetry:
         client: Client,
         folder: Path,
         config: ServeLoggingConfig | None = None,
-        asgi: Any = None,
         process: str = "controller",
     ) -> None:
         settings = TelemetrySettings.read(folder)
@@ -60,7 +58,8 @@ class Telemetry:
         self._log = AccessLog(source, config or settings.logging, folder.parent / "logs" / "serve", process)
         self._tracing = settings.tracing
         self._tracer: Tracer | None = None
-        self._templates = RouteTemplates(asgi)
+        self._templates = RouteTemplates(None)
+        self._has_routes = False
         self._sources: dict[tuple[str, str, str], Origin] = {}
         self._writes_own = self._log.config.writes_access
         self._users: UserMetrics | None = None
@@ -75,6 +74,7 @@ class Telemetry:
     def set_application(self, asgi: Any) -> None:
         """Take the routes of the user's ASGI application."""
         self._templates = RouteTemplates(asgi)
+        self._has_routes = asgi is not None
 
     def configure(self, config: ServeLoggingConfig | None) -> None:
         """Log in another way from now on."""
@@ -131,22 +131,29 @@ class Telemetry:
 
     def ended_http(self, observed: Observed) -> None:
         """Tell of an HTTP request, or of a websocket, that is over."""
-        scope, reply = observed.scope, observed.reply
+        reply, scope, source = observed.reply, observed.scope, self._source
         prefix, app, deployment = observed.target
         latency = ((reply.completed_at or perf_counter()) - observed.began) * 1000
-        status = reply.outcome
-        method = method_of(scope)
-        ran_here = reply.replica != "" and reply.replica == self._source.replica
-        route = self._templates.of(scope, observed.root, prefix) if ran_here else reply.route or prefix
-        failed = _is_failure(status)
-        if self._counts is not None:
-            self._counts.ended_http(app, route, method, str(status), failed, latency)
-            if ran_here:
-                self._count_run(prefix, failed and status >= 500, latency)
-        if observed.span is not None:
-            observed.span.end_http(method, route, status, failed)
-        if self._writes_access(app, deployment):
-            source = self._source_of(app, deployment, reply.replica)
+        status = reply.status if reply.complete else reply.outcome
+        method = scope.get("method", "WEBSOCKET")
+        if method not in _METHODS:
+            method = "OTHER"
+        ran_here = reply.replica == source.replica != ""
+        if not ran_here:
+            route = reply.route or prefix
+        else:
+            route = self._templates.of(scope, observed.root, prefix) if self._has_routes else prefix
+        if self._counts is not None or observed.span is not None:
+            failed = _is_failure(status)
+            if self._counts is not None:
+                self._counts.ended_http(app, route, method, str(status), failed, latency)
+                if ran_here:
+                    self._count_run(prefix, failed and status >= 500, latency)
+            if observed.span is not None:
+                observed.span.end_http(method, route, status, failed)
+        if self._writes_own if ran_here else self._writes_access(app, deployment):
+            if not ran_here:
+                source = self._source_of(app, deployment, reply.replica)
             shown = route if app else one_word(scope["path"])
             self._log.request(source, reply.request_id, method, shown, status, latency)
 
