@@ -159,8 +159,12 @@ class ReplicaActor:
             yield REFUSED
             return
         with self._slots:
-            async for messages in self._requests.handed_over(about[1], scope, body):
-                yield messages
+            answer = self._requests.handed_over(about[1], scope, body)
+            try:
+                async for messages in answer:
+                    yield messages
+            finally:
+                await answer.aclose()  # type: ignore[attr-defined]
 
     def _enter(self, about: About) -> RequestContext:
         request = RequestContext(about[1], about[3], self._app, about[2], task=asyncio.current_task())
