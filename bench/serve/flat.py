@@ -19,6 +19,7 @@ import socket
 import statistics
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -31,6 +32,7 @@ from bench.serve.wrk import Load, LoadError, Process, find_wrk
 __all__ = ("ALLOWED", "Sample", "grown", "main")
 
 STRETCH_S = 10
+SETTLE_S = 1.0  # until what the last clients have left is over
 WARM_STRETCHES = 3
 CONNECTIONS = 32
 # What a process may have more in the last third than in the first: memory that allocators keep, a descriptor in use.
@@ -154,6 +156,7 @@ def run(minutes: float, stretch_s: int, seed: int) -> int:
         serve.run(deployment(serve).bind(stretch), name="changing", route_prefix="/changing")
         found = load.result()
         nuisance.stop()
+        time.sleep(SETTLE_S)
         failed, requests = failed + found["failed"], requests + found["requests"]
         pid, tasks = steady.look.remote().result()
         roles = {"replica": pid, "controller": _pid_of(ray, controller), "driver": os.getpid()}
