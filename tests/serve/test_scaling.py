@@ -14,7 +14,7 @@ import ray_async as ray
 from ray_async import serve
 from ray_async.serve.exceptions import DeploymentUnavailableError
 from ray_async.util import state
-from tests.serve.controller import kill_controller, replica_pids, replica_states
+from tests.serve.controller import controller_pid, kill_controller, replica_pids, replica_states
 from tests.serve.gate import Gated
 from tests.serve.waiting import wait_until
 
@@ -65,6 +65,29 @@ def test_a_front_that_is_killed_is_replaced(http: httpx.Client) -> None:
     wait_until(at_zero)
     with httpx.Client(base_url=http.base_url, timeout=60) as client:
         assert client.get("/", params={"value": "last"}).text == "last"
+    ray.kill(counter)
+
+
+def test_a_front_and_a_controller_that_are_killed_at_once(http: httpx.Client) -> None:
+    counter = ray.remote(Counter).options(num_cpus=0).remote()
+    serve.run(Counted.bind(counter))
+    address = serve.status().http_address
+    for number in range(3):
+        wait_until(lambda: at_zero() and front_pid() and controller_pid())
+        pids = front_pid(), controller_pid()
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pids=pids: not {front_pid(), controller_pid()} & {0, *pids})  # type: ignore[misc]
+
+        def answered(number: int = number) -> bool:
+            try:
+                answer = httpx.get(f"http://{address}/", params={"value": str(number)}, timeout=60)
+            except httpx.ConnectError:  # nobody has the socket until the next controller has bound it
+                return False
+            return answer.text == str(number)
+
+        wait_until(answered)
+    assert serve.status().http_address == address
     ray.kill(counter)
 
 
