@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from typing import Any
 
-from bench.drivers import protocol, serve_work
+from bench.drivers import protocol
 from bench.drivers.http_server import Command, Servers
 
 
@@ -22,20 +21,10 @@ def serve(case: str, port: int) -> None:
     """Serve until a signal comes."""
     import litserve
 
-    class Model(litserve.LitAPI):  # type: ignore[misc]
-        def setup(self, device: str) -> None:
-            self.answer = serve_work.classify
+    from bench.drivers import litserve_models
 
-        def decode_request(self, request: dict[str, Any]) -> Any:
-            return request if case == "echo" else serve_work.preprocess(request["text"])
-
-        def predict(self, value: Any) -> Any:
-            return "hello" if case == "echo" else self.answer(value)
-
-        def encode_response(self, output: Any) -> Any:
-            return {"output": output} if case == "echo" else output
-
-    server = litserve.LitServer(Model(api_path="/predict"), accelerator="cpu", workers_per_device=1)
+    model = litserve_models.Echo if case == "echo" else litserve_models.Pipeline
+    server = litserve.LitServer(model(api_path="/predict"), accelerator="cpu", workers_per_device=1)
     server.run(host="127.0.0.1", port=port, log_level="error", generate_client_file=False)
 
 

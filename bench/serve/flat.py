@@ -25,7 +25,7 @@ from typing import Any
 
 from bench.drivers import processes
 from bench.drivers.http_server import free_port
-from bench.run import say
+from bench.run import positive, say
 from bench.serve.wrk import Load, LoadError, Process, find_wrk
 
 __all__ = ("ALLOWED", "Sample", "grown", "main")
@@ -135,7 +135,7 @@ def look(roles: Mapping[str, int], tasks: Mapping[str, int]) -> dict[str, Sample
     }
 
 
-def run(minutes: float, seed: int) -> int:
+def run(minutes: float, stretch_s: int, seed: int) -> int:
     """Do it all; gives the exit status."""
     import ray_async as ray
     from ray_async import serve
@@ -147,10 +147,10 @@ def run(minutes: float, seed: int) -> int:
     controller = ray.get_actor(CONTROLLER, namespace=NAMESPACE)
     samples: list[dict[str, Sample]] = []
     failed = requests = 0.0
-    for stretch in range(max(6, round(60 * minutes / STRETCH_S)) + WARM_STRETCHES):
+    for stretch in range(max(6, round(60 * minutes / stretch_s)) + WARM_STRETCHES):
         nuisance = Nuisance(port, seed + stretch)
         nuisance.start()
-        load = Process(port, Load(CONNECTIONS, STRETCH_S))
+        load = Process(port, Load(CONNECTIONS, stretch_s))
         serve.run(deployment(serve).bind(stretch), name="changing", route_prefix="/changing")
         found = load.result()
         nuisance.stop()
@@ -175,20 +175,23 @@ def _pid_of(ray: Any, actor: Any) -> int:
     """The process of an actor."""
     from ray_async.util.state import get_actor
 
-    return int(get_actor(actor._actor_id.hex()).pid)
+    row = get_actor(actor._actor_id.hex())
+    assert row is not None, "the controller has died"
+    return int(row.pid)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.serve.flat", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--stretch", type=positive, default=STRETCH_S, help="seconds between two looks")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     options = parser.parse_args(arguments)
     if find_wrk() is None:
         say("bench.serve.flat: wrk is not installed: apt-get install wrk")
         return 2
     try:
-        return run(options.minutes, options.seed)
+        return run(options.minutes, options.stretch, options.seed)
     except LoadError as error:
         say(f"bench.serve.flat: {error}")
         return 1

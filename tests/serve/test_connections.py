@@ -149,3 +149,20 @@ def test_who_leaves_while_waiting_is_not_served(http: httpx.Client, gate: Any) -
         assert read_all(connection).startswith(b"HTTP/1.1 200 OK")
         connection.close()
     assert ray.get(gate.counts.remote()) == (2, 0)
+
+
+async def test_who_leaves_ends_a_request_that_was_handed_over(http: httpx.Client, gate: Any) -> None:
+    # All connections are those of one replica; what it hands over is cancelled with them.
+    app = Gated.options(max_ongoing_requests=1)
+    await asyncio.to_thread(serve.run, app.options(num_replicas=1).bind(gate))
+    host, port = serve.status().http_address.split(":")
+    connections = [socket.create_connection((host, int(port)), timeout=60) for _ in range(3)]
+    for connection in connections:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    await asyncio.to_thread(serve.run, app.options(num_replicas=3).bind(gate))
+    await asyncio.to_thread(wait_until, lambda: ray.get(gate.counts.remote())[0] == 3)
+    for connection in connections:
+        connection.close()
+    await asyncio.to_thread(wait_until, lambda: ray.get(gate.counts.remote()) == (3, 3))
+    await gate.open.remote()
+    assert (await asyncio.to_thread(http.get, "/")).status_code == 200

@@ -421,26 +421,25 @@ class Requests:
                 await self._fail(scope, reply, request, error)
             finally:
                 request.task = None
-            await messages.put(None)
 
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(run())
-            task.add_done_callback(
-                lambda done: None if done.cancelled() or not done.exception() else messages.put_nowait(None)
-            )
-            try:
-                while (message := await messages.get()) is not None:
-                    found = [message]
-                    while message is not None and not messages.empty():
-                        message = messages.get_nowait()
-                        found += [] if message is None else [message]
-                    yield found
-                    if message is None:
-                        break
-            except (asyncio.CancelledError, GeneratorExit):
+        task = asyncio.get_running_loop().create_task(run())
+        # Wakes who waits for a message; who has some left sees the task's end after them.
+        task.add_done_callback(lambda _: None if messages.full() else messages.put_nowait(None))
+        try:
+            while not (messages.empty() and task.done()):
+                found = [await messages.get()]
+                while not messages.empty():
+                    found.append(messages.get_nowait())
+                if sent := [message for message in found if message is not None]:
+                    yield sent
+        finally:
+            if not task.done():
                 request.cancel_calls()
                 task.cancel()
-                raise
+                await asyncio.wait([task])
+            failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            raise failure
 
     async def _fail(self, scope: dict[str, Any], reply: Reply, request: RequestContext, error: Exception) -> None:
         if isinstance(error, WebSocketDisconnect):

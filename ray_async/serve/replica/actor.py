@@ -209,8 +209,12 @@ class ReplicaActor:
             yield REFUSED
             return
         with self._slots:
-            async for messages in self._requests.handed_over(about[1], scope, body, rest):
-                yield messages
+            lists = self._requests.handed_over(about[1], scope, body, rest)
+            try:
+                async for messages in lists:
+                    yield messages
+            finally:
+                await lists.aclose()  # type: ignore[attr-defined]
 
     async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
         """Run a call by gRPC; gives its messages, and its outcome at last.
