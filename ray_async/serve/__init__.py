@@ -17,6 +17,7 @@ try:
         AutoscalingContext,
         AutoscalingPolicy,
         HTTPOptions,
+        ProxyLocation,
         gRPCOptions,
     )
     from ray_async.serve.context import get_multiplexed_model_id, get_replica_context
@@ -40,6 +41,7 @@ __all__ = (
     "Deployment",
     "DeploymentHandle",
     "HTTPOptions",
+    "ProxyLocation",
     "RESTOptions",
     "TracingConfig",
     "batch",

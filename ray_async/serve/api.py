@@ -13,7 +13,7 @@ from typing import Any
 import ray_async as ray
 from ray_async.exceptions import RayActorError, RayTaskError
 from ray_async.serve.application import Application, BuiltApplication, build, with_logging
-from ray_async.serve.config import HTTPOptions, gRPCOptions
+from ray_async.serve.config import HTTPOptions, ProxyLocation, gRPCOptions
 from ray_async.serve.context import current_replica, local_context
 from ray_async.serve.controller.actor import Controller
 from ray_async.serve.controller.remains import clear
@@ -126,7 +126,7 @@ def deploy(
     """
     controller = _controller_or_new()
     if http is not None or any(built.route_prefix is not None for built in applications):
-        _listen(controller, http or HTTPOptions(), http is not None)
+        _listen(controller, http, must_match=True)
     if grpc is not None:
         _start_grpc(controller, grpc)
     _ask(controller.deploy_all.remote(list(applications)))
@@ -146,6 +146,7 @@ def declared() -> dict[str, BuiltApplication]:
 def start(
     http_options: HTTPOptions | dict[str, Any] | None = None,
     *,
+    proxy_location: ProxyLocation | str | None = None,
     grpc_options: gRPCOptions | dict[str, Any] | None = None,
     logging_config: ServeLoggingConfig | dict[str, Any] | None = None,
     tracing_config: TracingConfig | dict[str, Any] | None = None,
@@ -155,6 +156,8 @@ def start(
 
     Args:
         http_options: Where, and how; ignored with a warning where HTTP is up already.
+        proxy_location: "Disabled": HTTP is not served, until `run` or another `start` names an address. The others mean
+            the same on one machine.
         grpc_options: Where, and for which services, to listen for gRPC; None: nowhere.
         logging_config: How replicas log that start from now on, where their deployment and application say nothing.
         tracing_config: Where replicas that start from now on send OpenTelemetry's spans.
@@ -163,6 +166,7 @@ def start(
     Raises:
         OSError: The port is taken.
         TypeError: An unknown option.
+        ValueError: A value out of range.
         RayServeException: A service of `grpc_options` is not there, or what an option needs is not installed.
     """
     options = HTTPOptions(**http_options) if isinstance(http_options, dict) else http_options or HTTPOptions()
@@ -171,7 +175,10 @@ def start(
     controller, warnings = _controller_or_new(), []
     if logging is not None or tracing is not None:
         warnings.append(_ask(controller.configure_telemetry.remote(logging, tracing)))
-    warnings.append(_listen(controller, options, False))
+    if proxy_location is not None and ProxyLocation(proxy_location) is ProxyLocation.Disabled:
+        _ask(controller.do_without_http.remote())
+    else:
+        warnings.append(_listen(controller, options, must_match=False))
     if rest_options is not None:
         rest = RESTOptions(**rest_options) if isinstance(rest_options, dict) else rest_options
         _ask(controller.start_rest.remote(rest))
@@ -308,10 +315,11 @@ def _controller_or_new() -> Any:
     return controller
 
 
-def _listen(controller: Any, http: HTTPOptions, must_match: bool) -> str:
-    """Let the controller listen. Where that fails, and Serve has nothing else to do, it ends."""
+def _listen(controller: Any, http: HTTPOptions | None, must_match: bool) -> str:
+    """Let the controller listen; None: as it is set. Where that fails, and Serve has nothing else to do, it ends."""
     try:
-        warning: str = _ask(controller.start.remote(http, must_match))
+        call = controller.start_by_default.remote() if http is None else controller.start.remote(http, must_match)
+        warning: str = _ask(call)
     except (OSError, RayServeException):
         found = status()
         if not found.applications and not found.http_address:

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
 
-__all__ = ("AutoscalingConfig", "AutoscalingContext", "AutoscalingPolicy", "HTTPOptions", "gRPCOptions")
+__all__ = (
+    "AutoscalingConfig",
+    "AutoscalingContext",
+    "AutoscalingPolicy",
+    "HTTPOptions",
+    "ProxyLocation",
+    "gRPCOptions",
+)
+
+
+class ProxyLocation(StrEnum):
+    """Where Serve takes HTTP requests. Replicas take them themselves, so on one machine this is whether it does."""
+
+    Disabled = "Disabled"
+    HeadOnly = "HeadOnly"
+    EveryNode = "EveryNode"
 
 
 @dataclass(frozen=True)

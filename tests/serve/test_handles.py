@@ -16,6 +16,7 @@ from ray_async.serve.exceptions import (
     RayServeException,
     RequestCancelledError,
 )
+from ray_async.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 from tests.serve.gate import Gated
 from tests.serve.waiting import wait_until
 
@@ -47,6 +48,9 @@ def test_calls_in_a_thread(http: httpx.Client) -> None:
     assert list(handle.letters.options(stream=True).remote("ab")) == ["a", "b"]
     response = handle.sync.remote(3)
     assert [response.result(), response.result()] == [3, 3]
+    assert isinstance(handle, DeploymentHandle)
+    assert isinstance(response, DeploymentResponse)
+    assert isinstance(handle.options(stream=True).numbers.remote(3), DeploymentResponseGenerator)
 
 
 async def test_calls_in_a_loop(http: httpx.Client) -> None:

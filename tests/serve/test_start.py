@@ -11,6 +11,7 @@ from starlette.requests import Request
 import ray_async as ray
 from ray_async import serve
 from ray_async.serve.exceptions import RayServeException
+from tests.serve.controller import kill_controller
 
 
 @pytest.fixture
@@ -43,6 +44,19 @@ def test_a_port_that_is_taken(node: None) -> None:
             serve.start({"port": port})
         assert nothing_is_left()
     serve.run(hello.bind(), port=0, blocking=False)
+    assert httpx.get(serve.status().url).text == "hello"
+
+
+def test_without_http(node: None) -> None:
+    with pytest.raises(ValueError, match="nowhere"):
+        serve.start(proxy_location="nowhere")
+    serve.start(proxy_location=serve.ProxyLocation.Disabled)
+    handle = serve.run(hello.bind())
+    assert handle.remote(None).result() == "hello"
+    kill_controller()
+    serve.run(hello.bind(), name="other", route_prefix="/other")
+    assert serve.status().http_address == ""
+    serve.start({"port": 0}, proxy_location="EveryNode")
     assert httpx.get(serve.status().url).text == "hello"
 
 

@@ -67,6 +67,7 @@ class Controller:
         self._loop_task = asyncio.get_running_loop().create_task(self._run())
 
     def _recover(self, record: ControllerRecord) -> None:
+        self._without_http = record.without_http
         if record.http is not None and record.address is not None:
             self.telemetry.begin(record.http.metrics)
             self.listening.recover(record.http, record.address)
@@ -104,6 +105,7 @@ class Controller:
             tuple(state.record() for state in self._applications.values()),
             self._grpc.packed,
             self._rest.options,
+            self._without_http,
         )
         try:
             self._journal.write(record)
@@ -190,6 +192,22 @@ class Controller:
                 f"{http.host}:{http.port} too: call serve.shutdown() first."
             )
         return f"HTTP is up already: ignored are {', '.join(ignored)}." if ignored else ""
+
+    async def start_by_default(self) -> str:
+        """Listen for HTTP at the default address, unless Serve was started without HTTP.
+
+        Returns:
+            A warning: what was ignored since HTTP is up already.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        return "" if self._without_http else await self.start(HTTPOptions(), False)
+
+    async def do_without_http(self) -> None:
+        """Listen for HTTP only when an address is named."""
+        self._without_http = True
+        self.commit()
 
     async def configure_telemetry(self, logging: ServeLoggingConfig | None, tracing: TracingConfig | None) -> str:
         """Say how replicas log and trace from now on; those that run go on as they are.

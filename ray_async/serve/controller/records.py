@@ -67,3 +67,4 @@ class ControllerRecord:
     applications: tuple[ApplicationRecord, ...] = ()
     grpc: bytes | None = None
     rest: RESTOptions | None = None
+    without_http: bool = False
