@@ -156,8 +156,8 @@ def start(
 
     Args:
         http_options: Where, and how; ignored with a warning where HTTP is up already.
-        proxy_location: "Disabled": HTTP is not served, until `run` or another `start` names an address. The others mean
-            the same on one machine.
+        proxy_location: "Disabled": HTTP is not served, unless another `start` asks for it before anything is deployed.
+            The others mean the same on one machine.
         grpc_options: Where, and for which services, to listen for gRPC; None: nowhere.
         logging_config: How replicas log that start from now on, where their deployment and application say nothing.
         tracing_config: Where replicas that start from now on send OpenTelemetry's spans.

@@ -56,7 +56,13 @@ def test_without_http(node: None) -> None:
     kill_controller()
     serve.run(hello.bind(), name="other", route_prefix="/other")
     assert serve.status().http_address == ""
-    serve.start({"port": 0}, proxy_location="EveryNode")
+    with pytest.raises(RayServeException, match="started without HTTP"):
+        serve.start({"port": 0}, proxy_location="EveryNode")
+    assert serve.get_app_handle("other").remote(None).result() == "hello"
+    for name in ("default", "other"):
+        serve.delete(name)
+    serve.start({"port": 0})
+    serve.run(hello.bind())
     assert httpx.get(serve.status().url).text == "hello"
 
 

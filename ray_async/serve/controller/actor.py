@@ -172,12 +172,17 @@ class Controller:
 
         Raises:
             OSError: The port is taken.
-            RayServeException: HTTP is up at another address.
+            RayServeException: HTTP is up at another address, or Serve was started without it and applications run.
         """
         if http is None:
             return ""
         running = self.listening.http
         if running is None:
+            if self._without_http and self._applications:
+                raise RayServeException(
+                    "Serve was started without HTTP, and what runs cannot take it: call serve.shutdown() first."
+                )
+            self._without_http = False
             check_tls(http)
             self.telemetry.begin(http.metrics)
             self.listening.begin(http)
