@@ -277,6 +277,8 @@ def _check_prefix(prefix: str | None) -> None:
         raise ValueError(f"the route_prefix must start with '/', but is {prefix!r}")
     if prefix != "/" and prefix.endswith("/"):
         raise ValueError(f"the route_prefix must not end with '/', but is {prefix!r}")
+    if "{" in prefix or "}" in prefix:
+        raise ValueError(f"the route_prefix is no template and must not have braces, but is {prefix!r}")
 
 
 def _controller() -> Any:

@@ -49,6 +49,8 @@ def test_calls_in_a_thread(http: httpx.Client) -> None:
     response = handle.sync.remote(3)
     assert [response.result(), response.result()] == [3, 3]
     assert isinstance(handle, DeploymentHandle)
+    assert handle.sync == handle.options(method_name="sync")
+    assert len({handle, handle.options(), handle.sync, handle.options(stream=True)}) == 3
     assert isinstance(response, DeploymentResponse)
     assert isinstance(handle.options(stream=True).numbers.remote(3), DeploymentResponseGenerator)
 
@@ -80,7 +82,7 @@ def test_errors(http: httpx.Client) -> None:
         handle.nothing.remote().result()
     with pytest.raises(TypeError, match="stream=True"):
         handle.numbers.remote(1).result()
-    with pytest.raises(TypeError, match="without stream=True"):
+    with pytest.raises(TypeError, match="did not return a generator"):
         list(handle.options(stream=True).sync.remote(1))
     with pytest.raises(RayServeException, match="argument of its own"):
         handle.sync.remote([handle.sync.remote(1)]).result()

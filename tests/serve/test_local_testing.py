@@ -159,7 +159,7 @@ def test_errors(deploy: Deploy) -> None:
         handle.missing.remote().result()
     with pytest.raises(TypeError, match="stream=True"):
         handle.count.remote(3).result()
-    with pytest.raises(TypeError, match="is no generator"):
+    with pytest.raises(TypeError, match="did not return a generator"):
         list(handle.options(stream=True).add.remote(3))
 
 

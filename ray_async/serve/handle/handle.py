@@ -136,5 +136,14 @@ class DeploymentHandle:
             self._idempotent,
         )
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both call the same method of the same deployment in the same way."""
+        if not isinstance(other, DeploymentHandle):
+            return NotImplemented
+        return bool(self.__reduce__() == other.__reduce__())
+
+    def __hash__(self) -> int:
+        return hash(self.__reduce__())
+
     def __repr__(self) -> str:
         return f"DeploymentHandle(deployment={self.deployment_name!r}, app={self.app_name!r})"

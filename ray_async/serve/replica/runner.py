@@ -78,7 +78,8 @@ class Runner:
         method, is_async, is_generator = self._method(name)
         if is_generator:
             raise TypeError(
-                f"Method {name!r} is a generator: call it by handle.options(stream=True).{name}.remote(...)."
+                f"Method {name!r} returned a generator. You must use `handle.options(stream=True)` to call generators "
+                "on a deployment."
             )
         result = await (method(*args, **kwargs) if is_async else self._in_thread(method, args, kwargs))
         if type(result) in VALUES:
@@ -86,7 +87,10 @@ class Runner:
         if inspect.isawaitable(result):
             result = await result
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
-            raise TypeError(f"Method {name!r} returned a generator: call it with handle.options(stream=True).")
+            raise TypeError(
+                f"Method {name!r} returned a generator. You must use `handle.options(stream=True)` to call generators "
+                "on a deployment."
+            )
         return result
 
     async def stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncIterator[Any]:
@@ -97,7 +101,9 @@ class Runner:
         """
         result = await self.open(name, args, kwargs)
         if not isinstance(result, AsyncIterator | Iterator):
-            raise TypeError(f"Method {name!r} is no generator: call it by a handle without stream=True.")
+            raise TypeError(
+                f"Method {name!r} was called by a handle with `stream=True`, but it did not return a generator."
+            )
         async for item in self.items(result):
             yield item
 
