@@ -49,13 +49,13 @@ def files() -> list[str]:
 
 def test_nothing_of_it_stays_in_the_folder(http: httpx.Client) -> None:
     serve.run(Held.bind(None))
-    assert len(files()) == 9
+    assert len(files()) == 12
     for pid in replica_pids().values():
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: replica_states() == {"Held": {"RUNNING": 3}})
-    wait_until(lambda: len(files()) == 9)
+    wait_until(lambda: len(files()) == 12)
     serve.run(Held.options(num_replicas=1).bind(None))
-    wait_until(lambda: len(files()) == 3)
+    wait_until(lambda: len(files()) == 4)
     serve.delete("default")
     assert files() == []
 

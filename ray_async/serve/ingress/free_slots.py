@@ -10,7 +10,12 @@ from pathlib import Path
 
 from ray_async.serve.board import SLOTS, Board
 
-__all__ = ("FreeSlots",)
+__all__ = ("FreeSlots", "free_path")
+
+
+def free_path(folder: Path, place: int) -> Path:
+    """The socket by which the replica in a slot of the board hears of free slots."""
+    return folder / f"replica-{place}-free.sock"
 
 
 class FreeSlots:
@@ -28,16 +33,13 @@ class FreeSlots:
         self._board = board
         self._place = place
         self._heard = heard
-        self._path = self._path_of(place)
+        self._path = free_path(folder, place)
         self._path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(str(self._path))
         board.set_waiting(place, 0)
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._hear)
-
-    def _path_of(self, place: int) -> Path:
-        return self._folder / f"replica-{place}-free.sock"
 
     def _hear(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -62,7 +64,7 @@ class FreeSlots:
                 most, chosen = waiting, place
         if most:
             with contextlib.suppress(OSError):  # it has ended, or has news enough
-                self._socket.sendto(b"f", str(self._path_of(chosen)))
+                self._socket.sendto(b"f", str(free_path(self._folder, chosen)))
 
     def close(self) -> None:
         """Hear and tell nothing any more."""
