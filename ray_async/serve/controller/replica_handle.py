@@ -15,7 +15,7 @@ from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.board import DRAINING, EMPTY, Board
 from ray_async.serve.controller.reconcile import ReplicaState, ReplicaView
 from ray_async.serve.controller.records import ReplicaRecord
-from ray_async.serve.ingress.free_slots import free_slots_path
+from ray_async.serve.ingress.free_slots import free_path
 from ray_async.serve.ingress.listener import listener_path
 from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.names import NAMESPACE, REPLICA_PREFIX
@@ -134,6 +134,6 @@ class ReplicaHandle:
         """End its process at once, and remove its files."""
         if self.actor is not None:
             ray.kill(self.actor)
-        for path_of in (stack_path, listener_path, passing_path, free_slots_path):
+        for path_of in (stack_path, listener_path, passing_path, free_path):
             path_of(self._board.folder, self.place).unlink(missing_ok=True)
         self._board.clear(self.place)

@@ -10,16 +10,11 @@ from pathlib import Path
 
 from ray_async.serve.board import SLOTS, Board
 
-__all__ = ("FreeSlots", "free_slots_path")
+__all__ = ("FreeSlots", "free_path")
 
 
-def free_slots_path(folder: Path, place: int) -> Path:
-    """The path by which a replica hears of free slots.
-
-    Args:
-        folder: Serve's folder.
-        place: The replica's slot on the board.
-    """
+def free_path(folder: Path, place: int) -> Path:
+    """The socket by which the replica in a slot of the board hears of free slots."""
     return folder / f"replica-{place}-free.sock"
 
 
@@ -38,7 +33,7 @@ class FreeSlots:
         self._board = board
         self._place = place
         self._heard = heard
-        self._path = free_slots_path(folder, place)
+        self._path = free_path(folder, place)
         self._path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -69,7 +64,7 @@ class FreeSlots:
                 most, chosen = waiting, place
         if most:
             with contextlib.suppress(OSError):  # it has ended, or has news enough
-                self._socket.sendto(b"f", str(free_slots_path(self._folder, chosen)))
+                self._socket.sendto(b"f", str(free_path(self._folder, chosen)))
 
     def close(self) -> None:
         """Hear and tell nothing any more."""
