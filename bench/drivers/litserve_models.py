@@ -1,6 +1,7 @@
-"""The handlers of the benchmark for LitServe, which runs them in processes that import this file."""
+"""The handlers of the benchmark for LitServe, which runs them in processes that import this file.
 
-from __future__ import annotations
+Annotations are not strings here: LitServe reads them.
+"""
 
 from typing import Any
 

@@ -66,7 +66,7 @@ def test_options(https: httpx.Client, tmp_path: Path) -> None:
     trust = ssl.create_default_context(cafile=CERTIFICATE)
 
     def new_logs() -> set[Path]:
-        assert httpx.get(before.url, verify=trust).text == "hello"
+        assert httpx.get(before.url, verify=trust, timeout=60).text == "hello"
         return {path for path in set(tmp_path.iterdir()) - logs if "default_hello" in path.name}
 
     serve.run(hello.options(ray_actor_options={"num_cpus": 0.5}).bind())

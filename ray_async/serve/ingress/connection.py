@@ -20,6 +20,8 @@ from ray_async.serve.ingress.relay import Relay
 
 __all__ = ("Connection", "write_at_once")
 
+_GOODBYE = 1.0  # seconds for a client to answer the end of the encryption: one that is idle does not
+
 
 class _LoopForConnection:
     """What a connection uses of its loop; the end of its idleness is looked for, not waited for by a timer each time.
@@ -52,6 +54,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.running: asyncio.Task[Any] | None = None
         self.passed_on = False  # whether another process has accepted it
+        self._closing_since: float | None = None
         self._requests: Any = self.app
         self._waits = _LoopForConnection(self.loop)
         self.loop = cast(asyncio.AbstractEventLoop, self._waits)
@@ -73,6 +76,21 @@ class Connection(HttpToolsProtocol):
         if connection is None or self.transport.is_closing():
             return False
         return any(ioctl(connection.fileno(), FIONREAD, bytes(4)))
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether all that is missing is the client's part of the end of the encryption, for long enough.
+
+        Args:
+            now: The loop's time.
+        """
+        transport = self.transport
+        if not transport.is_closing() or transport.get_extra_info("sslcontext") is None:
+            return False
+        if transport.get_write_buffer_size():
+            return False
+        if self._closing_since is None:
+            self._closing_since = now
+        return now - self._closing_since >= _GOODBYE
 
     def handle_websocket_upgrade(self) -> None:
         """Begin a websocket: here, or in the process that can serve it."""

@@ -121,8 +121,8 @@ class HTTPServer:
         end = time.monotonic() + _GRACE
         while connections and time.monotonic() < end:
             await asyncio.sleep(0.02)
-        while connections:
-            for connection in list(connections):
+        while waited := [connection for connection in connections if not _is_over(connection)]:
+            for connection in waited:
                 if not (isinstance(connection, Connection) and connection.has_unread()):
                     connection.shutdown()
             await asyncio.sleep(0.02)
@@ -140,3 +140,7 @@ class HTTPServer:
             else:
                 connection.shutdown()
         await asyncio.sleep(0)
+
+
+def _is_over(connection: Any) -> bool:
+    return isinstance(connection, Connection) and connection.is_over(asyncio.get_running_loop().time())
