@@ -20,6 +20,7 @@ from ray_async.serve.ingress.relay import Relay
 
 __all__ = ("Connection", "write_at_once")
 
+_MOMENT = 1.0  # seconds
 _GOODBYE = 1.0  # seconds for a client to answer the end of the encryption: one that is idle does not
 
 
@@ -69,6 +70,15 @@ class Connection(HttpToolsProtocol):
         since = self._waits.idle_since
         if since is not None and now - since >= self.timeout_keep_alive:
             self.timeout_keep_alive_handler()
+
+    def is_in_use(self, now: float) -> bool:
+        """Tell whether a request runs on the connection, or one has a moment ago.
+
+        Args:
+            now: The loop's time.
+        """
+        since = self._waits.idle_since
+        return since is None or now - since < _MOMENT
 
     def has_unread(self) -> bool:
         """Tell whether something has come on the connection that the loop has not read yet: a close would lose it."""

@@ -61,6 +61,6 @@ class Front:
             await server.start(self._listening.dup())
             try:
                 await self._unwanted.wait()
-                await server.drain()
+                await server.drain(grace_in_use_s=0.5)  # it may be wanted again at once
             finally:
                 await server.stop()

@@ -109,21 +109,26 @@ class HTTPServer:
             self._server.close()
             self._server = None
 
-    async def drain(self) -> None:
+    async def drain(self, *, grace_in_use_s: float = 2.0) -> None:
         """Take no more connections; the next answer on each open one is its last.
 
         Who asks during the grace learns so from the answer. An idle connection is closed after it, if nothing has come
-        on it, read or unread; a client that sends at that very moment has to try again, as HTTP has it.
+        on it, read or unread; a client that sends at that very moment has to try again, as HTTP has it. A connection in
+        use has a longer grace, so that its client does ask again.
+
+        Args:
+            grace_in_use_s: Seconds for the next request on a connection that is in use.
         """
         self._app.leaving = True
         self._end_accepting()
-        connections = self._state.connections
-        end = time.monotonic() + _GRACE
-        while connections and time.monotonic() < end:
-            await asyncio.sleep(0.02)
+        loop, connections = asyncio.get_running_loop(), self._state.connections
+        begun = loop.time()
+        in_use = {one for one in connections if isinstance(one, Connection) and one.is_in_use(begun)}
         while waited := [connection for connection in connections if not _is_over(connection)]:
             for connection in waited:
-                if not (isinstance(connection, Connection) and connection.has_unread()):
+                grace = grace_in_use_s if connection in in_use else _GRACE
+                is_unread = isinstance(connection, Connection) and connection.has_unread()
+                if loop.time() >= begun + grace and not is_unread:
                     connection.shutdown()
             await asyncio.sleep(0.02)
 

@@ -64,7 +64,7 @@ class AccessLog:
         """The file."""
         return self._file.path
 
-    def request(
+    def add(
         self,
         source: Origin,
         request_id: str,

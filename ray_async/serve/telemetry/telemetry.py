@@ -155,7 +155,7 @@ class Telemetry:
             if not ran_here:
                 source = self._source_of(app, deployment, reply.replica)
             shown = route if app else one_word(scope["path"])
-            self._log.request(source, reply.request_id, method, shown, status, latency)
+            self._log.add(source, reply.request_id, method, shown, status, latency)
 
     def ended_here(self, observed: Observed) -> None:
         """Tell of an HTTP request that was handed over to this replica; the process that has it writes the line."""
@@ -186,7 +186,7 @@ class Telemetry:
         if observed.span is not None:
             observed.span.end_call(status)
         if self._writes_own:
-            self._log.request(self._source, request.request_id, "CALL", observed.method, status, latency)
+            self._log.add(self._source, request.request_id, "CALL", observed.method, status, latency)
 
     def _count_run(self, route: str, failed: bool, latency_ms: float) -> None:
         source = self._source
