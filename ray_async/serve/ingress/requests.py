@@ -132,6 +132,8 @@ class Requests:
         """
         path = self._below_root(scope) if self._root else scope["path"]
         is_http = connection is not None
+        if self.leaving and is_http:
+            send = _last(send)
         if path.startswith("/-/") and is_http and path in self._pages:
             await answer(send, 200, *await self._page(path, scope))
             return
@@ -140,7 +142,7 @@ class Requests:
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id")
         request_name = request_id.decode("latin-1") if request_id else new_request_id()
-        reply = Reply(_last(send) if self.leaving and is_http else send, request_name)
+        reply = Reply(send, request_name)
         found = self._routes.match(path)
         if found is None:
             observed = self._telemetry.observe(scope, reply, None)
