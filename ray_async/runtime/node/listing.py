@@ -63,7 +63,7 @@ class Listing:
         if facts["kind"] == 1 and state == "RUNNING" and actor is not None and actor.is_alive:
             state = "FINISHED"  # its record is kept, as if it ran, for a restart
         function = node.tasks.function_of(record)
-        if facts["kind"] == 2 and actor is not None and node.records.record_state(record) == 3:
+        if facts["kind"] == 2 and node.records.record_state(record) == 3:  # the node may not know its actor yet
             state = "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"
         return {
             "task_id": node.task_id(record).hex(),
