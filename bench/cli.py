@@ -11,7 +11,7 @@ from bench.idiom_plot import draw_idioms
 from bench.plot import draw_plot
 from bench.readme import update_document
 from bench.result import Report
-from bench.run import QUICK_TIMEOUT, TIMEOUT, add_arguments, exit_status, is_release, measure, write
+from bench.run import QUICK_TIMEOUT, TIMEOUT, add_arguments, exit_status, is_release, measure, parsed, write
 from bench.subject import FLOORS, OURS
 from bench.subjects import all_subjects
 from bench.table import render_table
@@ -38,13 +38,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--plot", type=Path, metavar="FILE", help="draw ray_async and its peers against the bars")
     add("--idioms", type=Path, metavar="FILE", help="draw the rates of asyncio's idioms beside plain asyncio")
     add("--update-readme", type=Path, metavar="FILE", help="put the table between the markers of this document")
-    options = parser.parse_args(arguments)
-    options.peers = [name for name in options.peers.split(",") if name]
-    unknown = [name for name in options.peers if name not in PEERS]
-    unknown += [name for name in options.only if name not in {subject.name for subject in known}]
-    if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; peers are {', '.join(PEERS)}; {parser.epilog}")
-    return options
+    return parsed(parser, arguments, PEERS, known)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

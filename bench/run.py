@@ -25,6 +25,7 @@ __all__ = (
     "exit_status",
     "is_release",
     "measure",
+    "parsed",
     "positive",
     "say",
     "write",
@@ -71,6 +72,19 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return value
+
+
+def parsed(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, peers: Sequence[str], known: Sequence[Subject]
+) -> argparse.Namespace:
+    """Parse a command line whose peers and subjects must be known; ends the process with a message where one is not."""
+    options = parser.parse_args(arguments)
+    options.peers = [name for name in options.peers.split(",") if name]
+    unknown = [name for name in options.peers if name not in peers]
+    unknown += [name for name in options.only if name not in {subject.name for subject in known}]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; peers are {', '.join(peers)}; {parser.epilog}")
+    return options
 
 
 def is_release(program: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.contender import DriverContender
 from bench.result import Report
-from bench.run import QUICK_TIMEOUT, TIMEOUT, add_arguments, exit_status, is_release, measure, say, write
+from bench.run import QUICK_TIMEOUT, TIMEOUT, add_arguments, exit_status, is_release, measure, parsed, say, write
 from bench.serve.contender import ServerContender, launches
 from bench.serve.plots import draw_latencies, draw_throughput
 from bench.serve.subjects import all_subjects
@@ -36,13 +36,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--peers", default=",".join(PEERS), metavar="NAMES", help="peers, with commas (default all; none: '')")
     add("--throughput", type=Path, metavar="FILE", help="draw requests a second against connections")
     add("--latencies", type=Path, metavar="FILE", help="draw percentiles of latency")
-    options = parser.parse_args(arguments)
-    options.peers = [name for name in options.peers.split(",") if name]
-    unknown = [name for name in options.peers if name not in PEERS]
-    unknown += [name for name in options.only if name not in {subject.name for subject in known}]
-    if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; peers are {', '.join(PEERS)}; {parser.epilog}")
-    return options
+    return parsed(parser, arguments, PEERS, known)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

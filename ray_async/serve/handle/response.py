@@ -18,7 +18,7 @@ from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
 if TYPE_CHECKING:
     from ray_async.serve.handle.router import Candidate, Router
 
-__all__ = ("Call", "DeploymentResponse", "DeploymentResponseGenerator")
+__all__ = ("Call", "DeploymentResponse", "DeploymentResponseGenerator", "settle")
 
 _MOST_LOSSES = 3  # replicas that one call may be lost with: it may be what kills them
 
@@ -241,13 +241,7 @@ class Call:
     def _finish(self, value: Any, error: BaseException | None) -> None:
         if self._parent is not None and (error is not None or not self._stream):
             self._parent.ended(self)
-        if self.future.done():
-            return
-        if error is None:
-            self.future.set_result(value)
-        else:
-            self.future.set_exception(error)
-            self.future.exception()  # nobody needs to ask for it
+        settle(self.future, value, error)
 
     def cancel(self) -> None:
         """Cancel the call, and what it has started; from any thread."""
@@ -266,6 +260,17 @@ class Call:
         elif self._task is not None:
             self._task.cancel()
         self._finish(None, RequestCancelledError(self.request.request_id))
+
+
+def settle(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
+    """End a call's future, unless it has ended."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)
+        future.exception()  # nobody needs to ask for it
 
 
 def _is_cancel(error: BaseException) -> bool:

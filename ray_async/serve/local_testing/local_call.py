@@ -12,7 +12,7 @@ from ray_async.exceptions import RayTaskError, TaskCancelledError
 from ray_async.serve.context import ReplicaContext, RequestContext, current_request, local_context
 from ray_async.serve.exceptions import RequestCancelledError
 from ray_async.serve.handle.client import own_loop
-from ray_async.serve.handle.response import DeploymentResponse
+from ray_async.serve.handle.response import DeploymentResponse, settle
 from ray_async.serve.replica.runner import Runner
 
 __all__ = ("Callee", "LocalCall")
@@ -148,13 +148,7 @@ class LocalCall:
     def _finish(self, value: Any, error: BaseException | None) -> None:
         if self._parent is not None and (error is not None or not self._stream):
             self._parent.ended(self)
-        if self.future.done():
-            return
-        if error is None:
-            self.future.set_result(value)
-        else:
-            self.future.set_exception(error)
-            self.future.exception()  # nobody needs to ask for it
+        settle(self.future, value, error)
 
     def shielded(self) -> asyncio.Future[Any]:
         """A future that one may wait for beside others."""
