@@ -54,8 +54,11 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.running: asyncio.Task[Any] | None = None
-        self.passed_on = False  # whether another process has accepted it
+        self.passed_on = False  # whether another process has accepted it, and read the request that it begins with
+        self.is_last = False  # whether the next answer is the last one
+        self.pauses = False  # whether nothing is read after the answer that is being sent
         self._closing_since: float | None = None
+        self._passing: asyncio.Task[None] | None = None
         self._requests: Any = self.app
         self._waits = _LoopForConnection(self.loop)
         self.loop = cast(asyncio.AbstractEventLoop, self._waits)
@@ -94,7 +97,7 @@ class Connection(HttpToolsProtocol):
             now: The loop's time.
         """
         transport = self.transport
-        if not transport.is_closing() or transport.get_extra_info("sslcontext") is None:
+        if not transport.is_closing() or not self.is_tls:
             return False
         if transport.get_write_buffer_size():
             return False
@@ -102,37 +105,110 @@ class Connection(HttpToolsProtocol):
             self._closing_since = now
         return now - self._closing_since >= _GOODBYE
 
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether all requests that have come are answered, and nothing of another one is read."""
+        cycle, scope = self._last_begun()
+        if cycle is None:
+            return scope is None
+        if not cycle.response_complete or cycle.more_body or cycle.scope is not scope or not cycle.keep_alive:
+            return False
+        return not self.transport.is_closing() and not self.transport.get_write_buffer_size()
+
+    def _last_begun(self) -> tuple[RequestResponseCycle | None, Any]:
+        """The last request of which the head is there, and the scope of the last one of which anything is."""
+        return self.cycle, self.scope
+
+    async def move(self, path: Path) -> bool:
+        """Give the connection, on which no request has begun, to another process.
+
+        Args:
+            path: The other process's socket.
+
+        Returns:
+            Whether the other process has it; if not, it goes on here.
+        """
+        connection = self.transport.get_extra_info("socket")
+        if connection is None or self.transport.is_closing():
+            return False
+        self.transport.pause_reading()
+        moved = await pass_on(path, connection)
+        if moved:
+            self.transport.abort()  # of this process's copy
+        return moved
+
+    def end_with_next(self) -> None:
+        """End the connection with the answer to the next request."""
+        self.is_last, self.pauses = True, False
+        self._resume()
+
+    def _resume(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, where it is not for another process."""
+        super().on_response_complete()
+        if self.pauses and self.is_between_requests:
+            self.transport.pause_reading()
+
+    def end(self) -> None:
+        """End the connection: at once, or with the answer to the request that has begun."""
+        cycle, scope = self._last_begun()
+        if scope is not None and (cycle is None or cycle.scope is not scope):
+            self.end_with_next()  # a head has come in part
+        else:
+            self.shutdown()
+
     def handle_websocket_upgrade(self) -> None:
         """Begin a websocket: here, or in the process that can serve it."""
-        if not self.passed_on and self._pass_on():
-            self.connections.discard(self)
-            if self.transport.get_extra_info("sslcontext") is None:
-                self.transport.abort()
-        else:
+        path = None if self.passed_on else self._elsewhere()
+        if path is None:
             super().handle_websocket_upgrade()
+        else:
+            self.transport.pause_reading()
+            self._passing = self.loop.create_task(self._upgrade_elsewhere(path))
 
-    def _pass_on(self) -> bool:
-        connection = self.transport.get_extra_info("socket")
-        is_tls = self.transport.get_extra_info("sslcontext") is not None
+    def _elsewhere(self) -> Path | None:
+        if self.transport.get_extra_info("socket") is None:
+            return None
         try:
-            path = self._requests.elsewhere(unquote(httptools.parse_url(self.url).path.decode("ascii")))
+            found: Path | None = self._requests.elsewhere(unquote(httptools.parse_url(self.url).path.decode("ascii")))
         except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):  # the websocket's protocol refuses it
-            return False
-        if path is None or connection is None:
-            return False
+            return None
+        return found
+
+    async def _upgrade_elsewhere(self, path: Path) -> None:
         lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
         lines += [name + b": " + value for name, value in self.scope["headers"]]
         head = b"\r\n".join((*lines, b"", b""))
-        return self._relay(path, head) if is_tls else pass_on(path, connection, head)
+        is_tls = self.is_tls
+        if await (self._relay(path, head) if is_tls else pass_on(path, self._socket(), head)):
+            self.connections.discard(self)
+            if not is_tls:
+                self.transport.abort()
+        elif not self.transport.is_closing():
+            super().handle_websocket_upgrade()
+            self._resume()
 
-    def _relay(self, path: Path, head: bytes) -> bool:
+    def _socket(self) -> socket.socket:
+        found: socket.socket = self.transport.get_extra_info("socket")
+        return found
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connection is encrypted, and cannot be moved therefore."""
+        return self.transport.get_extra_info("sslcontext") is not None
+
+    async def _relay(self, path: Path, head: bytes) -> bool:
         # The encryption cannot be passed on: the other process gets what is inside.
         ours, theirs = socket.socketpair()
         with theirs:
-            passed = pass_on(path, theirs, head)
-        if passed:
+            passed = await pass_on(path, theirs, head)
+        if passed and not self.transport.is_closing():
             relays: set[Any] = self.connections
             Relay(self.transport, ours, relays)
+            self._resume()
         else:
             ours.close()
         return passed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ray_async.serve.ingress.body import Receive, RestOfBody, bodies, limited, r
 from ray_async.serve.ingress.free_slots import FreeSlots
 from ray_async.serve.ingress.handover import HERE, Handover
 from ray_async.serve.ingress.lifespan import Lifespan
-from ray_async.serve.ingress.passing import passing_path
+from ray_async.serve.ingress.passing import passing_path, passing_paths
 from ray_async.serve.ingress.plain_app import PlainApp
 from ray_async.serve.ingress.reply import ROUTE, Reply, RequestTimeout, Send, answer, status_of, timeout_of
 from ray_async.serve.ingress.routes import RouteTable
@@ -82,7 +83,6 @@ class Requests:
         local: Local | None = None,
         news: Path | None = None,
     ) -> None:
-        self.leaving = False  # whether the answer to each request is the last one on its connection
         self._local = local
         self._multiplexes = local is not None and is_multiplexed(type(local.runner.target))
         self._client = client
@@ -132,7 +132,7 @@ class Requests:
         """
         path = self._below_root(scope) if self._root else scope["path"]
         is_http = connection is not None
-        if self.leaving and is_http:
+        if connection is not None and connection.is_last:
             send = _last(send)
         if path.startswith("/-/") and is_http and path in self._pages:
             await answer(send, 200, *await self._page(path, scope))
@@ -201,6 +201,17 @@ class Requests:
             return None
         chosen = self._client.router(*target, asyncio.get_running_loop()).choose("")
         return None if chosen is None else passing_path(folder(), chosen.slot)
+
+    def successors(self) -> list[Path]:
+        """The sockets of processes that can take connections over: first of a free replica of the one that is here."""
+        local, place = self._local, folder()
+        found = passing_paths(place)
+        random.shuffle(found)
+        if local is not None:
+            chosen = self._client.router(*local.target, asyncio.get_running_loop()).choose("")
+            if chosen is not None:
+                found.sort(key=lambda path: path != passing_path(place, chosen.slot))
+        return found
 
     def _cut_root(self, path: str) -> str:
         root = self._root

@@ -47,7 +47,7 @@ class HTTPServer:
     Args:
         app: The ASGI application that takes all requests.
         http: The HTTP options.
-        passing: The path of the socket by which other processes pass connections on; None: they do not.
+        passing: The path of the socket by which other processes pass connections on; None: they do not, nor does this.
     """
 
     def __init__(self, app: Any, http: dict[str, Any], passing: Path | None = None) -> None:
@@ -84,9 +84,9 @@ class HTTPServer:
             self._tick()
         return Connection(self._config, self._state, {})
 
-    def _passed_on(self) -> Connection:
+    def _passed_on(self, begun: bool) -> Connection:
         connection = self._connection()
-        connection.passed_on = True
+        connection.passed_on = begun
         return connection
 
     def _tick(self) -> None:
@@ -101,40 +101,64 @@ class HTTPServer:
         quiet = not self._state.connections and self._ticking is not None
         self._ticking = None if quiet else loop.call_later(_SECOND, self._tick)
 
-    def _end_accepting(self) -> None:
-        if self._passing is not None:
-            self._passing.close()
-            self._passing = None
+    async def _end_accepting(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
+        if self._passing is not None:
+            await self._passing.close()
 
     async def drain(self, *, grace_in_use_s: float = 2.0) -> None:
-        """Take no more connections; the next answer on each open one is its last.
+        """Take no more connections; give away those that are open.
 
-        Who asks during the grace learns so from the answer. An idle connection is closed after it, if nothing has come
-        on it, read or unread; a client that sends at that very moment has to try again, as HTTP has it. A connection in
-        use has a longer grace, so that its client does ask again.
+        A connection goes to another process that accepts, as soon as no request runs on it. Where it cannot, it ends:
+        who asks during the grace learns so from the answer, which is the connection's last. An idle connection is
+        closed after the grace, if nothing has come on it, read or unread; a client that sends at that very moment has
+        to try again, as HTTP has it. A connection in use has a longer grace, so that its client does ask again.
 
         Args:
             grace_in_use_s: Seconds for the next request on a connection that is in use.
         """
-        self._app.leaving = True
-        self._end_accepting()
+        await self._end_accepting()
         loop, connections = asyncio.get_running_loop(), self._state.connections
         begun = loop.time()
         in_use = {one for one in connections if isinstance(one, Connection) and one.is_in_use(begun)}
+        silent: set[Path] = set()
         while waited := [connection for connection in connections if not _is_over(connection)]:
             for connection in waited:
+                if isinstance(connection, Connection) and await self._move(connection, silent):
+                    continue
                 grace = grace_in_use_s if connection in in_use else _GRACE
-                is_unread = isinstance(connection, Connection) and connection.has_unread()
-                if loop.time() >= begun + grace and not is_unread:
+                if loop.time() < begun + grace:
+                    continue
+                if not isinstance(connection, Connection):
                     connection.shutdown()
+                elif not connection.has_unread():
+                    connection.end()
             await asyncio.sleep(0.02)
+
+    async def _move(self, connection: Connection, silent: set[Path]) -> bool:
+        """Give a connection to another process, or have the next answer on it be its last.
+
+        Args:
+            connection: The connection.
+            silent: Processes that did not take one, and are not asked again.
+        """
+        if self._passing is not None and not connection.is_tls:
+            connection.pauses = True
+            if not connection.is_between_requests:
+                return False
+            for path in self._app.successors():
+                if path != self._passing_path and path not in silent:
+                    if await connection.move(path):
+                        return True
+                    silent.add(path)
+        connection.end_with_next()
+        return False
 
     async def stop(self) -> None:
         """Close what is open still."""
-        self._end_accepting()
+        await self._end_accepting()
         if self._ticking is not None:
             self._ticking.cancel()
         for task in list(self._state.tasks):

@@ -74,8 +74,6 @@ class RestApp:
         path: Folders where modules are found.
     """
 
-    leaving = False  # as servers of Serve ask
-
     def __init__(self, instance: Instance, token: str, path: tuple[str, ...]) -> None:
         self._instance = instance
         self._token = token.encode()
