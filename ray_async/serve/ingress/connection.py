@@ -56,7 +56,6 @@ class Connection(HttpToolsProtocol):
         self.running: asyncio.Task[Any] | None = None
         self.passed_on = False  # whether another process has accepted it, and read the request that it begins with
         self.is_last = False  # whether the next answer is the last one
-        self.pauses = False  # whether nothing is read after the answer that is being sent
         self._closing_since: float | None = None
         self._passing: asyncio.Task[None] | None = None
         self._requests: Any = self.app
@@ -120,37 +119,33 @@ class Connection(HttpToolsProtocol):
         return self.cycle, self.scope
 
     async def move(self, path: Path) -> bool:
-        """Give the connection, on which no request has begun, to another process.
+        """Give the connection, which is paused and on which no request has begun, to another process.
 
         Args:
             path: The other process's socket.
 
         Returns:
-            Whether the other process has it; if not, it goes on here.
+            Whether the other process has it, or nobody needs it any more.
         """
-        connection = self.transport.get_extra_info("socket")
-        if connection is None or self.transport.is_closing():
-            return False
-        self.transport.pause_reading()
-        moved = await pass_on(path, connection)
+        if self.transport.is_closing():
+            return True
+        moved = await pass_on(path, self._socket())
         if moved:
             self.transport.abort()  # of this process's copy
         return moved
 
+    def pause(self) -> None:
+        """Read nothing for a while."""
+        self.transport.pause_reading()
+
     def end_with_next(self) -> None:
         """End the connection with the answer to the next request."""
-        self.is_last, self.pauses = True, False
+        self.is_last = True
         self._resume()
 
     def _resume(self) -> None:
         if not self.transport.is_closing():
             self.transport.resume_reading()
-
-    def on_response_complete(self) -> None:
-        """Go on with the next request, where it is not for another process."""
-        super().on_response_complete()
-        if self.pauses and self.is_between_requests:
-            self.transport.pause_reading()
 
     def end(self) -> None:
         """End the connection: at once, or with the answer to the request that has begun."""

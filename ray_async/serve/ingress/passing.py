@@ -21,6 +21,7 @@ _PATIENCE = 30  # seconds for what a process of Serve's sends to another
 _ANSWER = 1.0  # seconds for the other process to take the connection
 _TAKEN = b"t"
 _LENGTH = struct.Struct("!I")
+_NOTHING = _LENGTH.pack(0)
 
 Factory = Callable[[bool], asyncio.Protocol]
 
@@ -95,11 +96,15 @@ class Passing:
         task.add_done_callback(self._tasks.discard)
 
     async def _take(self, peer: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
         with peer:
             try:
-                head, connection = await asyncio.to_thread(_receive, peer)
+                found = _received(peer)
+                if found is None:
+                    found = await asyncio.to_thread(_receive, peer)
             except (OSError, EOFError):  # the sender has ended, or keeps the connection
                 return
+            head, connection = found
             try:
                 if not self._is_open:
                     raise ConnectionAbortedError
@@ -108,7 +113,6 @@ class Passing:
                 connection.close()
                 return
         connection.setblocking(False)
-        loop = asyncio.get_running_loop()
         _, protocol = await loop.connect_accepted_socket(lambda: self._protocol(bool(head)), connection)
         if head:
             protocol.data_received(head)
@@ -122,6 +126,20 @@ class Passing:
             self._path.unlink(missing_ok=True)
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def _received(peer: socket.socket) -> tuple[bytes, socket.socket] | None:
+    """What a peer has sent already: a connection of which it has read nothing; None where that is not all, or not yet.
+
+    Raises:
+        EOFError: The peer has ended before.
+    """
+    peer.setblocking(False)
+    try:
+        prefix = peer.recv(_LENGTH.size, socket.MSG_PEEK)
+    except BlockingIOError:
+        return None
+    return _receive(peer) if prefix == _NOTHING else None
 
 
 def _receive(peer: socket.socket) -> tuple[bytes, socket.socket]:

@@ -69,6 +69,10 @@ class HTTPServer:
         self._state = ServerState()
         self._server: asyncio.Server | None = None
         self._ticking: asyncio.TimerHandle | None = None
+        self._moves: dict[Connection, asyncio.Task[None]] = {}
+        self._silent: set[Path] = set()  # processes that did not take a connection, and are not asked again
+        if passing is not None:
+            self._silent.add(passing)
 
     async def start(self, listener: socket.socket) -> None:
         """Take connections from the listening socket."""
@@ -111,10 +115,10 @@ class HTTPServer:
     async def drain(self, *, grace_in_use_s: float = 2.0) -> None:
         """Take no more connections; give away those that are open.
 
-        A connection goes to another process that accepts, as soon as no request runs on it. Where it cannot, it ends:
-        who asks during the grace learns so from the answer, which is the connection's last. An idle connection is
-        closed after the grace, if nothing has come on it, read or unread; a client that sends at that very moment has
-        to try again, as HTTP has it. A connection in use has a longer grace, so that its client does ask again.
+        An idle connection goes to another process that accepts. On one in use, the answer to the next request is the
+        last, and says so. Where nobody accepts, an idle connection is closed after a grace, if nothing has come on it,
+        read or unread; a client that sends at that very moment has to try again, as HTTP has it. A connection in use
+        has a longer grace, so that its client does ask again.
 
         Args:
             grace_in_use_s: Seconds for the next request on a connection that is in use.
@@ -123,38 +127,37 @@ class HTTPServer:
         loop, connections = asyncio.get_running_loop(), self._state.connections
         begun = loop.time()
         in_use = {one for one in connections if isinstance(one, Connection) and one.is_in_use(begun)}
-        silent: set[Path] = set()
         while waited := [connection for connection in connections if not _is_over(connection)]:
             for connection in waited:
-                if isinstance(connection, Connection) and await self._move(connection, silent):
-                    continue
                 grace = grace_in_use_s if connection in in_use else _GRACE
-                if loop.time() < begun + grace:
-                    continue
+                is_late = loop.time() >= begun + grace
                 if not isinstance(connection, Connection):
-                    connection.shutdown()
-                elif not connection.has_unread():
-                    connection.end()
+                    if is_late:
+                        connection.shutdown()
+                elif connection not in self._moves:
+                    self._release(connection)
+                    if is_late and connection not in self._moves and not connection.has_unread():
+                        connection.end()
             await asyncio.sleep(0.02)
 
-    async def _move(self, connection: Connection, silent: set[Path]) -> bool:
-        """Give a connection to another process, or have the next answer on it be its last.
+    def _release(self, connection: Connection) -> None:
+        """Give an idle connection to another process, or have its next answer be the last."""
+        successors: list[Path] = []
+        if self._passing is not None and not connection.is_tls and connection.is_between_requests:
+            successors = [path for path in self._app.successors() if path not in self._silent]
+        if successors:
+            connection.pause()
+            move = self._moves[connection] = asyncio.get_running_loop().create_task(self._move(connection, successors))
+            move.add_done_callback(lambda _: self._moves.pop(connection))
+        else:
+            connection.end_with_next()
 
-        Args:
-            connection: The connection.
-            silent: Processes that did not take one, and are not asked again.
-        """
-        if self._passing is not None and not connection.is_tls:
-            connection.pauses = True
-            if not connection.is_between_requests:
-                return False
-            for path in self._app.successors():
-                if path != self._passing_path and path not in silent:
-                    if await connection.move(path):
-                        return True
-                    silent.add(path)
+    async def _move(self, connection: Connection, successors: list[Path]) -> None:
+        for path in successors:
+            if await connection.move(path):
+                return
+            self._silent.add(path)
         connection.end_with_next()
-        return False
 
     async def stop(self) -> None:
         """Close what is open still."""
