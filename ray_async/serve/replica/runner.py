@@ -45,7 +45,8 @@ class Runner:
         """Tell whether there is a method of that name."""
         if inspect.isfunction(self.target):
             return name == "__call__"
-        return callable(getattr(type(self.target), name, None))
+        # Each class has a `__call__` by its own class, which makes objects: only objects tell whether they have one.
+        return hasattr(type(self.target), name) and callable(getattr(self.target, name, None))
 
     def takes(self, name: str, parameter: str) -> bool:
         """Tell whether a method has a parameter of that name."""
