@@ -39,7 +39,8 @@ OUTPUT = {
     ("docs/serve.md", 3): ["[1, 2, 3]"],
     ("docs/serve.md", 4): ["the model a"],
     ("docs/serve.md", 5): ["ABC"],
-    ("docs/serve.md", 6): ["hello bob"],
+    ("docs/serve.md", 6): [],
+    ("docs/serve.md", 7): ["hello bob"],
     ("docs/types.md", 0): ["2"],
 }
 

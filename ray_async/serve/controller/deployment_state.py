@@ -166,7 +166,9 @@ class DeploymentState:
     def entry(self) -> dict[str, Any]:
         """Its entry in the table."""
         options, running = self.spec.options, self.running
-        return {
+        router = options.request_router_config
+        asked = {} if router is None or not router.is_custom else {"request_router": router.packed(self.spec.path)}
+        return asked | {
             "max_ongoing_requests": options.max_ongoing_requests,
             "max_queued_requests": options.max_queued_requests,
             "access_log": self._controller.telemetry.writes_access(options.logging_config),
@@ -289,6 +291,8 @@ class DeploymentState:
         except Exception as error:
             if isinstance(error, RayActorError) and not isinstance(error, RayTaskError):
                 self._lost(replica)
+            elif spec != self.spec:  # what was wanted before: nobody asks for it any more
+                logger.warning("Replica %s could not take over options that are not wanted any more", replica.name)
             elif self.proven:
                 self._attempts += 1
                 self._failed(str(error))

@@ -8,13 +8,14 @@ from difflib import get_close_matches
 from typing import Any
 
 from ray_async.serve.application import Application, BuiltApplication, build, with_logging
-from ray_async.serve.config import HTTPOptions, gRPCOptions
+from ray_async.serve.config import HTTPOptions, RequestRouterConfig, gRPCOptions
 from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.schema import (
     ConfigError,
     DeploymentSchema,
     HTTPOptionsSchema,
     LoggingConfigSchema,
+    RequestRouterSchema,
     ServeDeploySchema,
     gRPCOptionsSchema,
 )
@@ -93,8 +94,9 @@ def _changes(deployment: DeploymentSchema) -> dict[str, Any]:
         if given.get(one, MISSING) is None and given.get(other) is not None:
             del given[one]
     defaults = {field.name: _default(field) for field in fields(DeploymentOptions)}
-    if isinstance(given.get("logging_config"), LoggingConfigSchema):
-        given["logging_config"] = given["logging_config"].config()
+    for name, value in given.items():
+        if isinstance(value, LoggingConfigSchema | RequestRouterSchema):
+            given[name] = value.config()
     return {name: defaults[name] if value is None else value for name, value in given.items()}
 
 
@@ -140,5 +142,11 @@ def as_options(options: DeploymentOptions, name: str) -> dict[str, Any]:
     for field in fields(options):
         value = getattr(options, field.name)
         if field.name not in ("name", "num_replicas", "autoscaling_config") and value != _default(field):
-            shown[field.name] = asdict(value) if isinstance(value, ServeLoggingConfig) else value
+            shown[field.name] = _shown(value)
     return shown
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, RequestRouterConfig):
+        return asdict(value) | {"request_router_class": value.name}
+    return asdict(value) if isinstance(value, ServeLoggingConfig) else value

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pydantic
 import yaml
 
+from ray_async.serve.config import RequestRouterConfig
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
@@ -19,6 +20,7 @@ __all__ = (
     "DeploymentSchema",
     "HTTPOptionsSchema",
     "LoggingConfigSchema",
+    "RequestRouterSchema",
     "ServeDeploySchema",
     "gRPCOptionsSchema",
     "read_config",
@@ -68,6 +70,27 @@ class LoggingConfigSchema(_Schema):
         return ServeLoggingConfig(**self.model_dump())
 
 
+class RequestRouterSchema(_Schema):
+    """Who chooses the replica for each call."""
+
+    request_router_class: str = RequestRouterConfig.request_router_class
+    request_router_kwargs: dict[str, Any] = {}
+    request_routing_stats_period_s: float = 10.0
+    request_routing_stats_timeout_s: float = 30.0
+    initial_backoff_s: float = 0.025
+    backoff_multiplier: float = 2.0
+    max_backoff_s: float = 0.5
+
+    @pydantic.model_validator(mode="after")
+    def _is_allowed(self) -> RequestRouterSchema:
+        self.config()
+        return self
+
+    def config(self) -> RequestRouterConfig:
+        """The same, as options have it."""
+        return RequestRouterConfig(**self.model_dump())
+
+
 class DeploymentSchema(_Schema):
     """What a file changes of a deployment; fields that are absent keep what the decorator says."""
 
@@ -86,6 +109,7 @@ class DeploymentSchema(_Schema):
     idempotent: bool | None = None
     logging_config: LoggingConfigSchema | None = None
     ray_actor_options: dict[str, Any] | None = None
+    request_router_config: RequestRouterSchema | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_number(self) -> DeploymentSchema:
@@ -220,6 +244,7 @@ def _fields_at(schema: type[_Schema], location: tuple[Any, ...]) -> list[str]:
         "http_options": HTTPOptionsSchema,
         "grpc_options": gRPCOptionsSchema,
         "logging_config": LoggingConfigSchema,
+        "request_router_config": RequestRouterSchema,
     }
     for part in location:
         schema = nested.get(part, schema) if isinstance(part, str) else schema
