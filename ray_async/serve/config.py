@@ -1,4 +1,4 @@
-"""Configuration values: of autoscaling, of HTTP and of gRPC."""
+"""Configuration values: of autoscaling, of request routers, of HTTP and of gRPC."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
+from ray_async.serve.request_router.config import RequestRouterConfig
 
 __all__ = (
     "AutoscalingConfig",
@@ -15,6 +16,7 @@ __all__ = (
     "AutoscalingPolicy",
     "HTTPOptions",
     "ProxyLocation",
+    "RequestRouterConfig",
     "gRPCOptions",
 )
 

@@ -84,6 +84,7 @@ class Requests:
         news: Path | None = None,
     ) -> None:
         self._local = local
+        self._own = None if local is None else local.target  # whose requests may run here at once
         self._multiplexes = local is not None and is_multiplexed(type(local.runner.target))
         self._client = client
         self._telemetry = telemetry
@@ -103,6 +104,15 @@ class Requests:
         self._routes = RouteTable(client)
         self._pages = ("/-/healthz", "/-/routes", *(("/-/metrics",) if http["metrics"] else ()))
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def asks_router(self) -> bool:
+        """Whether a router of the user's chooses for each request, also for those that could run here at once."""
+        return self._own is None
+
+    @asks_router.setter
+    def asks_router(self, asks: bool) -> None:
+        self._own = None if asks or self._local is None else self._local.target
 
     async def startup(self) -> None:
         """Start the user's ASGI application."""
@@ -302,7 +312,7 @@ class Requests:
 
     def _is_for(self, local: Local, target: tuple[str, str], model_id: str) -> bool:
         """Whether the replica that is here takes a request; no other one is better suited to the model then."""
-        if target != local.target or not local.slots.free:
+        if target != self._own or not local.slots.free:
             return False
         holdings = current_replica.holdings
         if not model_id or not self._multiplexes or holdings is None or model_id in holdings:
