@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ray_async.serve.ingress.passing import pass_on
 from ray_async.serve.ingress.relay import Relay
-from ray_async.serve.ingress.slow_clients import Awaited
+from ray_async.serve.ingress.slow_clients import Awaited, cut
 
 __all__ = ("Connection", "write_at_once")
 
@@ -241,7 +241,7 @@ class Connection(HttpToolsProtocol):
             awaited: What the client was to do.
         """
         if awaited is Awaited.TAKING:
-            self.transport.abort()
+            cut(self.transport)
         elif awaited is Awaited.HEAD:
             self.refuse(408, "The request's head took too long.")
         elif awaited is Awaited.BODY:

@@ -12,13 +12,14 @@ from collections.abc import Collection
 from enum import Enum
 from typing import Any
 
-__all__ = ("Awaited", "SlowClients")
+__all__ = ("Awaited", "SlowClients", "cut")
 
 _LEAST = 1024  # bytes that a client sends or takes in each `stall_timeout_s`
 _LEAVING = 2.0  # seconds for a client to take the last answer and close the connection
 _LATE = 2.0  # seconds between two looks; more means that the loop, or the process, has stood still
 _ACKED = 120  # offset in Linux's struct tcp_info: two numbers of 64 bits, bytes that have arrived there and here
 _INFO = _ACKED + 16
+_NO_LINGERING = struct.pack("ii", 1, 0)
 
 
 class Awaited(Enum):
@@ -97,3 +98,9 @@ def _progress(connection: Any, awaited: Awaited) -> int:
     except (AttributeError, OSError, struct.error):  # no connection by TCP: what is left to be taken gets less
         return -int(connection.transport.get_write_buffer_size())
     return int(acked if awaited is Awaited.TAKING else received)
+
+
+def cut(transport: Any) -> None:
+    """Abort a connection, so that the system forgets what its client has not taken."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+    transport.abort()

@@ -9,7 +9,7 @@ from typing import Any
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from ray_async.serve.ingress.slow_clients import Awaited
+from ray_async.serve.ingress.slow_clients import Awaited, cut
 
 __all__ = ("Websocket",)
 
@@ -34,7 +34,7 @@ class Websocket(WebSocketsSansIOProtocol):
 
     def end(self, awaited: Awaited) -> None:
         """End a connection whose client takes nothing any more."""
-        self.transport.abort()
+        cut(self.transport)
 
     async def send(self, message: Any) -> None:
         """Send a message; the error of a client that has gone tells the handler so."""
