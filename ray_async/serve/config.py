@@ -43,6 +43,8 @@ class HTTPOptions:
         stall_timeout_s: Seconds in each of which a client must have sent another part (1 KiB) of a body before its
             answer begins, else it gets 408, and taken another part of its answer, else the connection ends. None: any
             time.
+        websocket_ping_interval_s: Seconds between two pings by which a websocket's peer is asked whether it is there.
+        websocket_ping_timeout_s: Seconds in which it must have answered; the websocket is closed by 1011 then.
         max_body_bytes: The most bytes of a request's body; larger ones are answered by 413. None: any number.
         metrics: Whether to count, and to show the counts to Prometheus at ``/-/metrics``.
         ssl_keyfile: The file of the key for TLS; with `ssl_certfile`.
@@ -61,6 +63,8 @@ class HTTPOptions:
     root_path: str = ""
     head_timeout_s: float | None = 20.0
     stall_timeout_s: float | None = 60.0
+    websocket_ping_interval_s: float = 20.0
+    websocket_ping_timeout_s: float = 20.0
     max_body_bytes: int | None = 100 * 2**20
     metrics: bool = False
     ssl_keyfile: str | None = None
@@ -71,7 +75,7 @@ class HTTPOptions:
     def __post_init__(self) -> None:
         if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
             raise ValueError(f"root_path must start with '/' and not end with '/', but is {self.root_path!r}")
-        limits = ("keep_alive_timeout_s", "request_timeout_s", "head_timeout_s", "stall_timeout_s", "max_body_bytes")
+        limits = [name for name in vars(self) if name.endswith("_s") or name == "max_body_bytes"]
         for name in limits:
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -333,6 +333,8 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Begin to answer a request, when those before it are answered."""
         self._first = cycle
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         task = self._waits.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)

@@ -23,7 +23,7 @@ __all__ = ("HTTPServer",)
 
 _GRACE = 0.5  # seconds
 _SECOND = 1.0
-_HEAD, _STALL = 20.0, 60.0  # seconds for clients of a server that has no such options
+_HEAD, _STALL, _PING = 20.0, 60.0, 20.0  # seconds for clients of a server that has no such options
 
 
 def _websocket(**arguments: Any) -> Any:
@@ -65,6 +65,8 @@ class HTTPServer:
             access_log=False,
             proxy_headers=False,
             timeout_keep_alive=http["keep_alive_timeout_s"],
+            ws_ping_interval=http.get("websocket_ping_interval_s", _PING),
+            ws_ping_timeout=http.get("websocket_ping_timeout_s", _PING),
             **_tls(http),
         )
         self._head_timeout: float | None = http.get("head_timeout_s", _HEAD)
