@@ -193,6 +193,10 @@ class HTTPOptionsSchema(_Schema):
     root_path: str = ""
     request_timeout_s: float | None = None
     keep_alive_timeout_s: int = 90
+    head_timeout_s: float | None = 20.0
+    stall_timeout_s: float | None = 60.0
+    websocket_ping_interval_s: float = 20.0
+    websocket_ping_timeout_s: float = 20.0
     max_body_bytes: int | None = 100 * 2**20
     metrics: bool = False
     ssl_keyfile: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from fcntl import ioctl
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,17 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from ray_async.serve.ingress.passing import pass_on
 from ray_async.serve.ingress.relay import Relay
+from ray_async.serve.ingress.slow_clients import Awaited, cut
 
 __all__ = ("Connection", "write_at_once")
 
 _MOMENT = 1.0  # seconds
+_MOST_HEAD = 1 << 16  # bytes of a request's head; what one read brings beyond is taken
 _GOODBYE = 1.0  # seconds for a client to answer the end of the encryption: one that is idle does not
 
 
@@ -48,6 +51,39 @@ class _LoopForConnection:
         self.idle_since = None
 
 
+class _Flow(FlowControl):
+    """Flow control that reads no more while requests wait for those before them.
+
+    Args:
+        transport: The connection's transport.
+        pipeline: The requests that wait.
+    """
+
+    def __init__(self, transport: asyncio.Transport, pipeline: Collection[Any]) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        """Read on, if no request waits."""
+        if self.read_paused and not self._pipeline:
+            super().resume_reading()
+
+
+class _Leaving:
+    """What the last answer of a connection is written to.
+
+    Args:
+        connection: The connection.
+    """
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, connection: Connection) -> None:
+        self.close = connection.leave
+        self.is_closing = connection.transport.is_closing
+        self.write = connection.transport.write
+
+
 class Connection(HttpToolsProtocol):
     """A connection, which cancels the request that it waits for when its client goes."""
 
@@ -56,12 +92,164 @@ class Connection(HttpToolsProtocol):
         self.running: asyncio.Task[Any] | None = None
         self.passed_on = False  # whether another process has accepted it, and read the request that it begins with
         self.is_last = False  # whether the next answer is the last one
+        self.close_code = 0  # of a websocket
+        self.refused: tuple[int, str] | None = None  # why the request that runs is cancelled: its body comes badly
+        self._first: RequestResponseCycle | None = None  # the request that is being answered, or was last
+        self._ends = False  # whether nothing more that comes is looked at
+        self._leaves = False  # whether the client has had all, and is to close the connection
+        self._head: tuple[Any, int] = (None, 0)  # the scope and the bytes of a head that has not come whole
         self._closing_since: float | None = None
         self._passing: asyncio.Task[None] | None = None
         self._requests: Any = self.app
         self._waits = _LoopForConnection(self.loop)
         self.loop = cast(asyncio.AbstractEventLoop, self._waits)
         self.app = partial(self._requests.answer, self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, with flow control of Serve's own."""
+        super().connection_made(cast(asyncio.Transport, transport))
+        self.flow = _Flow(self.transport, self.pipeline)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; of a head no more than it may have."""
+        self.timeout_keep_alive_task = None
+        self._waits.idle_since = None
+        if len(data) <= _MOST_HEAD:
+            self._feed(data)
+            return
+        view = memoryview(data)
+        while view and not self.transport.is_closing() and not self._ends:
+            self._feed(view[:_MOST_HEAD])
+            view = view[_MOST_HEAD:]
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        if self._ends:
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._upgrade()
+        except httptools.HttpParserError:
+            self._malformed()
+        else:
+            cycle, scope = self.cycle, self.scope
+            if cycle is None or scope is not cycle.scope:
+                known, length = self._head
+                length = length + len(data) if known is scope else len(data)
+                self._head = scope, length
+                if length >= _MOST_HEAD:
+                    self.refuse(431, "The request's head is too large.")
+
+    def _upgrade(self) -> None:
+        """Begin a websocket, or go on by HTTP where a client asks for something else, which has been noted as a request."""
+        if not self._should_upgrade():
+            self._end_after_requests()  # the parser reads nothing behind such a request
+        elif self._is_busy():
+            self._end_after_requests()
+        elif self.scope["method"] != "GET" or self.scope["http_version"] != "1.1":
+            self.refuse(400, "A websocket begins by GET and HTTP/1.1.")
+        else:
+            self._ends = True
+            self.handle_websocket_upgrade()
+
+    def _malformed(self) -> None:
+        cycle = self.cycle
+        if not self._is_busy():
+            self.refuse(400, "Invalid HTTP request received.")
+        elif cycle.more_body and not self.pipeline:
+            self._refuse_running(400, "The request's body is malformed.")
+        elif cycle.more_body:
+            self.transport.close()
+        else:
+            self._end_after_requests()
+
+    def _is_busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _end_after_requests(self) -> None:
+        """Answer what has come whole, and end."""
+        self._ends = True
+        if self._is_busy():
+            self._last_cycle()
+        else:
+            self.leave()
+
+    def _last_cycle(self) -> None:
+        self.cycle.keep_alive = False
+        self.cycle.transport = cast(asyncio.Transport, _Leaving(self))
+
+    def leave(self) -> None:
+        """End the connection so that its client can read what was sent last: a close while it sends would destroy that."""
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self._leaves = True
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    def _refuse_running(self, status: int, text: str) -> None:
+        self._ends = True
+        self._last_cycle()
+        self.refused = status, text
+        if self.running is not None:
+            self._cancel_refused()
+        else:  # its asyncio task takes its first step before this
+            asyncio.get_running_loop().call_soon(self._cancel_refused)
+
+    def _cancel_refused(self) -> None:
+        if self.cycle.response_complete:
+            return
+        if self.running is None or self.cycle.response_started:
+            self.transport.close()  # without the end of the answer
+        else:
+            self.running.cancel()
+
+    def refuse(self, status: int, text: str) -> None:
+        """Answer a request that has not begun to run, and end.
+
+        Args:
+            status: The status.
+            text: The reason.
+        """
+        if self._is_busy():
+            self._end_after_requests()
+            return
+        self._ends = True
+        body = text.encode()
+        lines = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
+        lines.append(b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(body))
+        self.transport.write(b"".join((STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", body)))
+        self.leave()
+
+    def awaited(self) -> Awaited | None:
+        """What the connection waits for, of its client; None: nothing, or there is time."""
+        if self.transport.get_write_buffer_size():
+            return Awaited.TAKING
+        if self._ends or self.transport.is_closing():
+            return Awaited.LEAVING if self._leaves else None
+        cycle, scope = self.cycle, self.scope
+        if cycle is None or cycle.response_complete:
+            if scope is None:
+                return Awaited.BEGINNING
+            if cycle is None or scope is not cycle.scope:
+                return Awaited.HEAD
+            return Awaited.REST if self._waits.idle_since is None else None
+        held_up = self.flow.read_paused or cycle.waiting_for_100_continue or self.pipeline
+        return Awaited.BODY if cycle.more_body and not cycle.response_started and not held_up else None
+
+    def end(self, awaited: Awaited) -> None:
+        """End a connection whose client is too slow.
+
+        Args:
+            awaited: What the client was to do.
+        """
+        if awaited is Awaited.TAKING:
+            cut(self.transport)
+        elif awaited is Awaited.HEAD:
+            self.refuse(408, "The request's head took too long.")
+        elif awaited is Awaited.BODY:
+            self._refuse_running(408, "The request's body came too slowly.")
+        else:
+            self.transport.close()
 
     def end_if_idle(self, now: float) -> None:
         """Close the connection when nothing has come on it for too long.
@@ -108,7 +296,7 @@ class Connection(HttpToolsProtocol):
     def is_between_requests(self) -> bool:
         """Whether all requests that have come are answered, and nothing of another one is read."""
         cycle, scope = self._last_begun()
-        if cycle is None:
+        if cycle is None or self._ends:
             return scope is None
         if not cycle.response_complete or cycle.more_body or cycle.scope is not scope or not cycle.keep_alive:
             return False
@@ -141,13 +329,14 @@ class Connection(HttpToolsProtocol):
     def end_with_next(self) -> None:
         """End the connection with the answer to the next request."""
         self.is_last = True
-        self._resume()
+        if self._passing is None:
+            self._resume()
 
     def _resume(self) -> None:
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def end(self) -> None:
+    def end_drained(self) -> None:
         """End the connection: at once, or with the answer to the request that has begun."""
         cycle, scope = self._last_begun()
         if scope is not None and (cycle is None or cycle.scope is not scope):
@@ -211,11 +400,24 @@ class Connection(HttpToolsProtocol):
     @property
     def gone(self) -> bool:
         """Whether the client has left before it had its whole answer."""
-        return bool(self.cycle) and self.cycle.disconnected
+        return self._first is not None and self._first.disconnected
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begin to answer a request, when those before it are answered."""
+        self._first = cycle
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        task = self._waits.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel what runs for the client, unless the client has its answer already."""
         super().connection_lost(exc)
+        first = self._first
+        if first is not None and not first.response_complete:  # uvicorn looks at the last one that has come
+            first.disconnected = True
+            first.message_event.set()
         if self.running is not None and self.gone:
             self.running.cancel()
 

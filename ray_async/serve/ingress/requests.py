@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.websockets import WebSocketDisconnect
+from uvicorn.protocols.utils import ClientDisconnected
 
 import ray_async as ray
 from ray_async.exceptions import ActorDiedError
@@ -36,6 +37,7 @@ from ray_async.serve.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from ray_async.serve.ingress.connection import Connection
+    from ray_async.serve.ingress.websocket import Websocket
 
 __all__ = ("Local", "Requests")
 
@@ -127,22 +129,20 @@ class Requests:
         if self._lifespan is not None:
             await self._lifespan.shutdown()
 
-    def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve a websocket."""
-        return self.answer(None, scope, receive, send)
-
-    async def answer(self, connection: Connection | None, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def answer(
+        self, connection: Connection | Websocket, scope: dict[str, Any], receive: Receive, send: Send
+    ) -> None:
         """Answer a request, or serve a websocket.
 
         Args:
-            connection: The connection that the request came by; None for a websocket.
+            connection: The connection that the request came by.
             scope: The ASGI scope.
             receive: Gives the parts of the body.
             send: Sends the parts of the answer.
         """
         path = self._below_root(scope) if self._root else scope["path"]
-        is_http = connection is not None
-        if connection is not None and connection.is_last:
+        is_http = scope["type"] == "http"
+        if is_http and connection is not None and connection.is_last:
             send = _last(send)
         if path.startswith("/-/") and is_http and path in self._pages:
             await answer(send, 200, *await self._page(path, scope))
@@ -169,8 +169,7 @@ class Requests:
         current_request.set(request)
         scope["root_path"] = self._root + prefix if prefix != "/" else self._root
         observed = self._telemetry.observe(scope, reply, found)
-        if connection is not None:
-            connection.running = task
+        connection.running = task
         try:
             if b"content-length" in headers or b"transfer-encoding" in headers:
                 receive = limited(receive, headers, self._max_body)
@@ -181,8 +180,13 @@ class Requests:
                 await self._dispatch(scope, receive, reply, request, target)
         except asyncio.CancelledError:
             request.cancel_calls()
-            if connection is None or not connection.gone:
+            if connection.refused is not None and not reply.started:
+                reply.failure = connection.refused[0]
+                await reply.answer(*connection.refused)
+            elif not connection.gone:
                 raise
+            elif not is_http:
+                reply.closed(connection.close_code)
         except Exception as error:
             request.cancel_calls()
             if observed is not None:
@@ -190,8 +194,7 @@ class Requests:
             await self._fail(scope, reply, request, error)
         finally:
             request.task = None  # its context refers to the request
-            if connection is not None:
-                connection.running = None
+            connection.running = None
             if observed is not None:
                 observed.end()
 
@@ -510,7 +513,7 @@ class Requests:
             raise failure
 
     async def _fail(self, scope: dict[str, Any], reply: Reply, request: RequestContext, error: Exception) -> None:
-        if isinstance(error, WebSocketDisconnect):
+        if isinstance(error, WebSocketDisconnect | ClientDisconnected):
             return
         status, text = status_of(error)
         reply.failure = status

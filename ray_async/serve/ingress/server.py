@@ -16,20 +16,21 @@ from uvicorn.server import ServerState
 from ray_async.serve.ingress.connection import Connection
 from ray_async.serve.ingress.passing import Passing
 from ray_async.serve.ingress.relay import Relay
+from ray_async.serve.ingress.slow_clients import SlowClients
 
 __all__ = ("HTTPServer",)
 
 
 _GRACE = 0.5  # seconds
 _SECOND = 1.0
+_HEAD, _STALL, _PING = 20.0, 60.0, 20.0  # seconds for clients of a server that has no such options
 
 
 def _websocket(**arguments: Any) -> Any:
-    """uvicorn's protocol of a websocket; imported where one comes, which takes longer than all else of a start."""
-    from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
+    """The protocol of a websocket; imported where one comes, which takes longer than all else of a start."""
+    from ray_async.serve.ingress.websocket import Websocket
 
-    assert AutoWebSocketsProtocol is not None
-    return AutoWebSocketsProtocol(**arguments)
+    return Websocket(**arguments)
 
 
 def _tls(http: dict[str, Any]) -> dict[str, Any]:
@@ -64,8 +65,12 @@ class HTTPServer:
             access_log=False,
             proxy_headers=False,
             timeout_keep_alive=http["keep_alive_timeout_s"],
+            ws_ping_interval=http.get("websocket_ping_interval_s", _PING),
+            ws_ping_timeout=http.get("websocket_ping_timeout_s", _PING),
             **_tls(http),
         )
+        self._head_timeout: float | None = http.get("head_timeout_s", _HEAD)
+        self._slow = SlowClients(self._head_timeout, http.get("stall_timeout_s", _STALL))
         self._state = ServerState()
         self._server: asyncio.Server | None = None
         self._ticking: asyncio.TimerHandle | None = None
@@ -78,7 +83,10 @@ class HTTPServer:
         """Take connections from the listening socket."""
         self._config.load()
         self._server = await asyncio.get_running_loop().create_server(
-            self._connection, sock=listener, ssl=self._config.ssl
+            self._connection,
+            sock=listener,
+            ssl=self._config.ssl,
+            ssl_handshake_timeout=self._head_timeout if self._config.ssl is not None else None,
         )
         if self._passing_path is not None:
             self._passing = Passing(self._passing_path, self._passed_on)
@@ -102,8 +110,14 @@ class HTTPServer:
         for connection in list(self._state.connections):
             if isinstance(connection, Connection):
                 connection.end_if_idle(now)
+        self._end_slow(now)
         quiet = not self._state.connections and self._ticking is not None
         self._ticking = None if quiet else loop.call_later(_SECOND, self._tick)
+
+    def _end_slow(self, now: float) -> None:
+        connections: list[Any] = list(self._state.connections)
+        for slow, awaited in self._slow.look([one for one in connections if not isinstance(one, Relay)], now):
+            slow.end(awaited)
 
     async def _end_accepting(self) -> None:
         if self._server is not None:
@@ -137,7 +151,7 @@ class HTTPServer:
                 elif connection not in self._moves:
                     self._release(connection)
                     if is_late and connection not in self._moves and not connection.has_unread():
-                        connection.end()
+                        connection.end_drained()
             await asyncio.sleep(0.02)
 
     def _release(self, connection: Connection) -> None:

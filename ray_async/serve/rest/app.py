@@ -99,7 +99,10 @@ class RestApp:
         try:
             await self(scope, receive, send)
         except asyncio.CancelledError:
-            if not connection.gone:
+            if connection.refused is not None:
+                status, text = connection.refused
+                await answer(send, status, json.dumps({"error": text}).encode(), _JSON)
+            elif not connection.gone:
                 raise
         finally:
             connection.running = None
