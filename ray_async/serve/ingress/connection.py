@@ -54,6 +54,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.running: asyncio.Task[Any] | None = None
+        self._answering: asyncio.Task[None]
         self.passed_on = False  # whether another process has accepted it
         self._closing_since: float | None = None
         self._requests: Any = self.app
@@ -136,6 +137,19 @@ class Connection(HttpToolsProtocol):
         else:
             ours.close()
         return passed
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Answer a request in an asyncio task, which leaves the server's set by itself: a callback would cost more."""
+        task = self.loop.create_task(self._answered(cycle, app))
+        self._answering = task
+        self.tasks.add(task)
+
+    async def _answered(self, cycle: RequestResponseCycle, app: Any) -> None:
+        task = self._answering  # a connection has one at a time, and this one has just begun
+        try:
+            await cycle.run_asgi(app)
+        finally:
+            self.tasks.discard(task)
 
     @property
     def gone(self) -> bool:

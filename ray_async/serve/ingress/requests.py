@@ -145,7 +145,7 @@ class Requests:
         reply = Reply(send, request_name)
         found = self._routes.match(path)
         if found is None:
-            observed = self._telemetry.observe(scope, reply, None)
+            observed = self._telemetry.observe(scope, reply, None, asyncio.current_task(self._loop))
             await self._not_found(scope, path, reply)
             if observed is not None:
                 observed.end()
@@ -158,7 +158,7 @@ class Requests:
             request.idempotent = True
         current_request.set(request)
         scope["root_path"] = self._root + prefix if prefix != "/" else self._root
-        observed = self._telemetry.observe(scope, reply, found)
+        observed = self._telemetry.observe(scope, reply, found, task)
         if connection is not None:
             connection.running = task
         try:
@@ -454,7 +454,7 @@ class Requests:
         async def run() -> None:
             reply = Reply(put if self._telemetry.looks else messages.put, request_id)
             request.task = asyncio.current_task()
-            observed = self._telemetry.observe_here(scope, reply, request.route)
+            observed = self._telemetry.observe_here(scope, reply, request.route, request.task)
             try:
                 assert self._run is not None
                 await self._run(scope, receive, reply)
