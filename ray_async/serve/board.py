@@ -67,6 +67,10 @@ class Board:
         """Note how many requests a replica is working on."""
         self._cells[(slot + 1) * _WORDS + 1] = count
 
+    def cell_of_ongoing(self, slot: int) -> tuple[memoryview[int], int]:
+        """The cells, and the place in them of that number: for who notes it with each request."""
+        return self._cells, (slot + 1) * _WORDS + 1
+
     def pid(self, slot: int) -> int:
         """A replica's process; 0 while there is none."""
         return self._cells[(slot + 1) * _WORDS + 3]

@@ -90,6 +90,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.running: asyncio.Task[Any] | None = None
+        self._answering: asyncio.Task[None]
         self.passed_on = False  # whether another process has accepted it, and read the request that it begins with
         self.is_last = False  # whether the next answer is the last one
         self.close_code = 0  # of a websocket
@@ -141,7 +142,7 @@ class Connection(HttpToolsProtocol):
                     self.refuse(431, "The request's head is too large.")
 
     def _upgrade(self) -> None:
-        """Begin a websocket, or go on by HTTP where a client asks for something else, which has been noted as a request."""
+        """Begin a websocket, or go on by HTTP where a client asks for something else, which is a request already."""
         if not self._should_upgrade():
             self._end_after_requests()  # the parser reads nothing behind such a request
         elif self._is_busy():
@@ -179,7 +180,7 @@ class Connection(HttpToolsProtocol):
         self.cycle.transport = cast(asyncio.Transport, _Leaving(self))
 
     def leave(self) -> None:
-        """End the connection so that its client can read what was sent last: a close while it sends would destroy that."""
+        """End the connection so that its client reads what was sent last: a close while it sends would destroy that."""
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self._leaves = True
             self.transport.write_eof()
@@ -397,19 +398,29 @@ class Connection(HttpToolsProtocol):
             ours.close()
         return passed
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begin to answer a request, when those before it are answered.
+
+        The asyncio task leaves the server's set by itself: a callback would cost more.
+        """
+        self._first = cycle
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        task = self.loop.create_task(self._answered(cycle, app))
+        self._answering = task
+        self.tasks.add(task)
+
+    async def _answered(self, cycle: RequestResponseCycle, app: Any) -> None:
+        task = self._answering  # a connection has one at a time, and this one has just begun
+        try:
+            await cycle.run_asgi(app)
+        finally:
+            self.tasks.discard(task)
+
     @property
     def gone(self) -> bool:
         """Whether the client has left before it had its whole answer."""
         return self._first is not None and self._first.disconnected
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Begin to answer a request, when those before it are answered."""
-        self._first = cycle
-        if self.flow.read_paused:
-            self.flow.resume_reading()
-        task = self._waits.create_task(cycle.run_asgi(app))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel what runs for the client, unless the client has its answer already."""

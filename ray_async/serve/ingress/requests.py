@@ -142,7 +142,7 @@ class Requests:
         """
         path = self._below_root(scope) if self._root else scope["path"]
         is_http = scope["type"] == "http"
-        if is_http and connection is not None and connection.is_last:
+        if connection.is_last and is_http:
             send = _last(send)
         if path.startswith("/-/") and is_http and path in self._pages:
             await answer(send, 200, *await self._page(path, scope))
@@ -155,7 +155,7 @@ class Requests:
         reply = Reply(send, request_name)
         found = self._routes.match(path)
         if found is None:
-            observed = self._telemetry.observe(scope, reply, None)
+            observed = self._telemetry.observe(scope, reply, None, asyncio.current_task(self._loop))
             await self._not_found(scope, path, reply)
             if observed is not None:
                 observed.end()
@@ -168,7 +168,7 @@ class Requests:
             request.idempotent = True
         current_request.set(request)
         scope["root_path"] = self._root + prefix if prefix != "/" else self._root
-        observed = self._telemetry.observe(scope, reply, found)
+        observed = self._telemetry.observe(scope, reply, found, task)
         connection.running = task
         try:
             if b"content-length" in headers or b"transfer-encoding" in headers:
@@ -478,7 +478,7 @@ class Requests:
         async def run() -> None:
             reply = Reply(put if self._telemetry.looks else messages.put, request_id)
             request.task = asyncio.current_task()
-            observed = self._telemetry.observe_here(scope, reply, request.route)
+            observed = self._telemetry.observe_here(scope, reply, request.route, request.task)
             try:
                 assert self._run is not None
                 await self._run(scope, receive, reply)
