@@ -28,20 +28,31 @@ class Pid:
         return str(os.getpid())
 
 
-def ask(connection: socket.socket, request: bytes = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n") -> int:
-    """Ask for the process on a connection that stays open."""
-    connection.sendall(request)
-    found = b""
-    while b"\r\n\r\n" not in found:
-        part = connection.recv(1 << 16)
-        assert part, "the connection was closed"
-        found += part
-    head, _, body = found.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200"), found
-    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"content-length"))
-    while len(body) < length:
-        body += connection.recv(1 << 16)
-    return int(body)
+class Kept:
+    """A connection that stays open, until an answer says that it was the last."""
+
+    def __init__(self) -> None:
+        host, port = serve.status().http_address.split(":")
+        self._address = host, int(port)
+        self.socket = socket.create_connection(self._address, timeout=60)
+
+    def ask(self, request: bytes = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n") -> int:
+        """Ask for the process."""
+        self.socket.sendall(request)
+        found = b""
+        while b"\r\n\r\n" not in found:
+            part = self.socket.recv(1 << 16)
+            assert part, "the connection was closed, and nobody had said so"
+            found += part
+        head, _, body = found.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), found
+        headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        while len(body) < int(headers[b"content-length"]):
+            body += self.socket.recv(1 << 16)
+        if headers.get(b"connection") == b"close":
+            self.socket.close()
+            self.socket = socket.create_connection(self._address, timeout=60)
+        return int(body)
 
 
 @pytest.fixture
@@ -50,9 +61,11 @@ def stack() -> Iterator[ExitStack]:
         yield found
 
 
-def connections(stack: ExitStack, count: int) -> list[socket.socket]:
-    host, port = serve.status().http_address.split(":")
-    return [stack.enter_context(socket.create_connection((host, int(port)), timeout=60)) for _ in range(count)]
+def connections(stack: ExitStack, count: int) -> list[Kept]:
+    found = [Kept() for _ in range(count)]
+    for connection in found:
+        stack.callback(lambda connection=connection: connection.socket.close())
+    return found
 
 
 def test_idle_connections_outlive_their_replicas(http: httpx.Client, stack: ExitStack) -> None:
@@ -60,13 +73,13 @@ def test_idle_connections_outlive_their_replicas(http: httpx.Client, stack: Exit
     used = connections(stack, 8)
     fresh = connections(stack, 2)
     for connection in used:
-        ask(connection)
+        connection.ask()
     for version in range(1, 4):
         before = set(replica_pids().values())
         serve.run(Pid.options(num_replicas=2).bind(version))
         wait_until(lambda before=before: not before & set(replica_pids().values()))  # type: ignore[misc]
-        assert {ask(connection) for connection in used} <= set(replica_pids().values())
-    assert {ask(connection) for connection in fresh} <= set(replica_pids().values())
+        assert {connection.ask() for connection in used} <= set(replica_pids().values())
+    assert {connection.ask() for connection in fresh} <= set(replica_pids().values())
 
 
 def test_idle_connections_outlive_the_last_replica(http: httpx.Client, stack: ExitStack) -> None:
@@ -76,17 +89,17 @@ def test_idle_connections_outlive_the_last_replica(http: httpx.Client, stack: Ex
     for _ in range(3):
         wait_until(lambda: replica_pids() == {})
         for connection in used:
-            ask(connection)
+            connection.ask()
 
 
 def test_a_request_that_is_half_sent_stays(http: httpx.Client, stack: ExitStack) -> None:
     serve.run(Pid.bind())
     (connection,) = connections(stack, 1)
-    pid = ask(connection)
-    connection.sendall(b"GET / HTT")
+    pid = connection.ask()
+    connection.socket.sendall(b"GET / HTT")
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: set(replica_pids().values()) - {pid})
-    assert ask(connection, b"P/1.1\r\nhost: x\r\n\r\n")
+    assert connection.ask(b"P/1.1\r\nhost: x\r\n\r\n")
 
 
 @pytest.fixture
