@@ -54,6 +54,10 @@ class Kept:
             self.socket = socket.create_connection(self._address, timeout=60)
         return int(body)
 
+    def close(self) -> None:
+        """Close the connection that is open now."""
+        self.socket.close()
+
 
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
@@ -64,7 +68,7 @@ def stack() -> Iterator[ExitStack]:
 def connections(stack: ExitStack, count: int) -> list[Kept]:
     found = [Kept() for _ in range(count)]
     for connection in found:
-        stack.callback(lambda connection=connection: connection.socket.close())
+        stack.callback(connection.close)
     return found
 
 
