@@ -89,7 +89,7 @@ def client_that_ends(address: str, name: str, end: str) -> Iterator[None]:
             client.kill()
 
 
-EXPECTED = {  # what each handler is told of each end; of a client that is silent it is told what the server has closed by
+EXPECTED: dict[Any, Any] = {  # what handlers are told
     ("receives", "well"): 1000,
     ("receives", "reset"): 1005,
     ("receives", "silence"): 1005,
@@ -109,7 +109,7 @@ def test_ends(http: httpx.Client, gate: Any, kind: str, end: str) -> None:
     address = f"ws://{http.base_url.host}:{http.base_url.port}/ws/{kind}"
     with client_that_ends(address, name, end):
         wait_until(lambda: handle.heard.remote().result()[0])
-    expected: Any = EXPECTED[(kind, end) if kind == "receives" else kind]  # type: ignore[index]
+    expected: Any = EXPECTED[(kind, end) if kind == "receives" else kind]
     if kind == "receives":
         assert ongoing() == 1  # it is not cancelled
         ray.get(gate.open.remote())

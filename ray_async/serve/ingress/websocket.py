@@ -25,7 +25,7 @@ class Websocket(WebSocketsSansIOProtocol):
         self.refused: tuple[int, str] | None = None
         self.gone = False  # whether the handler was cancelled since its client had gone
         self._knows = False  # whether the handler knows
-        self.app = partial(self.app.answer, self)  # type: ignore[attr-defined]  # Serve's application has that
+        self.app = partial(self.app.answer, self)
 
     @property
     def close_code(self) -> int:
