@@ -16,7 +16,7 @@ REQUESTS = (
     b"GET %b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
     b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nabcde",
     b"POST %b HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\nabcde",
-    b"POST %b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n10;a=b\r\n0123456789abcdef\r\n0\r\n\r\n",
+    b"POST %b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n4;a=b\r\n0123\r\n0\r\n\r\n",
     b'POST %b HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"a": [1]',
     b"OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n",
     b"GET %b HTTP/1.1\r\nhost: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAM\r\n\r\n",

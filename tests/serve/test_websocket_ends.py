@@ -1,33 +1,36 @@
 """Ends of websockets: whatever the handler does, and however its client goes, nothing of it stays."""
 
 import asyncio
-import os
 import re
-import signal
-import socket
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import fastapi
 import httpx
 import pytest
-from websockets.sync.client import ClientConnection, connect
 
 import ray_async as ray
 from ray_async import serve
 from tests.serve.log_lines import log_lines
 from tests.serve.waiting import ongoing, wait_until
 
-SILENT = """
-import sys, threading
+CLIENT = """
+import os, signal, socket, struct, sys
 from websockets.sync.client import connect
-with connect(sys.argv[1], open_timeout=60, ping_interval=None, additional_headers={"x-request-id": sys.argv[2]}) as client:
+address, name, end = sys.argv[1:]
+headers = {"x-request-id": name}
+with connect(address, open_timeout=60, close_timeout=60, ping_interval=None, additional_headers=headers) as client:
     client.send("a")
-    print(client.recv(60), flush=True)
-    threading.Event().wait()
+    assert client.recv(60) == "a"
+    if end == "reset":
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os._exit(0)
+    if end == "silence":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    client.close(1000)
 """
 
 
@@ -76,38 +79,17 @@ def api(gate: Any) -> Any:
     return Ends.bind()
 
 
-def begin(address: str, name: str) -> ClientConnection:
-    client = connect(address, open_timeout=60, close_timeout=60, additional_headers={"x-request-id": name})
-    client.send("a")
-    assert client.recv(60) == "a"
-    return client
-
-
-def end_well(address: str, name: str) -> None:
-    begin(address, name).close(1000)
-
-
-def end_by_reset(address: str, name: str) -> None:
-    """Have the system reset the connection, as that of a process that is killed with unread data."""
-    client = begin(address, name)
-    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    descriptor = client.socket.detach()
-    socket.socket(fileno=descriptor).close()
-
-
-def end_in_silence(address: str, name: str) -> None:
-    """Stop the process of a client: it answers nothing any more, and its connection stays."""
-    with subprocess.Popen([sys.executable, "-c", SILENT, address, name], stdout=subprocess.PIPE) as client:
+@contextmanager
+def client_that_ends(address: str, name: str, end: str) -> Iterator[None]:
+    """A client in a process of its own that closes its websocket, resets the connection, or stops and says nothing."""
+    with subprocess.Popen([sys.executable, "-c", CLIENT, address, name, end]) as client:
         try:
-            assert client.stdout is not None and client.stdout.readline() == b"a\n"
-            os.kill(client.pid, signal.SIGSTOP)
-            wait_until(lambda: log_lines(f" {name} "))
+            yield
         finally:
             client.kill()
 
 
-ENDS = {"well": end_well, "reset": end_by_reset, "silence": end_in_silence}
-EXPECTED = {  # what each handler is told of each end; of a client that is silent it is told what the server has closed by
+EXPECTED: dict[Any, Any] = {  # what handlers are told
     ("receives", "well"): 1000,
     ("receives", "reset"): 1005,
     ("receives", "silence"): 1005,
@@ -116,16 +98,18 @@ EXPECTED = {  # what each handler is told of each end; of a client that is silen
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", ["well", "reset", "silence"])
 @pytest.mark.parametrize("kind", ["receives", "sends", "waits"])
 def test_ends(http: httpx.Client, gate: Any, kind: str, end: str) -> None:
     handle = serve.run(api(gate), route_prefix="/ws")
     name = f"{kind}-{end}"
-    wait_until(lambda: replicas_answer(http))
+    counted = count(http, "num_http_requests")
     before = handle.heard.remote().result()[1]
-    ENDS[end](f"ws://{http.base_url.host}:{http.base_url.port}/ws/{kind}", name)
-    wait_until(lambda: handle.heard.remote().result()[0])
-    expected: Any = EXPECTED[(kind, end) if kind == "receives" else kind]  # type: ignore[index]
+    failures = [line for line in log_lines() if is_failure(line)]
+    address = f"ws://{http.base_url.host}:{http.base_url.port}/ws/{kind}"
+    with client_that_ends(address, name, end):
+        wait_until(lambda: handle.heard.remote().result()[0])
+    expected: Any = EXPECTED[(kind, end) if kind == "receives" else kind]
     if kind == "receives":
         assert ongoing() == 1  # it is not cancelled
         ray.get(gate.open.remote())
@@ -135,13 +119,16 @@ def test_ends(http: httpx.Client, gate: Any, kind: str, end: str) -> None:
     wait_until(lambda: log_lines(f" {name} "))
     (line,) = log_lines(f" {name} ")
     assert re.search(rf" {name} -- WEBSOCKET /ws/{{kind}} (1000|1005) ", line), line
-    assert [line for line in log_lines() if "Traceback" in line or "never retrieved" in line] == []
+    assert [line for line in log_lines() if is_failure(line)] == failures
+    assert count(http, "num_http_requests") == counted + 1
+    assert count(http, "num_http_error_requests") == 0
+
+
+def is_failure(line: str) -> bool:
+    return "Traceback" in line or "never retrieved" in line or " ERROR " in line
+
+
+def count(http: httpx.Client, name: str) -> float:
+    """The sum of the series of a counter that are of websockets."""
     page = http.get("/-/metrics").text
-    counted = re.findall(r'ray_serve_num_http_requests_total\{.*method="WEBSOCKET".*\} (\d+)', page)
-    assert sum(map(float, counted)) == 1
-    assert not re.search(r'num_http_error_requests_total\{.*method="WEBSOCKET"', page)
-
-
-def replicas_answer(http: httpx.Client) -> bool:
-    """Tell whether a replica has the connections; just after a first deploy, the controller may have some still."""
-    return httpx.get(f"{http.base_url}ws/", timeout=60).status_code == 404
+    return sum(map(float, re.findall(rf'ray_serve_{name}_total{{.*method="WEBSOCKET".*}} (\S+)', page)))

@@ -87,6 +87,9 @@ class _Leaving:
 class Connection(HttpToolsProtocol):
     """A connection, which cancels the request that it waits for when its client goes."""
 
+    cycle: Any  # None before the first request
+    scope: Any  # None before the first head has begun
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.running: asyncio.Task[Any] | None = None
@@ -142,7 +145,7 @@ class Connection(HttpToolsProtocol):
                     self.refuse(431, "The request's head is too large.")
 
     def _upgrade(self) -> None:
-        """Begin a websocket, or go on by HTTP where a client asks for something else, which is a request already."""
+        """Begin a websocket; where a client asks for something else, its request is answered by HTTP."""
         if not self._should_upgrade():
             self._end_after_requests()  # the parser reads nothing behind such a request
         elif self._is_busy():
@@ -180,7 +183,7 @@ class Connection(HttpToolsProtocol):
         self.cycle.transport = cast(asyncio.Transport, _Leaving(self))
 
     def leave(self) -> None:
-        """End the connection so that its client reads what was sent last: a close while it sends would destroy that."""
+        """End the connection so that its client can read the last answer, which a close while it sends would destroy."""
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self._leaves = True
             self.transport.write_eof()

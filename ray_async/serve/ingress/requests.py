@@ -43,6 +43,7 @@ __all__ = ("Local", "Requests")
 
 logger = logging.getLogger("ray_async.serve")
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS"})  # methods of requests that may run twice
+_LEFT = (WebSocketDisconnect, ClientDisconnected)  # what a handler sends to a websocket's client that has gone raises
 _MODEL_ID, _TIMEOUT = b"serve_multiplexed_model_id", b"x-request-timeout-seconds"
 Run = Callable[[dict[str, Any], Receive, Reply], Awaitable[None]]
 
@@ -189,9 +190,12 @@ class Requests:
                 reply.closed(connection.close_code)
         except Exception as error:
             request.cancel_calls()
-            if observed is not None:
-                observed.failed(error)
-            await self._fail(scope, reply, request, error)
+            if isinstance(error, _LEFT) and not is_http:
+                reply.closed(connection.close_code)
+            else:
+                if observed is not None:
+                    observed.failed(error)
+                await self._fail(scope, reply, request, error)
         finally:
             request.task = None  # its context refers to the request
             connection.running = None
@@ -513,8 +517,6 @@ class Requests:
             raise failure
 
     async def _fail(self, scope: dict[str, Any], reply: Reply, request: RequestContext, error: Exception) -> None:
-        if isinstance(error, WebSocketDisconnect | ClientDisconnected):
-            return
         status, text = status_of(error)
         reply.failure = status
         if status >= 500 and status != 503:

@@ -60,19 +60,22 @@ class SlowClients:
         lost = 0.0 if self._looked is None else now - self._looked
         forgiven = lost if lost > _LATE else 0.0
         self._looked = now
-        seen, slow = {}, []
+        seen: dict[Any, tuple[Awaited, float, int]] = {}
+        slow: list[tuple[Any, Awaited]] = []
         for connection in connections:
-            awaited = connection.awaited()
+            awaited: Awaited | None = connection.awaited()
             if awaited is None:
                 continue
             is_fixed, timeout = self._limit(awaited)
             if timeout is None:
                 continue
-            last, since, amount = self._seen.get(connection, (None, now, 0))
+            known = self._seen.get(connection)
+            if known is None or known[0] is not awaited:
+                seen[connection] = awaited, now, 0 if is_fixed else _progress(connection, awaited)
+                continue
+            _, since, amount = known
             since = min(now, since + forgiven)
-            if last is not awaited:
-                since, amount = now, 0 if is_fixed else _progress(connection, awaited)
-            elif now - since >= timeout:
+            if now - since >= timeout:
                 reached = 0 if is_fixed else _progress(connection, awaited)
                 if reached >= amount + _LEAST:
                     since, amount = now, reached

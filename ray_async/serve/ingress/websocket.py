@@ -25,10 +25,15 @@ class Websocket(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self.running: asyncio.Task[Any] | None = None
         self.refused: tuple[int, str] | None = None
-        self.close_code = 1006
         self.gone = False  # whether the handler was cancelled since its client had gone
         self._knows = False  # whether the handler knows
-        self.app = partial(self.app.answer, self)  # type: ignore[attr-defined]  # Serve's application has that
+        self.app = partial(self.app.answer, self)
+
+    @property
+    def close_code(self) -> int:
+        """The code by which the client has closed the websocket; 1005 where it has given none."""
+        received = self.conn.close_rcvd
+        return 1005 if received is None else int(received.code)
 
     def awaited(self) -> Awaited | None:
         """What the connection waits for: pings find all else."""
@@ -55,13 +60,7 @@ class Websocket(WebSocketsSansIOProtocol):
             self.loop.call_later(_GRACE, self._cancel)
 
     def _cancel(self) -> None:
-        unread = []
-        while not self.queue.empty():
-            unread.append(self.queue.get_nowait())
-        codes = [int(message["code"]) for message in unread if message["type"] == "websocket.disconnect"]
-        for message in unread:
-            self.queue.put_nowait(message)
-        if self.running is not None and codes and not self._knows:
-            self.close_code = codes[0]
+        unheard = not self.queue.empty()  # the last message says that the client has gone
+        if self.running is not None and unheard and not self._knows:
             self.gone = True
             self.running.cancel()
