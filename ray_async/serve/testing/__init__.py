@@ -3,6 +3,7 @@
 They need no session and no other package.
 """
 
+from ray_async.serve.testing.autoscaling_policy_suite import ApplicationPolicySuite, AutoscalingPolicySuite
 from ray_async.serve.testing.request_router_suite import RequestRouterSuite
 
-__all__ = ("RequestRouterSuite",)
+__all__ = ("ApplicationPolicySuite", "AutoscalingPolicySuite", "RequestRouterSuite")
