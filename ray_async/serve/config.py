@@ -1,4 +1,4 @@
-"""Configuration values: of autoscaling, of HTTP and of gRPC."""
+"""Configuration values: of autoscaling, of gangs, of deployment actors, of HTTP and of gRPC."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from enum import StrEnum
 from typing import Any
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
+from ray_async.serve.deployment_actors import DeploymentActorConfig
+from ray_async.serve.gang import GangPlacementStrategy, GangRuntimeFailurePolicy, GangSchedulingConfig
 
 __all__ = (
     "AutoscalingConfig",
     "AutoscalingContext",
     "AutoscalingPolicy",
+    "DeploymentActorConfig",
+    "GangPlacementStrategy",
+    "GangRuntimeFailurePolicy",
+    "GangSchedulingConfig",
     "HTTPOptions",
     "ProxyLocation",
     "gRPCOptions",

@@ -51,7 +51,7 @@ class Scaler:
     @property
     def target(self) -> int:
         """How many replicas there shall be."""
-        return self._state.target
+        return self._spec.options.whole_gangs(self._state.target)
 
     def change(self, spec: DeploymentSpec, afresh: bool) -> None:
         """Follow other options from now on.
@@ -173,10 +173,10 @@ class Scaler:
             self._move(decide(config, self._state, now, ongoing, wanted), told)
 
     def _move(self, state: ScalingState, told: Callable[[], None]) -> None:
-        before, self._state = self._state.target, state
-        if state.target != before:
+        before, self._state = self.target, state
+        if self.target != before:
             logger.info(
-                "Deployment %r of %r goes from %d to %d replicas", self._spec.name, self._app, before, state.target
+                "Deployment %r of %r goes from %d to %d replicas", self._spec.name, self._app, before, self.target
             )
             told()
 

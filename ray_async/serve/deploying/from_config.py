@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ray_async.serve.application import Application, BuiltApplication, build, with_logging
-from ray_async.serve.config import HTTPOptions, gRPCOptions
+from ray_async.serve.config import GangSchedulingConfig, HTTPOptions, gRPCOptions
 from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.schema import (
     ConfigError,
@@ -18,6 +18,7 @@ from ray_async.serve.deploying.schema import (
     ServeDeploySchema,
     gRPCOptionsSchema,
 )
+from ray_async.serve.deployment_actors import resolved
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
@@ -78,7 +79,9 @@ def overridden(built: BuiltApplication, deployments: Iterable[DeploymentSchema])
                 f"{', '.join(specs)}." + (f" Did you mean {near[0]!r}?" if near else "")
             )
         try:
-            specs[spec.name] = replace(spec, options=spec.options.changed(_changes(deployment)))
+            options = spec.options.changed(_changes(deployment))
+            options = replace(options, deployment_actors=resolved(options.deployment_actors))
+            specs[spec.name] = replace(spec, options=options)
         except (TypeError, ValueError, NotImplementedError) as error:
             raise ConfigError(f"deployments[{number}] ({spec.name}): {error}") from None
     return replace(built, deployments=tuple(specs.values()))
@@ -95,6 +98,10 @@ def _changes(deployment: DeploymentSchema) -> dict[str, Any]:
     defaults = {field.name: _default(field) for field in fields(DeploymentOptions)}
     if isinstance(given.get("logging_config"), LoggingConfigSchema):
         given["logging_config"] = given["logging_config"].config()
+    if given.get("deployment_actors") is not None:
+        given["deployment_actors"] = [actor.model_dump() for actor in given["deployment_actors"]]
+    if given.get("gang_scheduling_config") is not None:
+        given["gang_scheduling_config"] = given["gang_scheduling_config"].model_dump()
     return {name: defaults[name] if value is None else value for name, value in given.items()}
 
 
@@ -140,5 +147,15 @@ def as_options(options: DeploymentOptions, name: str) -> dict[str, Any]:
     for field in fields(options):
         value = getattr(options, field.name)
         if field.name not in ("name", "num_replicas", "autoscaling_config") and value != _default(field):
-            shown[field.name] = asdict(value) if isinstance(value, ServeLoggingConfig) else value
+            shown[field.name] = _shown(value)
     return shown
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, ServeLoggingConfig):
+        return asdict(value)
+    if isinstance(value, GangSchedulingConfig):
+        return {key: str(one) if isinstance(one, str) else one for key, one in asdict(value).items()}
+    if isinstance(value, tuple):  # of deployment actors
+        return [actor.as_dict() for actor in value]
+    return value
