@@ -37,9 +37,11 @@ OUTPUT = {
     ("docs/serve.md", 1): [],
     ("docs/serve.md", 2): [],
     ("docs/serve.md", 3): ["[1, 2, 3]"],
-    ("docs/serve.md", 4): ["the model a"],
-    ("docs/serve.md", 5): ["ABC"],
-    ("docs/serve.md", 6): ["hello bob"],
+    ("docs/serve.md", 4): ["one of 2"],
+    ("docs/serve.md", 5): ["[1, 2, 3]"],
+    ("docs/serve.md", 6): ["the model a"],
+    ("docs/serve.md", 7): ["ABC"],
+    ("docs/serve.md", 8): ["hello bob"],
     ("docs/types.md", 0): ["2"],
 }
 

@@ -51,6 +51,13 @@ class Runner:
         """Tell whether a method has a parameter of that name."""
         return parameter in inspect.signature(self._method(name)[0]).parameters
 
+    def takes_any(self, name: str) -> bool:
+        """Tell whether a method has a parameter; one whose signature cannot be read may have."""
+        try:
+            return bool(inspect.signature(self._method(name)[0]).parameters)
+        except (TypeError, ValueError):
+            return True
+
     def _method(self, name: str) -> tuple[Callable[..., Any], bool, bool]:
         """The method, whether it is async, and whether it is a generator."""
         found = self._kinds.get(name)
