@@ -38,10 +38,12 @@ OUTPUT = {
     ("docs/serve.md", 2): [],
     ("docs/serve.md", 3): [],
     ("docs/serve.md", 4): ["[1, 2, 3]"],
-    ("docs/serve.md", 5): ["the model a"],
-    ("docs/serve.md", 6): ["ABC"],
-    ("docs/serve.md", 7): [],
-    ("docs/serve.md", 8): ["hello bob"],
+    ("docs/serve.md", 5): ["one of 2"],
+    ("docs/serve.md", 6): ["[1, 2, 3]"],
+    ("docs/serve.md", 7): ["the model a"],
+    ("docs/serve.md", 8): ["ABC"],
+    ("docs/serve.md", 9): [],
+    ("docs/serve.md", 10): ["hello bob"],
     ("docs/types.md", 0): ["2"],
 }
 

@@ -23,11 +23,21 @@ from ray_async.serve.application import (
 from ray_async.serve.config import HTTPOptions, ProxyLocation, gRPCOptions
 from ray_async.serve.context import current_replica, local_context
 from ray_async.serve.controller.actor import Controller
-from ray_async.serve.controller.remains import clear
+from ray_async.serve.controller.gang import remove_rooms
+from ray_async.serve.controller.remains import clear, end_actors
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.local_testing.local_application import delete_local, get_local, run_local, shutdown_local
-from ray_async.serve.names import CONTROLLER, DEFAULT_APP, FRONT, GRPC_SERVER, NAMESPACE, REPLICA_PREFIX, folder
+from ray_async.serve.names import (
+    CONTROLLER,
+    DEFAULT_APP,
+    DEPLOYMENT_ACTOR_PREFIX,
+    FRONT,
+    GRPC_SERVER,
+    NAMESPACE,
+    REPLICA_PREFIX,
+    folder,
+)
 from ray_async.serve.rest.options import RESTOptions
 from ray_async.serve.script_end import ScriptEnd, wait_for_interrupt
 from ray_async.serve.status_values import ServeStatus
@@ -312,12 +322,9 @@ def _controller() -> Any:
 
 
 def _end_replicas() -> None:
-    """End the replicas, the front and the gRPC server that a controller which was killed for good has left."""
-    actors: Any = ray.util.list_named_actors(all_namespaces=True)
-    for actor in actors:
-        if actor["namespace"] == NAMESPACE and actor["name"].startswith((REPLICA_PREFIX, FRONT, GRPC_SERVER)):
-            with contextlib.suppress(ValueError):  # it has ended by itself meanwhile
-                ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))
+    """End what a controller that was killed for good has left: replicas, what they share, the front, gRPC's server."""
+    end_actors(lambda name: name.startswith((REPLICA_PREFIX, DEPLOYMENT_ACTOR_PREFIX, FRONT, GRPC_SERVER)))
+    remove_rooms(lambda _: True)
 
 
 def _controller_or_new() -> Any:

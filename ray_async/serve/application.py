@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from ray_async import serialization
 from ray_async.serve.autoscaling_config import AutoscalingPolicy
+from ray_async.serve.deployment_actors import resolved
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
@@ -68,9 +69,15 @@ class DeploymentSpec:
 
     @cached_property
     def version(self) -> str:
-        """What replicas are replaced for when it changes: code, arguments and the options of their actor."""
+        """What replicas are replaced for when it changes: code, arguments, their actor's options, what they share."""
         actor = repr(sorted(self.options.ray_actor_options.items()))
-        return hashlib.sha256(self.code + actor.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(self.code + actor.encode())
+        for one in self.options.deployment_actors:
+            digest.update(repr((one.name, sorted(one.actor_options.items()), one.code)).encode())
+        gangs = self.options.gang_scheduling_config
+        if gangs is not None:
+            digest.update(f"{gangs.gang_size} {gangs.gang_placement_strategy}".encode())
+        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,8 @@ def build(target: Application, name: str, route_prefix: str | None) -> BuiltAppl
 
     def found(unique: str, node: Application, args: tuple[Any, ...], kwargs: dict[str, Any]) -> DeploymentHandle:
         code = serialization.dumps((node.func_or_class, args, kwargs))  # with the names of its files
-        specs.append(DeploymentSpec(unique, node.options, code, path))
+        options = replace(node.options, deployment_actors=resolved(node.options.deployment_actors))
+        specs.append(DeploymentSpec(unique, options, code, path))
         return DeploymentHandle(unique, name)
 
     ingress = take_apart(target, found).deployment_name

@@ -1,4 +1,4 @@
-"""Configuration values: of autoscaling, of request routers, of HTTP and of gRPC."""
+"""Configuration values: of autoscaling, request routers, gangs, deployment actors, HTTP and gRPC."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from enum import StrEnum
 from typing import Any
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
+from ray_async.serve.deployment_actors import DeploymentActorConfig
+from ray_async.serve.gang import GangPlacementStrategy, GangRuntimeFailurePolicy, GangSchedulingConfig
 from ray_async.serve.request_router.config import RequestRouterConfig
 
 __all__ = (
     "AutoscalingConfig",
     "AutoscalingContext",
     "AutoscalingPolicy",
+    "DeploymentActorConfig",
+    "GangPlacementStrategy",
+    "GangRuntimeFailurePolicy",
+    "GangSchedulingConfig",
     "HTTPOptions",
     "ProxyLocation",
     "RequestRouterConfig",

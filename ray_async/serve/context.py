@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ray_async.serve.exceptions import RayServeException
 
 if TYPE_CHECKING:
+    from ray_async.serve.gang import GangContext
     from ray_async.serve.multiplexing.holdings import Holdings
     from ray_async.serve.telemetry.counts import Counts
 
@@ -38,12 +39,16 @@ class ReplicaContext:
         deployment: Its deployment's name.
         replica_id: Its own, unique id.
         servable_object: The user's object, or function.
+        code_version: The version of its deployment: another one where code, arguments or actors are others.
+        gang_context: What it knows of its gang; None where it is in none.
     """
 
     app_name: str
     deployment: str
     replica_id: str
     servable_object: Any
+    code_version: str = ""
+    gang_context: GangContext | None = None
 
     @property
     def replica_tag(self) -> str:

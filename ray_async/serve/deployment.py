@@ -113,7 +113,9 @@ def deployment(func_or_class: Callable[..., Any] | None = None, /, **options: An
             ``ray_actor_options``; ``health_check_period_s`` (10) and ``health_check_timeout_s`` (30);
             ``graceful_shutdown_timeout_s`` (20); ``max_constructor_retry_count`` (20, of which 3 are used);
             ``rolling_update_percentage`` (0.2); ``logging_config`` (a dict or a ``LoggingConfig``); ``idempotent``
-            (False: whether requests may run twice, where a replica dies with them).
+            (False: whether requests may run twice, where a replica dies with them); ``deployment_actors`` (a list of
+            ``serve.config.DeploymentActorConfig``, or of dicts); ``gang_scheduling_config`` (a
+            ``serve.config.GangSchedulingConfig``, or a dict).
 
     Raises:
         TypeError: Neither a class nor a function, or an unknown option.

@@ -47,6 +47,24 @@ def test_routes(http: httpx.Client) -> None:
             assert client.put("/one/deep/x", json={"a": 2}).json() == ["PUT", "/one/deep/x", "/one/deep", {"a": 2}]
 
 
+def test_handlers_without_a_parameter(http: httpx.Client) -> None:
+    class Plain:
+        def __call__(self) -> str:
+            return "a method"
+
+    class Stream:
+        async def __call__(self) -> AsyncIterator[str]:
+            yield "a "
+            yield "stream"
+
+    def function() -> str:
+        return "a function"
+
+    for number, target in enumerate((Plain, Stream, function)):
+        serve.run(serve.deployment(target).bind(), name=f"app{number}", route_prefix=f"/{number}")
+    assert [http.get(f"/{number}").text for number in range(3)] == ["a method", "a stream", "a function"]
+
+
 def test_prefixes(http: httpx.Client) -> None:
     for prefix in ("abc", "/abc/"):
         with pytest.raises(ValueError, match="route_prefix"):

@@ -10,17 +10,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import ray_async as ray
 from ray_async.serve.application import BuiltApplication, ConfigSettings
 from ray_async.serve.board import SLOTS, Board
 from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.controller.application_state import ApplicationState
 from ray_async.serve.controller.deployment_state import DeploymentState
+from ray_async.serve.controller.gang import remove_rooms
 from ray_async.serve.controller.grpc_starter import GrpcStarter
 from ray_async.serve.controller.journal import Journal
 from ray_async.serve.controller.listening import Listening
 from ray_async.serve.controller.records import ControllerRecord
-from ray_async.serve.controller.remains import clear
+from ray_async.serve.controller.remains import clear, end_actors
 from ray_async.serve.controller.rest_starter import RestStarter
 from ray_async.serve.exceptions import (
     DeploymentUnavailableError,
@@ -29,7 +29,7 @@ from ray_async.serve.exceptions import (
 )
 from ray_async.serve.ingress.body import bodies
 from ray_async.serve.ingress.tls import check_tls
-from ray_async.serve.names import NAMESPACE, REPLICA_PREFIX, deployment_key
+from ray_async.serve.names import DEPLOYMENT_ACTOR_PREFIX, REPLICA_PREFIX, deployment_key
 from ray_async.serve.rest.options import RESTOptions
 from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ServeStatus
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
@@ -90,12 +90,10 @@ class Controller:
         for place in self._places:
             self.board.clear(place)
         names = {replica.name for replica in replicas}
-        actors: Any = ray.util.list_named_actors(all_namespaces=True)
-        for actor in actors:
-            is_replica = actor["namespace"] == NAMESPACE and actor["name"].startswith(REPLICA_PREFIX)
-            if is_replica and actor["name"] not in names:
-                with contextlib.suppress(ValueError):  # it has ended meanwhile
-                    ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))
+        names.update(*(one.actor_names for one in self._deployments()))
+        end_actors(lambda name: name.startswith((REPLICA_PREFIX, DEPLOYMENT_ACTOR_PREFIX)) and name not in names)
+        rooms = {name for one in self._deployments() for name in one.room_names}
+        remove_rooms(lambda name: name not in rooms)
         if record.applications:
             logger.warning("Serve's controller has recovered %d replicas.", len(replicas))
         self.changed()
@@ -435,9 +433,9 @@ class Controller:
             state.scale(self)
             for deployment in [*state.deployments.values(), *state.retired.values()]:
                 deployment.step()
-            state.retired = {key: one for key, one in state.retired.items() if one.replicas or not one.deleting}
+            state.retired = {key: one for key, one in state.retired.items() if one.lives or not one.deleting}
             left = [*state.deployments.values(), *state.retired.values()]
-            if state.deleting and not any(one.replicas or not one.deleting for one in left):
+            if state.deleting and not any(one.lives or not one.deleting for one in left):
                 del self._applications[name]
                 self.changed()
 

@@ -165,7 +165,7 @@ class ApplicationState:
             told = [one for one in stage if not one.deleting]
             for one in told:
                 one.deleting = True
-            if told or any(one.replicas for one in stage):
+            if told or any(one.lives for one in stage):
                 return bool(told)
         return False
 

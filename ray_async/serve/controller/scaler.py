@@ -104,7 +104,9 @@ class Scaler:
         if self._capacity == 0:
             return 0
         number = self._state.target
-        return number if self._config is not None else number_at_capacity(number, self._capacity)
+        if self._config is None:
+            number = number_at_capacity(number, self._capacity)
+        return self._spec.options.whole_gangs(number)
 
     @property
     def may_be_at_zero(self) -> bool:
@@ -248,10 +250,10 @@ class Scaler:
         self.take(seen, wanted, state)
 
     def _move(self, state: ScalingState) -> None:
-        before, self._state = self._state.target, state
-        if state.target != before:
+        before, self._state = self.target, state
+        if self.target != before:
             logger.info(
-                "Deployment %r of %r goes from %d to %d replicas", self.id.name, self.id.app_name, before, state.target
+                "Deployment %r of %r goes from %d to %d replicas", self.id.name, self.id.app_name, before, self.target
             )
             self._told()
 

@@ -15,7 +15,7 @@ from ray_async.serve.application import (
     scaled_from_outside,
     with_logging,
 )
-from ray_async.serve.config import HTTPOptions, RequestRouterConfig, gRPCOptions
+from ray_async.serve.config import GangSchedulingConfig, HTTPOptions, RequestRouterConfig, gRPCOptions
 from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.schema import (
     ConfigError,
@@ -26,6 +26,7 @@ from ray_async.serve.deploying.schema import (
     ServeDeploySchema,
     gRPCOptionsSchema,
 )
+from ray_async.serve.deployment_actors import resolved
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
@@ -94,7 +95,9 @@ def overridden(built: BuiltApplication, deployments: Iterable[DeploymentSchema])
                 f"{', '.join(specs)}." + (f" Did you mean {near[0]!r}?" if near else "")
             )
         try:
-            specs[spec.name] = replace(spec, options=spec.options.changed(_changes(deployment)))
+            options = spec.options.changed(_changes(deployment))
+            options = replace(options, deployment_actors=resolved(options.deployment_actors))
+            specs[spec.name] = replace(spec, options=options)
         except (TypeError, ValueError, NotImplementedError) as error:
             raise ConfigError(f"deployments[{number}] ({spec.name}): {error}") from None
     return replace(built, deployments=tuple(specs.values()))
@@ -112,6 +115,10 @@ def _changes(deployment: DeploymentSchema) -> dict[str, Any]:
     for name, value in given.items():
         if isinstance(value, LoggingConfigSchema | RequestRouterSchema):
             given[name] = value.config()
+    if given.get("deployment_actors") is not None:
+        given["deployment_actors"] = [actor.model_dump() for actor in given["deployment_actors"]]
+    if given.get("gang_scheduling_config") is not None:
+        given["gang_scheduling_config"] = given["gang_scheduling_config"].model_dump()
     return {name: defaults[name] if value is None else value for name, value in given.items()}
 
 
@@ -164,4 +171,10 @@ def as_options(options: DeploymentOptions, name: str) -> dict[str, Any]:
 def _shown(value: Any) -> Any:
     if isinstance(value, RequestRouterConfig):
         return asdict(value) | {"request_router_class": value.name}
-    return asdict(value) if isinstance(value, ServeLoggingConfig) else value
+    if isinstance(value, ServeLoggingConfig):
+        return asdict(value)
+    if isinstance(value, GangSchedulingConfig):
+        return {key: str(one) if isinstance(one, str) else one for key, one in asdict(value).items()}
+    if isinstance(value, tuple):  # of deployment actors
+        return [actor.as_dict() for actor in value]
+    return value

@@ -124,6 +124,24 @@ class RequestRouterSchema(_Schema):
         return RequestRouterConfig(**self.model_dump())
 
 
+class GangSchedulingSchema(_Schema):
+    """Gangs of a deployment."""
+
+    gang_size: int
+    gang_placement_strategy: Literal["PACK", "SPREAD"] = "PACK"
+    runtime_failure_policy: Literal["RESTART_GANG", "RESTART_REPLICA"] = "RESTART_GANG"
+
+
+class DeploymentActorSchema(_Schema):
+    """An actor that a deployment's replicas share."""
+
+    name: str
+    actor_class: str
+    init_args: list[Any] = []
+    init_kwargs: dict[str, Any] = {}
+    actor_options: dict[str, Any] = {}
+
+
 class DeploymentSchema(_Schema):
     """What a file changes of a deployment; fields that are absent keep what the decorator says."""
 
@@ -143,6 +161,8 @@ class DeploymentSchema(_Schema):
     logging_config: LoggingConfigSchema | None = None
     ray_actor_options: dict[str, Any] | None = None
     request_router_config: RequestRouterSchema | None = None
+    deployment_actors: list[DeploymentActorSchema] | None = None
+    gang_scheduling_config: GangSchedulingSchema | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_number(self) -> DeploymentSchema:
@@ -289,6 +309,8 @@ def _fields_at(schema: type[_Schema], location: tuple[Any, ...]) -> list[str]:
         "request_router_config": RequestRouterSchema,
         "autoscaling_policy": AutoscalingPolicySchema,
         "tracing_config": TracingConfigSchema,
+        "deployment_actors": DeploymentActorSchema,
+        "gang_scheduling_config": GangSchedulingSchema,
     }
     for part in location:
         schema = nested.get(part, schema) if isinstance(part, str) else schema

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ray_async.serve.autoscaling_config import DeploymentID
 from ray_async.serve.board import CONSTRUCTING, RUNNING, Board
 from ray_async.serve.context import ReplicaContext, RequestContext, current_replica, current_request
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.gang import GangContext
 from ray_async.serve.grpc_ingress.answer import answer
 from ray_async.serve.grpc_ingress.values import CallOutcome
 from ray_async.serve.handle.client import Client, get_client
@@ -53,9 +55,19 @@ class ReplicaActor:
         spec: The deployment.
         replica_id: The replica's own id.
         place: Its slot on the board.
+        gang: What it knows of its gang; None where it is in none.
     """
 
-    def __init__(self, folder: str, app: str, spec: DeploymentSpec, replica_id: str, place: int) -> None:
+    def __init__(
+        self,
+        folder: str,
+        app: str,
+        spec: DeploymentSpec,
+        replica_id: str,
+        place: int,
+        gang: GangContext | None = None,
+    ) -> None:
+        self._gang = gang
         self._folder = Path(folder)
         self._app = app
         self._spec = spec
@@ -73,6 +85,7 @@ class ReplicaActor:
         self._server: HTTPServer | None = None
         self._requests: Requests | None = None
         self._listener: Listener | None = None
+        self._constructing: asyncio.Task[Any] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -93,14 +106,32 @@ class ReplicaActor:
             self._starting = asyncio.get_running_loop().create_task(self._start(listener, http))
         await asyncio.shield(self._starting)
 
-    async def _start(self, listener: str | None, http: dict[str, Any]) -> None:
+    async def construct(self) -> None:
+        """Construct the user's object, once; requests are taken after `start`."""
+        await self._constructed()
+
+    async def _constructed(self) -> bool:
+        """Construct the user's object, once; tells whether it is of a class."""
+        if self._constructing is None:
+            self._constructing = asyncio.get_running_loop().create_task(self._construct())
+        result: bool = await asyncio.shield(self._constructing)
+        return result
+
+    async def join(self, gang: GangContext) -> None:
+        """Know the gang, of which another replica has been replaced."""
+        self._gang = gang
+        context = current_replica.context
+        if context is not None:
+            current_replica.context = replace(context, gang_context=gang)
+
+    async def _construct(self) -> bool:
         options = self._spec.options
         current_replica.loop = asyncio.get_running_loop()
         self._client = get_client()
         sys.path += [entry for entry in self._spec.path if entry not in sys.path]
         target, args, kwargs = cloudpickle.loads(self._spec.code)
-        context = ReplicaContext(self._app, self._spec.name, self._id, None)
-        current_replica.context = context
+        version = self._spec.version
+        current_replica.context = ReplicaContext(self._app, self._spec.name, self._id, None, version, self._gang)
         current_replica.counts = self._client.counts
         source = Origin(self._app, self._spec.name, self._id)
         self._telemetry = Telemetry(source, self._client, self._folder, options.logging_config)
@@ -108,7 +139,7 @@ class ReplicaActor:
         is_class = inspect.isclass(target)
         if is_class:
             instance = target.__new__(target)
-            current_replica.context = ReplicaContext(self._app, self._spec.name, self._id, instance)
+            current_replica.context = replace(current_replica.context, servable_object=instance)
             if args or kwargs or type(instance).__init__ is not object.__init__:
                 await maybe_async(type(instance).__init__, instance, *args, **kwargs)
         else:
@@ -120,8 +151,12 @@ class ReplicaActor:
         self._routing = RoutingStats(self._board, self._place, self._recorder("record_routing_stats"))
         await self._take_router(options.request_router_config)
         self._telemetry.begin_tracing()
+        return is_class
+
+    async def _start(self, listener: str | None, http: dict[str, Any]) -> None:
+        is_class = await self._constructed()
         if listener is not None:
-            app = instantiate(instance) if is_class else None
+            app = instantiate(self._runner.target) if is_class else None
             self._telemetry.set_application(app)
             local = Local((self._app, self._spec.name), self._slots, self._runner, app, self._id)
             self._requests = Requests(self._client, http, self._telemetry, local, self._folder)
