@@ -17,6 +17,9 @@ from ray_async.serve.replica.runner import VALUES, Runner
 __all__ = ("PlainApp",)
 
 
+_NONE: dict[str, Any] = {}
+
+
 class PlainApp:
     """Calls the handler and answers with what it returns.
 
@@ -29,7 +32,7 @@ class PlainApp:
 
     async def __call__(self, scope: Any, receive: Any, reply: Reply) -> None:
         """Answer a request."""
-        value = await self._runner.begin("__call__", (PlainRequest(scope, receive),), {})
+        value = await self._runner.begin("__call__", (PlainRequest(scope, receive),), _NONE)
         if type(value) not in VALUES:
             if inspect.isawaitable(value):
                 value = await value
