@@ -36,10 +36,12 @@ OUTPUT = {
     ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],
     ("docs/serve.md", 1): [],
     ("docs/serve.md", 2): [],
-    ("docs/serve.md", 3): ["[1, 2, 3]"],
-    ("docs/serve.md", 4): ["the model a"],
-    ("docs/serve.md", 5): ["ABC"],
-    ("docs/serve.md", 6): ["hello bob"],
+    ("docs/serve.md", 3): [],
+    ("docs/serve.md", 4): ["[1, 2, 3]"],
+    ("docs/serve.md", 5): ["the model a"],
+    ("docs/serve.md", 6): ["ABC"],
+    ("docs/serve.md", 7): [],
+    ("docs/serve.md", 8): ["hello bob"],
     ("docs/types.md", 0): ["2"],
 }
 

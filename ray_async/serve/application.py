@@ -11,11 +11,22 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from ray_async import serialization
+from ray_async.serve.autoscaling_config import AutoscalingPolicy
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
+from ray_async.serve.telemetry.tracing_config import TracingConfig
 
-__all__ = ("Application", "BuiltApplication", "DeploymentSpec", "build", "take_apart", "with_logging")
+__all__ = (
+    "Application",
+    "BuiltApplication",
+    "ConfigSettings",
+    "DeploymentSpec",
+    "build",
+    "scaled_from_outside",
+    "take_apart",
+    "with_logging",
+)
 
 H = TypeVar("H")
 
@@ -67,7 +78,8 @@ class BuiltApplication:
     """An application's deployments, each once; `ingress` is the one that takes its requests.
 
     With `wait_for_resources` replicas may wait for ever for what the node lacks. An application that is `declared` goes
-    when a config does not name it any more.
+    when a config does not name it any more. With `external_scaler` somebody else says how many replicas there shall be,
+    by the REST API; `autoscaling_policy` decides for all deployments together.
     """
 
     name: str
@@ -76,6 +88,36 @@ class BuiltApplication:
     deployments: tuple[DeploymentSpec, ...]
     wait_for_resources: bool = False
     declared: bool = False
+    external_scaler: bool = False
+    autoscaling_policy: AutoscalingPolicy | None = None
+
+
+@dataclass(frozen=True)
+class ConfigSettings:
+    """What a config says beside its applications.
+
+    Args:
+        target_capacity: The share of all replicas that there shall be, in percent; None: all.
+        tracing: Where replicas send spans; None: it does not say.
+        without_http: Whether HTTP is not served.
+    """
+
+    target_capacity: float | None = None
+    tracing: TracingConfig | None = None
+    without_http: bool = False
+
+
+def scaled_from_outside(built: BuiltApplication) -> BuiltApplication:
+    """An application of whose replicas somebody else says how many there shall be.
+
+    Raises:
+        ValueError: A deployment scales by itself.
+    """
+    own = [spec.name for spec in built.deployments if spec.options.autoscaling_config is not None]
+    if own or built.autoscaling_policy is not None:
+        whose = f"deployment {own[0]!r} has an autoscaling_config" if own else "the application has a policy"
+        raise ValueError(f"external_scaler_enabled: {whose}, and one excludes the other")
+    return replace(built, external_scaler=True)
 
 
 def with_logging(built: BuiltApplication, config: ServeLoggingConfig | None) -> BuiltApplication:

@@ -136,6 +136,33 @@ class Board:
         cell = (slot + 1) * _WORDS + 2
         self._cells[cell] = (self._cells[cell] + 1) & 0xFFFFFFFF
 
+    def routing_version(self, slot: int) -> int:
+        """The version of what a replica tells routers of the user's."""
+        return self._cells[(slot + 1) * _WORDS + 5]
+
+    def routing(self, slot: int) -> dict[str, Any]:
+        """What a replica tells routers of the user's: its node, and what its class records."""
+        try:
+            told: dict[str, Any] = json.loads((self._folder / f"routing-{slot}.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return told
+
+    def publish_routing(self, slot: int, told: dict[str, Any]) -> None:
+        """Replace what a replica tells routers, then count up its version; nothing where it tells nothing.
+
+        Raises:
+            TypeError: What JSON does not have.
+        """
+        path = self._folder / f"routing-{slot}.json"
+        if not told and not path.exists():
+            return
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(told))
+        new.replace(path)
+        cell = (slot + 1) * _WORDS + 5
+        self._cells[cell] = (self._cells[cell] + 1) & 0xFFFFFFFF
+
     def close(self) -> None:
         """Unmap the file."""
         self._cells.release()

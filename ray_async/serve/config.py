@@ -1,4 +1,4 @@
-"""Configuration values: of autoscaling, of HTTP and of gRPC."""
+"""Configuration values: of autoscaling, of request routers, of HTTP and of gRPC."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
+from ray_async.serve.request_router.config import RequestRouterConfig
 
 __all__ = (
     "AutoscalingConfig",
@@ -15,6 +16,7 @@ __all__ = (
     "AutoscalingPolicy",
     "HTTPOptions",
     "ProxyLocation",
+    "RequestRouterConfig",
     "gRPCOptions",
 )
 
@@ -38,6 +40,13 @@ class HTTPOptions:
         request_timeout_s: Seconds that a request may take before it is answered by 408; None: any time. A request's own
             header ``x-request-timeout-seconds`` goes before it.
         root_path: The path below which all applications are, with and without a proxy that cuts it off.
+        head_timeout_s: Seconds in which a request's whole head must have come, and before it the handshake of TLS; a
+            head that takes longer is answered by 408. None: any time.
+        stall_timeout_s: Seconds in each of which a client must have sent another part (1 KiB) of a body before its
+            answer begins, else it gets 408, and taken another part of its answer, else the connection ends. None: any
+            time.
+        websocket_ping_interval_s: Seconds between two pings by which a websocket's peer is asked whether it is there.
+        websocket_ping_timeout_s: Seconds in which it must have answered; the websocket is closed by 1011 then.
         max_body_bytes: The most bytes of a request's body; larger ones are answered by 413. None: any number.
         metrics: Whether to count, and to show the counts to Prometheus at ``/-/metrics``.
         ssl_keyfile: The file of the key for TLS; with `ssl_certfile`.
@@ -54,6 +63,10 @@ class HTTPOptions:
     keep_alive_timeout_s: int = 90
     request_timeout_s: float | None = None
     root_path: str = ""
+    head_timeout_s: float | None = 20.0
+    stall_timeout_s: float | None = 60.0
+    websocket_ping_interval_s: float = 20.0
+    websocket_ping_timeout_s: float = 20.0
     max_body_bytes: int | None = 100 * 2**20
     metrics: bool = False
     ssl_keyfile: str | None = None
@@ -64,7 +77,8 @@ class HTTPOptions:
     def __post_init__(self) -> None:
         if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
             raise ValueError(f"root_path must start with '/' and not end with '/', but is {self.root_path!r}")
-        for name in ("keep_alive_timeout_s", "request_timeout_s", "max_body_bytes"):
+        limits = [name for name in vars(self) if name.endswith("_s") or name == "max_body_bytes"]
+        for name in limits:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be positive, but is {value!r}")

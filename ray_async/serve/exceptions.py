@@ -3,6 +3,7 @@
 RayServeException                   a wrong use, or a request that Serve could not carry out
 ├── BackPressureError               the caller's queue is full (HTTP: 503)
 ├── DeploymentUnavailableError      no such deployment any more (HTTP: 503)
+├── ExternalScalerDisabledError     a number of replicas for an application that is not scaled from outside
 └── RequestCancelledError           the request was cancelled
 """
 
@@ -10,7 +11,13 @@ from __future__ import annotations
 
 from ray_async.exceptions import RayError, TaskCancelledError
 
-__all__ = ("BackPressureError", "DeploymentUnavailableError", "RayServeException", "RequestCancelledError")
+__all__ = (
+    "BackPressureError",
+    "DeploymentUnavailableError",
+    "ExternalScalerDisabledError",
+    "RayServeException",
+    "RequestCancelledError",
+)
 
 
 class RayServeException(RayError):
@@ -39,6 +46,21 @@ class BackPressureError(RayServeException):
 
 class DeploymentUnavailableError(RayServeException):
     """A deployment that does not exist, or exists no more."""
+
+
+class ExternalScalerDisabledError(RayServeException):
+    """A number of replicas for an application that is not scaled from outside.
+
+    Args:
+        app: The application's name.
+    """
+
+    def __init__(self, app: str) -> None:
+        super().__init__(app)
+        self.app = app
+
+    def __str__(self) -> str:
+        return f"Application {self.app!r} is not scaled from outside: deploy it with external_scaler_enabled=True."
 
 
 class RequestCancelledError(RayServeException, TaskCancelledError):

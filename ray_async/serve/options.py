@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from ray_async.serve.config import AutoscalingConfig
+from ray_async.serve.config import AutoscalingConfig, RequestRouterConfig
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
 __all__ = ("DeploymentOptions",)
@@ -32,7 +32,6 @@ _ABSENT = (
     "placement_group_bundle_label_selector",
     "placement_group_bundles",
     "placement_group_strategy",
-    "request_router_config",
 )
 
 
@@ -55,6 +54,7 @@ class DeploymentOptions:
     rolling_update_percentage: float = 0.2
     idempotent: bool = False
     logging_config: ServeLoggingConfig | None = None
+    request_router_config: RequestRouterConfig | None = None
 
     def changed(self, options: Mapping[str, Any]) -> DeploymentOptions:
         """These options with some replaced.
@@ -78,6 +78,8 @@ class DeploymentOptions:
             given.update(_scaling(given))
         if "logging_config" in given:
             given["logging_config"] = ServeLoggingConfig.of(given["logging_config"])
+        if "request_router_config" in given:
+            given["request_router_config"] = RequestRouterConfig.of(given["request_router_config"])
         result = replace(self, **given)
         _check(result)
         return result

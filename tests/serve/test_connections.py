@@ -3,8 +3,9 @@
 import asyncio
 import re
 import socket
+import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from starlette.requests import Request
 import ray_async as ray
 from ray_async import serve
 from ray_async.serve.config import HTTPOptions
+from ray_async.serve.ingress.connection import Connection
 from ray_async.serve.ingress.listener import bind
 from ray_async.serve.ingress.server import HTTPServer
 from tests.serve.gate import Gated
@@ -99,11 +101,80 @@ def test_expected_bodies_are_asked_for(connection: socket.socket) -> None:
 class App:
     """An application that answers with nothing."""
 
-    leaving = False
-
     async def answer(self, connection: Any, scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
+
+
+CASES = {
+    "no request": (b"hello\r\n\r\n", [400]),
+    "a host that is none": (b"GET http://[ HTTP/1.1\r\nhost: x\r\n\r\n", [400]),
+    "a tunnel": (b"CONNECT a:80 HTTP/1.1\r\nhost: x\r\n\r\n", [400]),
+    "two lengths": (b"POST / HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\nabc", [400]),
+    "a bad length": (b"POST / HTTP/1.1\r\ncontent-length: 18446744073709551616\r\n\r\n", [400]),
+    "a bad chunk": (b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", [400]),
+    "a zero": (b"GET / HTTP/1.1\r\nx-request-id: a\0b\r\n\r\n", [400]),
+    "a long line": (b"GET / HTTP/1.1\r\na: " + b"a" * (2 << 20), [431]),
+    "many lines": (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200_000, [431]),
+    "a long path": (b"GET /" + b"a" * (2 << 20), [431]),
+    "nonsense after a request": (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n\0\1", [200]),
+    "a websocket by POST": (b"POST / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", [400]),
+    "a websocket without a key": (b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", [400]),
+    "a websocket after a request": (
+        b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+        [200],
+    ),
+    "HTTP/2": (b"GET / HTTP/1.1\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n\r\n", [200]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_not_understood_has_a_status_and_an_end(connection: socket.socket, case: str) -> None:
+    sent, expected = CASES[case]
+    sender = threading.Thread(target=connection.sendall, args=(sent,))  # the server may answer meanwhile
+    sender.start()
+    answer = read_all(connection)
+    sender.join()
+    assert [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", answer)] == expected
+    assert b"connection: close" in answer.lower()
+
+
+class SlowApp(App):
+    """An application that answers each request when it is told so."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(0)
+
+    async def answer(self, connection: Any, scope: Any, receive: Any, send: Any) -> None:
+        await self.turns.acquire()
+        await super().answer(connection, scope, receive, send)
+
+
+async def test_no_more_is_read_while_requests_wait() -> None:
+    listener = bind("127.0.0.1", 0)
+    address, app = listener.getsockname(), SlowApp()
+    server = HTTPServer(app, vars(HTTPOptions()))
+    await server.start(listener)
+    try:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 100)
+        async with asyncio.timeout(60):
+            while not (found := [one for one in server._state.connections if getattr(one, "pipeline", ())]):
+                await asyncio.sleep(0.01)
+            (connection,) = cast(list[Connection], found)
+            waited = len(connection.pipeline)
+            assert connection.flow.read_paused
+            for turn in range(waited):
+                app.turns.release()
+                await reader.readuntil(b"\r\n\r\n")
+                assert connection.flow.read_paused == (len(connection.pipeline) > 0), turn
+            for _ in range(100 - waited):
+                app.turns.release()
+                await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        await server.stop()
 
 
 async def test_an_idle_connection_is_closed() -> None:

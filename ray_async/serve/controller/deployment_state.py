@@ -57,7 +57,7 @@ class DeploymentState:
         self._app = app
         self._controller = controller
         self._attempts = 0
-        self._scaler = Scaler(app, spec)
+        self.scaler = self._new_scaler(spec)
 
     @classmethod
     def recovered(cls, controller: Controller, app: str, record: DeploymentRecord) -> DeploymentState:
@@ -66,13 +66,16 @@ class DeploymentState:
         state.error, state.failure, state._attempts = record.error, record.failure, record.attempts
         state.deleting, state.abandoned = record.deleting, record.abandoned
         state.waits_for_resources, state.proven = record.waits_for_resources, record.proven
-        state._scaler = Scaler(app, record.spec, record.target)
+        state.scaler = state._new_scaler(record.spec, record.number)
         for one in record.replicas:
             replica = ReplicaHandle.found(app, one, controller.board)
             if replica is not None:
                 state.replicas[replica.id] = replica
                 state._resume(replica)
         return state
+
+    def _new_scaler(self, spec: DeploymentSpec, number: int | None = None) -> Scaler:
+        return Scaler(self._app, spec, self._stats, self._scaled, self._controller.capacity, number)
 
     def record(self) -> DeploymentRecord:
         """What a new controller must know of it."""
@@ -86,7 +89,7 @@ class DeploymentState:
             self.error,
             self.failure,
             self._attempts,
-            self._scaler.target,
+            self.scaler.number,
             tuple(replica.record() for replica in self.replicas.values()),
         )
 
@@ -102,7 +105,7 @@ class DeploymentState:
 
     def change(self, spec: DeploymentSpec, serves_http: bool) -> None:
         """Want something else from now on."""
-        self._scaler.change(spec, afresh=self.deleting or self.abandoned)
+        self.scaler.change(spec, afresh=self.deleting or self.abandoned)
         self.spec, self.serves_http = spec, serves_http
         self.error, self.failure, self._lacking = None, None, ""
         self.deleting = self.abandoned = self.proven = False
@@ -130,13 +133,12 @@ class DeploymentState:
     @property
     def target(self) -> int:
         """How many replicas there shall be."""
-        return 0 if self.deleting or self.abandoned else self._scaler.target
+        return 0 if self.deleting or self.abandoned else self.scaler.target
 
     @property
     def may_be_at_zero(self) -> bool:
         """Whether it may be without replicas, and callable."""
-        config = self.spec.options.autoscaling_config
-        return config is not None and config.min_replicas == 0 and not self.deleting
+        return self.scaler.may_be_at_zero and not self.deleting
 
     @property
     def running(self) -> list[ReplicaHandle]:
@@ -166,7 +168,9 @@ class DeploymentState:
     def entry(self) -> dict[str, Any]:
         """Its entry in the table."""
         options, running = self.spec.options, self.running
-        return {
+        router = options.request_router_config
+        asked = {} if router is None or not router.is_custom else {"request_router": router.packed(self.spec.path)}
+        return asked | {
             "max_ongoing_requests": options.max_ongoing_requests,
             "max_queued_requests": options.max_queued_requests,
             "access_log": self._controller.telemetry.writes_access(options.logging_config),
@@ -208,7 +212,7 @@ class DeploymentState:
         key = deployment_key(self._app, self.spec.name)
         views = [replica.view() for replica in self.running]
         tallies, spawn = self._controller.tallies, self._controller.spawn
-        self._scaler.look(now, views, lambda: tallies.of(key), self._stats, spawn, self._scaled)
+        self.scaler.look(now, views, lambda: tallies.of(key), spawn)
 
     async def _stats(self) -> dict[str, dict[str, float]]:
         """What replicas record for the policy, by their ids; without those that do not answer in time, or fail."""
@@ -289,6 +293,8 @@ class DeploymentState:
         except Exception as error:
             if isinstance(error, RayActorError) and not isinstance(error, RayTaskError):
                 self._lost(replica)
+            elif spec != self.spec:  # what was wanted before: nobody asks for it any more
+                logger.warning("Replica %s could not take over options that are not wanted any more", replica.name)
             elif self.proven:
                 self._attempts += 1
                 self._failed(str(error))

@@ -35,7 +35,7 @@ class DeploymentRecord:
     error: str | None
     failure: str | None
     attempts: int
-    target: int
+    number: int
     replicas: tuple[ReplicaRecord, ...]
 
 
@@ -68,3 +68,4 @@ class ControllerRecord:
     grpc: bytes | None = None
     rest: RESTOptions | None = None
     without_http: bool = False
+    capacity: float | None = None

@@ -136,4 +136,5 @@ class ReplicaHandle:
             ray.kill(self.actor)
         for path_of in (stack_path, listener_path, passing_path, free_path):
             path_of(self._board.folder, self.place).unlink(missing_ok=True)
+        (self._board.folder / f"routing-{self.place}.json").unlink(missing_ok=True)
         self._board.clear(self.place)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
 
+from ray_async.serve.config import AutoscalingPolicy, RequestRouterConfig
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
+from ray_async.serve.telemetry.tracing_config import TracingConfig
 
 __all__ = (
     "ApplicationSchema",
@@ -19,6 +21,7 @@ __all__ = (
     "DeploymentSchema",
     "HTTPOptionsSchema",
     "LoggingConfigSchema",
+    "RequestRouterSchema",
     "ServeDeploySchema",
     "gRPCOptionsSchema",
     "read_config",
@@ -68,6 +71,59 @@ class LoggingConfigSchema(_Schema):
         return ServeLoggingConfig(**self.model_dump())
 
 
+class AutoscalingPolicySchema(_Schema):
+    """Who says how many replicas there shall be."""
+
+    policy_function: str
+    policy_kwargs: dict[str, Any] = {}
+
+    @pydantic.model_validator(mode="after")
+    def _is_allowed(self) -> AutoscalingPolicySchema:
+        self.config()
+        return self
+
+    def config(self) -> AutoscalingPolicy:
+        """The same, as options have it."""
+        return AutoscalingPolicy(**self.model_dump())
+
+
+class TracingConfigSchema(_Schema):
+    """Where replicas send spans."""
+
+    exporter_import_path: str
+    sampling_ratio: float = 1.0
+
+    @pydantic.model_validator(mode="after")
+    def _is_allowed(self) -> TracingConfigSchema:
+        self.config()
+        return self
+
+    def config(self) -> TracingConfig:
+        """The same, as `serve.start` has it."""
+        return TracingConfig(**self.model_dump())
+
+
+class RequestRouterSchema(_Schema):
+    """Who chooses the replica for each call."""
+
+    request_router_class: str = RequestRouterConfig.request_router_class
+    request_router_kwargs: dict[str, Any] = {}
+    request_routing_stats_period_s: float = 10.0
+    request_routing_stats_timeout_s: float = 30.0
+    initial_backoff_s: float = 0.025
+    backoff_multiplier: float = 2.0
+    max_backoff_s: float = 0.5
+
+    @pydantic.model_validator(mode="after")
+    def _is_allowed(self) -> RequestRouterSchema:
+        self.config()
+        return self
+
+    def config(self) -> RequestRouterConfig:
+        """The same, as options have it."""
+        return RequestRouterConfig(**self.model_dump())
+
+
 class DeploymentSchema(_Schema):
     """What a file changes of a deployment; fields that are absent keep what the decorator says."""
 
@@ -86,6 +142,7 @@ class DeploymentSchema(_Schema):
     idempotent: bool | None = None
     logging_config: LoggingConfigSchema | None = None
     ray_actor_options: dict[str, Any] | None = None
+    request_router_config: RequestRouterSchema | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_number(self) -> DeploymentSchema:
@@ -102,6 +159,8 @@ class ApplicationSchema(_Schema):
     import_path: str
     args: dict[str, Any] = {}
     logging_config: LoggingConfigSchema | None = None
+    autoscaling_policy: AutoscalingPolicySchema | None = None
+    external_scaler_enabled: bool = False
     deployments: list[DeploymentSchema] = []
 
     @pydantic.field_validator("import_path")
@@ -134,6 +193,10 @@ class HTTPOptionsSchema(_Schema):
     root_path: str = ""
     request_timeout_s: float | None = None
     keep_alive_timeout_s: int = 90
+    head_timeout_s: float | None = 20.0
+    stall_timeout_s: float | None = 60.0
+    websocket_ping_interval_s: float = 20.0
+    websocket_ping_timeout_s: float = 20.0
     max_body_bytes: int | None = 100 * 2**20
     metrics: bool = False
     ssl_keyfile: str | None = None
@@ -155,9 +218,12 @@ class gRPCOptionsSchema(_Schema):  # Ray's name
 class ServeDeploySchema(_Schema):
     """A config file."""
 
+    proxy_location: Literal["Disabled", "HeadOnly", "EveryNode"] = "EveryNode"
     http_options: HTTPOptionsSchema = HTTPOptionsSchema()
     grpc_options: gRPCOptionsSchema = gRPCOptionsSchema()
     logging_config: LoggingConfigSchema | None = None
+    tracing_config: TracingConfigSchema | None = None
+    target_capacity: Annotated[float, pydantic.Field(ge=0, le=100)] | None = None
     applications: list[ApplicationSchema]
 
     @pydantic.field_validator("applications")
@@ -220,6 +286,9 @@ def _fields_at(schema: type[_Schema], location: tuple[Any, ...]) -> list[str]:
         "http_options": HTTPOptionsSchema,
         "grpc_options": gRPCOptionsSchema,
         "logging_config": LoggingConfigSchema,
+        "request_router_config": RequestRouterSchema,
+        "autoscaling_policy": AutoscalingPolicySchema,
+        "tracing_config": TracingConfigSchema,
     }
     for part in location:
         schema = nested.get(part, schema) if isinstance(part, str) else schema

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.websockets import WebSocketDisconnect
+from uvicorn.protocols.utils import ClientDisconnected
 
 import ray_async as ray
 from ray_async.exceptions import ActorDiedError
@@ -22,7 +24,7 @@ from ray_async.serve.ingress.body import Receive, RestOfBody, bodies, limited, r
 from ray_async.serve.ingress.free_slots import FreeSlots
 from ray_async.serve.ingress.handover import HERE, Handover
 from ray_async.serve.ingress.lifespan import Lifespan
-from ray_async.serve.ingress.passing import passing_path
+from ray_async.serve.ingress.passing import passing_path, passing_paths
 from ray_async.serve.ingress.plain_app import PlainApp
 from ray_async.serve.ingress.reply import ROUTE, Reply, RequestTimeout, Send, answer, status_of, timeout_of
 from ray_async.serve.ingress.routes import RouteTable
@@ -35,6 +37,7 @@ from ray_async.serve.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from ray_async.serve.ingress.connection import Connection
+    from ray_async.serve.ingress.websocket import Websocket
 
 __all__ = ("Local", "Requests")
 
@@ -82,8 +85,8 @@ class Requests:
         local: Local | None = None,
         news: Path | None = None,
     ) -> None:
-        self.leaving = False  # whether the answer to each request is the last one on its connection
         self._local = local
+        self._own = None if local is None else local.target  # whose requests may run here at once
         self._multiplexes = local is not None and is_multiplexed(type(local.runner.target))
         self._client = client
         self._telemetry = telemetry
@@ -104,6 +107,15 @@ class Requests:
         self._pages = ("/-/healthz", "/-/routes", *(("/-/metrics",) if http["metrics"] else ()))
         self._loop = asyncio.get_running_loop()
 
+    @property
+    def asks_router(self) -> bool:
+        """Whether a router of the user's chooses for each request, also for those that could run here at once."""
+        return self._own is None
+
+    @asks_router.setter
+    def asks_router(self, asks: bool) -> None:
+        self._own = None if asks or self._local is None else self._local.target
+
     async def startup(self) -> None:
         """Start the user's ASGI application."""
         if self._lifespan is not None:
@@ -117,22 +129,20 @@ class Requests:
         if self._lifespan is not None:
             await self._lifespan.shutdown()
 
-    def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve a websocket."""
-        return self.answer(None, scope, receive, send)
-
-    async def answer(self, connection: Connection | None, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def answer(
+        self, connection: Connection | Websocket, scope: dict[str, Any], receive: Receive, send: Send
+    ) -> None:
         """Answer a request, or serve a websocket.
 
         Args:
-            connection: The connection that the request came by; None for a websocket.
+            connection: The connection that the request came by.
             scope: The ASGI scope.
             receive: Gives the parts of the body.
             send: Sends the parts of the answer.
         """
         path = self._below_root(scope) if self._root else scope["path"]
-        is_http = connection is not None
-        if self.leaving and is_http:
+        is_http = scope["type"] == "http"
+        if connection.is_last and is_http:
             send = _last(send)
         if path.startswith("/-/") and is_http and path in self._pages:
             await answer(send, 200, *await self._page(path, scope))
@@ -159,8 +169,7 @@ class Requests:
         current_request.set(request)
         scope["root_path"] = self._root + prefix if prefix != "/" else self._root
         observed = self._telemetry.observe(scope, reply, found, task)
-        if connection is not None:
-            connection.running = task
+        connection.running = task
         try:
             if b"content-length" in headers or b"transfer-encoding" in headers:
                 receive = limited(receive, headers, self._max_body)
@@ -174,8 +183,13 @@ class Requests:
                 await self._dispatch(scope, receive, reply, request, target)
         except asyncio.CancelledError:
             request.cancel_calls()
-            if connection is None or not connection.gone:
+            if connection.refused is not None and not reply.started:
+                reply.failure = connection.refused[0]
+                await reply.answer(*connection.refused)
+            elif not connection.gone:
                 raise
+            elif not is_http:
+                reply.closed(connection.close_code)
         except Exception as error:
             request.cancel_calls()
             if observed is not None:
@@ -183,8 +197,7 @@ class Requests:
             await self._fail(scope, reply, request, error)
         finally:
             request.task = None  # its context refers to the request
-            if connection is not None:
-                connection.running = None
+            connection.running = None
             if observed is not None:
                 observed.end()
 
@@ -204,6 +217,17 @@ class Requests:
             return None
         chosen = self._client.router(*target, asyncio.get_running_loop()).choose("")
         return None if chosen is None else passing_path(folder(), chosen.slot)
+
+    def successors(self) -> list[Path]:
+        """The sockets of processes that can take connections over: first of a free replica of the one that is here."""
+        local, place = self._local, folder()
+        found = passing_paths(place)
+        random.shuffle(found)
+        if local is not None:
+            chosen = self._client.router(*local.target, asyncio.get_running_loop()).choose("")
+            if chosen is not None:
+                found.sort(key=lambda path: path != passing_path(place, chosen.slot))
+        return found
 
     def _cut_root(self, path: str) -> str:
         root = self._root
@@ -294,7 +318,7 @@ class Requests:
 
     def _is_for(self, local: Local, target: tuple[str, str], model_id: str) -> bool:
         """Whether the replica that is here takes a request; no other one is better suited to the model then."""
-        if target != local.target or not local.slots.free:
+        if target != self._own or not local.slots.free:
             return False
         holdings = current_replica.holdings
         if not model_id or not self._multiplexes or holdings is None or model_id in holdings:
@@ -492,7 +516,7 @@ class Requests:
             raise failure
 
     async def _fail(self, scope: dict[str, Any], reply: Reply, request: RequestContext, error: Exception) -> None:
-        if isinstance(error, WebSocketDisconnect):
+        if isinstance(error, WebSocketDisconnect | ClientDisconnected):
             return
         status, text = status_of(error)
         reply.failure = status

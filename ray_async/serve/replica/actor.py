@@ -7,7 +7,8 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ray_async import cloudpickle
 from ray_async.actor import exit_actor
 from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.asgi_class import instantiate
+from ray_async.serve.autoscaling_config import DeploymentID
 from ray_async.serve.board import CONSTRUCTING, RUNNING, Board
 from ray_async.serve.context import ReplicaContext, RequestContext, current_replica, current_request
 from ray_async.serve.exceptions import RayServeException
@@ -28,8 +30,11 @@ from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Local, Requests
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.multiplexing.holdings import Holdings
+from ray_async.serve.replica.routing_stats import RoutingStats
 from ray_async.serve.replica.runner import Runner, maybe_async
 from ray_async.serve.replica.slots import Slots
+from ray_async.serve.request_router.asking import made
+from ray_async.serve.request_router.config import RequestRouterConfig
 from ray_async.serve.stack_dump import stack_path, take_requests
 from ray_async.serve.telemetry.line_format import Origin
 from ray_async.serve.telemetry.telemetry import Telemetry
@@ -74,6 +79,8 @@ class ReplicaActor:
         self._updating = asyncio.Lock()
         self._watched = asyncio.Event()
         self._telemetry: Telemetry
+        self._routing: RoutingStats
+        self._asks_router = False  # whether a router of the user's chooses for requests that come here
 
     async def start(self, listener: str | None, http: dict[str, Any]) -> None:
         """Construct the user's object and take requests; once, also if another controller asks again.
@@ -110,12 +117,15 @@ class ReplicaActor:
         if options.user_config is not None:
             await self._configure(options.user_config)
         await self.check_health()  # one that is not well from the beginning replaces none
+        self._routing = RoutingStats(self._board, self._place, self._recorder("record_routing_stats"))
+        await self._take_router(options.request_router_config)
         self._telemetry.begin_tracing()
         if listener is not None:
             app = instantiate(instance) if is_class else None
             self._telemetry.set_application(app)
             local = Local((self._app, self._spec.name), self._slots, self._runner, app, self._id)
             self._requests = Requests(self._client, http, self._telemetry, local, self._folder)
+            self._requests.asks_router = self._asks_router
             self._server = HTTPServer(self._requests, http, passing_path(self._folder, self._place))
             await self._requests.startup()
             listening = await receive_listener(listener)
@@ -141,12 +151,29 @@ class ReplicaActor:
     async def _update(self, spec: DeploymentSpec) -> None:
         if spec.options.user_config != self._spec.options.user_config:
             await self._configure(spec.options.user_config)
+        if spec.options.request_router_config != self._spec.options.request_router_config:
+            await self._take_router(spec.options.request_router_config)
         self._telemetry.configure(spec.options.logging_config)
         limit = spec.options.max_ongoing_requests
         if limit != self._slots.limit:
             self._slots.limit = limit
             self._runner.resize(limit)
         self._spec = spec
+
+    async def _take_router(self, config: RequestRouterConfig | None) -> None:
+        """Let the user's router choose from now on; where it cannot be made, a deploy of it fails."""
+        self._asks_router = config is not None and config.is_custom
+        if config is not None and config.is_custom:
+            await asyncio.to_thread(made, config, self._spec.path, DeploymentID(self._spec.name, self._app))
+        if self._requests is not None:
+            self._requests.asks_router = self._asks_router
+        self._routing.configure(config)
+
+    def _recorder(self, name: str) -> Callable[[], Awaitable[Any]] | None:
+        """The user's method that records something, which replicas call by themselves; None where there is none."""
+        target = self._runner.target
+        record = None if inspect.isfunction(target) else getattr(target, name, None)
+        return None if record is None else partial(maybe_async, record)
 
     async def live(self) -> None:
         """Run as long as the process does, or until another controller asks: the call's failure is its death."""
@@ -156,10 +183,8 @@ class ReplicaActor:
 
     async def autoscaling_stats(self) -> dict[str, float]:
         """What the user's `record_autoscaling_stats` gives for the policy; nothing where there is none."""
-        record = getattr(self._runner.target, "record_autoscaling_stats", None)
-        if record is None or inspect.isfunction(self._runner.target):
-            return {}
-        return {str(name): float(value) for name, value in (await maybe_async(record)).items()}
+        record = self._recorder("record_autoscaling_stats")
+        return {} if record is None else {str(name): float(value) for name, value in (await record()).items()}
 
     async def ping(self) -> None:
         """Show that the loop is not blocked."""
@@ -314,6 +339,7 @@ class ReplicaActor:
             await self._requests.shutdown()
         if current_replica.holdings is not None:
             await current_replica.holdings.close()
+        self._routing.close()
         self._telemetry.flush()
         target = self._runner.target
         self._runner.close()

@@ -45,11 +45,19 @@ class Runner:
         """Tell whether there is a method of that name."""
         if inspect.isfunction(self.target):
             return name == "__call__"
-        return callable(getattr(type(self.target), name, None))
+        # Each class has a `__call__` by its own class, which makes objects: only objects tell whether they have one.
+        return hasattr(type(self.target), name) and callable(getattr(self.target, name, None))
 
     def takes(self, name: str, parameter: str) -> bool:
         """Tell whether a method has a parameter of that name."""
         return parameter in inspect.signature(self._method(name)[0]).parameters
+
+    def takes_any(self, name: str) -> bool:
+        """Tell whether a method has parameters; one of which that is not known may have."""
+        try:
+            return bool(inspect.signature(self._method(name)[0]).parameters)
+        except ValueError:
+            return True
 
     def _method(self, name: str) -> tuple[Callable[..., Any], bool, bool]:
         """The method, whether it is async, and whether it is a generator."""

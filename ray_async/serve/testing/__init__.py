@@ -1,0 +1,8 @@
+"""Suites of tests for plug-ins: a plug-in's author inherits one and names the plug-in; pytest finds the rest.
+
+They need no session and no other package.
+"""
+
+from ray_async.serve.testing.request_router_suite import RequestRouterSuite
+
+__all__ = ("RequestRouterSuite",)
