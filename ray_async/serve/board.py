@@ -67,9 +67,15 @@ class Board:
         """Note how many requests a replica is working on."""
         self._cells[(slot + 1) * _WORDS + 1] = count
 
-    def cell_of_ongoing(self, slot: int) -> tuple[memoryview[int], int]:
-        """The cells, and the place in them of that number: for who notes it with each request."""
-        return self._cells, (slot + 1) * _WORDS + 1
+    @property
+    def cells(self) -> memoryview[int]:
+        """All cells, for who looks at some of them, or writes one, with each request."""
+        return self._cells
+
+    @staticmethod
+    def cell_of_state(slot: int) -> int:
+        """The place in the cells of a replica's state; behind it is the number of its ongoing requests."""
+        return (slot + 1) * _WORDS
 
     def pid(self, slot: int) -> int:
         """A replica's process; 0 while there is none."""

@@ -136,11 +136,14 @@ current_request: ContextVar[RequestContext | None] = ContextVar("serve_request",
 local_context: ContextVar[ReplicaContext | None] = ContextVar("serve_local_replica", default=None)
 
 
+_BYTES = tuple(f"{number:02x}" for number in range(256))
+
+
 def _numbered() -> Callable[[], str]:
-    """Gives ids without end; made of C's iterators, which threads may share."""
+    """Gives 2 ** 48 ids; made of C's iterators, which threads may share."""
     drawn = os.urandom(10).hex()
     prefix = f"{drawn[:8]}-{drawn[8:12]}-{drawn[12:16]}-{drawn[16:20]}-"
-    return map(prefix.__add__, map("%012x".__mod__, itertools.count(1))).__next__
+    return map("".join, itertools.product((prefix,), *[_BYTES] * 6)).__next__
 
 
 _next_id = _numbered()

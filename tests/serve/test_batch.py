@@ -54,6 +54,34 @@ async def test_calls_are_run_together() -> None:
     assert other.batches == [[0, 1, 2, 3]]
 
 
+async def test_the_next_batch_does_not_wait_for_the_callers_of_the_last() -> None:
+    seen: list[str] = []
+
+    @serve.batch(max_batch_size=2, batch_wait_timeout_s=LONG)
+    async def same(items: list[int]) -> list[int]:
+        seen.append(f"batch {items}")
+        await asyncio.sleep(0)
+        return items
+
+    async def ask(number: int) -> None:
+        seen.append(f"answer {await same(number)}")
+
+    await asyncio.gather(*(ask(number) for number in range(4)))
+    assert seen == ["batch [0, 1]", "batch [2, 3]", *(f"answer {number}" for number in range(4))]
+
+
+async def test_parameters_that_must_be_named() -> None:
+    @serve.batch(max_batch_size=1)
+    async def double(*, items: list[int]) -> list[int]:
+        return [2 * item for item in items]
+
+    assert await double(items=1) == 2
+    with pytest.raises(TypeError):
+        await double()
+    with pytest.raises(TypeError):
+        await double(1)
+
+
 async def test_a_function_with_several_parameters() -> None:
     seen = []
 

@@ -151,7 +151,7 @@ class Batcher:
             item.end(error)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        batch = self._running.pop(task)
+        batch = self._running.pop(task, ())
         error = None if task.cancelled() else task.exception()
         if error is not None:  # neither an error of the batch nor a cancel: something that ends processes
             for item in batch:
@@ -185,11 +185,19 @@ class Batcher:
             wait_s = began - min(item.arrived for item in batch)
             count_batch(self._function, len(batch), wait_s, self.loop.time() - began)
 
+    def _begin_next(self) -> None:
+        """Start what is due before the callers of the batch that is over have their turns."""
+        task = asyncio.current_task()
+        assert task is not None
+        del self._running[task]
+        self._look()
+
     async def _call(self, batch: list[Pending], columns: dict[str, list[Any]]) -> None:
         if not self._streams:
-            for item, result in zip(batch, _checked(await self._function(**columns), len(batch)), strict=True):
+            results = _checked(await self._function(**columns), len(batch))
+            self._begin_next()
+            for item, result in zip(batch, results, strict=True):
                 item.put(result)
-                item.end()
             return
         source = self._function(**columns)
         try:

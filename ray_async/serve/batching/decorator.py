@@ -98,6 +98,9 @@ class Batched:
         kinds = {parameter.kind for parameter in self._signature.parameters.values()}
         if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
             raise TypeError("@serve.batch needs a function whose parameters are listed: without *args and **kwargs")
+        self._names = tuple(self._signature.parameters)
+        # How many positional arguments give each name its value.
+        self._all_positional = -1 if inspect.Parameter.KEYWORD_ONLY in kinds else len(self._names)
         # A method's first parameter is the object that it belongs to.
         home = function.__qualname__.rpartition(".")[0]
         self._is_method = bool(home) and not home.endswith("<locals>") and bool(kinds)
@@ -113,7 +116,10 @@ class Batched:
         Raises:
             TypeError: Arguments that the function does not take.
         """
-        arguments = dict(self._signature.bind(*args, **kwargs).arguments)
+        if kwargs or len(args) != self._all_positional:
+            arguments = dict(self._signature.bind(*args, **kwargs).arguments)
+        else:  # in a fraction of the time
+            arguments = dict(zip(self._names, args, strict=True))
         owner = arguments.pop(next(iter(arguments))) if self._is_method else None
         batcher = self._batcher(owner)
         return batcher, batcher.submit(arguments)

@@ -329,7 +329,7 @@ class _Response:
             future = asyncio.wrap_future(_mirror(call))
         elif future.cancelled():
             raise RequestCancelledError(self.request_id)
-        task = asyncio.current_task()
+        task = asyncio.current_task(call.router.loop if future is call.future else None)
         assert task is not None
         cancels = task.cancelling()
         try:

@@ -409,14 +409,20 @@ class Connection(HttpToolsProtocol):
         self._first = cycle
         if self.flow.read_paused:
             self.flow.resume_reading()
-        task = self.loop.create_task(self._answered(cycle, app))
+        task = self.loop.create_task(self._answered(cycle))
         self._answering = task
         self.tasks.add(task)
 
-    async def _answered(self, cycle: RequestResponseCycle, app: Any) -> None:
+    async def _answered(self, cycle: RequestResponseCycle) -> None:
         task = self._answering  # a connection has one at a time, and this one has just begun
         try:
-            await cycle.run_asgi(app)
+            await self._requests.answer(self, cycle.scope, cycle.receive, cycle.send)
+        except BaseException as error:
+            await cycle.run_asgi(partial(_raise, error))  # what uvicorn does then
+        else:
+            if not cycle.response_complete:
+                await cycle.run_asgi(_leave)
+            cycle.on_response = _ignore
         finally:
             self.tasks.discard(task)
 
@@ -434,6 +440,18 @@ class Connection(HttpToolsProtocol):
             first.message_event.set()
         if self.running is not None and self.gone:
             self.running.cancel()
+
+
+async def _raise(error: BaseException, *asgi: Any) -> None:
+    raise error
+
+
+async def _leave(*asgi: Any) -> None:
+    """An application that answers nothing more."""
+
+
+def _ignore() -> None:
+    """What a cycle calls that refers to its connection no more."""
 
 
 _OK = STATUS_LINE[200]

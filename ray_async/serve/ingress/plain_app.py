@@ -17,6 +17,10 @@ from ray_async.serve.replica.runner import VALUES, Runner
 __all__ = ("PlainApp",)
 
 
+_NONE: tuple[Any, ...] = ()
+_NOT_NAMED: dict[str, Any] = {}
+
+
 class PlainApp:
     """Calls the handler and answers with what it returns.
 
@@ -30,8 +34,8 @@ class PlainApp:
 
     async def __call__(self, scope: Any, receive: Any, reply: Reply) -> None:
         """Answer a request."""
-        arguments = (PlainRequest(scope, receive),) if self._takes_request else ()
-        value = await self._runner.begin("__call__", arguments, {})
+        arguments = (PlainRequest(scope, receive),) if self._takes_request else _NONE
+        value = await self._runner.begin("__call__", arguments, _NOT_NAMED)
         if type(value) not in VALUES:
             if inspect.isawaitable(value):
                 value = await value

@@ -122,7 +122,7 @@ class Runner:
 
     def begin(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[Any]:
         """Call a method; what it returns may have to be awaited once more, as that of a sync one."""
-        method, is_async, is_generator = self._method(name)
+        method, is_async, is_generator = self._kinds.get(name) or self._method(name)
         if is_generator:
             return _given(method(*args, **kwargs))
         return method(*args, **kwargs) if is_async else self._in_thread(method, args, kwargs)

@@ -25,7 +25,7 @@ class Slots:
         self.draining = False
         self.on_free: Callable[[], None] | None = None  # called when a slot is free and none was before
         self._board = board
-        self._cells, self._cell = board.cell_of_ongoing(place)
+        self._cells, self._cell = board.cells, board.cell_of_state(place) + 1
         self.place = place
         self._ongoing = 0
         self._waits_for_idle: set[asyncio.Event] = set()

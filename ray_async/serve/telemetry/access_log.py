@@ -42,6 +42,7 @@ class AccessLog:
         folder = self._folder if config.logs_dir is None else Path(config.logs_dir)
         render = json_access_lines if config.encoding == "JSON" else access_lines
         self._file = LogFile(folder / name.replace("/", "_"), render=render)
+        self._add = self._file.add
         formatter = LineFormatter(source, config.encoding, config.additional_log_standard_attrs)
         self._formatter = formatter if config.additional_log_standard_attrs else None
         self._handler = _Handler(self._file, formatter)
@@ -83,7 +84,7 @@ class AccessLog:
             ended: When it has ended, likewise.
         """
         if self._formatter is None:
-            self._file.add((source, request_id, method, route, status, began, ended))
+            self._add((source, request_id, method, route, status, began, ended))
             return
         latency_ms = (ended - began) * 1000
         facts = {"request_id": request_id, "route": route, "method": method, "status": str(status)}
