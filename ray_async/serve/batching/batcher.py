@@ -35,12 +35,15 @@ class Pending(Item):
     Args:
         arguments: The arguments by name.
         request: The caller's request, if there is one.
-        arrived: When it came, on the loop's clock.
+        loop: The running loop; the item has come now, on its clock.
     """
 
-    def __init__(self, arguments: dict[str, Any], request: RequestContext | None, arrived: float) -> None:
+    def __init__(
+        self, arguments: dict[str, Any], request: RequestContext | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
         first = next(iter(arguments.values()), None)
-        super().__init__(first, "" if request is None else request.multiplexed_model_id, arrived)
+        super().__init__(first, "" if request is None else request.multiplexed_model_id, loop.time())
+        self._loop = loop
         self.arguments = arguments
         self.request = request
         self.closed = False
@@ -59,7 +62,7 @@ class Pending(Item):
             Exception: The item's own, or what the batch function has raised.
         """
         while not self._results:
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = self._loop.create_future()
             await self._waiter
         result = self._results.popleft()
         if isinstance(result, BaseException):
@@ -103,7 +106,7 @@ class Batcher:
 
     def submit(self, arguments: dict[str, Any]) -> Pending:
         """Let a call wait for its batch."""
-        item = Pending(arguments, current_request.get(), self.loop.time())
+        item = Pending(arguments, current_request.get(), self.loop)
         self._forming.add(item)
         self.look_soon()
         return item

@@ -181,7 +181,9 @@ class Batched:
 
 
 def _batchers_of(owner: Any, name: str) -> dict[int, Batcher]:
-    made: dict[int, Batcher] = vars(owner).setdefault(f"_serve_batchers:{name}", {})
+    known = vars(owner)
+    key = f"_serve_batchers:{name}"
+    made: dict[int, Batcher] = known[key] if key in known else known.setdefault(key, {})
     return made
 
 
