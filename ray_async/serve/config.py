@@ -8,12 +8,14 @@ from enum import StrEnum
 from typing import Any
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
+from ray_async.serve.backpressure_config import BackpressureConfig
 from ray_async.serve.request_router.config import RequestRouterConfig
 
 __all__ = (
     "AutoscalingConfig",
     "AutoscalingContext",
     "AutoscalingPolicy",
+    "BackpressureConfig",
     "HTTPOptions",
     "ProxyLocation",
     "RequestRouterConfig",

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from ray_async.serve.config import AutoscalingConfig, RequestRouterConfig
+from ray_async.serve.config import AutoscalingConfig, BackpressureConfig, RequestRouterConfig
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
 __all__ = ("DeploymentOptions",)
@@ -25,10 +25,10 @@ _ACTOR_OPTIONS = (
 )
 # What Ray has as an option and this release has not: refused, not passed over.
 _ABSENT = (
-    "backpressure_config",
     "deployment_actors",
     "gang_scheduling_config",
     "max_replicas_per_node",
+    "max_surge_percent",
     "placement_group_bundle_label_selector",
     "placement_group_bundles",
     "placement_group_strategy",
@@ -55,6 +55,7 @@ class DeploymentOptions:
     idempotent: bool = False
     logging_config: ServeLoggingConfig | None = None
     request_router_config: RequestRouterConfig | None = None
+    backpressure_config: BackpressureConfig | None = None
 
     def changed(self, options: Mapping[str, Any]) -> DeploymentOptions:
         """These options with some replaced.
@@ -80,6 +81,8 @@ class DeploymentOptions:
             given["logging_config"] = ServeLoggingConfig.of(given["logging_config"])
         if "request_router_config" in given:
             given["request_router_config"] = RequestRouterConfig.of(given["request_router_config"])
+        if "backpressure_config" in given:
+            given["backpressure_config"] = BackpressureConfig.of(given["backpressure_config"])
         result = replace(self, **given)
         _check(result)
         return result

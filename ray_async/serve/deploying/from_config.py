@@ -15,9 +15,11 @@ from ray_async.serve.application import (
     scaled_from_outside,
     with_logging,
 )
-from ray_async.serve.config import HTTPOptions, RequestRouterConfig, gRPCOptions
+from ray_async.serve.config import BackpressureConfig, HTTPOptions, RequestRouterConfig, gRPCOptions
 from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.schema import (
+    AutoscalingSchema,
+    BackpressureSchema,
     ConfigError,
     DeploymentSchema,
     HTTPOptionsSchema,
@@ -110,8 +112,10 @@ def _changes(deployment: DeploymentSchema) -> dict[str, Any]:
             del given[one]
     defaults = {field.name: _default(field) for field in fields(DeploymentOptions)}
     for name, value in given.items():
-        if isinstance(value, LoggingConfigSchema | RequestRouterSchema):
+        if isinstance(value, LoggingConfigSchema | RequestRouterSchema | BackpressureSchema):
             given[name] = value.config()
+        elif isinstance(value, AutoscalingSchema):
+            given[name] = value.given()
     return {name: defaults[name] if value is None else value for name, value in given.items()}
 
 
@@ -164,4 +168,4 @@ def as_options(options: DeploymentOptions, name: str) -> dict[str, Any]:
 def _shown(value: Any) -> Any:
     if isinstance(value, RequestRouterConfig):
         return asdict(value) | {"request_router_class": value.name}
-    return asdict(value) if isinstance(value, ServeLoggingConfig) else value
+    return asdict(value) if isinstance(value, ServeLoggingConfig | BackpressureConfig) else value
