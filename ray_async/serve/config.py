@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
+from ray_async.serve.backpressure_config import BackpressureConfig
 from ray_async.serve.deployment_actors import DeploymentActorConfig
 from ray_async.serve.gang import GangPlacementStrategy, GangRuntimeFailurePolicy, GangSchedulingConfig
 from ray_async.serve.request_router.config import RequestRouterConfig
@@ -16,6 +17,7 @@ __all__ = (
     "AutoscalingConfig",
     "AutoscalingContext",
     "AutoscalingPolicy",
+    "BackpressureConfig",
     "DeploymentActorConfig",
     "GangPlacementStrategy",
     "GangRuntimeFailurePolicy",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ray_async.serve.application import Application
+from ray_async.serve.backpressure_config import BackpressureConfig
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
@@ -67,6 +68,11 @@ class Deployment:
         return self._options.max_ongoing_requests
 
     @property
+    def backpressure_config(self) -> BackpressureConfig | None:
+        """How clients are told that too many requests wait; None: by 503."""
+        return self._options.backpressure_config
+
+    @property
     def max_queued_requests(self) -> int:
         """How many requests of one caller may wait; -1: any number."""
         return self._options.max_queued_requests
@@ -115,7 +121,8 @@ def deployment(func_or_class: Callable[..., Any] | None = None, /, **options: An
             ``rolling_update_percentage`` (0.2); ``logging_config`` (a dict or a ``LoggingConfig``); ``idempotent``
             (False: whether requests may run twice, where a replica dies with them); ``deployment_actors`` (a list of
             ``serve.config.DeploymentActorConfig``, or of dicts); ``gang_scheduling_config`` (a
-            ``serve.config.GangSchedulingConfig``, or a dict).
+            ``serve.config.GangSchedulingConfig``, or a dict); ``request_router_config`` (a dict or a
+            ``RequestRouterConfig``); ``backpressure_config`` (a dict or a ``BackpressureConfig``).
 
     Raises:
         TypeError: Neither a class nor a function, or an unknown option.

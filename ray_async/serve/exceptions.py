@@ -1,13 +1,15 @@
 """Errors of Serve.
 
 RayServeException                   a wrong use, or a request that Serve could not carry out
-├── BackPressureError               the caller's queue is full (HTTP: 503)
+├── BackPressureError               the caller's queue is full (HTTP: 503, or as its deployment says)
 ├── DeploymentUnavailableError      no such deployment any more (HTTP: 503)
 ├── ExternalScalerDisabledError     a number of replicas for an application that is not scaled from outside
 └── RequestCancelledError           the request was cancelled
 """
 
 from __future__ import annotations
+
+import math
 
 from ray_async.exceptions import RayError, TaskCancelledError
 
@@ -30,12 +32,21 @@ class BackPressureError(RayServeException):
     Args:
         deployment: The deployment's name.
         limit: Its `max_queued_requests`.
+        status_code: The status by which an HTTP client is told.
+        retry_after_s: Seconds after which it shall try again; None: nothing is said.
     """
 
-    def __init__(self, deployment: str, limit: int) -> None:
-        super().__init__(deployment, limit)
+    def __init__(self, deployment: str, limit: int, status_code: int = 503, retry_after_s: float | None = None) -> None:
+        super().__init__(deployment, limit, status_code, retry_after_s)
         self.deployment = deployment
         self.limit = limit
+        self.status_code = status_code
+        self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the answer to an HTTP client."""
+        return {} if self.retry_after_s is None else {"retry-after": str(math.ceil(self.retry_after_s))}
 
     def __str__(self) -> str:
         return (

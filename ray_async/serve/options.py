@@ -8,7 +8,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from ray_async.serve.config import AutoscalingConfig, DeploymentActorConfig, GangSchedulingConfig, RequestRouterConfig
+from ray_async.serve.config import (
+    AutoscalingConfig,
+    BackpressureConfig,
+    DeploymentActorConfig,
+    GangSchedulingConfig,
+    RequestRouterConfig,
+)
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
 __all__ = ("DeploymentOptions",)
@@ -25,8 +31,8 @@ _ACTOR_OPTIONS = (
 )
 # What Ray has as an option and this release has not: refused, not passed over.
 _ABSENT = (
-    "backpressure_config",
     "max_replicas_per_node",
+    "max_surge_percent",
     "placement_group_bundle_label_selector",
     "placement_group_bundles",
     "placement_group_strategy",
@@ -55,6 +61,7 @@ class DeploymentOptions:
     request_router_config: RequestRouterConfig | None = None
     deployment_actors: tuple[DeploymentActorConfig, ...] = ()
     gang_scheduling_config: GangSchedulingConfig | None = None
+    backpressure_config: BackpressureConfig | None = None
 
     def changed(self, options: Mapping[str, Any]) -> DeploymentOptions:
         """These options with some replaced.
@@ -84,6 +91,8 @@ class DeploymentOptions:
             given["deployment_actors"] = DeploymentActorConfig.all_of(given["deployment_actors"])
         if "gang_scheduling_config" in given:
             given["gang_scheduling_config"] = GangSchedulingConfig.of(given["gang_scheduling_config"])
+        if "backpressure_config" in given:
+            given["backpressure_config"] = BackpressureConfig.of(given["backpressure_config"])
         result = replace(self, **given)
         _check(result)
         return result

@@ -1,6 +1,5 @@
 """Target capacity: a share of all replicas, as configs say it."""
 
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -92,6 +91,6 @@ def test_bad_capacities() -> None:
             ServeDeploySchema.of({"applications": [], "target_capacity": value})
 
 
-def test_no_http_where_a_config_says_so(http: httpx.Client, tmp_path: Path) -> None:
+def test_bad_locations() -> None:
     with pytest.raises(ConfigError, match=r"proxy_location: .*'Disabled', 'HeadOnly' or 'EveryNode'"):
         ServeDeploySchema.of({"applications": [], "proxy_location": "Nowhere"})

@@ -208,8 +208,12 @@ class DeploymentState:
         """Its entry in the table."""
         options, running = self.spec.options, self.running
         router = options.request_router_config
-        asked = {} if router is None or not router.is_custom else {"request_router": router.packed(self.spec.path)}
-        return asked | {
+        more: dict[str, Any] = {}
+        if router is not None and router.is_custom:
+            more["request_router"] = router.packed(self.spec.path)
+        if options.backpressure_config is not None:
+            more["backpressure"] = [options.backpressure_config.status_code, options.backpressure_config.retry_after_s]
+        return more | {
             "max_ongoing_requests": options.max_ongoing_requests,
             "max_queued_requests": options.max_queued_requests,
             "access_log": self._controller.telemetry.writes_access(options.logging_config),

@@ -15,9 +15,17 @@ from ray_async.serve.application import (
     scaled_from_outside,
     with_logging,
 )
-from ray_async.serve.config import GangSchedulingConfig, HTTPOptions, RequestRouterConfig, gRPCOptions
+from ray_async.serve.config import (
+    BackpressureConfig,
+    GangSchedulingConfig,
+    HTTPOptions,
+    RequestRouterConfig,
+    gRPCOptions,
+)
 from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.schema import (
+    AutoscalingSchema,
+    BackpressureSchema,
     ConfigError,
     DeploymentSchema,
     HTTPOptionsSchema,
@@ -113,8 +121,10 @@ def _changes(deployment: DeploymentSchema) -> dict[str, Any]:
             del given[one]
     defaults = {field.name: _default(field) for field in fields(DeploymentOptions)}
     for name, value in given.items():
-        if isinstance(value, LoggingConfigSchema | RequestRouterSchema):
+        if isinstance(value, LoggingConfigSchema | RequestRouterSchema | BackpressureSchema):
             given[name] = value.config()
+        elif isinstance(value, AutoscalingSchema):
+            given[name] = value.given()
     if given.get("deployment_actors") is not None:
         given["deployment_actors"] = [actor.model_dump() for actor in given["deployment_actors"]]
     if given.get("gang_scheduling_config") is not None:
@@ -171,7 +181,7 @@ def as_options(options: DeploymentOptions, name: str) -> dict[str, Any]:
 def _shown(value: Any) -> Any:
     if isinstance(value, RequestRouterConfig):
         return asdict(value) | {"request_router_class": value.name}
-    if isinstance(value, ServeLoggingConfig):
+    if isinstance(value, ServeLoggingConfig | BackpressureConfig):
         return asdict(value)
     if isinstance(value, GangSchedulingConfig):
         return {key: str(one) if isinstance(one, str) else one for key, one in asdict(value).items()}

@@ -93,6 +93,7 @@ class Router:
         self.idempotent = False  # whether the deployment says of all its requests that running one twice is no harm
         self._limit = 1
         self._queue_limit = -1
+        self._backpressure: tuple[Any, ...] = ()  # how clients are told that too many calls wait
         self._is_scaled = False
         self._cannot_start = False
         self._tally: Tally | None = None
@@ -113,12 +114,16 @@ class Router:
             app, _, deployment = self._key.partition("#")
             call.fail(DeploymentUnavailableError(f"There is no deployment {deployment!r} in application {app!r}."))
         elif self._asker.is_full if self._asker is not None else 0 <= self._queue_limit <= len(self.waiting):
-            call.fail(BackPressureError(self._key.partition("#")[2], self._queue_limit))
+            call.fail(self.too_many())
         elif self._cannot_start:
             call.fail(self._unavailable())
         else:
             self.waiting.append(call)
             self._watch()
+
+    def too_many(self) -> BackPressureError:
+        """The error of a call that may not wait."""
+        return BackPressureError(self._key.partition("#")[2], self._queue_limit, *self._backpressure)
 
     def resubmit(self, call: Call) -> None:
         """Keep a call that a replica has refused, before all others."""
@@ -227,6 +232,7 @@ class Router:
         self._limit = entry["max_ongoing_requests"]
         self._queue_limit = entry["max_queued_requests"]
         self.idempotent = entry.get("idempotent", False)
+        self._backpressure = tuple(entry.get("backpressure", ()))
         self._is_scaled = entry.get("is_scaled", False)
         self._cannot_start = entry.get("cannot_start", False)
         self._take_asker(entry.get("request_router", ""))
@@ -239,7 +245,8 @@ class Router:
             asker = self._asker = None
         if asker is None and packed:
             app, _, deployment = self._key.partition("#")
-            asker = self._asker = Asker(packed, DeploymentID(deployment, app), self._board, self.waiting)
+            target = DeploymentID(deployment, app)
+            asker = self._asker = Asker(packed, target, self._board, self.waiting, self.too_many)
         if asker is not None:
             asker.update(self._replicas, self._limit, self._queue_limit)
             self._candidates = {}

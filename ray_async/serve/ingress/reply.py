@@ -183,7 +183,9 @@ def status_of(error: Exception) -> tuple[int, str]:
         return error.status_code, str(error.detail)
     if isinstance(error, MalformedBody):
         return 400, f"The body is not valid JSON: {error}"
-    if isinstance(error, BackPressureError | DeploymentUnavailableError):
+    if isinstance(error, BackPressureError):
+        return error.status_code, str(error)
+    if isinstance(error, DeploymentUnavailableError):
         return 503, str(error)
     if isinstance(error, RequestCancelledError):
         return 503, "The request was cancelled."

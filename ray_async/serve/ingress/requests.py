@@ -177,7 +177,7 @@ class Requests:
             if is_http and (self._timeout is not None or _TIMEOUT in headers):
                 timeout = timeout_of(headers, self._timeout)
                 await self._timed(self._begin_later(scope, receive, reply, request, target), timeout, reply, request)
-            elif is_http and not model_id and (local := self._local) and local.target == target and local.slots.free:
+            elif is_http and not model_id and target == self._own and (local := self._local) and local.slots.free:
                 local.slots.take()
                 await self._run_here(local, scope, receive, reply)
             else:

@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,15 +68,24 @@ class Asker:
         deployment: The deployment.
         board: The board.
         waiting: The queue.
+        too_many: Gives the error of a call that may not wait.
     """
 
-    def __init__(self, packed: str, deployment: DeploymentID, board: Board, waiting: deque[Call]) -> None:
+    def __init__(
+        self,
+        packed: str,
+        deployment: DeploymentID,
+        board: Board,
+        waiting: deque[Call],
+        too_many: Callable[[], BackPressureError],
+    ) -> None:
         self.packed = packed
         self.limit = 1
         self.queue_limit = -1
         self._deployment = deployment
         self._board = board
         self._waiting = waiting
+        self._too_many = too_many
         self._replicas: dict[str, RunningReplica] = {}
         self._dead: set[str] = set()
         self._questions: dict[Call, _Question] = {}
@@ -187,7 +196,7 @@ class Asker:
         if question.tries == 1 and 0 <= self.queue_limit < self._queued():
             self._waiting.remove(call)
             del self._questions[call]
-            call.fail(BackPressureError(self._deployment.name, self.queue_limit))
+            call.fail(self._too_many())
             return
         config = self._config
         pause = min(config.max_backoff_s, config.initial_backoff_s * config.backoff_multiplier ** (question.tries - 1))
