@@ -40,6 +40,19 @@ OUTPUT = {
     ("docs/serve.md", 4): ["the model a"],
     ("docs/serve.md", 5): ["ABC"],
     ("docs/serve.md", 6): ["hello bob"],
+    ("docs/serving.md", 0): ["{'label': 'POSITIVE'}"],
+    ("docs/serving.md", 1): ["{'shelf': 'a', 'total': 10.0}", "422"],
+    ("docs/serving.md", 2): ["21"],
+    ("docs/serving.md", 3): ["1240 [8, 8]"],
+    ("docs/serving.md", 4): ["['data: to', 'data: be', 'data: or']"],
+    ("docs/serving.md", 5): [
+        "hello from version 1",
+        "good day from version 1",
+        "good day from version 2",
+        "True good day from version 2",
+    ],
+    ("docs/serving.md", 6): ["status 418 ", "stream 200 0 1 2 ", "body 400 ", "bytes 200 raw", "True"],
+    ("docs/serving.md", 7): ["hello bob"],
     ("docs/types.md", 0): ["2"],
 }
 
