@@ -23,6 +23,21 @@ from tests.serve.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 SERVICE = "tests.serve.grpc_services.add_TextsServicer_to_server"
 
+HELD = """
+import asyncio, pathlib
+from ray_async import serve
+
+@serve.deployment
+class Held:
+    async def __call__(self, request):
+        pathlib.Path("entered").touch()
+        while not pathlib.Path("free").exists():
+            await asyncio.sleep(0.01)
+        return "done"
+
+app = Held.bind()
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -47,8 +62,8 @@ def call(folder: Path, *words: str, status: int = 0) -> str:
 
 
 @contextmanager
-def running(folder: Path, *words: str) -> Iterator[tuple[str, Any]]:
-    """A command that serves, until the block's end sends it Ctrl-C; gives its address and its lines."""
+def running(folder: Path, *words: str, end: signal.Signals = signal.SIGINT) -> Iterator[tuple[str, Any]]:
+    """A command that serves, until the block's end sends it a signal; gives its address and its lines."""
     process = subprocess.Popen(
         command("serve", "run", *words), cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
     )
@@ -60,7 +75,7 @@ def running(folder: Path, *words: str) -> Iterator[tuple[str, Any]]:
         found = re.search(r"Serving (http://[\d.]+:\d+) until Ctrl-C", next(process.stdout))
         assert found is not None
         yield found[1], process.stdout
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         assert process.wait() == 0
     finally:
         watch.cancel()
@@ -83,6 +98,31 @@ def test_run_again_when_sources_change(folder: Path) -> None:
         (folder / "shop.py").write_text(SHOP.replace("return self.word", "return self.word + ' again'"))
         assert next(line for line in lines if not line.startswith("Deploying again")) == "Deployed.\n"
         assert httpx.get(url).text == "hello again"
+
+
+def test_sigterm_finishes_requests(folder: Path) -> None:
+    (folder / "held.py").write_text(HELD)
+    answers = []
+    with running(folder, "held:app", "--port", "0", end=signal.SIGTERM) as (url, _):
+        asking = threading.Thread(target=lambda: answers.append(httpx.get(url, timeout=60).text))
+        asking.start()
+        wait_until((folder / "entered").exists)
+        client = httpx.Client(base_url=url, timeout=60)
+        assert not is_ending(client)
+        freeing = threading.Thread(target=lambda: (wait_until(lambda: is_ending(client)), (folder / "free").touch()))
+        freeing.start()
+    asking.join()
+    freeing.join()
+    client.close()
+    assert answers == ["done"]
+
+
+def is_ending(client: httpx.Client) -> bool:
+    """Tell whether a connection that is open gets its last answer, or an end."""
+    try:
+        return client.get("/-/healthz").headers.get("connection") == "close"
+    except httpx.TransportError:
+        return True
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from starlette.requests import Request
 import ray_async as ray
 from ray_async import serve
 from tests.serve.fuzzed import STATUSES, frames, mutated
+from tests.serve.sizes import size
 from tests.serve.waiting import ongoing, wait_until
 
 SEED = 20261129
@@ -134,7 +135,7 @@ async def talk_all(address: tuple[str, int], kind: Any, count: int) -> list[byte
     return await asyncio.gather(*(one(kind(source), number) for number in range(count)))
 
 
-@pytest.mark.parametrize(("kind", "count"), [(mutated, 400), (frames, 200)])
+@pytest.mark.parametrize(("kind", "count"), [(mutated, size(300, 5000)), (frames, size(200, 5000))])
 def test_nonsense(http: httpx.Client, kind: Any, count: int) -> None:
     print("seed", SEED)
     handles = [

@@ -1,6 +1,7 @@
 """A controller that is killed, whatever it is doing: traffic goes on, and the next one goes on with its work."""
 
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -21,6 +22,7 @@ from ray_async.serve.application import build
 from tests.serve.controller import controller_pid, kill_controller, replica_pids, replica_states
 from tests.serve.gate import Gated
 from tests.serve.load import Load
+from tests.serve.sizes import size
 from tests.serve.waiting import wait_until
 
 
@@ -236,14 +238,21 @@ def test_a_reconfigured_object_is_never_seen_before(http: httpx.Client) -> None:
     seed = random.randrange(10**9)
     print("seed", seed)
     chance = random.Random(seed)
-    handle = serve.run(Configured.options(user_config="a").bind())
+    handle = serve.run(Configured.options(user_config="a", idempotent=True).bind())
+    started = set(replica_pids())
     with Load(http, handle) as load:
-        for number in range(8):
+        for number in itertools.count():
             load.more(10)
-            serve.run(Configured.options(user_config="a", num_replicas=chance.randint(1, 5)).bind())
-            if number % 2:
+            serve.run(Configured.options(user_config="a", idempotent=True, num_replicas=chance.randint(1, 5)).bind())
+            started |= set(replica_pids())
+            if len(started) >= size(12, 200):
+                break
+            if number % 4 == 3:
                 kill_controller()
-    assert load.failures == []
+            elif number % 2:
+                os.kill(chance.choice(list(replica_pids("Configured").values())), signal.SIGKILL)
+    # A killed replica takes along the connections of its clients, which try again then.
+    assert [failure for failure in load.failures if not isinstance(failure, httpx.TransportError)] == []
     assert set(load.answers) == {"a"}
 
 

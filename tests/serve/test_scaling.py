@@ -16,6 +16,7 @@ from ray_async.serve.exceptions import DeploymentUnavailableError
 from ray_async.util import state
 from tests.serve.controller import controller_pid, kill_controller, replica_pids, replica_states
 from tests.serve.gate import Gated
+from tests.serve.sizes import size
 from tests.serve.waiting import wait_until
 
 FAST = {"metrics_interval_s": 0.1, "look_back_period_s": 0.2, "upscale_delay_s": 0, "downscale_delay_s": 0}
@@ -101,10 +102,10 @@ def test_from_zero_nothing_is_lost_or_done_twice(http: httpx.Client) -> None:
     assert replica_states() == {"Counted": {}}
     wait_until(front_pid)
     expected: list[str] = []
-    with ThreadPoolExecutor(40) as pool:
-        for round_ in range(6):
+    with ThreadPoolExecutor(size(40, 100)) as pool:
+        for round_ in range(size(6, 20)):
             wait_until(at_zero)
-            values = [f"{round_}-{number}" for number in range(40)]
+            values = [f"{round_}-{number}" for number in range(size(40, 100))]
             answers = [
                 pool.submit(lambda value: http.get("/", params={"value": value}).text, value)
                 if number % 2

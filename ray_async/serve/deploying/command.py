@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -114,6 +115,7 @@ def _run(arguments: argparse.Namespace) -> None:
     api.deploy(applications, _addressed(http, arguments), wait=True, grpc=grpc, settings=settings)
     if not arguments.blocking:
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: requests are finished
     if sources is None:
         wait_for_interrupt(f"Serving {api.status().url} until Ctrl-C.")
     else:

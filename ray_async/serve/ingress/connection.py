@@ -183,7 +183,7 @@ class Connection(HttpToolsProtocol):
         self.cycle.transport = cast(asyncio.Transport, _Leaving(self))
 
     def leave(self) -> None:
-        """End the connection so that its client reads the last answer, which a close while it sends would destroy."""
+        """End the connection; its client can read the last answer, which a close would destroy while it sends."""
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self._leaves = True
             self.transport.write_eof()
