@@ -285,6 +285,15 @@ def test_a_router_is_told_of_what_it_has_routed(http: httpx.Client) -> None:
     ray.kill(notes)
 
 
+def test_the_first_request_after_a_lull(http: httpx.Client) -> None:
+    fast = {"metrics_interval_s": 0.1, "look_back_period_s": 0.2, "upscale_delay_s": 0, "downscale_delay_s": 0}
+    to_zero = fast | {"min_replicas": 0, "max_replicas": 2}
+    handle = serve.run(Who.options(autoscaling_config=to_zero, **routed(First)).bind())
+    for ask in (lambda: http.get("/").text, lambda: handle.remote().result(), lambda: httpx.get(http.base_url).text):
+        wait_until(lambda: not replica_pids())
+        assert len(ask()) == 8
+
+
 def test_bad_configurations_are_refused() -> None:
     with pytest.raises(TypeError, match="must be a class or its import path"):
         RequestRouterConfig(3)
