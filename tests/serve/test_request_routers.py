@@ -249,6 +249,20 @@ def test_what_finds_its_replica_full_waits_or_is_refused(http: httpx.Client, gat
     assert handle.remote(4).result() == 4
 
 
+def test_a_long_queue_has_its_bound(http: httpx.Client, gate: Any) -> None:
+    from tests.serve.gate import Gated
+
+    options = {"max_ongoing_requests": 1, "max_queued_requests": 70}
+    handle = serve.run(Gated.options(**options, **routed(First)).bind(gate))
+    responses = [handle.remote(number) for number in range(200)]
+    with ThreadPoolExecutor(200) as pool:
+        errors = [pool.submit(lambda response: response.result(), response) for response in responses]
+        wait_until(lambda: sum(error.done() for error in errors) == 129)
+        ray.get(gate.open.remote())
+        ended = Counter(type(error.exception(timeout=60)) for error in errors)
+    assert (ended[type(None)], ended[BackPressureError]) == (71, 129)
+
+
 def test_a_waiting_call_is_cancelled(http: httpx.Client, gate: Any) -> None:
     from tests.serve.gate import Gated
 
