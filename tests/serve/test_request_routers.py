@@ -249,6 +249,20 @@ def test_what_finds_its_replica_full_waits_or_is_refused(http: httpx.Client, gat
     assert handle.remote(4).result() == 4
 
 
+def test_a_long_queue_has_its_bound(http: httpx.Client, gate: Any) -> None:
+    from tests.serve.gate import Gated
+
+    options = {"max_ongoing_requests": 1, "max_queued_requests": 70}
+    handle = serve.run(Gated.options(**options, **routed(First)).bind(gate))
+    responses = [handle.remote(number) for number in range(200)]
+    with ThreadPoolExecutor(200) as pool:
+        errors = [pool.submit(lambda response: response.result(), response) for response in responses]
+        wait_until(lambda: sum(error.done() for error in errors) == 129)
+        ray.get(gate.open.remote())
+        ended = Counter(type(error.exception(timeout=60)) for error in errors)
+    assert (ended[type(None)], ended[BackPressureError]) == (71, 129)
+
+
 def test_a_waiting_call_is_cancelled(http: httpx.Client, gate: Any) -> None:
     from tests.serve.gate import Gated
 
@@ -283,6 +297,15 @@ def test_a_router_is_told_of_what_it_has_routed(http: httpx.Client) -> None:
         (answer, (number,)) for number, answer in enumerate(answers)
     ]
     ray.kill(notes)
+
+
+def test_the_first_request_after_a_lull(http: httpx.Client) -> None:
+    fast = {"metrics_interval_s": 0.1, "look_back_period_s": 0.2, "upscale_delay_s": 0, "downscale_delay_s": 0}
+    to_zero = fast | {"min_replicas": 0, "max_replicas": 2}
+    handle = serve.run(Who.options(autoscaling_config=to_zero, **routed(First)).bind())
+    for ask in (lambda: http.get("/").text, lambda: handle.remote().result(), lambda: httpx.get(http.base_url).text):
+        wait_until(lambda: not replica_pids())
+        assert len(ask()) == 8
 
 
 def test_bad_configurations_are_refused() -> None:

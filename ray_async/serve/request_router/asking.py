@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import ray_async as ray
@@ -36,6 +37,7 @@ __all__ = ("Asker", "made")
 
 logger = logging.getLogger("ray_async.serve")
 _ANSWERS_S = 10.0  # seconds that a router may take for a choice
+_WINDOW = 64
 _SAYS_AGAIN_S = 10.0  # seconds between two lines about the same fault
 
 
@@ -120,7 +122,8 @@ class Asker:
     @property
     def is_full(self) -> bool:
         """Whether a call that comes now may not wait, nor ask."""
-        return 0 <= self.queue_limit <= self._queued() and len(self._tasks) >= self._most
+        asks_later = len(self._tasks) >= self._most or len(self._waiting) >= self._window
+        return asks_later and 0 <= self.queue_limit <= self._queued()
 
     def choose(self, model_id: str) -> Candidate | None:
         """Serve's own choice: the replica that would get a call for a model now; None if all are full."""
@@ -133,15 +136,13 @@ class Asker:
             question.due = 0.0
 
     def run(self) -> None:
-        """Ask for calls that wait and do not ask yet, the oldest first."""
-        now = asyncio.get_running_loop().time()
-        for call in list(self._waiting):
+        """Ask for the oldest calls that wait and do not ask yet."""
+        now, unwanted = asyncio.get_running_loop().time(), []
+        for call in islice(self._waiting, self._window):
             if len(self._tasks) >= self._most:
                 break
             if call.unwanted:
-                self._waiting.remove(call)
-                self.left(call)
-                call.drop()
+                unwanted.append(call)
                 continue
             question = self._questions.get(call)
             if question is None:
@@ -153,6 +154,10 @@ class Asker:
                 )
                 self._tasks.add(question.task)
                 question.task.add_done_callback(self._tasks.discard)
+        for call in unwanted:
+            self._waiting.remove(call)
+            self.left(call)
+            call.drop()
 
     def left(self, call: Call) -> None:
         """Ask no more for a call."""
@@ -169,6 +174,11 @@ class Asker:
     def _most(self) -> int:
         """How many calls ask at a time."""
         return max(8, 2 * len(self._replicas))
+
+    @property
+    def _window(self) -> int:
+        """How many of the calls that wait ask at all, the oldest: a long queue costs no more than a short one."""
+        return max(_WINDOW, self._most)
 
     def _queued(self) -> int:
         """How many calls wait and do not ask for the first time."""
