@@ -86,7 +86,8 @@ def test_malformed_bodies_are_the_clients_fault(http: httpx.Client) -> None:
 
 def test_without_a_replica(http: httpx.Client, tmp_path: Path) -> None:
     assert http.get("/-/routes").json() == {}
-    assert http.get("/-/healthz").text == "success"
+    health = http.get("/-/healthz")
+    assert (health.status_code, health.text) == (503, "Route table is not populated yet.")
     assert http.get("/x").status_code == 404
     gate = tmp_path / "gate"
 

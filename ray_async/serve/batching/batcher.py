@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextvars import Context
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 from ray_async.serve.batching.forming import Forming, Item
-from ray_async.serve.context import RequestContext, current_request
+from ray_async.serve.context import RequestContext, batch_requests, current_request
 from ray_async.serve.exceptions import RayServeException, RequestCancelledError
 from ray_async.serve.telemetry.batch_counts import count_batch
 
@@ -98,6 +100,7 @@ class Batcher:
             settings.max_batch_size, settings.batch_wait_timeout_s, settings.batch_size_fn
         )
         self._running: dict[asyncio.Task[None], list[Pending]] = {}
+        self._began: dict[asyncio.Task[None], float] = {}  # when, in seconds since the epoch
         self._timer: asyncio.Handle | None = None
         self._looks_soon = False
 
@@ -107,6 +110,19 @@ class Batcher:
         self._forming.add(item)
         self.look_soon()
         return item
+
+    @property
+    def began(self) -> list[float]:
+        """When each batch that runs has begun, in seconds since the epoch."""
+        return list(self._began.values())
+
+    @property
+    def stacks(self) -> str:
+        """Where the batches that run are, as text."""
+        text = StringIO()
+        for task in self._running:
+            task.print_stack(file=text)
+        return text.getvalue()
 
     def adjust(self) -> None:
         """Take over changed settings; from any thread."""
@@ -145,6 +161,7 @@ class Batcher:
             # A context of its own: what the batch calls belongs to none of its callers.
             task = self.loop.create_task(self._run(batch), context=Context())
             self._running[task] = batch
+            self._began[task] = time.time()
             task.add_done_callback(self._ended)
         failed, self._forming.failed = self._forming.failed, []
         for item, error in failed:
@@ -152,6 +169,7 @@ class Batcher:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         batch = self._running.pop(task)
+        del self._began[task]
         error = None if task.cancelled() else task.exception()
         if error is not None:  # neither an error of the batch nor a cancel: something that ends processes
             for item in batch:
@@ -168,6 +186,7 @@ class Batcher:
             task=asyncio.current_task(),
         )
         current_request.set(request)
+        batch_requests.set([item.request for item in batch if item.request is not None])
         began = self.loop.time()
         try:
             await self._call(batch, _columns(batch))
