@@ -20,6 +20,7 @@ from starlette.requests import Request
 import ray_async as ray
 from ray_async import serve
 from ray_async.serve.ingress.listener import bind
+from tests.serve.controller import replica_pids
 from tests.serve.gate import Gated
 from tests.serve.waiting import wait_until
 
@@ -75,6 +76,25 @@ def test_prefixes(http: httpx.Client) -> None:
     handle = serve.run(Gated.options(num_replicas=1).bind(None), name="hidden", route_prefix=None)
     assert handle.app_name == "hidden"
     assert http.get("/-/routes").json() == {"/taken": "first"}
+
+
+def test_a_prefix_that_comes_later(http: httpx.Client) -> None:
+    class Hello:
+        def __call__(self) -> str:
+            return "hello"
+
+    hello = serve.deployment(Hello).options(num_replicas=2)
+    handle = serve.run(hello.bind(), route_prefix=None)
+    before = replica_pids()
+    assert http.get("/").status_code == 404
+    for _ in range(2):
+        serve.run(hello.bind(), route_prefix="/later")
+        assert [http.get("/later").text for _ in range(10)] == ["hello"] * 10
+        assert http.get("/-/healthz").text == "success"
+        serve.run(hello.bind(), route_prefix=None)
+        wait_until(lambda: http.get("/later").status_code == 404)
+    assert handle.remote().result() == "hello"
+    assert replica_pids() == before
 
 
 def test_malformed_bodies_are_the_clients_fault(http: httpx.Client) -> None:

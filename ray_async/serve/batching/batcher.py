@@ -21,6 +21,10 @@ __all__ = ("END", "BatchSettings", "Batcher", "Pending")
 END: Any = object()
 
 
+class NoListError(RayServeException, TypeError):
+    """What a batch function has given is no list."""
+
+
 @dataclass
 class BatchSettings:
     """How batches are formed and run; `batch` documents them."""
@@ -101,6 +105,7 @@ class Batcher:
         )
         self._running: dict[asyncio.Task[None], list[Pending]] = {}
         self._began: dict[asyncio.Task[None], float] = {}  # when, in seconds since the epoch
+        self._last_began: list[float] = []
         self._timer: asyncio.Handle | None = None
         self._looks_soon = False
 
@@ -113,8 +118,8 @@ class Batcher:
 
     @property
     def began(self) -> list[float]:
-        """When each batch that runs has begun, in seconds since the epoch."""
-        return list(self._began.values())
+        """When each batch that runs has begun, or the last one where none runs, in seconds since the epoch."""
+        return list(self._began.values()) or self._last_began
 
     @property
     def stacks(self) -> str:
@@ -169,7 +174,7 @@ class Batcher:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         batch = self._running.pop(task)
-        del self._began[task]
+        self._last_began = [self._began.pop(task)]
         error = None if task.cancelled() else task.exception()
         if error is not None:  # neither an error of the batch nor a cancel: something that ends processes
             for item in batch:
@@ -239,7 +244,7 @@ def _checked(results: Any, count: int) -> Sequence[Any]:
     """The results of a batch, one for each item."""
     is_list = hasattr(results, "__len__") and hasattr(results, "__iter__")
     if not is_list or isinstance(results, str | bytes | bytearray | Mapping | Set):
-        raise RayServeException(
+        raise NoListError(
             f"A batch function must give a list with one result for each item, but gave {type(results).__name__}."
         )
     if len(results) != count:

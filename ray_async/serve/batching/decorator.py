@@ -170,7 +170,7 @@ class Batched:
         return self.settings.batch_wait_timeout_s
 
     def running(self) -> RunningBatches:
-        """The batches that run now, of all objects."""
+        """The batches that run now, or have run last, of all objects."""
         return RunningBatches([began for batcher in list(self._all) for began in batcher.began])
 
     async def is_alive(self) -> bool:
