@@ -21,6 +21,7 @@ __all__ = (
     "Replica",
     "ReplicaContext",
     "RequestContext",
+    "batch_requests",
     "current_replica",
     "current_request",
     "get_multiplexed_model_id",
@@ -132,6 +133,8 @@ class Replica:
 
 current_replica = Replica()
 current_request: ContextVar[RequestContext | None] = ContextVar("serve_request", default=None)
+# In a batch function: the requests whose items it has.
+batch_requests: ContextVar[list[RequestContext] | None] = ContextVar("serve_batch_requests", default=None)
 # That of a deployment of local testing mode, of which a process may have several.
 local_context: ContextVar[ReplicaContext | None] = ContextVar("serve_local_replica", default=None)
 
@@ -177,6 +180,16 @@ def get_replica_context() -> ReplicaContext:
     if context is None:
         raise RayServeException("get_replica_context() may only be called from within a replica of a deployment.")
     return context
+
+
+def _get_serve_request_context() -> RequestContext:
+    """The context of the running request; an empty one outside of requests. Programs written for Ray read it."""
+    return current_request.get() or RequestContext("")
+
+
+def _get_serve_batch_request_context() -> list[RequestContext]:
+    """The contexts of the requests whose items are in the running batch; none outside of batch functions."""
+    return batch_requests.get() or []
 
 
 def get_multiplexed_model_id() -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ray_async.serve.application import Application
 from ray_async.serve.backpressure_config import BackpressureConfig
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
-__all__ = ("Deployment", "deployment")
+if TYPE_CHECKING:
+    from ray_async.serve.ray_schema import LenientDeploymentSchema
+
+__all__ = ("Deployment", "deployment", "deployment_to_schema", "schema_to_deployment")
 
 
 class Deployment:
@@ -145,3 +148,28 @@ def deployment(func_or_class: Callable[..., Any] | None = None, /, **options: An
     if func_or_class is None:
         return decorate
     return decorate(func_or_class)
+
+
+def deployment_to_schema(deployment: Deployment) -> LenientDeploymentSchema:
+    """Give a deployment's options as a config's schema has them; those that are the default are not set."""
+    from ray_async.serve.deploying.from_config import as_options  # Pydantic, which few need
+    from ray_async.serve.ray_schema import LenientDeploymentSchema
+
+    return LenientDeploymentSchema(**as_options(deployment._options, deployment.name))
+
+
+def schema_to_deployment(schema: LenientDeploymentSchema) -> Deployment:
+    """Give a deployment with the options of a schema; what it is a deployment of, no schema says: it cannot be called.
+
+    Raises:
+        ValueError: A value that is not allowed.
+    """
+    given = {name: getattr(schema, name) for name in schema.model_fields_set}
+    actor = given.get("ray_actor_options")
+    if actor is not None:
+        given["ray_actor_options"] = actor.model_dump(exclude_unset=True)
+    return Deployment(_nothing, DeploymentOptions(schema.name).changed(given))
+
+
+def _nothing() -> NoReturn:
+    raise RuntimeError("this deployment was made of a schema, which does not say of which class or function it is")

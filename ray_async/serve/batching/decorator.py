@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, overload
 
 from ray_async.serve.batching.batcher import END, Batcher, BatchSettings, Pending
+from ray_async.serve.batching.running import RunningBatches
 
 __all__ = ("batch",)
 
@@ -174,6 +175,18 @@ class Batched:
         """Seconds that a batch's first item waits for others."""
         return self.settings.batch_wait_timeout_s
 
+    def running(self) -> RunningBatches:
+        """The batches that run now, or have run last, of all objects."""
+        return RunningBatches([began for batcher in list(self._all) for began in batcher.began])
+
+    async def is_alive(self) -> bool:
+        """Whether calls are taken: always, since each batch has a task of its own."""
+        return True
+
+    async def stacks(self) -> str:
+        """Where the batches that run are, as text."""
+        return "".join(batcher.stacks for batcher in list(self._all))
+
     def _adjust(self) -> None:
         for batcher in list(self._all):
             if not batcher.loop.is_closed():
@@ -213,6 +226,9 @@ def _wrapped(batched: Batched) -> Any:
     wrapper.set_batch_wait_timeout_s = batched.set_batch_wait_timeout_s
     wrapper._get_max_batch_size = batched.max_batch_size
     wrapper._get_batch_wait_timeout_s = batched.batch_wait_timeout_s
+    wrapper._get_curr_iteration_start_times = batched.running
+    wrapper._is_batching_task_alive = batched.is_alive
+    wrapper._get_handling_task_stack = batched.stacks
     return wrapper
 
 

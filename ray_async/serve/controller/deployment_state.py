@@ -189,7 +189,10 @@ class DeploymentState:
             return False
         alive = [replica for replica in self.replicas.values() if replica.state is not ReplicaState.STOPPING]
         return len(alive) == self.target and all(
-            replica.state is ReplicaState.RUNNING and replica.spec == self.spec for replica in alive
+            replica.state is ReplicaState.RUNNING
+            and replica.spec == self.spec
+            and (replica.takes_http or not self.serves_http)
+            for replica in alive
         )
 
     def overview(self) -> DeploymentStatusOverview:
@@ -250,6 +253,9 @@ class DeploymentState:
                     self._fill(plan.fill)
         for replica in self.running:
             if replica.work is not None and not replica.work.done():
+                continue
+            if self.serves_http and not replica.takes_http and self.error is None:
+                replica.work = self._controller.spawn(self._open(replica))
                 continue
             changes = replica.spec != self.spec and replica.version == self.spec.version
             if changes and self.error is None and now >= self._retry_at:
@@ -401,6 +407,17 @@ class DeploymentState:
                 self._failed(str(error))
             elif self._attempts >= most or self.error is not None:
                 self.error = str(error)
+        self._controller.changed()
+
+    async def _open(self, replica: ReplicaHandle) -> None:
+        """Let a replica that runs take HTTP requests: its application has got a prefix since."""
+        try:
+            await replica.start(*await self._controller.listening.for_replica(True))
+        except Exception as error:
+            if isinstance(error, RayActorError) and not isinstance(error, RayTaskError):
+                self._lost(replica)
+            else:
+                self._version_failed(replica.version, error)
         self._controller.changed()
 
     async def _update(self, replica: ReplicaHandle, spec: DeploymentSpec) -> None:

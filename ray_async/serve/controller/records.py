@@ -22,6 +22,7 @@ class ReplicaRecord:
     state: ReplicaState
     spec: DeploymentSpec
     gang: GangContext | None = None
+    takes_http: bool = False
 
 
 @dataclass(frozen=True)

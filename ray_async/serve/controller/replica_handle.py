@@ -58,6 +58,7 @@ class ReplicaHandle:
         self.place = place
         self.state = ReplicaState.STARTING
         self.failures = 0
+        self.takes_http = False  # as far as is known: asking a replica for that twice is no harm
         self.silent = False  # whether it has not answered its last check
         self.checked_at = 0.0
         self.work: asyncio.Task[None] | None = None
@@ -69,7 +70,7 @@ class ReplicaHandle:
     def found(cls, app: str, record: ReplicaRecord, board: Board) -> ReplicaHandle | None:
         """The replica that an earlier controller has written down; None if it has died, or was never created."""
         replica = cls(app, record.spec, record.place, board, record.id, record.gang)
-        replica.state = record.state
+        replica.state, replica.takes_http = record.state, record.takes_http
         try:
             replica.actor = ray.get_actor(replica.name, namespace=NAMESPACE)
         except ValueError:
@@ -78,7 +79,7 @@ class ReplicaHandle:
 
     def record(self) -> ReplicaRecord:
         """What a new controller must know of it."""
-        return ReplicaRecord(self.id, self.place, self.state, self.spec, self.gang)
+        return ReplicaRecord(self.id, self.place, self.state, self.spec, self.gang, self.takes_http)
 
     def create(self, folder: str, room: dict[str, Any]) -> None:
         """Start the actor.
@@ -139,8 +140,9 @@ class ReplicaHandle:
         await self.actor.join.remote(self.gang)
 
     async def start(self, listener: str | None, http: dict[str, Any]) -> None:
-        """Let it construct the user's object."""
+        """Let it construct the user's object and take requests, by HTTP too if there is a listener."""
         await self.actor.start.remote(listener, http)
+        self.takes_http = listener is not None
 
     async def stop(self) -> None:
         """Let it finish what it has, then end its process; one whose loop is blocked cannot."""

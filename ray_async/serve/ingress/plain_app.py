@@ -30,7 +30,7 @@ class PlainApp:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._takes_request = not runner.has("__call__") or runner.takes_any("__call__")
+        self._takes_request = runner.takes_any("__call__")
 
     async def __call__(self, scope: Any, receive: Any, reply: Reply) -> None:
         """Answer a request."""

@@ -146,7 +146,7 @@ class Requests:
         if connection.is_last and is_http:
             send = _last(send)
         if path.startswith("/-/") and is_http and path in self._pages:
-            await answer(send, 200, *await self._page(path, scope))
+            await answer(send, *await self._page(path, scope))
             return
         if self._is_tls and scope["type"] == "websocket":
             scope["scheme"] = "wss"  # also where another process has the encryption
@@ -205,11 +205,11 @@ class Requests:
             if observed is not None:
                 observed.end()
 
-    async def _page(self, path: str, scope: dict[str, Any]) -> tuple[bytes, bytes]:
+    async def _page(self, path: str, scope: dict[str, Any]) -> tuple[int, bytes, bytes]:
         if path != "/-/metrics":
             return self._routes.built_in(path)
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
-        return await asyncio.to_thread(metrics_page, folder(), self._client, accept)
+        return 200, *await asyncio.to_thread(metrics_page, folder(), self._client, accept)
 
     def elsewhere(self, path: str) -> Path | None:
         """The socket of the replica to which a websocket's connection goes; None: it stays here."""

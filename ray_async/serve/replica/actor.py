@@ -87,6 +87,7 @@ class ReplicaActor:
         self._listener: Listener | None = None
         self._constructing: asyncio.Task[Any] | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._updating = asyncio.Lock()
@@ -99,12 +100,14 @@ class ReplicaActor:
         """Construct the user's object and take requests; once, also if another controller asks again.
 
         Args:
-            listener: The path by which the listening socket is had; None for a replica that serves no HTTP.
+            listener: The path by which the listening socket is had; None for a replica that serves no HTTP yet.
             http: The HTTP options.
         """
         if self._starting is None:
             self._starting = asyncio.get_running_loop().create_task(self._start(listener, http))
         await asyncio.shield(self._starting)
+        if listener is not None:  # its application may have got a prefix since it was started
+            await self._opened(listener, http)
 
     async def construct(self) -> None:
         """Construct the user's object, once; requests are taken after `start`."""
@@ -154,21 +157,30 @@ class ReplicaActor:
         return is_class
 
     async def _start(self, listener: str | None, http: dict[str, Any]) -> None:
-        is_class = await self._constructed()
+        await self._constructed()
         if listener is not None:
-            app = instantiate(self._runner.target) if is_class else None
-            self._telemetry.set_application(app)
-            local = Local((self._app, self._spec.name), self._slots, self._runner, app, self._id)
-            self._requests = Requests(self._client, http, self._telemetry, local, self._folder)
-            self._requests.asks_router = self._asks_router
-            self._server = HTTPServer(self._requests, http, passing_path(self._folder, self._place))
-            await self._requests.startup()
-            listening = await receive_listener(listener)
-            self._listener = Listener(listener_path(self._folder, self._place), listening.dup())
-            self._listener.start()
-            await self._server.start(listening)
+            await self._opened(listener, http)
         self._board.set_state(self._place, RUNNING)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._terminate)
+
+    async def _opened(self, listener: str, http: dict[str, Any]) -> None:
+        """Take HTTP requests from now on; once."""
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open(listener, http))
+        await asyncio.shield(self._opening)
+
+    async def _open(self, listener: str, http: dict[str, Any]) -> None:
+        app = instantiate(self._runner.target) if await self._constructed() else None
+        self._telemetry.set_application(app)
+        local = Local((self._app, self._spec.name), self._slots, self._runner, app, self._id)
+        self._requests = Requests(self._client, http, self._telemetry, local, self._folder)
+        self._requests.asks_router = self._asks_router
+        self._server = HTTPServer(self._requests, http, passing_path(self._folder, self._place))
+        await self._requests.startup()
+        listening = await receive_listener(listener)
+        self._listener = Listener(listener_path(self._folder, self._place), listening.dup())
+        self._listener.start()
+        await self._server.start(listening)
 
     async def _configure(self, user_config: Any) -> None:
         target = self._runner.target

@@ -53,10 +53,10 @@ class Runner:
         return parameter in inspect.signature(self._method(name)[0]).parameters
 
     def takes_any(self, name: str) -> bool:
-        """Tell whether a method has a parameter; one whose signature cannot be read may have."""
+        """Tell whether a method has a parameter; one that is not there, or whose signature cannot be read, may have."""
         try:
             return bool(inspect.signature(self._method(name)[0]).parameters)
-        except (TypeError, ValueError):
+        except (RayServeException, TypeError, ValueError):
             return True
 
     def _method(self, name: str) -> tuple[Callable[..., Any], bool, bool]:
