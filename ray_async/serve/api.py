@@ -23,8 +23,8 @@ from ray_async.serve.application import (
 from ray_async.serve.config import HTTPOptions, ProxyLocation, gRPCOptions
 from ray_async.serve.context import current_replica, local_context
 from ray_async.serve.controller.actor import Controller
-from ray_async.serve.controller.gang import remove_rooms
 from ray_async.serve.controller.remains import clear, end_actors
+from ray_async.serve.controller.reservation import remove_rooms
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.local_testing.local_application import delete_local, get_local, run_local, shutdown_local

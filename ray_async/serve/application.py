@@ -69,7 +69,7 @@ class DeploymentSpec:
 
     @cached_property
     def version(self) -> str:
-        """What replicas are replaced for when it changes: code, arguments, their actor's options, what they share."""
+        """What replicas are replaced for when it changes: code, arguments, actor's options, place, what they share."""
         actor = repr(sorted(self.options.ray_actor_options.items()))
         digest = hashlib.sha256(self.code + actor.encode())
         for one in self.options.deployment_actors:
@@ -77,6 +77,10 @@ class DeploymentSpec:
         gangs = self.options.gang_scheduling_config
         if gangs is not None:
             digest.update(f"{gangs.gang_size} {gangs.gang_placement_strategy}".encode())
+        placed = self.options.placement_group_bundles, self.options.max_replicas_per_node
+        if placed != (None, None):
+            strategy, selectors = self.options.placement_group_strategy, self.options.bundle_selectors
+            digest.update(repr((placed, strategy or "PACK", selectors)).encode())
         return digest.hexdigest()[:16]
 
 

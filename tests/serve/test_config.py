@@ -147,8 +147,8 @@ def test_other_options() -> None:
             "applications[0].runtime_env: is not available",
         ),
         (
-            {"applications": [{"import_path": "a:b", "deployments": [{"name": "A", "max_surge_percent": 1}]}]},
-            "applications[0].deployments[0].max_surge_percent: is not available yet",
+            {"applications": [{"import_path": "a:b", "deployments": [{"name": "A", "max_surge_percent": 2}]}]},
+            "applications[0].deployments[0].max_surge_percent: Input should be less than or equal to 1",
         ),
         (
             {

@@ -15,12 +15,12 @@ from ray_async.serve.board import SLOTS, Board
 from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.controller.application_state import ApplicationState
 from ray_async.serve.controller.deployment_state import DeploymentState
-from ray_async.serve.controller.gang import remove_rooms
 from ray_async.serve.controller.grpc_starter import GrpcStarter
 from ray_async.serve.controller.journal import Journal
 from ray_async.serve.controller.listening import Listening
 from ray_async.serve.controller.records import ControllerRecord
 from ray_async.serve.controller.remains import clear, end_actors
+from ray_async.serve.controller.reservation import remove_rooms
 from ray_async.serve.controller.rest_starter import RestStarter
 from ray_async.serve.exceptions import (
     DeploymentUnavailableError,

@@ -14,10 +14,10 @@ import ray_async as ray
 from ray_async import cloudpickle
 from ray_async.exceptions import ActorUnavailableError, RayActorError
 from ray_async.serve.application import DeploymentSpec
-from ray_async.serve.controller.resources import asked_resources
 from ray_async.serve.controller.room import wait_for_room
 from ray_async.serve.deployment_actors import DeploymentActorConfig, unique_name
 from ray_async.serve.names import NAMESPACE
+from ray_async.serve.placement import asked_resources
 from ray_async.util import state
 
 __all__ = ("DeploymentActors", "names_of")

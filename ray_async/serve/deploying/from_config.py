@@ -17,6 +17,7 @@ from ray_async.serve.application import (
 )
 from ray_async.serve.config import (
     BackpressureConfig,
+    DeploymentActorConfig,
     GangSchedulingConfig,
     HTTPOptions,
     RequestRouterConfig,
@@ -185,6 +186,6 @@ def _shown(value: Any) -> Any:
         return asdict(value)
     if isinstance(value, GangSchedulingConfig):
         return {key: str(one) if isinstance(one, str) else one for key, one in asdict(value).items()}
-    if isinstance(value, tuple):  # of deployment actors
-        return [actor.as_dict() for actor in value]
+    if isinstance(value, tuple):
+        return [one.as_dict() if isinstance(one, DeploymentActorConfig) else dict(one) for one in value]
     return value

@@ -32,13 +32,6 @@ __all__ = (
 _ABSENT = {
     1: ("controller_options",),
     2: ("runtime_env",),
-    3: (
-        "max_replicas_per_node",
-        "max_surge_percent",
-        "placement_group_bundle_label_selector",
-        "placement_group_bundles",
-        "placement_group_strategy",
-    ),
 }
 
 
@@ -220,6 +213,11 @@ class DeploymentSchema(_Schema):
     deployment_actors: list[DeploymentActorSchema] | None = None
     gang_scheduling_config: GangSchedulingSchema | None = None
     backpressure_config: BackpressureSchema | None = None
+    placement_group_bundles: list[dict[str, float]] | None = None
+    placement_group_strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] | None = None
+    placement_group_bundle_label_selector: list[dict[str, str]] | None = None
+    max_replicas_per_node: Annotated[int, pydantic.Field(ge=1, le=100)] | None = None
+    max_surge_percent: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_number(self) -> DeploymentSchema:
