@@ -12,7 +12,7 @@ from typing import Any
 
 from ray_async.serve.application import BuiltApplication, ConfigSettings
 from ray_async.serve.board import SLOTS, Board
-from ray_async.serve.config import HTTPOptions, gRPCOptions
+from ray_async.serve.config import ControllerOptions, HTTPOptions, gRPCOptions
 from ray_async.serve.controller.application_state import ApplicationState
 from ray_async.serve.controller.deployment_state import DeploymentState
 from ray_async.serve.controller.grpc_starter import GrpcStarter
@@ -49,10 +49,12 @@ class Controller:
 
     Args:
         folder: Serve's folder.
+        options: How it was to run; None where nothing was said.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, options: ControllerOptions | None = None) -> None:
         self.folder = Path(folder)
+        self._options = options or ControllerOptions()
         self.board = Board(self.folder, create=True)
         self._journal = Journal(self.folder)
         self._places: list[int] = []
@@ -212,6 +214,10 @@ class Controller:
             OSError: The port is taken.
         """
         return "" if self._without_http else await self.start(HTTPOptions(), False)
+
+    async def differs(self, options: ControllerOptions) -> str:
+        """A warning, where it was created with other options; else nothing."""
+        return "" if options == self._options else "Serve's controller runs already: ignored are controller_options."
 
     async def do_without_http(self) -> None:
         """Listen for HTTP only when an address is named."""

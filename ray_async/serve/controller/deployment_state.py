@@ -265,6 +265,8 @@ class DeploymentState:
         views = [replica.view() for replica in self.running]
         tallies, spawn = self._controller.tallies, self._controller.spawn
         self.scaler.look(now, views, lambda: tallies.of(key), spawn)
+        if self._controller.telemetry.counts is not None:
+            self.scaler.count(self._controller.telemetry.counts)
 
     async def _stats(self) -> dict[str, dict[str, float]]:
         """What replicas record for the policy, by their ids; without those that do not answer in time, or fail."""

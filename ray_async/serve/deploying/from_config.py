@@ -13,6 +13,7 @@ from ray_async.serve.application import (
     ConfigSettings,
     build,
     scaled_from_outside,
+    with_environment,
     with_logging,
 )
 from ray_async.serve.config import (
@@ -63,7 +64,8 @@ def grpc_of(schema: gRPCOptionsSchema) -> gRPCOptions | None:
 def settings_of(config: ServeDeploySchema) -> ConfigSettings:
     """What a config says beside its applications."""
     tracing = None if config.tracing_config is None else config.tracing_config.config()
-    return ConfigSettings(config.target_capacity, tracing, config.proxy_location == "Disabled")
+    controller = None if config.controller_options is None else config.controller_options.config()
+    return ConfigSettings(config.target_capacity, tracing, config.proxy_location == "Disabled", controller)
 
 
 def built_of(config: ServeDeploySchema) -> list[BuiltApplication]:
@@ -77,7 +79,7 @@ def built_of(config: ServeDeploySchema) -> list[BuiltApplication]:
         try:
             target = find_application(application.import_path, application.args)
             built = build(target, application.name, application.route_prefix)
-            built = overridden(built, application.deployments)
+            built = with_environment(overridden(built, application.deployments), application.runtime_env)
             logs = application.logging_config or config.logging_config
             built = with_logging(built, None if logs is None else logs.config())
             policy = application.autoscaling_policy
