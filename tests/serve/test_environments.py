@@ -25,9 +25,12 @@ def node() -> Iterator[None]:
     ray.shutdown()
 
 
-@serve.deployment(ray_actor_options={"runtime_env": {"env_vars": {"OWN": "deployment", "BOTH": "deployment"}}})
-def variables(names: list[str]) -> list[str | None]:
+def environment(names: list[str]) -> list[str | None]:
     return [os.environ.get(name) for name in names]
+
+
+OWN = {"runtime_env": {"env_vars": {"OWN": "deployment", "BOTH": "deployment"}}}
+variables = serve.deployment(environment).options(name="variables", ray_actor_options=OWN)
 
 
 def of_replica_of(handle: Any) -> Any:

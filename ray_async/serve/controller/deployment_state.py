@@ -354,7 +354,6 @@ class DeploymentState:
             self._controller.spawn(self._tell(one))
 
     def _started(self, replicas: Sequence[ReplicaHandle]) -> None:
-        self._lacking = ""
         for replica in replicas:
             if replica.state is ReplicaState.STARTING:
                 replica.state = ReplicaState.RUNNING
@@ -362,6 +361,8 @@ class DeploymentState:
                 if replica.version == self.spec.version:
                     self._heal()
                 self._controller.spawn(self._watch(replica))
+        if not any(one.state is ReplicaState.STARTING for one in self.replicas.values()):
+            self._lacking = ""  # else another one may still wait for what was said
         self._controller.changed()
 
     async def _create(self, replica: ReplicaHandle) -> None:
