@@ -109,7 +109,12 @@ def test_sigterm_finishes_requests(folder: Path) -> None:
         wait_until((folder / "entered").exists)
         client = httpx.Client(base_url=url, timeout=60)
         assert not is_ending(client)
-        freeing = threading.Thread(target=lambda: (wait_until(lambda: is_ending(client)), (folder / "free").touch()))
+
+        def free() -> None:
+            wait_until(lambda: is_ending(client))
+            (folder / "free").touch()
+
+        freeing = threading.Thread(target=free)
         freeing.start()
     asking.join()
     freeing.join()
@@ -120,7 +125,7 @@ def test_sigterm_finishes_requests(folder: Path) -> None:
 def is_ending(client: httpx.Client) -> bool:
     """Tell whether a connection that is open gets its last answer, or an end."""
     try:
-        return client.get("/-/healthz").headers.get("connection") == "close"
+        return bool(client.get("/-/healthz").headers.get("connection") == "close")
     except httpx.TransportError:
         return True
 
