@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ray_async as ray
 from ray_async import cloudpickle
 from ray_async.actor import exit_actor
 from ray_async.serve.application import DeploymentSpec
@@ -44,6 +45,8 @@ from ray_async.serve.telemetry.telemetry import Telemetry
 __all__ = ("About", "ReplicaActor")
 
 About = tuple[str, str, str, str, bool]  # method, request id, model id, route, whether it may run twice
+
+_UNREAD = 64  # items of a stream that its caller has not read, at which the stream pauses
 
 
 class ReplicaActor:
@@ -266,6 +269,7 @@ class ReplicaActor:
                 if observed is not None:
                     observed.end()
 
+    @ray.method(_generator_backpressure_num_objects=_UNREAD)
     async def stream(self, about: About, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Run a request that gives items: the first says whether it was taken."""
         if not self._slots.free:
@@ -295,6 +299,7 @@ class ReplicaActor:
         """The next part of a body that comes here, for another replica that runs its request."""
         return await bodies.receive(number)
 
+    @ray.method(_generator_backpressure_num_objects=_UNREAD)
     async def http(
         self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
     ) -> AsyncIterator[Any]:
@@ -310,6 +315,7 @@ class ReplicaActor:
             finally:
                 await lists.aclose()  # type: ignore[attr-defined]
 
+    @ray.method(_generator_backpressure_num_objects=_UNREAD)
     async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
         """Run a call by gRPC; gives its messages, and its outcome at last.
 
