@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from tests.serve.test_config import SHOP
 from tests.serve.waiting import wait_until
