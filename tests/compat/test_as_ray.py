@@ -1,6 +1,7 @@
 """`import ray` as this package: for programs, for the libraries that they import, and in their workers."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import ray_async
-from ray_async import compat
+from ray_async import cloudpickle, compat, serve
 from tests.compat.conftest import RunProgram
 from tests.test_source import ROOT
 
@@ -191,3 +192,12 @@ assert callable(serve.ingress)
 """
     done = run(program)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_alias_of_another_make_hides_no_function_either() -> None:
+    for name in ("deployment", "ingress"):
+        function = getattr(serve, name)
+        # As the import system does with what a loader gives out as `ray.serve.NAME`.
+        setattr(serve, name, sys.modules[f"ray_async.serve.{name}"])
+        assert getattr(serve, name) is function and callable(function)
+    assert pickle.loads(cloudpickle.dumps(serve)) is serve
