@@ -191,7 +191,7 @@ class DeploymentState:
         return len(alive) == self.target and all(
             replica.state is ReplicaState.RUNNING
             and replica.spec == self.spec
-            and (replica.takes_http or not self.serves_http)
+            and not self._controller.listening.is_lacked(self.serves_http, replica.takes_http)
             for replica in alive
         )
 
@@ -254,7 +254,7 @@ class DeploymentState:
         for replica in self.running:
             if replica.work is not None and not replica.work.done():
                 continue
-            if self.serves_http and not replica.takes_http and self.error is None:
+            if self._controller.listening.is_lacked(self.serves_http, replica.takes_http) and self.error is None:
                 replica.work = self._controller.spawn(self._open(replica))
                 continue
             changes = replica.spec != self.spec and replica.version == self.spec.version

@@ -92,6 +92,10 @@ class Listening:
         await self._ready.wait()
         return str(listener_path(self._folder)), asdict(self.http)
 
+    def is_lacked(self, serves_http: bool, takes_http: bool) -> bool:
+        """Whether a replica that shall take HTTP requests is still to do so; none is where HTTP is not served."""
+        return self.http is not None and serves_http and not takes_http
+
     def want_front(self, wanted: bool, kept: bool) -> None:
         """Say whether connections are to be accepted by what is no replica.
 
