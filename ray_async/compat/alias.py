@@ -89,6 +89,11 @@ class _Finder:
             return None
         # Should that import have imported the alias too, the import system would load the module a second time.
         sys.modules.pop(fullname, None)
+        # What is imported already must not be loaded again by its other name: the import system would put the module
+        # in its parent, where something else may have that name, as the function `serve.deployment` has.
+        for name, known in list(sys.modules.items()):
+            if name.startswith(f"{real}."):
+                sys.modules.setdefault(_NAME + name.removeprefix(ray_async.__name__), known)
         return ModuleSpec(fullname, _AliasLoader(module), is_package=hasattr(module, "__path__"))
 
     def find_distributions(

@@ -22,6 +22,7 @@ try:
     )
     from ray_async.serve.context import get_multiplexed_model_id, get_replica_context
     from ray_async.serve.deployment import Deployment, deployment
+    from ray_async.serve.deployment_actors import get_deployment_actor, get_deployment_actor_context
     from ray_async.serve.handle.handle import DeploymentHandle
     from ray_async.serve.multiplexing.decorator import multiplexed
     from ray_async.serve.rest.options import RESTOptions
@@ -50,6 +51,8 @@ __all__ = (
     "exceptions",
     "gRPCOptions",
     "get_app_handle",
+    "get_deployment_actor",
+    "get_deployment_actor_context",
     "get_deployment_handle",
     "get_multiplexed_model_id",
     "get_replica_context",

@@ -12,15 +12,32 @@ from typing import Any
 
 import ray_async as ray
 from ray_async.exceptions import RayActorError, RayTaskError
-from ray_async.serve.application import Application, BuiltApplication, build, with_logging
+from ray_async.serve.application import (
+    Application,
+    BuiltApplication,
+    ConfigSettings,
+    build,
+    scaled_from_outside,
+    with_logging,
+)
 from ray_async.serve.config import HTTPOptions, ProxyLocation, gRPCOptions
 from ray_async.serve.context import current_replica, local_context
 from ray_async.serve.controller.actor import Controller
-from ray_async.serve.controller.remains import clear
+from ray_async.serve.controller.gang import remove_rooms
+from ray_async.serve.controller.remains import clear, end_actors
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.local_testing.local_application import delete_local, get_local, run_local, shutdown_local
-from ray_async.serve.names import CONTROLLER, DEFAULT_APP, FRONT, GRPC_SERVER, NAMESPACE, REPLICA_PREFIX, folder
+from ray_async.serve.names import (
+    CONTROLLER,
+    DEFAULT_APP,
+    DEPLOYMENT_ACTOR_PREFIX,
+    FRONT,
+    GRPC_SERVER,
+    NAMESPACE,
+    REPLICA_PREFIX,
+    folder,
+)
 from ray_async.serve.rest.options import RESTOptions
 from ray_async.serve.script_end import ScriptEnd, wait_for_interrupt
 from ray_async.serve.status_values import ServeStatus
@@ -52,6 +69,7 @@ def run(
     host: str | None = None,
     port: int | None = None,
     wait_for_resources: bool = False,
+    external_scaler_enabled: bool = False,
     _local_testing_mode: bool = False,
 ) -> DeploymentHandle:
     """Deploy an application, and wait until it runs.
@@ -69,6 +87,8 @@ def run(
         port: The port to listen on; 8000 where HTTP is not up yet.
         wait_for_resources: Whether to wait where the node lacks what a replica asks for, instead of failing; what is
             lacking is logged.
+        external_scaler_enabled: Whether the REST API says how many replicas there shall be; deployments that scale by
+            themselves are refused then.
         _local_testing_mode: Whether to construct it in this process, for a test: without a session, HTTP or limits.
 
     Returns:
@@ -76,7 +96,7 @@ def run(
 
     Raises:
         TypeError: Not an application.
-        ValueError: A prefix that is none.
+        ValueError: A prefix that is none, or `external_scaler_enabled` with a deployment that scales by itself.
         OSError: The port is taken.
         RayServeException: The prefix belongs to another application, or HTTP is up at another address.
         RuntimeError: The deployment failed; the message has the traceback. An older version goes on serving.
@@ -94,6 +114,8 @@ def run(
         return run_local(target, name)
     built = with_logging(build(target, name, route_prefix), ServeLoggingConfig.of(logging_config))
     built = replace(built, wait_for_resources=wait_for_resources)
+    if external_scaler_enabled:
+        built = scaled_from_outside(built)
     http = None
     if host is not None or port is not None:
         default = HTTPOptions()
@@ -110,7 +132,11 @@ def run(
 
 
 def deploy(
-    applications: Sequence[BuiltApplication], http: HTTPOptions | None, wait: bool, grpc: gRPCOptions | None = None
+    applications: Sequence[BuiltApplication],
+    http: HTTPOptions | None,
+    wait: bool,
+    grpc: gRPCOptions | None = None,
+    settings: ConfigSettings | None = None,
 ) -> None:
     """Deploy applications that are built. Where they are declared by a config, others that were so go.
 
@@ -119,17 +145,24 @@ def deploy(
         http: Where to listen; None: where HTTP is up already, else the default.
         wait: Whether to wait until all run.
         grpc: Where to listen for gRPC; None: where that is up already, if it is.
+        settings: What a config says beside; None: nothing.
 
     Raises:
         RayServeException: A prefix belongs to another application, or HTTP is up at another address.
         RuntimeError: A deploy failed.
     """
     controller = _controller_or_new()
+    if settings is not None and settings.without_http:
+        _ask(controller.do_without_http.remote())
+    if settings is not None and settings.tracing is not None:
+        warning = _ask(controller.configure_telemetry.remote(None, settings.tracing))
+        if warning:
+            ray.logger.warning(warning)
     if http is not None or any(built.route_prefix is not None for built in applications):
         _listen(controller, http, must_match=True)
     if grpc is not None:
         _start_grpc(controller, grpc)
-    _ask(controller.deploy_all.remote(list(applications)))
+    _ask(controller.deploy_all.remote(list(applications), settings))
     for built in applications if wait else ():
         failure = _ask(controller.wait_running.remote(built.name))
         if failure is not None:
@@ -289,12 +322,9 @@ def _controller() -> Any:
 
 
 def _end_replicas() -> None:
-    """End the replicas, the front and the gRPC server that a controller which was killed for good has left."""
-    actors: Any = ray.util.list_named_actors(all_namespaces=True)
-    for actor in actors:
-        if actor["namespace"] == NAMESPACE and actor["name"].startswith((REPLICA_PREFIX, FRONT, GRPC_SERVER)):
-            with contextlib.suppress(ValueError):  # it has ended by itself meanwhile
-                ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))
+    """End what a controller that was killed for good has left: replicas, what they share, the front, gRPC's server."""
+    end_actors(lambda name: name.startswith((REPLICA_PREFIX, DEPLOYMENT_ACTOR_PREFIX, FRONT, GRPC_SERVER)))
+    remove_rooms(lambda _: True)
 
 
 def _controller_or_new() -> Any:

@@ -11,11 +11,23 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from ray_async import serialization
+from ray_async.serve.autoscaling_config import AutoscalingPolicy
+from ray_async.serve.deployment_actors import resolved
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
+from ray_async.serve.telemetry.tracing_config import TracingConfig
 
-__all__ = ("Application", "BuiltApplication", "DeploymentSpec", "build", "take_apart", "with_logging")
+__all__ = (
+    "Application",
+    "BuiltApplication",
+    "ConfigSettings",
+    "DeploymentSpec",
+    "build",
+    "scaled_from_outside",
+    "take_apart",
+    "with_logging",
+)
 
 H = TypeVar("H")
 
@@ -57,9 +69,15 @@ class DeploymentSpec:
 
     @cached_property
     def version(self) -> str:
-        """What replicas are replaced for when it changes: code, arguments and the options of their actor."""
+        """What replicas are replaced for when it changes: code, arguments, their actor's options, what they share."""
         actor = repr(sorted(self.options.ray_actor_options.items()))
-        return hashlib.sha256(self.code + actor.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(self.code + actor.encode())
+        for one in self.options.deployment_actors:
+            digest.update(repr((one.name, sorted(one.actor_options.items()), one.code)).encode())
+        gangs = self.options.gang_scheduling_config
+        if gangs is not None:
+            digest.update(f"{gangs.gang_size} {gangs.gang_placement_strategy}".encode())
+        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,8 @@ class BuiltApplication:
     """An application's deployments, each once; `ingress` is the one that takes its requests.
 
     With `wait_for_resources` replicas may wait for ever for what the node lacks. An application that is `declared` goes
-    when a config does not name it any more.
+    when a config does not name it any more. With `external_scaler` somebody else says how many replicas there shall be,
+    by the REST API; `autoscaling_policy` decides for all deployments together.
     """
 
     name: str
@@ -76,6 +95,36 @@ class BuiltApplication:
     deployments: tuple[DeploymentSpec, ...]
     wait_for_resources: bool = False
     declared: bool = False
+    external_scaler: bool = False
+    autoscaling_policy: AutoscalingPolicy | None = None
+
+
+@dataclass(frozen=True)
+class ConfigSettings:
+    """What a config says beside its applications.
+
+    Args:
+        target_capacity: The share of all replicas that there shall be, in percent; None: all.
+        tracing: Where replicas send spans; None: it does not say.
+        without_http: Whether HTTP is not served.
+    """
+
+    target_capacity: float | None = None
+    tracing: TracingConfig | None = None
+    without_http: bool = False
+
+
+def scaled_from_outside(built: BuiltApplication) -> BuiltApplication:
+    """An application of whose replicas somebody else says how many there shall be.
+
+    Raises:
+        ValueError: A deployment scales by itself.
+    """
+    own = [spec.name for spec in built.deployments if spec.options.autoscaling_config is not None]
+    if own or built.autoscaling_policy is not None:
+        whose = f"deployment {own[0]!r} has an autoscaling_config" if own else "the application has a policy"
+        raise ValueError(f"external_scaler_enabled: {whose}, and one excludes the other")
+    return replace(built, external_scaler=True)
 
 
 def with_logging(built: BuiltApplication, config: ServeLoggingConfig | None) -> BuiltApplication:
@@ -98,7 +147,8 @@ def build(target: Application, name: str, route_prefix: str | None) -> BuiltAppl
 
     def found(unique: str, node: Application, args: tuple[Any, ...], kwargs: dict[str, Any]) -> DeploymentHandle:
         code = serialization.dumps((node.func_or_class, args, kwargs))  # with the names of its files
-        specs.append(DeploymentSpec(unique, node.options, code, path))
+        options = replace(node.options, deployment_actors=resolved(node.options.deployment_actors))
+        specs.append(DeploymentSpec(unique, options, code, path))
         return DeploymentHandle(unique, name)
 
     ingress = take_apart(target, found).deployment_name

@@ -7,7 +7,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from starlette.applications import Starlette
 from starlette.datastructures import State
+from starlette.responses import PlainTextResponse
+
+from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
+from ray_async.serve.ingress.reply import status_of
 
 __all__ = ("ASGI_ATTRIBUTE", "ingress", "instantiate")
 
@@ -66,7 +71,24 @@ def instantiate(instance: Any) -> Any:
         app = app()
     if hasattr(app, "router"):
         _bind_routes(app.router, instance)
+    if isinstance(app, Starlette):
+        _answer_refusals(app)
     return app
+
+
+def _answer_refusals(app: Starlette) -> None:
+    """Let refusals of what handlers call have the status that they have elsewhere, unless the application answers them.
+
+    By itself it answers them by 500.
+    """
+    for kind in (BackPressureError, DeploymentUnavailableError, RequestCancelledError):
+        if not any(known in app.exception_handlers for known in kind.__mro__):
+            app.add_exception_handler(kind, _refusal)
+
+
+async def _refusal(request: Any, error: Exception) -> PlainTextResponse:
+    status, text = status_of(error)
+    return PlainTextResponse(text, status, getattr(error, "headers", None))
 
 
 def _bind_routes(router: Any, instance: Any) -> None:

@@ -67,6 +67,16 @@ class Board:
         """Note how many requests a replica is working on."""
         self._cells[(slot + 1) * _WORDS + 1] = count
 
+    @property
+    def cells(self) -> memoryview[int]:
+        """All cells, for who looks at some of them, or writes one, with each request."""
+        return self._cells
+
+    @staticmethod
+    def cell_of_state(slot: int) -> int:
+        """The place in the cells of a replica's state; behind it is the number of its ongoing requests."""
+        return (slot + 1) * _WORDS
+
     def pid(self, slot: int) -> int:
         """A replica's process; 0 while there is none."""
         return self._cells[(slot + 1) * _WORDS + 3]
@@ -124,6 +134,33 @@ class Board:
         else:
             path.unlink(missing_ok=True)
         cell = (slot + 1) * _WORDS + 2
+        self._cells[cell] = (self._cells[cell] + 1) & 0xFFFFFFFF
+
+    def routing_version(self, slot: int) -> int:
+        """The version of what a replica tells routers of the user's."""
+        return self._cells[(slot + 1) * _WORDS + 5]
+
+    def routing(self, slot: int) -> dict[str, Any]:
+        """What a replica tells routers of the user's: its node, and what its class records."""
+        try:
+            told: dict[str, Any] = json.loads((self._folder / f"routing-{slot}.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return told
+
+    def publish_routing(self, slot: int, told: dict[str, Any]) -> None:
+        """Replace what a replica tells routers, then count up its version; nothing where it tells nothing.
+
+        Raises:
+            TypeError: What JSON does not have.
+        """
+        path = self._folder / f"routing-{slot}.json"
+        if not told and not path.exists():
+            return
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(told))
+        new.replace(path)
+        cell = (slot + 1) * _WORDS + 5
         self._cells[cell] = (self._cells[cell] + 1) & 0xFFFFFFFF
 
     def close(self) -> None:

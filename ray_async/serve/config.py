@@ -1,4 +1,4 @@
-"""Configuration values: of autoscaling, of HTTP and of gRPC."""
+"""Configuration values: of autoscaling, request routers, gangs, deployment actors, HTTP and gRPC."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from enum import StrEnum
 from typing import Any
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
+from ray_async.serve.backpressure_config import BackpressureConfig
+from ray_async.serve.deployment_actors import DeploymentActorConfig
+from ray_async.serve.gang import GangPlacementStrategy, GangRuntimeFailurePolicy, GangSchedulingConfig
+from ray_async.serve.request_router.config import RequestRouterConfig
 
 __all__ = (
     "AutoscalingConfig",
     "AutoscalingContext",
     "AutoscalingPolicy",
+    "BackpressureConfig",
+    "DeploymentActorConfig",
+    "GangPlacementStrategy",
+    "GangRuntimeFailurePolicy",
+    "GangSchedulingConfig",
     "HTTPOptions",
     "ProxyLocation",
+    "RequestRouterConfig",
     "gRPCOptions",
 )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ray_async.serve.exceptions import RayServeException
 
 if TYPE_CHECKING:
+    from ray_async.serve.gang import GangContext
     from ray_async.serve.multiplexing.holdings import Holdings
     from ray_async.serve.telemetry.counts import Counts
 
@@ -20,6 +21,7 @@ __all__ = (
     "Replica",
     "ReplicaContext",
     "RequestContext",
+    "batch_requests",
     "current_replica",
     "current_request",
     "get_multiplexed_model_id",
@@ -38,12 +40,16 @@ class ReplicaContext:
         deployment: Its deployment's name.
         replica_id: Its own, unique id.
         servable_object: The user's object, or function.
+        code_version: The version of its deployment: another one where code, arguments or actors are others.
+        gang_context: What it knows of its gang; None where it is in none.
     """
 
     app_name: str
     deployment: str
     replica_id: str
     servable_object: Any
+    code_version: str = ""
+    gang_context: GangContext | None = None
 
     @property
     def replica_tag(self) -> str:
@@ -127,15 +133,20 @@ class Replica:
 
 current_replica = Replica()
 current_request: ContextVar[RequestContext | None] = ContextVar("serve_request", default=None)
+# In a batch function: the requests whose items it has.
+batch_requests: ContextVar[list[RequestContext] | None] = ContextVar("serve_batch_requests", default=None)
 # That of a deployment of local testing mode, of which a process may have several.
 local_context: ContextVar[ReplicaContext | None] = ContextVar("serve_local_replica", default=None)
 
 
+_BYTES = tuple(f"{number:02x}" for number in range(256))
+
+
 def _numbered() -> Callable[[], str]:
-    """Gives ids without end; made of C's iterators, which threads may share."""
+    """Gives 2 ** 48 ids; made of C's iterators, which threads may share."""
     drawn = os.urandom(10).hex()
     prefix = f"{drawn[:8]}-{drawn[8:12]}-{drawn[12:16]}-{drawn[16:20]}-"
-    return map(prefix.__add__, map("%012x".__mod__, itertools.count(1))).__next__
+    return map("".join, itertools.product((prefix,), *[_BYTES] * 6)).__next__
 
 
 _next_id = _numbered()
@@ -169,6 +180,16 @@ def get_replica_context() -> ReplicaContext:
     if context is None:
         raise RayServeException("get_replica_context() may only be called from within a replica of a deployment.")
     return context
+
+
+def _get_serve_request_context() -> RequestContext:
+    """The context of the running request; an empty one outside of requests. Programs written for Ray read it."""
+    return current_request.get() or RequestContext("")
+
+
+def _get_serve_batch_request_context() -> list[RequestContext]:
+    """The contexts of the requests whose items are in the running batch; none outside of batch functions."""
+    return batch_requests.get() or []
 
 
 def get_multiplexed_model_id() -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ray_async.serve.application import Application
+from ray_async.serve.backpressure_config import BackpressureConfig
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
-__all__ = ("Deployment", "deployment")
+if TYPE_CHECKING:
+    from ray_async.serve.ray_schema import LenientDeploymentSchema
+
+__all__ = ("Deployment", "deployment", "deployment_to_schema", "schema_to_deployment")
 
 
 class Deployment:
@@ -67,6 +71,11 @@ class Deployment:
         return self._options.max_ongoing_requests
 
     @property
+    def backpressure_config(self) -> BackpressureConfig | None:
+        """How clients are told that too many requests wait; None: by 503."""
+        return self._options.backpressure_config
+
+    @property
     def max_queued_requests(self) -> int:
         """How many requests of one caller may wait; -1: any number."""
         return self._options.max_queued_requests
@@ -113,7 +122,10 @@ def deployment(func_or_class: Callable[..., Any] | None = None, /, **options: An
             ``ray_actor_options``; ``health_check_period_s`` (10) and ``health_check_timeout_s`` (30);
             ``graceful_shutdown_timeout_s`` (20); ``max_constructor_retry_count`` (20, of which 3 are used);
             ``rolling_update_percentage`` (0.2); ``logging_config`` (a dict or a ``LoggingConfig``); ``idempotent``
-            (False: whether requests may run twice, where a replica dies with them).
+            (False: whether requests may run twice, where a replica dies with them); ``deployment_actors`` (a list of
+            ``serve.config.DeploymentActorConfig``, or of dicts); ``gang_scheduling_config`` (a
+            ``serve.config.GangSchedulingConfig``, or a dict); ``request_router_config`` (a dict or a
+            ``RequestRouterConfig``); ``backpressure_config`` (a dict or a ``BackpressureConfig``).
 
     Raises:
         TypeError: Neither a class nor a function, or an unknown option.
@@ -136,3 +148,28 @@ def deployment(func_or_class: Callable[..., Any] | None = None, /, **options: An
     if func_or_class is None:
         return decorate
     return decorate(func_or_class)
+
+
+def deployment_to_schema(deployment: Deployment) -> LenientDeploymentSchema:
+    """Give a deployment's options as a config's schema has them; those that are the default are not set."""
+    from ray_async.serve.deploying.from_config import as_options  # Pydantic, which few need
+    from ray_async.serve.ray_schema import LenientDeploymentSchema
+
+    return LenientDeploymentSchema(**as_options(deployment._options, deployment.name))
+
+
+def schema_to_deployment(schema: LenientDeploymentSchema) -> Deployment:
+    """Give a deployment with the options of a schema; what it is a deployment of, no schema says: it cannot be called.
+
+    Raises:
+        ValueError: A value that is not allowed.
+    """
+    given = {name: getattr(schema, name) for name in schema.model_fields_set}
+    actor = given.get("ray_actor_options")
+    if actor is not None:
+        given["ray_actor_options"] = actor.model_dump(exclude_unset=True)
+    return Deployment(_nothing, DeploymentOptions(schema.name).changed(given))
+
+
+def _nothing() -> NoReturn:
+    raise RuntimeError("this deployment was made of a schema, which does not say of which class or function it is")

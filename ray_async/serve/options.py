@@ -8,7 +8,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from ray_async.serve.config import AutoscalingConfig
+from ray_async.serve.config import (
+    AutoscalingConfig,
+    BackpressureConfig,
+    DeploymentActorConfig,
+    GangSchedulingConfig,
+    RequestRouterConfig,
+)
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
 __all__ = ("DeploymentOptions",)
@@ -25,14 +31,11 @@ _ACTOR_OPTIONS = (
 )
 # What Ray has as an option and this release has not: refused, not passed over.
 _ABSENT = (
-    "backpressure_config",
-    "deployment_actors",
-    "gang_scheduling_config",
     "max_replicas_per_node",
+    "max_surge_percent",
     "placement_group_bundle_label_selector",
     "placement_group_bundles",
     "placement_group_strategy",
-    "request_router_config",
 )
 
 
@@ -55,6 +58,10 @@ class DeploymentOptions:
     rolling_update_percentage: float = 0.2
     idempotent: bool = False
     logging_config: ServeLoggingConfig | None = None
+    request_router_config: RequestRouterConfig | None = None
+    deployment_actors: tuple[DeploymentActorConfig, ...] = ()
+    gang_scheduling_config: GangSchedulingConfig | None = None
+    backpressure_config: BackpressureConfig | None = None
 
     def changed(self, options: Mapping[str, Any]) -> DeploymentOptions:
         """These options with some replaced.
@@ -78,6 +85,14 @@ class DeploymentOptions:
             given.update(_scaling(given))
         if "logging_config" in given:
             given["logging_config"] = ServeLoggingConfig.of(given["logging_config"])
+        if "request_router_config" in given:
+            given["request_router_config"] = RequestRouterConfig.of(given["request_router_config"])
+        if "deployment_actors" in given:
+            given["deployment_actors"] = DeploymentActorConfig.all_of(given["deployment_actors"])
+        if "gang_scheduling_config" in given:
+            given["gang_scheduling_config"] = GangSchedulingConfig.of(given["gang_scheduling_config"])
+        if "backpressure_config" in given:
+            given["backpressure_config"] = BackpressureConfig.of(given["backpressure_config"])
         result = replace(self, **given)
         _check(result)
         return result
@@ -88,7 +103,14 @@ class DeploymentOptions:
         config = self.autoscaling_config
         if config is None:
             return self.num_replicas
-        return config.initial
+        return self.whole_gangs(config.initial)
+
+    def whole_gangs(self, replicas: int) -> int:
+        """How many replicas there are, where so many are called for: those of whole gangs."""
+        gangs, config = self.gang_scheduling_config, self.autoscaling_config
+        if gangs is None or config is None:
+            return replicas
+        return gangs.rounded(replicas, config.max_replicas)
 
     def as_dict(self) -> dict[str, Any]:
         """The options as plain values."""
@@ -123,6 +145,7 @@ def _check(options: DeploymentOptions) -> None:
     for name in ("health_check_period_s", "health_check_timeout_s", "rolling_update_percentage"):
         if not getattr(options, name) > 0:
             raise ValueError(f"{name} must be positive, but is {getattr(options, name)}")
+    _check_gangs(options)
     unknown = sorted(set(options.ray_actor_options) - set(_ACTOR_OPTIONS))
     if unknown:
         raise ValueError(
@@ -133,6 +156,23 @@ def _check(options: DeploymentOptions) -> None:
         json.dumps(options.user_config)
     except TypeError as error:
         raise ValueError(f"user_config must consist of plain JSON values: {error}") from error
+
+
+def _check_gangs(options: DeploymentOptions) -> None:
+    gangs, config = options.gang_scheduling_config, options.autoscaling_config
+    if gangs is None:
+        return
+    size = gangs.gang_size
+    if config is None:
+        if options.num_replicas % size:
+            raise ValueError(f"num_replicas ({options.num_replicas}) must be a multiple of gang_size ({size})")
+    elif config.min_replicas == 0:
+        raise ValueError("min_replicas must not be 0 where gang_scheduling_config is given: gangs do not scale to zero")
+    elif gangs.most(config.max_replicas) < max(size, config.min_replicas):
+        raise ValueError(
+            f"no number of replicas from min_replicas ({config.min_replicas}) to max_replicas "
+            f"({config.max_replicas}) is a multiple of gang_size ({size})"
+        )
 
 
 def _at_least(options: DeploymentOptions, name: str, least: int) -> None:

@@ -78,6 +78,7 @@ class ServeStatus:
         rest_address: Where the REST API is served, likewise.
         rest_token_file: The file with its token, where one was made.
         is_tls: Whether HTTP is served encrypted.
+        target_capacity: The share of all replicas that a config wants, in percent; None: it wants all.
     """
 
     applications: dict[str, ApplicationStatusOverview] = field(default_factory=dict)
@@ -86,6 +87,7 @@ class ServeStatus:
     rest_address: str = ""
     rest_token_file: str = ""
     is_tls: bool = False
+    target_capacity: float | None = None
 
     @property
     def url(self) -> str:

@@ -175,3 +175,19 @@ def test_a_running_session_is_too_late() -> None:
     with ray_async.init(num_cpus=1), pytest.raises(RuntimeError, match="before init"):
         compat.install()
     assert not compat.is_installed()
+
+
+def test_a_module_does_not_hide_a_function_of_its_name(run: RunProgram) -> None:
+    program = """
+from ray import serve
+from ray.serve.deployment import Deployment
+import ray.serve.ingress
+
+@serve.deployment
+class Hello: ...
+
+assert isinstance(Hello, Deployment)
+assert callable(serve.ingress)
+"""
+    done = run(program)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -84,3 +84,29 @@ def values(session: None) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=f"http://{serve.status().http_address}", timeout=30) as client:
         yield client
     serve.delete("values")
+
+
+@serve.deployment
+class Nothing:
+    def __call__(self) -> str:
+        return "sync"
+
+
+@serve.deployment
+class NothingAsync:
+    async def __call__(self) -> str:
+        return "async"
+
+
+@serve.deployment
+def nothing() -> Iterator[str]:
+    yield "str"
+    yield "eam"
+
+
+@pytest.mark.parametrize(("handler", "text"), [(Nothing, "sync"), (NothingAsync, "async"), (nothing, "stream")])
+def test_a_handler_without_parameters_gets_no_request(values: httpx.Client, handler: Any, text: str) -> None:
+    serve.run(handler.bind(), name="nothing", route_prefix="/nothing")
+    assert values.post("/nothing", content=b"body").text == text
+    assert values.get("/nothing").text == text
+    serve.delete("nothing")

@@ -1,6 +1,7 @@
 """`serve.batch`: calls that are run together."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,7 +13,12 @@ from starlette.requests import Request
 
 import ray_async as ray
 from ray_async import serve
-from ray_async.serve.context import RequestContext, current_request
+from ray_async.serve.context import (
+    RequestContext,
+    _get_serve_batch_request_context,
+    _get_serve_request_context,
+    current_request,
+)
 from ray_async.serve.exceptions import RayServeException, RequestCancelledError
 from tests.serve.test_handles import Kinds
 
@@ -52,6 +58,34 @@ async def test_calls_are_run_together() -> None:
     assert doubled == [0, 2, 4, 6, 8, 10, 12, 14, 0, 2, 4, 6]
     assert one.batches == [[0, 1, 2, 3], [4, 5, 6, 7]]
     assert other.batches == [[0, 1, 2, 3]]
+
+
+async def test_the_next_batch_does_not_wait_for_the_callers_of_the_last() -> None:
+    seen: list[str] = []
+
+    @serve.batch(max_batch_size=2, batch_wait_timeout_s=LONG)
+    async def same(items: list[int]) -> list[int]:
+        seen.append(f"batch {items}")
+        await asyncio.sleep(0)
+        return items
+
+    async def ask(number: int) -> None:
+        seen.append(f"answer {await same(number)}")
+
+    await asyncio.gather(*(ask(number) for number in range(4)))
+    assert seen == ["batch [0, 1]", "batch [2, 3]", *(f"answer {number}" for number in range(4))]
+
+
+async def test_parameters_that_must_be_named() -> None:
+    @serve.batch(max_batch_size=1)
+    async def double(*, items: list[int]) -> list[int]:
+        return [2 * item for item in items]
+
+    assert await double(items=1) == 2
+    with pytest.raises(TypeError):
+        await double()
+    with pytest.raises(TypeError):
+        await double(1)
 
 
 async def test_a_function_with_several_parameters() -> None:
@@ -136,6 +170,52 @@ async def test_a_batch_that_nobody_waits_for_is_cancelled() -> None:
     assert await asyncio.gather(*calls) == [0, 2, 4, 6]
 
 
+async def test_what_runs_can_be_looked_at() -> None:
+    class Own(Doubles):
+        @serve.batch(max_batch_size=4, batch_wait_timeout_s=LONG)
+        async def double(self, items: list[int]) -> list[Any]:
+            self.batches.append(items)
+            await self.gate.wait()
+            return [2 * item for item in items]
+
+    doubles = Own()
+    doubles.gate.clear()
+    look: Any = doubles.double
+    assert look._get_curr_iteration_start_times().min_start_time is None
+    before = time.time()
+    calls = [asyncio.ensure_future(doubles.double(n)) for n in range(4)]
+    while not doubles.batches:
+        await asyncio.sleep(0)
+    running = look._get_curr_iteration_start_times()
+    assert len(running.start_times) == 1
+    assert before <= running.min_start_time == running.max_start_time == running.mean_start_time <= time.time()
+    assert "Stack for <Task pending" in await look._get_handling_task_stack()
+    assert await look._is_batching_task_alive()
+    doubles.gate.set()
+    assert await asyncio.gather(*calls) == [0, 2, 4, 6]
+    assert look._get_curr_iteration_start_times() == running  # the last one
+
+
+async def test_a_batch_knows_its_requests() -> None:
+    seen: list[list[str]] = []
+
+    @serve.batch(max_batch_size=3, batch_wait_timeout_s=0)
+    async def note(items: list[int]) -> list[int]:
+        seen.append([request.request_id for request in _get_serve_batch_request_context()])
+        return items
+
+    async def ask(name: str, item: int) -> int:
+        current_request.set(RequestContext(name))
+        assert _get_serve_request_context().request_id == name
+        result: int = await note(item)
+        return result
+
+    assert list(await asyncio.gather(note(0), ask("a", 1), ask("b", 2))) == [0, 1, 2]
+    assert seen == [["a", "b"]]
+    assert _get_serve_request_context().request_id == ""
+    assert _get_serve_batch_request_context() == []
+
+
 async def test_several_batches_at_a_time() -> None:
     entered, gate = 0, asyncio.Event()
 
@@ -191,7 +271,8 @@ async def test_errors() -> None:
     assert [type(error) for error in await call("a", "cancel")] == [RequestCancelledError] * 2
     for what, words in (("text", "gave str"), ("none", "NoneType"), ("short", "3 items and gave 2")):
         errors = await call(what, "a", "b")
-        assert [type(error) for error in errors] == [RayServeException] * 3
+        assert [isinstance(error, RayServeException) for error in errors] == [True] * 3
+        assert isinstance(errors[0], TypeError) == (what != "short")
         assert words in str(errors[0])
     assert await call("a") == ["a"]
 

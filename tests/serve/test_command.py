@@ -109,12 +109,7 @@ def test_sigterm_finishes_requests(folder: Path) -> None:
         wait_until((folder / "entered").exists)
         client = httpx.Client(base_url=url, timeout=60)
         assert not is_ending(client)
-
-        def free() -> None:
-            wait_until(lambda: is_ending(client))
-            (folder / "free").touch()
-
-        freeing = threading.Thread(target=free)
+        freeing = threading.Thread(target=free_at_end, args=(client, folder / "free"))
         freeing.start()
     asking.join()
     freeing.join()
@@ -128,6 +123,12 @@ def is_ending(client: httpx.Client) -> bool:
         return bool(client.get("/-/healthz").headers.get("connection") == "close")
     except httpx.TransportError:
         return True
+
+
+def free_at_end(client: httpx.Client, path: Path) -> None:
+    """Let the handler go on, once its server is ending."""
+    wait_until(lambda: is_ending(client))
+    path.touch()
 
 
 @pytest.fixture

@@ -141,6 +141,32 @@ def test_other_options() -> None:
         ({"applications": [], "http_options": {"porto": 1}}, "http_options.porto: there is no such field. Did you"),
         ({"applications": [], "grpc_options": {"porto": 1}}, "grpc_options.porto: there is no such field. Did you"),
         ({"applications": [], "proxies": {}}, "proxies: there is no such field"),
+        ({"applications": [], "controller_options": {}}, "controller_options: is not available yet"),
+        (
+            {"applications": [{"import_path": "a:b", "runtime_env": {}}]},
+            "applications[0].runtime_env: is not available",
+        ),
+        (
+            {"applications": [{"import_path": "a:b", "deployments": [{"name": "A", "max_surge_percent": 1}]}]},
+            "applications[0].deployments[0].max_surge_percent: is not available yet",
+        ),
+        (
+            {
+                "applications": [
+                    {"import_path": "a:b", "deployments": [{"name": "A", "autoscaling_config": {"max_replica": 3}}]}
+                ]
+            },
+            "applications[0].deployments[0].autoscaling_config.max_replica: there is no such field. Did you mean 'max",
+        ),
+        (
+            {
+                "applications": [
+                    {"import_path": "a:b", "deployments": [{"name": "A", "backpressure_config": {"status_code": 500}}]}
+                ]
+            },
+            "applications[0].deployments[0].backpressure_config.status_code: Input should be 503 or 429",
+        ),
+        ({"applications": [], "tracing_config": {"exporter": "a"}}, "tracing_config.exporter: there is no such field."),
     ],
 )
 def test_errors_name_the_field(config: Any, words: str) -> None:
@@ -188,13 +214,17 @@ def test_a_config_that_is_built_can_be_read(shop: Path) -> None:
 def test_a_policy_in_a_config(shop: Path) -> None:
     app = find_application("shop_of_tests:app", {})
     policy = {"policy_function": "shop_of_tests:make", "policy_kwargs": {"a": 1}}
-    file = DeploymentSchema(name="Greet", autoscaling_config={"max_replicas": 3, "policy": policy})
+    given = {"name": "Greet", "autoscaling_config": {"max_replicas": 3, "policy": policy}}
+    file = DeploymentSchema.model_validate(given)
     (spec,) = overridden(build(app, "app", "/"), [file]).deployments
     shown = as_options(spec.options, "Greet")
     assert shown["autoscaling_config"]["policy"] == policy
     assert yaml.safe_load(yaml.safe_dump(shown)) == shown
-    with pytest.raises(ConfigError, match=r"deployments\[0\] \(Greet\): policy_function must be 'module:name'"):
-        overridden(build(app, "app", "/"), [DeploymentSchema(name="Greet", autoscaling_config={"policy": "none"})])
+    bad = {"import_path": "a:b", "deployments": [given | {"autoscaling_config": {"policy": "none"}}]}
+    with pytest.raises(
+        ConfigError, match=r"deployments\[0\]\.autoscaling_config\.policy: policy_function must be 'mod"
+    ):
+        ServeDeploySchema.of({"applications": [bad]})
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

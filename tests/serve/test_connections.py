@@ -101,8 +101,6 @@ def test_expected_bodies_are_asked_for(connection: socket.socket) -> None:
 class App:
     """An application that answers with nothing."""
 
-    leaving = False
-
     async def answer(self, connection: Any, scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})

@@ -14,8 +14,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import ray_async as ray
 from ray_async import serve
+from ray_async.serve.config import RequestRouterConfig
 from ray_async.serve.grpc_util import RayServegRPCContext, gRPCInputStream
 from ray_async.serve.names import GRPC_SERVER, NAMESPACE
+from ray_async.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 from tests.serve.grpc_services import NAME, Stub
 from tests.serve.log_lines import log_lines
 from tests.serve.waiting import wait_until
@@ -218,3 +220,31 @@ def test_calls_have_access_lines_with_their_status(stub: Stub) -> None:
         refused(lambda value=value: stub.Upper(text(value)))  # type: ignore[misc]
     for status in ("OK", "INTERNAL", "INVALID_ARGUMENT"):
         wait_until(lambda status=status: log_lines(f"-- CALL Upper {status} "))  # type: ignore[misc]
+
+
+class LastForUpper(RequestRouter):
+    """Sends calls of one method to the replica whose id is the last of the alphabet, others to the first."""
+
+    async def choose_replicas(
+        self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
+    ) -> list[list[RunningReplica]]:
+        assert pending_request is not None
+        by_id = sorted(candidate_replicas, key=lambda replica: replica.replica_id.unique_id)
+        return [[by_id[-1 if pending_request.metadata.call_method == "Upper" else 0]]]
+
+
+@serve.deployment(num_replicas=3, request_router_config=RequestRouterConfig(LastForUpper))
+class Who:
+    async def Upper(self, request: StringValue) -> StringValue:
+        return StringValue(value=serve.get_replica_context().replica_id)
+
+    async def Letters(self, request: StringValue) -> AsyncIterator[StringValue]:
+        yield await self.Upper(request)
+
+
+def test_calls_go_where_a_router_of_ones_own_says(stub: Stub) -> None:
+    serve.run(Who.bind())
+    last = {stub.Upper(StringValue(value="a")).value for _ in range(10)}
+    first = {reply.value for _ in range(10) for reply in stub.Letters(StringValue(value="a"))}
+    assert (len(first), len(last)) == (1, 1)
+    assert min(first) < min(last)

@@ -39,6 +39,9 @@ class Kinds:
     def fails(self) -> None:
         raise KeyError("absent")
 
+    def _own(self) -> str:
+        return "its own"
+
 
 def test_calls_in_a_thread(http: httpx.Client) -> None:
     handle = serve.run(Kinds.bind())
@@ -46,6 +49,7 @@ def test_calls_in_a_thread(http: httpx.Client) -> None:
     assert handle.coroutine.remote(value=[2]).result(timeout_s=30) == [2]
     assert list(handle.options(stream=True).numbers.remote(3)) == [0, 1, 2]
     assert list(handle.letters.options(stream=True).remote("ab")) == ["a", "b"]
+    assert handle._own.remote().result() == "its own"
     response = handle.sync.remote(3)
     assert [response.result(), response.result()] == [3, 3]
     assert isinstance(handle, DeploymentHandle)

@@ -20,6 +20,7 @@ from starlette.requests import Request
 import ray_async as ray
 from ray_async import serve
 from ray_async.serve.ingress.listener import bind
+from tests.serve.controller import replica_pids
 from tests.serve.gate import Gated
 from tests.serve.waiting import wait_until
 
@@ -47,6 +48,24 @@ def test_routes(http: httpx.Client) -> None:
             assert client.put("/one/deep/x", json={"a": 2}).json() == ["PUT", "/one/deep/x", "/one/deep", {"a": 2}]
 
 
+def test_handlers_without_a_parameter(http: httpx.Client) -> None:
+    class Plain:
+        def __call__(self) -> str:
+            return "a method"
+
+    class Stream:
+        async def __call__(self) -> AsyncIterator[str]:
+            yield "a "
+            yield "stream"
+
+    def function() -> str:
+        return "a function"
+
+    for number, target in enumerate((Plain, Stream, function)):
+        serve.run(serve.deployment(target).bind(), name=f"app{number}", route_prefix=f"/{number}")
+    assert [http.get(f"/{number}").text for number in range(3)] == ["a method", "a stream", "a function"]
+
+
 def test_prefixes(http: httpx.Client) -> None:
     for prefix in ("abc", "/abc/"):
         with pytest.raises(ValueError, match="route_prefix"):
@@ -59,6 +78,25 @@ def test_prefixes(http: httpx.Client) -> None:
     assert http.get("/-/routes").json() == {"/taken": "first"}
 
 
+def test_a_prefix_that_comes_later(http: httpx.Client) -> None:
+    class Hello:
+        def __call__(self) -> str:
+            return "hello"
+
+    hello = serve.deployment(Hello).options(num_replicas=2)
+    handle = serve.run(hello.bind(), route_prefix=None)
+    before = replica_pids()
+    assert http.get("/").status_code == 404
+    for _ in range(2):
+        serve.run(hello.bind(), route_prefix="/later")
+        assert [http.get("/later").text for _ in range(10)] == ["hello"] * 10
+        assert http.get("/-/healthz").text == "success"
+        serve.run(hello.bind(), route_prefix=None)
+        wait_until(lambda: http.get("/later").status_code == 404)
+    assert handle.remote().result() == "hello"
+    assert replica_pids() == before
+
+
 def test_malformed_bodies_are_the_clients_fault(http: httpx.Client) -> None:
     serve.run(Echo.bind())
     for body in (b"", b"{"):
@@ -68,7 +106,8 @@ def test_malformed_bodies_are_the_clients_fault(http: httpx.Client) -> None:
 
 def test_without_a_replica(http: httpx.Client, tmp_path: Path) -> None:
     assert http.get("/-/routes").json() == {}
-    assert http.get("/-/healthz").text == "success"
+    health = http.get("/-/healthz")
+    assert (health.status_code, health.text) == (503, "Route table is not populated yet.")
     assert http.get("/x").status_code == 404
     gate = tmp_path / "gate"
 

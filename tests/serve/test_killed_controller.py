@@ -220,8 +220,9 @@ def test_where_nothing_is_deployed(http: httpx.Client, free: Path) -> None:
 
     wait_until(listens)
     with httpx.Client(base_url=f"http://{address}", timeout=30) as client:
-        assert client.get("/-/healthz").text == "success"
+        assert client.get("/-/healthz").status_code == 503  # there are no routes
         serve.run(gated("v1", free))
+        assert client.get("/-/healthz").text == "success"
         assert client.get("/").text == "v1"
 
 

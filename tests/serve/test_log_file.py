@@ -57,3 +57,29 @@ def test_what_cannot_be_written_is_said_once(tmp_path: Path, capsys: pytest.Capt
         file.write("lost\n")
     file.close()
     assert capsys.readouterr().err.count("Serve cannot write its log") == 1
+
+
+async def test_what_is_rendered_keeps_its_place_among_lines(tmp_path: Path) -> None:
+    batches = []
+
+    def render(numbers: list[int]) -> list[str]:
+        batches.append(numbers)
+        return [f"{number}\n" for number in numbers]
+
+    file = LogFile(tmp_path / "x.log", render=render)
+    file.add(1)
+    file.add(2)
+    file.write("line\n")
+    file.add("other\n")
+    file.add(3)
+    file.close()
+    assert file.path.read_text() == "1\n2\nline\nother\n3\n"
+    assert batches == [[1, 2], [3]]
+
+
+async def test_many_lines_are_written_before_the_delay_is_over(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "x.log")
+    for number in range(1000):
+        file.add(f"{number}\n")
+    assert file.path.read_text().startswith("0\n1\n")
+    file.close()

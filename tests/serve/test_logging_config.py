@@ -7,8 +7,8 @@ import pytest
 
 from ray_async import serve
 from ray_async.serve.application import build, with_logging
-from ray_async.serve.deploying.schema import ConfigError
-from ray_async.serve.schema import LoggingConfig, ServeDeploySchema
+from ray_async.serve.deploying.schema import ConfigError, ServeDeploySchema
+from ray_async.serve.schema import LoggingConfig
 
 
 @serve.deployment

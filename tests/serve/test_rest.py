@@ -11,6 +11,7 @@ import pytest
 import ray_async as ray
 from ray_async import serve
 from ray_async.serve.rest.options import RESTOptions
+from tests.serve.controller import kill_controller
 from tests.serve.waiting import wait_until
 
 PROGRAM = """
@@ -144,6 +145,72 @@ def test_what_cannot_be_deployed(rest: httpx.Client, program: Path) -> None:
     assert "already" in rest.put(APPLICATIONS, json=elsewhere).json()["error"]
     assert set(rest.get(APPLICATIONS).json()["applications"]) == {"mine"}
     assert rest.get(APPLICATIONS).json()["applications"]["mine"]["source"] == "imperative"
+
+
+def replicas_of(rest: httpx.Client, app: str) -> dict[str, int]:
+    found: dict[str, int] = rest.get(APPLICATIONS).json()["applications"][app]["deployments"]["Greet"]["replica_states"]
+    return found
+
+
+def test_scaling_from_outside(rest: httpx.Client) -> None:
+    path = "/api/v1/applications/greeting/deployments/Greet/scale"
+    assert rest.post(path, json={"target_num_replicas": 2}).status_code == 404
+    assert rest.put(APPLICATIONS, json=config("hello")).status_code == 200
+    wait_until(lambda: runs(rest, "greeting"))
+    answer = rest.post(path, json={"target_num_replicas": 2})
+    assert (answer.status_code, "external_scaler_enabled" in answer.json()["error"]) == (412, True)
+    assert rest.put(APPLICATIONS, json=config("hello", external_scaler_enabled=True)).status_code == 200
+    for number in (3, 1, 2):
+        answer = rest.post(path, json={"target_num_replicas": number})
+        assert (answer.status_code, "received" in answer.json()["message"]) == (200, True)
+        wait_until(lambda number=number: replicas_of(rest, "greeting") == {"RUNNING": number})  # type: ignore[misc]
+    # It is kept by the next controller and by what is deployed anew, unless that says how many there shall be.
+    kill_controller()
+    wait_until(lambda: serve.status().rest_address)
+    wait_until(lambda: replicas_of(rest, "greeting") == {"RUNNING": 2})
+    assert rest.get(APPLICATIONS).json()["applications"]["greeting"]["external_scaler_enabled"]
+    assert rest.put(APPLICATIONS, json=config("hallo", external_scaler_enabled=True)).status_code == 200
+    wait_until(lambda: text_of("/greet") == "hallo" and replicas_of(rest, "greeting") == {"RUNNING": 2})
+    three = [{"name": "Greet", "num_replicas": 3}]
+    assert rest.put(APPLICATIONS, json=config("hallo", external_scaler_enabled=True, deployments=three)).is_success
+    wait_until(lambda: replicas_of(rest, "greeting") == {"RUNNING": 3})
+    scaled = [{"name": "Greet", "autoscaling_config": {"max_replicas": 2}}]
+    answer = rest.put(APPLICATIONS, json=config("hallo", external_scaler_enabled=True, deployments=scaled))
+    assert (answer.status_code, "has an autoscaling_config" in answer.json()["error"]) == (400, True)
+    assert rest.put(APPLICATIONS, json=config("hallo")).status_code == 200
+    wait_until(lambda: replicas_of(rest, "greeting") == {"RUNNING": 1})
+
+
+@pytest.mark.parametrize("sent", [{}, {"target_num_replicas": "2"}, {"target_num_replicas": -1}, [], True])
+def test_bad_numbers_of_replicas(rest: httpx.Client, sent: Any) -> None:
+    answer = rest.post("/api/v1/applications/a/deployments/b/scale", json=sent)
+    assert (answer.status_code, "target_num_replicas" in answer.json()["error"]) == (400, True)
+
+
+def test_other_methods_do_not_scale(rest: httpx.Client) -> None:
+    answer = rest.get("/api/v1/applications/a/deployments/b/scale")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+def test_an_application_that_is_run_is_scaled_from_outside(rest: httpx.Client) -> None:
+    @serve.deployment
+    def mine() -> None: ...
+
+    serve.run(mine.bind(), name="mine", route_prefix=None, external_scaler_enabled=True)
+    assert rest.post("/api/v1/applications/mine/deployments/mine/scale", json={"target_num_replicas": 2}).is_success
+    wait_until(lambda: serve.status().applications["mine"].deployments["mine"].replica_states == {"RUNNING": 2})
+    with pytest.raises(ValueError, match="external_scaler_enabled: deployment 'mine' has an autoscaling_config"):
+        serve.run(mine.options(num_replicas="auto").bind(), name="mine", external_scaler_enabled=True)
+
+
+def test_capacity_by_a_config(rest: httpx.Client) -> None:
+    four = [{"name": "Greet", "num_replicas": 4}]
+    assert rest.put(APPLICATIONS, json=config("hello", deployments=four) | {"target_capacity": 50}).is_success
+    wait_until(lambda: replicas_of(rest, "greeting") == {"RUNNING": 2})
+    assert rest.get(APPLICATIONS).json()["target_capacity"] == 50
+    assert rest.put(APPLICATIONS, json=config("hello", deployments=four)).is_success
+    wait_until(lambda: replicas_of(rest, "greeting") == {"RUNNING": 4})
+    assert rest.get(APPLICATIONS).json()["target_capacity"] is None
 
 
 def test_who_has_no_token_is_refused(rest: httpx.Client) -> None:

@@ -10,6 +10,9 @@ from starlette.requests import Request
 
 import ray_async as ray
 from ray_async import serve
+from ray_async.serve.api import deploy
+from ray_async.serve.deploying.from_config import built_of, settings_of
+from ray_async.serve.deploying.schema import read_config
 from ray_async.serve.exceptions import RayServeException
 from tests.serve.controller import kill_controller
 
@@ -64,6 +67,21 @@ def test_without_http(node: None) -> None:
     serve.start({"port": 0})
     serve.run(hello.bind())
     assert httpx.get(serve.status().url).text == "hello"
+
+
+def test_a_config_without_http(node: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "quiet.py").write_text(
+        "from ray_async import serve\n@serve.deployment\ndef hello(request):\n    return 'hello'\napp = hello.bind()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "config.yaml"
+    file.write_text("proxy_location: Disabled\napplications:\n  - import_path: quiet:app\n")
+    config = read_config(file)
+    deploy(built_of(config), None, wait=True, settings=settings_of(config))
+    assert serve.status().http_address == ""
+    assert serve.get_app_handle("default").remote(None).result() == "hello"
+    kill_controller()
+    assert serve.status().http_address == ""
 
 
 def test_certificates_that_are_not_there(node: None, tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from tests.resources import wait_until
 
 @pytest.fixture
 async def threads() -> AsyncIterator[Threads]:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     found = Threads(2)
     yield found
     found.close()
-    await asyncio.to_thread(wait_until, lambda: threading.active_count() <= before + 1, 30)  # that of to_thread
+    # By their names: asyncio.to_thread starts threads too.
+    started = [one for one in threading.enumerate() if one not in before and one.name.startswith("serve-handler_")]
+    await asyncio.to_thread(wait_until, lambda: not any(one.is_alive() for one in started), 30)
 
 
 async def finished(job: Job) -> object:

@@ -3,3 +3,8 @@
 `forming` decides which items make a batch and when, and knows neither a clock nor a loop; `batcher` runs what it gives;
 `decorator` puts both around the user's function.
 """
+
+# Under the name by which programs written for Ray look for it.
+from ray_async.serve.batching.running import RunningBatches as _RuntimeSummaryStatistics
+
+__all__ = ("_RuntimeSummaryStatistics",)

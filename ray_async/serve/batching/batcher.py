@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextvars import Context
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 from ray_async.serve.batching.forming import Forming, Item
-from ray_async.serve.context import RequestContext, current_request
+from ray_async.serve.context import RequestContext, batch_requests, current_request
 from ray_async.serve.exceptions import RayServeException, RequestCancelledError
 from ray_async.serve.telemetry.batch_counts import count_batch
 
 __all__ = ("END", "BatchSettings", "Batcher", "Pending")
 
 END: Any = object()
+
+
+class NoListError(RayServeException, TypeError):
+    """What a batch function has given is no list."""
 
 
 @dataclass
@@ -35,12 +41,15 @@ class Pending(Item):
     Args:
         arguments: The arguments by name.
         request: The caller's request, if there is one.
-        arrived: When it came, on the loop's clock.
+        loop: The running loop; the item has come now, on its clock.
     """
 
-    def __init__(self, arguments: dict[str, Any], request: RequestContext | None, arrived: float) -> None:
+    def __init__(
+        self, arguments: dict[str, Any], request: RequestContext | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
         first = next(iter(arguments.values()), None)
-        super().__init__(first, "" if request is None else request.multiplexed_model_id, arrived)
+        super().__init__(first, "" if request is None else request.multiplexed_model_id, loop.time())
+        self._loop = loop
         self.arguments = arguments
         self.request = request
         self.closed = False
@@ -59,7 +68,7 @@ class Pending(Item):
             Exception: The item's own, or what the batch function has raised.
         """
         while not self._results:
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = self._loop.create_future()
             await self._waiter
         result = self._results.popleft()
         if isinstance(result, BaseException):
@@ -98,15 +107,30 @@ class Batcher:
             settings.max_batch_size, settings.batch_wait_timeout_s, settings.batch_size_fn
         )
         self._running: dict[asyncio.Task[None], list[Pending]] = {}
+        self._began: dict[asyncio.Task[None], float] = {}  # when, in seconds since the epoch
+        self._last_began: list[float] = []
         self._timer: asyncio.Handle | None = None
         self._looks_soon = False
 
     def submit(self, arguments: dict[str, Any]) -> Pending:
         """Let a call wait for its batch."""
-        item = Pending(arguments, current_request.get(), self.loop.time())
+        item = Pending(arguments, current_request.get(), self.loop)
         self._forming.add(item)
         self.look_soon()
         return item
+
+    @property
+    def began(self) -> list[float]:
+        """When each batch that runs has begun, or the last one where none runs, in seconds since the epoch."""
+        return list(self._began.values()) or self._last_began
+
+    @property
+    def stacks(self) -> str:
+        """Where the batches that run are, as text."""
+        text = StringIO()
+        for task in self._running:
+            task.print_stack(file=text)
+        return text.getvalue()
 
     def adjust(self) -> None:
         """Take over changed settings; from any thread."""
@@ -145,13 +169,14 @@ class Batcher:
             # A context of its own: what the batch calls belongs to none of its callers.
             task = self.loop.create_task(self._run(batch), context=Context())
             self._running[task] = batch
+            self._began[task] = time.time()
             task.add_done_callback(self._ended)
         failed, self._forming.failed = self._forming.failed, []
         for item, error in failed:
             item.end(error)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        batch = self._running.pop(task)
+        batch = self._over(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:  # neither an error of the batch nor a cancel: something that ends processes
             for item in batch:
@@ -168,6 +193,7 @@ class Batcher:
             task=asyncio.current_task(),
         )
         current_request.set(request)
+        batch_requests.set([item.request for item in batch if item.request is not None])
         began = self.loop.time()
         try:
             await self._call(batch, _columns(batch))
@@ -185,11 +211,25 @@ class Batcher:
             wait_s = began - min(item.arrived for item in batch)
             count_batch(self._function, len(batch), wait_s, self.loop.time() - began)
 
+    def _begin_next(self) -> None:
+        """Start what is due before the callers of the batch that is over have their turns."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._over(task)
+        self._look()
+
+    def _over(self, task: asyncio.Task[None]) -> list[Pending]:
+        """Note that a batch does not run any more; gives its items, once."""
+        if task in self._began:
+            self._last_began = [self._began.pop(task)]
+        return self._running.pop(task, [])
+
     async def _call(self, batch: list[Pending], columns: dict[str, list[Any]]) -> None:
         if not self._streams:
-            for item, result in zip(batch, _checked(await self._function(**columns), len(batch)), strict=True):
+            results = _checked(await self._function(**columns), len(batch))
+            self._begin_next()
+            for item, result in zip(batch, results, strict=True):
                 item.put(result)
-                item.end()
             return
         source = self._function(**columns)
         try:
@@ -220,7 +260,7 @@ def _checked(results: Any, count: int) -> Sequence[Any]:
     """The results of a batch, one for each item."""
     is_list = hasattr(results, "__len__") and hasattr(results, "__iter__")
     if not is_list or isinstance(results, str | bytes | bytearray | Mapping | Set):
-        raise RayServeException(
+        raise NoListError(
             f"A batch function must give a list with one result for each item, but gave {type(results).__name__}."
         )
     if len(results) != count:

@@ -69,9 +69,14 @@ class Forming(Generic[T]):
         """Let an item wait; one that is too large for any batch is among `failed` instead."""
         if self._measure is not None and not self._fits_alone(item):
             return
-        group = self._groups.setdefault(item.model_id, _Group())
-        group.rest.append(item)
-        self._fill(group)
+        group = self._groups.get(item.model_id)
+        if group is None:
+            group = self._groups[item.model_id] = _Group()
+        if self._measure is not None or group.full or group.rest:
+            group.rest.append(item)
+            self._fill(group)
+        else:
+            self._join(group, item)
 
     def resize(self, max_size: int) -> None:
         """Allow batches of another size, those that are being formed included."""
@@ -116,11 +121,20 @@ class Forming(Generic[T]):
         group.head, group.rest, group.full = [], deque(items), False
         self._fill(group)
 
+    def _join(self, group: _Group[T], item: T) -> None:
+        """Put an item that counts as one into a batch that has room."""
+        group.head.append(item)
+        group.full = len(group.head) >= self.max_size
+
     def _fill(self, group: _Group[T]) -> None:
+        if self._measure is None:
+            while group.rest and not group.full:
+                self._join(group, group.rest.popleft())
+            return
         while group.rest and not group.full:
             item = group.rest[0]
             try:
-                size = self._size([*group.head, item]) if self._measure is not None else len(group.head) + 1
+                size = self._size([*group.head, item])
             except Exception as error:  # the user's function
                 self.failed.append((group.rest.popleft(), error))
                 continue

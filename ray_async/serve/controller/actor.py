@@ -10,22 +10,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import ray_async as ray
-from ray_async.serve.application import BuiltApplication
+from ray_async.serve.application import BuiltApplication, ConfigSettings
 from ray_async.serve.board import SLOTS, Board
 from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.controller.application_state import ApplicationState
 from ray_async.serve.controller.deployment_state import DeploymentState
+from ray_async.serve.controller.gang import remove_rooms
 from ray_async.serve.controller.grpc_starter import GrpcStarter
 from ray_async.serve.controller.journal import Journal
 from ray_async.serve.controller.listening import Listening
 from ray_async.serve.controller.records import ControllerRecord
-from ray_async.serve.controller.remains import clear
+from ray_async.serve.controller.remains import clear, end_actors
 from ray_async.serve.controller.rest_starter import RestStarter
-from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.exceptions import (
+    DeploymentUnavailableError,
+    ExternalScalerDisabledError,
+    RayServeException,
+)
 from ray_async.serve.ingress.body import bodies
 from ray_async.serve.ingress.tls import check_tls
-from ray_async.serve.names import NAMESPACE, REPLICA_PREFIX, deployment_key
+from ray_async.serve.names import DEPLOYMENT_ACTOR_PREFIX, REPLICA_PREFIX, deployment_key
 from ray_async.serve.rest.options import RESTOptions
 from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ServeStatus
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
@@ -62,12 +66,13 @@ class Controller:
         self._change = asyncio.Event()
         self._waiters: set[asyncio.Event] = set()
         self._table: dict[str, Any] = {}
+        self.capacity: float | None = None  # percent of all replicas; None: all
         self._over = False
         self._recover(self._journal.read() or ControllerRecord())
         self._loop_task = asyncio.get_running_loop().create_task(self._run())
 
     def _recover(self, record: ControllerRecord) -> None:
-        self._without_http = record.without_http
+        self._without_http, self.capacity = record.without_http, record.capacity
         if record.http is not None and record.address is not None:
             self.telemetry.begin(record.http.metrics)
             self.listening.recover(record.http, record.address)
@@ -85,12 +90,10 @@ class Controller:
         for place in self._places:
             self.board.clear(place)
         names = {replica.name for replica in replicas}
-        actors: Any = ray.util.list_named_actors(all_namespaces=True)
-        for actor in actors:
-            is_replica = actor["namespace"] == NAMESPACE and actor["name"].startswith(REPLICA_PREFIX)
-            if is_replica and actor["name"] not in names:
-                with contextlib.suppress(ValueError):  # it has ended meanwhile
-                    ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))
+        names.update(*(one.actor_names for one in self._deployments()))
+        end_actors(lambda name: name.startswith((REPLICA_PREFIX, DEPLOYMENT_ACTOR_PREFIX)) and name not in names)
+        rooms = {name for one in self._deployments() for name in one.room_names}
+        remove_rooms(lambda name: name not in rooms)
         if record.applications:
             logger.warning("Serve's controller has recovered %d replicas.", len(replicas))
         self.changed()
@@ -106,6 +109,7 @@ class Controller:
             self._grpc.packed,
             self._rest.options,
             self._without_http,
+            self.capacity,
         )
         try:
             self._journal.write(record)
@@ -245,10 +249,14 @@ class Controller:
         self.commit()
         return warning
 
-    async def deploy_all(self, applications: list[BuiltApplication]) -> None:
+    async def deploy_all(self, applications: list[BuiltApplication], settings: ConfigSettings | None = None) -> None:
         """Want applications from now on; those that an earlier config has declared, and this one does not, go.
 
         One whose prefix goes to an application of the new config serves until that one runs.
+
+        Args:
+            applications: The applications.
+            settings: What a config says beside; None: nothing, and what an earlier one has said stays.
 
         Raises:
             RayServeException: Another application has a route prefix; then nothing is changed.
@@ -261,6 +269,8 @@ class Controller:
                 taken = built.route_prefix is not None and other.built.route_prefix == built.route_prefix
                 if taken and name not in names | leaving and not other.deleting and other.successor is None:
                     raise RayServeException(f"Prefix {built.route_prefix} is being used by application {name!r}.")
+        if settings is not None:
+            self._set_capacity(settings.target_capacity)
         heirs = {built.route_prefix: built.name for built in applications if built.route_prefix is not None}
         for name in leaving:
             heir = heirs.get(self._applications[name].prefix or "")
@@ -271,6 +281,27 @@ class Controller:
         for built in applications:
             state = self._applications.setdefault(built.name, ApplicationState(built))
             state.deploy(built, self)
+        self.changed()
+
+    def _set_capacity(self, capacity: float | None) -> None:
+        self.capacity = capacity
+        for deployment in self._deployments():
+            deployment.scaler.set_capacity(capacity)
+
+    async def scale(self, app: str, deployment: str, number: int) -> None:
+        """Want a number of replicas of a deployment whose application is scaled from outside.
+
+        Raises:
+            DeploymentUnavailableError: There is no such deployment.
+            ExternalScalerDisabledError: Its application is not scaled from outside.
+        """
+        state = self._applications.get(app)
+        found = None if state is None or not state.is_there else state.deployments.get(deployment)
+        if state is None or found is None:
+            raise DeploymentUnavailableError(f"There is no deployment {deployment!r} in application {app!r}.")
+        if not state.built.external_scaler:
+            raise ExternalScalerDisabledError(app)
+        found.scaler.scale(number)
         self.changed()
 
     async def wait_running(self, name: str) -> str | None:
@@ -341,6 +372,7 @@ class Controller:
             rest_address=rest.address,
             rest_token_file=rest.token_file,
             is_tls=http is not None and http.ssl_certfile is not None,
+            target_capacity=self.capacity,
         )
 
     async def built(self) -> dict[str, BuiltApplication]:
@@ -398,11 +430,12 @@ class Controller:
                 self.changed()
             if state.settle():
                 self.changed()
+            state.scale(self)
             for deployment in [*state.deployments.values(), *state.retired.values()]:
                 deployment.step()
-            state.retired = {key: one for key, one in state.retired.items() if one.replicas or not one.deleting}
+            state.retired = {key: one for key, one in state.retired.items() if one.lives or not one.deleting}
             left = [*state.deployments.values(), *state.retired.values()]
-            if state.deleting and not any(one.replicas or not one.deleting for one in left):
+            if state.deleting and not any(one.lives or not one.deleting for one in left):
                 del self._applications[name]
                 self.changed()
 

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ray_async.serve.application import BuiltApplication
+from ray_async.serve.controller.application_scaler import ApplicationScaler
 from ray_async.serve.controller.deployment_state import DeploymentState
 from ray_async.serve.controller.reconcile import ReplicaState
 from ray_async.serve.controller.records import ApplicationRecord
@@ -37,6 +38,7 @@ class ApplicationState:
         self.successor: str | None = None  # the application that gets its prefix once it runs
         self._failure: str | None = None
         self._ran: BuiltApplication | None = None
+        self._scaler = ApplicationScaler(built.name)
 
     @classmethod
     def recovered(cls, record: ApplicationRecord, controller: Controller) -> ApplicationState:
@@ -46,6 +48,8 @@ class ApplicationState:
         state.deleting, state.prefix, state.successor = record.deleting, record.prefix, record.successor
         for known, records in ((state.deployments, record.deployments), (state.retired, record.retired)):
             known.update({one.spec.name: DeploymentState.recovered(controller, name, one) for one in records})
+        for deployment in state.deployments.values():
+            deployment.scaler.external = record.built.external_scaler
         return state
 
     def record(self) -> ApplicationRecord:
@@ -107,10 +111,18 @@ class ApplicationState:
             known = self.deployments.get(spec.name) or self.retired.pop(spec.name, None)
             if known is None:
                 known = DeploymentState(controller, built.name, spec, serves_http)
+                known.scaler.external = built.external_scaler
             else:
+                known.scaler.external = built.external_scaler
                 known.change(spec, serves_http)
             known.waits_for_resources = built.wait_for_resources
             self.deployments[spec.name] = known
+
+    def scale(self, controller: Controller) -> None:
+        """Let a policy of the whole application say how many replicas there shall be, if it has one."""
+        states = [one for one in self.deployments.values() if one.spec.options.autoscaling_config is not None]
+        scalers = [one.scaler for one in states if not (self.deleting or one.deleting or one.abandoned)]
+        self._scaler.look(self.built.autoscaling_policy, self.built.deployments[0].path, scalers, controller.spawn)
 
     def _retire(self, wanted: set[str]) -> None:
         """Put aside what is not wanted any more; it goes on until what is wanted runs."""
@@ -153,7 +165,7 @@ class ApplicationState:
             told = [one for one in stage if not one.deleting]
             for one in told:
                 one.deleting = True
-            if told or any(one.replicas for one in stage):
+            if told or any(one.lives for one in stage):
                 return bool(told)
         return False
 
@@ -169,5 +181,6 @@ class ApplicationState:
         for spec in built.deployments:
             serves_http = spec.name == built.ingress and built.route_prefix is not None
             known = self.deployments.get(spec.name) or self.retired.pop(spec.name)
+            known.scaler.external = built.external_scaler
             known.roll_back(spec, serves_http)
             self.deployments[spec.name] = known

@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig
 
-__all__ = ("ScalingState", "aggregate", "decide", "desired_replicas", "redeployed", "smoothed")
+__all__ = (
+    "ScalingState",
+    "aggregate",
+    "at_capacity",
+    "decide",
+    "desired_replicas",
+    "number_at_capacity",
+    "redeployed",
+    "smoothed",
+)
 
 _ROUNDING = 1e-9  # seconds by which a difference of two times may be wrong
 
@@ -55,6 +64,29 @@ def smoothed(config: AutoscalingConfig, current: int, wanted: float) -> int:
     if wanted > 0:
         number = max(number, 1)
     return min(max(number, config.min_replicas), config.max_replicas)
+
+
+def number_at_capacity(number: int, capacity: float | None) -> int:
+    """The share of a number of replicas: rounded, halves upwards, and one at least, unless there shall be none.
+
+    Args:
+        number: How many there are at full capacity.
+        capacity: The share in percent; None: all.
+    """
+    if capacity is None or number == 0:
+        return number
+    return max(1, math.floor(number * capacity / 100 + 0.5)) if capacity > 0 else 0
+
+
+def at_capacity(config: AutoscalingConfig, capacity: float | None) -> AutoscalingConfig:
+    """The configuration with its bounds at a share of the capacity, which is above zero."""
+    if capacity is None:
+        return config
+    least, most = (number_at_capacity(number, capacity) for number in (config.min_replicas, config.max_replicas))
+    initial = config.initial_replicas
+    if initial is not None:
+        initial = min(max(number_at_capacity(initial, capacity), least), most)
+    return replace(config, min_replicas=least, max_replicas=most, initial_replicas=initial)
 
 
 def aggregate(config: AutoscalingConfig, samples: tuple[tuple[float, float], ...]) -> float:

@@ -6,12 +6,16 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ray_async.exceptions import RayActorError, RayTaskError
 from ray_async.serve.application import DeploymentSpec
+from ray_async.serve.controller.deployment_actors import DeploymentActors, names_of
+from ray_async.serve.controller.gang_plan import reconcile_gangs
+from ray_async.serve.controller.gangs import Gangs
 from ray_async.serve.controller.health import Illness, check
-from ray_async.serve.controller.reconcile import ReplicaState, Wanted, reconcile
+from ray_async.serve.controller.reconcile import ReplicaState, Wanted
 from ray_async.serve.controller.records import DeploymentRecord
 from ray_async.serve.controller.replica_handle import ReplicaHandle
 from ray_async.serve.controller.scaler import Scaler
@@ -57,7 +61,11 @@ class DeploymentState:
         self._app = app
         self._controller = controller
         self._attempts = 0
-        self._scaler = Scaler(app, spec)
+        self.scaler = self._new_scaler(spec)
+        self._gangs = Gangs(app, self.replicas, controller.board)
+        self._actors = DeploymentActors(
+            app, controller.spawn, self._actors_started, self._version_failed, self._is_lacking, controller.changed
+        )
 
     @classmethod
     def recovered(cls, controller: Controller, app: str, record: DeploymentRecord) -> DeploymentState:
@@ -66,13 +74,18 @@ class DeploymentState:
         state.error, state.failure, state._attempts = record.error, record.failure, record.attempts
         state.deleting, state.abandoned = record.deleting, record.abandoned
         state.waits_for_resources, state.proven = record.waits_for_resources, record.proven
-        state._scaler = Scaler(app, record.spec, record.target)
+        state.scaler = state._new_scaler(record.spec, record.number)
         for one in record.replicas:
             replica = ReplicaHandle.found(app, one, controller.board)
             if replica is not None:
                 state.replicas[replica.id] = replica
-                state._resume(replica)
+                state._gangs.note(replica)
+        for replica in list(state.replicas.values()):
+            state._resume(replica)
         return state
+
+    def _new_scaler(self, spec: DeploymentSpec, number: int | None = None) -> Scaler:
+        return Scaler(self._app, spec, self._stats, self._scaled, self._controller.capacity, number)
 
     def record(self) -> DeploymentRecord:
         """What a new controller must know of it."""
@@ -86,7 +99,7 @@ class DeploymentState:
             self.error,
             self.failure,
             self._attempts,
-            self._scaler.target,
+            self.scaler.number,
             tuple(replica.record() for replica in self.replicas.values()),
         )
 
@@ -95,14 +108,18 @@ class DeploymentState:
         if replica.state is ReplicaState.RUNNING:
             replica.checked_at = time.monotonic()
             self._controller.spawn(self._watch(replica))
-        elif replica.state is ReplicaState.STARTING:
-            replica.work = self._controller.spawn(self._run_start(replica))
-        else:
+            if replica.gang is not None:
+                self._controller.spawn(self._tell(replica))
+        elif replica.state is ReplicaState.STOPPING:
             replica.work = self._controller.spawn(self._run_stop(replica))
+        elif replica.gang is None or self._gangs.has_begun(replica):
+            replica.work = self._controller.spawn(self._run_start(replica))
+        elif replica.work is None and self._gangs.is_whole(replica):
+            self._begin_gang(self._gangs.members(replica))
 
     def change(self, spec: DeploymentSpec, serves_http: bool) -> None:
         """Want something else from now on."""
-        self._scaler.change(spec, afresh=self.deleting or self.abandoned)
+        self.scaler.change(spec, afresh=self.deleting or self.abandoned)
         self.spec, self.serves_http = spec, serves_http
         self.error, self.failure, self._lacking = None, None, ""
         self.deleting = self.abandoned = self.proven = False
@@ -130,13 +147,12 @@ class DeploymentState:
     @property
     def target(self) -> int:
         """How many replicas there shall be."""
-        return 0 if self.deleting or self.abandoned else self._scaler.target
+        return 0 if self.deleting or self.abandoned else self.scaler.target
 
     @property
     def may_be_at_zero(self) -> bool:
         """Whether it may be without replicas, and callable."""
-        config = self.spec.options.autoscaling_config
-        return config is not None and config.min_replicas == 0 and not self.deleting
+        return self.scaler.may_be_at_zero and not self.deleting
 
     @property
     def running(self) -> list[ReplicaHandle]:
@@ -144,11 +160,39 @@ class DeploymentState:
         return [replica for replica in self.replicas.values() if replica.state is ReplicaState.RUNNING]
 
     @property
+    def lives(self) -> bool:
+        """Whether there is anything of it: replicas, actors, or room that is reserved for a gang."""
+        return bool(self.replicas or self._gangs or self._actors)
+
+    @property
+    def actor_names(self) -> set[str]:
+        """The names of the actors that its replicas share."""
+        return {name for spec in self._versions() for name in names_of(self._app, spec)}
+
+    @property
+    def room_names(self) -> set[str]:
+        """The names of its gangs' placement groups."""
+        return self._gangs.room_names
+
+    def _versions(self) -> list[DeploymentSpec]:
+        """What is wanted, and what its replicas were started as, each version once."""
+        wanted = [] if self.deleting or self.abandoned else [self.spec]
+        specs = [*wanted, *(replica.spec for replica in self.replicas.values())]
+        return list({spec.version: spec for spec in reversed(specs)}.values())
+
+    @property
     def stable(self) -> bool:
         """Whether all is as it was asked for."""
+        if self.abandoned:
+            return not self.lives
+        if not (self.deleting or self._actors.are_ready(self.spec)):
+            return False
         alive = [replica for replica in self.replicas.values() if replica.state is not ReplicaState.STOPPING]
         return len(alive) == self.target and all(
-            replica.state is ReplicaState.RUNNING and replica.spec == self.spec for replica in alive
+            replica.state is ReplicaState.RUNNING
+            and replica.spec == self.spec
+            and (replica.takes_http or not self.serves_http)
+            for replica in alive
         )
 
     def overview(self) -> DeploymentStatusOverview:
@@ -166,7 +210,13 @@ class DeploymentState:
     def entry(self) -> dict[str, Any]:
         """Its entry in the table."""
         options, running = self.spec.options, self.running
-        return {
+        router = options.request_router_config
+        more: dict[str, Any] = {}
+        if router is not None and router.is_custom:
+            more["request_router"] = router.packed(self.spec.path)
+        if options.backpressure_config is not None:
+            more["backpressure"] = [options.backpressure_config.status_code, options.backpressure_config.retry_after_s]
+        return more | {
             "max_ongoing_requests": options.max_ongoing_requests,
             "max_queued_requests": options.max_queued_requests,
             "access_log": self._controller.telemetry.writes_access(options.logging_config),
@@ -186,14 +236,26 @@ class DeploymentState:
         actor = self.spec.options.ray_actor_options
         held = any(actor.get(key) for key in ("num_cpus", "num_gpus", "resources", "memory"))
         wanted = Wanted(self.spec.version, self.target, self.spec.options.rolling_update_percentage, held)
+        may_start = now >= self._retry_at
+        self._actors.keep(self._versions(), may_start and self.error is None)
         if self.error is None or self.deleting:
-            plan = reconcile(wanted, [replica.view() for replica in self.replicas.values()])
+            gangs = self.spec.options.gang_scheduling_config
+            size, whole = (1, True) if gangs is None else (gangs.gang_size, gangs.restarts_whole)
+            plan = reconcile_gangs(wanted, size, whole, [replica.view() for replica in self.replicas.values()])
             for replica_id in plan.stop:
-                self._stop(self.replicas[replica_id])
-            if now >= self._retry_at:
-                self._start(plan.start)
+                if replica_id in self.replicas:  # one that starts takes those of its gang along
+                    self._stop(self.replicas[replica_id])
+            if may_start and self._actors.are_ready(self.spec):
+                if gangs is None:
+                    self._start(plan.start)
+                else:
+                    self._start_gangs(plan.start, size)
+                    self._fill(plan.fill)
         for replica in self.running:
             if replica.work is not None and not replica.work.done():
+                continue
+            if self.serves_http and not replica.takes_http and self.error is None:
+                replica.work = self._controller.spawn(self._open(replica))
                 continue
             changes = replica.spec != self.spec and replica.version == self.spec.version
             if changes and self.error is None and now >= self._retry_at:
@@ -208,7 +270,7 @@ class DeploymentState:
         key = deployment_key(self._app, self.spec.name)
         views = [replica.view() for replica in self.running]
         tallies, spawn = self._controller.tallies, self._controller.spawn
-        self._scaler.look(now, views, lambda: tallies.of(key), self._stats, spawn, self._scaled)
+        self.scaler.look(now, views, lambda: tallies.of(key), spawn)
 
     async def _stats(self) -> dict[str, dict[str, float]]:
         """What replicas record for the policy, by their ids; without those that do not answer in time, or fail."""
@@ -235,6 +297,50 @@ class DeploymentState:
         for replica in new:
             replica.work = self._controller.spawn(self._run_start(replica))
 
+    def _start_gangs(self, count: int, size: int) -> None:
+        take = self._controller.take_place
+        gangs = [self._gangs.new(self.spec, [take() for _ in range(size)]) for _ in range(count)]
+        if gangs:
+            self._controller.commit()
+        for members in gangs:
+            self._begin_gang(members)
+
+    def _begin_gang(self, members: list[ReplicaHandle]) -> None:
+        work = self._controller.spawn(self._run_gang_start(members))
+        for one in members:
+            one.work = work
+
+    async def _run_gang_start(self, members: list[ReplicaHandle]) -> None:
+        """Start a gang: there is room for all of it, then all are constructed, then all take requests; or none."""
+        try:
+            await self._gangs.reserve(members[0], self._is_lacking)
+            for one in members:
+                await self._create(one)
+            await asyncio.gather(*(one.construct() for one in members))
+            http = await self._controller.listening.for_replica(self.serves_http)
+            await asyncio.gather(*(one.start(*http) for one in members))
+        except (Exception, asyncio.CancelledError) as error:
+            for one in members:
+                self._forget(one)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            self._start_failed(members[0], error)
+            return
+        self._started(members)
+
+    def _fill(self, ranks: Sequence[tuple[str, int]]) -> None:
+        """Start single replicas of gangs that have lost theirs."""
+        for gang_id, rank in ranks:
+            new = self._gangs.fill(self.spec, gang_id, rank, self._controller.take_place())
+            self._controller.commit()
+            new.work = self._controller.spawn(self._run_start(new))
+
+    async def _tell(self, replica: ReplicaHandle) -> None:
+        try:
+            await replica.join()
+        except RayActorError:
+            logger.debug("Replica %s has died before it was told of its gang.", replica.name)
+
     async def _run_start(self, replica: ReplicaHandle) -> None:
         start: asyncio.Future[None] = asyncio.ensure_future(self._begin(replica))
         try:
@@ -247,18 +353,29 @@ class DeploymentState:
                 raise
             self._start_failed(replica, error)
             return
+        self._started([replica])
+        for one in self._gangs.members(replica):
+            self._controller.spawn(self._tell(one))
+
+    def _started(self, replicas: Sequence[ReplicaHandle]) -> None:
         self._lacking = ""
-        if replica.state is ReplicaState.STARTING:
-            replica.state = ReplicaState.RUNNING
-            replica.checked_at = time.monotonic()
-            if replica.version == self.spec.version:
-                self._heal()
-            self._controller.spawn(self._watch(replica))
+        for replica in replicas:
+            if replica.state is ReplicaState.STARTING:
+                replica.state = ReplicaState.RUNNING
+                replica.checked_at = time.monotonic()
+                if replica.version == self.spec.version:
+                    self._heal()
+                self._controller.spawn(self._watch(replica))
         self._controller.changed()
 
-    async def _begin(self, replica: ReplicaHandle) -> None:
+    async def _create(self, replica: ReplicaHandle) -> None:
+        """Create a replica's actor, if there is none yet."""
+        room = await self._gangs.room(replica)
         if replica.actor is None:
-            replica.create(str(self._controller.folder))
+            replica.create(str(self._controller.folder), room)
+
+    async def _begin(self, replica: ReplicaHandle) -> None:
+        await self._create(replica)
         await replica.start(*await self._controller.listening.for_replica(self.serves_http))
 
     def _is_lacking(self, message: str) -> bool:
@@ -272,14 +389,35 @@ class DeploymentState:
         return True
 
     def _start_failed(self, replica: ReplicaHandle, error: Exception) -> None:
-        if replica.version == self.spec.version and not self.deleting:
+        self._version_failed(replica.version, error)
+
+    def _actors_started(self, version: str) -> None:
+        """Forget why actors could not start; a replica that is not well says so again."""
+        self._lacking = ""
+        if version == self.spec.version:
+            self._heal()
+
+    def _version_failed(self, version: str, error: Exception) -> None:
+        """Note that something of a version could not start: a replica, or an actor that replicas share."""
+        if version == self.spec.version and not self.deleting:
             self._attempts += 1
             most = min(_ATTEMPTS, max(1, self.spec.options.max_constructor_retry_count))
             if self.proven:
-                logger.error("Replica %s could not start: %s", replica.name, error)
+                logger.error("Deployment %s of %s could not start: %s", self.spec.name, self._app, error)
                 self._failed(str(error))
             elif self._attempts >= most or self.error is not None:
                 self.error = str(error)
+        self._controller.changed()
+
+    async def _open(self, replica: ReplicaHandle) -> None:
+        """Let a replica that runs take HTTP requests: its application has got a prefix since."""
+        try:
+            await replica.start(*await self._controller.listening.for_replica(True))
+        except Exception as error:
+            if isinstance(error, RayActorError) and not isinstance(error, RayTaskError):
+                self._lost(replica)
+            else:
+                self._version_failed(replica.version, error)
         self._controller.changed()
 
     async def _update(self, replica: ReplicaHandle, spec: DeploymentSpec) -> None:
@@ -289,6 +427,8 @@ class DeploymentState:
         except Exception as error:
             if isinstance(error, RayActorError) and not isinstance(error, RayTaskError):
                 self._lost(replica)
+            elif spec != self.spec:  # what was wanted before: nobody asks for it any more
+                logger.warning("Replica %s could not take over options that are not wanted any more", replica.name)
             elif self.proven:
                 self._attempts += 1
                 self._failed(str(error))
@@ -331,11 +471,22 @@ class DeploymentState:
             self._controller.give_place(replica.place)
             if not self._attempts and not any(one.failures for one in self.replicas.values()):
                 self.unwell = ""
+            if self._gangs.is_last(replica):
+                self._controller.spawn(self._release(replica))
+            self._controller.changed()
+
+    async def _release(self, replica: ReplicaHandle) -> None:
+        try:
+            await self._gangs.release(replica)
+        finally:
             self._controller.changed()
 
     def _stop(self, replica: ReplicaHandle) -> None:
-        if replica.state is ReplicaState.STARTING and replica.work is not None:
-            replica.work.cancel()
+        if replica.state is ReplicaState.STARTING:
+            if replica.work is None:  # of a gang of which an earlier controller has started a part
+                self._forget(replica)
+            else:
+                replica.work.cancel()
             return
         replica.state = ReplicaState.STOPPING
         self._controller.changed()

@@ -32,12 +32,18 @@ class ReplicaView:
         version: The version of its code.
         state: What it is doing.
         ongoing: How many requests it works on.
+        gang: The id of its gang; empty where it is in none.
+        rank: Its place there.
+        gang_size: How many replicas that has.
     """
 
     id: str
     version: str
     state: ReplicaState
     ongoing: int = 0
+    gang: str = ""
+    rank: int = 0
+    gang_size: int = 1
 
 
 @dataclass(frozen=True)

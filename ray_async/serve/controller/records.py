@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ray_async.serve.application import BuiltApplication, DeploymentSpec
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.controller.reconcile import ReplicaState
+from ray_async.serve.gang import GangContext
 from ray_async.serve.rest.options import RESTOptions
 
 __all__ = ("ApplicationRecord", "ControllerRecord", "DeploymentRecord", "ReplicaRecord")
@@ -14,12 +15,14 @@ __all__ = ("ApplicationRecord", "ControllerRecord", "DeploymentRecord", "Replica
 
 @dataclass(frozen=True)
 class ReplicaRecord:
-    """A replica: its id, which names its actor, its slot on the board, and what it runs."""
+    """A replica: its id, which names its actor, its slot on the board, what it runs, and its gang, if it is in one."""
 
     id: str
     place: int
     state: ReplicaState
     spec: DeploymentSpec
+    gang: GangContext | None = None
+    takes_http: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class DeploymentRecord:
     error: str | None
     failure: str | None
     attempts: int
-    target: int
+    number: int
     replicas: tuple[ReplicaRecord, ...]
 
 
@@ -68,3 +71,4 @@ class ControllerRecord:
     grpc: bytes | None = None
     rest: RESTOptions | None = None
     without_http: bool = False
+    capacity: float | None = None

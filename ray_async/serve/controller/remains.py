@@ -1,10 +1,16 @@
-"""What Serve leaves in its folder when it ends, or was killed, and what removes it."""
+"""What Serve leaves when it ends, or was killed, in its folder and of actors, and what removes it."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-__all__ = ("clear",)
+import ray_async as ray
+from ray_async.serve.names import NAMESPACE
+
+__all__ = ("clear", "end_actors")
 
 _FILES = (
     "board",
@@ -27,3 +33,16 @@ def clear(folder: Path) -> None:
     for pattern in _FILES:
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
+
+
+def end_actors(wanted: Callable[[str], bool]) -> None:
+    """End actors of Serve's.
+
+    Args:
+        wanted: Tells by the name of one whether to end it.
+    """
+    actors: Any = ray.util.list_named_actors(all_namespaces=True)
+    for actor in actors:
+        if actor["namespace"] == NAMESPACE and wanted(actor["name"]):
+            with contextlib.suppress(ValueError):  # it has ended by itself meanwhile
+                ray.kill(ray.get_actor(actor["name"], namespace=NAMESPACE))

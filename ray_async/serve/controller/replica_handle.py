@@ -15,6 +15,7 @@ from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.board import DRAINING, EMPTY, Board
 from ray_async.serve.controller.reconcile import ReplicaState, ReplicaView
 from ray_async.serve.controller.records import ReplicaRecord
+from ray_async.serve.gang import GangContext
 from ray_async.serve.ingress.free_slots import free_path
 from ray_async.serve.ingress.listener import listener_path
 from ray_async.serve.ingress.passing import passing_path
@@ -36,9 +37,19 @@ class ReplicaHandle:
         place: Its slot on the board.
         board: The board.
         replica_id: Its id; a new one by default.
+        gang: What it knows of its gang; None where it is in none.
     """
 
-    def __init__(self, app: str, spec: DeploymentSpec, place: int, board: Board, replica_id: str = "") -> None:
+    def __init__(
+        self,
+        app: str,
+        spec: DeploymentSpec,
+        place: int,
+        board: Board,
+        replica_id: str = "",
+        gang: GangContext | None = None,
+    ) -> None:
+        self.gang = gang
         self.id = replica_id or os.urandom(4).hex()
         self.name = f"{REPLICA_PREFIX}{app}#{spec.name}#{self.id}"
         self.app = app
@@ -47,6 +58,7 @@ class ReplicaHandle:
         self.place = place
         self.state = ReplicaState.STARTING
         self.failures = 0
+        self.takes_http = False  # as far as is known: asking a replica for that twice is no harm
         self.silent = False  # whether it has not answered its last check
         self.checked_at = 0.0
         self.work: asyncio.Task[None] | None = None
@@ -57,8 +69,8 @@ class ReplicaHandle:
     @classmethod
     def found(cls, app: str, record: ReplicaRecord, board: Board) -> ReplicaHandle | None:
         """The replica that an earlier controller has written down; None if it has died, or was never created."""
-        replica = cls(app, record.spec, record.place, board, record.id)
-        replica.state = record.state
+        replica = cls(app, record.spec, record.place, board, record.id, record.gang)
+        replica.state, replica.takes_http = record.state, record.takes_http
         try:
             replica.actor = ray.get_actor(replica.name, namespace=NAMESPACE)
         except ValueError:
@@ -67,10 +79,15 @@ class ReplicaHandle:
 
     def record(self) -> ReplicaRecord:
         """What a new controller must know of it."""
-        return ReplicaRecord(self.id, self.place, self.state, self.spec)
+        return ReplicaRecord(self.id, self.place, self.state, self.spec, self.gang, self.takes_http)
 
-    def create(self, folder: str) -> None:
-        """Start the actor."""
+    def create(self, folder: str, room: dict[str, Any]) -> None:
+        """Start the actor.
+
+        Args:
+            folder: Serve's folder.
+            room: The options by which it gets its part of its gang's room.
+        """
         self._board.set_state(self.place, EMPTY)
         options = {"num_cpus": 0, **self.spec.options.ray_actor_options}
         actor = ray.remote(ReplicaActor).options(
@@ -78,9 +95,9 @@ class ReplicaHandle:
             namespace=NAMESPACE,
             lifetime="detached",
             max_concurrency=1_000_000,
-            **options,
+            **(options | room),
         )
-        self.actor = actor.remote(folder, self.app, self.spec, self.id, self.place)
+        self.actor = actor.remote(folder, self.app, self.spec, self.id, self.place, self.gang)
 
     @property
     def packed(self) -> str:
@@ -109,11 +126,23 @@ class ReplicaHandle:
 
     def view(self) -> ReplicaView:
         """What decisions need to know of it."""
-        return ReplicaView(self.id, self.version, self.state, self._board.ongoing(self.place))
+        ongoing, gang = self._board.ongoing(self.place), self.gang
+        if gang is None:
+            return ReplicaView(self.id, self.version, self.state, ongoing)
+        return ReplicaView(self.id, self.version, self.state, ongoing, gang.gang_id, gang.rank, gang.world_size)
+
+    async def construct(self) -> None:
+        """Let it construct the user's object, without taking requests yet."""
+        await self.actor.construct.remote()
+
+    async def join(self) -> None:
+        """Tell it of its gang, of which another replica has been replaced."""
+        await self.actor.join.remote(self.gang)
 
     async def start(self, listener: str | None, http: dict[str, Any]) -> None:
-        """Let it construct the user's object."""
+        """Let it construct the user's object and take requests, by HTTP too if there is a listener."""
         await self.actor.start.remote(listener, http)
+        self.takes_http = listener is not None
 
     async def stop(self) -> None:
         """Let it finish what it has, then end its process; one whose loop is blocked cannot."""
@@ -136,4 +165,5 @@ class ReplicaHandle:
             ray.kill(self.actor)
         for path_of in (stack_path, listener_path, passing_path, free_path):
             path_of(self._board.folder, self.place).unlink(missing_ok=True)
+        (self._board.folder / f"routing-{self.place}.json").unlink(missing_ok=True)
         self._board.clear(self.place)

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ray_async.serve.application import DeploymentSpec
@@ -17,16 +17,42 @@ from ray_async.serve.autoscaling_config import (
     DeploymentID,
     PolicyFunction,
 )
-from ray_async.serve.controller.autoscaling import ScalingState, aggregate, decide, redeployed
+from ray_async.serve.controller.autoscaling import (
+    ScalingState,
+    aggregate,
+    at_capacity,
+    decide,
+    number_at_capacity,
+    redeployed,
+)
 from ray_async.serve.controller.reconcile import ReplicaView
 from ray_async.serve.waiting import Waiting
 
-__all__ = ("Scaler",)
+__all__ = ("Observation", "Scaler", "called")
 
 logger = logging.getLogger("ray_async.serve")
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 Stats = dict[str, dict[str, float]]  # by replica and metric
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of a deployment at a look.
+
+    Args:
+        config: Its configuration then.
+        now: When, in seconds of a clock that does not go back.
+        running: The replicas that took requests.
+        ongoing: Requests that ran or waited.
+        queued: Those of them that waited.
+    """
+
+    config: AutoscalingConfig
+    now: float
+    running: tuple[ReplicaView, ...]
+    ongoing: float
+    queued: float
 
 
 class Scaler:
@@ -35,13 +61,32 @@ class Scaler:
     Args:
         app: The application's name.
         spec: The deployment.
-        target: How many replicas there shall be at first; None: as its options say.
+        stats: Gives what replicas record for the policy.
+        told: Called when the number has changed.
+        capacity: The share in percent of the replicas that there shall be; None: all.
+        number: How many there shall be at first, at full capacity if they are not scaled; None: as its options say.
     """
 
-    def __init__(self, app: str, spec: DeploymentSpec, target: int | None = None) -> None:
-        self._app = app
+    def __init__(
+        self,
+        app: str,
+        spec: DeploymentSpec,
+        stats: Callable[[], Coroutine[Any, Any, Stats]],
+        told: Callable[[], None],
+        capacity: float | None = None,
+        number: int | None = None,
+    ) -> None:
+        self.id = DeploymentID(spec.name, app)
+        self.external = False  # whether somebody else says how many there shall be
+        self.follows_application = False  # whether a policy of the whole application decides
+        self.observed: Observation | None = None  # what that policy has not been asked about yet
+        self.last: Observation | None = None
+        self._stats = stats
+        self._told = told
         self._spec = spec
-        self._state = ScalingState(spec.options.initial_replicas if target is None else target)
+        self._capacity = capacity
+        self._config = self._at_capacity(spec.options.autoscaling_config)
+        self._state = ScalingState(self._first_number() if number is None else number)
         self._looked_at = -float("inf")
         self._policy: PolicyFunction | None = None
         self._policy_state: dict[str, Any] = {}
@@ -49,9 +94,44 @@ class Scaler:
         self._seen: dict[str, dict[str, tuple[tuple[float, float], ...]]] = {}  # by metric and replica
 
     @property
+    def number(self) -> int:
+        """What a new scaler must begin with, to go on like this one."""
+        return self._state.target
+
+    @property
     def target(self) -> int:
         """How many replicas there shall be."""
-        return self._state.target
+        if self._capacity == 0:
+            return 0
+        number = self._state.target
+        if self._config is None:
+            number = number_at_capacity(number, self._capacity)
+        return self._spec.options.whole_gangs(number)
+
+    @property
+    def may_be_at_zero(self) -> bool:
+        """Whether there may be no replicas, and requests that wait for one."""
+        return self._capacity == 0 or (self._config is not None and self._config.min_replicas == 0)
+
+    def set_capacity(self, capacity: float | None) -> None:
+        """Keep a share of the replicas from now on.
+
+        Args:
+            capacity: The share in percent; None: all.
+        """
+        self._capacity = capacity
+        self._adopt(self._spec.options.autoscaling_config)
+
+    def _adopt(self, config: AutoscalingConfig | None) -> None:
+        old, self._config = self._config, self._at_capacity(config)
+        if self._config is not None:
+            self._state = redeployed(old, self._config, self._state)
+
+    def _at_capacity(self, config: AutoscalingConfig | None) -> AutoscalingConfig | None:
+        return at_capacity(config, self._capacity) if config is not None and self._capacity else config
+
+    def _first_number(self) -> int:
+        return self._spec.options.num_replicas if self._config is None else self._config.initial
 
     def change(self, spec: DeploymentSpec, afresh: bool) -> None:
         """Follow other options from now on.
@@ -60,36 +140,30 @@ class Scaler:
             spec: The deployment.
             afresh: Whether it begins anew, with its first number of replicas.
         """
-        old, config = self._spec.options.autoscaling_config, spec.options.autoscaling_config
-        if config is None or afresh:
-            self._state = ScalingState(spec.options.initial_replicas)
-        else:
-            self._state = redeployed(old, config, self._state)
-        if config != old or spec.path != self._spec.path:
+        before, config = self._spec, spec.options.autoscaling_config
+        keeps = self.external and config is None and before.options.num_replicas == spec.options.num_replicas
+        if config != before.options.autoscaling_config or spec.path != before.path:
             self._policy, self._policy_state = None, {}
         self._spec = spec
+        self._adopt(config)
+        if afresh or (config is None and not keeps):
+            self._state = ScalingState(self._first_number())
 
-    def look(
-        self,
-        now: float,
-        running: Sequence[ReplicaView],
-        waiting: Callable[[], Waiting],
-        stats: Callable[[], Coroutine[Any, Any, Stats]],
-        spawn: Spawn,
-        told: Callable[[], None],
-    ) -> None:
+    def scale(self, number: int) -> None:
+        """Keep a number of replicas that somebody else has named."""
+        self._move(replace(self._state, target=number))
+
+    def look(self, now: float, running: Sequence[ReplicaView], waiting: Callable[[], Waiting], spawn: Spawn) -> None:
         """Look whether another number of replicas is called for, if it is time to.
 
         Args:
             now: Seconds of a clock that does not go back.
             running: The replicas that take requests.
             waiting: Gives what the routers have.
-            stats: Gives what replicas record for the policy.
             spawn: Runs something beside.
-            told: Called when the number has changed.
         """
-        config = self._spec.options.autoscaling_config
-        if config is None:
+        config = self._config
+        if config is None or self._capacity == 0:
             return
         due = now - self._looked_at >= config.metrics_interval_s
         if not due and self.target > 0:
@@ -102,11 +176,13 @@ class Scaler:
             return
         self._looked_at = now
         self._note(config, now, {"running_requests": {view.id: float(view.ongoing) for view in running}})
-        if cold or config.policy is None:
-            self._move(decide(config, self._state, now, ongoing), told)
+        seen = self.last = Observation(config, now, tuple(running), ongoing, routers.waiting)
+        if cold or (config.policy is None and not self.follows_application):
+            self._move(decide(config, self._state, now, ongoing))
+        elif self.follows_application:
+            self.observed = seen
         elif self._asking is None or self._asking.done():
-            make = partial(self._context, config, now, running, ongoing, routers.waiting)
-            self._asking = spawn(self._ask(config, config.policy, make, stats, now, ongoing, told))
+            self._asking = spawn(self._ask(seen, config.policy or AutoscalingPolicy()))
 
     def _note(self, config: AutoscalingConfig, now: float, metrics: Mapping[str, Mapping[str, float]]) -> None:
         """Add what was seen to the window of each metric and replica; replicas that are gone are left out."""
@@ -120,26 +196,27 @@ class Scaler:
                 for replica, value in values.items()
             }
 
-    def _context(
-        self, config: AutoscalingConfig, now: float, running: Sequence[ReplicaView], ongoing: float, queued: float
-    ) -> AutoscalingContext:
-        state, name = self._state, self._spec.name
-        window = (*(item for item in state.samples if now - item[0] < config.look_back_period_s), (now, ongoing))
+    async def context(self, seen: Observation) -> AutoscalingContext:
+        """What a policy is told, with what replicas record."""
+        config, now = seen.config, seen.now
+        self._note(config, now, _by_metric(await self._stats()))
+        state = self._state
+        window = (*(item for item in state.samples if now - item[0] < config.look_back_period_s), (now, seen.ongoing))
         return AutoscalingContext(
-            DeploymentID(name, self._app),
-            name,
-            self._app,
-            len(running),
+            self.id,
+            self.id.name,
+            self.id.app_name,
+            len(seen.running),
             state.target,
-            [view.id for view in running],
+            [view.id for view in seen.running],
             aggregate(config, window),
-            queued,
-            sum(view.ongoing for view in running),
+            seen.queued,
+            sum(view.ongoing for view in seen.running),
             {
-                metric: {replica: aggregate(config, seen) for replica, seen in of.items()}
+                metric: {replica: aggregate(config, values) for replica, values in of.items()}
                 for metric, of in self._seen.items()
             },
-            {metric: {replica: list(seen) for replica, seen in of.items()} for metric, of in self._seen.items()},
+            {metric: {replica: list(values) for replica, values in of.items()} for metric, of in self._seen.items()},
             config.min_replicas,
             config.max_replicas,
             dict(self._policy_state),
@@ -149,36 +226,36 @@ class Scaler:
             config,
         )
 
-    async def _ask(
-        self,
-        config: AutoscalingConfig,
-        policy: AutoscalingPolicy,
-        make: Callable[[], AutoscalingContext],
-        stats: Callable[[], Coroutine[Any, Any, Stats]],
-        now: float,
-        ongoing: float,
-        told: Callable[[], None],
-    ) -> None:
+    def take(self, seen: Observation, wanted: float, state: dict[str, Any]) -> None:
+        """Follow a policy's answer, if the configuration that it was asked about is still in force.
+
+        Args:
+            seen: What it was asked about.
+            wanted: How many replicas it wants.
+            state: What it wants to find in the next context.
+        """
+        if self._config is seen.config and self._capacity != 0:
+            self._policy_state = state
+            self._move(decide(seen.config, self._state, seen.now, seen.ongoing, wanted))
+
+    async def _ask(self, seen: Observation, policy: AutoscalingPolicy) -> None:
         try:
             if self._policy is None:
                 self._policy = await asyncio.to_thread(policy.load, self._spec.path)
-            self._note(config, now, _by_metric(await stats()))
-            answer = await _called(self._policy, make())
+            answer = await called(self._policy, await self.context(seen))
             wanted, state = float(answer[0]), dict(answer[1])
         except Exception:  # the user's: whatever is wrong with it, there are replicas
             logger.exception("The autoscaling policy %s of deployment %r failed", policy.name, self._spec.name)
             return
-        if self._spec.options.autoscaling_config is config:
-            self._policy_state = state
-            self._move(decide(config, self._state, now, ongoing, wanted), told)
+        self.take(seen, wanted, state)
 
-    def _move(self, state: ScalingState, told: Callable[[], None]) -> None:
-        before, self._state = self._state.target, state
-        if state.target != before:
+    def _move(self, state: ScalingState) -> None:
+        before, self._state = self.target, state
+        if self.target != before:
             logger.info(
-                "Deployment %r of %r goes from %d to %d replicas", self._spec.name, self._app, before, state.target
+                "Deployment %r of %r goes from %d to %d replicas", self.id.name, self.id.app_name, before, self.target
             )
-            told()
+            self._told()
 
 
 def _by_metric(stats: Stats) -> dict[str, dict[str, float]]:
@@ -189,7 +266,7 @@ def _by_metric(stats: Stats) -> dict[str, dict[str, float]]:
     }
 
 
-async def _called(policy: PolicyFunction, context: AutoscalingContext) -> Any:
+async def called(policy: PolicyFunction, context: Any) -> Any:
     """The policy's answer; a sync one runs in a thread."""
     if inspect.iscoroutinefunction(policy) or inspect.iscoroutinefunction(type(policy).__call__):
         answer: Any = policy(context)

@@ -15,9 +15,9 @@ import yaml
 
 import ray_async as ray
 from ray_async.serve import api
-from ray_async.serve.application import BuiltApplication, build
+from ray_async.serve.application import BuiltApplication, ConfigSettings, build
 from ray_async.serve.config import HTTPOptions, gRPCOptions
-from ray_async.serve.deploying.from_config import as_config, as_options, built_of, grpc_of, http_of
+from ray_async.serve.deploying.from_config import as_config, as_options, built_of, grpc_of, http_of, settings_of
 from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.reloading import Sources
 from ray_async.serve.deploying.schema import ConfigError, read_config
@@ -110,9 +110,9 @@ def _run(arguments: argparse.Namespace) -> None:
     is_config = _is_config(arguments.target)
     print(f"Running {'config file' if is_config else 'import path'}: '{arguments.target}'.", flush=True)
     sources = Sources(Path(arguments.app_dir)) if arguments.reload else None
-    applications, http, grpc = _built(arguments, sources)
+    applications, http, grpc, settings = _built(arguments, sources)
     ray.init(address=arguments.address, preload=["ray_async.serve"])
-    api.deploy(applications, _addressed(http, arguments), wait=True, grpc=grpc)
+    api.deploy(applications, _addressed(http, arguments), wait=True, grpc=grpc, settings=settings)
     if not arguments.blocking:
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: requests are finished
@@ -132,7 +132,8 @@ def _reload(arguments: argparse.Namespace, sources: Sources) -> None:
             print(f"Deploying again: {', '.join(path.name for path in changed)} changed.", flush=True)
             try:
                 sources.forget_modules()
-                api.deploy(_built(arguments, sources)[0], None, wait=True)
+                applications, *_, settings = _built(arguments, sources)
+                api.deploy(applications, None, wait=True, settings=settings)
             except Exception:  # of the sources: whatever is wrong with them, they will change again
                 traceback.print_exc()
             else:
@@ -142,28 +143,30 @@ def _reload(arguments: argparse.Namespace, sources: Sources) -> None:
 
 
 def _deploy(arguments: argparse.Namespace) -> None:
-    applications, http, grpc = _built(arguments, None)
+    applications, http, grpc, settings = _built(arguments, None)
     _attach(arguments)
-    api.deploy(applications, http, wait=False, grpc=grpc)
+    api.deploy(applications, http, wait=False, grpc=grpc, settings=settings)
     print("Sent deploy request successfully.")
 
 
 def _built(
     arguments: argparse.Namespace, sources: Sources | None
-) -> tuple[list[BuiltApplication], HTTPOptions | None, gRPCOptions | None]:
-    """The applications that a command names, and where a config says that they are served."""
+) -> tuple[list[BuiltApplication], HTTPOptions | None, gRPCOptions | None, ConfigSettings | None]:
+    """The applications that a command names, and what a config says: where they are served, and the rest."""
     if _is_config(arguments.target):
         if arguments.arguments:
             raise ConfigError("arguments of applications stand in the config file itself, under `args`")
         config = read_config(Path(arguments.target))
-        return built_of(config), http_of(config.http_options), grpc_of(config.grpc_options)
+        settings = settings_of(config)
+        http = None if settings.without_http else http_of(config.http_options)
+        return built_of(config), http, grpc_of(config.grpc_options), settings
     values = dict(pair.split("=", 1) for pair in arguments.arguments if "=" in pair)
     if len(values) != len(arguments.arguments):
         raise ConfigError(f"arguments must be given as key=value, each once; got {' '.join(arguments.arguments)}")
     target = find_application(arguments.target, values)
     if sources is not None:
         sources.travel_by_value()
-    return [build(target, arguments.name, getattr(arguments, "route_prefix", "/"))], None, None
+    return [build(target, arguments.name, getattr(arguments, "route_prefix", "/"))], None, None, None
 
 
 def _addressed(http: HTTPOptions | None, arguments: argparse.Namespace) -> HTTPOptions | None:

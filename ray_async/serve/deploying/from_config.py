@@ -7,21 +7,38 @@ from dataclasses import MISSING, asdict, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from ray_async.serve.application import Application, BuiltApplication, build, with_logging
-from ray_async.serve.config import HTTPOptions, gRPCOptions
+from ray_async.serve.application import (
+    Application,
+    BuiltApplication,
+    ConfigSettings,
+    build,
+    scaled_from_outside,
+    with_logging,
+)
+from ray_async.serve.config import (
+    BackpressureConfig,
+    GangSchedulingConfig,
+    HTTPOptions,
+    RequestRouterConfig,
+    gRPCOptions,
+)
 from ray_async.serve.deploying.import_path import find_application
 from ray_async.serve.deploying.schema import (
+    AutoscalingSchema,
+    BackpressureSchema,
     ConfigError,
     DeploymentSchema,
     HTTPOptionsSchema,
     LoggingConfigSchema,
+    RequestRouterSchema,
     ServeDeploySchema,
     gRPCOptionsSchema,
 )
+from ray_async.serve.deployment_actors import resolved
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
-__all__ = ("as_config", "as_options", "built_of", "grpc_of", "http_of", "overridden")
+__all__ = ("as_config", "as_options", "built_of", "grpc_of", "http_of", "overridden", "settings_of")
 
 
 def http_of(schema: HTTPOptionsSchema) -> HTTPOptions:
@@ -42,6 +59,12 @@ def grpc_of(schema: gRPCOptionsSchema) -> gRPCOptions | None:
         raise ConfigError(f"grpc_options: {error}") from None
 
 
+def settings_of(config: ServeDeploySchema) -> ConfigSettings:
+    """What a config says beside its applications."""
+    tracing = None if config.tracing_config is None else config.tracing_config.config()
+    return ConfigSettings(config.target_capacity, tracing, config.proxy_location == "Disabled")
+
+
 def built_of(config: ServeDeploySchema) -> list[BuiltApplication]:
     """The applications of a config; nothing is deployed yet.
 
@@ -56,8 +79,10 @@ def built_of(config: ServeDeploySchema) -> list[BuiltApplication]:
             built = overridden(built, application.deployments)
             logs = application.logging_config or config.logging_config
             built = with_logging(built, None if logs is None else logs.config())
-            result.append(replace(built, declared=True))
-        except ConfigError as error:
+            policy = application.autoscaling_policy
+            built = replace(built, declared=True, autoscaling_policy=None if policy is None else policy.config())
+            result.append(scaled_from_outside(built) if application.external_scaler_enabled else built)
+        except (ConfigError, ValueError) as error:
             raise ConfigError(f"applications[{number}] ({application.name}): {error}") from None
     return result
 
@@ -78,7 +103,9 @@ def overridden(built: BuiltApplication, deployments: Iterable[DeploymentSchema])
                 f"{', '.join(specs)}." + (f" Did you mean {near[0]!r}?" if near else "")
             )
         try:
-            specs[spec.name] = replace(spec, options=spec.options.changed(_changes(deployment)))
+            options = spec.options.changed(_changes(deployment))
+            options = replace(options, deployment_actors=resolved(options.deployment_actors))
+            specs[spec.name] = replace(spec, options=options)
         except (TypeError, ValueError, NotImplementedError) as error:
             raise ConfigError(f"deployments[{number}] ({spec.name}): {error}") from None
     return replace(built, deployments=tuple(specs.values()))
@@ -93,8 +120,15 @@ def _changes(deployment: DeploymentSchema) -> dict[str, Any]:
         if given.get(one, MISSING) is None and given.get(other) is not None:
             del given[one]
     defaults = {field.name: _default(field) for field in fields(DeploymentOptions)}
-    if isinstance(given.get("logging_config"), LoggingConfigSchema):
-        given["logging_config"] = given["logging_config"].config()
+    for name, value in given.items():
+        if isinstance(value, LoggingConfigSchema | RequestRouterSchema | BackpressureSchema):
+            given[name] = value.config()
+        elif isinstance(value, AutoscalingSchema):
+            given[name] = value.given()
+    if given.get("deployment_actors") is not None:
+        given["deployment_actors"] = [actor.model_dump() for actor in given["deployment_actors"]]
+    if given.get("gang_scheduling_config") is not None:
+        given["gang_scheduling_config"] = given["gang_scheduling_config"].model_dump()
     return {name: defaults[name] if value is None else value for name, value in given.items()}
 
 
@@ -140,5 +174,17 @@ def as_options(options: DeploymentOptions, name: str) -> dict[str, Any]:
     for field in fields(options):
         value = getattr(options, field.name)
         if field.name not in ("name", "num_replicas", "autoscaling_config") and value != _default(field):
-            shown[field.name] = asdict(value) if isinstance(value, ServeLoggingConfig) else value
+            shown[field.name] = _shown(value)
     return shown
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, RequestRouterConfig):
+        return asdict(value) | {"request_router_class": value.name}
+    if isinstance(value, ServeLoggingConfig | BackpressureConfig):
+        return asdict(value)
+    if isinstance(value, GangSchedulingConfig):
+        return {key: str(one) if isinstance(one, str) else one for key, one in asdict(value).items()}
+    if isinstance(value, tuple):  # of deployment actors
+        return [actor.as_dict() for actor in value]
+    return value

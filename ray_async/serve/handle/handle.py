@@ -85,7 +85,7 @@ class DeploymentHandle:
         return new
 
     def __getattr__(self, name: str) -> DeploymentHandle:
-        if name.startswith("_"):
+        if name.startswith(("__", "_repr_", "_ipython_")):  # those that interpreters look for
             raise AttributeError(name)
         method = self.options(method_name=name)
         self.__dict__[name] = method  # a method's handle is made once

@@ -14,6 +14,7 @@ from ray_async.serve.context import RequestContext, current_request
 from ray_async.serve.exceptions import RayServeException, RequestCancelledError
 from ray_async.serve.handle.client import Client, own_loop
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
+from ray_async.serve.request_router.pending_request import PendingRequest, RequestMetadata
 
 if TYPE_CHECKING:
     from ray_async.serve.handle.router import Candidate, Router
@@ -104,6 +105,23 @@ class Call:
         The handler may end, and the call with it, or go on: as it does after the end of an `asyncio.timeout`.
         """
         return self._parent is not None and self._parent.cancels > self._cancels_before
+
+    def pending(self) -> PendingRequest:
+        """The call as a router of the user's sees it."""
+        args, kwargs = self._arguments
+        return PendingRequest(args, kwargs, self._metadata({}))
+
+    def _metadata(self, headers: dict[str, str]) -> RequestMetadata:
+        request = self.request
+        return RequestMetadata(
+            request.request_id,
+            self._method,
+            request.route,
+            request.app_name,
+            request.multiplexed_model_id,
+            self._stream,
+            headers,
+        )
 
     def start(self) -> None:
         """Hand the call to its router, once the responses among its arguments are there."""
@@ -311,7 +329,7 @@ class _Response:
             future = asyncio.wrap_future(_mirror(call))
         elif future.cancelled():
             raise RequestCancelledError(self.request_id)
-        task = asyncio.current_task()
+        task = asyncio.current_task(call.router.loop if future is call.future else None)
         assert task is not None
         cancels = task.cancelling()
         try:

@@ -9,9 +9,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ray_async import cloudpickle
+from ray_async.serve.autoscaling_config import DeploymentID
 from ray_async.serve.board import RUNNING, Board
 from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray_async.serve.handle.routing import pick
+from ray_async.serve.request_router.asking import Asker
 from ray_async.serve.waiting import Tally
 
 if TYPE_CHECKING:
@@ -85,10 +87,13 @@ class Router:
         self._key = key
         self._client = client
         self._version = -1
-        self._candidates: dict[str, Candidate] = {}
+        self._replicas: dict[str, Candidate] = {}
+        self._asker: Asker | None = None  # of a router of the user's
+        self._candidates: dict[str, Candidate] = {}  # to pick from at once: none where the user's router is asked
         self.idempotent = False  # whether the deployment says of all its requests that running one twice is no harm
         self._limit = 1
         self._queue_limit = -1
+        self._backpressure: tuple[Any, ...] = ()  # how clients are told that too many calls wait
         self._is_scaled = False
         self._cannot_start = False
         self._tally: Tally | None = None
@@ -108,13 +113,17 @@ class Router:
         if self._version < 0 or self._key not in self._table()["deployments"]:
             app, _, deployment = self._key.partition("#")
             call.fail(DeploymentUnavailableError(f"There is no deployment {deployment!r} in application {app!r}."))
-        elif 0 <= self._queue_limit <= len(self.waiting):
-            call.fail(BackPressureError(self._key.partition("#")[2], self._queue_limit))
+        elif self._asker.is_full if self._asker is not None else 0 <= self._queue_limit <= len(self.waiting):
+            call.fail(self.too_many())
         elif self._cannot_start:
             call.fail(self._unavailable())
         else:
             self.waiting.append(call)
             self._watch()
+
+    def too_many(self) -> BackPressureError:
+        """The error of a call that may not wait."""
+        return BackPressureError(self._key.partition("#")[2], self._queue_limit, *self._backpressure)
 
     def resubmit(self, call: Call) -> None:
         """Keep a call that a replica has refused, before all others."""
@@ -126,6 +135,8 @@ class Router:
         if call in self.waiting:
             self.waiting.remove(call)
             self._note_waiting()
+        if self._asker is not None:
+            self._asker.left(call)
 
     def forget(self) -> None:
         """Drop all that waits; the loop has ended."""
@@ -139,6 +150,8 @@ class Router:
     def pump(self) -> None:
         """Send what waits and finds a replica now."""
         if self.waiting:
+            if self._asker is not None:
+                self._asker.hurry()
             self._pump()
         if self._tally is not None:
             self._note()
@@ -153,7 +166,7 @@ class Router:
             self._note_waiting()
             return
         held = []
-        while self.waiting:
+        while self.waiting and self._asker is None:
             call = self.waiting[0]
             if call.unwanted:
                 self.waiting.popleft().drop()
@@ -180,19 +193,24 @@ class Router:
         """Tell the controller how many calls there are."""
         if self._tally is None:
             self._tally = Tally(self._board.folder, self._key)
-        self._tally.note(len(self.waiting), sum(candidate.sent for candidate in self._candidates.values()))
+        self._tally.note(len(self.waiting), sum(candidate.sent for candidate in self._replicas.values()))
 
     def _watch(self) -> None:
         self._note_waiting()
         if self._is_scaled:
             self._note()
+        if self._asker is not None:
+            self._asker.run()
         if self._timer is None:
             self._timer = self.loop.call_later(self._pause, self._look)
             self._pause = min(self._pause * _GROWTH, _LONGEST)
 
     def _look(self) -> None:
         self._timer = None
-        self.pump()
+        if self.waiting:
+            self._pump()
+        if self._tally is not None:
+            self._note()
 
     def _table(self) -> dict[str, Any]:
         client = self._client()
@@ -204,28 +222,44 @@ class Router:
         self._version = self._board.version
         entry = self._table()["deployments"].get(self._key)
         if entry is None:
-            self._candidates = {}
+            self._replicas = self._candidates = {}
             return
-        known = self._candidates
-        self._candidates = {
+        known = self._replicas
+        self._replicas = self._candidates = {
             name: known.get(name) or Candidate(name, packed, slot, self._board)
             for name, packed, slot in entry["replicas"]
         }
         self._limit = entry["max_ongoing_requests"]
         self._queue_limit = entry["max_queued_requests"]
         self.idempotent = entry.get("idempotent", False)
+        self._backpressure = tuple(entry.get("backpressure", ()))
         self._is_scaled = entry.get("is_scaled", False)
         self._cannot_start = entry.get("cannot_start", False)
+        self._take_asker(entry.get("request_router", ""))
+
+    def _take_asker(self, packed: str) -> None:
+        """Ask the user's router from now on, if there is one."""
+        asker = self._asker
+        if asker is not None and asker.packed != packed:
+            asker.close()
+            asker = self._asker = None
+        if asker is None and packed:
+            app, _, deployment = self._key.partition("#")
+            target = DeploymentID(deployment, app)
+            asker = self._asker = Asker(packed, target, self._board, self.waiting, self.too_many)
+        if asker is not None:
+            asker.update(self._replicas, self._limit, self._queue_limit)
+            self._candidates = {}
 
     def places(self) -> list[int]:
         """The slots of the replicas on the board."""
         self._refresh()
-        return [candidate.slot for candidate in self._candidates.values()]
+        return [candidate.slot for candidate in self._replicas.values()]
 
     def choose(self, model_id: str) -> Candidate | None:
         """The replica that would get a call for a model now; None if all are full."""
         self._refresh()
-        return self._pick(model_id)
+        return self._pick(model_id) if self._asker is None else self._asker.choose(model_id)
 
     def _pick(self, model_id: str) -> Candidate | None:
         board, limit = self._board, self._limit

@@ -93,7 +93,9 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.running: asyncio.Task[Any] | None = None
-        self.passed_on = False  # whether another process has accepted it
+        self._answering: asyncio.Task[None]
+        self.passed_on = False  # whether another process has accepted it, and read the request that it begins with
+        self.is_last = False  # whether the next answer is the last one
         self.close_code = 0  # of a websocket
         self.refused: tuple[int, str] | None = None  # why the request that runs is cancelled: its body comes badly
         self._first: RequestResponseCycle | None = None  # the request that is being answered, or was last
@@ -101,6 +103,7 @@ class Connection(HttpToolsProtocol):
         self._leaves = False  # whether the client has had all, and is to close the connection
         self._head: tuple[Any, int] = (None, 0)  # the scope and the bytes of a head that has not come whole
         self._closing_since: float | None = None
+        self._passing: asyncio.Task[None] | None = None
         self._requests: Any = self.app
         self._waits = _LoopForConnection(self.loop)
         self.loop = cast(asyncio.AbstractEventLoop, self._waits)
@@ -285,7 +288,7 @@ class Connection(HttpToolsProtocol):
             now: The loop's time.
         """
         transport = self.transport
-        if not transport.is_closing() or transport.get_extra_info("sslcontext") is None:
+        if not transport.is_closing() or not self.is_tls:
             return False
         if transport.get_write_buffer_size():
             return False
@@ -293,54 +296,140 @@ class Connection(HttpToolsProtocol):
             self._closing_since = now
         return now - self._closing_since >= _GOODBYE
 
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether all requests that have come are answered, and nothing of another one is read."""
+        cycle, scope = self._last_begun()
+        if cycle is None or self._ends:
+            return scope is None
+        if not cycle.response_complete or cycle.more_body or cycle.scope is not scope or not cycle.keep_alive:
+            return False
+        return not self.transport.is_closing() and not self.transport.get_write_buffer_size()
+
+    def _last_begun(self) -> tuple[RequestResponseCycle | None, Any]:
+        """The last request of which the head is there, and the scope of the last one of which anything is."""
+        return self.cycle, self.scope
+
+    async def move(self, path: Path) -> bool:
+        """Give the connection, which is paused and on which no request has begun, to another process.
+
+        Args:
+            path: The other process's socket.
+
+        Returns:
+            Whether the other process has it, or nobody needs it any more.
+        """
+        if self.transport.is_closing():
+            return True
+        moved = await pass_on(path, self._socket())
+        if moved:
+            self.transport.abort()  # of this process's copy
+        return moved
+
+    def pause(self) -> None:
+        """Read nothing for a while."""
+        self.transport.pause_reading()
+
+    def end_with_next(self) -> None:
+        """End the connection with the answer to the next request."""
+        self.is_last = True
+        if self._passing is None:
+            self._resume()
+
+    def _resume(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def end_drained(self) -> None:
+        """End the connection: at once, or with the answer to the request that has begun."""
+        cycle, scope = self._last_begun()
+        if scope is not None and (cycle is None or cycle.scope is not scope):
+            self.end_with_next()  # a head has come in part
+        else:
+            self.shutdown()
+
     def handle_websocket_upgrade(self) -> None:
         """Begin a websocket: here, or in the process that can serve it."""
-        if not self.passed_on and self._pass_on():
-            self.connections.discard(self)
-            if self.transport.get_extra_info("sslcontext") is None:
-                self.transport.abort()
-        else:
+        path = None if self.passed_on else self._elsewhere()
+        if path is None:
             super().handle_websocket_upgrade()
+        else:
+            self.transport.pause_reading()
+            self._passing = self.loop.create_task(self._upgrade_elsewhere(path))
 
-    def _pass_on(self) -> bool:
-        connection = self.transport.get_extra_info("socket")
-        is_tls = self.transport.get_extra_info("sslcontext") is not None
+    def _elsewhere(self) -> Path | None:
+        if self.transport.get_extra_info("socket") is None:
+            return None
         try:
-            path = self._requests.elsewhere(unquote(httptools.parse_url(self.url).path.decode("ascii")))
+            found: Path | None = self._requests.elsewhere(unquote(httptools.parse_url(self.url).path.decode("ascii")))
         except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):  # the websocket's protocol refuses it
-            return False
-        if path is None or connection is None:
-            return False
+            return None
+        return found
+
+    async def _upgrade_elsewhere(self, path: Path) -> None:
         lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
         lines += [name + b": " + value for name, value in self.scope["headers"]]
         head = b"\r\n".join((*lines, b"", b""))
-        return self._relay(path, head) if is_tls else pass_on(path, connection, head)
+        is_tls = self.is_tls
+        if await (self._relay(path, head) if is_tls else pass_on(path, self._socket(), head)):
+            self.connections.discard(self)
+            if not is_tls:
+                self.transport.abort()
+        elif not self.transport.is_closing():
+            super().handle_websocket_upgrade()
+            self._resume()
 
-    def _relay(self, path: Path, head: bytes) -> bool:
+    def _socket(self) -> socket.socket:
+        found: socket.socket = self.transport.get_extra_info("socket")
+        return found
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connection is encrypted, and cannot be moved therefore."""
+        return self.transport.get_extra_info("sslcontext") is not None
+
+    async def _relay(self, path: Path, head: bytes) -> bool:
         # The encryption cannot be passed on: the other process gets what is inside.
         ours, theirs = socket.socketpair()
         with theirs:
-            passed = pass_on(path, theirs, head)
-        if passed:
+            passed = await pass_on(path, theirs, head)
+        if passed and not self.transport.is_closing():
             relays: set[Any] = self.connections
             Relay(self.transport, ours, relays)
+            self._resume()
         else:
             ours.close()
         return passed
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begin to answer a request, when those before it are answered.
+
+        The asyncio task leaves the server's set by itself: a callback would cost more.
+        """
+        self._first = cycle
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        task = self.loop.create_task(self._answered(cycle))
+        self._answering = task
+        self.tasks.add(task)
+
+    async def _answered(self, cycle: RequestResponseCycle) -> None:
+        task = self._answering  # a connection has one at a time, and this one has just begun
+        try:
+            await self._requests.answer(self, cycle.scope, cycle.receive, cycle.send)
+        except BaseException as error:
+            await cycle.run_asgi(partial(_raise, error))  # what uvicorn does then
+        else:
+            if not cycle.response_complete:
+                await cycle.run_asgi(_leave)
+            cycle.on_response = _ignore
+        finally:
+            self.tasks.discard(task)
 
     @property
     def gone(self) -> bool:
         """Whether the client has left before it had its whole answer."""
         return self._first is not None and self._first.disconnected
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Begin to answer a request, when those before it are answered."""
-        self._first = cycle
-        if self.flow.read_paused:
-            self.flow.resume_reading()
-        task = self._waits.create_task(cycle.run_asgi(app))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel what runs for the client, unless the client has its answer already."""
@@ -351,6 +440,18 @@ class Connection(HttpToolsProtocol):
             first.message_event.set()
         if self.running is not None and self.gone:
             self.running.cancel()
+
+
+async def _raise(error: BaseException, *asgi: Any) -> None:
+    raise error
+
+
+async def _leave(*asgi: Any) -> None:
+    """An application that answers nothing more."""
+
+
+def _ignore() -> None:
+    """What a cycle calls that refers to its connection no more."""
 
 
 _OK = STATUS_LINE[200]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_async.serve.handle.client import get_client
+from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Requests
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.telemetry.line_format import Origin
@@ -57,7 +58,8 @@ class Front:
             client = get_client()
             if self._telemetry is None:
                 self._telemetry = Telemetry(Origin(), client, self._place, process=self._process)
-            server = HTTPServer(Requests(client, self._http, self._telemetry), self._http)
+            requests = Requests(client, self._http, self._telemetry)
+            server = HTTPServer(requests, self._http, passing_path(self._place, self._process))
             await server.start(self._listening.dup())
             try:
                 await self._unwanted.wait()

@@ -10,6 +10,7 @@ from ray_async.serve.handle.client import Client
 from ray_async.serve.handle.response import Call
 from ray_async.serve.ingress.body import RestOfBody
 from ray_async.serve.replica.slots import Slots
+from ray_async.serve.request_router.pending_request import PendingRequest
 
 if TYPE_CHECKING:
     from ray_async.serve.handle.router import Candidate, Router
@@ -46,6 +47,11 @@ class Handover(Call):
         super().__init__(router, client, request, "http", ((scope, *body), {}), stream=True, actor_method="http")
         self.is_here = False  # whether a slot of the replica that is here was taken
         self.slots = slots
+
+    def pending(self) -> PendingRequest:
+        """The request as a router of the user's sees it: with its headers, and without its body."""
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in self._arguments[0][0]["headers"]}
+        return PendingRequest((), {}, self._metadata(headers))
 
     def send(self, candidate: Candidate) -> None:
         """Send the request to the replica that was picked, or let it run here."""

@@ -1,5 +1,5 @@
-"""What answers requests of deployments without an ASGI application: ``__call__`` takes Starlette's request and returns
-any value."""
+"""What answers requests of deployments without an ASGI application: ``__call__`` takes Starlette's request, or nothing,
+and returns any value."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from ray_async.serve.replica.runner import VALUES, Runner
 __all__ = ("PlainApp",)
 
 
+_NONE: tuple[Any, ...] = ()
+_NOT_NAMED: dict[str, Any] = {}
+
+
 class PlainApp:
     """Calls the handler and answers with what it returns.
 
@@ -26,10 +30,12 @@ class PlainApp:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
+        self._takes_request = runner.takes_any("__call__")
 
     async def __call__(self, scope: Any, receive: Any, reply: Reply) -> None:
         """Answer a request."""
-        value = await self._runner.begin("__call__", (PlainRequest(scope, receive),), {})
+        arguments = (PlainRequest(scope, receive),) if self._takes_request else _NONE
+        value = await self._runner.begin("__call__", arguments, _NOT_NAMED)
         if type(value) not in VALUES:
             if inspect.isawaitable(value):
                 value = await value

@@ -40,6 +40,7 @@ class Reply:
         completed_at: When that was.
         replica: The id of the replica that has run it.
         route: The route's template, where another process has found it.
+        task: The asyncio task that answers the request, where somebody watches what becomes of it.
     """
 
     # Set in the object where they are something else: one is made for each request.
@@ -51,15 +52,11 @@ class Reply:
     replica = ""
     route = ""
     complete = False
-    _task: asyncio.Task[Any] | None = None
+    task: asyncio.Task[Any] | None = None
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self.request_id = request_id
-
-    def watch(self) -> None:
-        """Note what becomes of the request, which the running asyncio task answers."""
-        self._task = asyncio.current_task()
 
     @property
     def outcome(self) -> int:
@@ -68,7 +65,7 @@ class Reply:
             return self.status
         if self.failure:
             return self.failure
-        return 499 if self._task is not None and self._task.cancelling() else 500
+        return 499 if self.task is not None and self.task.cancelling() else 500
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
         """Send a message of the handler; nothing is sent once the reply has expired."""
@@ -76,7 +73,7 @@ class Reply:
             return _nothing()
         kind = message["type"]
         if kind == "http.response.body":
-            if self._task is not None and not message.get("more_body"):
+            if self.task is not None and not message.get("more_body"):
                 return self._send_last(message)
         elif kind == "http.response.start":
             self.started = True
@@ -109,7 +106,7 @@ class Reply:
             return None
         self.started = True
         if write_at_once(self._send, content_type, body, self.request_id.encode("latin-1")):
-            if self._task is not None:
+            if self.task is not None:
                 self.status = 200
                 self.complete = True
                 self.completed_at = perf_counter()
@@ -125,13 +122,13 @@ class Reply:
 
     def _completed(self) -> None:
         # What is sent to a client that has gone is dropped without an error.
-        if self._task is not None and not self._task.cancelling():
+        if self.task is not None and not self.task.cancelling():
             self.complete = True
             self.completed_at = perf_counter()
 
     def noting(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> Callable[[], Awaitable[dict[str, Any]]]:
         """The same way to receive, but a websocket's close code is noted, if that is wanted."""
-        if self._task is None:
+        if self.task is None:
             return receive
 
         async def noted() -> dict[str, Any]:
@@ -186,7 +183,9 @@ def status_of(error: Exception) -> tuple[int, str]:
         return error.status_code, str(error.detail)
     if isinstance(error, MalformedBody):
         return 400, f"The body is not valid JSON: {error}"
-    if isinstance(error, BackPressureError | DeploymentUnavailableError):
+    if isinstance(error, BackPressureError):
+        return error.status_code, str(error)
+    if isinstance(error, DeploymentUnavailableError):
         return 503, str(error)
     if isinstance(error, RequestCancelledError):
         return 503, "The request was cancelled."

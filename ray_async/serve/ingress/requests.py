@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from ray_async.serve.ingress.body import Receive, RestOfBody, bodies, limited, r
 from ray_async.serve.ingress.free_slots import FreeSlots
 from ray_async.serve.ingress.handover import HERE, Handover
 from ray_async.serve.ingress.lifespan import Lifespan
-from ray_async.serve.ingress.passing import passing_path
+from ray_async.serve.ingress.passing import passing_path, passing_paths
 from ray_async.serve.ingress.plain_app import PlainApp
 from ray_async.serve.ingress.reply import ROUTE, Reply, RequestTimeout, Send, answer, status_of, timeout_of
 from ray_async.serve.ingress.routes import RouteTable
@@ -85,8 +86,8 @@ class Requests:
         local: Local | None = None,
         news: Path | None = None,
     ) -> None:
-        self.leaving = False  # whether the answer to each request is the last one on its connection
         self._local = local
+        self._own = None if local is None else local.target  # whose requests may run here at once
         self._multiplexes = local is not None and is_multiplexed(type(local.runner.target))
         self._client = client
         self._telemetry = telemetry
@@ -106,6 +107,15 @@ class Requests:
         self._routes = RouteTable(client)
         self._pages = ("/-/healthz", "/-/routes", *(("/-/metrics",) if http["metrics"] else ()))
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def asks_router(self) -> bool:
+        """Whether a router of the user's chooses for each request, also for those that could run here at once."""
+        return self._own is None
+
+    @asks_router.setter
+    def asks_router(self, asks: bool) -> None:
+        self._own = None if asks or self._local is None else self._local.target
 
     async def startup(self) -> None:
         """Start the user's ASGI application."""
@@ -133,10 +143,10 @@ class Requests:
         """
         path = self._below_root(scope) if self._root else scope["path"]
         is_http = scope["type"] == "http"
-        if self.leaving and is_http:
+        if connection.is_last and is_http:
             send = _last(send)
         if path.startswith("/-/") and is_http and path in self._pages:
-            await answer(send, 200, *await self._page(path, scope))
+            await answer(send, *await self._page(path, scope))
             return
         if self._is_tls and scope["type"] == "websocket":
             scope["scheme"] = "wss"  # also where another process has the encryption
@@ -146,7 +156,7 @@ class Requests:
         reply = Reply(send, request_name)
         found = self._routes.match(path)
         if found is None:
-            observed = self._telemetry.observe(scope, reply, None)
+            observed = self._telemetry.observe(scope, reply, None, asyncio.current_task(self._loop))
             await self._not_found(scope, path, reply)
             if observed is not None:
                 observed.end()
@@ -159,7 +169,7 @@ class Requests:
             request.idempotent = True
         current_request.set(request)
         scope["root_path"] = self._root + prefix if prefix != "/" else self._root
-        observed = self._telemetry.observe(scope, reply, found)
+        observed = self._telemetry.observe(scope, reply, found, task)
         connection.running = task
         try:
             if b"content-length" in headers or b"transfer-encoding" in headers:
@@ -167,6 +177,9 @@ class Requests:
             if is_http and (self._timeout is not None or _TIMEOUT in headers):
                 timeout = timeout_of(headers, self._timeout)
                 await self._timed(self._begin_later(scope, receive, reply, request, target), timeout, reply, request)
+            elif is_http and not model_id and target == self._own and (local := self._local) and local.slots.free:
+                local.slots.take()
+                await self._run_here(local, scope, receive, reply)
             else:
                 await self._dispatch(scope, receive, reply, request, target)
         except asyncio.CancelledError:
@@ -192,11 +205,11 @@ class Requests:
             if observed is not None:
                 observed.end()
 
-    async def _page(self, path: str, scope: dict[str, Any]) -> tuple[bytes, bytes]:
+    async def _page(self, path: str, scope: dict[str, Any]) -> tuple[int, bytes, bytes]:
         if path != "/-/metrics":
             return self._routes.built_in(path)
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
-        return await asyncio.to_thread(metrics_page, folder(), self._client, accept)
+        return 200, *await asyncio.to_thread(metrics_page, folder(), self._client, accept)
 
     def elsewhere(self, path: str) -> Path | None:
         """The socket of the replica to which a websocket's connection goes; None: it stays here."""
@@ -208,6 +221,17 @@ class Requests:
             return None
         chosen = self._client.router(*target, asyncio.get_running_loop()).choose("")
         return None if chosen is None else passing_path(folder(), chosen.slot)
+
+    def successors(self) -> list[Path]:
+        """The sockets of processes that can take connections over: first of a free replica of the one that is here."""
+        local, place = self._local, folder()
+        found = passing_paths(place)
+        random.shuffle(found)
+        if local is not None:
+            chosen = self._client.router(*local.target, asyncio.get_running_loop()).choose("")
+            if chosen is not None:
+                found.sort(key=lambda path: path != passing_path(place, chosen.slot))
+        return found
 
     def _cut_root(self, path: str) -> str:
         root = self._root
@@ -298,7 +322,7 @@ class Requests:
 
     def _is_for(self, local: Local, target: tuple[str, str], model_id: str) -> bool:
         """Whether the replica that is here takes a request; no other one is better suited to the model then."""
-        if target != local.target or not local.slots.free:
+        if target != self._own or not local.slots.free:
             return False
         holdings = current_replica.holdings
         if not model_id or not self._multiplexes or holdings is None or model_id in holdings:
@@ -461,7 +485,7 @@ class Requests:
         async def run() -> None:
             reply = Reply(put if self._telemetry.looks else messages.put, request_id)
             request.task = asyncio.current_task()
-            observed = self._telemetry.observe_here(scope, reply, request.route)
+            observed = self._telemetry.observe_here(scope, reply, request.route, request.task)
             try:
                 assert self._run is not None
                 await self._run(scope, receive, reply)

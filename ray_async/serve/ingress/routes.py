@@ -9,6 +9,8 @@ from ray_async.serve.handle.client import Client
 
 __all__ = ("RouteTable", "longest_match")
 
+_TEXT = b"text/plain; charset=utf-8"
+
 Route = tuple[str, tuple[str, str]]  # prefix; application and deployment
 
 
@@ -45,12 +47,14 @@ class RouteTable:
             self._refresh()
         return longest_match(self._routes, path)
 
-    def built_in(self, path: str) -> tuple[bytes, bytes]:
-        """The body and content type of Serve's own pages."""
+    def built_in(self, path: str) -> tuple[int, bytes, bytes]:
+        """The status, body and content type of Serve's own pages."""
         self._refresh()
         if path == "/-/healthz":
-            return b"success", b"text/plain; charset=utf-8"
-        return json.dumps({prefix: app for prefix, (app, _) in self._routes}).encode(), b"application/json"
+            if not self._routes:  # whoever balances load over machines sends nothing here yet
+                return 503, b"Route table is not populated yet.", _TEXT
+            return 200, b"success", _TEXT
+        return 200, json.dumps({prefix: app for prefix, (app, _) in self._routes}).encode(), b"application/json"
 
 
 def longest_match(routes: list[Route], path: str) -> Route | None:

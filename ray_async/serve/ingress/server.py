@@ -48,7 +48,7 @@ class HTTPServer:
     Args:
         app: The ASGI application that takes all requests.
         http: The HTTP options.
-        passing: The path of the socket by which other processes pass connections on; None: they do not.
+        passing: The path of the socket by which other processes pass connections on; None: they do not, nor does this.
     """
 
     def __init__(self, app: Any, http: dict[str, Any], passing: Path | None = None) -> None:
@@ -74,6 +74,10 @@ class HTTPServer:
         self._state = ServerState()
         self._server: asyncio.Server | None = None
         self._ticking: asyncio.TimerHandle | None = None
+        self._moves: dict[Connection, asyncio.Task[None]] = {}
+        self._silent: set[Path] = set()  # processes that did not take a connection, and are not asked again
+        if passing is not None:
+            self._silent.add(passing)
 
     async def start(self, listener: socket.socket) -> None:
         """Take connections from the listening socket."""
@@ -92,9 +96,9 @@ class HTTPServer:
             self._tick()
         return Connection(self._config, self._state, {})
 
-    def _passed_on(self) -> Connection:
+    def _passed_on(self, begun: bool) -> Connection:
         connection = self._connection()
-        connection.passed_on = True
+        connection.passed_on = begun
         return connection
 
     def _tick(self) -> None:
@@ -115,40 +119,63 @@ class HTTPServer:
         for slow, awaited in self._slow.look([one for one in connections if not isinstance(one, Relay)], now):
             slow.end(awaited)
 
-    def _end_accepting(self) -> None:
-        if self._passing is not None:
-            self._passing.close()
-            self._passing = None
+    async def _end_accepting(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
+        if self._passing is not None:
+            await self._passing.close()
 
     async def drain(self, *, grace_in_use_s: float = 2.0) -> None:
-        """Take no more connections; the next answer on each open one is its last.
+        """Take no more connections; give away those that are open.
 
-        Who asks during the grace learns so from the answer. An idle connection is closed after it, if nothing has come
-        on it, read or unread; a client that sends at that very moment has to try again, as HTTP has it. A connection in
-        use has a longer grace, so that its client does ask again.
+        An idle connection goes to another process that accepts. On one in use, the answer to the next request is the
+        last, and says so. Where nobody accepts, an idle connection is closed after a grace, if nothing has come on it,
+        read or unread; a client that sends at that very moment has to try again, as HTTP has it. A connection in use
+        has a longer grace, so that its client does ask again.
 
         Args:
             grace_in_use_s: Seconds for the next request on a connection that is in use.
         """
-        self._app.leaving = True
-        self._end_accepting()
+        await self._end_accepting()
         loop, connections = asyncio.get_running_loop(), self._state.connections
         begun = loop.time()
         in_use = {one for one in connections if isinstance(one, Connection) and one.is_in_use(begun)}
         while waited := [connection for connection in connections if not _is_over(connection)]:
             for connection in waited:
                 grace = grace_in_use_s if connection in in_use else _GRACE
-                is_unread = isinstance(connection, Connection) and connection.has_unread()
-                if loop.time() >= begun + grace and not is_unread:
-                    connection.shutdown()
+                is_late = loop.time() >= begun + grace
+                if not isinstance(connection, Connection):
+                    if is_late:
+                        connection.shutdown()
+                elif connection not in self._moves:
+                    self._release(connection)
+                    if is_late and connection not in self._moves and not connection.has_unread():
+                        connection.end_drained()
             await asyncio.sleep(0.02)
+
+    def _release(self, connection: Connection) -> None:
+        """Give an idle connection to another process, or have its next answer be the last."""
+        successors: list[Path] = []
+        if self._passing is not None and not connection.is_tls and connection.is_between_requests:
+            successors = [path for path in self._app.successors() if path not in self._silent]
+        if successors:
+            connection.pause()
+            move = self._moves[connection] = asyncio.get_running_loop().create_task(self._move(connection, successors))
+            move.add_done_callback(lambda _: self._moves.pop(connection))
+        else:
+            connection.end_with_next()
+
+    async def _move(self, connection: Connection, successors: list[Path]) -> None:
+        for path in successors:
+            if await connection.move(path):
+                return
+            self._silent.add(path)
+        connection.end_with_next()
 
     async def stop(self) -> None:
         """Close what is open still."""
-        self._end_accepting()
+        await self._end_accepting()
         if self._ticking is not None:
             self._ticking.cancel()
         for task in list(self._state.tasks):

@@ -19,6 +19,8 @@ _GRACE = 2.0  # seconds in which a handler may learn by itself that its client h
 class Websocket(WebSocketsSansIOProtocol):
     """A websocket, which cancels its handler when the handler does not hear that its client has gone."""
 
+    is_last = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.running: asyncio.Task[Any] | None = None

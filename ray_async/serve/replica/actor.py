@@ -7,7 +7,9 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ from ray_async import cloudpickle
 from ray_async.actor import exit_actor
 from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.asgi_class import instantiate
+from ray_async.serve.autoscaling_config import DeploymentID
 from ray_async.serve.board import CONSTRUCTING, RUNNING, Board
 from ray_async.serve.context import ReplicaContext, RequestContext, current_replica, current_request
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.gang import GangContext
 from ray_async.serve.grpc_ingress.answer import answer
 from ray_async.serve.grpc_ingress.values import CallOutcome
 from ray_async.serve.handle.client import Client, get_client
@@ -29,8 +33,11 @@ from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Local, Requests
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.multiplexing.holdings import Holdings
+from ray_async.serve.replica.routing_stats import RoutingStats
 from ray_async.serve.replica.runner import Runner, maybe_async
 from ray_async.serve.replica.slots import Slots
+from ray_async.serve.request_router.asking import made
+from ray_async.serve.request_router.config import RequestRouterConfig
 from ray_async.serve.stack_dump import stack_path, take_requests
 from ray_async.serve.telemetry.line_format import Origin
 from ray_async.serve.telemetry.telemetry import Telemetry
@@ -51,9 +58,19 @@ class ReplicaActor:
         spec: The deployment.
         replica_id: The replica's own id.
         place: Its slot on the board.
+        gang: What it knows of its gang; None where it is in none.
     """
 
-    def __init__(self, folder: str, app: str, spec: DeploymentSpec, replica_id: str, place: int) -> None:
+    def __init__(
+        self,
+        folder: str,
+        app: str,
+        spec: DeploymentSpec,
+        replica_id: str,
+        place: int,
+        gang: GangContext | None = None,
+    ) -> None:
+        self._gang = gang
         self._folder = Path(folder)
         self._app = app
         self._spec = spec
@@ -71,32 +88,56 @@ class ReplicaActor:
         self._server: HTTPServer | None = None
         self._requests: Requests | None = None
         self._listener: Listener | None = None
+        self._constructing: asyncio.Task[Any] | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._updating = asyncio.Lock()
         self._watched = asyncio.Event()
         self._telemetry: Telemetry
+        self._routing: RoutingStats
+        self._asks_router = False  # whether a router of the user's chooses for requests that come here
 
     async def start(self, listener: str | None, http: dict[str, Any]) -> None:
         """Construct the user's object and take requests; once, also if another controller asks again.
 
         Args:
-            listener: The path by which the listening socket is had; None for a replica that serves no HTTP.
+            listener: The path by which the listening socket is had; None for a replica that serves no HTTP yet.
             http: The HTTP options.
         """
         if self._starting is None:
             self._starting = asyncio.get_running_loop().create_task(self._start(listener, http))
         await asyncio.shield(self._starting)
+        if listener is not None:  # its application may have got a prefix since it was started
+            await self._opened(listener, http)
 
-    async def _start(self, listener: str | None, http: dict[str, Any]) -> None:
+    async def construct(self) -> None:
+        """Construct the user's object, once; requests are taken after `start`."""
+        await self._constructed()
+
+    async def _constructed(self) -> bool:
+        """Construct the user's object, once; tells whether it is of a class."""
+        if self._constructing is None:
+            self._constructing = asyncio.get_running_loop().create_task(self._construct())
+        result: bool = await asyncio.shield(self._constructing)
+        return result
+
+    async def join(self, gang: GangContext) -> None:
+        """Know the gang, of which another replica has been replaced."""
+        self._gang = gang
+        context = current_replica.context
+        if context is not None:
+            current_replica.context = replace(context, gang_context=gang)
+
+    async def _construct(self) -> bool:
         options = self._spec.options
         current_replica.loop = asyncio.get_running_loop()
         self._client = get_client()
         sys.path += [entry for entry in self._spec.path if entry not in sys.path]
         target, args, kwargs = cloudpickle.loads(self._spec.code)
-        context = ReplicaContext(self._app, self._spec.name, self._id, None)
-        current_replica.context = context
+        version = self._spec.version
+        current_replica.context = ReplicaContext(self._app, self._spec.name, self._id, None, version, self._gang)
         current_replica.counts = self._client.counts
         source = Origin(self._app, self._spec.name, self._id)
         self._telemetry = Telemetry(source, self._client, self._folder, options.logging_config)
@@ -104,7 +145,7 @@ class ReplicaActor:
         is_class = inspect.isclass(target)
         if is_class:
             instance = target.__new__(target)
-            current_replica.context = ReplicaContext(self._app, self._spec.name, self._id, instance)
+            current_replica.context = replace(current_replica.context, servable_object=instance)
             if args or kwargs or type(instance).__init__ is not object.__init__:
                 await maybe_async(type(instance).__init__, instance, *args, **kwargs)
         else:
@@ -113,20 +154,36 @@ class ReplicaActor:
         if options.user_config is not None:
             await self._configure(options.user_config)
         await self.check_health()  # one that is not well from the beginning replaces none
+        self._routing = RoutingStats(self._board, self._place, self._recorder("record_routing_stats"))
+        await self._take_router(options.request_router_config)
         self._telemetry.begin_tracing()
+        return is_class
+
+    async def _start(self, listener: str | None, http: dict[str, Any]) -> None:
+        await self._constructed()
         if listener is not None:
-            app = instantiate(instance) if is_class else None
-            self._telemetry.set_application(app)
-            local = Local((self._app, self._spec.name), self._slots, self._runner, app, self._id)
-            self._requests = Requests(self._client, http, self._telemetry, local, self._folder)
-            self._server = HTTPServer(self._requests, http, passing_path(self._folder, self._place))
-            await self._requests.startup()
-            listening = await receive_listener(listener)
-            self._listener = Listener(listener_path(self._folder, self._place), listening.dup())
-            self._listener.start()
-            await self._server.start(listening)
+            await self._opened(listener, http)
         self._board.set_state(self._place, RUNNING)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._terminate)
+
+    async def _opened(self, listener: str, http: dict[str, Any]) -> None:
+        """Take HTTP requests from now on; once."""
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open(listener, http))
+        await asyncio.shield(self._opening)
+
+    async def _open(self, listener: str, http: dict[str, Any]) -> None:
+        app = instantiate(self._runner.target) if await self._constructed() else None
+        self._telemetry.set_application(app)
+        local = Local((self._app, self._spec.name), self._slots, self._runner, app, self._id)
+        self._requests = Requests(self._client, http, self._telemetry, local, self._folder)
+        self._requests.asks_router = self._asks_router
+        self._server = HTTPServer(self._requests, http, passing_path(self._folder, self._place))
+        await self._requests.startup()
+        listening = await receive_listener(listener)
+        self._listener = Listener(listener_path(self._folder, self._place), listening.dup())
+        self._listener.start()
+        await self._server.start(listening)
 
     async def _configure(self, user_config: Any) -> None:
         target = self._runner.target
@@ -144,12 +201,29 @@ class ReplicaActor:
     async def _update(self, spec: DeploymentSpec) -> None:
         if spec.options.user_config != self._spec.options.user_config:
             await self._configure(spec.options.user_config)
+        if spec.options.request_router_config != self._spec.options.request_router_config:
+            await self._take_router(spec.options.request_router_config)
         self._telemetry.configure(spec.options.logging_config)
         limit = spec.options.max_ongoing_requests
         if limit != self._slots.limit:
             self._slots.limit = limit
             self._runner.resize(limit)
         self._spec = spec
+
+    async def _take_router(self, config: RequestRouterConfig | None) -> None:
+        """Let the user's router choose from now on; where it cannot be made, a deploy of it fails."""
+        self._asks_router = config is not None and config.is_custom
+        if config is not None and config.is_custom:
+            await asyncio.to_thread(made, config, self._spec.path, DeploymentID(self._spec.name, self._app))
+        if self._requests is not None:
+            self._requests.asks_router = self._asks_router
+        self._routing.configure(config)
+
+    def _recorder(self, name: str) -> Callable[[], Awaitable[Any]] | None:
+        """The user's method that records something, which replicas call by themselves; None where there is none."""
+        target = self._runner.target
+        record = None if inspect.isfunction(target) else getattr(target, name, None)
+        return None if record is None else partial(maybe_async, record)
 
     async def live(self) -> None:
         """Run as long as the process does, or until another controller asks: the call's failure is its death."""
@@ -159,10 +233,8 @@ class ReplicaActor:
 
     async def autoscaling_stats(self) -> dict[str, float]:
         """What the user's `record_autoscaling_stats` gives for the policy; nothing where there is none."""
-        record = getattr(self._runner.target, "record_autoscaling_stats", None)
-        if record is None or inspect.isfunction(self._runner.target):
-            return {}
-        return {str(name): float(value) for name, value in (await maybe_async(record)).items()}
+        record = self._recorder("record_autoscaling_stats")
+        return {} if record is None else {str(name): float(value) for name, value in (await record()).items()}
 
     async def ping(self) -> None:
         """Show that the loop is not blocked."""
@@ -320,6 +392,7 @@ class ReplicaActor:
             await self._requests.shutdown()
         if current_replica.holdings is not None:
             await current_replica.holdings.close()
+        self._routing.close()
         self._telemetry.flush()
         target = self._runner.target
         self._runner.close()

@@ -45,11 +45,19 @@ class Runner:
         """Tell whether there is a method of that name."""
         if inspect.isfunction(self.target):
             return name == "__call__"
-        return callable(getattr(type(self.target), name, None))
+        # Each class has a `__call__` by its own class, which makes objects: only objects tell whether they have one.
+        return hasattr(type(self.target), name) and callable(getattr(self.target, name, None))
 
     def takes(self, name: str, parameter: str) -> bool:
         """Tell whether a method has a parameter of that name."""
         return parameter in inspect.signature(self._method(name)[0]).parameters
+
+    def takes_any(self, name: str) -> bool:
+        """Tell whether a method has a parameter; one that is not there, or whose signature cannot be read, may have."""
+        try:
+            return bool(inspect.signature(self._method(name)[0]).parameters)
+        except (RayServeException, TypeError, ValueError):
+            return True
 
     def _method(self, name: str) -> tuple[Callable[..., Any], bool, bool]:
         """The method, whether it is async, and whether it is a generator."""
@@ -114,7 +122,7 @@ class Runner:
 
     def begin(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[Any]:
         """Call a method; what it returns may have to be awaited once more, as that of a sync one."""
-        method, is_async, is_generator = self._method(name)
+        method, is_async, is_generator = self._kinds.get(name) or self._method(name)
         if is_generator:
             return _given(method(*args, **kwargs))
         return method(*args, **kwargs) if is_async else self._in_thread(method, args, kwargs)

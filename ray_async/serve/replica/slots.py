@@ -25,6 +25,7 @@ class Slots:
         self.draining = False
         self.on_free: Callable[[], None] | None = None  # called when a slot is free and none was before
         self._board = board
+        self._cells, self._cell = board.cells, board.cell_of_state(place) + 1
         self.place = place
         self._ongoing = 0
         self._waits_for_idle: set[asyncio.Event] = set()
@@ -41,13 +42,11 @@ class Slots:
 
     def take(self) -> None:
         """Take a slot."""
-        self._ongoing = ongoing = self._ongoing + 1
-        self._board.set_ongoing(self.place, ongoing)
+        self._ongoing = self._cells[self._cell] = self._ongoing + 1
 
     def release(self) -> None:
         """Give a slot back."""
-        self._ongoing = ongoing = self._ongoing - 1
-        self._board.set_ongoing(self.place, ongoing)
+        self._ongoing = self._cells[self._cell] = ongoing = self._ongoing - 1
         if ongoing == self.limit - 1 and self.on_free is not None and not self.draining:
             self.on_free()
         if not self._ongoing:

@@ -6,12 +6,14 @@ import asyncio
 import hmac
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import ray_async as ray
 from ray_async.serve.deploying.schema import ConfigError, ServeDeploySchema
-from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.exceptions import DeploymentUnavailableError, ExternalScalerDisabledError, RayServeException
 from ray_async.serve.ingress.body import BodyTooLarge, Receive, limited
 from ray_async.serve.ingress.reply import Send, answer
 from ray_async.serve.rest.building import BuiltConfig, build_config
@@ -24,6 +26,7 @@ __all__ = ("Instance", "RestApp")
 logger = logging.getLogger("ray_async.serve")
 _LIMIT = 10 * 2**20  # bytes of a config
 _JSON = b"application/json"
+_SCALE = re.compile(r"/api/v1/applications/(?P<app>[^/]+)/deployments/(?P<deployment>[^/]+)/scale")
 
 
 class Instance(Protocol):
@@ -39,6 +42,10 @@ class Instance(Protocol):
 
     async def delete_all(self) -> None:
         """Delete all applications."""
+        ...
+
+    async def scale(self, app: str, deployment: str, number: int) -> None:
+        """Want a number of replicas of a deployment."""
         ...
 
 
@@ -73,8 +80,6 @@ class RestApp:
         token: The token.
         path: Folders where modules are found.
     """
-
-    leaving = False  # as servers of Serve ask
 
     def __init__(self, instance: Instance, token: str, path: tuple[str, ...]) -> None:
         self._instance = instance
@@ -124,7 +129,11 @@ class RestApp:
         # The time that this takes does not depend on how much of the token is right.
         if not hmac.compare_digest(given.strip(), self._token) or scheme.lower() != b"bearer":
             raise RefusedError(401, "the token is missing or wrong", headers=[(b"www-authenticate", b"Bearer")])
-        methods = self._routes.get(scope["path"].rstrip("/"))
+        path = scope["path"].rstrip("/")
+        methods = self._routes.get(path)
+        scaled = _SCALE.fullmatch(path)
+        if scaled is not None:
+            methods = {"POST": partial(self._scale, scaled["app"], scaled["deployment"])}
         if methods is None:
             raise RefusedError(404, f"there is nothing at {scope['path']}, but at {', '.join(self._routes)}")
         method = methods.get(scope["method"])
@@ -142,15 +151,21 @@ class RestApp:
     async def _delete(self, receive: Receive, headers: dict[bytes, bytes]) -> None:
         await self._instance.delete_all()
 
+    async def _scale(self, app: str, deployment: str, receive: Receive, headers: dict[bytes, bytes]) -> Any:
+        wanted = await _json(receive, headers)
+        number = wanted.get("target_num_replicas") if isinstance(wanted, dict) else None
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise RefusedError(400, f"target_num_replicas must be an integer of 0 or more, but is {number!r}")
+        try:
+            await self._instance.scale(app, deployment, number)
+        except DeploymentUnavailableError as error:
+            raise RefusedError(404, str(error)) from None
+        except ExternalScalerDisabledError as error:
+            raise RefusedError(412, str(error)) from None
+        return {"message": "Scaling request received. Deployment will get scaled asynchronously."}
+
     async def _put(self, receive: Receive, headers: dict[bytes, bytes]) -> None:
-        try:
-            body = await _whole(limited(receive, headers, _LIMIT))
-        except BodyTooLarge as error:
-            raise RefusedError(413, error.detail) from None
-        try:
-            config = json.loads(body)
-        except ValueError as error:
-            raise RefusedError(400, f"the body is not JSON: {error}") from None
+        config = await _json(receive, headers)
         try:
             ServeDeploySchema.of(config)
             await self._instance.deploy_declared(await build_config(config, self._path))
@@ -160,6 +175,15 @@ class RestApp:
             ) from error
         except (RayServeException, OSError) as error:  # a prefix or port that is taken, or another address
             raise RefusedError(409, str(error)) from error
+
+
+async def _json(receive: Receive, headers: dict[bytes, bytes]) -> Any:
+    try:
+        return json.loads(await _whole(limited(receive, headers, _LIMIT)))
+    except BodyTooLarge as error:
+        raise RefusedError(413, error.detail) from None
+    except ValueError as error:
+        raise RefusedError(400, f"the body is not JSON: {error}") from None
 
 
 async def _whole(receive: Receive) -> bytes:

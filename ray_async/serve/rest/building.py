@@ -8,7 +8,7 @@ from typing import Any
 
 import ray_async as ray
 from ray_async.exceptions import RayTaskError
-from ray_async.serve.application import BuiltApplication
+from ray_async.serve.application import BuiltApplication, ConfigSettings
 from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.deploying.schema import ConfigError
 
@@ -24,24 +24,27 @@ class BuiltConfig:
         http: Where HTTP is served; None: the config does not say.
         default_http: Where it is served then, unless it is up already.
         grpc: Where gRPC is served, and for which services; None: nowhere.
+        settings: What the config says beside.
     """
 
     applications: tuple[BuiltApplication, ...]
     http: HTTPOptions | None
     default_http: HTTPOptions
     grpc: gRPCOptions | None
+    settings: ConfigSettings
 
 
 def _build(config: dict[str, Any], path: tuple[str, ...]) -> BuiltConfig:
     # What it needs is no matter of replicas.
-    from ray_async.serve.deploying.from_config import built_of, grpc_of, http_of
+    from ray_async.serve.deploying.from_config import built_of, grpc_of, http_of, settings_of
     from ray_async.serve.deploying.schema import ServeDeploySchema
 
     sys.path[:0] = [entry for entry in path if entry not in sys.path]
     schema = ServeDeploySchema.of(config)
     http = http_of(schema.http_options)
     given = "http_options" in schema.model_fields_set
-    return BuiltConfig(tuple(built_of(schema)), http if given else None, http, grpc_of(schema.grpc_options))
+    built = tuple(built_of(schema))
+    return BuiltConfig(built, http if given else None, http, grpc_of(schema.grpc_options), settings_of(schema))
 
 
 async def build_config(config: dict[str, Any], path: tuple[str, ...]) -> BuiltConfig:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from ray_async.serve.application import BuiltApplication
+from ray_async.serve.application import BuiltApplication, ConfigSettings
 from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.deploying.from_config import as_options
 from ray_async.serve.names import CONTROLLER, NAMESPACE
 from ray_async.serve.rest.building import BuiltConfig
 from ray_async.serve.status_values import ApplicationStatusOverview, ServeStatus
+from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
+from ray_async.serve.telemetry.tracing_config import TracingConfig
 
 __all__ = ("ControllerInstance",)
 
@@ -36,8 +38,20 @@ class Controlling(Protocol):
         """Listen for gRPC."""
         ...
 
-    async def deploy_all(self, applications: list[BuiltApplication]) -> None:
+    async def deploy_all(self, applications: list[BuiltApplication], settings: ConfigSettings | None = None) -> None:
         """Want applications."""
+        ...
+
+    async def do_without_http(self) -> None:
+        """Listen for HTTP only when an address is named."""
+        ...
+
+    async def configure_telemetry(self, logging: ServeLoggingConfig | None, tracing: TracingConfig | None) -> str:
+        """Say how replicas log and trace from now on."""
+        ...
+
+    async def scale(self, app: str, deployment: str, number: int) -> None:
+        """Want a number of replicas."""
         ...
 
     async def delete(self, name: str) -> None:
@@ -62,6 +76,7 @@ class ControllerInstance:
         return {
             "controller_info": {"actor_name": CONTROLLER, "namespace": NAMESPACE},
             "http_options": {"host": host, "port": int(port)} if port else None,
+            "target_capacity": status.target_capacity,
             "applications": {
                 name: _application(name, overview, built.get(name)) for name, overview in status.applications.items()
             },
@@ -74,17 +89,29 @@ class ControllerInstance:
             RayServeException: A prefix that is taken, or HTTP is up at another address.
             OSError: The port is taken.
         """
-        if built.http is not None:
+        if built.settings.tracing is not None:
+            await self._controller.configure_telemetry(None, built.settings.tracing)
+        if built.settings.without_http:
+            await self._controller.do_without_http()
+        elif built.http is not None:
             await self._controller.start(built.http, True)
         elif not (await self._controller.status()).http_address:
             await self._controller.start(built.default_http, False)
         if built.grpc is not None:
             await self._controller.start_grpc(built.grpc)
-        if built.applications:
-            await self._controller.deploy_all(list(built.applications))
-        else:
+        await self._controller.deploy_all(list(built.applications), built.settings)
+        if not built.applications:
             known = await self._controller.built()
             await self._delete({name: one for name, one in known.items() if one.declared})
+
+    async def scale(self, app: str, deployment: str, number: int) -> None:
+        """Want a number of replicas of a deployment.
+
+        Raises:
+            DeploymentUnavailableError: There is no such deployment.
+            ExternalScalerDisabledError: Its application is not scaled from outside.
+        """
+        await self._controller.scale(app, deployment, number)
 
     async def delete_all(self) -> None:
         """Delete all applications."""
@@ -102,4 +129,5 @@ def _application(name: str, overview: ApplicationStatusOverview, built: BuiltApp
         if key in specs
     }
     source = "declarative" if built is not None and built.declared else "imperative"
-    return asdict(overview) | {"name": name, "source": source, "deployments": deployments}
+    scaling = {"external_scaler_enabled": built is not None and built.external_scaler}
+    return asdict(overview) | scaling | {"name": name, "source": source, "deployments": deployments}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-from ray_async.serve.telemetry.line_format import LineFormatter, Origin, access_line, json_access_line
+from ray_async.serve.telemetry.line_format import LineFormatter, Origin, access_lines, json_access_lines
 from ray_async.serve.telemetry.log_file import LogFile
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
@@ -34,7 +32,6 @@ class AccessLog:
         self._process = process
         self._handler: _Handler | None = None
         self._file: LogFile
-        self._line: Callable[..., str]
         self._formatter: LineFormatter | None
         self.config = config
         self._open()
@@ -43,8 +40,9 @@ class AccessLog:
         config, source = self.config, self._source
         name = f"replica_{source.component}_{source.replica}.log" if source.replica else f"{self._process}.log"
         folder = self._folder if config.logs_dir is None else Path(config.logs_dir)
-        self._file = LogFile(folder / name.replace("/", "_"))
-        self._line = json_access_line if config.encoding == "JSON" else access_line
+        render = json_access_lines if config.encoding == "JSON" else access_lines
+        self._file = LogFile(folder / name.replace("/", "_"), render=render)
+        self._add = self._file.add
         formatter = LineFormatter(source, config.encoding, config.additional_log_standard_attrs)
         self._formatter = formatter if config.additional_log_standard_attrs else None
         self._handler = _Handler(self._file, formatter)
@@ -71,9 +69,10 @@ class AccessLog:
         method: str,
         route: str,
         status: int | str,
-        latency_ms: float,
+        began: float,
+        ended: float,
     ) -> None:
-        """Write the line of a request.
+        """Write the line of a request, soon: it is formatted with others.
 
         Args:
             source: The replica that has run it; without a replica's id, none has.
@@ -81,12 +80,13 @@ class AccessLog:
             method: The HTTP method, or the method that was called.
             route: The route's template, or the route by which the caller's request came.
             status: The status, or "OK", "ERROR" or "CANCELLED".
-            latency_ms: How long it took, in milliseconds.
+            began: When it has begun, by `time.perf_counter`.
+            ended: When it has ended, likewise.
         """
-        now = time.time()
         if self._formatter is None:
-            self._file.add(self._line(source, request_id, method, route, status, latency_ms, now))
+            self._add((source, request_id, method, route, status, began, ended))
             return
+        latency_ms = (ended - began) * 1000
         facts = {"request_id": request_id, "route": route, "method": method, "status": str(status)}
         record = logging.LogRecord(
             LOGGERS[0], logging.INFO, __file__, 0, f"{method} {route} {status} {latency_ms:.1f}ms", (), None

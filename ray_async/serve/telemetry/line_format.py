@@ -6,16 +6,20 @@ import functools
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
+from time import perf_counter
 from typing import Any
 
 from ray_async.serve.context import current_request
 
-__all__ = ("LineFormatter", "Origin", "access_line", "json_access_line", "one_word", "stamp")
+__all__ = ("LineFormatter", "Origin", "Told", "access_lines", "json_access_lines", "one_word", "stamp")
 
 _LONGEST_ID = 200  # characters of a client's request id that are written
 _last = (-1, "")  # a second, and its text
+_MILLISECONDS = tuple(f",{number:03d}" for number in range(1000))
+_TENTHS = tuple(f"{number // 10}.{number % 10}" for number in range(1000))  # to format a float takes longer
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def stamp(now: float) -> str:
     last = _last
     if second != last[0]:
         last = _last = (second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second)))
-    return f"{last[1]},{int((now - second) * 1000):03d}"
+    return last[1] + _MILLISECONDS[int((now - second) * 1000)]
 
 
 def one_word(text: str) -> str:
@@ -60,7 +64,10 @@ def one_word(text: str) -> str:
     return text if text.isprintable() and " " not in text else json.dumps(text)
 
 
-@functools.lru_cache(4096)
+# A request that is over: where it ran, its id, method, route and status; when it began and ended, by `perf_counter`.
+Told = tuple[Origin, str, str, str, int | str, float, float]
+
+
 def _json_head(source: Origin, method: str, route: str, status: int | str) -> str:
     """What lines of alike requests have in common."""
     fixed = {
@@ -76,22 +83,43 @@ def _json_head(source: Origin, method: str, route: str, status: int | str) -> st
     return json.dumps(fixed)[1:-1]
 
 
-def access_line(
-    source: Origin, request_id: str, method: str, route: str, status: int | str, latency_ms: float, now: float
-) -> str:
-    """The line of a request, as text."""
-    return f"INFO {stamp(now)} {source.words} {one_word(request_id)} -- {method} {route} {status} {latency_ms:.1f}ms\n"
+def access_lines(requests: Iterable[Told]) -> list[str]:
+    """The lines of requests, as text."""
+    lines = []
+    to_time = time.time() - perf_counter()
+    last, text = -1, ""
+    for source, request_id, method, route, status, began, ended in requests:
+        moment = int((ended + to_time) * 1000)
+        if moment != last:
+            last, text = moment, stamp(ended + to_time)
+        if len(request_id) > _LONGEST_ID or " " in request_id or not request_id.isprintable():
+            request_id = one_word(request_id)
+        tenths = int((ended - began) * 10000 + 0.5)
+        took = _TENTHS[tenths] if tenths < 1000 else f"{tenths / 10:.1f}"
+        lines.append(f"INFO {text} {source.words} {request_id} -- {method} {route} {status} {took}ms\n")
+    return lines
 
 
-def json_access_line(
-    source: Origin, request_id: str, method: str, route: str, status: int | str, latency_ms: float, now: float
-) -> str:
-    """The line of a request, as JSON."""
-    return (
-        f'{{"asctime": "{stamp(now)}", {_json_head(source, method, route, status)}, '
-        f'"request_id": {json.dumps(request_id[:_LONGEST_ID])}, "latency_ms": {latency_ms:.3f}, '
-        f'"timestamp_ns": {int(now * 1e9)}}}\n'
-    )
+def json_access_lines(requests: Iterable[Told]) -> list[str]:
+    """The lines of requests, as JSON."""
+    lines = []
+    to_time = time.time() - perf_counter()
+    last, text = -1, ""
+    alike: tuple[Origin, str, str, int | str] | None = None
+    head = ""
+    for source, request_id, method, route, status, began, ended in requests:
+        now = ended + to_time
+        moment = int(now * 1000)
+        if moment != last:
+            last, text = moment, stamp(now)
+        kind = (source, method, route, status)
+        if kind != alike:
+            alike, head = kind, _json_head(*kind)
+        lines.append(
+            f'{{"asctime": "{text}", {head}, "request_id": {encode_basestring_ascii(request_id[:_LONGEST_ID])}, '
+            f'"latency_ms": {(ended - began) * 1000:.3f}, "timestamp_ns": {int(now * 1e9)}}}\n'
+        )
+    return lines
 
 
 class LineFormatter(logging.Formatter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,8 @@ class Telemetry:
         self._tracer: Tracer | None = None
         self._templates = RouteTemplates(None)
         self._has_routes = False
+        self._own = (source.application, source.deployment)
+        self._has_lines_only = self._counts is None
         self._sources: dict[tuple[str, str, str], Origin] = {}
         self._writes_own = self._log.config.writes_access
         self._users: UserMetrics | None = None
@@ -70,6 +73,7 @@ class Telemetry:
     def begin_tracing(self) -> None:
         """Make spans from now on, if somebody wants them; called when the user's object is there."""
         self._tracer = get_tracer(self._tracing)
+        self._has_lines_only = self._counts is None and self._tracer is None
 
     def set_application(self, asgi: Any) -> None:
         """Take the routes of the user's ASGI application."""
@@ -93,37 +97,44 @@ class Telemetry:
         if self._users is not None:
             self._users.close()
 
-    def observe(self, scope: dict[str, Any], reply: Reply, found: Route | None) -> Observed | None:
+    def observe(
+        self, scope: dict[str, Any], reply: Reply, found: Route | None, task: asyncio.Task[Any] | None
+    ) -> Observed | None:
         """Begin to look at an HTTP request or websocket, in the process that has its connection; None: nobody looks.
 
         Args:
             scope: Its scope.
             reply: Its reply.
             found: The prefix, and the application and deployment that it is for; None where it is for none.
+            task: The asyncio task that answers it.
         """
-        prefix, (app, deployment) = found or _NOWHERE
+        route = found or _NOWHERE
+        if self._has_lines_only:
+            if self._writes_own if route[1] == self._own else self._writes_access(*route[1]):
+                return Observed(self, scope, reply, route, None, task)
+            return None
         if self._counts is not None:
             self._counts.began_http()
-        elif self._tracer is None and not self._writes_access(app, deployment):
-            return None
         span = None
         if self._tracer is not None and found is not None:
-            span = self._tracer.http(scope, reply.request_id, app, deployment)
-        return Observed(self, scope, reply, (prefix, app, deployment), span)
+            span = self._tracer.http(scope, reply.request_id, *found[1])
+        return Observed(self, scope, reply, route, span, task)
 
     @property
     def looks(self) -> bool:
         """Whether somebody looks at the requests of the replica that this process is."""
         return self._counts is not None or self._tracer is not None or self._writes_own
 
-    def observe_here(self, scope: dict[str, Any], reply: Reply, prefix: str) -> Observed | None:
+    def observe_here(
+        self, scope: dict[str, Any], reply: Reply, prefix: str, task: asyncio.Task[Any] | None
+    ) -> Observed | None:
         """Begin to look at an HTTP request that another process has handed over to this replica; None: nobody looks."""
         if self._counts is None and self._tracer is None:
             return None
         source, span = self._source, None
         if self._tracer is not None and not self._tracer.in_span:  # else the other process has begun one
             span = self._tracer.http(scope, reply.request_id, source.application, source.deployment)
-        return ObservedHere(self, scope, reply, (prefix, source.application, source.deployment), span)
+        return ObservedHere(self, scope, reply, (prefix, self._own), span, task)
 
     def template(self, scope: dict[str, Any], root: str, prefix: str) -> str:
         """The template of the route that the user's application has found."""
@@ -132,8 +143,8 @@ class Telemetry:
     def ended_http(self, observed: Observed) -> None:
         """Tell of an HTTP request, or of a websocket, that is over."""
         reply, scope, source = observed.reply, observed.scope, self._source
-        prefix, app, deployment = observed.target
-        latency = ((reply.completed_at or perf_counter()) - observed.began) * 1000
+        prefix, target = observed.route
+        ended = reply.completed_at or perf_counter()
         status = reply.status if reply.complete else reply.outcome
         method = scope.get("method", "WEBSOCKET")
         if method not in _METHODS:
@@ -143,19 +154,22 @@ class Telemetry:
             route = reply.route or prefix
         else:
             route = self._templates.of(scope, observed.root, prefix) if self._has_routes else prefix
-        if self._counts is not None or observed.span is not None:
+        if not self._has_lines_only:
             failed = _is_failure(status)
             if self._counts is not None:
-                self._counts.ended_http(app, route, method, str(status), failed, latency)
+                latency = (ended - observed.began) * 1000
+                self._counts.ended_http(target[0], route, method, str(status), failed, latency)
                 if ran_here:
                     self._count_run(prefix, failed and status >= 500, latency)
             if observed.span is not None:
                 observed.span.end_http(method, route, status, failed)
-        if self._writes_own if ran_here else self._writes_access(app, deployment):
-            if not ran_here:
-                source = self._source_of(app, deployment, reply.replica)
-            shown = route if app else one_word(scope["path"])
-            self._log.add(source, reply.request_id, method, shown, status, latency)
+        if not (self._writes_own if ran_here else self._writes_access(*target)):
+            return
+        if not ran_here:
+            source = self._source_of(*target, reply.replica)
+            if not target[0]:
+                route = one_word(scope["path"])
+        self._log.add(source, reply.request_id, method, route, status, observed.began, ended)
 
     def ended_here(self, observed: Observed) -> None:
         """Tell of an HTTP request that was handed over to this replica; the process that has it writes the line."""
@@ -163,7 +177,7 @@ class Telemetry:
         status = reply.outcome
         failed = _is_failure(status)
         latency = ((reply.completed_at or perf_counter()) - observed.began) * 1000
-        prefix = observed.target[0]
+        prefix = observed.route[0]
         self._count_run(prefix, failed and status >= 500, latency)
         if observed.span is not None:
             route = self._templates.of(observed.scope, observed.root, prefix)
@@ -181,12 +195,13 @@ class Telemetry:
     def ended_call(self, observed: ObservedCall) -> None:
         """Tell of a call by handle that this replica has run."""
         request, status = observed.request, observed.status
-        latency = (perf_counter() - observed.began) * 1000
-        self._count_run(request.route, status not in ("OK", "CANCELLED"), latency)
+        ended = perf_counter()
+        if self._counts is not None:
+            self._count_run(request.route, status not in ("OK", "CANCELLED"), (ended - observed.began) * 1000)
         if observed.span is not None:
             observed.span.end_call(status)
         if self._writes_own:
-            self._log.add(self._source, request.request_id, "CALL", observed.method, status, latency)
+            self._log.add(self._source, request.request_id, "CALL", observed.method, status, observed.began, ended)
 
     def _count_run(self, route: str, failed: bool, latency_ms: float) -> None:
         source = self._source
@@ -219,28 +234,30 @@ class Observed:
         telemetry: Whom to tell of it.
         scope: Its scope.
         reply: Its reply.
-        target: The prefix, application and deployment that it is for.
+        route: The prefix, application and deployment that it is for.
         span: Its span, if there is one.
+        task: The asyncio task that answers it.
     """
 
-    __slots__ = ("began", "reply", "root", "scope", "span", "target", "telemetry")
+    __slots__ = ("began", "reply", "root", "route", "scope", "span", "telemetry")
 
     def __init__(
         self,
         telemetry: Telemetry,
         scope: dict[str, Any],
         reply: Reply,
-        target: tuple[str, str, str],
+        route: Route,
         span: Span | None,
+        task: asyncio.Task[Any] | None,
     ) -> None:
         self.began = perf_counter()
         self.telemetry = telemetry
         self.scope = scope
         self.reply = reply
-        self.target = target
+        self.route = route
         self.root = scope.get("root_path", "")  # as the user's application gets it
         self.span = span
-        reply.watch()
+        reply.task = task
 
     def failed(self, error: BaseException) -> None:
         """Note an exception."""

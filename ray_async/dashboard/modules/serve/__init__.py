@@ -1,0 +1,1 @@
+"""A place of Ray's, for programs that import from it."""

@@ -1,0 +1,50 @@
+"""Configuration of how clients are told that too many requests wait."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+__all__ = ("BackpressureConfig",)
+
+
+@dataclass(frozen=True)
+class BackpressureConfig:
+    """How an HTTP request is answered that finds `max_queued_requests` others waiting.
+
+    Args:
+        status_code: 503, or 429.
+        retry_after_s: Seconds that the header ``Retry-After`` names, rounded up; None: there is no such header.
+
+    Raises:
+        ValueError: Another status, or a time that is none.
+    """
+
+    status_code: int = 503
+    retry_after_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.status_code not in (503, 429):
+            raise ValueError(f"status_code must be 503 or 429, but is {self.status_code!r}")
+        seconds = self.retry_after_s
+        if seconds is not None and not (seconds >= 0 and math.isfinite(seconds)):
+            raise ValueError(f"retry_after_s must be 0 or more, but is {seconds!r}")
+
+    @classmethod
+    def of(cls, value: BackpressureConfig | Mapping[str, Any] | None) -> BackpressureConfig | None:
+        """The configuration that an option names.
+
+        Raises:
+            TypeError: Neither a configuration nor a dict.
+            ValueError: An unknown key, or a value that is not allowed.
+        """
+        if value is None or isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise TypeError(f"backpressure_config must be a dict or a BackpressureConfig, got {type(value)}")
+        unknown = sorted(set(value) - {one.name for one in fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown key of backpressure_config: {unknown}")
+        return cls(**value)
