@@ -184,8 +184,9 @@ class Requests:
                 await self._dispatch(scope, receive, reply, request, target)
         except asyncio.CancelledError:
             request.cancel_calls()
-            if connection.refused is not None and not reply.started:
+            if connection.refused is not None:
                 reply.failure = connection.refused[0]
+            if connection.refused is not None and not reply.started:
                 await reply.answer(*connection.refused)
             elif not connection.gone:
                 raise
