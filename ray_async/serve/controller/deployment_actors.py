@@ -12,10 +12,11 @@ from typing import Any
 
 import ray_async as ray
 from ray_async import cloudpickle
-from ray_async.exceptions import ActorUnavailableError, RayActorError
+from ray_async.exceptions import ActorUnavailableError
 from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.controller.resources import asked_resources
 from ray_async.serve.controller.room import wait_for_room
+from ray_async.serve.deaths import DEATHS
 from ray_async.serve.deployment_actors import DeploymentActorConfig, unique_name
 from ray_async.serve.names import NAMESPACE
 from ray_async.util import state
@@ -193,6 +194,6 @@ async def _wait_for_death(name: str) -> None:
             await actor.__ray_ready__.remote()
         except ActorUnavailableError:  # it is restarted
             pass
-        except (ValueError, RayActorError):
+        except (ValueError, *DEATHS):
             return
         await asyncio.sleep(_LOOK)

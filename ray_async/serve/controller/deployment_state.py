@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ray_async.exceptions import RayActorError, RayTaskError
 from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.controller.deployment_actors import DeploymentActors, names_of
 from ray_async.serve.controller.gang_plan import reconcile_gangs
@@ -20,6 +19,7 @@ from ray_async.serve.controller.records import DeploymentRecord
 from ray_async.serve.controller.replica_handle import ReplicaHandle
 from ray_async.serve.controller.scaler import Scaler
 from ray_async.serve.controller.starting import wait_for_begin
+from ray_async.serve.deaths import DEATHS, is_death
 from ray_async.serve.names import deployment_key
 from ray_async.serve.status_values import DeploymentStatus, DeploymentStatusOverview
 
@@ -338,7 +338,7 @@ class DeploymentState:
     async def _tell(self, replica: ReplicaHandle) -> None:
         try:
             await replica.join()
-        except RayActorError:
+        except DEATHS:
             logger.debug("Replica %s has died before it was told of its gang.", replica.name)
 
     async def _run_start(self, replica: ReplicaHandle) -> None:
@@ -414,7 +414,7 @@ class DeploymentState:
         try:
             await replica.start(*await self._controller.listening.for_replica(True))
         except Exception as error:
-            if isinstance(error, RayActorError) and not isinstance(error, RayTaskError):
+            if is_death(error):
                 self._lost(replica)
             else:
                 self._version_failed(replica.version, error)
@@ -425,7 +425,7 @@ class DeploymentState:
             await replica.actor.update.remote(spec)
             replica.spec = spec
         except Exception as error:
-            if isinstance(error, RayActorError) and not isinstance(error, RayTaskError):
+            if is_death(error):
                 self._lost(replica)
             elif spec != self.spec:  # what was wanted before: nobody asks for it any more
                 logger.warning("Replica %s could not take over options that are not wanted any more", replica.name)
@@ -442,7 +442,7 @@ class DeploymentState:
             if replica.failures:
                 replica.failures, self.unwell = 0, ""
                 self._controller.changed()
-        except RayActorError:
+        except DEATHS:
             self._lost(replica)
         except Illness as illness:
             replica.failures += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import signal
 import sys
@@ -46,6 +47,8 @@ __all__ = ("About", "ReplicaActor")
 
 About = tuple[str, str, str, str, bool]  # method, request id, model id, route, whether it may run twice
 
+logger = logging.getLogger("ray_async.serve")
+_ENDS = (SystemExit, KeyboardInterrupt, GeneratorExit)  # what ends a process, or a generator, elsewhere
 _UNREAD = 64  # items of a stream that its caller has not read, at which the stream pauses
 
 
@@ -246,7 +249,7 @@ class ReplicaActor:
             return
         try:
             await maybe_async(check)
-        except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:  # it says that, and does not end the process
+        except _ENDS as error:  # it says that, and does not end the process
             raise RuntimeError(f"check_health has raised {error!r}") from error
 
     async def call(self, about: About, *args: Any, **kwargs: Any) -> Any:
@@ -386,18 +389,30 @@ class ReplicaActor:
                 await self._slots.idle()
         except TimeoutError:
             pass
+        steps: list[Callable[[], Awaitable[None]]] = []
         if self._server is not None:
-            await self._server.stop()
+            steps.append(self._server.stop)
         if self._requests is not None:
-            await self._requests.shutdown()
+            steps.append(self._requests.shutdown)
         if current_replica.holdings is not None:
-            await current_replica.holdings.close()
+            steps.append(current_replica.holdings.close)
+        for step in (*steps, self._finalize):
+            try:
+                await step()
+            except (Exception, *_ENDS) as error:  # the user's code: the end goes on without it
+                logger.error("Replica %s failed in its end.", self._id, exc_info=error)
         self._routing.close()
         self._telemetry.flush()
-        target = self._runner.target
         self._runner.close()
+
+    async def _finalize(self) -> None:
+        """Let the user's object clean up."""
+        target = self._runner.target
         finalizer = None if inspect.isfunction(target) else getattr(type(target), "__del__", None)
-        if finalizer is not None:
+        if finalizer is None:
+            return
+        try:
             await maybe_async(finalizer, target)
+        finally:
             # It must not run again when the object goes.
             type(target).__del__ = lambda _: None
