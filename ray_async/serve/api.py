@@ -20,11 +20,11 @@ from ray_async.serve.application import (
     scaled_from_outside,
     with_logging,
 )
-from ray_async.serve.config import HTTPOptions, ProxyLocation, gRPCOptions
+from ray_async.serve.config import ControllerOptions, HTTPOptions, ProxyLocation, gRPCOptions
 from ray_async.serve.context import current_replica, local_context
 from ray_async.serve.controller.actor import Controller
-from ray_async.serve.controller.gang import remove_rooms
 from ray_async.serve.controller.remains import clear, end_actors
+from ray_async.serve.controller.reservation import remove_rooms
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.local_testing.local_application import delete_local, get_local, run_local, shutdown_local
@@ -70,6 +70,7 @@ def run(
     port: int | None = None,
     wait_for_resources: bool = False,
     external_scaler_enabled: bool = False,
+    controller_options: ControllerOptions | dict[str, Any] | None = None,
     _local_testing_mode: bool = False,
 ) -> DeploymentHandle:
     """Deploy an application, and wait until it runs.
@@ -89,6 +90,7 @@ def run(
             lacking is logged.
         external_scaler_enabled: Whether the REST API says how many replicas there shall be; deployments that scale by
             themselves are refused then.
+        controller_options: How the controller runs; ignored with a warning where it runs already in another way.
         _local_testing_mode: Whether to construct it in this process, for a test: without a session, HTTP or limits.
 
     Returns:
@@ -109,6 +111,7 @@ def run(
             f"serve.run() expects an Application, as `.bind()` of a deployment gives it, but got {type(target)}"
         )
     _check_prefix(route_prefix)
+    controller = None if controller_options is None else ControllerOptions.of(controller_options)
     if _local_testing_mode or os.environ.get(_LOCAL) == "1":
         ServeLoggingConfig.of(logging_config)
         return run_local(target, name)
@@ -120,7 +123,7 @@ def run(
     if host is not None or port is not None:
         default = HTTPOptions()
         http = HTTPOptions(default.host if host is None else host, default.port if port is None else port)
-    deploy([built], http, wait=True)
+    deploy([built], http, wait=True, controller_options=controller)
     if blocking:
         wait_for_interrupt(f"Serving {_address() or name} until Ctrl-C.")
         shutdown()
@@ -137,6 +140,7 @@ def deploy(
     wait: bool,
     grpc: gRPCOptions | None = None,
     settings: ConfigSettings | None = None,
+    controller_options: ControllerOptions | None = None,
 ) -> None:
     """Deploy applications that are built. Where they are declared by a config, others that were so go.
 
@@ -146,12 +150,13 @@ def deploy(
         wait: Whether to wait until all run.
         grpc: Where to listen for gRPC; None: where that is up already, if it is.
         settings: What a config says beside; None: nothing.
+        controller_options: How the controller runs; None: as the settings say, if they do.
 
     Raises:
         RayServeException: A prefix belongs to another application, or HTTP is up at another address.
         RuntimeError: A deploy failed.
     """
-    controller = _controller_or_new()
+    controller = _controller_or_new(controller_options or (None if settings is None else settings.controller))
     if settings is not None and settings.without_http:
         _ask(controller.do_without_http.remote())
     if settings is not None and settings.tracing is not None:
@@ -184,6 +189,7 @@ def start(
     logging_config: ServeLoggingConfig | dict[str, Any] | None = None,
     tracing_config: TracingConfig | dict[str, Any] | None = None,
     rest_options: RESTOptions | dict[str, Any] | None = None,
+    controller_options: ControllerOptions | dict[str, Any] | None = None,
 ) -> None:
     """Start Serve, and listen for HTTP; `run` does that too.
 
@@ -195,6 +201,7 @@ def start(
         logging_config: How replicas log that start from now on, where their deployment and application say nothing.
         tracing_config: Where replicas that start from now on send OpenTelemetry's spans.
         rest_options: Where the REST API is served; None: nowhere. Ignored where it is up already.
+        controller_options: How the controller runs; ignored with a warning where it runs already in another way.
 
     Raises:
         OSError: The port is taken.
@@ -205,7 +212,8 @@ def start(
     options = HTTPOptions(**http_options) if isinstance(http_options, dict) else http_options or HTTPOptions()
     logging = ServeLoggingConfig.of(logging_config)
     tracing = TracingConfig(**tracing_config) if isinstance(tracing_config, dict) else tracing_config
-    controller, warnings = _controller_or_new(), []
+    controller_how = None if controller_options is None else ControllerOptions.of(controller_options)
+    controller, warnings = _controller_or_new(controller_how), []
     if logging is not None or tracing is not None:
         warnings.append(_ask(controller.configure_telemetry.remote(logging, tracing)))
     if proxy_location is not None and ProxyLocation(proxy_location) is ProxyLocation.Disabled:
@@ -320,7 +328,7 @@ def _end_replicas() -> None:
     remove_rooms(lambda _: True)
 
 
-def _controller_or_new() -> Any:
+def _controller_or_new(how: ControllerOptions | None = None) -> Any:
     if not ray.is_initialized():
         ray.init(preload=["ray_async.serve"])  # replicas start in less time where its imports are inherited
     place = folder()
@@ -334,9 +342,12 @@ def _controller_or_new() -> Any:
         max_concurrency=100_000,
         max_restarts=-1,
         max_task_retries=-1,  # who asks it waits through a restart: it may be asked for everything twice
+        **(how or ControllerOptions()).of_actor(),
     )
-    controller = options.remote(str(place))
+    controller = options.remote(str(place), how)
     _ask(controller.start.remote(None, False))
+    if how is not None and (warning := _ask(controller.differs.remote(how))):
+        ray.logger.warning(warning)
     return controller
 
 

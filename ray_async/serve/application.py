@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from ray_async import serialization
 from ray_async.serve.autoscaling_config import AutoscalingPolicy
+from ray_async.serve.controller_options import ControllerOptions
 from ray_async.serve.deployment_actors import resolved
+from ray_async.serve.environment import merged_environment
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
@@ -26,6 +28,7 @@ __all__ = (
     "build",
     "scaled_from_outside",
     "take_apart",
+    "with_environment",
     "with_logging",
 )
 
@@ -69,7 +72,7 @@ class DeploymentSpec:
 
     @cached_property
     def version(self) -> str:
-        """What replicas are replaced for when it changes: code, arguments, their actor's options, what they share."""
+        """What replicas are replaced for when it changes: code, arguments, actor's options, place, what they share."""
         actor = repr(sorted(self.options.ray_actor_options.items()))
         digest = hashlib.sha256(self.code + actor.encode())
         for one in self.options.deployment_actors:
@@ -77,6 +80,10 @@ class DeploymentSpec:
         gangs = self.options.gang_scheduling_config
         if gangs is not None:
             digest.update(f"{gangs.gang_size} {gangs.gang_placement_strategy}".encode())
+        placed = self.options.placement_group_bundles, self.options.max_replicas_per_node
+        if placed != (None, None):
+            strategy, selectors = self.options.placement_group_strategy, self.options.bundle_selectors
+            digest.update(repr((placed, strategy or "PACK", selectors)).encode())
         return digest.hexdigest()[:16]
 
 
@@ -107,11 +114,13 @@ class ConfigSettings:
         target_capacity: The share of all replicas that there shall be, in percent; None: all.
         tracing: Where replicas send spans; None: it does not say.
         without_http: Whether HTTP is not served.
+        controller: How the controller runs; None: it does not say.
     """
 
     target_capacity: float | None = None
     tracing: TracingConfig | None = None
     without_http: bool = False
+    controller: ControllerOptions | None = None
 
 
 def scaled_from_outside(built: BuiltApplication) -> BuiltApplication:
@@ -125,6 +134,18 @@ def scaled_from_outside(built: BuiltApplication) -> BuiltApplication:
         whose = f"deployment {own[0]!r} has an autoscaling_config" if own else "the application has a policy"
         raise ValueError(f"external_scaler_enabled: {whose}, and one excludes the other")
     return replace(built, external_scaler=True)
+
+
+def with_environment(built: BuiltApplication, environment: Mapping[str, Any]) -> BuiltApplication:
+    """An application whose deployments have an environment below their own."""
+    if not environment:
+        return built
+    specs = []
+    for spec in built.deployments:
+        actor = dict(spec.options.ray_actor_options)
+        actor["runtime_env"] = merged_environment(environment, actor.get("runtime_env") or {})
+        specs.append(replace(spec, options=replace(spec.options, ray_actor_options=actor)))
+    return replace(built, deployments=tuple(specs))
 
 
 def with_logging(built: BuiltApplication, config: ServeLoggingConfig | None) -> BuiltApplication:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
 from ray_async.serve.backpressure_config import BackpressureConfig
+from ray_async.serve.controller_options import ControllerOptions
 from ray_async.serve.deployment_actors import DeploymentActorConfig
 from ray_async.serve.gang import GangPlacementStrategy, GangRuntimeFailurePolicy, GangSchedulingConfig
 from ray_async.serve.request_router.config import RequestRouterConfig
@@ -18,6 +19,7 @@ __all__ = (
     "AutoscalingContext",
     "AutoscalingPolicy",
     "BackpressureConfig",
+    "ControllerOptions",
     "DeploymentActorConfig",
     "GangPlacementStrategy",
     "GangRuntimeFailurePolicy",

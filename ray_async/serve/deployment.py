@@ -143,12 +143,15 @@ def deployment(func_or_class: Callable[..., Any] | str | None = None, /, **optio
             (False: whether requests may run twice, where a replica dies with them); ``deployment_actors`` (a list of
             ``serve.config.DeploymentActorConfig``, or of dicts); ``gang_scheduling_config`` (a
             ``serve.config.GangSchedulingConfig``, or a dict); ``request_router_config`` (a dict or a
-            ``RequestRouterConfig``); ``backpressure_config`` (a dict or a ``BackpressureConfig``).
+            ``RequestRouterConfig``); ``backpressure_config`` (a dict or a ``BackpressureConfig``);
+            ``placement_group_bundles`` (a list of dicts of resources: each replica reserves them all, and runs in the
+            first), ``placement_group_strategy`` ("PACK") and ``placement_group_bundle_label_selector``;
+            ``max_replicas_per_node`` (1 to 100); ``max_surge_percent`` (0: the share of replicas that an update may
+            start above their number, at most 1).
 
     Raises:
         TypeError: Neither a class nor a function, or an unknown option.
         ValueError: A value that is not allowed.
-        NotImplementedError: An option of Ray's that is not available yet.
 
     Example:
         >>> @serve.deployment(num_replicas=2)

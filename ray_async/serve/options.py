@@ -15,6 +15,7 @@ from ray_async.serve.config import (
     GangSchedulingConfig,
     RequestRouterConfig,
 )
+from ray_async.serve.placement import check_placement
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 
 __all__ = ("DeploymentOptions",)
@@ -28,14 +29,6 @@ _ACTOR_OPTIONS = (
     "num_gpus",
     "resources",
     "runtime_env",
-)
-# What Ray has as an option and this release has not: refused, not passed over.
-_ABSENT = (
-    "max_replicas_per_node",
-    "max_surge_percent",
-    "placement_group_bundle_label_selector",
-    "placement_group_bundles",
-    "placement_group_strategy",
 )
 
 
@@ -62,6 +55,11 @@ class DeploymentOptions:
     deployment_actors: tuple[DeploymentActorConfig, ...] = ()
     gang_scheduling_config: GangSchedulingConfig | None = None
     backpressure_config: BackpressureConfig | None = None
+    placement_group_bundles: tuple[Mapping[str, float], ...] | None = None
+    placement_group_strategy: str | None = None
+    placement_group_bundle_label_selector: tuple[Mapping[str, str], ...] | None = None
+    max_replicas_per_node: int | None = None
+    max_surge_percent: float = 0
 
     def changed(self, options: Mapping[str, Any]) -> DeploymentOptions:
         """These options with some replaced.
@@ -73,8 +71,6 @@ class DeploymentOptions:
         for key in options:
             if key == "version":
                 raise ValueError("version is no option: what a deployment is made of tells versions apart")
-            if key in _ABSENT:
-                raise NotImplementedError(f"the option {key} is not available yet")
             if key not in {known.name for known in fields(self)}:
                 hint = _hint(key, (known.name for known in fields(self)))
                 raise TypeError(f"deployment() got an unexpected keyword argument {key!r}.{hint}")
@@ -93,6 +89,9 @@ class DeploymentOptions:
             given["gang_scheduling_config"] = GangSchedulingConfig.of(given["gang_scheduling_config"])
         if "backpressure_config" in given:
             given["backpressure_config"] = BackpressureConfig.of(given["backpressure_config"])
+        for key in ("placement_group_bundles", "placement_group_bundle_label_selector"):
+            if isinstance(given.get(key), list):
+                given[key] = tuple(given[key])
         result = replace(self, **given)
         _check(result)
         return result
@@ -111,6 +110,18 @@ class DeploymentOptions:
         if gangs is None or config is None:
             return replicas
         return gangs.rounded(replicas, config.max_replicas)
+
+    @property
+    def bundle_selectors(self) -> tuple[Mapping[str, str], ...]:
+        """Conditions on the labels of each bundle's node; none where there are none."""
+        selectors = self.placement_group_bundle_label_selector or ()
+        return selectors * len(self.placement_group_bundles or ()) if len(selectors) == 1 else selectors
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether there may be no room on the nodes for more replicas than there shall be."""
+        held = any(self.ray_actor_options.get(key) for key in ("num_cpus", "num_gpus", "resources", "memory"))
+        return held or self.placement_group_bundles is not None or self.max_replicas_per_node is not None
 
     def as_dict(self) -> dict[str, Any]:
         """The options as plain values."""
@@ -145,6 +156,8 @@ def _check(options: DeploymentOptions) -> None:
     for name in ("health_check_period_s", "health_check_timeout_s", "rolling_update_percentage"):
         if not getattr(options, name) > 0:
             raise ValueError(f"{name} must be positive, but is {getattr(options, name)}")
+    if not 0 <= options.max_surge_percent <= 1:
+        raise ValueError(f"max_surge_percent must be from 0 to 1, but is {options.max_surge_percent}")
     _check_gangs(options)
     unknown = sorted(set(options.ray_actor_options) - set(_ACTOR_OPTIONS))
     if unknown:
@@ -152,6 +165,7 @@ def _check(options: DeploymentOptions) -> None:
             f"ray_actor_options {unknown} are not allowed.{_hint(unknown[0], _ACTOR_OPTIONS)} "
             f"Allowed are {list(_ACTOR_OPTIONS)}."
         )
+    check_placement(options)
     try:
         json.dumps(options.user_config)
     except TypeError as error:

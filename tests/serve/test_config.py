@@ -141,14 +141,34 @@ def test_other_options() -> None:
         ({"applications": [], "http_options": {"porto": 1}}, "http_options.porto: there is no such field. Did you"),
         ({"applications": [], "grpc_options": {"porto": 1}}, "grpc_options.porto: there is no such field. Did you"),
         ({"applications": [], "proxies": {}}, "proxies: there is no such field"),
-        ({"applications": [], "controller_options": {}}, "controller_options: is not available yet"),
+        ({"applications": [], "controller_options": {"num_cpus": 1}}, "controller_options.num_cpus: there is no such"),
         (
-            {"applications": [{"import_path": "a:b", "runtime_env": {}}]},
-            "applications[0].runtime_env: is not available",
+            {"applications": [], "controller_options": {"runtime_env": {"pip": ["x"]}}},
+            "controller_options: runtime_env of controller_options may have env_vars only, not pip",
         ),
         (
-            {"applications": [{"import_path": "a:b", "deployments": [{"name": "A", "max_surge_percent": 1}]}]},
-            "applications[0].deployments[0].max_surge_percent: is not available yet",
+            {"applications": [], "controller_options": {"runtime_env": {"env_vars": {"A": 1}}}},
+            "controller_options: env_vars of controller_options must be a dict of strings",
+        ),
+        (
+            {"applications": [{"import_path": "a:b", "runtime_env": {"working_dir": "."}}]},
+            "applications[0].runtime_env: working_dir: a config may name remote URIs only, not '.'",
+        ),
+        (
+            {"applications": [{"import_path": "a:b", "runtime_env": {"py_modules": ["https://x/a.zip", "b"]}}]},
+            "applications[0].runtime_env: py_modules: a config may name remote URIs only, not 'b'",
+        ),
+        (
+            {"applications": [{"import_path": "a:b", "runtime_env": {"env_vars": {"A": 1}}}]},
+            "applications[0].runtime_env: env_vars",
+        ),
+        (
+            {"applications": [{"import_path": "a:b", "deployments": [{"name": "A", "max_replicas_per_node": 0}]}]},
+            "applications[0].deployments[0].max_replicas_per_node: Input should be greater than or equal to 1",
+        ),
+        (
+            {"applications": [{"import_path": "a:b", "deployments": [{"name": "A", "max_surge_percent": 2}]}]},
+            "applications[0].deployments[0].max_surge_percent: Input should be less than or equal to 1",
         ),
         (
             {
@@ -195,6 +215,43 @@ def test_import_paths(shop: Path) -> None:
             find_application(path, arguments)
     with pytest.raises(pydantic.ValidationError):
         find_application("shop_of_tests:make_typed", {"word": []})
+
+
+def test_where_replicas_run_in_a_config(shop: Path) -> None:
+    placed = {
+        "placement_group_bundles": [{"CPU": 1.0}, {"GPU": 0.5}],
+        "placement_group_strategy": "SPREAD",
+        "placement_group_bundle_label_selector": [{"kind": "large"}],
+        "max_surge_percent": 0.5,
+    }
+    listed = [{"name": "Greet", "num_replicas": 1, "max_ongoing_requests": 7, **placed}]
+    config = {"applications": [{"import_path": "shop_of_tests:app", "deployments": listed}]}
+    (built,) = built_of(ServeDeploySchema.of(config))
+    options = built.deployments[0].options
+    assert list(options.placement_group_bundles or ()) == [{"CPU": 1}, {"GPU": 0.5}]
+    assert list(options.bundle_selectors) == [{"kind": "large"}] * 2
+    assert as_options(options, "Greet") == listed[0]
+    listed[0]["max_replicas_per_node"] = 2
+    with pytest.raises(ConfigError, match=r"\(Greet\): max_replicas_per_node and placement_group_bundles exclude"):
+        built_of(ServeDeploySchema.of({"applications": [{"import_path": "shop_of_tests:app", "deployments": listed}]}))
+
+
+def test_an_environment_is_below_those_of_deployments(shop: Path) -> None:
+    own = {"env_vars": {"B": "own", "C": "own"}, "worker_process_setup_hook": "a.b"}
+    application = {
+        "import_path": "shop_of_tests:app",
+        "runtime_env": {"env_vars": {"A": "all", "B": "all"}, "working_dir": "https://host/code.zip"},
+        "deployments": [{"name": "Greet", "ray_actor_options": {"num_cpus": 0.5, "runtime_env": own}}],
+    }
+    (built,) = built_of(ServeDeploySchema.of({"applications": [application]}))
+    assert built.deployments[0].options.ray_actor_options == {
+        "num_cpus": 0.5,
+        "runtime_env": {
+            "env_vars": {"A": "all", "B": "own", "C": "own"},
+            "working_dir": "https://host/code.zip",
+            "worker_process_setup_hook": "a.b",
+        },
+    }
 
 
 def test_a_config_that_is_built_can_be_read(shop: Path) -> None:

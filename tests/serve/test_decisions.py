@@ -1,6 +1,7 @@
 """The pure decisions: replicas to start and stop, how many, who gets a call, and which route a path has."""
 
 import itertools
+import math
 import random
 from typing import Any
 
@@ -10,9 +11,10 @@ from ray_async import serve
 from ray_async.serve.config import AutoscalingConfig
 from ray_async.serve.controller.autoscaling import desired_replicas
 from ray_async.serve.controller.reconcile import Plan, ReplicaState, ReplicaView, Wanted, reconcile
-from ray_async.serve.controller.resources import Lack, asked_resources, lack
+from ray_async.serve.controller.resources import Lack, lack
 from ray_async.serve.handle.routing import pick
 from ray_async.serve.ingress.routes import longest_match
+from ray_async.serve.placement import asked_resources
 
 RUNNING, STARTING, STOPPING = ReplicaState.RUNNING, ReplicaState.STARTING, ReplicaState.STOPPING
 
@@ -35,15 +37,17 @@ def test_starting_and_idle_replicas_are_stopped_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("replicas", "step", "stop_first"), list(itertools.product((1, 3, 5), (0.2, 1.0), (False, True)))
+    ("replicas", "step", "stop_first", "surge"),
+    list(itertools.product((1, 3, 5), (0.2, 1.0), (False, True), (0, 0.5))),
 )
-def test_a_rollout_ends_and_keeps_serving(replicas: int, step: float, stop_first: bool) -> None:
+def test_a_rollout_ends_and_keeps_serving(replicas: int, step: float, stop_first: bool, surge: float) -> None:
     seed = random.randrange(10**9)
     print("seed", seed)
     chance = random.Random(seed)
     there = {str(n): ReplicaView(str(n), "old", RUNNING) for n in range(replicas)}
     numbers = itertools.count(replicas)
-    wanted = Wanted("new", replicas, step, stop_first)
+    wanted = Wanted("new", replicas, step, stop_first, surge)
+    most = replicas + max(1, math.ceil(replicas * surge)) if surge else replicas + max(1, math.ceil(replicas * step))
     for _ in range(500):
         plan = reconcile(wanted, list(there.values()))
         for key in plan.stop:
@@ -52,7 +56,9 @@ def test_a_rollout_ends_and_keeps_serving(replicas: int, step: float, stop_first
             key = str(next(numbers))
             there[key] = ReplicaView(key, "new", STARTING)
         serving = sum(view.state is RUNNING for view in there.values())
-        assert serving >= (replicas - max(1, round(replicas * step)) if stop_first else replicas)
+        falls = stop_first and not surge
+        assert serving >= (replicas - max(1, round(replicas * step)) if falls else replicas)
+        assert sum(view.state is not STOPPING for view in there.values()) <= (replicas if falls else most)
         moving = [view for view in there.values() if view.state is not RUNNING]
         if not moving:
             break
@@ -62,6 +68,27 @@ def test_a_rollout_ends_and_keeps_serving(replicas: int, step: float, stop_first
         else:
             there[one.id] = ReplicaView(one.id, one.version, RUNNING)
     assert [(view.version, view.state) for view in there.values()] == [("new", RUNNING)] * replicas
+
+
+def test_a_surge_starts_above_the_target_first() -> None:
+    old = [("old", RUNNING, 0)] * 10
+    held = Wanted("new", 10, 0.2, stop_first=True)
+    assert reconcile(held, views(*old)) == Plan(0, ("0", "1"))
+    for surge, above in ((0.3, 3), (0.01, 1), (1, 10)):
+        wanted = Wanted("new", 10, 0.2, stop_first=True, surge=surge)
+        assert reconcile(wanted, views(*old)) == Plan(above, ())
+        assert reconcile(wanted, views(*old, *[("new", STARTING, 0)] * above)) == Plan(0, ())
+        plan = reconcile(wanted, views(*old, *[("new", RUNNING, 0)] * above))
+        assert (plan.start, len(plan.stop)) == (0, above)
+    assert reconcile(Wanted("new", 10, 0.2, surge=0.5), views(*old)).start == 5
+    assert reconcile(Wanted("new", 10, 0.2), views(*old)).start == 2
+
+
+def test_what_starts_of_an_older_version_is_stopped_at_once() -> None:
+    there = views(("old", STARTING, 0), ("old", RUNNING, 0), ("old", STARTING, 0))
+    for stop_first in (False, True):
+        assert set(reconcile(Wanted("new", 3, 0.2, stop_first), there).stop) >= {"0", "2"}
+    assert reconcile(Wanted("new", 1, 0.2, True), views(("old", STARTING, 0))) == Plan(0, ("0",))
 
 
 def test_desired_replicas() -> None:
@@ -134,7 +161,6 @@ def test_options_are_checked() -> None:
         ({"num_replicas": 2, "autoscaling_config": {"max_replicas": 3}}, ValueError),
         ({"autoscaling_config": {"min_replicas": 4, "max_replicas": 3}}, ValueError),
         ({"autoscaling_config": {"max_replica": 3}}, ValueError),
-        ({"placement_group_bundles": [{"CPU": 1}]}, NotImplementedError),
     ):
         with pytest.raises(error):
             Some.options(**bad)

@@ -5,25 +5,31 @@ from collections.abc import Iterator
 from typing import Any
 
 import fastapi
+import grpc
 import httpx
 import pytest
 import websockets
+from google.protobuf.wrappers_pb2 import StringValue
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import Request
 
 import ray_async as ray
 from ray_async import serve
+from tests.serve.controller import kill_controller
 from tests.serve.gate import Gated
+from tests.serve.grpc_services import Stub
 from tests.serve.sizes import size
 from tests.serve.waiting import replicas, wait_until
 
+SERVICE = "tests.serve.grpc_services.add_TextsServicer_to_server"
 Found = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
     ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
-    serve.start(serve.HTTPOptions(port=0, metrics=True))
+    services = serve.gRPCOptions(port=0, grpc_servicer_functions=(SERVICE,))
+    serve.start(serve.HTTPOptions(port=0, metrics=True), grpc_options=services)
     yield
     serve.shutdown()
     ray.shutdown()
@@ -125,6 +131,52 @@ def test_what_is_held_and_what_waits(http: httpx.Client, gate: Any) -> None:
     found = scrape(http)
     assert value(found, "serve_deployment_queued_queries") == value(found, "serve_num_ongoing_http_requests") == 0
     wait_until(lambda: value(scrape(http), "serve_replica_processing_queries") == 0)
+
+
+def test_what_autoscaling_wants(http: httpx.Client, gate: Any) -> None:
+    scaling = {"max_replicas": 3, "target_ongoing_requests": 1, "metrics_interval_s": 0.1, "upscale_delay_s": 0}
+    handle = serve.run(Gated.options(autoscaling_config=scaling | {"look_back_period_s": 0.2}).bind(gate))
+    held = [handle.remote() for _ in range(5)]
+
+    def shown() -> list[float]:
+        found = scrape(http)
+        names = ("target_replicas", "desired_replicas", "total_requests")
+        return [value(found, f"serve_autoscaling_{name}", deployment="Gated") for name in names]
+
+    wait_until(lambda: shown() == [3, 3, 5])
+    assert value(scrape(http), "serve_autoscaling_policy_execution_time_ms", deployment="Gated") > 0
+    ray.get(gate.open.remote())
+    for response in held:
+        response.result()
+    wait_until(lambda: shown()[1:] == [1, 0])
+    serve.run(Plain.bind(), name="fixed", route_prefix="/fixed")
+    wait_until(lambda: value(scrape(http), "serve_autoscaling_target_replicas", application="fixed") == 1)
+    assert not [labels for name, labels in scrape(http) if "desired" in name and ("application", "fixed") in labels]
+    kill_controller()
+    wait_until(lambda: value(scrape(http), "serve_autoscaling_target_replicas", deployment="Gated") in (1, 2, 3))
+
+
+@serve.deployment
+class Texts:
+    async def Upper(self, request: StringValue) -> StringValue:
+        if request.value == "fail":
+            raise ValueError("no such text")
+        return StringValue(value=request.value.upper())
+
+
+def test_calls_by_grpc(http: httpx.Client) -> None:
+    serve.run(Texts.bind(), name="texts", route_prefix="/texts")
+    with grpc.insecure_channel(serve.status().grpc_address) as channel:
+        stub = Stub(channel)
+        assert [stub.Upper(StringValue(value="a"), timeout=60).value for _ in range(3)] == ["A"] * 3
+        with pytest.raises(grpc.RpcError):
+            stub.Upper(StringValue(value="fail"), timeout=60)
+    labels = {"application": "texts", "method": "Upper"}
+    wait_until(lambda: value(scrape(http), "serve_num_grpc_requests_total", **labels) == 4)
+    found = scrape(http)
+    assert value(found, "serve_num_grpc_requests_total", status_code="OK", **labels) == 3
+    assert value(found, "serve_num_grpc_error_requests_total", error_code="INTERNAL", **labels) == 1
+    assert value(found, "serve_grpc_request_latency_ms_count", **labels) == 4
 
 
 @serve.deployment(max_ongoing_requests=10)

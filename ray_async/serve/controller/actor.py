@@ -13,15 +13,15 @@ from typing import Any
 import ray_async as ray
 from ray_async.serve.application import BuiltApplication, ConfigSettings
 from ray_async.serve.board import SLOTS, Board
-from ray_async.serve.config import HTTPOptions, gRPCOptions
+from ray_async.serve.config import ControllerOptions, HTTPOptions, gRPCOptions
 from ray_async.serve.controller.application_state import ApplicationState
 from ray_async.serve.controller.deployment_state import DeploymentState
-from ray_async.serve.controller.gang import remove_rooms
 from ray_async.serve.controller.grpc_starter import GrpcStarter
 from ray_async.serve.controller.journal import Journal
 from ray_async.serve.controller.listening import Listening
 from ray_async.serve.controller.records import ControllerRecord
 from ray_async.serve.controller.remains import clear, end_actors
+from ray_async.serve.controller.reservation import remove_rooms
 from ray_async.serve.controller.rest_starter import RestStarter
 from ray_async.serve.exceptions import (
     DeploymentUnavailableError,
@@ -50,10 +50,12 @@ class Controller:
 
     Args:
         folder: Serve's folder.
+        options: How it was to run; None where nothing was said.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, options: ControllerOptions | None = None) -> None:
         self.folder = Path(folder)
+        self._options = options or ControllerOptions()
         self.board = Board(self.folder, create=True)
         self._journal = Journal(self.folder)
         self._places: list[int] = []
@@ -213,6 +215,10 @@ class Controller:
             OSError: The port is taken.
         """
         return "" if self._without_http else await self.start(HTTPOptions(), False)
+
+    async def differs(self, options: ControllerOptions) -> str:
+        """A warning, where it was created with other options; else nothing."""
+        return "" if options == self._options else "Serve's controller runs already: ignored are controller_options."
 
     async def do_without_http(self) -> None:
         """Listen for HTTP only when an address is named."""

@@ -14,11 +14,12 @@ import ray_async as ray
 from ray_async import cloudpickle
 from ray_async.exceptions import ActorUnavailableError
 from ray_async.serve.application import DeploymentSpec
-from ray_async.serve.controller.resources import asked_resources
 from ray_async.serve.controller.room import wait_for_room
 from ray_async.serve.deaths import DEATHS
 from ray_async.serve.deployment_actors import DeploymentActorConfig, unique_name
+from ray_async.serve.environment import merged_environment
 from ray_async.serve.names import NAMESPACE
+from ray_async.serve.placement import asked_resources
 from ray_async.util import state
 
 __all__ = ("DeploymentActors", "names_of")
@@ -150,9 +151,7 @@ def _options(spec: DeploymentSpec, config: DeploymentActorConfig) -> dict[str, A
     given = dict(config.actor_options)
     own, shared = given.get("runtime_env") or {}, spec.options.ray_actor_options.get("runtime_env") or {}
     if own or shared:
-        given["runtime_env"] = {**shared, **own}
-        if "env_vars" in own and "env_vars" in shared:
-            given["runtime_env"]["env_vars"] = {**shared["env_vars"], **own["env_vars"]}
+        given["runtime_env"] = merged_environment(shared, own)
     return {"max_restarts": -1} | given
 
 

@@ -17,8 +17,10 @@ from ray_async.serve.controller.health import Illness, check
 from ray_async.serve.controller.reconcile import ReplicaState, Wanted
 from ray_async.serve.controller.records import DeploymentRecord
 from ray_async.serve.controller.replica_handle import ReplicaHandle
+from ray_async.serve.controller.rooms import Rooms
 from ray_async.serve.controller.scaler import Scaler
 from ray_async.serve.controller.starting import wait_for_begin
+from ray_async.serve.controller.table_entry import table_entry
 from ray_async.serve.deaths import DEATHS, is_death
 from ray_async.serve.names import deployment_key
 from ray_async.serve.status_values import DeploymentStatus, DeploymentStatusOverview
@@ -63,6 +65,7 @@ class DeploymentState:
         self._attempts = 0
         self.scaler = self._new_scaler(spec)
         self._gangs = Gangs(app, self.replicas, controller.board)
+        self._rooms = Rooms(self.replicas)
         self._actors = DeploymentActors(
             app, controller.spawn, self._actors_started, self._version_failed, self._is_lacking, controller.changed
         )
@@ -80,6 +83,7 @@ class DeploymentState:
             if replica is not None:
                 state.replicas[replica.id] = replica
                 state._gangs.note(replica)
+                state._rooms.note(replica)
         for replica in list(state.replicas.values()):
             state._resume(replica)
         return state
@@ -161,8 +165,8 @@ class DeploymentState:
 
     @property
     def lives(self) -> bool:
-        """Whether there is anything of it: replicas, actors, or room that is reserved for a gang."""
-        return bool(self.replicas or self._gangs or self._actors)
+        """Whether there is anything of it: replicas, actors, or room that is reserved for them."""
+        return bool(self.replicas or self._rooms or self._actors)
 
     @property
     def actor_names(self) -> set[str]:
@@ -171,8 +175,8 @@ class DeploymentState:
 
     @property
     def room_names(self) -> set[str]:
-        """The names of its gangs' placement groups."""
-        return self._gangs.room_names
+        """The names of its placement groups: of its replicas, and of its gangs."""
+        return self._rooms.names
 
     def _versions(self) -> list[DeploymentSpec]:
         """What is wanted, and what its replicas were started as, each version once."""
@@ -209,19 +213,9 @@ class DeploymentState:
 
     def entry(self) -> dict[str, Any]:
         """Its entry in the table."""
-        options, running = self.spec.options, self.running
-        router = options.request_router_config
-        more: dict[str, Any] = {}
-        if router is not None and router.is_custom:
-            more["request_router"] = router.packed(self.spec.path)
-        if options.backpressure_config is not None:
-            more["backpressure"] = [options.backpressure_config.status_code, options.backpressure_config.retry_after_s]
-        return more | {
-            "max_ongoing_requests": options.max_ongoing_requests,
-            "max_queued_requests": options.max_queued_requests,
-            "access_log": self._controller.telemetry.writes_access(options.logging_config),
-            "idempotent": options.idempotent,
-            "is_scaled": options.autoscaling_config is not None,
+        running = self.running
+        return table_entry(self.spec) | {
+            "access_log": self._controller.telemetry.writes_access(self.spec.options.logging_config),
             "cannot_start": bool(self.unwell) and not running and self._attempts >= _ATTEMPTS,
             "replicas": [(replica.name, replica.packed, replica.place) for replica in running],
         }
@@ -233,9 +227,9 @@ class DeploymentState:
         for replica in self.running:
             if replica.is_leaving():
                 self._stop(replica)
-        actor = self.spec.options.ray_actor_options
-        held = any(actor.get(key) for key in ("num_cpus", "num_gpus", "resources", "memory"))
-        wanted = Wanted(self.spec.version, self.target, self.spec.options.rolling_update_percentage, held)
+        options = self.spec.options
+        step, surge = options.rolling_update_percentage, options.max_surge_percent
+        wanted = Wanted(self.spec.version, self.target, step, options.needs_room, surge)
         may_start = now >= self._retry_at
         self._actors.keep(self._versions(), may_start and self.error is None)
         if self.error is None or self.deleting:
@@ -271,6 +265,8 @@ class DeploymentState:
         views = [replica.view() for replica in self.running]
         tallies, spawn = self._controller.tallies, self._controller.spawn
         self.scaler.look(now, views, lambda: tallies.of(key), spawn)
+        if self._controller.telemetry.counts is not None:
+            self.scaler.count(self._controller.telemetry.counts)
 
     async def _stats(self) -> dict[str, dict[str, float]]:
         """What replicas record for the policy, by their ids; without those that do not answer in time, or fail."""
@@ -313,7 +309,7 @@ class DeploymentState:
     async def _run_gang_start(self, members: list[ReplicaHandle]) -> None:
         """Start a gang: there is room for all of it, then all are constructed, then all take requests; or none."""
         try:
-            await self._gangs.reserve(members[0], self._is_lacking)
+            await self._rooms.reserve(members[0], self._is_lacking)
             for one in members:
                 await self._create(one)
             await asyncio.gather(*(one.construct() for one in members))
@@ -370,11 +366,13 @@ class DeploymentState:
 
     async def _create(self, replica: ReplicaHandle) -> None:
         """Create a replica's actor, if there is none yet."""
-        room = await self._gangs.room(replica)
+        room = await self._rooms.options(replica)
         if replica.actor is None:
             replica.create(str(self._controller.folder), room)
 
     async def _begin(self, replica: ReplicaHandle) -> None:
+        if replica.gang is None and replica.actor is None:
+            await self._rooms.reserve(replica, self._is_lacking)
         await self._create(replica)
         await replica.start(*await self._controller.listening.for_replica(self.serves_http))
 
@@ -471,13 +469,14 @@ class DeploymentState:
             self._controller.give_place(replica.place)
             if not self._attempts and not any(one.failures for one in self.replicas.values()):
                 self.unwell = ""
-            if self._gangs.is_last(replica):
+            self._gangs.forget(replica)
+            if self._rooms.is_last(replica):
                 self._controller.spawn(self._release(replica))
             self._controller.changed()
 
     async def _release(self, replica: ReplicaHandle) -> None:
         try:
-            await self._gangs.release(replica)
+            await self._rooms.release(replica)
         finally:
             self._controller.changed()
 

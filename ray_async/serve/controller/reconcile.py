@@ -2,7 +2,7 @@
 
 Replicas of another version are replaced a few at a time: new ones are started first, and old ones stopped only when
 new ones run, so that the number of those that serve never falls. Where replicas hold resources of the node, there may
-be no room for more, and old ones are stopped first.
+be no room for more, and old ones are stopped first, unless a surge above the target was asked for.
 """
 
 from __future__ import annotations
@@ -54,13 +54,16 @@ class Wanted:
         version: The version of the code.
         replicas: How many.
         step: The share of them that is replaced at a time.
-        stop_first: Whether old ones are stopped before new ones are started.
+        stop_first: Whether old ones are stopped before new ones are started; not where there is a surge.
+        surge: The share of them that there may be above their number, while they are replaced; 0: `step` of them, or
+            with `stop_first` none.
     """
 
     version: str
     replicas: int
     step: float = 0.2
     stop_first: bool = False
+    surge: float = 0
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,14 @@ def reconcile(wanted: Wanted, replicas: Sequence[ReplicaView]) -> Plan:
     step = max(1, math.ceil(wanted.replicas * wanted.step))
     running = sum(replica.state is ReplicaState.RUNNING for replica in new)
     old_running = [replica for replica in old if replica.state is ReplicaState.RUNNING]
-    if wanted.stop_first:
+    if wanted.stop_first and not wanted.surge:
         missing = wanted.replicas - running - len(old_running)
-        stoppable = max(0, step - max(0, missing)) if running < wanted.replicas else len(old)
+        starting = len(old) - len(old_running)  # they go first: nobody waits for what they may wait for
+        stoppable = max(starting, step - max(0, missing)) if running < wanted.replicas else len(old)
         room = wanted.replicas - len(new) - len(old)
         return Plan(max(0, room), tuple(replica.id for replica in old[:stoppable]))
-    room = wanted.replicas + step - len(new) - len(old)
+    above = max(1, math.ceil(wanted.replicas * wanted.surge)) if wanted.surge else step
+    room = wanted.replicas + above - len(new) - len(old)
     stop = [replica for replica in old if replica.state is ReplicaState.STARTING]
     enough = running + len(old_running) - wanted.replicas
     stop += old_running[: max(0, enough)] if running < wanted.replicas else old_running

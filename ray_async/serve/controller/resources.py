@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
 
-__all__ = ("Lack", "asked_resources", "lack")
-
-_NAMES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+__all__ = ("Lack", "lack")
 
 
 class Lack(Enum):
@@ -17,12 +14,6 @@ class Lack(Enum):
     NOTHING = "the node has it, and it is free"
     FREE = "the node has it, and others use it"
     EVER = "the node does not have it"
-
-
-def asked_resources(options: Mapping[str, Any]) -> dict[str, float]:
-    """The resources that actor options ask for, by the node's names."""
-    asked = {_NAMES[key]: float(value) for key, value in options.items() if key in _NAMES and value}
-    return asked | {key: float(value) for key, value in (options.get("resources") or {}).items() if value}
 
 
 def lack(asked: Mapping[str, float], total: Mapping[str, float], free: Mapping[str, float]) -> Lack:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,10 +23,12 @@ from ray_async.serve.controller.autoscaling import (
     aggregate,
     at_capacity,
     decide,
+    desired_replicas,
     number_at_capacity,
     redeployed,
 )
 from ray_async.serve.controller.reconcile import ReplicaView
+from ray_async.serve.telemetry.counts import Counts
 from ray_async.serve.waiting import Waiting
 
 __all__ = ("Observation", "Scaler", "called")
@@ -81,6 +84,8 @@ class Scaler:
         self.follows_application = False  # whether a policy of the whole application decides
         self.observed: Observation | None = None  # what that policy has not been asked about yet
         self.last: Observation | None = None
+        self.desired = 0.0  # how many the policy asked for last
+        self.policy_ms = 0.0  # how long it took, in milliseconds
         self._stats = stats
         self._told = told
         self._spec = spec
@@ -178,6 +183,9 @@ class Scaler:
         self._note(config, now, {"running_requests": {view.id: float(view.ongoing) for view in running}})
         seen = self.last = Observation(config, now, tuple(running), ongoing, routers.waiting)
         if cold or (config.policy is None and not self.follows_application):
+            began = time.perf_counter()
+            self.desired = desired_replicas(config, self._state.target, ongoing)
+            self.policy_ms = (time.perf_counter() - began) * 1000
             self._move(decide(config, self._state, now, ongoing))
         elif self.follows_application:
             self.observed = seen
@@ -195,6 +203,15 @@ class Scaler:
                 )
                 for replica, value in values.items()
             }
+
+    def count(self, counts: Counts) -> None:
+        """Show what it wants, and why."""
+        labels = (self.id.app_name, self.id.name)
+        counts.set("serve_autoscaling_target_replicas", labels, self.target)
+        if self.last is not None:
+            counts.set("serve_autoscaling_desired_replicas", labels, self.desired)
+            counts.set("serve_autoscaling_total_requests", labels, self.last.ongoing)
+            counts.set("serve_autoscaling_policy_execution_time_ms", labels, self.policy_ms)
 
     async def context(self, seen: Observation) -> AutoscalingContext:
         """What a policy is told, with what replicas record."""
@@ -236,13 +253,17 @@ class Scaler:
         """
         if self._config is seen.config and self._capacity != 0:
             self._policy_state = state
+            self.desired = wanted
             self._move(decide(seen.config, self._state, seen.now, seen.ongoing, wanted))
 
     async def _ask(self, seen: Observation, policy: AutoscalingPolicy) -> None:
         try:
             if self._policy is None:
                 self._policy = await asyncio.to_thread(policy.load, self._spec.path)
-            answer = await called(self._policy, await self.context(seen))
+            context = await self.context(seen)
+            began = time.perf_counter()
+            answer = await called(self._policy, context)
+            self.policy_ms = (time.perf_counter() - began) * 1000
             wanted, state = float(answer[0]), dict(answer[1])
         except Exception:  # the user's: whatever is wrong with it, there are replicas
             logger.exception("The autoscaling policy %s of deployment %r failed", policy.name, self._spec.name)

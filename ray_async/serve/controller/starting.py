@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Callable
 
 from ray_async.serve.controller.replica_handle import ReplicaHandle
-from ray_async.serve.controller.resources import asked_resources
 from ray_async.serve.controller.room import wait_for_room
+from ray_async.serve.controller.room_plan import room_plan
+from ray_async.serve.placement import asked_resources
 
 __all__ = ("wait_for_begin",)
 
 
 async def wait_for_begin(replica: ReplicaHandle, start: asyncio.Future[None], say: Callable[[str], bool]) -> None:
-    """Wait until a replica's process runs; one of a gang has its room already.
+    """Wait until a replica's process runs; one that has a room has its resources already.
 
     Args:
         replica: The replica.
@@ -23,7 +24,7 @@ async def wait_for_begin(replica: ReplicaHandle, start: asyncio.Future[None], sa
     Raises:
         ResourceWarning: The node lacks what the replica asks for, and nobody waits for that.
     """
-    if replica.gang is not None:
+    if room_plan(replica.spec, replica.name, replica.gang) is not None:
         return
     options = replica.spec.options.ray_actor_options
     plain = {key: value for key, value in options.items() if value}

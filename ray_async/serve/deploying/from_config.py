@@ -13,10 +13,12 @@ from ray_async.serve.application import (
     ConfigSettings,
     build,
     scaled_from_outside,
+    with_environment,
     with_logging,
 )
 from ray_async.serve.config import (
     BackpressureConfig,
+    DeploymentActorConfig,
     GangSchedulingConfig,
     HTTPOptions,
     RequestRouterConfig,
@@ -62,7 +64,8 @@ def grpc_of(schema: gRPCOptionsSchema) -> gRPCOptions | None:
 def settings_of(config: ServeDeploySchema) -> ConfigSettings:
     """What a config says beside its applications."""
     tracing = None if config.tracing_config is None else config.tracing_config.config()
-    return ConfigSettings(config.target_capacity, tracing, config.proxy_location == "Disabled")
+    controller = None if config.controller_options is None else config.controller_options.config()
+    return ConfigSettings(config.target_capacity, tracing, config.proxy_location == "Disabled", controller)
 
 
 def built_of(config: ServeDeploySchema) -> list[BuiltApplication]:
@@ -76,7 +79,7 @@ def built_of(config: ServeDeploySchema) -> list[BuiltApplication]:
         try:
             target = find_application(application.import_path, application.args)
             built = build(target, application.name, application.route_prefix)
-            built = overridden(built, application.deployments)
+            built = with_environment(overridden(built, application.deployments), application.runtime_env)
             logs = application.logging_config or config.logging_config
             built = with_logging(built, None if logs is None else logs.config())
             policy = application.autoscaling_policy
@@ -185,6 +188,6 @@ def _shown(value: Any) -> Any:
         return asdict(value)
     if isinstance(value, GangSchedulingConfig):
         return {key: str(one) if isinstance(one, str) else one for key, one in asdict(value).items()}
-    if isinstance(value, tuple):  # of deployment actors
-        return [actor.as_dict() for actor in value]
+    if isinstance(value, tuple):
+        return [one.as_dict() if isinstance(one, DeploymentActorConfig) else dict(one) for one in value]
     return value

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 import yaml
 
-from ray_async.serve.config import AutoscalingPolicy, BackpressureConfig, RequestRouterConfig
+from ray_async.serve.config import AutoscalingPolicy, BackpressureConfig, ControllerOptions, RequestRouterConfig
+from ray_async.serve.environment import check_remote
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 from ray_async.serve.telemetry.tracing_config import TracingConfig
@@ -26,20 +27,6 @@ __all__ = (
     "gRPCOptionsSchema",
     "read_config",
 )
-
-
-# What Ray has in a config and this release has not, by depth: refused, not passed over.
-_ABSENT = {
-    1: ("controller_options",),
-    2: ("runtime_env",),
-    3: (
-        "max_replicas_per_node",
-        "max_surge_percent",
-        "placement_group_bundle_label_selector",
-        "placement_group_bundles",
-        "placement_group_strategy",
-    ),
-}
 
 
 class ConfigError(RayServeException, ValueError):
@@ -159,6 +146,24 @@ class TracingConfigSchema(_Schema):
         return TracingConfig(**self.model_dump())
 
 
+class ControllerOptionsSchema(_Schema):
+    """How the controller runs."""
+
+    runtime_env: dict[str, Any] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _is_allowed(self) -> ControllerOptionsSchema:
+        try:
+            self.config()
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def config(self) -> ControllerOptions:
+        """The same, as `serve.start` has it."""
+        return ControllerOptions(**self.model_dump())
+
+
 class RequestRouterSchema(_Schema):
     """Who chooses the replica for each call."""
 
@@ -220,6 +225,11 @@ class DeploymentSchema(_Schema):
     deployment_actors: list[DeploymentActorSchema] | None = None
     gang_scheduling_config: GangSchedulingSchema | None = None
     backpressure_config: BackpressureSchema | None = None
+    placement_group_bundles: list[dict[str, float]] | None = None
+    placement_group_strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] | None = None
+    placement_group_bundle_label_selector: list[dict[str, str]] | None = None
+    max_replicas_per_node: Annotated[int, pydantic.Field(ge=1, le=100)] | None = None
+    max_surge_percent: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_number(self) -> DeploymentSchema:
@@ -234,6 +244,7 @@ class ApplicationSchema(_Schema):
     name: str = "default"
     route_prefix: str | None = "/"
     import_path: str
+    runtime_env: dict[str, Any] = {}
     args: dict[str, Any] = {}
     logging_config: LoggingConfigSchema | None = None
     autoscaling_policy: AutoscalingPolicySchema | None = None
@@ -253,6 +264,15 @@ class ApplicationSchema(_Schema):
     def _is_prefix(cls, value: str | None) -> str | None:
         if value is not None and (not value.startswith("/") or (value != "/" and value.endswith("/"))):
             raise ValueError(f"must start with '/' and not end with '/', but is {value!r}")
+        return value
+
+    @pydantic.field_validator("runtime_env")
+    @classmethod
+    def _is_remote(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            check_remote(value)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
         return value
 
     @pydantic.field_validator("deployments")
@@ -300,6 +320,7 @@ class ServeDeploySchema(_Schema):
     grpc_options: gRPCOptionsSchema = gRPCOptionsSchema()
     logging_config: LoggingConfigSchema | None = None
     tracing_config: TracingConfigSchema | None = None
+    controller_options: ControllerOptionsSchema | None = None
     target_capacity: Annotated[float, pydantic.Field(ge=0, le=100)] | None = None
     applications: list[ApplicationSchema]
 
@@ -350,8 +371,6 @@ def _field(schema: type[_Schema], error: dict[str, Any]) -> tuple[str, str]:
     location = error["loc"]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if error["type"] == "extra_forbidden":
-        if location[-1] in _ABSENT.get(len([part for part in location if isinstance(part, str)]), ()):
-            return path, "is not available yet."
         near = get_close_matches(str(location[-1]), _fields_at(schema, location[:-1]), n=1)
         return path, "there is no such field." + (f" Did you mean {near[0]!r}?" if near else "")
     return path, error["msg"].removeprefix("Value error, ")
@@ -371,6 +390,7 @@ def _fields_at(schema: type[_Schema], location: tuple[Any, ...]) -> list[str]:
         "policy": AutoscalingPolicySchema,
         "backpressure_config": BackpressureSchema,
         "tracing_config": TracingConfigSchema,
+        "controller_options": ControllerOptionsSchema,
         "deployment_actors": DeploymentActorSchema,
         "gang_scheduling_config": GangSchedulingSchema,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
             multiplexed_model_id=given.get("multiplexed_model_id", ""),
         )
         seen = RayServegRPCContext(metadata, context.peer())
-        outcome = CallOutcome(seen)
+        outcome, began = CallOutcome(seen), time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout):
                 with self._lent(received) if method.takes_stream else nullcontext(received) as argument:
@@ -142,7 +143,20 @@ class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
             outcome = CallOutcome(seen, "DEADLINE_EXCEEDED", f"the call took more than {self._timeout} seconds")
         except Exception as error:  # the replica died, say, or all are busy
             outcome = CallOutcome.of_error(seen, error)
+        except BaseException:  # its client has left
+            self._count(app, method.name, "CANCELLED", (time.perf_counter() - began) * 1000)
+            raise
+        self._count(app, method.name, outcome.name, (time.perf_counter() - began) * 1000)
         await _end(context, request, outcome)
+
+    def _count(self, app: str, method: str, status: str, latency_ms: float) -> None:
+        counts, labels = self._client.counts, (app, method, status)
+        if counts is None:
+            return
+        counts.count("serve_num_grpc_requests", labels)
+        if status != "OK":
+            counts.count("serve_num_grpc_error_requests", (*labels, status))
+        counts.observe("serve_grpc_request_latency_ms", labels, latency_ms)
 
     async def _items(
         self, request: RequestContext, method: Method, argument: Any, seen: RayServegRPCContext

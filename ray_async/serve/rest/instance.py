@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
 from ray_async.serve.application import BuiltApplication, ConfigSettings
-from ray_async.serve.config import HTTPOptions, gRPCOptions
+from ray_async.serve.config import ControllerOptions, HTTPOptions, gRPCOptions
 from ray_async.serve.deploying.from_config import as_options
 from ray_async.serve.names import CONTROLLER, NAMESPACE
 from ray_async.serve.rest.building import BuiltConfig
@@ -17,6 +18,8 @@ from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 from ray_async.serve.telemetry.tracing_config import TracingConfig
 
 __all__ = ("ControllerInstance",)
+
+logger = logging.getLogger("ray_async.serve")
 
 
 class Controlling(Protocol):
@@ -48,6 +51,10 @@ class Controlling(Protocol):
 
     async def configure_telemetry(self, logging: ServeLoggingConfig | None, tracing: TracingConfig | None) -> str:
         """Say how replicas log and trace from now on."""
+        ...
+
+    async def differs(self, options: ControllerOptions) -> str:
+        """Say whether it was created with other options."""
         ...
 
     async def scale(self, app: str, deployment: str, number: int) -> None:
@@ -91,6 +98,10 @@ class ControllerInstance:
         """
         if built.settings.tracing is not None:
             await self._controller.configure_telemetry(None, built.settings.tracing)
+        if built.settings.controller is not None:
+            warning = await self._controller.differs(built.settings.controller)
+            if warning:
+                logger.warning(warning)
         if built.settings.without_http:
             await self._controller.do_without_http()
         elif built.http is not None:

@@ -110,6 +110,10 @@ class Counts:
         """Count something that happens seldom."""
         self._numbers[self._place(family, labels)] += 1
 
+    def set(self, family: str, labels: tuple[str, ...], value: float) -> None:
+        """Note a number that goes up and down."""
+        self._numbers[self._place(family, labels)] = value
+
     def observe(self, family: str, labels: tuple[str, ...], value: float) -> None:
         """Count a quantity into its bucket."""
         ends = FAMILIES[family].buckets

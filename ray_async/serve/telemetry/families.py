@@ -40,6 +40,8 @@ class Family:
 
 
 _BATCH = (*_REPLICA, "function_name")
+_DEPLOYMENT = ("application", "deployment")
+_GRPC = ("application", "method", "status_code")
 _HTTP = ("application", "route", "method", "status_code")
 
 FAMILIES = {
@@ -54,6 +56,18 @@ FAMILIES = {
         ),
         Family("serve_http_request_latency_ms", "histogram", "Latencies of HTTP requests.", _HTTP, LATENCIES),
         Family("serve_num_ongoing_http_requests", "gauge", "HTTP requests that are not answered yet.", ()),
+        Family("serve_num_grpc_requests", "counter", "Calls by gRPC that have ended.", _GRPC),
+        Family(
+            "serve_num_grpc_error_requests",
+            "counter",
+            "Calls by gRPC that have ended by an error.",
+            (*_GRPC, "error_code"),
+        ),
+        Family("serve_grpc_request_latency_ms", "histogram", "Latencies of calls by gRPC.", _GRPC, LATENCIES),
+        Family("serve_autoscaling_target_replicas", "gauge", "Replicas that there shall be.", _DEPLOYMENT),
+        Family("serve_autoscaling_desired_replicas", "gauge", "Replicas that the policy asked for last.", _DEPLOYMENT),
+        Family("serve_autoscaling_total_requests", "gauge", "Requests that the policy was told of last.", _DEPLOYMENT),
+        Family("serve_autoscaling_policy_execution_time_ms", "gauge", "How long the policy ran last.", _DEPLOYMENT),
         Family("serve_deployment_request_counter", "counter", "Requests that a replica has run.", (*_REPLICA, "route")),
         Family("serve_deployment_error_counter", "counter", "Requests that failed in a replica.", (*_REPLICA, "route")),
         Family(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ray_async.serve.board import Board
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.telemetry.counts import Counts
 from ray_async.serve.telemetry.existing import Existing
 from ray_async.serve.telemetry.folding import fold
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
@@ -35,6 +36,7 @@ class Upkeep:
         self._board = board
         self._settings = TelemetrySettings.read(folder)
         self._task: asyncio.Task[None] | None = None
+        self.counts: Counts | None = None  # of the controller, if somebody wants them
 
     def begin(self, metrics: bool) -> None:
         """Write down whether to count, and look after the counts from now on.
@@ -49,6 +51,7 @@ class Upkeep:
         if metrics and self._task is None:
             (self._folder / METRICS_FOLDER).mkdir(exist_ok=True)
             self._task = asyncio.get_running_loop().create_task(self._run())
+            self.counts = Counts.of_process(self._folder)
 
     def configure(self, logging: ServeLoggingConfig | None, tracing: TracingConfig | None) -> str:
         """Say how replicas that start from now on log and trace.
@@ -74,6 +77,9 @@ class Upkeep:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        if self.counts is not None:
+            self.counts.close()
+            self.counts = None
         TelemetrySettings.remove(self._folder)
 
     async def _run(self) -> None:
