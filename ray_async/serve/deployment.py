@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from ray_async.serve.application import Application
 from ray_async.serve.backpressure_config import BackpressureConfig
@@ -127,6 +127,14 @@ class Deployment:
 
     def __repr__(self) -> str:
         return f"Deployment(name={self.name!r})"
+
+
+@overload
+def deployment(func_or_class: Callable[..., Any], /) -> Deployment: ...
+
+
+@overload
+def deployment(func_or_class: str | None = None, /, **options: Any) -> Callable[[Callable[..., Any]], Deployment]: ...
 
 
 def deployment(func_or_class: Callable[..., Any] | str | None = None, /, **options: Any) -> Any:

@@ -27,19 +27,16 @@ def test_a_finalizer_that_raises(http: httpx.Client, tmp_path: Path, kind: type[
             file.write("run\n")
         raise kind(message)
 
+    async def fail_later() -> None:
+        fail()
+
     @serve.deployment(name="Fails", num_replicas=2)
     class Fails:
         async def __call__(self) -> int:
             return os.getpid()
 
-        if is_async:
-
-            async def __del__(self) -> None:
-                fail()
-        else:
-
-            def __del__(self) -> None:
-                fail()
+        def __del__(self) -> Any:
+            return fail_later() if is_async else fail()
 
     handle = serve.run(Fails.bind())
     pid = handle.remote().result()
