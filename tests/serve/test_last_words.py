@@ -27,19 +27,17 @@ def test_a_finalizer_that_raises(http: httpx.Client, tmp_path: Path, kind: type[
             file.write("run\n")
         raise kind(message)
 
+    async def fail_later(_: Any) -> None:
+        fail()
+
+    finalizer: Any = fail_later if is_async else lambda _: fail()
+
     @serve.deployment(name="Fails", num_replicas=2)
     class Fails:
         async def __call__(self) -> int:
             return os.getpid()
 
-        if is_async:
-
-            async def __del__(self) -> None:
-                fail()
-        else:
-
-            def __del__(self) -> None:
-                fail()
+        __del__ = finalizer
 
     handle = serve.run(Fails.bind())
     pid = handle.remote().result()
