@@ -44,7 +44,7 @@ def test_a_finalizer_that_raises(http: httpx.Client, tmp_path: Path, kind: type[
     os.kill(pid, signal.SIGTERM)  # the one that is asked to end by itself does end
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
     assert runs.read_text() == "run\n"
-    wait_until(lambda: replica_states() == {"Fails": {"RUNNING": 2}})
+    wait_until(lambda: pid not in replica_pids().values() and replica_states() == {"Fails": {"RUNNING": 2}})
     serve.delete("default")
     assert runs.read_text() == "run\n" * 3
     assert replica_pids() == {}

@@ -41,7 +41,7 @@ class Spread:
 
 def test_a_logical_node_with_replicas_goes_under_load(cluster: Cluster) -> None:
     node = cluster.add_node(num_cpus=2)
-    handle = serve.run(Spread.bind())
+    handle = serve.run(Spread.bind(), wait_for_resources=True)
     before = set(replica_pids().values())
     with httpx.Client(base_url=f"http://{serve.status().http_address}", timeout=60) as http:
         with Load(http, handle) as load:
