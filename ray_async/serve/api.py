@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 import ray_async as ray
-from ray_async.exceptions import RayActorError, RayTaskError
+from ray_async.exceptions import NodeDiedError, RayActorError, RayTaskError
 from ray_async.serve.application import (
     Application,
     BuiltApplication,
@@ -258,12 +258,13 @@ def shutdown() -> None:
     shutdown_local()
     if not ray.is_initialized():
         return
-    controller = _controller()
-    if controller is not None:
-        with contextlib.suppress(RayActorError):
-            _ask(controller.shutdown.remote())
-        ray.kill(controller)
-    _end_replicas()
+    with contextlib.suppress(NodeDiedError):  # all of Serve has died with its node
+        controller = _controller()
+        if controller is not None:
+            with contextlib.suppress(RayActorError):
+                _ask(controller.shutdown.remote())
+            ray.kill(controller)
+        _end_replicas()
     clear(folder())
 
 

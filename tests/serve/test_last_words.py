@@ -27,23 +27,24 @@ def test_a_finalizer_that_raises(http: httpx.Client, tmp_path: Path, kind: type[
             file.write("run\n")
         raise kind(message)
 
-    async def fail_later() -> None:
+    async def fail_later(_: Any) -> None:
         fail()
+
+    finalizer: Any = fail_later if is_async else lambda _: fail()
 
     @serve.deployment(name="Fails", num_replicas=2)
     class Fails:
         async def __call__(self) -> int:
             return os.getpid()
 
-        def __del__(self) -> Any:
-            return fail_later() if is_async else fail()
+        __del__ = finalizer
 
     handle = serve.run(Fails.bind())
     pid = handle.remote().result()
     os.kill(pid, signal.SIGTERM)  # the one that is asked to end by itself does end
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
     assert runs.read_text() == "run\n"
-    wait_until(lambda: replica_states() == {"Fails": {"RUNNING": 2}})
+    wait_until(lambda: pid not in replica_pids().values() and replica_states() == {"Fails": {"RUNNING": 2}})
     serve.delete("default")
     assert runs.read_text() == "run\n" * 3
     assert replica_pids() == {}
