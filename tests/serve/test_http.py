@@ -300,7 +300,7 @@ def test_an_ingress_class_looks_like_the_class() -> None:
     made = serve.ingress(fastapi.FastAPI())(Plain)
     for name in ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__"):
         assert getattr(made, name) == getattr(Plain, name)
-    assert made.__wrapped__ is Plain  # type: ignore[attr-defined]
+    assert made.__wrapped__ is Plain
 
 
 def test_status_of_what_takes_http_and_ends_of_applications(http: httpx.Client) -> None:
