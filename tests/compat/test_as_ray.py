@@ -201,3 +201,36 @@ def test_an_alias_of_another_make_hides_no_function_either() -> None:
         setattr(serve, name, sys.modules[f"ray_async.serve.{name}"])
         assert getattr(serve, name) is function and callable(function)
     assert pickle.loads(cloudpickle.dumps(serve)) is serve
+
+
+def test_a_router_written_for_ray(run: RunProgram, tmp_path: Path) -> None:
+    (tmp_path / "routers.py").write_text(
+        """
+from ray.serve._private.request_router import RequestRouter
+from ray.serve._private.request_router.common import PendingRequest
+from ray.serve._private.request_router.replica_wrapper import RunningReplica
+from ray.serve._private.request_router.request_router import FIFOMixin
+
+class First(FIFOMixin, RequestRouter):
+    async def choose_replicas(self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest = None):
+        return [candidate_replicas]
+"""
+    )
+    program = """
+import ray
+from ray import serve
+from ray.serve.config import RequestRouterConfig
+
+@serve.deployment(request_router_config=RequestRouterConfig(request_router_class="routers.First"))
+class Hello:
+    def __call__(self) -> str:
+        return "hello"
+
+ray.init(num_cpus=1)
+serve.start(proxy_location="Disabled")
+print(serve.run(Hello.bind()).remote().result())
+serve.shutdown()
+ray.shutdown()
+"""
+    done = run(program)
+    assert (done.stdout, done.returncode) == ("hello\n", 0), done.stderr

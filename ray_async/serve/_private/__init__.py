@@ -1,1 +1,1 @@
-"""A place of Ray's, for modules that programs written for Ray put below it; nothing is here."""
+"""A place of Ray's, for modules that programs written for Ray import or put below it."""
