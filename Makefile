@@ -125,7 +125,7 @@ soak: build ## mixed load with killed and stopped workers, and many of everythin
 
 # The tests whose sizes differ: rounds from zero replicas, starts under load, deploys, tries.
 FULL_SERVE ?= tests/serve/test_scaling.py tests/serve/test_metrics_page.py tests/serve/test_killed_controller.py \
-	tests/serve/test_background_tasks.py tests/serve/test_fuzzed_connections.py
+	tests/serve/test_background_tasks.py tests/serve/test_fuzzed_connections.py tests/serve/test_slow_readers.py
 
 full-serve: build ## run tests of Serve as large as they are meant (FULL_SERVE=tests/serve/test_scaling.py)
 	SERVE_SIZES=full $(PY) -m pytest --timeout 1800 $(PYTEST_ARGS) $(FULL_SERVE)

@@ -443,6 +443,14 @@ cdef class Template:
 UNREADY, ENDED = object(), object()  # what StreamCursor.take() returns instead of a value
 
 
+cdef inline u32 unread_to_go_on(u32 limit) noexcept:
+    """Unread items at which a generator goes on that has paused at so many.
+
+    With room for many a pause lasts until half of them are read, so that it is worth a wake-up; with few all are used.
+    """
+    return limit // 2 if limit >= 32 else limit - 1
+
+
 cdef class StreamCursor:
     """The reading end of a stream: the item that comes next, and the reference that says how the task ended."""
 
@@ -477,8 +485,11 @@ cdef class StreamCursor:
         self.current = own_ref(self.arena, following) if following else None
         r = ra_record_at(h, self.record)
         atomic_add_u32(&r.consumed, 1)
-        waiter = atomic_load_u32(&r.consumer_waits)
-        if waiter:
+        if (
+            atomic_load_u32(&r.consumer_waits)
+            and atomic_load_u32(&r.produced) - atomic_load_u32(&r.consumed) <= unread_to_go_on(r.backpressure)
+            and (waiter := atomic_exchange_u32(&r.consumer_waits, 0))
+        ):
             atomic_store_i32(&ra_waiter_at(h, waiter - 1).need, 0)
             ra_wake(h, waiter - 1)
         return item

@@ -87,7 +87,12 @@ class OutOfMemoryError(_MessageError):
 
     Args:
         message: limits, use, and who was killed.
+
+    Attributes:
+        call_began: False where the call of an actor that failed is known not to have begun.
     """
+
+    call_began: bool = True
 
 
 class NodeDiedError(_MessageError):

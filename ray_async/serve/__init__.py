@@ -6,6 +6,11 @@ replicas by HTTP on a port that the replicas share, or by handles; a controller 
 
 from __future__ import annotations
 
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
 try:
     from ray_async.serve import exceptions, metrics
     from ray_async.serve.api import delete, get_app_handle, get_deployment_handle, run, shutdown, start, status
@@ -66,3 +71,17 @@ __all__ = (
     "start",
     "status",
 )
+
+
+class _Package(ModuleType):
+    """Package of which functions have names of modules: an import of such a module by an alias hides no function."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (isinstance(value, ModuleType) and name in __all__ and callable(self.__dict__.get(name))):
+            super().__setattr__(name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (self.__name__,)  # as any module: by its name
+
+
+sys.modules[__name__].__class__ = _Package

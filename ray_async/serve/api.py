@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 import ray_async as ray
-from ray_async.exceptions import RayActorError, RayTaskError
+from ray_async.exceptions import NodeDiedError, RayActorError, RayTaskError
 from ray_async.serve.application import (
     Application,
     BuiltApplication,
@@ -245,19 +245,12 @@ def status() -> ServeStatus:
 
 
 def delete(name: str) -> None:
-    """Delete an application, and wait until the requests that it has are done.
-
-    Raises:
-        RayServeException: There is none of that name.
-    """
+    """Delete an application, and wait until the requests that it has are done; does nothing where there is none."""
     if delete_local(name):
         return
     controller = _controller()
-    if controller is None:
-        raise RayServeException(f"There is no application {name!r}: Serve is not running.")
-    if not _ask(controller.has.remote(name)):
-        raise RayServeException(f"There is no application {name!r}.")
-    _ask(controller.delete.remote(name))
+    if controller is not None and _ask(controller.has.remote(name)):
+        _ask(controller.delete.remote(name))
 
 
 def shutdown() -> None:
@@ -265,12 +258,13 @@ def shutdown() -> None:
     shutdown_local()
     if not ray.is_initialized():
         return
-    controller = _controller()
-    if controller is not None:
-        with contextlib.suppress(RayActorError):
-            _ask(controller.shutdown.remote())
-        ray.kill(controller)
-    _end_replicas()
+    with contextlib.suppress(NodeDiedError):  # all of Serve has died with its node
+        controller = _controller()
+        if controller is not None:
+            with contextlib.suppress(RayActorError):
+                _ask(controller.shutdown.remote())
+            ray.kill(controller)
+        _end_replicas()
     clear(folder())
 
 
@@ -315,7 +309,7 @@ def _check_prefix(prefix: str | None) -> None:
     if prefix is None:
         return
     if not prefix.startswith("/"):
-        raise ValueError(f"the route_prefix must start with '/', but is {prefix!r}")
+        raise ValueError(f"Invalid route_prefix {prefix!r}, must start with a forward slash ('/')")
     if prefix != "/" and prefix.endswith("/"):
         raise ValueError(f"the route_prefix must not end with '/', but is {prefix!r}")
     if "{" in prefix or "}" in prefix:

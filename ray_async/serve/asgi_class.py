@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -52,13 +53,11 @@ def ingress(app: Any) -> Callable[[C], C]:
     def decorate(cls: C) -> C:
         if not inspect.isclass(cls):
             raise ValueError("@serve.ingress must be used with a class, below @serve.deployment")
-        return type(cls.__name__, (cls,), {ASGI_ATTRIBUTE: (app,), **_identity(cls)})  # type: ignore[return-value]
+        wrapped = type(cls.__name__, (cls,), {ASGI_ATTRIBUTE: (app,)})
+        functools.update_wrapper(wrapped, cls, updated=())  # also names the class in __wrapped__
+        return wrapped  # type: ignore[return-value]
 
     return decorate
-
-
-def _identity(cls: type) -> dict[str, Any]:
-    return {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
 
 
 def instantiate(instance: Any) -> Any:

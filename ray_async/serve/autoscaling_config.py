@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from ray_async import cloudpickle
+from ray_async.serve.config_value import ConfigValue
 
 __all__ = ("AutoscalingConfig", "AutoscalingContext", "AutoscalingPolicy", "Decision", "DeploymentID", "PolicyFunction")
 
@@ -33,7 +34,7 @@ class PickledFunction:
 
 
 @dataclass(frozen=True)
-class AutoscalingPolicy:
+class AutoscalingPolicy(ConfigValue):
     """The function that says how many replicas a deployment shall have.
 
     It gets an `AutoscalingContext`, and returns how many it wants and a dict that it finds in the next context as
@@ -63,6 +64,23 @@ class AutoscalingPolicy:
         elif not isinstance(function, PickledFunction):
             raise TypeError(f"policy_function must be a function or its import path, but is {function!r}")
 
+    @classmethod
+    def of(cls, value: Any) -> AutoscalingPolicy:
+        """The policy that an option names: one, its fields, or its function.
+
+        Raises:
+            TypeError: No function.
+            ValueError: An unknown key, or an import path that is none.
+        """
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, dict):
+            return cls(value)
+        unknown = set(value) - {one.name for one in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown key of autoscaling_config.policy: {sorted(unknown)}")
+        return cls(**value)
+
     @property
     def name(self) -> str:
         """The function's name."""
@@ -91,7 +109,7 @@ class AutoscalingPolicy:
 
 
 @dataclass(frozen=True)
-class AutoscalingConfig:
+class AutoscalingConfig(ConfigValue):
     """How many replicas a deployment gets, by its ongoing requests or by a policy of your own.
 
     Args:
@@ -196,14 +214,8 @@ class AutoscalingConfig:
         if unknown:
             raise ValueError(f"unknown key of autoscaling_config: {sorted(unknown)}")
         given = dict(value)
-        policy = given.get("policy")
-        if isinstance(policy, dict):
-            strange = set(policy) - {field.name for field in fields(AutoscalingPolicy)}
-            if strange:
-                raise ValueError(f"unknown key of autoscaling_config.policy: {sorted(strange)}")
-            given["policy"] = AutoscalingPolicy(**policy)
-        elif policy is not None and not isinstance(policy, AutoscalingPolicy):
-            given["policy"] = AutoscalingPolicy(policy)
+        if given.get("policy") is not None:
+            given["policy"] = AutoscalingPolicy.of(given["policy"])
         return cls(**given)
 
 

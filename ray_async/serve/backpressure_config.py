@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ray_async.serve.config_value import ConfigValue
+
 __all__ = ("BackpressureConfig",)
 
 
 @dataclass(frozen=True)
-class BackpressureConfig:
+class BackpressureConfig(ConfigValue):
     """How an HTTP request is answered that finds `max_queued_requests` others waiting.
 
     Args:

@@ -53,8 +53,9 @@ class HTTPOptions:
         head_timeout_s: Seconds in which a request's whole head must have come, and before it the handshake of TLS; a
             head that takes longer is answered by 408. None: any time.
         stall_timeout_s: Seconds in each of which a client must have sent another part (1 KiB) of a body before its
-            answer begins, else it gets 408, and taken another part of its answer, else the connection ends. None: any
-            time.
+            answer begins, else it gets 408, and taken another part of its answer, else the connection ends; and in
+            which some byte must go either way while a handler, whose answer has begun, waits for more of the body. A
+            body that nobody needs any more must have come whole within that time. None: any time.
         websocket_ping_interval_s: Seconds between two pings by which a websocket's peer is asked whether it is there.
         websocket_ping_timeout_s: Seconds in which it must have answered; the websocket is closed by 1011 then.
         max_body_bytes: The most bytes of a request's body; larger ones are answered by 413. None: any number.

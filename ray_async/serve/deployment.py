@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from ray_async.serve.application import Application
 from ray_async.serve.backpressure_config import BackpressureConfig
@@ -20,7 +21,7 @@ __all__ = ("Deployment", "deployment", "deployment_to_schema", "schema_to_deploy
 class Deployment:
     """A class or function with options; made by the `deployment` decorator."""
 
-    def __init__(self, func_or_class: Callable[..., Any], options: DeploymentOptions) -> None:
+    def __init__(self, func_or_class: Callable[..., Any] | str, options: DeploymentOptions) -> None:
         self._func_or_class = func_or_class
         self._options = options
 
@@ -37,13 +38,29 @@ class Deployment:
         Example:
             >>> app = Pipeline.bind(Preprocessor.bind(), Classifier.bind())
         """
-        if not inspect.isclass(self._func_or_class) and (args or kwargs):
-            raise TypeError(f"deployment {self.name!r} is a function, whose bind() takes no arguments")
-        return Application(self._func_or_class, self._options, args, kwargs)
+        target = self._func_or_class
+        if isinstance(target, str):
+            from ray_async.serve.deploying.import_path import find_attribute  # it imports deployments
 
-    def options(self, **options: Any) -> Deployment:
-        """Give the same deployment with other options, those of `deployment`; the others are kept."""
-        return Deployment(self._func_or_class, self._options.changed(options))
+            target = _checked(find_attribute(target))
+        if not inspect.isclass(target) and (args or kwargs):
+            raise TypeError(f"deployment {self.name!r} is a function, whose bind() takes no arguments")
+        return Application(target, self._options, args, kwargs)
+
+    def options(self, func_or_class: Callable[..., Any] | str | None = None, **options: Any) -> Deployment:
+        """Give the same deployment with other options, those of `deployment`; the others are kept.
+
+        Args:
+            func_or_class: Another class or function, or its import path as ``module:name``, which `bind` imports. The
+                deployment keeps its name.
+            options: The options.
+
+        Raises:
+            TypeError: Neither a class nor a function, or an unknown option.
+            ValueError: A value that is not allowed.
+        """
+        target = self._func_or_class if func_or_class is None else func_or_class
+        return Deployment(target if isinstance(target, str) else _checked(target), self._options.changed(options))
 
     @property
     def name(self) -> str:
@@ -51,8 +68,8 @@ class Deployment:
         return self._options.name
 
     @property
-    def func_or_class(self) -> Callable[..., Any]:
-        """The class or function."""
+    def func_or_class(self) -> Callable[..., Any] | str:
+        """The class or function, or its import path."""
         return self._func_or_class
 
     @property
@@ -112,11 +129,20 @@ class Deployment:
         return f"Deployment(name={self.name!r})"
 
 
-def deployment(func_or_class: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+@overload
+def deployment(func_or_class: Callable[..., Any], /) -> Deployment: ...
+
+
+@overload
+def deployment(func_or_class: str | None = None, /, **options: Any) -> Callable[[Callable[..., Any]], Deployment]: ...
+
+
+def deployment(func_or_class: Callable[..., Any] | str | None = None, /, **options: Any) -> Any:
     """Make a deployment of a class or function; works with and without arguments.
 
     Args:
-        func_or_class: The class, or a function that takes requests itself.
+        func_or_class: The class, or a function that takes requests itself. A string, which Ray passes over, is passed
+            over with a warning: a name is given as ``name=``.
         options: ``name``; ``num_replicas`` (an integer, or "auto"); ``autoscaling_config``; ``max_ongoing_requests``
             (5, for each replica); ``max_queued_requests`` (-1: any number, for each caller); ``user_config``;
             ``ray_actor_options``; ``health_check_period_s`` (10) and ``health_check_timeout_s`` (30);
@@ -143,14 +169,22 @@ def deployment(func_or_class: Callable[..., Any] | None = None, /, **options: An
     """
 
     def decorate(target: Callable[..., Any]) -> Deployment:
-        if not (inspect.isclass(target) or inspect.isfunction(target)):
-            raise TypeError(f"@serve.deployment is for classes and functions, not for {target!r}")
+        _checked(target)
         named = {"name": target.__name__} | options
         return Deployment(target, DeploymentOptions(target.__name__).changed(named))
 
+    if isinstance(func_or_class, str):
+        warnings.warn(f"@serve.deployment takes no name by position: write name={func_or_class!r}", stacklevel=2)
+        return decorate
     if func_or_class is None:
         return decorate
     return decorate(func_or_class)
+
+
+def _checked(target: Any) -> Callable[..., Any]:
+    if not (inspect.isclass(target) or inspect.isfunction(target)):
+        raise TypeError(f"@serve.deployment is for classes and functions, not for {target!r}")
+    return target
 
 
 def deployment_to_schema(deployment: Deployment) -> LenientDeploymentSchema:

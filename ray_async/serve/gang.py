@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ray_async.serve.config_value import ConfigValue
+
 __all__ = (
     "GANG_PREFIX",
     "GangContext",
@@ -33,7 +35,7 @@ class GangRuntimeFailurePolicy(StrEnum):
 
 
 @dataclass(frozen=True)
-class GangSchedulingConfig:
+class GangSchedulingConfig(ConfigValue):
     """Gangs of a deployment: each starts whole or not at all.
 
     Args:

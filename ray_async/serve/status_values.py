@@ -10,6 +10,7 @@ __all__ = (
     "ApplicationStatusOverview",
     "DeploymentStatus",
     "DeploymentStatusOverview",
+    "ProxyStatus",
     "ServeStatus",
 )
 
@@ -31,6 +32,12 @@ class DeploymentStatus(StrEnum):
     HEALTHY = "HEALTHY"
     UNHEALTHY = "UNHEALTHY"
     DEPLOY_FAILED = "DEPLOY_FAILED"
+
+
+class ProxyStatus(StrEnum):
+    """What takes HTTP requests is doing on a node."""
+
+    HEALTHY = "HEALTHY"
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,8 @@ class ServeStatus:
         rest_token_file: The file with its token, where one was made.
         is_tls: Whether HTTP is served encrypted.
         target_capacity: The share of all replicas that a config wants, in percent; None: it wants all.
+        proxies: The nodes that take HTTP requests, by id. Replicas take them themselves, so the node is healthy where
+            HTTP is served.
     """
 
     applications: dict[str, ApplicationStatusOverview] = field(default_factory=dict)
@@ -88,6 +97,7 @@ class ServeStatus:
     rest_token_file: str = ""
     is_tls: bool = False
     target_capacity: float | None = None
+    proxies: dict[str, ProxyStatus] = field(default_factory=dict)
 
     @property
     def url(self) -> str:

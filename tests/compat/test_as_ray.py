@@ -1,6 +1,7 @@
 """`import ray` as this package: for programs, for the libraries that they import, and in their workers."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import ray_async
-from ray_async import compat
+from ray_async import cloudpickle, compat, serve
 from tests.compat.conftest import RunProgram
 from tests.test_source import ROOT
 
@@ -191,3 +192,45 @@ assert callable(serve.ingress)
 """
     done = run(program)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_alias_of_another_make_hides_no_function_either() -> None:
+    for name in ("deployment", "ingress"):
+        function = getattr(serve, name)
+        # As the import system does with what a loader gives out as `ray.serve.NAME`.
+        setattr(serve, name, sys.modules[f"ray_async.serve.{name}"])
+        assert getattr(serve, name) is function and callable(function)
+    assert pickle.loads(cloudpickle.dumps(serve)) is serve
+
+
+def test_a_router_written_for_ray(run: RunProgram, tmp_path: Path) -> None:
+    (tmp_path / "routers.py").write_text(
+        """
+from ray.serve._private.request_router import RequestRouter
+from ray.serve._private.request_router.common import PendingRequest
+from ray.serve._private.request_router.replica_wrapper import RunningReplica
+from ray.serve._private.request_router.request_router import FIFOMixin
+
+class First(FIFOMixin, RequestRouter):
+    async def choose_replicas(self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest = None):
+        return [candidate_replicas]
+"""
+    )
+    program = """
+import ray
+from ray import serve
+from ray.serve.config import RequestRouterConfig
+
+@serve.deployment(request_router_config=RequestRouterConfig(request_router_class="routers.First"))
+class Hello:
+    def __call__(self) -> str:
+        return "hello"
+
+ray.init(num_cpus=1)
+serve.start(proxy_location="Disabled")
+print(serve.run(Hello.bind()).remote().result())
+serve.shutdown()
+ray.shutdown()
+"""
+    done = run(program)
+    assert (done.stdout, done.returncode) == ("hello\n", 0), done.stderr

@@ -147,6 +147,21 @@ def test_a_killed_consumers_stream_ends(tmp_path: Path) -> None:
     assert ray.get(one.remote(), timeout=TIMEOUT_S) == 1
 
 
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("limit", [1, 2, 31, 32, 33, 100])
+def test_a_paused_producer_goes_on_whatever_its_limit(source: Any, limit: int, tmp_path: Path) -> None:
+    path = tmp_path / "noted"
+    stream = source.options(_generator_backpressure_num_objects=limit).remote(str(path), 5 * limit)
+    for number in range(5 * limit):
+        if number in (0, 2 * limit):  # nobody reads: it makes what it may, and no more
+            wait_until(lambda read=number: len(noted(path)) >= read + limit // 2)  # type: ignore[misc]
+        assert len(noted(path)) <= number + limit + 1
+        assert ray.get(next(stream), timeout=TIMEOUT_S) == number
+    with pytest.raises(StopIteration):
+        next(stream)
+    assert noted(path)[-1] == "closed"
+
+
 @ray.remote(num_returns="streaming", _num_objects_per_yield=2)
 def pairs(n: int) -> Iterator[Any]:
     for i in range(n):

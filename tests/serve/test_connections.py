@@ -106,6 +106,7 @@ class App:
         await send({"type": "http.response.body", "body": b""})
 
 
+WEBSOCKET = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
 CASES = {
     "no request": (b"hello\r\n\r\n", [400]),
     "a host that is none": (b"GET http://[ HTTP/1.1\r\nhost: x\r\n\r\n", [400]),
@@ -120,6 +121,9 @@ CASES = {
     "nonsense after a request": (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n\0\1", [200]),
     "a websocket by POST": (b"POST / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", [400]),
     "a websocket without a key": (b"GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", [400]),
+    "a websocket with many lines": (WEBSOCKET + b"a: b\r\n" * 5000 + b"\r\n", [431]),
+    "a websocket with a long line": (WEBSOCKET + b"a: " + b"a" * 20_000 + b"\r\n\r\n", [431]),
+    "a websocket with a long path": (b"GET /" + b"a" * 20_000 + WEBSOCKET[5:] + b"\r\n", [431]),
     "a websocket after a request": (
         b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
         [200],

@@ -108,11 +108,11 @@ async def talk(address: tuple[str, int], data: bytes, source: random.Random) -> 
             found += part
             if b" 101 Switching" in found and not writer.is_closing():
                 writer.write_eof()  # else the websocket stays open, as it should
-    except ConnectionError:  # the server has ended it while the client sent
+    except OSError:  # the server has ended it while the client sent
         pass
     finally:
         writer.close()
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             await writer.wait_closed()
     return found
 

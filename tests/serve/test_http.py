@@ -289,3 +289,26 @@ def test_another_address(http: httpx.Client, caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.WARNING, "ray_async"):
         serve.start({"port": 1234})
     assert "port" in caplog.text
+
+
+def test_an_ingress_class_looks_like_the_class() -> None:
+    class Plain:
+        """Plain words."""
+
+        value: int
+
+    made = serve.ingress(fastapi.FastAPI())(Plain)
+    for name in ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__"):
+        assert getattr(made, name) == getattr(Plain, name)
+    assert made.__wrapped__ is Plain
+
+
+def test_status_of_what_takes_http_and_ends_of_applications(http: httpx.Client) -> None:
+    serve.delete("other")  # which is not there
+    with pytest.raises(ValueError, match=r"Invalid route_prefix 'other', must start with a forward slash \('/'\)"):
+        serve.run(serve.deployment(lambda: "other").bind(), route_prefix="other")
+    serve.run(serve.deployment(name="other")(lambda: "other").bind(), name="other")
+    assert serve.status().proxies == {ray.get_runtime_context().get_node_id(): "HEALTHY"}
+    serve.delete("other")
+    serve.delete("other")
+    assert "other" not in serve.status().applications

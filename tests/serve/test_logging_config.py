@@ -16,9 +16,9 @@ def nothing() -> None: ...
 
 
 def test_values() -> None:
-    config = LoggingConfig(encoding="JSON", log_level=logging.DEBUG, additional_log_standard_attrs=["name"])  # type: ignore[arg-type]
-    assert (config.log_level, config.additional_log_standard_attrs) == ("DEBUG", ("name",))
-    assert config == LoggingConfig("JSON", "debug", additional_log_standard_attrs=("name",))
+    config = LoggingConfig(encoding="JSON", log_level=logging.DEBUG, additional_log_standard_attrs=["name", "name"])
+    assert (config.log_level, config.additional_log_standard_attrs) == ("DEBUG", ["name"])
+    assert config == LoggingConfig("JSON", "debug", additional_log_standard_attrs=["name"])
     assert LoggingConfig().writes_access and not LoggingConfig(log_level="WARNING").writes_access
 
 
@@ -32,6 +32,7 @@ def test_values() -> None:
         ("logs_dir", 3),
         ("enable_access_log", 1),
         ("additional_log_standard_attrs", ["colour"]),
+        ("additional_log_standard_attrs", "name"),
     ],
 )
 def test_bad_values_name_their_field(field: str, value: Any) -> None:

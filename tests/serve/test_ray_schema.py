@@ -11,6 +11,7 @@ import ray_async as ray
 from ray_async import serve
 from ray_async.dashboard.modules.serve.sdk import ServeSubmissionClient
 from ray_async.serve.config import GangSchedulingConfig
+from ray_async.serve.deploying.schema import ConfigError
 from ray_async.serve.deployment import deployment_to_schema, schema_to_deployment
 from ray_async.serve.rest.options import RESTOptions
 from ray_async.serve.schema import (
@@ -117,3 +118,24 @@ def test_a_client_deploys_and_looks(client: ServeSubmissionClient) -> None:
     assert details().applications == {}
     with pytest.raises(ValueError, match="http"):
         ServeSubmissionClient("localhost")
+
+
+def test_another_class_for_the_same_options() -> None:
+    first = serve.deployment(name="first", num_replicas=3)(lambda: "first")
+    again = schema_to_deployment(deployment_to_schema(first)).options(func_or_class="tests.serve.test_ray_schema:other")
+    assert (again.name, again.num_replicas) == ("first", 3)
+    assert again.bind().func_or_class is other and first.options(other).func_or_class is other
+    with pytest.raises(ConfigError, match="'nothing'"):
+        again.options(func_or_class="tests.serve.test_ray_schema:nothing").bind()
+    with pytest.raises(TypeError, match="for classes and functions"):
+        again.options(func_or_class=3)  # type: ignore[arg-type]
+
+
+def test_a_name_by_position_is_passed_over() -> None:
+    with pytest.warns(UserWarning, match="write name='counter'"):
+        made = serve.deployment("counter", num_replicas=2)(other)
+    assert (made.name, made.num_replicas) == ("other", 2)
+
+
+def other() -> str:
+    return "other"

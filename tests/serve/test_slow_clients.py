@@ -33,16 +33,23 @@ def session() -> Iterator[None]:
     ray.shutdown()
 
 
-@serve.deployment(max_ongoing_requests=1)
+@serve.deployment(max_ongoing_requests=2)
 class Reader:
     def __init__(self) -> None:
         self.ended: list[str] = []
+        self.free = asyncio.Event()
 
     async def __call__(self, request: Request) -> Any:
         if "large" in request.query_params:
             return bytes(LARGE)
         if "stream" in request.query_params:
             return self.chunks()
+        if "echo" in request.query_params:
+            return self.echo(request)
+        if "held" in request.query_params:
+            return self.held()
+        if "early" in request.query_params:
+            return b"early"
         try:
             return await request.body()
         except BaseException as error:
@@ -55,6 +62,21 @@ class Reader:
                 yield bytes(1 << 16)
         finally:
             self.ended.append("stream")
+
+    async def echo(self, request: Request) -> Any:
+        try:
+            async for part in request.stream():
+                yield part
+        finally:
+            self.ended.append("echo")
+
+    async def held(self) -> Any:
+        yield b"first"
+        await self.free.wait()
+        yield b"last"
+
+    async def let_go(self) -> None:
+        self.free.set()
 
     async def seen(self) -> list[str]:
         return self.ended
@@ -112,6 +134,31 @@ def test_a_body_that_is_asked_for(connection: socket.socket) -> None:
     connection.sendall(b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n")
     found = read_all(connection)
     assert found.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 408 Request Timeout\r\n")
+
+
+HALF = b"POST /?%b=1 HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nhalf"
+
+
+def test_a_body_that_stops_after_its_answer_has_begun(http: httpx.Client, connection: socket.socket) -> None:
+    with socket.create_connection(connection.getpeername(), timeout=60) as other:
+        other.sendall(HALF % b"held")
+        read_until(other, b"first\r\n")
+        connection.sendall(HALF % b"echo")
+        assert read_all(connection).endswith(b"4\r\nhalf\r\n")  # without the end of the body
+        wait_until(lambda: ongoing() == 1)
+        handle: Any = serve.get_app_handle("default")
+        assert handle.seen.remote().result() == ["echo"]
+        handle.let_go.remote().result()  # whose handler does not wait for its body has all the time
+        assert read_until(other, b"0\r\n\r\n").endswith(b"4\r\nlast\r\n0\r\n\r\n")
+        wait_until(lambda: ongoing() == 0)
+
+
+def test_a_body_that_goes_on_without_end_after_its_answer(connection: socket.socket) -> None:
+    connection.sendall(b"POST /?early=1 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+    assert read_until(connection, b"early").startswith(b"HTTP/1.1 200 OK")
+    with pytest.raises(OSError, match=r"reset|pipe"):
+        while True:
+            connection.sendall(b"1000\r\n" + bytes(0x1000) + b"\r\n")
 
 
 @pytest.mark.parametrize("query", ["large", "stream"])
@@ -172,6 +219,25 @@ def test_limits_on_a_fake_clock() -> None:
         for one, _ in slow.look([one for one in (head, body, quick) if one not in ended], second):
             ended[one] = second
     assert ended == {head: 3, body: 5}
+
+
+def test_who_waits_for_more_of_a_body_has_time_while_a_byte_goes_either_way() -> None:
+    slow, silent, talks = SlowClients(3, 5), FakeConnection(Awaited.MORE), FakeConnection(Awaited.MORE)
+    ended: dict[Any, int] = {}
+    for second in range(40):
+        talks.socket.received += second % 4 == 0
+        for one, awaited in slow.look([one for one in (silent, talks) if one not in ended], second):
+            assert awaited is Awaited.MORE
+            ended[one] = second
+    assert ended == {silent: 5}
+
+
+def test_a_body_that_nobody_needs_has_a_time_for_the_whole() -> None:
+    slow, rest = SlowClients(3, 5), FakeConnection(Awaited.REST)
+    for second in range(5):
+        rest.socket.received += 1 << 20
+        assert slow.look([rest], second) == []
+    assert slow.look([rest], 5) == [(rest, Awaited.REST)]
 
 
 def test_time_in_which_the_loop_stood_still_is_not_the_clients() -> None:

@@ -406,7 +406,7 @@ class Actors:
         if actor.ended is DeathCause.INIT_FAILED:  # others wrote it: it is not unpickled here
             return payload
         error = errors.from_payload(payload)
-        if isinstance(error, errors.RayActorError):
+        if isinstance(error, errors.RayActorError | errors.OutOfMemoryError):
             error.call_began = False
         return errors.to_payload(error)
 

@@ -474,7 +474,7 @@ class AsyncHost:
                 breath = 0
                 async for item in items:
                     writer.write(item)
-                    if writer.limit:
+                    if writer.is_ahead():
                         await self._pause(writer)
                     breath = (breath + 1) % _ITEMS_IN_A_ROW
                     if not breath:
@@ -482,7 +482,8 @@ class AsyncHost:
             elif hasattr(items, "__iter__"):
                 for item in items:
                     writer.write(item)
-                    await self._pause(writer)
+                    if writer.is_ahead():
+                        await self._pause(writer)
                     await asyncio.sleep(0)
             else:
                 raise ValueError(f"a streaming call must give a generator, not {type(items).__name__}")
@@ -500,8 +501,8 @@ class AsyncHost:
     async def _pause(self, writer: StreamWriter) -> None:
         """Wait until the consumer has taken enough, or there is none any more."""
         binding = self._worker.session.loops.binding()
-        while writer.limit:
-            # Watched before the look: an item that is taken after it wakes this loop.
+        while True:
+            # Watched before the look: who takes items after it wakes this loop, when it is time to go on.
             writer.stream.watch_consumer(binding.waiter_index)
             if not writer.is_ahead():
                 return

@@ -4,7 +4,9 @@
 `decorator` puts both around the user's function.
 """
 
+from ray_async.serve.batching.decorator import batch
+
 # Under the name by which programs written for Ray look for it.
 from ray_async.serve.batching.running import RunningBatches as _RuntimeSummaryStatistics
 
-__all__ = ("_RuntimeSummaryStatistics",)
+__all__ = ("_RuntimeSummaryStatistics", "batch")

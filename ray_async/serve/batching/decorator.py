@@ -71,7 +71,7 @@ def batch(
         batch_size_fn,
     )
     if batch_size_fn is not None and not callable(batch_size_fn):
-        raise TypeError(f"batch_size_fn must be a function, but is {batch_size_fn!r}")
+        raise TypeError(f"batch_size_fn must be a callable or None, but is {batch_size_fn!r}")
 
     def decorate(target: Callable[..., Any]) -> Any:
         streams = inspect.isasyncgenfunction(target)

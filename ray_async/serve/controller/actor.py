@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ray_async as ray
 from ray_async.serve.application import BuiltApplication, ConfigSettings
 from ray_async.serve.board import SLOTS, Board
 from ray_async.serve.config import ControllerOptions, HTTPOptions, gRPCOptions
@@ -31,7 +32,7 @@ from ray_async.serve.ingress.body import bodies
 from ray_async.serve.ingress.tls import check_tls
 from ray_async.serve.names import DEPLOYMENT_ACTOR_PREFIX, REPLICA_PREFIX, deployment_key
 from ray_async.serve.rest.options import RESTOptions
-from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ServeStatus
+from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ProxyStatus, ServeStatus
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 from ray_async.serve.telemetry.tracing_config import TracingConfig
 from ray_async.serve.telemetry.upkeep import Upkeep
@@ -379,6 +380,7 @@ class Controller:
             rest_token_file=rest.token_file,
             is_tls=http is not None and http.ssl_certfile is not None,
             target_capacity=self.capacity,
+            proxies={ray.get_runtime_context().get_node_id(): ProxyStatus.HEALTHY} if address else {},
         )
 
     async def built(self) -> dict[str, BuiltApplication]:

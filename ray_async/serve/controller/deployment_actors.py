@@ -12,14 +12,14 @@ from typing import Any
 
 import ray_async as ray
 from ray_async import cloudpickle
-from ray_async.exceptions import ActorUnavailableError, RayActorError
+from ray_async.exceptions import ActorUnavailableError
 from ray_async.serve.application import DeploymentSpec
-from ray_async.serve.controller.room import wait_for_room
+from ray_async.serve.controller.room import has_process, wait_for_room
+from ray_async.serve.deaths import DEATHS
 from ray_async.serve.deployment_actors import DeploymentActorConfig, unique_name
 from ray_async.serve.environment import merged_environment
 from ray_async.serve.names import NAMESPACE
 from ray_async.serve.placement import asked_resources
-from ray_async.util import state
 
 __all__ = ("DeploymentActors", "names_of")
 
@@ -130,7 +130,7 @@ class DeploymentActors:
         plain = {key: value for key, value in options.items() if key in ("num_cpus", "num_gpus", "resources", "memory")}
         what = f"The actor {config.name!r} of deployment {spec.name!r} cannot start: it asks for {plain}"
         try:
-            await wait_for_room(asked_resources(plain), partial(_has_begun, name), start, self._say, what)
+            await wait_for_room(asked_resources(plain), partial(has_process, name), start, self._say, what)
             await start
         finally:
             start.cancel()
@@ -179,11 +179,6 @@ async def _start(name: str, creation: asyncio.Future[Any]) -> None:
     await actor.__ray_ready__.remote()
 
 
-def _has_begun(name: str) -> bool:
-    """Whether an actor has its process: until then it waits for resources."""
-    return any(row.pid for row in state.list_actors(filters=[("name", "=", name), ("state", "!=", "DEAD")]))
-
-
 async def _wait_for_death(name: str) -> None:
     """Wait until an actor is not restarted any more."""
     while True:
@@ -192,6 +187,6 @@ async def _wait_for_death(name: str) -> None:
             await actor.__ray_ready__.remote()
         except ActorUnavailableError:  # it is restarted
             pass
-        except (ValueError, RayActorError):
+        except (ValueError, *DEATHS):
             return
         await asyncio.sleep(_LOOK)

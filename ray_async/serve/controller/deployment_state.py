@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ray_async.exceptions import RayActorError, RayTaskError
 from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.controller.deployment_actors import DeploymentActors, names_of
 from ray_async.serve.controller.gang_plan import reconcile_gangs
@@ -22,6 +21,7 @@ from ray_async.serve.controller.rooms import Rooms
 from ray_async.serve.controller.scaler import Scaler
 from ray_async.serve.controller.starting import wait_for_begin
 from ray_async.serve.controller.table_entry import table_entry
+from ray_async.serve.deaths import DEATHS, is_death
 from ray_async.serve.names import deployment_key
 from ray_async.serve.status_values import DeploymentStatus, DeploymentStatusOverview
 
@@ -195,7 +195,7 @@ class DeploymentState:
         return len(alive) == self.target and all(
             replica.state is ReplicaState.RUNNING
             and replica.spec == self.spec
-            and (replica.takes_http or not self.serves_http)
+            and not self._controller.listening.is_lacked(self.serves_http, replica.takes_http)
             for replica in alive
         )
 
@@ -248,7 +248,7 @@ class DeploymentState:
         for replica in self.running:
             if replica.work is not None and not replica.work.done():
                 continue
-            if self.serves_http and not replica.takes_http and self.error is None:
+            if self._controller.listening.is_lacked(self.serves_http, replica.takes_http) and self.error is None:
                 replica.work = self._controller.spawn(self._open(replica))
                 continue
             changes = replica.spec != self.spec and replica.version == self.spec.version
@@ -334,7 +334,7 @@ class DeploymentState:
     async def _tell(self, replica: ReplicaHandle) -> None:
         try:
             await replica.join()
-        except RayActorError:
+        except DEATHS:
             logger.debug("Replica %s has died before it was told of its gang.", replica.name)
 
     async def _run_start(self, replica: ReplicaHandle) -> None:
@@ -413,7 +413,7 @@ class DeploymentState:
         try:
             await replica.start(*await self._controller.listening.for_replica(True))
         except Exception as error:
-            if isinstance(error, RayActorError) and not isinstance(error, RayTaskError):
+            if is_death(error):
                 self._lost(replica)
             else:
                 self._version_failed(replica.version, error)
@@ -424,7 +424,7 @@ class DeploymentState:
             await replica.actor.update.remote(spec)
             replica.spec = spec
         except Exception as error:
-            if isinstance(error, RayActorError) and not isinstance(error, RayTaskError):
+            if is_death(error):
                 self._lost(replica)
             elif spec != self.spec:  # what was wanted before: nobody asks for it any more
                 logger.warning("Replica %s could not take over options that are not wanted any more", replica.name)
@@ -441,7 +441,7 @@ class DeploymentState:
             if replica.failures:
                 replica.failures, self.unwell = 0, ""
                 self._controller.changed()
-        except RayActorError:
+        except DEATHS:
             self._lost(replica)
         except Illness as illness:
             replica.failures += 1

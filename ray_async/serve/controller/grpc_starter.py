@@ -9,8 +9,9 @@ from typing import Any
 
 import ray_async as ray
 from ray_async import cloudpickle
-from ray_async.exceptions import RayActorError, RayTaskError
+from ray_async.exceptions import RayTaskError
 from ray_async.serve.config import gRPCOptions
+from ray_async.serve.deaths import DEATHS
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.grpc_ingress.server import GrpcServer
 from ray_async.serve.names import GRPC_SERVER, NAMESPACE
@@ -72,7 +73,7 @@ class GrpcStarter:
         """End the server, if there is one, once its calls are done."""
         if self._options is None:
             return
-        with contextlib.suppress(RayActorError):
+        with contextlib.suppress(*DEATHS):
             await self._actor.stop.remote()
         ray.kill(self._actor)
         self._options, self.packed, self.address = None, None, ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from ray_async.exceptions import RayActorError, RayError, RayTaskError
+from ray_async.exceptions import RayError, RayTaskError
 from ray_async.serve.controller.replica_handle import ReplicaHandle
+from ray_async.serve.deaths import DEATHS
 from ray_async.serve.stack_dump import blocking_frame, stack_path
 
 __all__ = ("Illness", "check")
@@ -26,7 +27,7 @@ async def check(replica: ReplicaHandle, timeout_s: float, folder: Path) -> None:
 
     Raises:
         Illness: Its check has raised, or it has not answered in time; then the text names what blocks its loop.
-        RayActorError: It has died.
+        RayError: It has died: one of `DEATHS`.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -35,7 +36,7 @@ async def check(replica: ReplicaHandle, timeout_s: float, folder: Path) -> None:
     except RayTaskError as error:
         replica.silent = False
         raise Illness(str(error)) from error
-    except RayActorError:
+    except DEATHS:
         raise
     except RayError as error:
         raise Illness(str(error)) from error

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import ray_async as ray
-from ray_async.exceptions import ActorDiedError, RayActorError
+from ray_async.exceptions import ActorUnavailableError
 from ray_async.serve.config import HTTPOptions
+from ray_async.serve.deaths import DEATHS
 from ray_async.serve.ingress.front import Front
 from ray_async.serve.ingress.front_actor import FrontActor
 from ray_async.serve.ingress.listener import Listener, bind, find_listener, listener_path
@@ -92,6 +93,10 @@ class Listening:
         await self._ready.wait()
         return str(listener_path(self._folder)), asdict(self.http)
 
+    def is_lacked(self, serves_http: bool, takes_http: bool) -> bool:
+        """Whether a replica that shall take HTTP requests is still to do so; none is where HTTP is not served."""
+        return self.http is not None and serves_http and not takes_http
+
     def want_front(self, wanted: bool, kept: bool) -> None:
         """Say whether connections are to be accepted by what is no replica.
 
@@ -122,7 +127,7 @@ class Listening:
             self._spawn(self._say(self._keeper.want.remote(self._front_wanted)))
 
     async def _say(self, call: Any) -> None:
-        with contextlib.suppress(RayActorError):  # its next life is told too
+        with contextlib.suppress(*DEATHS):  # its next life is told too
             await call
 
     async def _look_after(self, keeper: Any) -> None:
@@ -133,10 +138,10 @@ class Listening:
                 self._is_kept = True
                 self._tell()
                 await keeper.live.remote()
-            except RayActorError as error:
+            except DEATHS as error:
                 self._is_kept = False
                 self._tell()
-                if isinstance(error, ActorDiedError):  # for good: there will be another one
+                if not isinstance(error, ActorUnavailableError):  # for good: there will be another one
                     self._keeper = None
                 await asyncio.sleep(_PAUSE)
 
@@ -146,7 +151,7 @@ class Listening:
             self._recovery.cancel()
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
-            with contextlib.suppress(RayActorError):
+            with contextlib.suppress(*DEATHS):
                 await keeper.close.remote()
             ray.kill(keeper)
         if self._front is not None:

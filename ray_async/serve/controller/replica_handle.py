@@ -10,11 +10,11 @@ from typing import Any
 
 import ray_async as ray
 from ray_async import cloudpickle
-from ray_async.exceptions import RayActorError
 from ray_async.serve.application import DeploymentSpec
 from ray_async.serve.board import DRAINING, EMPTY, Board
 from ray_async.serve.controller.reconcile import ReplicaState, ReplicaView
 from ray_async.serve.controller.records import ReplicaRecord
+from ray_async.serve.deaths import DEATHS
 from ray_async.serve.gang import GangContext
 from ray_async.serve.ingress.free_slots import free_path
 from ray_async.serve.ingress.listener import listener_path
@@ -108,7 +108,7 @@ class ReplicaHandle:
 
     async def wait_for_death(self) -> None:
         """Wait until the actor has died; nothing is asked meanwhile."""
-        with contextlib.suppress(RayActorError):
+        with contextlib.suppress(*DEATHS):
             await self.actor.live.remote()
 
     @property
@@ -154,7 +154,7 @@ class ReplicaHandle:
             if self.state is ReplicaState.STOPPING and self.has_begun():
                 async with asyncio.timeout(limit + 5):
                     await self.actor.drain.remote(limit)
-        except (TimeoutError, RayActorError):
+        except (TimeoutError, *DEATHS):
             pass
         finally:
             self.kill()

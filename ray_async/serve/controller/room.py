@@ -9,8 +9,9 @@ from typing import Any
 
 import ray_async as ray
 from ray_async.serve.controller.resources import Lack, lack
+from ray_async.util import state
 
-__all__ = ("wait_for_room",)
+__all__ = ("has_process", "wait_for_room")
 
 _LOOK = 0.5  # seconds between two looks at what has not begun
 _PATIENCE = 4.0  # seconds to wait for resources that others use before that is said
@@ -52,6 +53,11 @@ async def wait_for_room(
         if not say(message):
             raise ResourceWarning(message)
         said = True
+
+
+def has_process(name: str) -> bool:
+    """Tell whether an actor has a process, and resources therefore; that may have to start still."""
+    return any(row.pid for row in state.list_actors(filters=[("name", "=", name), ("state", "!=", "DEAD")]))
 
 
 def _numbers(resources: Mapping[str, float]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from ray_async.serve.controller.replica_handle import ReplicaHandle
-from ray_async.serve.controller.room import wait_for_room
+from ray_async.serve.controller.room import has_process, wait_for_room
 from ray_async.serve.controller.room_plan import room_plan
 from ray_async.serve.placement import asked_resources
 
@@ -29,4 +29,6 @@ async def wait_for_begin(replica: ReplicaHandle, start: asyncio.Future[None], sa
     options = replica.spec.options.ray_actor_options
     plain = {key: value for key, value in options.items() if value}
     what = f"A replica of deployment {replica.spec.name!r} cannot start: it asks for {plain}"
-    await wait_for_room(asked_resources(options), replica.has_begun, start, say, what)
+    await wait_for_room(
+        asked_resources(options), lambda: replica.has_begun() or has_process(replica.name), start, say, what
+    )

@@ -9,8 +9,9 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 import ray_async as ray
-from ray_async.exceptions import ActorDiedError, RayError, RayTaskError, TaskCancelledError
+from ray_async.exceptions import ActorUnavailableError, RayError, TaskCancelledError
 from ray_async.serve.context import RequestContext, current_request
+from ray_async.serve.deaths import is_death
 from ray_async.serve.exceptions import RayServeException, RequestCancelledError
 from ray_async.serve.handle.client import Client, own_loop
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
@@ -239,11 +240,11 @@ class Call:
 
     def may_be_sent_again(self, error: BaseException) -> bool:
         """Whether another replica may run what a dead one had: it had not begun, or running it twice is no harm."""
-        if not isinstance(error, ActorDiedError) or isinstance(error, RayTaskError):  # one that a handler has raised
+        if not is_death(error) or isinstance(error, ActorUnavailableError):
             return False
         if self._candidate is not None:
             self._candidate.dead = True
-        if not error.call_began:
+        if not getattr(error, "call_began", True):
             return True
         self.losses += 1
         return self.losses < _MOST_LOSSES and (self.request.idempotent or self.router.idempotent)

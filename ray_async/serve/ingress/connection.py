@@ -101,6 +101,7 @@ class Connection(HttpToolsProtocol):
         self._first: RequestResponseCycle | None = None  # the request that is being answered, or was last
         self._ends = False  # whether nothing more that comes is looked at
         self._leaves = False  # whether the client has had all, and is to close the connection
+        self._asking = 0  # how many wait for a part of a body that had not come whole when its request began
         self._head: tuple[Any, int] = (None, 0)  # the scope and the bytes of a head that has not come whole
         self._closing_since: float | None = None
         self._passing: asyncio.Task[None] | None = None
@@ -238,7 +239,9 @@ class Connection(HttpToolsProtocol):
                 return Awaited.HEAD
             return Awaited.REST if self._waits.idle_since is None else None
         held_up = self.flow.read_paused or cycle.waiting_for_100_continue or self.pipeline
-        return Awaited.BODY if cycle.more_body and not cycle.response_started and not held_up else None
+        if not cycle.more_body or held_up:
+            return None
+        return Awaited.BODY if not cycle.response_started else Awaited.MORE if self._asking else None
 
     def end(self, awaited: Awaited) -> None:
         """End a connection whose client is too slow.
@@ -250,7 +253,7 @@ class Connection(HttpToolsProtocol):
             cut(self.transport)
         elif awaited is Awaited.HEAD:
             self.refuse(408, "The request's head took too long.")
-        elif awaited is Awaited.BODY:
+        elif awaited in (Awaited.BODY, Awaited.MORE):
             self._refuse_running(408, "The request's body came too slowly.")
         else:
             self.transport.close()
@@ -415,8 +418,9 @@ class Connection(HttpToolsProtocol):
 
     async def _answered(self, cycle: RequestResponseCycle) -> None:
         task = self._answering  # a connection has one at a time, and this one has just begun
+        receive = partial(self._receive, cycle) if cycle.more_body else cycle.receive
         try:
-            await self._requests.answer(self, cycle.scope, cycle.receive, cycle.send)
+            await self._requests.answer(self, cycle.scope, receive, cycle.send)
         except BaseException as error:
             await cycle.run_asgi(partial(_raise, error))  # what uvicorn does then
         else:
@@ -425,6 +429,13 @@ class Connection(HttpToolsProtocol):
             cycle.on_response = _ignore
         finally:
             self.tasks.discard(task)
+
+    async def _receive(self, cycle: RequestResponseCycle) -> Any:
+        self._asking += 1
+        try:
+            return await cycle.receive()
+        finally:
+            self._asking -= 1
 
     @property
     def gone(self) -> bool:

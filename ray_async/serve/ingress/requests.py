@@ -15,8 +15,8 @@ from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.utils import ClientDisconnected
 
 import ray_async as ray
-from ray_async.exceptions import ActorDiedError
 from ray_async.serve.context import RequestContext, current_replica, current_request, new_request_id
+from ray_async.serve.deaths import DEATHS
 from ray_async.serve.exceptions import DeploymentUnavailableError
 from ray_async.serve.handle.client import Client
 from ray_async.serve.handle.router import Router
@@ -184,8 +184,9 @@ class Requests:
                 await self._dispatch(scope, receive, reply, request, target)
         except asyncio.CancelledError:
             request.cancel_calls()
-            if connection.refused is not None and not reply.started:
+            if connection.refused is not None:
                 reply.failure = connection.refused[0]
+            if connection.refused is not None and not reply.started:
                 await reply.answer(*connection.refused)
             elif not connection.gone:
                 raise
@@ -399,7 +400,7 @@ class Requests:
                     raise
                 target = found[1]  # another application has got the prefix while the request waited
                 request.app_name = target[0]
-            except ActorDiedError as error:
+            except DEATHS as error:
                 if reply.started or not call.may_be_sent_again(error):
                     raise
                 losses = call.losses

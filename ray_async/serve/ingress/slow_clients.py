@@ -28,6 +28,7 @@ class Awaited(Enum):
     BEGINNING = "anything"
     HEAD = "the rest of a head"
     BODY = "a body"
+    MORE = "more of a body, while its answer goes out"
     LEAVING = "the client to close the connection"
     REST = "a body that nobody needs any more"
     TAKING = "the client to take what was sent"
@@ -77,7 +78,7 @@ class SlowClients:
             since = min(now, since + forgiven)
             if now - since >= timeout:
                 reached = 0 if is_fixed else _progress(connection, awaited)
-                if reached >= amount + _LEAST:
+                if reached >= amount + (1 if awaited is Awaited.MORE else _LEAST):
                     since, amount = now, reached
                 else:
                     slow.append((connection, awaited))
@@ -89,6 +90,8 @@ class SlowClients:
         """Whether a time is for the whole, and its seconds."""
         if awaited is Awaited.LEAVING:
             return True, _LEAVING
+        if awaited is Awaited.REST:
+            return True, self._stall
         is_head = awaited in (Awaited.HEAD, Awaited.BEGINNING)
         return is_head, self._head if is_head else self._stall
 
@@ -100,6 +103,8 @@ def _progress(connection: Any, awaited: Awaited) -> int:
         acked, received = struct.unpack_from("=QQ", info, _ACKED)
     except (AttributeError, OSError, struct.error):  # no connection by TCP: what is left to be taken gets less
         return -int(connection.transport.get_write_buffer_size())
+    if awaited is Awaited.MORE:  # either side may be silent for long while the other one goes on
+        return int(acked + received)
     return int(acked if awaited is Awaited.TAKING else received)
 
 

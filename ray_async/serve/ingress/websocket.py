@@ -6,13 +6,16 @@ import asyncio
 from functools import partial
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import SecurityError
 
 from ray_async.serve.ingress.slow_clients import Awaited, cut
 
 __all__ = ("Websocket",)
 
+_TOO_LARGE = b"The websocket's head has too many lines, or too long ones."
 _GRACE = 2.0  # seconds in which a handler may learn by itself that its client has gone
 
 
@@ -42,6 +45,24 @@ class Websocket(WebSocketsSansIOProtocol):
     def end(self, awaited: Awaited) -> None:
         """End a connection whose client takes nothing any more."""
         cut(self.transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; a head that is a request by HTTP and yet no beginning of a websocket is refused."""
+        super().data_received(data)
+        error = self.conn.handshake_exc
+        if error is not None and not self.handshake_initiated and not self.close_sent:
+            self._refuse(isinstance(error.__cause__ or error, SecurityError))
+
+    def _refuse(self, is_large: bool) -> None:
+        self.close_sent = True
+        status, text = (431, _TOO_LARGE) if is_large else (400, b"The websocket's head is malformed.")
+        head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(text)
+        self.transport.write(b"".join((STATUS_LINE[status], head, b"connection: close\r\n\r\n", text)))
+        if self.transport.can_write_eof():  # so that the client can read the answer while it sends
+            self.transport.write_eof()
+            self.loop.call_later(_GRACE, self.transport.close)
+        else:
+            self.transport.close()
 
     async def send(self, message: Any) -> None:
         """Send a message; the error of a client that has gone tells the handler so."""

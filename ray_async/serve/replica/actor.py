@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ray_async as ray
 from ray_async import cloudpickle
 from ray_async.actor import exit_actor
 from ray_async.serve.application import DeploymentSpec
@@ -44,6 +46,10 @@ from ray_async.serve.telemetry.telemetry import Telemetry
 __all__ = ("About", "ReplicaActor")
 
 About = tuple[str, str, str, str, bool]  # method, request id, model id, route, whether it may run twice
+
+logger = logging.getLogger("ray_async.serve")
+_ENDS = (SystemExit, KeyboardInterrupt, GeneratorExit)  # what ends a process, or a generator, elsewhere
+_UNREAD = 64  # items of a stream that its caller has not read, at which the stream pauses
 
 
 class ReplicaActor:
@@ -243,7 +249,7 @@ class ReplicaActor:
             return
         try:
             await maybe_async(check)
-        except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:  # it says that, and does not end the process
+        except _ENDS as error:  # it says that, and does not end the process
             raise RuntimeError(f"check_health has raised {error!r}") from error
 
     async def call(self, about: About, *args: Any, **kwargs: Any) -> Any:
@@ -266,6 +272,7 @@ class ReplicaActor:
                 if observed is not None:
                     observed.end()
 
+    @ray.method(_generator_backpressure_num_objects=_UNREAD)
     async def stream(self, about: About, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Run a request that gives items: the first says whether it was taken."""
         if not self._slots.free:
@@ -295,6 +302,7 @@ class ReplicaActor:
         """The next part of a body that comes here, for another replica that runs its request."""
         return await bodies.receive(number)
 
+    @ray.method(_generator_backpressure_num_objects=_UNREAD)
     async def http(
         self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
     ) -> AsyncIterator[Any]:
@@ -310,6 +318,7 @@ class ReplicaActor:
             finally:
                 await lists.aclose()  # type: ignore[attr-defined]
 
+    @ray.method(_generator_backpressure_num_objects=_UNREAD)
     async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
         """Run a call by gRPC; gives its messages, and its outcome at last.
 
@@ -380,18 +389,30 @@ class ReplicaActor:
                 await self._slots.idle()
         except TimeoutError:
             pass
+        steps: list[Callable[[], Awaitable[None]]] = []
         if self._server is not None:
-            await self._server.stop()
+            steps.append(self._server.stop)
         if self._requests is not None:
-            await self._requests.shutdown()
+            steps.append(self._requests.shutdown)
         if current_replica.holdings is not None:
-            await current_replica.holdings.close()
+            steps.append(current_replica.holdings.close)
+        for step in (*steps, self._finalize):
+            try:
+                await step()
+            except (Exception, *_ENDS) as error:  # the user's code: the end goes on without it
+                logger.error("Replica %s failed in its end.", self._id, exc_info=error)
         self._routing.close()
         self._telemetry.flush()
-        target = self._runner.target
         self._runner.close()
+
+    async def _finalize(self) -> None:
+        """Let the user's object clean up."""
+        target = self._runner.target
         finalizer = None if inspect.isfunction(target) else getattr(type(target), "__del__", None)
-        if finalizer is not None:
+        if finalizer is None:
+            return
+        try:
             await maybe_async(finalizer, target)
+        finally:
             # It must not run again when the object goes.
             type(target).__del__ = lambda _: None

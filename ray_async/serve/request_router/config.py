@@ -12,6 +12,7 @@ from typing import Any
 
 from ray_async import cloudpickle
 from ray_async.serve.autoscaling_config import PickledFunction
+from ray_async.serve.config_value import ConfigValue
 from ray_async.serve.request_router.base import RequestRouter
 
 __all__ = ("RequestRouterConfig",)
@@ -26,7 +27,7 @@ _SECONDS = (
 
 
 @dataclass(frozen=True)
-class RequestRouterConfig:
+class RequestRouterConfig(ConfigValue):
     """Who chooses the replica for each call of a deployment.
 
     Args:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from ray_async.serve.config_value import ConfigValue
 
 __all__ = ("ServeLoggingConfig",)
 
@@ -13,7 +15,7 @@ _ENCODINGS = ("TEXT", "JSON")
 
 
 @dataclass(frozen=True)
-class ServeLoggingConfig:
+class ServeLoggingConfig(ConfigValue):
     """How replicas log; programs know it as ``serve.schema.LoggingConfig``.
 
     Args:
@@ -35,7 +37,7 @@ class ServeLoggingConfig:
     log_level: str | int = "INFO"
     logs_dir: str | None = None
     enable_access_log: bool = True
-    additional_log_standard_attrs: tuple[str, ...] = ()
+    additional_log_standard_attrs: list[str] = field(default_factory=list, hash=False)
 
     def __post_init__(self) -> None:
         if self.encoding not in _ENCODINGS:
@@ -45,7 +47,10 @@ class ServeLoggingConfig:
         if self.logs_dir is not None and not isinstance(self.logs_dir, str):
             raise ValueError(f"logs_dir must be a string, but is {self.logs_dir!r}")
         object.__setattr__(self, "log_level", _level_name(self.log_level))
-        attributes = tuple(self.additional_log_standard_attrs)
+        given: Any = self.additional_log_standard_attrs
+        if not isinstance(given, list | tuple):
+            raise ValueError(f"additional_log_standard_attrs must be a list of names, but is {given!r}")
+        attributes = list(dict.fromkeys(given))  # each once
         known = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
         unknown = sorted(set(attributes) - known)
         if unknown:
