@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import FunctionType, ModuleType
 from typing import Any, Generic, TypeVar
 
 from ray_async import serialization
@@ -38,7 +40,8 @@ H = TypeVar("H")
 class Application:
     """A deployment bound to its constructor's arguments; made by `Deployment.bind`, passed to `serve.run`.
 
-    An application among the arguments of another one stands for its handle.
+    An application among the arguments of another one stands for its handle, also in lists, tuples, dicts and attributes
+    of objects.
     """
 
     def __init__(
@@ -202,21 +205,52 @@ class _Parts(Generic[H]):
 
     def handle(self, node: Application) -> H:
         if id(node) not in self._handles:
-            args, kwargs = _replaced(node.args, self.handle), _replaced(node.kwargs, self.handle)
+            args, kwargs = self._replaced(node.args, {}), self._replaced(node.kwargs, {})
             unique = _unique(node.options.name, self._names)
             self._names.add(unique)
             self._handles[id(node)] = self._found(unique, node, args, kwargs)
         return self._handles[id(node)]
 
+    def _replaced(self, value: Any, seen: dict[int, Any]) -> Any:
+        """The value with handles in place of applications; a copy of each object that has one, the rest as it is.
 
-def _replaced(value: Any, deploy: Callable[[Application], Any]) -> Any:
-    if isinstance(value, Application):
-        return deploy(value)
-    if type(value) in (list, tuple):
-        return type(value)([_replaced(item, deploy) for item in value])
-    if type(value) is dict:
-        return {key: _replaced(item, deploy) for key, item in value.items()}
-    return value
+        Args:
+            value: An argument, or a part of one.
+            seen: What was looked at already, by identity, and what it has become.
+        """
+        if isinstance(value, Application):
+            return self.handle(value)
+        if id(value) in seen:
+            return seen[id(value)]
+        seen[id(value)] = value
+        if type(value) in (list, tuple):
+            items = [self._replaced(item, seen) for item in value]
+            result = type(value)(items) if _differ(items, value) else value
+        elif type(value) is dict:
+            parts = {key: self._replaced(item, seen) for key, item in value.items()}
+            result = parts if _differ(parts.values(), value.values()) else value
+        elif _has_plain_state(value):
+            state = {key: self._replaced(item, seen) for key, item in vars(value).items()}
+            result = value
+            if _differ(state.values(), vars(value).values()):
+                result = copy.copy(value)
+                vars(result).update(state)
+        else:
+            return value
+        seen[id(value)] = result
+        return result
+
+
+def _differ(new: Iterable[Any], old: Iterable[Any]) -> bool:
+    return any(one is not other for one, other in zip(new, old, strict=True))
+
+
+def _has_plain_state(value: Any) -> bool:
+    """Whether all that an object holds is in its ``__dict__``, as that of most classes that are written in Python."""
+    kind = type(value)
+    if isinstance(value, type | ModuleType | FunctionType) or kind.__module__ == "builtins":
+        return False
+    return isinstance(getattr(value, "__dict__", None), dict)
 
 
 def _unique(name: str, taken: set[str]) -> str:

@@ -195,6 +195,33 @@ def test_a_sync_method_calls_another_deployment(http: httpx.Client, gate: Any) -
     assert handle.in_thread.remote().result() == 7
 
 
+class Parts:
+    """An object of a user's that has applications in it."""
+
+    def __init__(self, kinds: Any, depth: int) -> None:
+        self.itself = self
+        self.kept = bytearray(b"x")
+        self.kinds = {"kinds": [kinds]} if depth == 0 else Parts(kinds, depth - 1)
+
+
+def test_applications_in_objects_stand_for_their_handles(http: httpx.Client) -> None:
+    @serve.deployment
+    class Uses:
+        def __init__(self, parts: Any) -> None:
+            self.handle = parts.kinds.kinds["kinds"][0]
+            assert parts.kept == b"x"
+
+        async def __call__(self) -> str:
+            return str(await self.handle.sync.remote("a"))
+
+    parts = Parts(Kinds.bind(), 1)
+    kept = parts.kinds
+    handle = serve.run(Uses.bind(parts), name="nested")
+    assert handle.remote().result() == serve.get_deployment_handle("Kinds", "nested").sync.remote("a").result()
+    assert parts.kinds is kept  # the user's own is as it was
+    serve.delete("nested")
+
+
 def test_shared_applications_are_deployed_once(http: httpx.Client) -> None:
     @serve.deployment
     class Both:
