@@ -89,8 +89,16 @@ def test_the_node_process_is_killed(session: None) -> None:
     with pytest.raises(NodeDiedError):
         handle.remote().result()
     wait_until(lambda: all(state_of(pid) in ("", "Z") for pid in processes))
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((host, int(port)))
+    wait_until(lambda: is_refused(host, int(port)))
+
+
+def is_refused(host: str, port: int) -> bool:
+    """Whether nobody listens any more."""
+    try:
+        with socket.create_connection((host, port)):
+            return False
+    except ConnectionRefusedError:
+        return True
 
 
 def ended(connection: socket.socket) -> bool:

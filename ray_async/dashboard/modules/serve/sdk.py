@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from typing import Any
 from urllib.error import HTTPError
@@ -20,9 +21,9 @@ class ServeSubmissionClient:
 
     Args:
         dashboard_head_address: The API's URL, as ``http://127.0.0.1:8265``.
-        create_cluster_if_needed: Is not looked at: a client starts nothing.
+        create_cluster_if_needed: Passed over with a warning: a client starts nothing.
         cookies: Cookies of its requests.
-        metadata: Is not looked at.
+        metadata: Passed over with a warning: it is for jobs.
         headers: Headers of its requests, as ``{"Authorization": "Bearer TOKEN"}``.
 
     Raises:
@@ -39,6 +40,8 @@ class ServeSubmissionClient:
     ) -> None:
         if urlsplit(dashboard_head_address).scheme not in ("http", "https"):
             raise ValueError(f"the address must begin with http:// or https://, but is {dashboard_head_address!r}")
+        if create_cluster_if_needed or metadata:
+            warnings.warn("create_cluster_if_needed and metadata have no effect", UserWarning, stacklevel=2)
         self._address = dashboard_head_address.rstrip("/")
         self._headers = dict(headers or {})
         if cookies:
@@ -51,7 +54,7 @@ class ServeSubmissionClient:
             OSError: The API cannot be reached.
             RuntimeError: The API has refused the request; the text says why.
         """
-        details: dict[str, Any] = json.loads(self._ask("GET"))
+        details: dict[str, Any] = json.loads(self._request("GET"))
         return details
 
     def deploy_applications(self, config: Mapping[str, Any]) -> None:
@@ -61,7 +64,7 @@ class ServeSubmissionClient:
             OSError: The API cannot be reached.
             RuntimeError: The API has refused the request; the text says why.
         """
-        self._ask("PUT", json.dumps(config).encode())
+        self._request("PUT", json.dumps(config).encode())
 
     def delete_applications(self) -> None:
         """Delete all applications.
@@ -70,9 +73,9 @@ class ServeSubmissionClient:
             OSError: The API cannot be reached.
             RuntimeError: The API has refused the request; the text says why.
         """
-        self._ask("DELETE")
+        self._request("DELETE")
 
-    def _ask(self, method: str, body: bytes | None = None) -> bytes:
+    def _request(self, method: str, body: bytes | None = None) -> bytes:
         headers = {"Content-Type": "application/json", **self._headers}
         request = Request(self._address + _APPLICATIONS, body, headers, method=method)
         try:
