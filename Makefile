@@ -78,9 +78,9 @@ demo-serve: build $(VENV)/.demo-serve ## serve a model behind HTTP, send load, p
 
 DEMO_PLOT ?= serve-latencies.png
 
-# Two processes share the test files: most tests wait for other processes most of the time. One after the other,
+# Three processes share the test files: most tests wait for other processes most of the time. One after the other,
 # with the debugger's prompt: make test PARALLEL= PYTEST_ARGS=--pdb
-PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PARALLEL ?= --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test: build ## run all tests (some: PYTEST_ARGS=tests/core)
 	$(PY) -m pytest $(PARALLEL) $(PYTEST_ARGS)
