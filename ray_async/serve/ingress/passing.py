@@ -17,8 +17,8 @@ from pathlib import Path
 
 __all__ = ("Passing", "pass_on", "passing_path", "passing_paths")
 
-_PATIENCE = 30  # seconds for what a process of Serve's sends to another
 _ANSWER = 1.0  # seconds for the other process to take the connection
+_PATIENCE = 2 * _ANSWER  # seconds for what a sender sends, which has given up by then
 _TAKEN = b"t"
 _LENGTH = struct.Struct("!I")
 _NOTHING = _LENGTH.pack(0)
