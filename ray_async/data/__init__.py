@@ -15,7 +15,15 @@ try:
     from ray_async.data.exceptions import RayDataUserCodeException, UnknownColumnError
     from ray_async.data.grouped import GroupedData
     from ray_async.data.iteration.iterator import DataIterator
-    from ray_async.data.reading.files import read_parquet
+    from ray_async.data.reading.files import (
+        read_binary_files,
+        read_csv,
+        read_images,
+        read_json,
+        read_numpy,
+        read_parquet,
+        read_text,
+    )
     from ray_async.data.reading.objects import (
         from_arrow,
         from_arrow_refs,
@@ -72,5 +80,11 @@ __all__ = (
     "from_torch",
     "range",
     "range_tensor",
+    "read_binary_files",
+    "read_csv",
+    "read_images",
+    "read_json",
+    "read_numpy",
     "read_parquet",
+    "read_text",
 )

@@ -91,15 +91,24 @@ class Machine:
         self._free(index, task)
         return self._decide()
 
-    def failed(self, task: int, error: BaseException, *, actor_died: bool = False) -> list[Instruction]:
-        """A call has raised; or its actor has died, after which it may be run again."""
+    def failed(
+        self, task: int, error: BaseException, *, actor_died: bool = False, began: bool = True
+    ) -> list[Instruction]:
+        """A call has raised; or its actor has died, after which it may be run again.
+
+        Args:
+            task: the call's.
+            error: what it raised.
+            actor_died: whether its actor has died.
+            began: whether the call had begun then; what only waited has not spent an attempt.
+        """
         entry = self._tasks.pop(task, None)
         if entry is None or self.error is not None:
             return []
         index, slot = entry
         stage = self._stage(index)
         self._free(index, task)
-        slot.attempts += 1
+        slot.attempts += began
         if actor_died and slot.attempts < self.limits.attempts:
             stage.running.discard(slot)
             stage.again.append(slot)

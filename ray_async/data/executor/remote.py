@@ -183,7 +183,8 @@ class RemoteExecution:
         if died and start.actor is not None and start.actor in self._actors:
             del self._actors[start.actor]
             instructions = self.machine.actor_lost(start.actor, told, was_ready=True)
-        self._carry([*instructions, *self.machine.failed(start.task, told, actor_died=died)])
+        began = getattr(error, "call_began", True) is not False
+        self._carry([*instructions, *self.machine.failed(start.task, told, actor_died=died, began=began)])
 
     def _told(self, error: BaseException, stage: str) -> BaseException:
         """An error with the stage's name; of a function of the user's also as such."""

@@ -91,7 +91,7 @@ class UserFunction:
                 item = next(iterator)
             except StopIteration:
                 return
-            except Exception as error:
+            except (Exception, GeneratorExit) as error:
                 raise self._blamed(error) from error.__cause__
             yield item
 

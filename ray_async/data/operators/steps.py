@@ -101,7 +101,7 @@ class RowFilter:
         read = None if self.function.args or self.function.kwargs else columns_read(function)
         for table in tables:
             narrow = table
-            if read is not None and read <= set(table.column_names):
+            if read and read <= set(table.column_names):
                 narrow = table.select([name for name in table.column_names if name in read])
             mask: list[bool] = []
             for chunk in _chunks([narrow]):

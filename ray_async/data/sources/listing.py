@@ -126,6 +126,12 @@ def _ends(name: str, extensions: Sequence[str]) -> bool:
     return name.lower().endswith(tuple("." + ending.lower().lstrip(".") for ending in extensions))
 
 
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a name matches; one that begins with a dot or an underscore does if the pattern begins so too."""
+    hidden = name.startswith((".", "_")) and name[0] != pattern[:1]
+    return not hidden and fnmatch.fnmatchcase(name, pattern)
+
+
 def _matching(system: pafs.FileSystem, pattern: str, extensions: Sequence[str] | None) -> list[SourceFile]:
     parts = pattern.split("/")
     first = next(index for index, part in enumerate(parts) if _PATTERN & set(part))
@@ -134,7 +140,7 @@ def _matching(system: pafs.FileSystem, pattern: str, extensions: Sequence[str] |
     found = []
     for info in system.get_file_info(selector):
         steps = info.path.split("/")
-        if len(steps) != len(parts) or not all(map(fnmatch.fnmatchcase, steps[first:], parts[first:])):
+        if len(steps) != len(parts) or not all(map(_matches, steps[first:], parts[first:])):
             continue
         if info.type == pafs.FileType.File:
             found.append(SourceFile(info.path, info.size, base))
