@@ -8,11 +8,8 @@ import pytest
 
 import ray_async as ray
 
-
-@pytest.fixture(scope="session", autouse=True)
-def arrow_pool() -> None:
-    """Arrow opens a pipe with its first thread pool, once for the process; it is no test's leak."""
-    pacsv.read_csv(io.BytesIO(b"x\n1\n"))
+# Arrow opens a pipe with its first thread pool, once for the process; it is no test's leak.
+pacsv.read_csv(io.BytesIO(b"x\n1\n"))
 
 
 @pytest.fixture(scope="module")

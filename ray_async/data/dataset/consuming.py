@@ -18,7 +18,7 @@ from ray_async.data.schema import Schema
 if TYPE_CHECKING:
     from ray_async.data.dataset.materialized import MaterializedDataset
 
-__all__ = ("Consuming",)
+__all__ = ("Consuming", "fitted")
 
 
 class Consuming(DatasetBase):
@@ -159,7 +159,7 @@ class Consuming(DatasetBase):
             for piece in bundle.pieces:
                 table = table_of_piece(piece)
                 rows += table.num_rows
-                known, table = _fitted(known, table)
+                known, table = fitted(known, table)
                 yield table
         if execution.run is not None and execution.run.complete:
             self._known.count = rows
@@ -176,7 +176,7 @@ class Consuming(DatasetBase):
                 for piece in bundle.pieces:
                     table = await _awaited(piece)
                     rows += table.num_rows
-                    known, table = _fitted(known, table)
+                    known, table = fitted(known, table)
                     yield table
         finally:
             await stream.aclose()  # type: ignore[attr-defined]
@@ -193,7 +193,8 @@ async def _awaited(piece: Any) -> pa.Table:
     return table.slice(piece.start, piece.rows)
 
 
-def _fitted(known: pa.Schema | None, table: pa.Table) -> tuple[pa.Schema | None, pa.Table]:
+def fitted(known: pa.Schema | None, table: pa.Table) -> tuple[pa.Schema | None, pa.Table]:
+    """The schema of all tables so far, and the last of them in it."""
     if not table.num_columns:
         return known, table
     if known is None or not len(known):

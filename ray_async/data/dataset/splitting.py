@@ -14,6 +14,7 @@ from ray_async.data.plan import nodes
 if TYPE_CHECKING:
     from ray_async.data.dataset.dataset import Dataset
     from ray_async.data.dataset.materialized import MaterializedDataset
+    from ray_async.data.iteration.iterator import DataIterator
 
 __all__ = ("Splitting",)
 
@@ -111,6 +112,33 @@ class Splitting(Consuming):
         rows = whole.materialize()
         train, test = rows.split_at_indices([rows.count() - _test_rows(test_size, rows.count())])
         return train, test
+
+    def streaming_split(
+        self, n: int, *, equal: bool = False, locality_hints: Sequence[Any] | None = None
+    ) -> list[DataIterator]:
+        """Iterators for ``n`` consumers, in any processes, among which the rows are divided while the dataset is run.
+
+        An epoch, which is one run, begins when all of them ask for it. A consumer that dies in the middle of one is
+        an error for the others.
+
+        Args:
+            n: consumers.
+            equal: whether all get the same number of rows; up to ``n - 1`` rows are left out then. Else blocks go to
+                whoever asks first.
+            locality_hints: accepted.
+
+        Raises:
+            ValueError: The number is not positive.
+        """
+        import ray_async as ray
+        from ray_async.data.iteration.split_coordinator import SplitCoordinator
+        from ray_async.data.iteration.split_iterator import SplitIterator
+
+        if n < 1:
+            raise ValueError(f"The number of splits {n} is not positive.")
+        actor = ray.remote(SplitCoordinator).options(num_cpus=0, max_concurrency=1000)
+        coordinator = actor.remote(self._node, self._context, n, equal)
+        return [SplitIterator(coordinator, part, n) for part in range(n)]
 
     def _stratified(self, test_size: int | float, column: str) -> tuple[MaterializedDataset, MaterializedDataset]:
         from ray_async.data.engine.stratifying import stratified_rows

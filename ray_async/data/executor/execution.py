@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from math import inf
+from typing import Any
 
 import ray_async as ray
 from ray_async.data.aggregate.custom import AggregateFn, AggregateFnV2
@@ -109,7 +110,7 @@ class Execution:
     def _remote_plan(self) -> tuple[PhysicalPlan, Limits]:
         if not ray.is_initialized():
             ray.init()
-        resources = ray.cluster_resources()
+        resources = _cluster()
         asked = self._context.execution_options.resource_limits
         cpus = max(1, int(asked.cpu if asked.cpu is not None else resources.get("CPU", 1)))
         store = int(resources.get("object_store_memory", 1 << 30))
@@ -125,6 +126,17 @@ class Execution:
         if self.run is not None:
             self.run.ended = time.perf_counter()
             self.run.complete = True
+
+
+_seen: list[tuple[float, Any, dict[str, float]]] = []
+
+
+def _cluster() -> dict[str, float]:
+    """The session's resources, asked for at most once a second: it takes a trip to the node."""
+    job, now = ray.get_runtime_context().get_job_id(), time.monotonic()
+    if not _seen or now - _seen[0][0] > 1 or _seen[0][1] != job:
+        _seen[:] = [(now, job, ray.cluster_resources())]
+    return _seen[0][2]
 
 
 def _work(node: nodes.PlanNode) -> float:
