@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async.data.dataset.base import DatasetBase
 from ray_async.data.dataset.consuming import Consuming
+from ray_async.data.engine.joining import JOIN_TYPES
 from ray_async.data.plan import nodes
 from ray_async.data.plan.columns import check_columns
 
@@ -53,6 +54,61 @@ class Rearranging(Consuming):
         if None not in counts and len(set(counts)) > 1:
             raise ValueError(f"Cannot zip datasets of different number of rows: {', '.join(map(str, counts))}")
         return self._with(nodes.Zip(parts))
+
+    def join(
+        self,
+        ds: Consuming,
+        join_type: str,
+        num_partitions: int | None = None,
+        on: Sequence[str] = ("id",),
+        right_on: Sequence[str] | None = None,
+        left_suffix: str | None = None,
+        right_suffix: str | None = None,
+        *,
+        partition_size_hint: int | None = None,
+        aggregator_ray_remote_args: Any = None,
+        validate_schemas: bool = False,
+    ) -> Dataset:
+        """Rows of this dataset with those of another whose keys are equal. Null is equal to nothing; integers and floats
+        are compared exactly.
+
+        Args:
+            ds: the other dataset.
+            join_type: "inner", "left_outer", "right_outer", "full_outer", "left_semi", "right_semi", "left_anti" or
+                "right_anti".
+            num_partitions: accepted; the number follows from the size.
+            on: the keys; they are in the result once.
+            right_on: the keys of the other dataset, if they have other names there.
+            left_suffix: put behind names of this dataset that the other has too.
+            right_suffix: the same for the other.
+            partition_size_hint: accepted.
+            aggregator_ray_remote_args: accepted.
+            validate_schemas: accepted; keys are always checked where the columns are known.
+
+        Returns:
+            Rows in the order of this dataset, while it is joined by one call; those of the other alone come last.
+
+        Raises:
+            ValueError: Another kind of join, keys that are no list, or a name that both have and no suffix.
+            UnknownColumnError: A key is no column.
+            TypeError: Keys cannot be compared.
+        """
+        if join_type not in JOIN_TYPES:
+            raise ValueError(f"join_type must be one of {', '.join(JOIN_TYPES)}, but is {join_type!r}")
+        keys = []
+        for given in (on, on if right_on is None else right_on):
+            if isinstance(given, str) or not isinstance(given, (list, tuple)) or not given:
+                raise ValueError(f"the keys of a join must be a tuple or a list of names, but are {given!r}")
+            keys.append(tuple(given))
+        if len(keys[0]) != len(keys[1]):
+            raise ValueError(f"on and right_on must have the same number of keys, but are {keys[0]} and {keys[1]}")
+        if num_partitions is not None and num_partitions < 1:
+            raise ValueError(f"num_partitions must be positive, but is {num_partitions}")
+        check_columns(keys[0], self._columns())
+        check_columns(keys[1], ds._columns())
+        node = nodes.Join(self._node, ds._node, keys[0], keys[1], join_type, left_suffix, right_suffix)
+        node.schema()
+        return self._with(node)
 
     def sort(self, key: str | Sequence[str], descending: bool | Sequence[bool] = False) -> Dataset:
         """Rows in the order of one or more columns. Nulls come last in both directions, and NaN before them; rows with

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ray_async.data.aggregate.functions import Aggregation, hashable
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.block.columns import python_of
-from ray_async.data.block.schema import concatenated
+from ray_async.data.block.schema import concatenated, conformed
 from ray_async.data.engine.grouping import aggregated, group_bounds, group_numbers
 from ray_async.data.engine.ordering import sorted_table
 from ray_async.data.executor.instructions import BarrierStep, StageCall, Steps
@@ -42,10 +42,17 @@ class AggregateRows:
 
 @dataclass(frozen=True)
 class SplitByHash:
-    """A bundle's rows in parts, equal keys in the same part whatever their types' widths."""
+    """A bundle's rows in parts, equal keys in the same part.
+
+    Attributes:
+        keys: the keys.
+        parts: how many parts.
+        types: types that the keys are brought to before, if others are to be met that have them; None for their own.
+    """
 
     keys: tuple[str, ...]
     parts: int
+    types: tuple[pa.DataType, ...] | None = None
 
     def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | Value]:
         table = concatenated(inputs[0])
@@ -66,6 +73,8 @@ class SplitByHash:
         """The part of each group: by a hash that is the same in every process."""
         import zlib
 
+        if self.types is not None:
+            heads = conformed(heads, pa.schema(list(zip(heads.column_names, self.types, strict=True))))
         columns = [python_of(column) for column in heads.columns]
         found = [
             zlib.crc32(repr([_steady(value) for value in row]).encode()) % self.parts

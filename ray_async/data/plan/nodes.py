@@ -12,6 +12,7 @@ from ray_async.data.aggregate.functions import Aggregation
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.block.schema import unified
 from ray_async.data.compute import Resources
+from ray_async.data.engine.joining import joined
 from ray_async.data.expressions.evaluation import type_of
 from ray_async.data.expressions.expr import Expr
 from ray_async.data.expressions.reshape import Reshape
@@ -23,6 +24,7 @@ __all__ = (
     "Aggregate",
     "Blocks",
     "Filter",
+    "Join",
     "Limit",
     "MapBatches",
     "MapGroups",
@@ -245,6 +247,34 @@ class Zip(PlanNode):
 
     def count(self) -> int | None:
         return self.parts[0].count()
+
+
+@dataclass(frozen=True, eq=False)
+class Join(PlanNode):
+    """Rows of two sides whose keys are equal."""
+
+    left: PlanNode
+    right: PlanNode
+    left_on: tuple[str, ...]
+    right_on: tuple[str, ...]
+    how: str
+    left_suffix: str | None
+    right_suffix: str | None
+
+    @property
+    def inputs(self) -> tuple[PlanNode, ...]:
+        return (self.left, self.right)
+
+    @property
+    def label(self) -> str:
+        return f"Join({self.how})"
+
+    def schema(self) -> pa.Schema | None:
+        left, right = self.left.schema(), self.right.schema()
+        if left is None or right is None:
+            return None
+        sides = (left.empty_table(), right.empty_table())
+        return joined(*sides, self.left_on, self.right_on, self.how, self.left_suffix, self.right_suffix).schema
 
 
 @dataclass(frozen=True, eq=False)

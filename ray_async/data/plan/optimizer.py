@@ -25,7 +25,11 @@ def optimized(node: nodes.PlanNode) -> nodes.PlanNode:
 def _with_inputs(node: nodes.PlanNode, inputs: Sequence[nodes.PlanNode]) -> nodes.PlanNode:
     if all(new is old for new, old in zip(inputs, node.inputs, strict=True)):
         return node
-    changed: Any = {"parts": tuple(inputs)} if isinstance(node, (nodes.Union, nodes.Zip)) else {"input": inputs[0]}
+    changed: Any = {"input": inputs[0]}
+    if isinstance(node, (nodes.Union, nodes.Zip)):
+        changed = {"parts": tuple(inputs)}
+    elif isinstance(node, nodes.Join):
+        changed = {"left": inputs[0], "right": inputs[1]}
     return replace(node, **changed)
 
 

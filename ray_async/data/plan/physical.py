@@ -22,6 +22,7 @@ from ray_async.data.executor.instructions import (
 from ray_async.data.operators.columns import FilterStep, ReshapeStep
 from ray_async.data.operators.function import UserFunction
 from ray_async.data.operators.grouping import AggregateStrategy, GroupMap
+from ray_async.data.operators.joining import JoinRows, JoinStrategy
 from ray_async.data.operators.map_operator import CallOperator, MapOperator, Operator
 from ray_async.data.operators.shuffling import (
     RandomizeBlocksStrategy,
@@ -135,6 +136,10 @@ class Planner:
             return SampleStrategy(_seed(node.seed), node.fraction)
         if isinstance(node, nodes.Zip):
             return ZipStrategy()
+        if isinstance(node, nodes.Join):
+            sides = (node.left.schema(), node.right.schema())
+            join = JoinRows(node.left_on, node.right_on, node.how, node.left_suffix, node.right_suffix, schemas=sides)
+            return JoinStrategy(join, self.call_bytes)
         return None
 
     # Chains
