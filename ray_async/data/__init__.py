@@ -18,6 +18,7 @@ try:
     from ray_async.data.reading.files import (
         read_binary_files,
         read_csv,
+        read_datasource,
         read_images,
         read_json,
         read_numpy,
@@ -40,8 +41,10 @@ try:
         range_tensor,
     )
     from ray_async.data.schema import Schema
+    from ray_async.data.sinks.datasink import Datasink, TaskContext, WriteResult
     from ray_async.data.sinks.filename_provider import FilenameProvider
     from ray_async.data.sinks.save_mode import SaveMode
+    from ray_async.data.sources.datasource import BlockMetadata, Datasource, ReadTask
     from ray_async.data.sources.partitioning import Partitioning, PartitionStyle
 except ModuleNotFoundError as error:
     if (error.name or "").split(".")[0] == "pyarrow":
@@ -52,9 +55,12 @@ except ModuleNotFoundError as error:
 
 __all__ = (
     "ActorPoolStrategy",
+    "BlockMetadata",
     "DataContext",
     "DataIterator",
     "Dataset",
+    "Datasink",
+    "Datasource",
     "ExecutionOptions",
     "ExecutionResources",
     "FilenameProvider",
@@ -63,10 +69,13 @@ __all__ = (
     "PartitionStyle",
     "Partitioning",
     "RayDataUserCodeException",
+    "ReadTask",
     "SaveMode",
     "Schema",
+    "TaskContext",
     "TaskPoolStrategy",
     "UnknownColumnError",
+    "WriteResult",
     "from_arrow",
     "from_arrow_refs",
     "from_blocks",
@@ -82,6 +91,7 @@ __all__ = (
     "range_tensor",
     "read_binary_files",
     "read_csv",
+    "read_datasource",
     "read_images",
     "read_json",
     "read_numpy",

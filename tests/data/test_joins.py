@@ -25,7 +25,10 @@ THREE, ZERO = {"id": 3, "a": None, "b": 30}, {"id": None, "a": None, "b": 0}
 
 
 def together(left: Any, right: Any, how: str, **options: Any) -> list[dict[str, Any]]:
-    return ray.data.from_items(left).join(ray.data.from_items(right), how, 2, **options).take_all()
+    rows: list[dict[str, Any]] = (
+        ray.data.from_items(left).join(ray.data.from_items(right), how, 2, **options).take_all()
+    )
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -48,11 +51,12 @@ def test_all_kinds(how: str, expected: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("how", JOIN_TYPES)
 @pytest.mark.parametrize("empty", ["left", "right", "both"])
 def test_empty_sides_keep_their_columns(how: str, empty: str) -> None:
-    left, right = ray.data.from_items(LEFT), ray.data.from_items(RIGHT)
+    left: Any = ray.data.from_items(LEFT)
+    right: Any = ray.data.from_items(RIGHT)
     if empty != "right":
-        left = left.filter(col("a") == "nothing")  # type: ignore[assignment]
+        left = left.filter(col("a") == "nothing")
     if empty != "left":
-        right = right.filter(col("b") < -1)  # type: ignore[assignment]
+        right = right.filter(col("b") < -1)
     dataset = left.join(right, how, 1)
     side = (
         {"left": ["id", "a"], "right": ["id", "b"]}.get(how.split("_")[0], [])
@@ -73,7 +77,7 @@ def test_the_rows_of_pandas(seed: int, parts: int | None, monkeypatch: pytest.Mo
     right = pd.DataFrame({"k": [rng.randrange(25) for _ in range(40)], "j": [rng.choice("abc") for _ in range(40)]})
     left["x"], right["y"] = range(50), range(40)
     for how, word in (("inner", "inner"), ("left_outer", "left"), ("right_outer", "right"), ("full_outer", "outer")):
-        expected = left.merge(right, on=["k", "j"], how=word)  # type: ignore[call-overload]
+        expected = left.merge(right, on=["k", "j"], how=word)
         found = ray.data.from_pandas(left).join(ray.data.from_pandas(right), how, 1, on=("k", "j")).to_pandas()
         order = ["k", "j", "x", "y"]
         got, want = (f.astype({"x": float, "y": float}).sort_values(order)[order] for f in (found, expected))

@@ -69,8 +69,9 @@ class Rearranging(Consuming):
         aggregator_ray_remote_args: Any = None,
         validate_schemas: bool = False,
     ) -> Dataset:
-        """Rows of this dataset with those of another whose keys are equal. Null is equal to nothing; integers and floats
-        are compared exactly.
+        """Rows of this dataset with those of another whose keys are equal.
+
+        Null is equal to nothing; integers and floats are compared exactly.
 
         Args:
             ds: the other dataset.

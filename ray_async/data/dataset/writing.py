@@ -12,8 +12,9 @@ from ray_async.data.executor.blocks import tables_of_bundles
 from ray_async.data.executor.execution import Execution
 from ray_async.data.plan import nodes
 from ray_async.data.plan.columns import check_columns
-from ray_async.data.sinks.base import Receipt, Sink
+from ray_async.data.sinks.base import Receipt, RowSink
 from ray_async.data.sinks.csv import CSVFormat
+from ray_async.data.sinks.datasink import Datasink, DatasinkSink
 from ray_async.data.sinks.filename_provider import FilenameProvider
 from ray_async.data.sinks.files import FileFormat, FileSink
 from ray_async.data.sinks.json import JSONFormat
@@ -179,6 +180,23 @@ class Writing(Consuming):
             mode,
         )
 
+    def write_datasink(
+        self, datasink: Datasink, *, ray_remote_args: Mapping[str, Any] | None = None, concurrency: int | None = None
+    ) -> None:
+        """Write to a sink of the user's own.
+
+        Args:
+            datasink: the sink.
+            ray_remote_args: options of the tasks.
+            concurrency: calls that write at a time.
+
+        Raises:
+            TypeError: It is none.
+        """
+        if not isinstance(datasink, Datasink):
+            raise TypeError(f"write_datasink expects a Datasink, but got {type(datasink).__name__}")
+        self._write(DatasinkSink(datasink), datasink.min_rows_per_write, ray_remote_args, concurrency)
+
     def _write_files(
         self,
         path: str | os.PathLike[str],
@@ -213,7 +231,7 @@ class Writing(Consuming):
 
     def _write(
         self,
-        sink: Sink,
+        sink: RowSink,
         least_rows: int | None = None,
         options: Mapping[str, Any] | None = None,
         concurrency: int | None = None,
@@ -230,13 +248,13 @@ class Writing(Consuming):
             receipts: list[Receipt] = [row for table in tables for row in rows_of(table)]
             schema = known if known is not None or receipts else self._schema_of_nothing()
             sink.commit(receipts, schema)
-        except BaseException:
-            sink.abort()
+        except BaseException as error:
+            sink.abort(error)
             raise
         self._known.count = sum(receipt["rows"] for receipt in receipts)
 
     def _write_execution(
-        self, sink: Sink, least_rows: int | None, options: Mapping[str, Any] | None, concurrency: int | None
+        self, sink: RowSink, least_rows: int | None, options: Mapping[str, Any] | None, concurrency: int | None
     ) -> Execution:
         from ray_async.data.compute import Resources, TaskPoolStrategy
 

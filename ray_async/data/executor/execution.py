@@ -101,7 +101,8 @@ class Execution:
 
     def _inline(self) -> Iterator[RowBundle]:
         cpus = 1
-        plan = Planner(cpus, self._context.target_max_block_size, MAX_CALL_BYTES).compile(self._node)
+        planner = Planner(cpus, self._context.target_max_block_size, MAX_CALL_BYTES, whole_runs=False)
+        plan = planner.compile(self._node)
         machine = Machine(plan.specs, Limits(cpus, MAX_CALL_BYTES, self._context.max_errored_blocks))
         self._begin(machine, inline=True)
         yield from run_inline(machine, plan.operators)

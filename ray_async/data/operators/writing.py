@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ray_async.data.block.rows import table_of_rows
-from ray_async.data.sinks.base import Sink
+from ray_async.data.sinks.base import RowSink
 
 __all__ = ("WriteStep",)
 
@@ -17,7 +17,7 @@ __all__ = ("WriteStep",)
 class WriteStep:
     """The rows of a call written to a sink."""
 
-    sink: Sink
+    sink: RowSink
 
     def run(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         return self.run_numbered(tables, 0)

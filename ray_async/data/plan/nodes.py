@@ -17,7 +17,7 @@ from ray_async.data.expressions.evaluation import type_of
 from ray_async.data.expressions.expr import Expr
 from ray_async.data.expressions.reshape import Reshape
 from ray_async.data.operators.function import UserFunction
-from ray_async.data.sinks.base import Sink
+from ray_async.data.sinks.base import RowSink
 from ray_async.data.sources.base import RowSource
 
 __all__ = (
@@ -377,7 +377,7 @@ class MapGroups(_OneInput):
 class Write(_OneInput):
     """The rows written to a sink; its own rows say what was written."""
 
-    sink: Sink
+    sink: RowSink
     least_rows: int | None = None
     resources: Resources | None = None
 

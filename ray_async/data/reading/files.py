@@ -14,6 +14,7 @@ from ray_async.data.reading.objects import block_count
 from ray_async.data.sources.arrays import ImageReadFormat, NumpyReadFormat
 from ray_async.data.sources.base import RowSource
 from ray_async.data.sources.csv import CSVReadFormat
+from ray_async.data.sources.datasource import Datasource, DatasourceSource
 from ray_async.data.sources.files import FileSource, ReadFormat
 from ray_async.data.sources.json import JSONReadFormat
 from ray_async.data.sources.listing import listed_files
@@ -21,7 +22,16 @@ from ray_async.data.sources.parquet import ParquetSource
 from ray_async.data.sources.partitioning import Partitioning
 from ray_async.data.sources.texts import BinaryReadFormat, TextReadFormat
 
-__all__ = ("read_binary_files", "read_csv", "read_images", "read_json", "read_numpy", "read_parquet", "read_text")
+__all__ = (
+    "read_binary_files",
+    "read_csv",
+    "read_datasource",
+    "read_images",
+    "read_json",
+    "read_numpy",
+    "read_parquet",
+    "read_text",
+)
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 _RESOURCES = ("num_cpus", "num_gpus", "memory", "label_selector", "fallback_strategy", "max_calls", "resources",
@@ -90,6 +100,32 @@ def read_parquet(
         source = source.select(columns) or source
     dataset = reading(source, parallelism, override_num_blocks, concurrency, ray_remote_args, options)
     return dataset.filter(expr=filter) if own else dataset
+
+
+def read_datasource(
+    datasource: Datasource,
+    *,
+    parallelism: int = -1,
+    override_num_blocks: int | None = None,
+    concurrency: int | None = None,
+    ray_remote_args: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Dataset:
+    """Rows of a source of the user's own.
+
+    Args:
+        datasource: the source.
+        override_num_blocks: the number of reads that it is asked for.
+        concurrency: reads at a time.
+        options: resources of the reads.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(datasource, Datasource):
+        raise TypeError(f"read_datasource expects a Datasource, but got {type(datasource).__name__}")
+    source = DatasourceSource(datasource)
+    return reading(source, parallelism, override_num_blocks, concurrency, ray_remote_args, options)
 
 
 def reading(

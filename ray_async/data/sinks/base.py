@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-__all__ = ("Receipt", "Sink")
+__all__ = ("Receipt", "RowSink")
 
 #: What one write has made: plain values, at least ``rows``.
 Receipt = Mapping[str, Any]
 
 
-class Sink(ABC):
+class RowSink(ABC):
     """Where rows go: picklable. `prepare`, `commit` and `abort` run in the driver, `write` in workers."""
 
     #: For plans, errors and statistics.
@@ -42,5 +42,5 @@ class Sink(ABC):
         """
 
     @abstractmethod
-    def abort(self) -> None:
-        """Remove what was written; something has failed."""
+    def abort(self, error: BaseException) -> None:
+        """Remove what was written, since something has failed."""

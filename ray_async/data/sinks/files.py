@@ -22,11 +22,12 @@ from ray_async.data.block.schema import concatenated
 from ray_async.data.engine.grouping import group_bounds
 from ray_async.data.engine.ordering import sorted_table
 from ray_async.data.plan.columns import check_columns
-from ray_async.data.sinks.base import Receipt, Sink
+from ray_async.data.sinks.base import Receipt, RowSink
 from ray_async.data.sinks.filename_provider import FilenameProvider
 from ray_async.data.sinks.save_mode import SaveMode
 from ray_async.data.sources.filesystem import is_local, resolved
 from ray_async.data.sources.partitioning import NULL_FOLDER
+from ray_async.data.sources.retrying import retried
 
 __all__ = ("FileFormat", "FileSink")
 
@@ -51,7 +52,7 @@ class FileFormat(Protocol):
 
 
 @dataclass
-class FileSink(Sink):
+class FileSink(RowSink):
     """A folder of files of one format.
 
     Attributes:
@@ -132,7 +133,7 @@ class FileSink(Sink):
                 with contextlib.suppress(OSError):
                     os.rmdir(folder)
 
-    def abort(self) -> None:
+    def abort(self, error: BaseException) -> None:
         if is_local(self.system):
             with contextlib.suppress(FileNotFoundError):
                 self.system.delete_dir(self._staging)
@@ -180,6 +181,13 @@ class FileSink(Sink):
         buffer = pa.BufferOutputStream()
         self.format.encode(table, buffer)
         encoded = buffer.getvalue()
+        retried(lambda: self._send(target, encoded))
+        return int(encoded.size)
+
+    def _send(self, target: str, encoded: pa.Buffer) -> None:
+        folder = posixpath.dirname(target)
+        if folder != self.folder:
+            self.system.create_dir(folder, recursive=True)
         stream = self.system.open_output_stream(target)
         try:
             stream.write(encoded)
@@ -191,7 +199,6 @@ class FileSink(Sink):
             with contextlib.suppress(OSError):
                 self.system.delete_file(target)
             raise
-        return int(encoded.size)
 
 
 def _put_local(target: str, table: pa.Table, encode: Callable[[pa.Table, Any], None]) -> int:

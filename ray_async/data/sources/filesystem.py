@@ -52,7 +52,7 @@ def _known(filesystem: Any) -> pafs.FileSystem:
 
 def _by_fsspec(uri: str, scheme: str, error: Exception) -> tuple[pafs.FileSystem, str]:
     try:
-        from fsspec.core import url_to_fs  # type: ignore[import-untyped,unused-ignore]
+        from fsspec.core import url_to_fs
     except ModuleNotFoundError:
         raise ValueError(f"{uri!r}: pyarrow has no file system for {scheme}:// here, and fsspec is missing") from error
     try:

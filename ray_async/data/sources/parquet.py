@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from ray_async.data.sources.checked import check_no_objects
 from ray_async.data.sources.filesystem import is_local
 from ray_async.data.sources.listing import FileListing, SourceFile
 from ray_async.data.sources.partitioning import Partitioning, with_partitions
+from ray_async.data.sources.retrying import retried
 
 __all__ = ("ParquetSource",)
 
@@ -78,9 +79,9 @@ class ParquetSource(RowSource):
         """Footers of the first files."""
         files = self.listing.files[:FOOTERS]
         if len(files) == 1:
-            return [self._footer(files[0].path)]
+            return [retried(lambda: self._footer(files[0].path))]
         with ThreadPoolExecutor(8) as pool:
-            return list(pool.map(self._footer, [file.path for file in files]))
+            return list(pool.map(lambda file: retried(lambda: self._footer(file.path)), files))
 
     def _footer(self, path: str) -> _Footer:
         import pyarrow.parquet as pq
@@ -182,7 +183,7 @@ class ParquetSource(RowSource):
 
     def read(self, params: tuple[ParquetRead, ...]) -> Iterator[pa.Table]:
         for part in _joined(params):
-            yield self._read_part(part)
+            yield retried(partial(self._read_part, part))
 
     def _read_part(self, part: ParquetRead) -> pa.Table:
         import pyarrow.dataset as pads  # it imports pandas, where there is one
@@ -251,6 +252,18 @@ class ParquetSource(RowSource):
                 narrow.__dict__["_whole_schema"] = self._whole_schema
                 return narrow
         return None
+
+    @property
+    def plain_paths(self) -> tuple[str, ...] | None:
+        """The files, where these columns of them are all that is read: local, whole, and of one schema; else None."""
+        extras = self.include_paths or self.given is not None or self.arrow_filter is not None
+        if extras or self.predicate is not None or not self._all_known or not is_local(self.listing.filesystem):
+            return None
+        if not self._footers or any(footer.schema != self._footers[0].schema for footer in self._footers):
+            return None
+        if self.partitioning is not None and any(self.partitioning.values(file) for file in self.listing.files):
+            return None
+        return tuple(file.path for file in self.listing.files)
 
     def input_files(self) -> list[str]:
         return [file.path for file in self.listing.files]
