@@ -15,6 +15,7 @@ try:
     from ray_async.data.exceptions import RayDataUserCodeException, UnknownColumnError
     from ray_async.data.grouped import GroupedData
     from ray_async.data.iteration.iterator import DataIterator
+    from ray_async.data.plan.seeds import RandomSeedConfig
     from ray_async.data.reading.files import (
         read_binary_files,
         read_csv,
@@ -68,6 +69,7 @@ __all__ = (
     "MaterializedDataset",
     "PartitionStyle",
     "Partitioning",
+    "RandomSeedConfig",
     "RayDataUserCodeException",
     "ReadTask",
     "SaveMode",

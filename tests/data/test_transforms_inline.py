@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import ray_async as ray
-from ray_async.data import UnknownColumnError
+from ray_async.data import RandomSeedConfig, UnknownColumnError
 from ray_async.data.aggregate import Count, Max, Mean, Quantile, Sum
 from ray_async.data.expressions import col, lit
 
@@ -249,6 +249,9 @@ def test_random_order_depends_on_the_seed_alone() -> None:
     order = ids(few.random_shuffle(seed=1))
     assert order == ids(many.random_shuffle(seed=1)) != list(range(100)) and sorted(order) == list(range(100))
     assert order != ids(few.random_shuffle(seed=2))
+    same = few.random_shuffle(seed=RandomSeedConfig(1, reseed_after_execution=False))
+    other = few.random_shuffle(seed=RandomSeedConfig(1))
+    assert ids(same) == ids(same) == order == ids(other) != ids(other)
     unseeded = few.random_shuffle()
     assert ids(unseeded) != ids(unseeded)
     sample = ids(ray.data.range(1000).random_sample(0.5, seed=1))

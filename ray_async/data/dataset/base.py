@@ -42,6 +42,7 @@ class DatasetBase:
         self._context = context if context is not None else DataContext.get_current().copy()
         self._known = Known()
         self._last: Execution | None = None
+        self._executions = 0
         self._name: str | None = None
 
     @property
@@ -67,7 +68,8 @@ class DatasetBase:
         return found
 
     def _execution(self, node: nodes.PlanNode | None = None) -> Execution:
-        self._last = Execution(self._node if node is None else node, self._context)
+        self._last = Execution(self._node if node is None else node, self._context, self._executions)
+        self._executions += 1
         return self._last
 
     @property

@@ -10,6 +10,7 @@ from ray_async.data.dataset.consuming import Consuming
 from ray_async.data.engine.joining import JOIN_TYPES
 from ray_async.data.plan import nodes
 from ray_async.data.plan.columns import check_columns
+from ray_async.data.plan.seeds import Seed, fixed_seed
 
 if TYPE_CHECKING:
     from ray_async.data.dataset.dataset import Dataset
@@ -150,20 +151,21 @@ class Rearranging(Consuming):
             raise ValueError(f"num_partitions must be positive, but is {num_partitions}")
         return GroupedData(self, tuple(keys))
 
-    def random_shuffle(self, *, seed: int | None = None, num_blocks: int | None = None) -> Dataset:
+    def random_shuffle(self, *, seed: Seed = None, num_blocks: int | None = None) -> Dataset:
         """Rows in random order.
 
         Args:
-            seed: decides the order, whatever the blocks are; None: another order at each execution.
+            seed: decides the order, whatever the blocks are; None: another order at each execution; a
+                `RandomSeedConfig`: as it says.
             num_blocks: blocks of the result.
         """
-        return self._with(nodes.Shuffle(self._node, seed, num_blocks))
+        return self._with(nodes.Shuffle(self._node, fixed_seed(seed), num_blocks))
 
-    def randomize_block_order(self, *, seed: int | None = None) -> Dataset:
+    def randomize_block_order(self, *, seed: Seed = None) -> Dataset:
         """The same blocks in random order."""
-        return self._with(nodes.RandomizeBlocks(self._node, seed))
+        return self._with(nodes.RandomizeBlocks(self._node, fixed_seed(seed)))
 
-    def random_sample(self, fraction: float, *, seed: int | None = None) -> Dataset:
+    def random_sample(self, fraction: float, *, seed: Seed = None) -> Dataset:
         """Each row with a probability.
 
         Args:
@@ -175,7 +177,7 @@ class Rearranging(Consuming):
         """
         if not 0 <= fraction <= 1:
             raise ValueError(f"Fraction must be between 0 and 1, but is {fraction}")
-        return self._with(nodes.Sample(self._node, fraction, seed))
+        return self._with(nodes.Sample(self._node, fraction, fixed_seed(seed)))
 
     def repartition(
         self,

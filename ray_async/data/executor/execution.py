@@ -51,12 +51,14 @@ class Execution:
     Args:
         node: the plan.
         context: settings.
+        number: how many executions the dataset had before.
 
     Attributes:
         run: statistics of it, once it has begun.
     """
 
-    def __init__(self, node: nodes.PlanNode, context: DataContext) -> None:
+    def __init__(self, node: nodes.PlanNode, context: DataContext, number: int = 0) -> None:
+        self._number = number
         self._context = context
         self._node = optimized(node)
         self.inline = _work(self._node) <= context.inline_bytes
@@ -101,7 +103,8 @@ class Execution:
 
     def _inline(self) -> Iterator[RowBundle]:
         cpus = 1
-        planner = Planner(cpus, self._context.target_max_block_size, MAX_CALL_BYTES, whole_runs=False)
+        block_bytes = self._context.target_max_block_size
+        planner = Planner(cpus, block_bytes, MAX_CALL_BYTES, whole_runs=False, execution=self._number)
         plan = planner.compile(self._node)
         machine = Machine(plan.specs, Limits(cpus, MAX_CALL_BYTES, self._context.max_errored_blocks))
         self._begin(machine, inline=True)
@@ -117,7 +120,8 @@ class Execution:
         store = int(resources.get("object_store_memory", 1 << 30))
         budget = int(asked.object_store_memory) if asked.object_store_memory is not None else int(store * STORE_SHARE)
         block_bytes = max(1 << 16, min(self._context.target_max_block_size, budget // (4 * cpus)))
-        planner = Planner(cpus, block_bytes, min(MAX_CALL_BYTES, max(1 << 20, store // 4)))
+        call_bytes = min(MAX_CALL_BYTES, max(1 << 20, store // 4))
+        planner = Planner(cpus, block_bytes, call_bytes, execution=self._number)
         return planner.compile(self._node), Limits(cpus, budget, self._context.max_errored_blocks)
 
     def _begin(self, machine: Machine, *, inline: bool = False) -> None:

@@ -17,6 +17,7 @@ from ray_async.data.expressions.evaluation import type_of
 from ray_async.data.expressions.expr import Expr
 from ray_async.data.expressions.reshape import Reshape
 from ray_async.data.operators.function import UserFunction
+from ray_async.data.plan.seeds import Seed
 from ray_async.data.sinks.base import RowSink
 from ray_async.data.sources.base import RowSource
 
@@ -296,7 +297,7 @@ class Sort(_SameRows):
 class Shuffle(_SameRows):
     """Rows in random order; without a seed each execution has another one."""
 
-    seed: int | None
+    seed: Seed
     blocks: int | None
 
     @property
@@ -324,7 +325,7 @@ class Repartition(_SameRows):
 class RandomizeBlocks(_SameRows):
     """The same blocks in random order."""
 
-    seed: int | None
+    seed: Seed
 
     def count(self) -> int | None:
         return self.input.count()
@@ -335,7 +336,7 @@ class Sample(_SameRows):
     """Each row with a probability."""
 
     fraction: float
-    seed: int | None
+    seed: Seed
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +36,7 @@ from ray_async.data.operators.steps import BatchMap, ChainStep, RowFilter, RowFl
 from ray_async.data.operators.writing import WriteStep
 from ray_async.data.operators.zipping import ZipStrategy
 from ray_async.data.plan import nodes
+from ray_async.data.plan.seeds import seed_of_execution
 from ray_async.data.sources.base import Parallelism
 from ray_async.data.sources.parquet import ParquetSource
 
@@ -87,9 +87,13 @@ class Planner:
         block_bytes: size of a full block.
         call_bytes: size up to which one call does what needs all rows at once.
         whole_runs: whether the engine may do sorts and aggregations of files from the scan on.
+        execution: how many executions the dataset had before.
     """
 
-    def __init__(self, cpus: int, block_bytes: int, call_bytes: int, *, whole_runs: bool = True) -> None:
+    def __init__(
+        self, cpus: int, block_bytes: int, call_bytes: int, *, whole_runs: bool = True, execution: int = 0
+    ) -> None:
+        self.execution = execution
         self.whole_runs = whole_runs
         self.cpus = cpus
         self.block_bytes = block_bytes
@@ -153,13 +157,15 @@ class Planner:
         if isinstance(node, nodes.Aggregate):
             return AggregateStrategy(node.keys, node.aggregations, node.first_seen, self.call_bytes)
         if isinstance(node, nodes.Shuffle):
-            return ShuffleStrategy(_seed(node.seed), node.blocks, self.block_bytes, self.call_bytes)
+            return ShuffleStrategy(
+                seed_of_execution(node.seed, self.execution), node.blocks, self.block_bytes, self.call_bytes
+            )
         if isinstance(node, nodes.Repartition):
             return RepartitionStrategy(node.blocks, node.rows)
         if isinstance(node, nodes.RandomizeBlocks):
-            return RandomizeBlocksStrategy(_seed(node.seed))
+            return RandomizeBlocksStrategy(seed_of_execution(node.seed, self.execution))
         if isinstance(node, nodes.Sample):
-            return SampleStrategy(_seed(node.seed), node.fraction)
+            return SampleStrategy(seed_of_execution(node.seed, self.execution), node.fraction)
         if isinstance(node, nodes.Zip):
             return ZipStrategy()
         if isinstance(node, nodes.Join):
@@ -270,10 +276,6 @@ class Planner:
 
 def _is_pool(resources: Resources | None) -> bool:
     return resources is not None and isinstance(resources.compute, ActorPoolStrategy)
-
-
-def _seed(seed: int | None) -> int:
-    return random.SystemRandom().getrandbits(63) if seed is None else seed
 
 
 def _step(node: nodes.PlanNode) -> ChainStep:
