@@ -11,7 +11,7 @@ import pytest
 
 import ray_async as ray
 from ray_async.data import RandomSeedConfig, UnknownColumnError
-from ray_async.data.aggregate import Count, Max, Mean, Quantile, Sum
+from ray_async.data.aggregate import ApproximateQuantile, ApproximateTopK, Count, Max, Mean, Quantile, Sum
 from ray_async.data.expressions import col, lit
 
 NAN = math.nan
@@ -189,6 +189,11 @@ def test_aggregations_of_everything() -> None:
         "n": 2,
         "quantile(i)": 2.0,
     }
+    words = ray.data.from_items([{"w": w} for w in ["b", "a", None, "a", "c", "b", "a"]])
+    assert words.aggregate(ApproximateTopK("w", 2)) == {
+        "approx_topk(w)": [{"w": "a", "count": 3}, {"w": "b", "count": 2}]
+    }
+    assert dataset.aggregate(ApproximateQuantile("i", [0.0, 0.5, 1.0])) == {"approx_quantile(i)": [1.0, 2.0, 3.0]}
     nans = ray.data.from_items([1.0, NAN, 3.0])
     assert [nans.sum("item"), nans.mean("item"), nans.min("item"), nans.max("item")] == [4.0, 2.0, 1.0, 3.0]
     empty = dataset.filter(expr="i > 9")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ray_async.data.aggregate.approximate import ApproximateQuantile, ApproximateTopK
 from ray_async.data.aggregate.custom import AggregateFn, AggregateFnV2
 from ray_async.data.aggregate.functions import (
     AbsMax,
@@ -29,6 +30,8 @@ __all__ = (
     "AggregateFn",
     "AggregateFnV2",
     "Aggregation",
+    "ApproximateQuantile",
+    "ApproximateTopK",
     "AsList",
     "Count",
     "CountDistinct",

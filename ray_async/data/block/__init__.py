@@ -7,13 +7,18 @@ names by which the executor passes blocks around without touching them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ray_async.data.block.accessor import BlockAccessor
     from ray_async.data.sources.datasource import BlockMetadata
 
-__all__ = ("BlockAccessor", "BlockMetadata")
+__all__ = ("Block", "BlockAccessor", "BlockMetadata")
+
+#: What a block is, for annotations: an Arrow table.
+Block: TypeAlias = "pa.Table"
 
 _HOMES = {"BlockAccessor": "ray_async.data.block.accessor", "BlockMetadata": "ray_async.data.sources.datasource"}
 

@@ -103,7 +103,7 @@ class Execution:
 
     def _inline(self) -> Iterator[RowBundle]:
         cpus = 1
-        block_bytes = self._context.target_max_block_size
+        block_bytes = self._context.target_max_block_size or MAX_CALL_BYTES
         planner = Planner(cpus, block_bytes, MAX_CALL_BYTES, whole_runs=False, execution=self._number)
         plan = planner.compile(self._node)
         machine = Machine(plan.specs, Limits(cpus, MAX_CALL_BYTES, self._context.max_errored_blocks))
@@ -119,7 +119,7 @@ class Execution:
         cpus = max(1, int(asked.cpu if asked.cpu is not None else resources.get("CPU", 1)))
         store = int(resources.get("object_store_memory", 1 << 30))
         budget = int(asked.object_store_memory) if asked.object_store_memory is not None else int(store * STORE_SHARE)
-        block_bytes = max(1 << 16, min(self._context.target_max_block_size, budget // (4 * cpus)))
+        block_bytes = max(1 << 16, min(self._context.target_max_block_size or budget, budget // (4 * cpus)))
         call_bytes = min(MAX_CALL_BYTES, max(1 << 20, store // 4))
         planner = Planner(cpus, block_bytes, call_bytes, execution=self._number)
         return planner.compile(self._node), Limits(cpus, budget, self._context.max_errored_blocks)

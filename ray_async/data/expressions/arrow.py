@@ -52,7 +52,7 @@ def arrow_expression(expr: Expr) -> Any:
     if expr.function == "is_in":
         return args[0].isin(pa.array(expr.options["values"]))
     if expr.function == "str_contains":
-        return pc.match_substring(args[0], expr.options["pattern"])
+        return pc.match_substring(args[0], **expr.options)
     if expr.function == "str_starts_with":
-        return pc.starts_with(args[0], expr.options["pattern"])
+        return pc.starts_with(args[0], **expr.options)
     raise NotImplementedError(f"Arrow's expressions have nothing for {expr.function}")

@@ -59,35 +59,80 @@ class Texts(_Namespace):
     def pad(self, width: int, fillchar: str = " ", side: str = "right") -> Expr:
         return self._call("str_pad", width=width, fillchar=fillchar, side=side)
 
-    def center(self, width: int, fillchar: str = " ") -> Expr:
-        return self._call("str_pad", width=width, fillchar=fillchar, side="both")
+    def lpad(self, width: int, padding: str = " ") -> Expr:
+        return self.pad(width, padding, "left")
+
+    def rpad(self, width: int, padding: str = " ") -> Expr:
+        return self.pad(width, padding, "right")
+
+    def center(self, width: int, padding: str = " ") -> Expr:
+        return self.pad(width, padding, "both")
+
+    def is_alpha(self) -> Expr:
+        return self._call("str_is_alpha")
+
+    def is_alnum(self) -> Expr:
+        return self._call("str_is_alnum")
+
+    def is_digit(self) -> Expr:
+        return self._call("str_is_digit")
+
+    def is_decimal(self) -> Expr:
+        return self._call("str_is_decimal")
+
+    def is_numeric(self) -> Expr:
+        return self._call("str_is_numeric")
+
+    def is_space(self) -> Expr:
+        return self._call("str_is_space")
+
+    def is_lower(self) -> Expr:
+        return self._call("str_is_lower")
+
+    def is_upper(self) -> Expr:
+        return self._call("str_is_upper")
+
+    def is_title(self) -> Expr:
+        return self._call("str_is_title")
+
+    def is_printable(self) -> Expr:
+        return self._call("str_is_printable")
+
+    def is_ascii(self) -> Expr:
+        return self._call("str_is_ascii")
 
     def slice(self, start: int, stop: int | None = None, step: int = 1) -> Expr:
         return self._call("str_slice", start=start, stop=stop, step=step)
 
-    def starts_with(self, prefix: str) -> Expr:
-        return self._call("str_starts_with", pattern=prefix)
+    def starts_with(self, prefix: str, *, ignore_case: bool = False) -> Expr:
+        return self._call("str_starts_with", pattern=prefix, ignore_case=ignore_case)
 
-    def ends_with(self, suffix: str) -> Expr:
-        return self._call("str_ends_with", pattern=suffix)
+    def ends_with(self, suffix: str, *, ignore_case: bool = False) -> Expr:
+        return self._call("str_ends_with", pattern=suffix, ignore_case=ignore_case)
 
-    def contains(self, text: str) -> Expr:
-        return self._call("str_contains", pattern=text)
+    def contains(self, text: str, *, ignore_case: bool = False) -> Expr:
+        return self._call("str_contains", pattern=text, ignore_case=ignore_case)
 
-    def match_regex(self, pattern: str) -> Expr:
-        return self._call("str_match_regex", pattern=pattern)
+    def match(self, pattern: str, *, ignore_case: bool = False) -> Expr:
+        """Whether it matches a pattern of SQL's ``LIKE``: ``%`` is any text, ``_`` one character."""
+        return self._call("str_match_like", pattern=pattern, ignore_case=ignore_case)
 
-    def find(self, text: str) -> Expr:
-        return self._call("str_find", pattern=text)
+    def match_regex(self, pattern: str, *, ignore_case: bool = False) -> Expr:
+        return self._call("str_match_regex", pattern=pattern, ignore_case=ignore_case)
 
-    def count(self, text: str) -> Expr:
-        return self._call("str_count", pattern=text)
+    def find(self, text: str, *, ignore_case: bool = False) -> Expr:
+        return self._call("str_find", pattern=text, ignore_case=ignore_case)
 
-    def replace(self, old: str, new: str) -> Expr:
-        return self._call("str_replace", pattern=old, replacement=new)
+    def count(self, text: str, *, ignore_case: bool = False) -> Expr:
+        return self._call("str_count", pattern=text, ignore_case=ignore_case)
 
-    def replace_regex(self, pattern: str, new: str) -> Expr:
-        return self._call("str_replace_regex", pattern=pattern, replacement=new)
+    def replace(self, pattern: str, replacement: str, *, max_replacements: int | None = None) -> Expr:
+        return self._call("str_replace", pattern=pattern, replacement=replacement, max_replacements=max_replacements)
+
+    def replace_regex(self, pattern: str, replacement: str, *, max_replacements: int | None = None) -> Expr:
+        return self._call(
+            "str_replace_regex", pattern=pattern, replacement=replacement, max_replacements=max_replacements
+        )
 
     def split(self, separator: str) -> Expr:
         return self._call("str_split", pattern=separator)
