@@ -110,6 +110,12 @@ class TestJSON:
         write(tmp_path / "e.json", "")
         assert [row["a"] for row in ray.data.read_json(tmp_path).take_all()] == [1, 2, 3, 4, 5, 6]
 
+    def test_lists_and_structs_that_differ(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.jsonl", '["a", "b"]\n["c"]\n')
+        assert ray.data.read_json(path, lines=True).take_all() == [{"0": "a", "1": "b"}, {"0": "c", "1": None}]
+        write(path, '{"b": {"c": 2}}\n{"b": {"c": {"d": 1}}}\n')
+        assert ray.data.read_json(path).take_all() == [{"b": {"c": 2}}, {"b": {"c": {"d": 1}}}]
+
     def test_a_value_that_comes_late(self, tmp_path: Path) -> None:
         lines = ['{"a": null}'] * 170_000 + ['{"a": "x"}']
         write(tmp_path / "a.json", "\n".join(lines))

@@ -11,7 +11,17 @@ import pytest
 
 import ray_async as ray
 from ray_async.data import RandomSeedConfig, UnknownColumnError
-from ray_async.data.aggregate import ApproximateQuantile, ApproximateTopK, Count, Max, Mean, Quantile, Sum
+from ray_async.data.aggregate import (
+    ApproximateQuantile,
+    ApproximateTopK,
+    Count,
+    Max,
+    Mean,
+    Quantile,
+    Sum,
+    Unique,
+    ZeroPercentage,
+)
 from ray_async.data.expressions import col, lit
 
 NAN = math.nan
@@ -194,6 +204,9 @@ def test_aggregations_of_everything() -> None:
         "approx_topk(w)": [{"w": "a", "count": 3}, {"w": "b", "count": 2}]
     }
     assert dataset.aggregate(ApproximateQuantile("i", [0.0, 0.5, 1.0])) == {"approx_quantile(i)": [1.0, 2.0, 3.0]}
+    lists = ray.data.from_items([{"a": ["x", "y"]}, {"a": ["x", None]}])
+    assert lists.aggregate(Unique("a", encode_lists=True)) == {"unique(a)": ["x", "y"]}
+    assert ray.data.from_items([{"a": None}]).aggregate(ZeroPercentage("a")) == {"zero_pct(a)": None}
     nans = ray.data.from_items([1.0, NAN, 3.0])
     assert [nans.sum("item"), nans.mean("item"), nans.min("item"), nans.max("item")] == [4.0, 2.0, 1.0, 3.0]
     empty = dataset.filter(expr="i > 9")

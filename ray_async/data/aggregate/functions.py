@@ -296,13 +296,28 @@ class _OfValues(Aggregation):
 
 
 class Unique(_OfValues):
-    """The different values of a column, as a list in order of first appearance."""
+    """The different values of a column, as a list in order of first appearance.
 
-    def __init__(self, on: str | None = None, ignore_nulls: bool = True, alias_name: str | None = None) -> None:
+    Args:
+        encode_lists: whether the items of lists count, and not the lists.
+    """
+
+    def __init__(
+        self,
+        on: str | None = None,
+        ignore_nulls: bool = True,
+        alias_name: str | None = None,
+        encode_lists: bool = False,
+    ) -> None:
         super().__init__(alias_name or f"unique({on or ''})", on=on, ignore_nulls=ignore_nulls)
+        self.encode_lists = encode_lists
 
     def of_group(self, group: pa.Table) -> Any:
-        return distinct(self._objects(group))
+        values = self._objects(group)
+        if self.encode_lists:
+            values = [item for value in values for item in (value if isinstance(value, list) else [value])]
+            values = [value for value in values if value is not None or not self.ignore_nulls]
+        return distinct(values)
 
 
 class CountDistinct(_OfValues):
@@ -364,8 +379,10 @@ class ZeroPercentage(Aggregation):
     def of_group(self, group: pa.Table) -> Any:
         column = self._values(group)
         total = len(column) - (column.null_count if self.ignore_nulls else 0)
+        if not total or pa.types.is_null(column.type):
+            return 0.0 if total else None
         zeros = pc.sum(pc.equal(column, pa.scalar(0, column.type))).as_py() or 0
-        return 100.0 * zeros / total if total else None
+        return 100.0 * zeros / total
 
 
 def distinct(values: list[Any]) -> list[Any]:

@@ -37,7 +37,7 @@ class JSONReadFormat:
             return
         table = table_of_rows(rows)
         for index, (name, kind) in enumerate(zip(table.schema.names, table.schema.types, strict=True)):
-            if isinstance(kind, PythonObjectType):
+            if isinstance(kind, PythonObjectType) and not _of_dicts(rows, name):
                 raise ValueError(f"Failed to read JSON file: {path}: {_mixed(rows, name)}")
             if pa.types.is_string(kind):
                 table = table.set_column(index, name, _with_times(table.column(index)))
@@ -50,7 +50,8 @@ class JSONReadFormat:
 def _rows(text: str, path: str) -> list[dict[str, Any]]:
     start = text.lstrip()[:1]
     if start == "[":
-        return _checked(_whole(text, path), path)
+        found = _lists(text)
+        return _checked(_whole(text, path), path) if found is None else found
     rows = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -62,6 +63,20 @@ def _rows(text: str, path: str) -> list[dict[str, Any]]:
                 return _checked([_whole(text, path)], path)
             raise json.JSONDecodeError(f"{path}, line {number}: {error.msg}", error.doc, error.pos) from None
     return _checked(rows, path)
+
+
+def _lists(text: str) -> list[dict[str, Any]] | None:
+    """Rows of a file with a list of plain values in each of several lines, whose columns are numbered; else None."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) < 2:
+        return None
+    try:
+        lists = [json.loads(line) for line in lines]
+    except json.JSONDecodeError:
+        return None
+    if not all(isinstance(values, list) for values in lists):
+        return None
+    return [{str(index): value for index, value in enumerate(values)} for values in lists]
 
 
 def _whole(text: str, path: str) -> Any:
@@ -76,6 +91,11 @@ def _checked(rows: list[Any], path: str) -> list[dict[str, Any]]:
         if not isinstance(row, dict):
             raise ValueError(f"Failed to read JSON file: {path}: object {number} is {type(row).__name__}, not a dict")
     return rows
+
+
+def _of_dicts(rows: list[dict[str, Any]], name: str) -> bool:
+    """Whether a column has dicts alone, whose fields differ so that no struct holds them; these stay as they are."""
+    return all(row.get(name) is None or isinstance(row[name], dict) for row in rows)
 
 
 def _mixed(rows: list[dict[str, Any]], name: str) -> str:

@@ -1,0 +1,1 @@
+"""Ray's import paths of its insides, as far as programs name them."""
