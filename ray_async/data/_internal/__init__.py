@@ -1,1 +1,0 @@
-"""Ray's import paths of its insides, as far as programs name them."""
