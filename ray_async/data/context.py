@@ -103,6 +103,7 @@ class DataContext:
     enforce_schemas: bool = False
     print_on_execution_start: bool = True
     raise_original_map_exception: bool = False
+    actor_prefetcher_enabled: bool = False
     execution_no_progress_timeout_s: float | None = 1800
     log_internal_stack_trace: bool = False
     _config: dict[str, Any] = field(default_factory=dict, repr=False)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -60,6 +61,16 @@ def test_a_source() -> None:
     assert dataset.map(lambda row: {"up": row["letter"].upper()}).take(1) == [{"up": "H"}]
     limited = ReadTask(lambda: [{"a": [1, 2, 3]}, {"a": [4]}], per_task_row_limit=2)
     assert [table.num_rows for table in limited()] == [2]
+
+    class Older(Datasource):
+        def prepare_read(self, parallelism: int, n: int) -> list[ReadTask]:
+            return [ReadTask(lambda: [pd.DataFrame({"id": [1] * n})])] * parallelism
+
+    older = ray.data.read_datasource(Older(), override_num_blocks=3, n=2)
+    assert older.limit(5).count() == 5 and len(older.get_internal_block_refs()) == 3
+    assert [bundle.num_rows() for bundle in older.iter_internal_ref_bundles()] == [2, 2, 2]
+    frames = ReadTask(lambda: [pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"a": [3]})], per_task_row_limit=3)
+    assert [list(frame["a"]) for frame in frames()] == [[1, 2], [3]]
     with pytest.raises(TypeError, match="expects a Datasource"):
         ray.data.read_datasource("nope")  # type: ignore[arg-type]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from ray_async.data.block.batches import batch_of
 from ray_async.data.block.frames import frame_of
 from ray_async.data.dataset.consuming import Consuming
 from ray_async.data.executor.blocks import table_of_piece
+from ray_async.data.iteration.ref_bundle import RefBundle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +60,14 @@ class Converting(Consuming):
         """References to arrays of a column, or to dicts of arrays, one for each block."""
         batches = [batch_of(table, "numpy") for table in self._blocks()]
         return [ray.put(batch if column is None else batch[column]) for batch in batches]
+
+    def get_internal_block_refs(self) -> list[Any]:
+        """References to the blocks; one of which only a part belongs to the dataset is there as a whole."""
+        return [reference for bundle in self.iter_internal_ref_bundles() for reference in bundle.block_refs]
+
+    def iter_internal_ref_bundles(self) -> Iterator[RefBundle]:
+        """References to blocks as they are ready, with their numbers of rows and bytes."""
+        return map(RefBundle.of, self._execution().bundles())
 
     def _blocks(self) -> list[pa.Table]:
         bundles = self._run_all()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ray_async.data.dataset.dataset import Dataset
-from ray_async.data.executor.blocks import reference_of
 from ray_async.data.plan import nodes
 
 __all__ = ("MaterializedDataset",)
@@ -23,8 +20,3 @@ class MaterializedDataset(Dataset):
         """Bytes of all rows in memory."""
         assert isinstance(self._node, nodes.Blocks)
         return sum(bundle.bytes for bundle in self._node.bundles)
-
-    def get_internal_block_refs(self) -> list[Any]:
-        """References to the blocks; one of which only a part belongs to the dataset is there as a whole."""
-        assert isinstance(self._node, nodes.Blocks)
-        return [reference_of(piece.handle) for bundle in self._node.bundles for piece in bundle.pieces]

@@ -19,7 +19,7 @@ from ray_async.data.block.schema import concatenated
 from ray_async.data.executor.instructions import BarrierStep, StageCall, Steps
 from ray_async.data.operators.map_operator import Value
 
-__all__ = ("RandomizeBlocksStrategy", "RepartitionStrategy", "SampleStrategy", "ShuffleStrategy", "even_sizes")
+__all__ = ("RandomOrderStrategy", "RandomizeBlocksStrategy", "RepartitionStrategy", "SampleStrategy", "even_sizes")
 
 _KEY = "\0key"
 
@@ -80,7 +80,7 @@ class ShuffleWhole:
 
 
 @dataclass(frozen=True)
-class ShuffleStrategy:
+class RandomOrderStrategy:
     """Rows in random order.
 
     Attributes:

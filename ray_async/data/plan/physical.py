@@ -26,9 +26,9 @@ from ray_async.data.operators.joining import JoinRows, JoinStrategy
 from ray_async.data.operators.map_operator import CallOperator, MapOperator, Operator
 from ray_async.data.operators.shuffling import (
     RandomizeBlocksStrategy,
+    RandomOrderStrategy,
     RepartitionStrategy,
     SampleStrategy,
-    ShuffleStrategy,
     even_sizes,
 )
 from ray_async.data.operators.sorting import GroupSortStrategy, SortKeys, SortStrategy
@@ -157,7 +157,7 @@ class Planner:
         if isinstance(node, nodes.Aggregate):
             return AggregateStrategy(node.keys, node.aggregations, node.first_seen, self.call_bytes)
         if isinstance(node, nodes.Shuffle):
-            return ShuffleStrategy(
+            return RandomOrderStrategy(
                 seed_of_execution(node.seed, self.execution), node.blocks, self.block_bytes, self.call_bytes
             )
         if isinstance(node, nodes.Repartition):

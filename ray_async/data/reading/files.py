@@ -117,14 +117,14 @@ def read_datasource(
         datasource: the source.
         override_num_blocks: the number of reads that it is asked for.
         concurrency: reads at a time.
-        options: resources of the reads.
+        options: resources of the reads; all others are arguments of its `get_read_tasks`.
 
     Raises:
         TypeError: It is none.
     """
     if not isinstance(datasource, Datasource):
         raise TypeError(f"read_datasource expects a Datasource, but got {type(datasource).__name__}")
-    source = DatasourceSource(datasource)
+    source = DatasourceSource(datasource, {name: options.pop(name) for name in list(options) if name not in _RESOURCES})
     return reading(source, parallelism, override_num_blocks, concurrency, ray_remote_args, options)
 
 

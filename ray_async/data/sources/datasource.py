@@ -49,8 +49,8 @@ class ReadTask:
     schema: pa.Schema | None = None
     per_task_row_limit: int | None = None
 
-    def __call__(self) -> Iterator[pa.Table]:
-        """The tables of this read.
+    def __call__(self) -> Iterator[Any]:
+        """The blocks of this read, in the form that the function gives them.
 
         Raises:
             RuntimeError: The function has raised StopIteration, which would end the read without its remaining rows.
@@ -62,17 +62,22 @@ class ReadTask:
                 block = next(blocks)
             except StopIteration:
                 return
-            table = table_of_batch(block)
             if left is not None:
-                table = table.slice(0, left)
-                left -= table.num_rows
-            yield table
+                block = _first_rows(block, left)
+                left -= table_of_batch(block).num_rows
+            yield block
 
     def _blocks(self) -> Iterable[Any]:
         try:
             return self.read_fn()
         except (StopIteration, StopAsyncIteration, GeneratorExit) as error:
             raise RuntimeError(f"a read function raised {type(error).__name__}") from error
+
+
+def _first_rows(block: Any, rows: int) -> Any:
+    if hasattr(block, "iloc"):
+        return block.iloc[:rows]
+    return table_of_batch(block).slice(0, rows)
 
 
 class Datasource(ABC):  # noqa: B024 - users' classes override what they have
@@ -110,16 +115,23 @@ class DatasourceSource(RowSource):
 
     Attributes:
         datasource: the user's.
+        arguments: what it is asked for its reads with, beside their number.
     """
 
     datasource: Datasource
+    arguments: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.datasource.get_name())
 
     @cached_property
     def _first_tasks(self) -> list[ReadTask]:
-        return list(self.datasource.get_read_tasks(1))
+        return self._tasks(1)
+
+    def _tasks(self, count: int) -> list[ReadTask]:
+        """The reads; older datasources have `prepare_read` for it."""
+        older = getattr(self.datasource, "prepare_read", None)
+        return list((older or self.datasource.get_read_tasks)(count, **self.arguments))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"name": self.name}  # a call of a worker brings its read task along, and needs nothing else
@@ -137,10 +149,10 @@ class DatasourceSource(RowSource):
 
     def reads(self, parallelism: Parallelism) -> Sequence[ReadTask]:
         rows, size = self.count() or 1 << 30, self.datasource.estimate_inmemory_data_size() or 0
-        return list(self.datasource.get_read_tasks(parallelism.count(rows, size)))
+        return self._tasks(parallelism.count(rows, size))
 
     def read(self, params: ReadTask) -> Iterator[pa.Table]:
-        return params()
+        return map(table_of_batch, params())
 
     def input_files(self) -> list[str]:
         return [path for task in self._first_tasks for path in task.metadata.input_files or ()]
