@@ -252,6 +252,9 @@ def test_unions_and_zips() -> None:
     zipped = ray.data.range(5, override_num_blocks=2).zip(ray.data.range(5, override_num_blocks=3), ray.data.range(5))
     assert zipped.take(1) == [{"id": 0, "id_1": 0, "id_2": 0}] and zipped.count() == 5
     assert zipped.columns() == ["id", "id_1", "id_2"]
+    wide = ray.data.from_items([{"a": i, "b": i, "c": i} for i in range(6)], override_num_blocks=3)
+    narrow = ray.data.range(6, override_num_blocks=2)
+    assert narrow.zip(wide).materialize().num_blocks() == wide.zip(narrow).materialize().num_blocks() == 3
 
 
 def test_columns_that_differ_in_case_only() -> None:

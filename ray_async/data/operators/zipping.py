@@ -29,7 +29,7 @@ class JoinColumns:
 
 @dataclass(frozen=True)
 class ZipStrategy:
-    """Rows side by side; the first dataset's blocks decide how the others are cut.
+    """Rows side by side; the blocks of the largest dataset decide how the others are cut.
 
     Raises:
         ValueError: The datasets differ in their number of rows.
@@ -39,8 +39,9 @@ class ZipStrategy:
         counts = [sum(bundle.rows for bundle in bundles) for bundles in inputs]
         if len(set(counts)) > 1:
             raise ValueError(f"Cannot zip datasets of different number of rows: {', '.join(map(str, counts))}")
-        first = list(inputs[0])
-        sizes = [bundle.rows for bundle in first]
-        others = [RowBundle.of(bundles).cut(sizes) for bundles in inputs[1:]]
-        yield BarrierStep(tuple(StageCall(JoinColumns(), row) for row in zip(first, *others, strict=True)), last=True)
+        sizes_in_bytes = [sum(bundle.bytes for bundle in bundles) for bundles in inputs]
+        largest = inputs[sizes_in_bytes.index(max(sizes_in_bytes))]
+        sizes = [bundle.rows for bundle in largest]
+        sides = [RowBundle.of(bundles).cut(sizes) for bundles in inputs]
+        yield BarrierStep(tuple(StageCall(JoinColumns(), row) for row in zip(*sides, strict=True)), last=True)
         return ()
