@@ -24,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve clean distclean
+.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ demo-serve: build $(VENV)/.demo-serve ## serve a model behind HTTP, send load, p
 	$(PY) -m examples.serve_demo --plot "$(DEMO_PLOT)"
 
 DEMO_PLOT ?= serve-latencies.png
+
+demo-data: build ## run the Data program on texts of the standard library, from disk and from a local S3 server
+	$(PY) -m examples.data_demo
 
 # Three processes share the test files: most tests wait for other processes most of the time. One after the other,
 # with the debugger's prompt: make test PARALLEL= PYTEST_ARGS=--pdb

@@ -134,6 +134,7 @@ _MODULES = (
     "cluster_utils",
     "compat",
     "dashboard",
+    "data",
     "exceptions",
     "experimental",
     "ids",
@@ -147,7 +148,7 @@ _MODULES = (
     "util",
     "widgets",
 )
-_ABSENT = ("dag", "data", "llm", "rllib", "train", "tune", "workflow")
+_ABSENT = ("dag", "llm", "rllib", "train", "tune", "workflow")
 
 
 def __getattr__(name: str) -> Any:

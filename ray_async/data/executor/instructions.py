@@ -1,0 +1,197 @@
+"""Instructions of the state machine, the calls they are about, and the physical plan it works on."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from ray_async.data.block.bundle import RowBundle
+
+__all__ = (
+    "BarrierSpec",
+    "BarrierStep",
+    "BundlesSpec",
+    "Instruction",
+    "LimitSpec",
+    "MapSpec",
+    "PoolSpec",
+    "Result",
+    "StageCall",
+    "StageSpec",
+    "StartActor",
+    "StartTask",
+    "Steps",
+    "StopActor",
+    "StopTask",
+    "Strategy",
+    "UnionSpec",
+)
+
+
+@dataclass(frozen=True)
+class StageCall:
+    """One call of an operator: what to do, with which rows.
+
+    Attributes:
+        params: the operator's own; None for "map the inputs".
+        inputs: bundles, each of which the operator sees as one sequence of tables.
+        number: which of its stage's calls it is, in the order of the rows; the same when it is run again.
+    """
+
+    params: Any
+    inputs: tuple[RowBundle, ...] = ()
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call gave.
+
+    Attributes:
+        outputs: a bundle for each block, in order.
+        value: a small value beside the blocks, for instance a sample.
+        seconds: wall time in the operator.
+        user_seconds: wall time of that in functions of the user's.
+    """
+
+    outputs: tuple[RowBundle, ...] = ()
+    value: Any = None
+    seconds: float = 0.0
+    user_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class PoolSpec:
+    """Actors of a stage.
+
+    Attributes:
+        least: actors that are started at once.
+        most: actors that there may be.
+        ahead: calls that an actor is given at a time, of which it runs `at_once`.
+        at_once: calls that an actor runs at a time.
+    """
+
+    least: int = 1
+    most: int = 1
+    ahead: int = 2
+    at_once: int = 1
+
+
+@dataclass(frozen=True)
+class MapSpec:
+    """A stage that maps each of its inputs by itself; a source when it has `reads` and no input.
+
+    Attributes:
+        name: for errors, statistics and progress.
+        inputs: the stage that it reads from; none for a source.
+        reads: parameters of the calls of a source, in order of their rows.
+        least_rows: rows that a call gets at least while there are that many; small bundles are put together.
+        pool: actors that run the calls; None for tasks.
+        most_at_once: calls that may run at a time; None has no limit of its own.
+    """
+
+    name: str
+    inputs: tuple[int, ...] = ()
+    reads: tuple[Any, ...] = ()
+    least_rows: int | None = None
+    pool: PoolSpec | None = None
+    most_at_once: int | None = None
+
+
+@dataclass(frozen=True)
+class BundlesSpec:
+    """Bundles that exist already."""
+
+    name: str
+    inputs: tuple[int, ...]
+    bundles: tuple[RowBundle, ...]
+
+
+@dataclass(frozen=True)
+class LimitSpec:
+    """The first rows of a stage."""
+
+    name: str
+    inputs: tuple[int, ...]
+    rows: int
+
+
+@dataclass(frozen=True)
+class UnionSpec:
+    """All rows of the first stage, then those of the second, and so on."""
+
+    name: str
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class BarrierStep:
+    """Calls of a barrier that may run at the same time.
+
+    Attributes:
+        calls: the calls.
+        last: whether their outputs, in order of the calls, are the barrier's own.
+    """
+
+    calls: tuple[StageCall, ...]
+    last: bool = False
+
+
+#: Yields steps and is sent the results of each; what it returns is appended to the barrier's outputs.
+Steps: TypeAlias = Generator[BarrierStep, Sequence[Result], Sequence[RowBundle]]
+
+
+class Strategy(Protocol):
+    """How a barrier turns all of its inputs into its outputs: pure, by steps of calls."""
+
+    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        """Plan the calls. ``inputs`` has the bundles of each input stage."""
+        ...
+
+
+@dataclass(frozen=True)
+class BarrierSpec:
+    """A stage that needs all rows of its inputs before it begins."""
+
+    name: str
+    inputs: tuple[int, ...]
+    strategy: Strategy = field(compare=False)
+
+
+StageSpec: TypeAlias = BundlesSpec | MapSpec | LimitSpec | UnionSpec | BarrierSpec
+
+
+@dataclass(frozen=True)
+class StartTask:
+    """Run a call; on that actor, if there is one."""
+
+    task: int
+    stage: int
+    call: StageCall
+    actor: int | None = None
+
+
+@dataclass(frozen=True)
+class StopTask:
+    """The call's result is not wanted any more."""
+
+    task: int
+
+
+@dataclass(frozen=True)
+class StartActor:
+    """Start an actor of a stage's pool, and say `actor_ready` or `actor_lost`."""
+
+    actor: int
+    stage: int
+
+
+@dataclass(frozen=True)
+class StopActor:
+    """End an actor, which runs nothing."""
+
+    actor: int
+
+
+Instruction: TypeAlias = StartTask | StopTask | StartActor | StopActor

@@ -1,0 +1,213 @@
+"""The remote shell: calls run as tasks, or on actors, of the session; the machine is told on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import ray_async as ray
+from ray_async.data.block.bundle import RowBundle
+from ray_async.data.exceptions import SystemException, as_user_error
+from ray_async.data.executor.blocks import reference_of
+from ray_async.data.executor.instructions import (
+    Instruction,
+    MapSpec,
+    Result,
+    StartActor,
+    StartTask,
+    StopActor,
+    StopTask,
+)
+from ray_async.data.executor.machine import Limits, Machine
+from ray_async.data.executor.worker import Runner, layout_of
+from ray_async.data.operators.function import FUNCTION_NOTE
+from ray_async.data.plan.physical import PhysicalPlan
+from ray_async.exceptions import RayActorError, RayTaskError
+
+__all__ = ("RemoteExecution",)
+
+
+class RemoteExecution:
+    """One execution of a plan, bound to the running event loop.
+
+    Args:
+        plan: the stages.
+        limits: what they may use.
+
+    Example:
+        >>> async with RemoteExecution(plan, limits) as execution:
+        ...     while (bundle := await execution.next()) is not None:
+        ...         consume(bundle)
+    """
+
+    def __init__(self, plan: PhysicalPlan, limits: Limits) -> None:
+        self._plan = plan
+        self.machine = Machine(plan.specs, limits)
+        self._changed = asyncio.Event()
+        self._tasks: dict[int, tuple[Any, asyncio.Future[Any]]] = {}
+        self._remote: dict[int, Any] = {}
+        self._actors: dict[int, Any] = {}
+        self._opening: dict[int, asyncio.Future[Any]] = {}
+        self._closed = False
+
+    async def __aenter__(self) -> RemoteExecution:
+        self._carry(self.machine.start())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop all that runs."""
+        if self._closed:
+            return
+        self._carry(self.machine.stop())
+        self._closed = True
+
+    async def next(self) -> RowBundle | None:
+        """The next bundle of the result; None after the last.
+
+        Raises:
+            RayTaskError: A call has failed; also of the type that a function of the user's raised.
+        """
+        while True:
+            bundle = self.machine.take()
+            if bundle is not None:
+                self._carry(self.machine.taken())
+                return bundle
+            if self.machine.error is not None:
+                raise self.machine.error
+            self._carry(self.machine.taken())
+            if self.machine.over:
+                return None
+            if not self._tasks and not self._opening:
+                raise SystemException(f"the execution stands still: {self.machine.describe()}")
+            self._changed.clear()
+            await self._changed.wait()
+
+    # Instructions
+
+    def _carry(self, instructions: Iterable[Instruction]) -> None:
+        if self._closed:
+            return
+        for instruction in instructions:
+            if isinstance(instruction, StartTask):
+                self._start_task(instruction)
+            elif isinstance(instruction, StopTask):
+                self._stop_task(instruction.task)
+            elif isinstance(instruction, StartActor):
+                self._start_actor(instruction)
+            elif isinstance(instruction, StopActor):
+                self._stop_actor(instruction.actor)
+        self._changed.set()
+
+    def _start_task(self, start: StartTask) -> None:
+        layout, handles = layout_of(start.call)
+        blocks = [reference_of(handle) for handle in handles]
+        function = self._function(start.stage) if start.actor is None else self._actors[start.actor].run
+        reference = function.remote(start.call.params, start.call.number, layout, *blocks)
+        future = reference.as_future()
+        self._tasks[start.task] = (reference, future)
+        future.add_done_callback(partial(self._done, start))
+
+    def _function(self, stage: int) -> Any:
+        """The remote function of a stage, made when it is first needed."""
+        if stage not in self._remote:
+            runner = Runner(_operator(self._plan, stage))
+
+            def run(params: Any, number: int, layout: Any, *blocks: Any) -> Result:
+                return runner.run(params, number, layout, *blocks)
+
+            options = {"name": self._plan.specs[stage].name, **self._plan.options[stage]}
+            self._remote[stage] = ray.remote(run).options(**options)
+        return self._remote[stage]
+
+    def _stop_task(self, task: int) -> None:
+        entry = self._tasks.pop(task, None)
+        if entry is None:
+            return
+        reference, future = entry
+        future.cancel()
+        # An actor's call may have begun and cannot be cancelled then; its actor is stopped soon after.
+        with contextlib.suppress(ValueError, TypeError, ray.exceptions.RayError):
+            ray.cancel(reference)
+        if reference.done():
+            reference.exception()  # it has failed like others did, and is told of once
+
+    def _start_actor(self, start: StartActor) -> None:
+        spec = self._plan.specs[start.stage]
+        assert isinstance(spec, MapSpec) and spec.pool is not None
+        options = {"num_cpus": 0, **self._plan.options[start.stage]}
+        options.pop("name", None)
+        actor = ray.remote(StageActor).options(**options).remote(Runner(_operator(self._plan, start.stage)))
+        self._actors[start.actor] = actor
+        future = actor.open.remote().as_future()
+        self._opening[start.actor] = future
+        future.add_done_callback(partial(self._opened, start.actor, spec.name))
+
+    def _stop_actor(self, actor: int) -> None:
+        handle = self._actors.pop(actor, None)
+        opening = self._opening.pop(actor, None)
+        if opening is not None:
+            opening.cancel()
+        if handle is not None:
+            ray.kill(handle)
+
+    # Events
+
+    def _opened(self, actor: int, stage: str, future: asyncio.Future[Any]) -> None:
+        if self._opening.pop(actor, None) is None or future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            self._carry(self.machine.actor_ready(actor))
+        else:
+            self._carry(self.machine.actor_lost(actor, self._told(error, stage), was_ready=False))
+
+    def _done(self, start: StartTask, future: asyncio.Future[Any]) -> None:
+        if self._tasks.pop(start.task, None) is None or future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            self._carry(self.machine.finished(start.task, future.result()))
+            return
+        died = start.actor is not None and isinstance(error, RayActorError)
+        told = self._told(error, self._plan.specs[start.stage].name)
+        instructions: Sequence[Instruction] = []
+        if died and start.actor is not None and start.actor in self._actors:
+            del self._actors[start.actor]
+            instructions = self.machine.actor_lost(start.actor, told, was_ready=True)
+        began = getattr(error, "call_began", True) is not False
+        self._carry([*instructions, *self.machine.failed(start.task, told, actor_died=died, began=began)])
+
+    def _told(self, error: BaseException, stage: str) -> BaseException:
+        """An error with the stage's name; of a function of the user's also as such."""
+        if isinstance(error, RayTaskError):
+            return as_user_error(error) if FUNCTION_NOTE in error.traceback_str else error
+        error.add_note(f"in stage {stage}")
+        return error
+
+
+class StageActor:
+    """An actor of a stage's pool; the user's class is made by `open`, so that its error arrives as it is."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def open(self) -> None:
+        self._runner.operator.prepare()
+
+    def run(self, params: Any, number: int, layout: Any, *blocks: Any) -> Result:
+        return self._runner.run(params, number, layout, *blocks)
+
+
+def _operator(plan: PhysicalPlan, stage: int) -> Any:
+    operator = plan.operators[stage]
+    assert operator is not None
+    return operator

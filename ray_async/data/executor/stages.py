@@ -1,0 +1,386 @@
+"""Stages: the state of each operator of a running plan. A stage takes bundles from its inputs, from the end on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ray_async.data.block.bundle import RowBundle
+from ray_async.data.executor.instructions import (
+    BarrierSpec,
+    BarrierStep,
+    BundlesSpec,
+    LimitSpec,
+    MapSpec,
+    Result,
+    StageCall,
+    StageSpec,
+    Steps,
+    UnionSpec,
+)
+
+__all__ = (
+    "BarrierStage",
+    "BundlesStage",
+    "CallStage",
+    "LimitStage",
+    "MapStage",
+    "Slot",
+    "Stage",
+    "StageCounts",
+    "UnionStage",
+    "stage_of",
+)
+
+
+@dataclass
+class StageCounts:
+    """What a stage has done so far."""
+
+    tasks: int = 0
+    failed: int = 0
+    rows: int = 0
+    bytes: int = 0
+    blocks: int = 0
+    seconds: float = 0.0
+    user_seconds: float = 0.0
+
+
+@dataclass(eq=False)
+class Slot:
+    """The place of one call's outputs among those of its stage."""
+
+    call: StageCall
+    outputs: deque[RowBundle] = field(default_factory=deque)
+    result: Result | None = None
+    attempts: int = 0
+    done: bool = False
+
+
+class Stage:
+    """What stages have in common: `take` gives the next bundle in order, `over` says that none will come any more."""
+
+    def __init__(self, name: str, inputs: Sequence[Stage]) -> None:
+        self.name = name
+        self.inputs = tuple(inputs)
+        self.counts = StageCounts()
+
+    def take(self) -> RowBundle | None:
+        raise NotImplementedError
+
+    @property
+    def over(self) -> bool:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Give up: nothing more is wanted of this stage and of those that it reads from."""
+        for stage in self.inputs:
+            stage.stop()
+
+
+class BundlesStage(Stage):
+    """Bundles that exist already."""
+
+    def __init__(self, spec: BundlesSpec) -> None:
+        super().__init__(spec.name, ())
+        self._bundles = deque(spec.bundles)
+
+    def take(self) -> RowBundle | None:
+        if not self._bundles:
+            return None
+        bundle = self._bundles.popleft()
+        self.counts.rows += bundle.rows
+        self.counts.bytes += bundle.bytes
+        return bundle
+
+    @property
+    def over(self) -> bool:
+        return not self._bundles
+
+    def stop(self) -> None:
+        self._bundles.clear()
+
+
+class LimitStage(Stage):
+    """The first rows; stops the stages before it as soon as it has them."""
+
+    def __init__(self, spec: LimitSpec, inputs: Sequence[Stage]) -> None:
+        super().__init__(spec.name, inputs)
+        self.left = spec.rows
+        if not self.left:
+            self.inputs[0].stop()
+
+    def take(self) -> RowBundle | None:
+        if not self.left:
+            return None
+        bundle = self.inputs[0].take()
+        if bundle is None:
+            return None
+        if bundle.rows >= self.left:
+            bundle = bundle.part(0, self.left)
+            self.left = 0
+            self.inputs[0].stop()
+        else:
+            self.left -= bundle.rows
+        self.counts.rows += bundle.rows
+        return bundle
+
+    @property
+    def over(self) -> bool:
+        return not self.left or self.inputs[0].over
+
+    def stop(self) -> None:
+        self.left = 0
+        super().stop()
+
+
+class UnionStage(Stage):
+    """Inputs one after the other, though all of them run at the same time."""
+
+    def __init__(self, spec: UnionSpec, inputs: Sequence[Stage]) -> None:
+        super().__init__(spec.name, inputs)
+
+    def take(self) -> RowBundle | None:
+        for stage in self.inputs:
+            bundle = stage.take()
+            if bundle is not None:
+                self.counts.rows += bundle.rows
+                return bundle
+            if not stage.over:
+                return None
+        return None
+
+    @property
+    def over(self) -> bool:
+        return all(stage.over for stage in self.inputs)
+
+
+class CallStage(Stage):
+    """A stage that has calls to run; their outputs are passed on in the order of the calls, whichever ends first.
+
+    Attributes:
+        slots: calls that were given out, and whose outputs were not all taken.
+        running: the slots of running calls.
+        again: slots of calls that have to be run again.
+        held: bytes of outputs that nobody has taken.
+    """
+
+    def __init__(self, name: str, inputs: Sequence[Stage]) -> None:
+        super().__init__(name, inputs)
+        self.slots: deque[Slot] = deque()
+        self.running: set[Slot] = set()
+        self.again: deque[Slot] = deque()
+        self.held = 0
+        self.stopped = False
+        self._numbers = 0
+        self._calls_done = 0
+        self._call_bytes = 0
+
+    def next_slot(self) -> Slot | None:
+        """The next call to run, if there is one now."""
+        if self.stopped:
+            return None
+        if self.again:
+            return self.again.popleft()
+        call = self._next_call()
+        if call is None:
+            return None
+        slot = Slot(replace(call, number=self._numbers))
+        self._numbers += 1
+        self.slots.append(slot)
+        return slot
+
+    def _next_call(self) -> StageCall | None:
+        raise NotImplementedError
+
+    def finish(self, slot: Slot, result: Result) -> None:
+        """Note a call's result."""
+        self.running.discard(slot)
+        slot.done = True
+        slot.result = result
+        size = sum(bundle.bytes for bundle in result.outputs)
+        self._calls_done += 1
+        self._call_bytes += size
+        self.counts.tasks += 1
+        self.counts.seconds += result.seconds
+        self.counts.user_seconds += result.user_seconds
+        if not self.stopped:
+            self._keep(slot, result, size)
+
+    def _keep(self, slot: Slot, result: Result, size: int) -> None:
+        slot.outputs.extend(result.outputs)
+        self.held += size
+
+    def skip(self, slot: Slot) -> None:
+        """Pass over a call that has failed."""
+        self.running.discard(slot)
+        slot.done = True
+        self.counts.failed += 1
+
+    def expected(self) -> int:
+        """Bytes of outputs that are there, and that the running calls are likely to add."""
+        average = self._call_bytes // self._calls_done if self._calls_done else 0
+        return self.held + average * len(self.running)
+
+    def take(self) -> RowBundle | None:
+        while self.slots:
+            head = self.slots[0]
+            if head.outputs:
+                bundle = head.outputs.popleft()
+                self.held -= bundle.bytes
+                self.counts.rows += bundle.rows
+                self.counts.bytes += bundle.bytes
+                self.counts.blocks += 1
+                return bundle
+            if not head.done:
+                return None
+            self.slots.popleft()
+        return None
+
+    def _drained(self) -> bool:
+        return all(slot.done and not slot.outputs for slot in self.slots)
+
+    def stop(self) -> None:
+        if not self.stopped:
+            self.stopped = True
+            self.slots.clear()
+            self.again.clear()
+            self.held = 0
+            super().stop()
+
+
+class MapStage(CallStage):
+    """Calls for each bundle of the input, or for each read of a source."""
+
+    def __init__(self, spec: MapSpec, inputs: Sequence[Stage]) -> None:
+        super().__init__(spec.name, inputs)
+        self.spec = spec
+        self._reads: Iterator[Any] = iter(spec.reads)
+        self._reads_left = len(spec.reads)
+        self._pending: list[RowBundle] = []
+        self._pending_rows = 0
+
+    def _next_call(self) -> StageCall | None:
+        if not self.inputs:
+            if not self._reads_left:
+                return None
+            self._reads_left -= 1
+            return StageCall(next(self._reads))
+        least = self.spec.least_rows
+        source = self.inputs[0]
+        while True:
+            bundle = source.take()
+            if bundle is None:
+                if self._pending and source.over:
+                    return self._call_of_pending(self._pending_rows)
+                return None
+            if least is None or (not self._pending and bundle.rows >= least):
+                return StageCall(None, (bundle,))
+            self._pending.append(bundle)
+            self._pending_rows += bundle.rows
+            if self._pending_rows >= least:
+                return self._call_of_pending(self._pending_rows - self._pending_rows % least)
+
+    def _call_of_pending(self, rows: int) -> StageCall:
+        """A call for so many of the rows that small bundles have brought; the others wait for more."""
+        whole = RowBundle.of(self._pending)
+        rest = whole.rows - rows
+        self._pending = [whole.part(rows, whole.rows)] if rest else []
+        self._pending_rows = rest
+        return StageCall(None, (whole.part(0, rows),)) if rest else StageCall(None, (whole,))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no further call will come, but for those that must be run again."""
+        if self.stopped:
+            return True
+        if not self.inputs:
+            return not self._reads_left
+        return self.inputs[0].over and not self._pending
+
+    @property
+    def over(self) -> bool:
+        return self.exhausted and not self.running and not self.again and self._drained()
+
+
+class BarrierStage(CallStage):
+    """All of the inputs first, then the steps of calls that the strategy plans."""
+
+    def __init__(self, spec: BarrierSpec, inputs: Sequence[Stage]) -> None:
+        super().__init__(spec.name, inputs)
+        self._strategy = spec.strategy
+        self._gathered: list[list[RowBundle]] = [[] for _ in inputs]
+        self._steps: Steps | None = None
+        self._step: BarrierStep | None = None
+        self._queue: deque[StageCall] = deque()
+        self._step_slots: list[Slot] = []
+        self._planned = False
+
+    def gather(self) -> bool:
+        """Take what the inputs have; whether all is there."""
+        if self._steps is not None:
+            return True
+        for stage, bundles in zip(self.inputs, self._gathered, strict=True):
+            while (bundle := stage.take()) is not None:
+                bundles.append(bundle)
+        return all(stage.over for stage in self.inputs)
+
+    def _next_call(self) -> StageCall | None:
+        if self._steps is None:
+            if not self.gather():
+                return None
+            self._steps = self._strategy.steps(self._gathered)
+            self._gathered = []
+            self._advance(None)
+        while not self._queue and not self._planned and all(slot.done for slot in self._step_slots):
+            self._advance([slot.result or Result() for slot in self._step_slots])
+        return self._queue.popleft() if self._queue else None
+
+    def next_slot(self) -> Slot | None:
+        fresh = not self.again
+        slot = super().next_slot()
+        if slot is not None and fresh:
+            self._step_slots.append(slot)
+        return slot
+
+    def _advance(self, results: Sequence[Result] | None) -> None:
+        assert self._steps is not None
+        self._step_slots = []
+        try:
+            self._step = next(self._steps) if results is None else self._steps.send(results)
+        except StopIteration as end:
+            self._planned = True
+            self._step = None
+            self._append(end.value or ())
+            return
+        self._queue.extend(self._step.calls)
+
+    def _append(self, bundles: Sequence[RowBundle]) -> None:
+        slot = Slot(StageCall(None), deque(bundles), done=True)
+        self.held += sum(bundle.bytes for bundle in bundles)
+        self.slots.append(slot)
+
+    def _keep(self, slot: Slot, result: Result, size: int) -> None:
+        if self._step is not None and self._step.last:
+            super()._keep(slot, result, size)
+        else:
+            self.slots.remove(slot)
+
+    @property
+    def over(self) -> bool:
+        return self.stopped or (self._planned and not self.running and not self.again and self._drained())
+
+
+def stage_of(spec: StageSpec, inputs: Sequence[Stage]) -> Stage:
+    """The state of a stage that has not begun."""
+    if isinstance(spec, BundlesSpec):
+        return BundlesStage(spec)
+    if isinstance(spec, MapSpec):
+        return MapStage(spec, inputs)
+    if isinstance(spec, LimitSpec):
+        return LimitStage(spec, inputs)
+    if isinstance(spec, UnionSpec):
+        return UnionStage(spec, inputs)
+    return BarrierStage(spec, inputs)

@@ -1,0 +1,76 @@
+"""Worker side: one call of an operator on the blocks that its bundles name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+from ray_async.data.block.bundle import Piece, RowBundle
+from ray_async.data.executor.instructions import Result, StageCall
+from ray_async.data.operators.map_operator import Operator, Value
+
+__all__ = ("Layout", "layout_of", "run_call", "tables_of")
+
+#: For each bundle of a call, for each of its pieces: which of the call's blocks, from which row, to which.
+Layout: TypeAlias = tuple[tuple[tuple[int, int, int], ...], ...]
+
+
+def layout_of(call: StageCall) -> tuple[Layout, list[Any]]:
+    """A call's inputs as numbers, and the handles of its blocks, each once."""
+    handles: dict[Any, int] = {}
+    layout = tuple(
+        tuple((handles.setdefault(piece.handle, len(handles)), piece.start, piece.stop) for piece in bundle.pieces)
+        for bundle in call.inputs
+    )
+    return layout, list(handles)
+
+
+def tables_of(layout: Layout, blocks: Sequence[pa.Table]) -> list[list[pa.Table]]:
+    """The tables of each bundle."""
+    return [
+        [
+            blocks[index] if start == 0 and stop == blocks[index].num_rows else blocks[index].slice(start, stop - start)
+            for index, start, stop in bundle
+        ]
+        for bundle in layout
+    ]
+
+
+def run_call(
+    operator: Operator, call: StageCall, inputs: Sequence[Sequence[pa.Table]], keep: Callable[[pa.Table], Any]
+) -> Result:
+    """Run a call and keep its blocks.
+
+    Args:
+        operator: the stage's.
+        call: the call; its inputs' handles are not looked at.
+        inputs: the tables of each of its bundles.
+        keep: stores a block and returns its handle.
+    """
+    began = time.perf_counter()
+    outputs: list[RowBundle] = []
+    value: Any = None
+    operator.prepare()
+    for item in operator.run(call.params, inputs, call.number):
+        if isinstance(item, Value):
+            value = item.value
+            continue
+        outputs.append(RowBundle((Piece(keep(item), 0, item.num_rows, item.nbytes, item.schema),)))
+    return Result(tuple(outputs), value, time.perf_counter() - began)
+
+
+@dataclass
+class Runner:
+    """An operator in a worker: the body of a stage's tasks, and of the actors of its pool."""
+
+    operator: Operator
+
+    def run(self, params: Any, number: int, layout: Layout, *blocks: pa.Table) -> Result:
+        """Run a call whose inputs are given as `layout_of` returns them."""
+        import ray_async as ray
+
+        return run_call(self.operator, StageCall(params, (), number), tables_of(layout, blocks), ray.put)

@@ -1,0 +1,294 @@
+"""Physical plans: the stages, operators and options that a logical plan is run by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ray_async.data.block.bundle import RowBundle
+from ray_async.data.compute import ActorPoolStrategy, Resources, TaskPoolStrategy
+from ray_async.data.engine.polars_runs import ScanRun, can_aggregate, can_scan
+from ray_async.data.executor.instructions import (
+    BarrierSpec,
+    BundlesSpec,
+    LimitSpec,
+    MapSpec,
+    PoolSpec,
+    StageSpec,
+    Strategy,
+    UnionSpec,
+)
+from ray_async.data.operators.columns import FilterStep, ReshapeStep
+from ray_async.data.operators.function import UserFunction
+from ray_async.data.operators.grouping import AggregateStrategy, GroupMap
+from ray_async.data.operators.joining import JoinRows, JoinStrategy
+from ray_async.data.operators.map_operator import CallOperator, MapOperator, Operator
+from ray_async.data.operators.shuffling import (
+    RandomizeBlocksStrategy,
+    RandomOrderStrategy,
+    RepartitionStrategy,
+    SampleStrategy,
+    even_sizes,
+)
+from ray_async.data.operators.sorting import GroupSortStrategy, SortKeys, SortStrategy
+from ray_async.data.operators.steps import BatchMap, ChainStep, RowFilter, RowFlatMap, RowMap
+from ray_async.data.operators.writing import WriteStep
+from ray_async.data.operators.zipping import ZipStrategy
+from ray_async.data.plan import nodes
+from ray_async.data.plan.seeds import seed_of_execution
+from ray_async.data.sources.base import Parallelism
+from ray_async.data.sources.parquet import ParquetSource
+
+__all__ = ("PhysicalPlan", "Planner")
+
+
+@dataclass
+class PhysicalPlan:
+    """Stages in an order in which inputs come first; the last one is the result.
+
+    Attributes:
+        specs: for the state machine.
+        operators: what the calls of each stage run; None for stages without calls.
+        options: options of each stage's tasks or actors.
+    """
+
+    specs: list[StageSpec] = field(default_factory=list)
+    operators: list[Operator | None] = field(default_factory=list)
+    options: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def add(self, spec: StageSpec, operator: Operator | None = None, options: Mapping[str, Any] | None = None) -> int:
+        self.specs.append(spec)
+        self.operators.append(operator)
+        self.options.append(options or {})
+        return len(self.specs) - 1
+
+
+@dataclass
+class _Chain:
+    """Maps that run in one call, from the first to the last."""
+
+    base: int | None
+    read: nodes.Read | None = None
+    steps: list[ChainStep] = field(default_factory=list)
+    functions: list[UserFunction] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    resources: Resources = field(default_factory=Resources)
+    least_rows: int | None = None
+    rows_per_call: int | None = None
+    keeps_rows: bool = True
+
+
+class Planner:
+    """Makes the stages of a plan.
+
+    Args:
+        cpus: CPUs of the session.
+        block_bytes: size of a full block.
+        call_bytes: size up to which one call does what needs all rows at once.
+        whole_runs: whether the engine may do sorts and aggregations of files from the scan on.
+        execution: how many executions the dataset had before.
+    """
+
+    def __init__(
+        self, cpus: int, block_bytes: int, call_bytes: int, *, whole_runs: bool = True, execution: int = 0
+    ) -> None:
+        self.execution = execution
+        self.whole_runs = whole_runs
+        self.cpus = cpus
+        self.block_bytes = block_bytes
+        self.call_bytes = call_bytes
+        self.plan = PhysicalPlan()
+
+    def compile(self, node: nodes.PlanNode) -> PhysicalPlan:
+        """The stages of a plan."""
+        self._stage(node, for_functions=False)
+        return self.plan
+
+    def _stage(self, node: nodes.PlanNode, *, for_functions: bool = False) -> int:
+        """The index of the stage whose output is the node's."""
+        if isinstance(node, nodes.Blocks):
+            return self.plan.add(BundlesSpec(node.label, (), tuple(self._bundles(node, for_functions))))
+        if isinstance(node, nodes.Union):
+            parts = tuple(self._stage(part, for_functions=for_functions) for part in node.parts)
+            return self.plan.add(UnionSpec(node.label, parts))
+        if isinstance(node, nodes.Limit):
+            below = self._stage(node.input, for_functions=for_functions)
+            return self.plan.add(LimitSpec(node.label, (below,), node.rows))
+        run = self._whole_run(node)
+        if run is not None:
+            return self.plan.add(
+                MapSpec(f"{node.label} in Polars", (), (None,)), MapOperator((), run, self.block_bytes)
+            )
+        strategy = self._strategy(node)
+        if strategy is not None:
+            inputs = tuple(self._stage(part) for part in node.inputs)
+            return self.plan.add(BarrierSpec(node.label, inputs, strategy), CallOperator())
+        return self._close(self._chain(node, for_functions))
+
+    def _bundles(self, node: nodes.Blocks, for_functions: bool) -> Sequence[RowBundle]:
+        """Bundles that exist, cut so that every CPU gets some, if functions follow and the user did not decide."""
+        if node.fixed or not for_functions:
+            return node.bundles
+        whole = RowBundle.of(node.bundles)
+        count = Parallelism(self.cpus, self.block_bytes).count(whole.rows, whole.bytes)
+        return whole.cut(even_sizes(whole.rows, count)) if count > len(node.bundles) else node.bundles
+
+    def _whole_run(self, node: nodes.PlanNode) -> ScanRun | None:
+        """A sort or an aggregation of Parquet files that the engine does from the scan on."""
+        if not self.whole_runs or not isinstance(node, (nodes.Sort, nodes.Aggregate)):
+            return None
+        read = node.input
+        if not isinstance(read, nodes.Read) or not isinstance(read.source, ParquetSource) or read.resources.options:
+            return None
+        paths, schema = read.source.plain_paths, read.source.schema()
+        if not paths or not node.keys or not can_scan(schema):
+            return None
+        if isinstance(node, nodes.Sort):
+            fits = read.source.size() <= self.call_bytes
+            return ScanRun(paths, schema, node.keys, node.descending) if fits else None
+        if node.first_seen or not can_aggregate(node.aggregations, schema):
+            return None
+        return ScanRun(paths, schema, node.keys, aggregations=node.aggregations)
+
+    def _strategy(self, node: nodes.PlanNode) -> Strategy | None:
+        if isinstance(node, nodes.Sort):
+            return SortStrategy(SortKeys(node.keys, node.descending), self.block_bytes, self.call_bytes)
+        if isinstance(node, nodes.Aggregate):
+            return AggregateStrategy(node.keys, node.aggregations, node.first_seen, self.call_bytes)
+        if isinstance(node, nodes.Shuffle):
+            return RandomOrderStrategy(
+                seed_of_execution(node.seed, self.execution), node.blocks, self.block_bytes, self.call_bytes
+            )
+        if isinstance(node, nodes.Repartition):
+            return RepartitionStrategy(node.blocks, node.rows)
+        if isinstance(node, nodes.RandomizeBlocks):
+            return RandomizeBlocksStrategy(seed_of_execution(node.seed, self.execution))
+        if isinstance(node, nodes.Sample):
+            return SampleStrategy(seed_of_execution(node.seed, self.execution), node.fraction)
+        if isinstance(node, nodes.Zip):
+            return ZipStrategy()
+        if isinstance(node, nodes.Join):
+            sides = (node.left.schema(), node.right.schema())
+            join = JoinRows(node.left_on, node.right_on, node.how, node.left_suffix, node.right_suffix, schemas=sides)
+            return JoinStrategy(join, self.call_bytes)
+        return None
+
+    # Chains
+
+    def _chain(self, node: nodes.PlanNode, for_functions: bool) -> _Chain:
+        """The chain that ends with a node, which is a read or a map."""
+        if isinstance(node, nodes.Read):
+            rows = node.source.count()
+            chain = _Chain(None, read=node, labels=[node.label], resources=node.resources)
+            parallelism = self._parallelism(node, for_functions)
+            chain.rows_per_call = None if rows is None else rows // max(1, len(node.source.reads(parallelism)))
+            return chain
+        functional = for_functions or isinstance(node, (nodes.MapRows, nodes.MapBatches))
+        if isinstance(node, nodes.MapGroups):
+            chain = _Chain(self._groups(node), labels=[])
+        else:
+            below = node.inputs[0]
+            chain = self._chain_below(below, functional)
+        self._extend(chain, node)
+        return chain
+
+    def _chain_below(self, node: nodes.PlanNode, for_functions: bool) -> _Chain:
+        maps = (nodes.Read, nodes.MapRows, nodes.MapBatches, nodes.MapGroups, nodes.Project, nodes.Filter, nodes.Write)
+        if isinstance(node, maps):
+            return self._chain(node, for_functions)
+        return _Chain(self._stage(node, for_functions=for_functions))
+
+    def _parallelism(self, node: nodes.Read, for_functions: bool) -> Parallelism:
+        return Parallelism(self.cpus, self.block_bytes, node.blocks, for_functions)
+
+    def _extend(self, chain: _Chain, node: nodes.PlanNode) -> None:
+        """Put a map behind a chain; behind a stage of its own where it cannot run in the same call."""
+        resources = getattr(node, "resources", None)
+        batch = node.rows if isinstance(node, nodes.MapBatches) else None
+        if isinstance(node, nodes.Write):
+            batch = node.least_rows
+        if chain.steps or chain.read is not None:
+            unlike = resources is not None and not chain.resources.fuses_with(resources)
+            if unlike and chain.functions == [] and chain.read is None and not _is_pool(resources):
+                unlike = False  # columns and filters alone run with whatever follows
+            if unlike or (batch is not None and not self._batch_fits(chain, batch)):
+                index = self._close(chain, for_functions=True)
+                chain.__dict__.update(_Chain(index).__dict__)
+        if batch is not None and chain.read is None and chain.keeps_rows:
+            chain.least_rows = max(batch, chain.least_rows or 0)
+        if resources is not None and (chain.functions == [] or chain.resources == Resources()):
+            chain.resources = resources
+        chain.labels.append(node.label)
+        function = getattr(node, "function", None)
+        if function is not None:
+            chain.functions.append(function)
+        chain.steps.append(_step(node))
+        if not isinstance(node, nodes.Project) and not (isinstance(node, nodes.MapRows) and node.kind == "map"):
+            chain.keeps_rows = False
+            chain.rows_per_call = None
+
+    def _batch_fits(self, chain: _Chain, rows: int) -> bool:
+        """Whether the calls of a chain have enough rows for batches of that size."""
+        if chain.read is None and chain.keeps_rows:
+            return chain.least_rows is None or chain.least_rows % rows == 0
+        if chain.keeps_rows and chain.rows_per_call is not None:
+            return chain.rows_per_call >= rows
+        return False
+
+    def _groups(self, node: nodes.MapGroups) -> int:
+        keys = SortKeys(node.keys, (False,) * len(node.keys))
+        strategy = GroupSortStrategy(keys, self.block_bytes, self.call_bytes, 2 * self.cpus)
+        below = self._stage(node.input)
+        return self.plan.add(BarrierSpec(f"Sort({', '.join(node.keys)})", (below,), strategy), CallOperator())
+
+    def _close(self, chain: _Chain, for_functions: bool = False) -> int:
+        """The stage of a chain."""
+        if not chain.steps and chain.base is not None:
+            return chain.base
+        for_functions = for_functions or bool(chain.functions)
+        name = "->".join(chain.labels)
+        options = dict(chain.resources.options)
+        if chain.resources.options_function is not None:
+            options |= chain.resources.options_function()
+        reader = chain.read.source if chain.read is not None else None
+        operator = MapOperator(tuple(chain.steps), reader, self.block_bytes, tuple(chain.functions))
+        reads: tuple[Any, ...] = ()
+        if chain.read is not None:
+            reads = tuple(chain.read.source.reads(self._parallelism(chain.read, for_functions)))
+        compute = chain.resources.compute
+        spec = MapSpec(
+            name,
+            () if chain.base is None else (chain.base,),
+            reads,
+            chain.least_rows,
+            self._pool(compute) if isinstance(compute, ActorPoolStrategy) else None,
+            compute.size if isinstance(compute, TaskPoolStrategy) else None,
+        )
+        return self.plan.add(spec, operator, options)
+
+    def _pool(self, strategy: ActorPoolStrategy) -> PoolSpec:
+        most = strategy.most or max(self.cpus, strategy.least)
+        at_once = strategy.max_concurrent_calls_per_actor or 1
+        ahead = strategy.max_tasks_in_flight_per_actor or max(2, 2 * at_once)
+        return PoolSpec(strategy.least, most, ahead, at_once)
+
+
+def _is_pool(resources: Resources | None) -> bool:
+    return resources is not None and isinstance(resources.compute, ActorPoolStrategy)
+
+
+def _step(node: nodes.PlanNode) -> ChainStep:
+    if isinstance(node, nodes.MapRows):
+        kinds: dict[str, type[Any]] = {"map": RowMap, "flat_map": RowFlatMap, "filter": RowFilter}
+        return kinds[node.kind](node.function)  # type: ignore[no-any-return]
+    if isinstance(node, nodes.MapBatches):
+        return BatchMap(node.function, node.rows, node.batch_format, node.writable)
+    if isinstance(node, nodes.MapGroups):
+        return GroupMap(node.function, node.keys, node.batch_format, node.writable)
+    if isinstance(node, nodes.Project):
+        return ReshapeStep(node.reshape)
+    if isinstance(node, nodes.Filter):
+        return FilterStep(node.predicate)
+    assert isinstance(node, nodes.Write)
+    return WriteStep(node.sink)

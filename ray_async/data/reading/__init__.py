@@ -1,0 +1,1 @@
+"""Functions that make datasets: of objects in memory (`objects`), and of files (`files`)."""

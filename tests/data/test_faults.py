@@ -1,0 +1,162 @@
+"""Deaths of workers, stores that ask to slow down, errors that cannot travel, libraries with threads."""
+
+import io
+import os
+import threading
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+
+import ray_async as ray
+from ray_async.data.sources.retrying import ATTEMPTS, retried
+
+pytestmark = pytest.mark.usefixtures("session")
+
+# Polars and Arrow start threads with their first work, once for the process; they are no test's leak.
+pl.LazyFrame({"a": [2, 1]}).sort("a").collect().to_arrow()
+
+
+def ids(dataset: Any) -> list[int]:
+    return [row["id"] for row in dataset.take_all()]
+
+
+class NeedsTwo(Exception):
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"needs {one} and {two}")
+
+
+def with_lambda() -> Exception:
+    return ValueError("has a function", lambda: 1)
+
+
+def with_lock() -> Exception:
+    error = KeyError("has a lock")
+    error.lock = threading.Lock()
+    return error
+
+
+def of_http() -> Exception:
+    return urllib.error.HTTPError("http://x", 404, "is missing", {}, io.BytesIO())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "words"),
+    [
+        (with_lambda, ValueError, "has a function"),
+        (lambda: NeedsTwo(1, 2), NeedsTwo, "needs 1 and 2"),
+        (of_http, OSError, "is missing"),
+        (with_lock, KeyError, "has a lock"),
+    ],
+    ids=["lambda", "two arguments", "HTTPError", "lock"],
+)
+def test_errors_that_cannot_be_pickled(make: Any, kind: type[Exception], words: str) -> None:
+    def fail(row: dict[str, Any]) -> dict[str, Any]:
+        raise make()
+
+    with pytest.raises(kind) as caught:
+        ray.data.range(100, override_num_blocks=20).map(fail).take_all()
+    text = str(caught.value)
+    assert words in text and "in fail" in text and "raise make()" in text
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("how", ["shuffle", "sort", "groups"])
+def test_killed_workers_lose_and_double_nothing_in_exchanges(
+    how: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray_async.data.executor.execution.MAX_CALL_BYTES", 2000)
+
+    def die_once(row: dict[str, Any]) -> dict[str, Any]:
+        mark = tmp_path / "died"
+        if row["id"] == 321 + seed and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), 9)
+        return row
+
+    numbers = ray.data.range(1000, override_num_blocks=8)
+    dataset = {
+        "shuffle": lambda: numbers.random_shuffle(),
+        "sort": lambda: numbers.sort("id", descending=True),
+        "groups": lambda: numbers.groupby("id").map_groups(lambda frame: frame),
+    }[how]().map(die_once)
+    found = ids(dataset)
+    assert sorted(found) == list(range(1000)) and (tmp_path / "died").exists()
+    assert how != "sort" or found == list(range(999, -1, -1))
+
+
+class Slowing(LocalFileSystem):  # type: ignore[misc]
+    """A file system that refuses the first opens."""
+
+    protocol = "slowing"
+    cachable = False
+
+    def __init__(self, folder: str, words: str, times: int) -> None:
+        super().__init__()
+        self.folder, self.words, self.times = folder, words, times
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        for number in range(self.times):
+            mark = os.path.join(self.folder, f"{mode}{number}")
+            if not os.path.exists(mark):
+                with open(mark, "w"):
+                    raise OSError(self.words)
+        return super()._open(path, mode=mode, **options)
+
+
+@pytest.mark.parametrize("words", ["AWS Error SLOW_DOWN during GetObject", "bad answer: HTTP status 503"])
+def test_a_store_that_asks_to_slow_down(words: str, tmp_path: Path) -> None:
+    (tmp_path / "marks").mkdir()
+    (tmp_path / "data").mkdir()
+    for index in range(2):
+        pq.write_table(pa.table({"id": [index]}), tmp_path / "data" / f"{index}.parquet")
+    (tmp_path / "data" / "a.txt").write_text("line\n")
+    system = Slowing(str(tmp_path / "marks"), words, 3)
+    assert ids(ray.data.read_parquet(str(tmp_path / "data"), filesystem=system)) == [0, 1]
+    for mark in (tmp_path / "marks").iterdir():
+        mark.unlink()
+    assert ray.data.read_text(str(tmp_path / "data" / "a.txt"), filesystem=system).count() == 1
+    ray.data.range(2).write_parquet(str(tmp_path / "out"), filesystem=system)
+    assert ids(ray.data.read_parquet(tmp_path / "out")) == [0, 1]
+
+
+def test_a_missing_permission_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("line\n")
+    system = Slowing(str(tmp_path), "AWS Error ACCESS_DENIED during GetObject", 1)
+    with pytest.raises(OSError, match="ACCESS_DENIED"):
+        ray.data.read_text(str(tmp_path / "a.txt"), filesystem=system).take_all()
+
+
+def test_waits_grow_and_end() -> None:
+    waits: list[float] = []
+
+    def fail() -> None:
+        raise OSError("AWS Error SLOW_DOWN")
+
+    with pytest.raises(OSError):
+        retried(fail, sleep=waits.append)
+    assert len(waits) == ATTEMPTS - 1 and all(0 <= wait <= 0.1 * 2**index for index, wait in enumerate(waits))
+
+
+def test_libraries_with_threads_in_the_driver_and_in_workers(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": range(1000)}), tmp_path / "a.parquet")
+
+    def query(path: str) -> int:
+        import pyarrow.dataset
+
+        found = pl.scan_parquet(path).select(pl.col("id").sum()).collect().item()
+        return int(found) + int(pyarrow.dataset.dataset(path).count_rows())
+
+    expected = query(str(tmp_path / "a.parquet"))
+    pafs.LocalFileSystem().get_file_info(pafs.FileSelector(str(tmp_path)))
+    path = str(tmp_path / "a.parquet")
+    dataset = ray.data.range(100, override_num_blocks=20)
+    found = dataset.map_batches(lambda batch: {"v": np.full(len(batch["id"]), query(path))}, batch_size=1)
+    assert {row["v"] for row in found.take_all()} == {expected}

@@ -1,0 +1,240 @@
+"""The executor's decisions, in simulation: no process, no time."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from ray_async.data.block.bundle import Piece, RowBundle
+from ray_async.data.executor.instructions import (
+    BarrierSpec,
+    BarrierStep,
+    BundlesSpec,
+    Instruction,
+    LimitSpec,
+    MapSpec,
+    PoolSpec,
+    Result,
+    StageCall,
+    StageSpec,
+    StartActor,
+    StartTask,
+    Steps,
+    StopActor,
+    StopTask,
+    UnionSpec,
+)
+from ray_async.data.executor.machine import Limits, Machine
+
+
+def bundle(label: object, rows: int = 1, size: int = 1) -> RowBundle:
+    return RowBundle((Piece(label, 0, rows, size),))
+
+
+class Simulation:
+    """Carries instructions out in an order that a seed decides."""
+
+    def __init__(
+        self, specs: Sequence[StageSpec], limits: Limits | None = None, *, rows: int = 1, size: int = 1
+    ) -> None:
+        self.machine = Machine(specs, limits or Limits(cpus=2))
+        self.rows, self.size = rows, size
+        self.started: list[StartTask] = []
+        self.running: dict[int, StartTask] = {}
+        self.stopped: list[int] = []
+        self.opening: list[int] = []
+        self.actors: set[int] = set()
+        self.outputs: list[RowBundle] = []
+        self.carry(self.machine.start())
+
+    def carry(self, instructions: Sequence[Instruction]) -> None:
+        for instruction in instructions:
+            if isinstance(instruction, StartTask):
+                assert instruction.actor is None or instruction.actor in self.actors
+                self.started.append(instruction)
+                self.running[instruction.task] = instruction
+            elif isinstance(instruction, StopTask):
+                self.stopped.append(instruction.task)
+                self.running.pop(instruction.task, None)
+            elif isinstance(instruction, StartActor):
+                self.opening.append(instruction.actor)
+            else:
+                assert isinstance(instruction, StopActor)
+                self.actors.discard(instruction.actor)
+                if instruction.actor in self.opening:
+                    self.opening.remove(instruction.actor)
+
+    def finish(self, task: int) -> None:
+        start = self.running.pop(task)
+        label = start.call.params if not start.call.inputs else tuple(b.pieces[0].handle for b in start.call.inputs)
+        rows = sum(b.rows for b in start.call.inputs) or self.rows
+        self.carry(self.machine.finished(task, Result((bundle(label, rows, self.size),))))
+
+    def open_actors(self) -> None:
+        while self.opening:
+            actor = self.opening.pop()
+            self.actors.add(actor)
+            self.carry(self.machine.actor_ready(actor))
+
+    def take(self) -> bool:
+        found = self.machine.take()
+        if found is not None:
+            self.outputs.append(found)
+        self.carry(self.machine.taken())
+        return found is not None
+
+    def run(self, seed: int = 0) -> list[RowBundle]:
+        chance = random.Random(seed)
+        while True:
+            self.open_actors()
+            while self.take():
+                pass
+            if self.machine.over:
+                return self.outputs
+            assert self.running, f"stands still with seed {seed}: {self.machine.describe()}"
+            self.finish(chance.choice(sorted(self.running)))
+
+
+def labels(bundles: Sequence[RowBundle]) -> list[object]:
+    return [piece.handle for b in bundles for piece in b.pieces]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_outputs_keep_the_order_whichever_call_ends_first(seed: int) -> None:
+    simulation = Simulation([MapSpec("read", reads=tuple(range(20))), MapSpec("map", (0,)), MapSpec("last", (1,))])
+    assert labels(simulation.run(seed)) == [((i,),) for i in range(20)]
+
+
+def test_no_more_runs_than_the_budget_allows_while_nobody_takes() -> None:
+    simulation = Simulation([MapSpec("read", reads=tuple(range(1000)))], Limits(cpus=2, budget=50), size=1)
+    while simulation.running:
+        simulation.finish(min(simulation.running))
+    assert 50 <= len(simulation.started) <= 54
+    assert len(simulation.run()) == 1000
+
+
+def test_every_stage_has_its_share_of_the_budget() -> None:
+    specs: list[StageSpec] = [MapSpec("read", reads=tuple(range(1000))), MapSpec("a", (0,)), MapSpec("b", (1,))]
+    simulation = Simulation(specs, Limits(cpus=4, budget=30), size=1)
+    while simulation.running:
+        simulation.finish(min(simulation.running))
+    assert len(simulation.started) <= 3 * (10 + 8) + 20
+    assert len(simulation.run()) == 1000
+
+
+def test_one_block_larger_than_the_budget_goes_through() -> None:
+    simulation = Simulation([MapSpec("read", reads=(0, 1)), MapSpec("map", (0,))], Limits(cpus=2, budget=10), size=1000)
+    assert len(simulation.run()) == 2
+
+
+def test_a_limit_stops_what_stands_before_it() -> None:
+    simulation = Simulation([MapSpec("read", reads=tuple(range(100))), LimitSpec("limit", (0,), 3)], rows=2)
+    while not simulation.machine.over:
+        while simulation.take():
+            pass
+        if simulation.running:
+            simulation.finish(min(simulation.running))
+    assert [b.rows for b in simulation.outputs] == [2, 1] and len(simulation.started) <= 6
+    assert set(simulation.stopped) == {start.task for start in simulation.started[2:]}
+    assert simulation.machine.running == 0
+
+
+def test_small_bundles_are_put_together_and_none_is_lost() -> None:
+    blocks = tuple(bundle(i, rows=3) for i in range(4))
+    simulation = Simulation([BundlesSpec("blocks", (), blocks), MapSpec("map", (0,), least_rows=7)])
+    simulation.run()
+    assert [sum(b.rows for b in start.call.inputs) for start in simulation.started] == [7, 5]
+    large = tuple(bundle(i, rows=3) for i in range(2))
+    simulation = Simulation([BundlesSpec("blocks", (), large), MapSpec("map", (0,), least_rows=2)])
+    simulation.run()
+    assert [sum(b.rows for b in start.call.inputs) for start in simulation.started] == [3, 3]
+
+
+def test_a_union_gives_its_inputs_one_after_the_other() -> None:
+    specs: list[StageSpec] = [
+        MapSpec("a", reads=("a1", "a2")),
+        MapSpec("b", reads=("b1", "b2")),
+        UnionSpec("union", (0, 1)),
+    ]
+    for seed in range(5):
+        assert labels(Simulation(specs).run(seed)) == ["a1", "a2", "b1", "b2"]
+
+
+class TwoSteps:
+    """Reads all, then a call for each, then one call for all of these."""
+
+    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        results = yield BarrierStep(tuple(StageCall("split", (b,)) for b in inputs[0]))
+        yield BarrierStep((StageCall("merge", tuple(result.outputs[0] for result in results)),), last=True)
+        return ()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_barrier_waits_for_all_rows_and_runs_its_steps(seed: int) -> None:
+    specs: list[StageSpec] = [MapSpec("read", reads=(0, 1, 2)), BarrierSpec("sort", (0,), TwoSteps())]
+    simulation = Simulation(specs)
+    assert labels(simulation.run(seed)) == [((0,), (1,), (2,))]
+    assert [start.call.params for start in simulation.started][3:] == ["split", "split", "split", "merge"]
+
+
+def test_calls_of_dead_actors_run_again_and_the_pool_is_filled_up() -> None:
+    blocks = tuple(bundle(i) for i in range(6))
+    specs: list[StageSpec] = [BundlesSpec("blocks", (), blocks), MapSpec("map", (0,), pool=PoolSpec(2, 2))]
+    simulation = Simulation(specs)
+    simulation.open_actors()
+    victim = next(iter(simulation.actors))
+    lost = [task for task, start in simulation.running.items() if start.actor == victim]
+    simulation.actors.discard(victim)
+    simulation.carry(simulation.machine.actor_lost(victim, RuntimeError("died"), was_ready=True))
+    for task in lost:
+        simulation.running.pop(task)
+        simulation.carry(simulation.machine.failed(task, RuntimeError("died"), actor_died=True))
+    simulation.open_actors()
+    assert len(simulation.actors) == 2
+    assert labels(simulation.run()) == [(i,) for i in range(6)]
+    assert not simulation.actors
+
+
+def test_a_deadly_call_ends_the_plan_after_its_attempts_or_is_passed_over() -> None:
+    for errored, expected in ((0, None), (-1, [(1,)])):
+        blocks = (bundle(0), bundle(1))
+        specs: list[StageSpec] = [BundlesSpec("blocks", (), blocks), MapSpec("map", (0,), pool=PoolSpec(1, 1, ahead=1))]
+        simulation = Simulation(specs, Limits(cpus=1, errored_blocks=errored, attempts=3))
+        for _ in range(20):
+            simulation.open_actors()
+            deadly = [t for t, s in simulation.running.items() if s.call.inputs[0].pieces[0].handle == 0]
+            if not deadly:
+                break
+            actor = simulation.running.pop(deadly[0]).actor
+            assert actor is not None
+            simulation.actors.discard(actor)
+            error = RuntimeError("died")
+            simulation.carry(simulation.machine.actor_lost(actor, error, was_ready=True))
+            simulation.carry(simulation.machine.failed(deadly[0], error, actor_died=True))
+        if expected is None:
+            assert isinstance(simulation.machine.error, RuntimeError) and not simulation.actors
+        else:
+            assert labels(simulation.run()) == expected and simulation.machine.skipped == 1
+
+
+def test_a_pool_grows_while_all_are_busy_and_shrinks_at_the_end() -> None:
+    blocks = tuple(bundle(i) for i in range(40))
+    spec = MapSpec("map", (0,), pool=PoolSpec(1, 4))
+    simulation = Simulation([BundlesSpec("blocks", (), blocks), spec], Limits(cpus=4))
+    most = 0
+    while not simulation.machine.over:
+        simulation.open_actors()
+        most = max(most, len(simulation.actors))
+        while simulation.take():
+            pass
+        if simulation.running:
+            simulation.finish(min(simulation.running))
+    assert most == 4 and not simulation.actors
+
+
+def test_an_error_stops_everything() -> None:
+    simulation = Simulation([MapSpec("read", reads=tuple(range(10)))])
+    first, *others = sorted(simulation.running)
+    simulation.running.pop(first)
+    simulation.carry(simulation.machine.failed(first, ValueError("no")))
+    assert isinstance(simulation.machine.error, ValueError) and simulation.stopped == others and simulation.machine.over
