@@ -143,11 +143,13 @@ _MODULES = (
     "logging_config",
     "runtime_context",
     "runtime_env",
+    "train",
+    "tune",
     "types",
     "util",
     "widgets",
 )
-_ABSENT = ("dag", "data", "llm", "rllib", "train", "tune", "workflow")
+_ABSENT = ("dag", "data", "llm", "rllib", "workflow")
 
 
 def __getattr__(name: str) -> Any:

@@ -40,6 +40,7 @@ OUTPUT = {
     ("docs/serve.md", 4): ["the model a"],
     ("docs/serve.md", 5): ["ABC"],
     ("docs/serve.md", 6): ["hello bob"],
+    ("docs/tune.md", 0): ["{'x': 1} 0.2"],
     ("docs/types.md", 0): ["2"],
 }
 

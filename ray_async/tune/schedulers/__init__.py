@@ -1,0 +1,7 @@
+"""Schedulers: pure objects that decide which trials go on."""
+
+from ray_async.tune.schedulers.async_hyperband import ASHAScheduler, AsyncHyperBandScheduler
+from ray_async.tune.schedulers.creation import create_scheduler
+from ray_async.tune.schedulers.trial_scheduler import FIFOScheduler, TrialScheduler
+
+__all__ = ("ASHAScheduler", "AsyncHyperBandScheduler", "FIFOScheduler", "TrialScheduler", "create_scheduler")
