@@ -37,6 +37,9 @@ class PlacementGroupFactory:
             raise ValueError(f"PlacementGroupFactory needs a bundle that is not empty, but got {list(bundles)}")
         self.strategy = strategy
         self.args, self.kwargs = args, kwargs
+        named = tuple(tuple(sorted(bundle.items())) for bundle in self.bundles)
+        self._key = named, strategy, self.head_bundle_is_empty
+        self._hash = hash(self._key)
 
     @property
     def head_cpus(self) -> float:
@@ -57,10 +60,6 @@ class PlacementGroupFactory:
                 total[name] = total.get(name, 0.0) + amount
         return total
 
-    def _key(self) -> tuple[Any, ...]:
-        bundles = tuple(tuple(sorted(bundle.items())) for bundle in self.bundles)
-        return bundles, self.strategy, self.head_bundle_is_empty
-
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A placement group of these bundles."""
         from ray_async.util import placement_group
@@ -68,10 +67,17 @@ class PlacementGroupFactory:
         return placement_group(self.bundles, self.strategy, *args, **kwargs)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PlacementGroupFactory) and self._key() == other._key()
+        if self is other:
+            return True
+        return isinstance(other, PlacementGroupFactory) and self._key == other._key
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A hash of strings is another one in another process.
+        bundles = [{}, *self.bundles] if self.head_bundle_is_empty else self.bundles
+        return PlacementGroupFactory, (bundles, self.strategy, *self.args)
 
     def __repr__(self) -> str:
         return f"PlacementGroupFactory({self.bundles}, strategy={self.strategy!r})"

@@ -7,7 +7,6 @@ show, and the journal takes the bytes as they are.
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cloudpickle
@@ -147,8 +146,7 @@ class Saved(NamedTuple):
     time_total: float
 
 
-@dataclass(frozen=True, slots=True)
-class TrialOrder:
+class TrialOrder(NamedTuple):
     """A trial that a runner is to run.
 
     Args:

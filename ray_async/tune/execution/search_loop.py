@@ -26,7 +26,7 @@ __all__ = ("SearchLoop",)
 MAX_BATCH = 64
 BATCH_SECONDS = 0.01
 # Seconds that running trials have to end when a search ends.
-END_SECONDS = 5.0
+END_SECONDS = 30.0
 # Kinds of messages after which a runner has one trial less.
 _ENDS = (m.DONE, m.FAILED, m.STOPPED, m.PAUSED)
 
@@ -96,19 +96,22 @@ class SearchLoop:
     async def _wind_up(self) -> None:
         """End what still runs: cut it off after a failure that ends all, else let it end at its next report."""
         state = self._state
+        cut_off = state.settings.failure.fail_fast and state.first_error is not None
         if state.end_reason is not None:
-            if state.settings.failure.fail_fast and state.first_error is not None:
+            if cut_off:
                 state.interrupt()
                 self._carry_out()
             else:
                 self._record([("finish",)])
                 state.finish()
                 self._carry_out()
-                await self._wait_for_ends()
+        if not cut_off:
+            await self._wait_for_ends()
         for runner in list(self._pool.runners):
             self._pool.close(runner)
 
     async def _wait_for_ends(self) -> None:
+        """Wait for what trials still do when they are told to stop: save themselves, run their ``finally`` blocks."""
         deadline = asyncio.get_running_loop().time() + END_SECONDS
         while self._places:
             self._over.clear()

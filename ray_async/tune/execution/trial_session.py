@@ -31,6 +31,8 @@ class TrialSession:
     def __init__(self, order: m.TrialOrder, mailbox: Mailbox) -> None:
         self.order = order
         self.iteration = order.iteration
+        # Whether each report is judged before the trial goes on, however quick it is.
+        self.exact = False
         self._mailbox = mailbox
         self._lock = threading.Lock()
         self._sent = 0
@@ -88,7 +90,8 @@ class TrialSession:
         spent, self._last = now - self._last, now
         self.iteration += 1
         self._sent += 1
-        self._waits = order.judged and not done and (order.lockstep or spent > SLOW_SECONDS)
+        must = self.exact or order.lockstep or name is not None or spent > SLOW_SECONDS
+        self._waits = order.judged and not done and must
         since = self._sent, now - self._began
         message = m.TrialReport(
             m.REPORT, order.trial_id, order.attempt, self.iteration, packed, self.time_total, spent, time.time(),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ("SearchAlgorithm", "Suggestion")
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(NamedTuple):
     """A trial that is to be made.
 
     Args:
@@ -21,7 +19,7 @@ class Suggestion:
 
     trial_id: str
     config: dict[str, Any]
-    drawn: Mapping[tuple[Any, ...], Any] = field(default_factory=dict)
+    drawn: Mapping[tuple[Any, ...], Any]
 
 
 class SearchAlgorithm:

@@ -77,6 +77,8 @@ class TrainableRun:
             session.report(_metrics(outcome), None, done=True)
 
     def _run_class(self, session: TrialSession, mailbox: Mailbox) -> None:
+        # A class is saved and paused between two steps, so it must not run ahead.
+        session.exact = True
         trainable = self._instance(session)
         run = _ClassRun(trainable, session, mailbox, self._options)
         try:
