@@ -84,7 +84,10 @@ class Simulation:
         effects = self.state.take_effects()
         self.effects += effects
         for effect in effects:
-            if isinstance(effect, TrialAnswered) and effect.trial.trial_id in self.running:
+            # These trials save themselves with each report, as functions do: they need not be asked to.
+            if not isinstance(effect, TrialAnswered) or effect.answer == m.SAVE:
+                continue
+            if effect.trial.trial_id in self.running:
                 order = self.running.pop(effect.trial.trial_id)
                 kind = m.PAUSED if effect.answer == m.PAUSE else m.STOPPED
                 self.tell(tuple(m.Ended(kind, order.trial_id, order.attempt, None, 0.0)))
@@ -96,7 +99,7 @@ class Simulation:
     def step(self, trial_id: str) -> None:
         """Let a running trial report once, or end."""
         order = self.running[trial_id]
-        curve = self.curves[order.config["i"]]
+        curve = self.curves[int(trial_id.rpartition("_")[2])]
         self.at[trial_id] += self.stride
         at = self.at[trial_id]
         if at > len(curve) or curve[at - 1] == "end":
@@ -112,7 +115,8 @@ class Simulation:
             self.tell(tuple(m.Ended(m.FAILED, trial_id, order.attempt, error, 0.0)))
             return
         self.seen[trial_id].append(at)
-        name = f"checkpoint_{at:06d}" if self.checkpoints else None
+        index = self.state.trials[trial_id].checkpoint_index
+        name = f"checkpoint_{index:06d}" if self.checkpoints else None
         metrics = value if isinstance(value, dict) else {"v": value}
         since = (at - order.iteration) // self.stride, float(at)
         report = m.TrialReport(

@@ -77,7 +77,7 @@ def test_a_plateau_of_the_search() -> None:
     assert stopper.stop_all() is True
     for options in ({"top": 1}, {"std": 0}, {"patience": -1}, {"mode": "best"}):
         with pytest.raises(ValueError):
-            ExperimentPlateauStopper("v", **options)  # type: ignore[arg-type]
+            ExperimentPlateauStopper("v", **options)
 
 
 def test_time_runs_from_the_first_report(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,9 @@ class Mailbox:
         for trial_id, attempt, answer in answers:
             key = trial_id, attempt
             if key == self._key:
-                self._answer = answer
+                # An end is not taken back by a wish to save.
+                if self._answer not in m.ENDING:
+                    self._answer = answer
                 continue
             for order in [order for order in self._orders if (order.trial_id, order.attempt) == key]:
                 self._orders.remove(order)

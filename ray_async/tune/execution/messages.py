@@ -13,6 +13,8 @@ import cloudpickle
 
 __all__ = (
     "DONE",
+    "DROP",
+    "ENDING",
     "FAILED",
     "PAUSE",
     "PAUSED",
@@ -43,7 +45,9 @@ REPORT, DONE, FAILED, STOPPED, PAUSED, SAVED, RETURNED = (
     "returned",
 )
 # To a runner.
-STOP, PAUSE, SAVE = "stop", "pause", "save"
+STOP, PAUSE, SAVE, DROP = "stop", "pause", "save", "drop"
+# After these a trial ends; DROP is STOP without a checkpoint, since the trial goes on from another one's.
+ENDING = (STOP, PAUSE, DROP)
 
 
 class RunnerFacts(NamedTuple):

@@ -37,6 +37,10 @@ def replay(state: SearchState, folder: str) -> int:
             state.handle(m.RunnerFacts(*record[1]), record[2])
         elif kind in ("lost", "returned"):
             replay_loss(state, record)
+        elif kind == "config":
+            # As it was: what a function of the user's explores need not be the same again.
+            trial = state.trials[record[1]]
+            trial.config, trial.experiment_tag = record[2], record[3]
         elif kind == "finish":
             state.end("the search ended")
             state.finish()

@@ -77,7 +77,7 @@ class TrialRunner:
             return tuple(m.Ended(m.FAILED, order.trial_id, order.attempt, failure, session.seconds))
         finally:
             air_session.set_current(None)
-        if self._mailbox.answer in (m.STOP, m.PAUSE):
+        if self._mailbox.answer in m.ENDING:
             return self._ended(session)
         return tuple(m.Done(m.DONE, order.trial_id, order.attempt, None, session.seconds))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ray_async.exceptions import RayActorError, RayError
 from ray_async.tune.execution import messages as m
-from ray_async.tune.execution.effects import CheckpointRemoved, Effect, TrialAdded, TrialAnswered
+from ray_async.tune.execution.effects import CheckpointRemoved, ConfigChanged, Effect, TrialAdded, TrialAnswered
 from ray_async.tune.execution.pool import RunnerPlace, RunnerPool
 from ray_async.tune.execution.state import SearchState, error_of
 from ray_async.tune.experiment.trial import Trial
@@ -292,7 +292,12 @@ class SearchLoop:
     def _carry_out(self, current: RunnerPlace | None = None, extra: Sequence[Any] = ()) -> None:
         """Do what the state wants done: trials that it made go to the journal first."""
         effects = self._state.take_effects()
-        records = [("trial", effect.suggestion) for effect in effects if isinstance(effect, TrialAdded)]
+        records: list[Any] = []
+        for effect in effects:
+            if isinstance(effect, TrialAdded):
+                records.append(("trial", effect.suggestion))
+            elif isinstance(effect, ConfigChanged):
+                records.append(("config", effect.trial.trial_id, effect.trial.config, effect.trial.experiment_tag))
         if records or extra:
             self._record([*records, *extra])
         for effect in effects:

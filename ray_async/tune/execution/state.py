@@ -73,6 +73,8 @@ class SearchState:
         self._maker = maker
         self._live: dict[str, Trial] = {}
         self._effects: list[Effect] = []
+        # Trials that ran when the search was cut off: they go on before the scheduler is asked for others.
+        self._cut_off: list[Trial] = []
 
     # What schedulers may ask and do: `TrialController`.
 
@@ -119,7 +121,14 @@ class SearchState:
             trial.judged_iteration = record.iteration
         self._effects.append(ConfigChanged(trial))
         if trial.status == Trial.RUNNING:
-            self._pause(trial)
+            trial.status = Trial.PAUSED
+            trial.is_saving = True
+            self._answer(trial, m.DROP)
+
+    def save_trial(self, trial: Trial) -> None:
+        """Ask a running trial of a class for a checkpoint; functions report theirs by themselves."""
+        if trial.status == Trial.RUNNING:
+            self._answer(trial, m.SAVE)
 
     # Making and starting trials.
 
@@ -128,6 +137,10 @@ class SearchState:
         if self.end_reason is not None:
             return None
         self._look_ahead()
+        while self._cut_off:
+            first = self._cut_off.pop(0)
+            if first.status == Trial.PENDING:
+                return first
         trial = self.scheduler.choose_trial_to_run(self)
         if trial is None and (made := self._make()) is not None:
             trial = self.scheduler.choose_trial_to_run(self) or made
@@ -221,7 +234,7 @@ class SearchState:
             if kind == m.REPORT:
                 if trial.status == Trial.RUNNING:
                     self._report(trial, m.TrialReport(*message), facts)
-            elif kind == m.PAUSED:
+            elif kind in (m.PAUSED, m.STOPPED):
                 trial.is_saving = False
             elif kind == m.SAVED:
                 self._saved(trial, m.Saved(*message))
@@ -428,6 +441,7 @@ class SearchState:
             unfinished: What becomes of those that had not ended.
         """
         self.end_reason = None
+        self._cut_off = [trial for trial in self._live.values() if trial.status == Trial.RUNNING]
         self.interrupt()
         self._effects.clear()
         for trial in list(self.trials.values()):

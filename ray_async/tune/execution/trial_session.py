@@ -102,6 +102,8 @@ class TrialSession:
     def _wait(self, done: bool) -> None:
         if self._waits and not _on_a_loop():
             self._mailbox.wait_judged(self._sent)
+        if self._mailbox.answer == m.SAVE and not self.exact:
+            self._mailbox.take_answer()  # a function saves itself
         if not done:
             self._end_if_told()
 
@@ -116,7 +118,7 @@ class TrialSession:
         self._end_if_told()
 
     def _end_if_told(self) -> None:
-        if self._mailbox.answer in (m.STOP, m.PAUSE):
+        if self._mailbox.answer in m.ENDING:
             raise TrialStopped(self._mailbox.answer)
 
     def get_checkpoint(self) -> Checkpoint | None:

@@ -119,7 +119,7 @@ class AsyncHyperBandScheduler(FIFOScheduler):
         self._stop_last_trials = stop_last_trials
         self.brackets = [Bracket(grace_period, max_t, reduction_factor, s) for s in range(brackets)]
         self._bracket_of: dict[str, Bracket] = {}
-        self._random = random.Random(random.getrandbits(64))
+        self._seed = random.getrandbits(64)
         self.num_stopped = 0
 
     def on_trial_add(self, tune_controller: TrialController, trial: Trial) -> None:
@@ -134,7 +134,8 @@ class AsyncHyperBandScheduler(FIFOScheduler):
         sizes = [len(bracket.rungs) for bracket in self.brackets]
         highest = max(sizes)
         weights = [math.exp(size - highest) for size in sizes]
-        self._bracket_of[trial.trial_id] = self._random.choices(self.brackets, weights)[0]
+        source = random.Random(f"{self._seed} {trial.trial_id}")
+        self._bracket_of[trial.trial_id] = source.choices(self.brackets, weights)[0]
 
     def on_trial_result(self, tune_controller: TrialController, trial: Trial, result: dict[str, Any]) -> str:
         time = number(lookup(result, self._time_attr))

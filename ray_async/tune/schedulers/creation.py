@@ -14,6 +14,10 @@ SCHEDULERS = {
     "fifo": ("trial_scheduler", "FIFOScheduler"),
     "async_hyperband": ("async_hyperband", "AsyncHyperBandScheduler"),
     "asynchyperband": ("async_hyperband", "AsyncHyperBandScheduler"),
+    "hyperband": ("hyperband", "HyperBandScheduler"),
+    "median_stopping_rule": ("median_stopping_rule", "MedianStoppingRule"),
+    "medianstopping": ("median_stopping_rule", "MedianStoppingRule"),
+    "pbt": ("pbt", "PopulationBasedTraining"),
 }
 
 

@@ -28,6 +28,9 @@ class TrialController(Protocol):
     def pause_trial(self, trial: Trial, should_checkpoint: bool = True) -> None:
         """Pause a trial."""
 
+    def save_trial(self, trial: Trial) -> None:
+        """Ask a running trial of a class for a checkpoint."""
+
     def exploit(self, trial: Trial, donor: Trial, config: dict[str, Any], tag: str) -> None:
         """Let a trial go on from another one's checkpoint, with a config of its own."""
 

@@ -133,7 +133,8 @@ class _ClassRun:
             while not self._step():
                 pass
         except TrialStopped:
-            if self._mailbox.answer == m.PAUSE or self._options.checkpoint_at_end:
+            at_end = self._options.checkpoint_at_end and self._mailbox.answer != m.DROP
+            if self._mailbox.answer == m.PAUSE or at_end:
                 self._save(optional=self._mailbox.answer == m.PAUSE)
             raise
 
