@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import os
+import pickle
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ray_async.air.config import RunConfig
 from ray_async.tune.execution.restoring import replay
-from ray_async.tune.execution.search import Search
+from ray_async.tune.execution.search import Restored, Search
 from ray_async.tune.execution.search_spec import SPEC_FILE, SearchSpec
-from ray_async.tune.journal.journal import SearchJournal
+from ray_async.tune.journal.journal import journal_size
 from ray_async.tune.results.result_grid import ResultGrid
 from ray_async.tune.trainable.resolving import resolve, trainable_name
 from ray_async.tune.tune_config import ResumeConfig, TuneConfig
@@ -72,17 +74,13 @@ class Tuner:
             TuneError: No node can run such a trial, or the experiment of that name is running.
             BaseException: Whatever searcher, scheduler or callbacks raised.
         """
-        if self._search is None or self._fitted:
-            if self._search is not None:
-                self._spec = SearchSpec(
-                    self._search.spec.trainable_name,
-                    self._search.spec.space,
-                    self._search.spec.tune,
-                    self._search.spec.run,
-                    self._search.spec.resources,
-                )
-            folder = self._spec.make_folder()
-            self._search = Search(_fresh(self._spec), self._trainable, folder)
+        if self._search is None:
+            self._search = Search(self._spec, self._trainable, self._spec.make_folder())
+        elif self._fitted:
+            # Another search with the same settings: searcher and scheduler as they were before the first one.
+            packed = self._search.packed or Path(self._search.folder, SPEC_FILE).read_bytes()
+            self._spec = pickle.loads(packed).anew()
+            self._search = Search(self._spec, self._trainable, self._spec.make_folder())
         self._fitted = True
         self._search.run()
         return self.get_results()
@@ -137,15 +135,10 @@ class Tuner:
             errored="restart" if restart_errored else "resume" if resume_errored else "skip",
         )
         state = spec.state(found, folder)
-        journal = SearchJournal(folder)
-        try:
-            replay(state, folder)
-            journal.append([("again", plan.errored, plan.unfinished)])
-            state.begin_again(plan.errored, plan.unfinished)
-        except BaseException:
-            journal.close()
-            raise
-        tuner = cls(_search=Search(spec, found, folder, state, journal))
+        size = journal_size(folder)
+        replay(state, folder)
+        state.begin_again(plan.errored, plan.unfinished)
+        tuner = cls(_search=Search(spec, found, folder, Restored(state, plan.errored, plan.unfinished, size)))
         tuner._trainable, tuner._spec = found, spec
         return tuner
 
@@ -159,11 +152,6 @@ class Tuner:
         """
         folder = os.path.expanduser(os.fspath(path).removeprefix("file://"))
         return os.path.exists(os.path.join(folder, SPEC_FILE))
-
-
-def _fresh(spec: SearchSpec) -> SearchSpec:
-    """The spec for a search of its own: searcher and scheduler are the user's objects, ids and date are new."""
-    return SearchSpec(spec.trainable_name, spec.space, spec.tune, spec.run, spec.resources)
 
 
 def _check_space(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

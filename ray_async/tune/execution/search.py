@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import ray_async as ray
@@ -14,7 +15,7 @@ from ray_async.tune.callback import CallbackList
 from ray_async.tune.error import TuneError
 from ray_async.tune.execution.pool import RunnerPool
 from ray_async.tune.execution.search_loop import SearchLoop
-from ray_async.tune.execution.search_spec import SearchSpec
+from ray_async.tune.execution.search_spec import SPEC_FILE, SearchSpec
 from ray_async.tune.execution.state import SearchState
 from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.journal.journal import SearchJournal
@@ -23,9 +24,26 @@ from ray_async.tune.search.search_generator import SearchGenerator
 from ray_async.tune.trainable.resolving import callable_resources, resources_of
 from ray_async.tune.trainable.running import RunOptions
 
-__all__ = ("Search",)
+__all__ = ("Restored", "Search")
 
 _logger = logging.getLogger("ray_async.tune")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A search as its journal has it.
+
+    Args:
+        state: The search.
+        errored: What becomes of failed trials.
+        unfinished: What becomes of those that had not ended.
+        size: Bytes of the journal.
+    """
+
+    state: SearchState
+    errored: str
+    unfinished: str
+    size: int
 
 
 class Search:
@@ -36,7 +54,6 @@ class Search:
         trainable: What its trials run.
         folder: The experiment's directory.
         restored: Its state, if it is restored.
-        journal: Its open journal, if it is restored.
     """
 
     def __init__(
@@ -44,14 +61,14 @@ class Search:
         spec: SearchSpec,
         trainable: Any,
         folder: str,
-        restored: SearchState | None = None,
-        journal: SearchJournal | None = None,
+        restored: Restored | None = None,
     ) -> None:
         self.spec = spec
         self.folder = folder
         self._trainable = trainable
-        self._journal = journal
-        self.state = restored or spec.state(trainable, folder)
+        self._restored = restored
+        self.packed = b"" if restored is not None else spec.pack()
+        self.state = restored.state if restored is not None else spec.state(trainable, folder)
 
     @property
     def trials(self) -> list[Trial]:
@@ -89,11 +106,10 @@ class Search:
                     "there is no session: call ray_async.init() first, since TUNE_DISABLE_AUTO_INIT is set"
                 )
             ray.init()
-        journal = self._journal or SearchJournal(self.folder)
+        journal = SearchJournal(self.folder, anew=self._restored is None)
         callbacks = CallbackList(self.spec, self.folder)
         try:
-            if self._journal is None:
-                self.spec.save(self.folder)
+            self._begin(journal)
             callbacks.setup(self.state)
             try:
                 _run_async(lambda: self._main(journal, callbacks))
@@ -106,6 +122,15 @@ class Search:
             journal.close()
         if self.spec.failure.fail_fast == "raise" and self.state.first_error is not None:
             raise self.state.first_error
+
+    def _begin(self, journal: SearchJournal) -> None:
+        restored = self._restored
+        if restored is None:
+            _write(os.path.join(self.folder, SPEC_FILE), self.packed)
+            return
+        if journal.opened_size != restored.size:
+            raise TuneError(f"the experiment in {self.folder} has gone on since it was restored: restore it again")
+        journal.append([("again", restored.errored, restored.unfinished)])
 
     async def _main(self, journal: SearchJournal, callbacks: CallbackList) -> None:
         spec = self.spec
@@ -123,6 +148,12 @@ class Search:
         name = os.path.basename(self.folder)
         loop = SearchLoop(self.state, pool, journal, callbacks.take, first, name, spec.time_budget)
         await loop.run()
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(f"{path}.part", "wb") as file:
+        file.write(data)
+    os.replace(f"{path}.part", path)
 
 
 def _run_async(main: Callable[[], Any]) -> None:

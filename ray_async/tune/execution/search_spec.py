@@ -107,25 +107,19 @@ class SearchSpec:
             return folder
         raise TuneError(f"there are a thousand experiments like {base}")
 
-    def save(self, folder: str) -> None:
-        """Write the spec into the experiment's directory, before the search begins.
-
-        Args:
-            folder: The directory.
+    def pack(self) -> bytes:
+        """The spec as bytes: to be made before the search begins, since that changes searcher and scheduler.
 
         Raises:
             TuneError: Something in it cannot be pickled.
         """
         try:
-            packed = cloudpickle.dumps(self)
+            packed: bytes = cloudpickle.dumps(self)
         except Exception as error:
             raise TuneError(
                 f"the search cannot be saved, since {self._unpicklable()} cannot be pickled: {error}"
             ) from error
-        target = Path(folder, SPEC_FILE)
-        part = target.with_suffix(".part")
-        part.write_bytes(packed)
-        part.replace(target)
+        return packed
 
     def _unpicklable(self) -> str:
         parts = {f"param_space[{key!r}]": value for key, value in self.space.items()}
@@ -138,6 +132,10 @@ class SearchSpec:
             except Exception:  # whatever it raises is the reason to name it
                 bad.append(name)
         return ", ".join(bad) or "it"
+
+    def anew(self) -> SearchSpec:
+        """The same for another search: with ids and a date of its own."""
+        return SearchSpec(self.trainable_name, self.space, self.tune, self.run, self.resources)
 
     @classmethod
     def load(cls, folder: str) -> SearchSpec:
@@ -215,7 +213,9 @@ def _required(metric: str | None, scheduler: TrialScheduler, source: SearchAlgor
     required: dict[str, str] = {}
     searcher = getattr(source, "searcher", None)
     if searcher is not None and searcher.metric:
-        required[searcher.metric] = type(searcher).__name__
+        several = isinstance(searcher.metric, (list, tuple))
+        for name in searcher.metric if several else [searcher.metric]:
+            required[name] = type(searcher).__name__
     if scheduler.metric:
         required[scheduler.metric] = type(scheduler).__name__
     if metric:

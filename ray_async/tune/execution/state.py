@@ -342,7 +342,8 @@ class SearchState:
         if trial.status == Trial.RUNNING:
             self._answer(trial, m.STOP)
         trial.last_result["done"] = True
-        self._complete(trial, trial.last_result, stopped=True)
+        early = not self.scheduler.is_full_length(trial, trial.last_result)
+        self._complete(trial, trial.last_result, stopped=early)
 
     def _done(self, trial: Trial) -> None:
         trial.last_result["done"] = True

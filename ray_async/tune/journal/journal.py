@@ -19,11 +19,22 @@ import cloudpickle
 
 from ray_async.tune.error import TuneError
 
-__all__ = ("SearchJournal", "read_journal")
+__all__ = ("SearchJournal", "journal_size", "read_journal")
 
 NAME = "journal.bin"
 MAGIC = b"ray_async tune 1\n"
 _FRAME = struct.Struct("<II")
+
+
+def _put_aside(folder: str) -> None:
+    """Give journal and settings of an earlier search other names, if no live process has them."""
+    SearchJournal(folder).close()
+    number = 1
+    while os.path.exists(os.path.join(folder, f"{number}-{NAME}")):
+        number += 1
+    for name in (NAME, "tuner.pkl"):
+        if os.path.exists(os.path.join(folder, name)):
+            os.rename(os.path.join(folder, name), os.path.join(folder, f"{number}-{name}"))
 
 
 def _pickled(records: Sequence[Any]) -> bytes:
@@ -39,16 +50,20 @@ class SearchJournal:
 
     Args:
         folder: The experiment's directory.
+        anew: Whether a search begins: what an earlier one of that name has left is put aside.
 
     Raises:
         TuneError: A live process has it open.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, anew: bool = False) -> None:
         self.path = os.path.join(folder, NAME)
+        if anew and os.path.exists(self.path):
+            _put_aside(folder)
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             self._lock(folder)
+            self.opened_size = os.fstat(self._file).st_size
             end = _sound_end(self.path)
             os.ftruncate(self._file, end)
             os.lseek(self._file, 0, os.SEEK_END)
@@ -124,6 +139,16 @@ def _sound_end(path: str) -> int:
     for frame_end, _ in _frames(path):
         end = frame_end
     return end
+
+
+def journal_size(folder: str) -> int:
+    """Bytes of a journal.
+
+    Args:
+        folder: The experiment's directory.
+    """
+    path = os.path.join(folder, NAME)
+    return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 def read_journal(folder: str) -> Iterator[Any]:

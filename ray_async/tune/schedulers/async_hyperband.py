@@ -168,6 +168,10 @@ class AsyncHyperBandScheduler(FIFOScheduler):
     def on_trial_remove(self, tune_controller: TrialController, trial: Trial) -> None:
         self._bracket_of.pop(trial.trial_id, None)
 
+    def is_full_length(self, trial: Trial, result: dict[str, Any]) -> bool:
+        time = number(lookup(result, self._time_attr))
+        return time is not None and time >= self._max_t
+
     def debug_string(self) -> str:
         rungs = "\n".join(f"Bracket: {bracket.describe()}" for bracket in self.brackets)
         return f"Using AsyncHyperBand: num_stopped={self.num_stopped}\n{rungs}"

@@ -244,5 +244,9 @@ class HyperBandScheduler(TrialScheduler):
                 ready.append(trial)
         return ready
 
+    def is_full_length(self, trial: Trial, result: dict[str, Any]) -> bool:
+        time = number(lookup(result, self._time_attr))
+        return time is not None and time >= self._max_t
+
     def debug_string(self) -> str:
         return f"Using HyperBand: {len(self.brackets)} brackets, num_stopped={self.num_stopped}."

@@ -106,6 +106,15 @@ class TrialScheduler:
     def on_trial_remove(self, tune_controller: TrialController, trial: Trial) -> None:
         """A trial was ended that did not run."""
 
+    def is_full_length(self, trial: Trial, result: dict[str, Any]) -> bool:
+        """Tell whether a trial that is stopped has run as far as any may: then it counts as ended by itself.
+
+        Args:
+            trial: The trial.
+            result: Its last result.
+        """
+        return False
+
     def choose_trial_to_run(self, tune_controller: TrialController) -> Trial | None:
         """The trial that is to start, or to go on, next; None: none now."""
         for trial in tune_controller.get_live_trials():
