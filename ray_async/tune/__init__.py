@@ -17,6 +17,7 @@ from ray_async.tune.context import TuneContext, get_context
 from ray_async.tune.error import TuneError
 from ray_async.tune.experiment.experiment import Experiment
 from ray_async.tune.placement_groups import PlacementGroupFactory
+from ray_async.tune.progress_reporter import CLIReporter, JupyterNotebookReporter, ProgressReporter
 from ray_async.tune.results.experiment_analysis import ExperimentAnalysis
 from ray_async.tune.results.result_grid import ResultGrid
 from ray_async.tune.run import run, run_experiments
@@ -45,13 +46,16 @@ from ray_async.tune.tune_config import ResumeConfig, TuneConfig
 from ray_async.tune.tuner import Tuner
 
 __all__ = (
+    "CLIReporter",
     "Callback",
     "Checkpoint",
     "CheckpointConfig",
     "Experiment",
     "ExperimentAnalysis",
     "FailureConfig",
+    "JupyterNotebookReporter",
     "PlacementGroupFactory",
+    "ProgressReporter",
     "Result",
     "ResultGrid",
     "ResumeConfig",

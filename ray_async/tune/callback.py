@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ray_async.tune.execution import effects as e
+from ray_async.tune.progress_reporter import CLIReporter, ProgressReporter, report_progress
 
 if TYPE_CHECKING:
     from ray_async.air.checkpoint import Checkpoint
@@ -96,6 +98,7 @@ class CallbackList:
 
         self._spec = spec
         self._callbacks: Sequence[Callback] = default_callbacks(spec, folder)
+        self._reporter = _reporter(spec)
         self._iteration = 0
         self._state: SearchState | None = None
 
@@ -106,6 +109,14 @@ class CallbackList:
             state: The search.
         """
         self._state = state
+        tune = self._spec.tune
+        if self._reporter is not None:
+            self._reporter.setup(
+                start_time=time.time(),
+                total_samples=state.source.total_samples or None,
+                metric=tune.metric or state.scheduler.metric,
+                mode=tune.mode or state.scheduler._mode,
+            )
         for callback in self._callbacks:
             callback.setup(
                 stop=self._spec.run.stop,
@@ -119,9 +130,8 @@ class CallbackList:
         Args:
             effect: The effect.
         """
-        if not self._callbacks:
-            return
         self._iteration += 1
+        report_progress(self._reporter, _Trials(self._state))
         if isinstance(effect, e.TrialReported):
             self._each(lambda c: c.on_trial_result, effect.trial, result=effect.result)
         elif isinstance(effect, e.TrialStarted):
@@ -152,6 +162,18 @@ class CallbackList:
         """
         for callback in self._callbacks:
             callback.on_experiment_end(trials=state.get_trials())
+        report_progress(self._reporter, state.get_trials(), done=True)
+
+
+def _reporter(spec: SearchSpec) -> ProgressReporter | None:
+    """What prints the progress: the user's reporter, or a table; nothing with ``verbose=0``."""
+    verbose = spec.run.verbose
+    if verbose is not None and int(verbose) == 0:
+        return None
+    if spec.run.progress_reporter is not None:
+        reporter: ProgressReporter = spec.run.progress_reporter
+        return reporter
+    return CLIReporter(print_intermediate_tables=verbose is not None and int(verbose) > 1)
 
 
 class _Trials(list["Trial"]):

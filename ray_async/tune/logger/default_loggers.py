@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ray_async.tune.callback import Callback
+from ray_async.tune.logger.trial_files import CSVLoggerCallback, JsonLoggerCallback
 
 if TYPE_CHECKING:
     from ray_async.tune.execution.search_spec import SearchSpec
@@ -23,4 +24,7 @@ def default_callbacks(spec: SearchSpec, folder: str) -> list[Callback]:
     callbacks: list[Callback] = list(spec.run.callbacks or ())
     if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") == "1":
         return callbacks
+    for kind in (JsonLoggerCallback, CSVLoggerCallback):
+        if not any(isinstance(callback, kind) for callback in callbacks):
+            callbacks.append(kind())
     return callbacks
