@@ -147,7 +147,7 @@ def main(folder, kill_after):
     if tune.Tuner.can_restore(path):
         tuner = tune.Tuner.restore(path, train)
     else:
-        run = tune.RunConfig(name="e", storage_path=folder)
+        run = tune.RunConfig(name="e", storage_path=folder, verbose=0)
         tuner = tune.Tuner(train, param_space=space, tune_config=config, run_config=run)
     tuner._spec.run.callbacks = [Killer()] if kill_after else None
     if tuner._search is not None:

@@ -18,7 +18,7 @@ from ray_async.tune.execution import messages as m
 __all__ = ("Mailbox",)
 
 # Seconds that a message may wait for others.
-BATCH_SECONDS = 0.004
+BATCH_SECONDS = 0.008
 # Seconds that a trial runs before those behind it go back, for another runner to take them.
 HOLD_SECONDS = 0.02
 # Messages that may wait before a trial that reports has to.
