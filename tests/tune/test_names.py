@@ -25,7 +25,7 @@ def directory(made: TrialMaker, number: int = 0, **values: Any) -> str:
 
 
 def test_odd_and_long_values_give_names_that_file_systems_take() -> None:
-    values = {f"p{number}": ODD[number % len(ODD)] for number in range(60)}
+    values: dict[str, Any] = {f"p{number}": ODD[number % len(ODD)] for number in range(60)}
     name = directory(maker(), **values)
     assert "/" not in name and "\n" not in name and len(name.encode()) <= 255 and not name.startswith("-")
     for value in ODD:

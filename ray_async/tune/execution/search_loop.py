@@ -264,8 +264,8 @@ class SearchLoop:
         free = [runner for runner in fitting if self._room(runner)]
         if free:
             return min(free, key=lambda runner: len(runner.trials))
-        if not fitting:
-            # Another kind: those of other kinds that have nothing to do make room.
+        if not any(runner.is_ready for runner in fitting):
+            # Another kind: those of other kinds that have nothing to do make room, now or when they have no trial left.
             for runner in [runner for runner in self._pool.runners if runner.is_ready and not runner.trials]:
                 self._pool.close(runner)
         if len(fitting) < self._pool.slots(factory):
