@@ -2,9 +2,10 @@
 
 from ray_async.air.checkpoint import Checkpoint
 from ray_async.air.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray_async.air.result import Result
 from ray_async.submodules import submodule
 
-__all__ = ("Checkpoint", "CheckpointConfig", "FailureConfig", "RunConfig", "ScalingConfig")
+__all__ = ("Checkpoint", "CheckpointConfig", "FailureConfig", "Result", "RunConfig", "ScalingConfig")
 
 
 def __getattr__(name: str) -> object:
