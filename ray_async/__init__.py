@@ -144,11 +144,13 @@ _MODULES = (
     "logging_config",
     "runtime_context",
     "runtime_env",
+    "train",
+    "tune",
     "types",
     "util",
     "widgets",
 )
-_ABSENT = ("dag", "llm", "rllib", "train", "tune", "workflow")
+_ABSENT = ("dag", "llm", "rllib", "workflow")
 
 
 def __getattr__(name: str) -> Any:

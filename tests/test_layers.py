@@ -1,6 +1,6 @@
 """The layers of the package: each imports only downward, and the libraries use the public API alone.
 
-serve | tune | data                     independent of each other; public API only
+serve | tune | data | train             independent of each other; public API only
 api: tasks, actors, references, cli     whatever is not named below
 runtime                                 session, scheduler, workers, recovery
 transport | gpu                         independent of each other
@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "ray_async"
-LIBRARIES = ("serve", "tune", "data")
+LIBRARIES = ("serve", "tune", "data", "train")
 API = 4
 LAYERS = {
     "exceptions": 0,
@@ -160,6 +160,9 @@ def test_imports_go_downward() -> None:
         ("ray_async.serve.replica", "ray_async.util.Queue", True),
         ("ray_async.serve.replica", "ray_async._core.arena", False),
         ("ray_async.serve.replica", "ray_async.tune.run", False),
+        ("ray_async.tune.tuner", "ray_async.air.session.report", True),
+        ("ray_async.tune.tuner", "ray_async.train.report", False),
+        ("ray_async.air.session", "ray_async.tune.execution.trial_session", False),
         ("ray_async", "ray_async.serve.run", False),
     ],
 )

@@ -1,9 +1,11 @@
-"""Settings of runs that Ray's training libraries share: `ray.air.RunConfig` and its parts."""
+"""Values of runs that Tune and Train share: settings, checkpoints, and the session that reports go to."""
 
+from ray_async.air.checkpoint import Checkpoint
 from ray_async.air.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray_async.air.result import Result
 from ray_async.submodules import submodule
 
-__all__ = ("CheckpointConfig", "FailureConfig", "RunConfig", "ScalingConfig")
+__all__ = ("Checkpoint", "CheckpointConfig", "FailureConfig", "Result", "RunConfig", "ScalingConfig")
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,151 @@
+"""Result: the outcome of one run or trial."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ray_async.air.checkpoint import Checkpoint
+
+__all__ = ("Result",)
+
+
+class Result:
+    """Outcome of one run or trial.
+
+    Args:
+        metrics: What was reported last, with what is filled in.
+        checkpoint: The latest checkpoint.
+        error: Why it failed; None if it did not.
+        path: Its directory.
+        rows: Gives all that was reported, in order, when somebody asks.
+        best_checkpoints: Checkpoints that are kept, each with what was reported with it.
+        filesystem: A file system of pyarrow on which the path lies; None: this machine's.
+    """
+
+    def __init__(
+        self,
+        metrics: dict[str, Any],
+        checkpoint: Checkpoint | None = None,
+        error: BaseException | None = None,
+        path: str = "",
+        rows: Callable[[], Sequence[Mapping[str, Any]]] | None = None,
+        best_checkpoints: Sequence[tuple[Checkpoint, dict[str, Any]]] = (),
+        filesystem: Any = None,
+    ) -> None:
+        self.metrics = metrics
+        self.checkpoint = checkpoint
+        self.error = error
+        self.path = path
+        self.best_checkpoints = list(best_checkpoints)
+        self._filesystem = filesystem
+        self._rows = rows
+        self._frame: Any = None
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """The config."""
+        return self.metrics.get("config")
+
+    @property
+    def filesystem(self) -> Any:
+        """The file system of pyarrow on which the path lies."""
+        if self._filesystem is None:
+            import pyarrow.fs
+
+            self._filesystem = pyarrow.fs.LocalFileSystem()
+        return self._filesystem
+
+    @property
+    def metrics_dataframe(self) -> Any:
+        """All that was reported, a row for each report, as a frame of pandas; None if nothing was."""
+        if self._frame is None and self._rows is not None:
+            import pandas
+
+            rows = [_flat(row) for row in self._rows()]
+            self._frame = pandas.DataFrame(rows) if rows else None
+        return self._frame
+
+    def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
+        """The checkpoint whose metric is best, NaN never.
+
+        Args:
+            metric: The metric's name, or its path in a nest.
+            mode: ``"min"`` or ``"max"``.
+
+        Returns:
+            The checkpoint; None if there are no checkpoints.
+
+        Raises:
+            ValueError: Another mode.
+            RuntimeError: No checkpoint came with that metric.
+        """
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode must be 'min' or 'max', but is {mode!r}")
+        if not self.best_checkpoints:
+            return None
+        found: list[tuple[float, int]] = []
+        names: set[str] = set()
+        for index, (_, metrics) in enumerate(self.best_checkpoints):
+            value = metrics.get(metric, _flat(metrics).get(metric))
+            names.update(_flat(metrics))
+            if isinstance(value, (int, float)) and not math.isnan(value):
+                found.append((value if mode == "max" else -value, index))
+        if not found:
+            raise RuntimeError(f"no checkpoint came with a number for {metric!r}; there are {sorted(names)}")
+        return self.best_checkpoints[max(found)[1]][0]
+
+    @classmethod
+    def from_path(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> Result:
+        """The result that a directory of a trial holds, wherever it lies by now.
+
+        Args:
+            path: The directory.
+            storage_filesystem: Only local directories can be read so far.
+
+        Raises:
+            RuntimeError: It holds no result.
+        """
+        folder = Path(os.path.expanduser(path))
+        file = folder / "result.json"
+        if not file.exists():
+            raise RuntimeError(f"there is no result.json in {folder}")
+        lines = file.read_text().splitlines()
+        rows = [json.loads(line) for line in lines if line.endswith("}")]
+        metrics = dict(rows[-1]) if rows else {}
+        parameters = folder / "params.pkl"
+        if parameters.exists():
+            metrics["config"] = pickle.loads(parameters.read_bytes())
+        by_name = {row["checkpoint_dir_name"]: row for row in rows if row.get("checkpoint_dir_name")}
+        saved = sorted(child for child in folder.glob("checkpoint_*") if child.is_dir())
+        kept = [(Checkpoint(child), by_name.get(child.name, {})) for child in saved]
+        error = folder / "error.pkl"
+        return cls(
+            metrics,
+            checkpoint=kept[-1][0] if kept else None,
+            error=pickle.loads(error.read_bytes()) if error.exists() else None,
+            path=str(folder),
+            rows=lambda: rows,
+            best_checkpoints=kept,
+        )
+
+    def __repr__(self) -> str:
+        shown = {name: value for name, value in self.metrics.items() if name != "config"}
+        error = f"error={type(self.error).__name__}({self.error}), " if self.error is not None else ""
+        return f"Result({error}metrics={shown}, path={self.path!r}, checkpoint={self.checkpoint})"
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat.update(_flat(value, f"{name}/"))
+        else:
+            flat[name] = value
+    return flat

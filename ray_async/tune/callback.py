@@ -1,0 +1,201 @@
+"""Callback: the interface of what wants to know how a search goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ray_async.tune.execution import effects as e
+from ray_async.tune.progress_reporter import CLIReporter, ProgressReporter, report_progress
+
+if TYPE_CHECKING:
+    from ray_async.air.checkpoint import Checkpoint
+    from ray_async.tune.execution.search_spec import SearchSpec
+    from ray_async.tune.execution.state import SearchState
+    from ray_async.tune.experiment.trial import Trial
+
+__all__ = ("Callback", "CallbackList")
+
+
+class Callback:
+    """Interface of callbacks: subclasses override what they need.
+
+    ``iteration`` counts the calls, ``trials`` are all trials of the search, ``info`` is for later versions.
+
+    Example:
+        >>> class Printer(Callback):
+        ...     def on_trial_result(self, iteration, trials, trial, result, **info):
+        ...         print(trial, result["loss"])
+    """
+
+    def setup(
+        self, stop: Any = None, num_samples: int | None = None, total_num_samples: int | None = None, **info: Any
+    ) -> None:
+        """The search begins.
+
+        Args:
+            stop: What ends trials.
+            num_samples: How often the space is sampled.
+            total_num_samples: How many trials there will be; None if that is not known.
+        """
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Something has happened."""
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """What has happened was dealt with."""
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial starts, or goes on."""
+
+    def on_trial_restore(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial starts from a checkpoint."""
+
+    def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial was saved."""
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A trial has reported."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial has ended well."""
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial has failed, and will be started again."""
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial has failed for good."""
+
+    def on_checkpoint(
+        self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Checkpoint, **info: Any
+    ) -> None:
+        """A trial's checkpoint was taken."""
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """The search has ended."""
+
+    def get_state(self) -> dict[str, Any] | None:
+        """The state, for `set_state`; None if there is none."""
+        return None
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take a state that `get_state` gave."""
+
+
+class CallbackList:
+    """Callbacks of a search, each told of every effect.
+
+    Args:
+        spec: The search.
+        folder: The experiment's directory.
+    """
+
+    def __init__(self, spec: SearchSpec, folder: str) -> None:
+        from ray_async.tune.logger.default_loggers import default_callbacks
+
+        self._spec = spec
+        self._callbacks: Sequence[Callback] = default_callbacks(spec, folder)
+        self._reporter = _reporter(spec)
+        self._iteration = 0
+        self._state: SearchState | None = None
+
+    def setup(self, state: SearchState) -> None:
+        """Tell that the search begins.
+
+        Args:
+            state: The search.
+        """
+        self._state = state
+        tune = self._spec.tune
+        if self._reporter is not None:
+            self._reporter.setup(
+                start_time=time.time(),
+                total_samples=state.source.total_samples or None,
+                metric=tune.metric or state.scheduler.metric,
+                mode=tune.mode or state.scheduler._mode,
+            )
+        for callback in self._callbacks:
+            callback.setup(
+                stop=self._spec.run.stop,
+                num_samples=self._spec.tune.num_samples,
+                total_num_samples=state.source.total_samples or None,
+            )
+
+    def take(self, effect: e.Effect) -> None:
+        """Tell of an effect.
+
+        Args:
+            effect: The effect.
+        """
+        self._iteration += 1
+        report_progress(self._reporter, _Trials(self._state))
+        if isinstance(effect, e.TrialReported):
+            self._each(lambda c: c.on_trial_result, effect.trial, result=effect.result)
+        elif isinstance(effect, e.TrialStarted):
+            self._each(lambda c: c.on_trial_start, effect.trial)
+            if effect.trial.checkpoints.latest is not None or effect.trial.restore_from is not None:
+                self._each(lambda c: c.on_trial_restore, effect.trial)
+        elif isinstance(effect, e.CheckpointAdded):
+            self._each(lambda c: c.on_trial_save, effect.trial)
+            self._each(lambda c: c.on_checkpoint, effect.trial, checkpoint=effect.record.checkpoint)
+        elif isinstance(effect, e.TrialRecovered):
+            self._each(lambda c: c.on_trial_recover, effect.trial)
+        elif isinstance(effect, e.TrialEnded):
+            if effect.failed:
+                self._each(lambda c: c.on_trial_error, effect.trial)
+            else:
+                self._each(lambda c: c.on_trial_complete, effect.trial)
+
+    def _each(self, method: Callable[[Callback], Callable[..., None]], trial: Trial, **more: Any) -> None:
+        trials = _Trials(self._state)
+        for callback in self._callbacks:
+            method(callback)(iteration=self._iteration, trials=trials, trial=trial, **more)
+
+    def on_experiment_end(self, state: SearchState) -> None:
+        """Tell that the search has ended.
+
+        Args:
+            state: The search.
+        """
+        for callback in self._callbacks:
+            callback.on_experiment_end(trials=state.get_trials())
+        report_progress(self._reporter, state.get_trials(), done=True)
+
+
+def _reporter(spec: SearchSpec) -> ProgressReporter | None:
+    """What prints the progress: the user's reporter, or a table; nothing with ``verbose=0``."""
+    verbose = spec.run.verbose
+    if verbose is not None and int(verbose) == 0:
+        return None
+    if spec.run.progress_reporter is not None:
+        reporter: ProgressReporter = spec.run.progress_reporter
+        return reporter
+    return CLIReporter(print_intermediate_tables=verbose is not None and int(verbose) > 1)
+
+
+class _Trials(list["Trial"]):
+    """All trials of a search, as a list that is made when somebody looks into it."""
+
+    def __init__(self, state: SearchState | None) -> None:
+        super().__init__()
+        self._state = state
+
+    def _fill(self) -> None:
+        if self._state is not None:
+            self.extend(self._state.get_trials())
+            self._state = None
+
+    def __iter__(self) -> Any:
+        self._fill()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self._fill()
+        return super().__len__()
+
+    def __getitem__(self, index: Any) -> Any:
+        self._fill()
+        return super().__getitem__(index)

@@ -1,0 +1,222 @@
+"""Messages between the search and its runners: plain tuples, the kind first.
+
+Metrics travel pickled: so the runner finds out by itself what cannot be sent, later changes to the user's dict do not
+show, and the journal takes the bytes as they are.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any, NamedTuple
+
+import cloudpickle
+
+__all__ = (
+    "DONE",
+    "DROP",
+    "ENDING",
+    "FAILED",
+    "PAUSE",
+    "PAUSED",
+    "REPORT",
+    "RETURNED",
+    "SAVE",
+    "SAVED",
+    "STOP",
+    "STOPPED",
+    "Done",
+    "Ended",
+    "RunnerFacts",
+    "Saved",
+    "TrialOrder",
+    "TrialReport",
+    "pack",
+    "unpack",
+)
+
+# From a runner.
+REPORT, DONE, FAILED, STOPPED, PAUSED, SAVED, RETURNED = (
+    "report",
+    "done",
+    "failed",
+    "stopped",
+    "paused",
+    "saved",
+    "returned",
+)
+# To a runner.
+STOP, PAUSE, SAVE, DROP = "stop", "pause", "save", "drop"
+# After these a trial ends; DROP is STOP without a checkpoint, since the trial goes on from another one's.
+ENDING = (STOP, PAUSE, DROP)
+
+
+class RunnerFacts(NamedTuple):
+    """The process that a runner is.
+
+    Args:
+        pid: Its process id.
+        hostname: Its machine's name.
+        node_ip: Its machine's address.
+    """
+
+    pid: int
+    hostname: str
+    node_ip: str
+
+
+class TrialReport(NamedTuple):
+    """A report of a trial.
+
+    Args:
+        kind: ``REPORT``.
+        trial_id: The trial.
+        attempt: Number of the trial's start.
+        iteration: The training iteration.
+        metrics: Metrics, pickled.
+        time_total: Seconds that the trial has trained, earlier starts included.
+        time_this_iteration: Seconds of this iteration.
+        timestamp: Seconds since the epoch.
+        since_restore: Iterations and seconds since this start.
+        checkpoint: Name of the checkpoint's directory below the trial's.
+        done: Whether it is the last one.
+    """
+
+    kind: str
+    trial_id: str
+    attempt: int
+    iteration: int
+    metrics: bytes
+    time_total: float
+    time_this_iteration: float
+    timestamp: float
+    since_restore: tuple[int, float]
+    checkpoint: str | None
+    done: bool
+
+
+class Done(NamedTuple):
+    """A trial's own end.
+
+    Args:
+        kind: ``DONE``.
+        trial_id: The trial.
+        attempt: Number of the trial's start.
+        error: None.
+        seconds: How long it ran.
+    """
+
+    kind: str
+    trial_id: str
+    attempt: int
+    error: None
+    seconds: float
+
+
+class Ended(NamedTuple):
+    """A trial's end by failure, or one that was asked for.
+
+    Args:
+        kind: ``FAILED``, ``STOPPED`` or ``PAUSED``.
+        trial_id: The trial.
+        attempt: Number of the trial's start.
+        error: The failure, as bytes of an error.
+        seconds: How long it ran.
+    """
+
+    kind: str
+    trial_id: str
+    attempt: int
+    error: bytes | None
+    seconds: float
+
+
+class Saved(NamedTuple):
+    """A checkpoint that was asked for.
+
+    Args:
+        kind: ``SAVED``.
+        trial_id: The trial.
+        attempt: Number of the trial's start.
+        checkpoint: Name of the checkpoint's directory below the trial's.
+        iteration: The training iteration.
+        time_total: Seconds that the trial has trained.
+    """
+
+    kind: str
+    trial_id: str
+    attempt: int
+    checkpoint: str
+    iteration: int
+    time_total: float
+
+
+class TrialOrder(NamedTuple):
+    """A trial that a runner is to run.
+
+    Args:
+        trial_id: The trial.
+        attempt: Number of the start.
+        config: Its config.
+        path: Its directory.
+        name: Its name.
+        experiment_name: Name of the experiment.
+        iteration: Training iteration of the checkpoint that it goes on from.
+        time_total: Seconds that it had trained by then.
+        checkpoint: Path of that checkpoint.
+        checkpoint_index: Number of its next checkpoint.
+        lockstep: Whether it waits at each report for the answer.
+        judged: Whether its reports are answered at all.
+        resources: What it takes, for its context.
+    """
+
+    trial_id: str
+    attempt: int
+    config: dict[str, Any]
+    path: str
+    name: str
+    experiment_name: str
+    iteration: int
+    time_total: float
+    checkpoint: str | None
+    checkpoint_index: int
+    lockstep: bool
+    judged: bool
+    resources: Any
+
+
+def pack(metrics: dict[str, Any]) -> bytes:
+    """Metrics as bytes.
+
+    Args:
+        metrics: The metrics.
+
+    Raises:
+        TypeError: They hold what cannot be pickled.
+    """
+    try:
+        return pickle.dumps(metrics, 5)
+    except Exception:
+        try:
+            packed: bytes = cloudpickle.dumps(metrics)
+        except Exception as error:
+            bad = [name for name, value in metrics.items() if not _can_be_pickled(value)]
+            raise TypeError(f"metrics {bad} cannot be reported, since they cannot be pickled: {error}") from error
+        return packed
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    """Metrics of bytes.
+
+    Args:
+        packed: What `pack` has made.
+    """
+    metrics: dict[str, Any] = pickle.loads(packed)
+    return metrics
+
+
+def _can_be_pickled(value: Any) -> bool:
+    try:
+        cloudpickle.dumps(value)
+    except Exception:
+        return False
+    return True

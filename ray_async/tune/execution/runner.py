@@ -1,0 +1,118 @@
+"""Runner: the actor that runs trials, one after the other, on a warm worker.
+
+The user's code runs in a thread of its own; calls of the search wait at the mailbox meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from ray_async.air import session as air_session
+from ray_async.exceptions import RayTaskError
+from ray_async.tune.error import TrialStopped
+from ray_async.tune.execution import messages as m
+from ray_async.tune.execution.mailbox import Mailbox
+from ray_async.tune.execution.trial_session import TrialSession
+from ray_async.tune.trainable.running import RunOptions, TrainableRun
+
+__all__ = ("TrialRunner",)
+
+
+class TrialRunner:
+    """Runs trials of one trainable.
+
+    Args:
+        trainable: The function or class.
+        options: How it is run.
+    """
+
+    def __init__(self, trainable: Any, options: RunOptions) -> None:
+        self._run = TrainableRun(trainable, options)
+        self._options = options
+        self._mailbox = Mailbox()
+        self._home = os.getcwd()
+        self._facts = m.RunnerFacts(os.getpid(), socket.gethostname(), _address())
+        threading.Thread(target=self._loop, name="trial", daemon=True).start()
+
+    def facts(self) -> m.RunnerFacts:
+        """The process that this is."""
+        return self._facts
+
+    def exchange(
+        self,
+        orders: Sequence[m.TrialOrder],
+        judged: tuple[str, int, int] | None,
+        answers: Sequence[tuple[str, int, str]],
+    ) -> list[Any]:
+        """Take orders and answers, and wait for messages: see `Mailbox.exchange`."""
+        return self._mailbox.exchange(orders, judged, answers)
+
+    def post(self, answers: Sequence[tuple[str, int, str]]) -> None:
+        """Take answers while `exchange` waits: see `Mailbox.post`."""
+        self._mailbox.post(answers)
+
+    def _loop(self) -> None:
+        while True:
+            order = self._mailbox.next_order()
+            self._mailbox.finish(self._outcome(order))
+
+    def _outcome(self, order: m.TrialOrder) -> tuple[Any, ...]:
+        """Run a trial, and tell how it ended."""
+        session = TrialSession(order, self._mailbox)
+        air_session.set_current(session)
+        try:
+            with self._directory(order.path):
+                self._run.run(session, self._mailbox)
+        except TrialStopped:
+            return self._ended(session)
+        except BaseException as error:  # of the user's code, whichever it is: it is the trial's outcome
+            if self._mailbox.answer is not None:
+                return self._ended(session)
+            failure = self._described(error)
+            return tuple(m.Ended(m.FAILED, order.trial_id, order.attempt, failure, session.seconds))
+        finally:
+            air_session.set_current(None)
+        if self._mailbox.answer in m.ENDING:
+            return self._ended(session)
+        return tuple(m.Done(m.DONE, order.trial_id, order.attempt, None, session.seconds))
+
+    def _ended(self, session: TrialSession) -> tuple[Any, ...]:
+        kind = m.PAUSED if self._mailbox.answer == m.PAUSE else m.STOPPED
+        return tuple(m.Ended(kind, session.order.trial_id, session.order.attempt, None, session.seconds))
+
+    def _described(self, error: BaseException) -> bytes:
+        failure = RayTaskError.from_exception(
+            error,
+            function_name=self._run.name,
+            proctitle=f"ray::{self._run.name}",
+            pid=self._facts.pid,
+            ip=self._facts.node_ip,
+        )
+        return failure.to_bytes()
+
+    @contextlib.contextmanager
+    def _directory(self, path: str) -> Any:
+        """The trial's directory as the working directory; one that stays empty is removed."""
+        if not self._options.change_directory:
+            yield
+            return
+        os.makedirs(path, exist_ok=True)
+        os.chdir(path)
+        try:
+            yield
+        finally:
+            os.chdir(self._home)
+            # Refused while anything is in there.
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+
+
+def _address() -> str:
+    from ray_async.util import get_node_ip_address
+
+    return str(get_node_ip_address())

@@ -1,0 +1,178 @@
+"""Search: a spec, its trainable and its directory, from the first trial to the last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray_async as ray
+from ray_async.tune.callback import CallbackList
+from ray_async.tune.error import TuneError
+from ray_async.tune.execution.pool import RunnerPool
+from ray_async.tune.execution.search_loop import SearchLoop
+from ray_async.tune.execution.search_spec import SPEC_FILE, SearchSpec
+from ray_async.tune.execution.state import SearchState
+from ray_async.tune.experiment.trial import Trial
+from ray_async.tune.journal.journal import SearchJournal
+from ray_async.tune.search.basic_variant import BasicVariantGenerator
+from ray_async.tune.search.search_generator import SearchGenerator
+from ray_async.tune.trainable.resolving import callable_resources, resources_of
+from ray_async.tune.trainable.running import RunOptions
+
+__all__ = ("Restored", "Search")
+
+_logger = logging.getLogger("ray_async.tune")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A search as its journal has it.
+
+    Args:
+        state: The search.
+        errored: What becomes of failed trials.
+        unfinished: What becomes of those that had not ended.
+        size: Bytes of the journal.
+    """
+
+    state: SearchState
+    errored: str
+    unfinished: str
+    size: int
+
+
+class Search:
+    """A search that can be run.
+
+    Args:
+        spec: What it is made of.
+        trainable: What its trials run.
+        folder: The experiment's directory.
+        restored: Its state, if it is restored.
+    """
+
+    def __init__(
+        self,
+        spec: SearchSpec,
+        trainable: Any,
+        folder: str,
+        restored: Restored | None = None,
+    ) -> None:
+        self.spec = spec
+        self.folder = folder
+        self._trainable = trainable
+        self._restored = restored
+        self.packed = b"" if restored is not None else spec.pack()
+        self.state = restored.state if restored is not None else spec.state(trainable, folder)
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials."""
+        return self.state.get_trials()
+
+    def extend(self, num_samples: int) -> None:
+        """Let a restored search have more samples.
+
+        Args:
+            num_samples: How many there are to be in all; fewer than there were change nothing.
+
+        Raises:
+            TuneError: Its search algorithm cannot do that.
+        """
+        if num_samples <= self.spec.tune.num_samples:
+            return
+        source = self.state.source
+        if not isinstance(source, (BasicVariantGenerator, SearchGenerator)):
+            raise TuneError(f"{type(source).__name__} cannot be extended to {num_samples} samples")
+        source.extend(num_samples)
+        self.spec.tune.num_samples = num_samples
+
+    def run(self) -> None:
+        """Run the search to its end, or to Ctrl-C.
+
+        Raises:
+            TuneError: It cannot be run, or the same experiment is running.
+            BaseException: Whatever searcher, scheduler or callbacks raised; with ``fail_fast="raise"`` a trial's
+                failure.
+        """
+        if not ray.is_initialized():
+            if os.environ.get("TUNE_DISABLE_AUTO_INIT") == "1":
+                raise RuntimeError(
+                    "there is no session: call ray_async.init() first, since TUNE_DISABLE_AUTO_INIT is set"
+                )
+            ray.init()
+        journal = SearchJournal(self.folder, anew=self._restored is None)
+        callbacks = CallbackList(self.spec, self.folder)
+        try:
+            self._begin(journal)
+            callbacks.setup(self.state)
+            try:
+                _run_async(lambda: self._main(journal, callbacks))
+            except KeyboardInterrupt:
+                self.state.interrupt()
+                _logger.warning("interrupted: Tuner.restore(%r, trainable) goes on where the search was", self.folder)
+            finally:
+                callbacks.on_experiment_end(self.state)
+        finally:
+            journal.close()
+        if self.spec.failure.fail_fast == "raise" and self.state.first_error is not None:
+            raise self.state.first_error
+
+    def _begin(self, journal: SearchJournal) -> None:
+        restored = self._restored
+        if restored is None:
+            _write(os.path.join(self.folder, SPEC_FILE), self.packed)
+            return
+        if journal.opened_size != restored.size:
+            raise TuneError(f"the experiment in {self.folder} has gone on since it was restored: restore it again")
+        journal.append([("again", restored.errored, restored.unfinished)])
+
+    async def _main(self, journal: SearchJournal, callbacks: CallbackList) -> None:
+        spec = self.spec
+        given = spec.resources if spec.resources is not None else getattr(self._trainable, "_tune_resources", None)
+        first = None
+        if not callable_resources(given):
+            first = resources_of(self._trainable, given)(spec.space)
+        options = RunOptions(
+            checkpoint_frequency=spec.checkpoint.checkpoint_frequency,
+            checkpoint_at_end=bool(spec.checkpoint.checkpoint_at_end),
+            reuse=spec.tune.reuse_actors,
+            change_directory=os.environ.get("RAY_CHDIR_TO_TRIAL_DIR", "1") != "0",
+        )
+        pool = RunnerPool(ray.put(self._trainable), options)
+        name = os.path.basename(self.folder)
+        loop = SearchLoop(self.state, pool, journal, callbacks.take, first, name, spec.time_budget)
+        await loop.run()
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(f"{path}.part", "wb") as file:
+        file.write(data)
+    os.replace(f"{path}.part", path)
+
+
+def _run_async(main: Callable[[], Any]) -> None:
+    """Run a coroutine to its end: here, or in a thread where this one has a running loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(main())
+        return
+    outcome: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:  # handed to the caller's thread
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, name="tune")
+    thread.start()
+    thread.join()
+    if outcome:
+        raise outcome[0]

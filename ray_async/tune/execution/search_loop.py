@@ -1,0 +1,346 @@
+"""Search loop: the asyncio shell around the state of a search.
+
+Each runner has a task that hands it trials and takes its messages. What happens is written to the journal before
+the state is told of it, and what the state wants done is done after that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ray_async.exceptions import RayActorError, RayError
+from ray_async.tune.execution import messages as m
+from ray_async.tune.execution.effects import CheckpointRemoved, ConfigChanged, Effect, TrialAdded, TrialAnswered
+from ray_async.tune.execution.pool import RunnerPlace, RunnerPool
+from ray_async.tune.execution.state import SearchState, error_of
+from ray_async.tune.experiment.trial import Trial
+from ray_async.tune.journal.journal import SearchJournal
+from ray_async.tune.placement_groups import PlacementGroupFactory
+
+__all__ = ("SearchLoop",)
+
+# Trials that one runner gets at once, and the time that they are to take together.
+MAX_BATCH = 64
+BATCH_SECONDS = 0.01
+# Seconds that running trials have to end when a search ends.
+END_SECONDS = 30.0
+# Kinds of messages after which a runner has one trial less.
+_ENDS = (m.DONE, m.FAILED, m.STOPPED, m.PAUSED)
+
+
+class SearchLoop:
+    """Runs a search to its end.
+
+    Args:
+        state: The search.
+        pool: Makes runners.
+        journal: Where all is written.
+        listen: Gets each effect.
+        first: What trials take by default: runners for such start at once.
+        name: Name of the experiment.
+        time_budget: Seconds after which the search ends.
+    """
+
+    def __init__(
+        self,
+        state: SearchState,
+        pool: RunnerPool,
+        journal: SearchJournal,
+        listen: Callable[[Effect], None],
+        first: PlacementGroupFactory | None,
+        name: str,
+        time_budget: float | None = None,
+    ) -> None:
+        self._state = state
+        self._pool = pool
+        self._journal = journal
+        self._listen = listen
+        self._first = first
+        self._name = name
+        self._time_budget = time_budget
+        self._candidate: Trial | None = None
+        self._suspects: set[str] = set()
+        self._places: dict[str, RunnerPlace] = {}
+        # Mean seconds of a trial, the last ones counting most; None while none has ended.
+        self._duration: float | None = None
+        self._over = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Run the search.
+
+        Raises:
+            BaseException: Whatever searcher, scheduler or callbacks raised.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                if not self._state.is_over:
+                    self._grow(self._first)
+                self._fill()
+                try:
+                    async with asyncio.timeout(self._time_budget):
+                        await self._over.wait()
+                except TimeoutError:
+                    self._state.end("the time budget is used up")
+                await self._wind_up()
+        except BaseExceptionGroup as errors:
+            raise _first_leaf(errors) from None
+        finally:
+            for runner in list(self._pool.runners):
+                self._pool.close(runner)
+
+    async def _wind_up(self) -> None:
+        """End what still runs: cut it off after a failure that ends all, else let it end at its next report."""
+        state = self._state
+        cut_off = state.settings.failure.fail_fast and state.first_error is not None
+        if state.end_reason is not None:
+            if cut_off:
+                state.interrupt()
+                self._carry_out()
+            else:
+                self._record([("finish",)])
+                state.finish()
+                self._carry_out()
+        if not cut_off:
+            await self._wait_for_ends()
+        for runner in list(self._pool.runners):
+            self._pool.close(runner)
+
+    async def _wait_for_ends(self) -> None:
+        """Wait for what trials still do when they are told to stop: save themselves, run their ``finally`` blocks."""
+        deadline = asyncio.get_running_loop().time() + END_SECONDS
+        while self._places:
+            self._over.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._over.wait()
+            except TimeoutError:
+                return
+
+    # Runners.
+
+    def _grow(self, factory: PlacementGroupFactory | None) -> None:
+        """Start as many runners of a kind as there are slots and trials for."""
+        if factory is None:
+            return
+        total = self._state.source.total_samples
+        most = self._pool.slots(factory)
+        if self._state.settings.max_concurrent:
+            most = min(most, self._state.settings.max_concurrent)
+        if total:
+            most = min(most, total)
+        for _ in range(most - sum(runner.factory == factory for runner in self._pool.runners)):
+            self._spawn(factory)
+
+    def _spawn(self, factory: PlacementGroupFactory, cautious: bool = False) -> None:
+        runner = self._pool.add(factory)
+        runner.cautious = cautious
+        assert self._group is not None
+        self._group.create_task(self._serve(runner))
+
+    async def _serve(self, runner: RunnerPlace) -> None:
+        """Hand a runner trials, and take its messages, until it is closed or dies."""
+        try:
+            if not await self._pool.start(runner):
+                return
+            self._fill()
+            while not runner.closed:
+                if not runner.trials and not runner.orders:
+                    runner.wanted.clear()
+                    await runner.wanted.wait()
+                    continue
+                orders, runner.orders = runner.orders, []
+                answers, runner.answers = runner.answers, []
+                judged, runner.judged = runner.judged, None
+                arrived = await runner.actor.exchange.remote(orders, judged, answers)
+                if not runner.closed:
+                    self._take(runner, arrived)
+        except RayActorError as error:
+            if not runner.closed:
+                self._lose(runner, error)
+
+    def _take(self, runner: RunnerPlace, arrived: Sequence[Any]) -> None:
+        assert runner.facts is not None
+        self._record([("messages", tuple(runner.facts), arrived)])
+        for message in arrived:
+            kind = message[0]
+            if kind == m.REPORT:
+                runner.judged = message[1], message[2], message[8][0]
+            elif kind in _ENDS:
+                seconds = message[4]
+                self._duration = seconds if self._duration is None else 0.9 * self._duration + 0.1 * seconds
+                self._leave(runner, message[1])
+            elif kind == m.RETURNED:
+                for trial_id in message[1]:
+                    self._leave(runner, trial_id)
+        self._state.handle(runner.facts, arrived)
+        self._carry_out(runner)
+        self._fill()
+
+    def _leave(self, runner: RunnerPlace, trial_id: str) -> None:
+        runner.trials.pop(trial_id, None)
+        if self._places.get(trial_id) is runner:
+            del self._places[trial_id]
+
+    def _lose(self, runner: RunnerPlace, error: BaseException) -> None:
+        """Take note that a runner has died, and start another one."""
+        trials = [self._state.trials[trial_id] for trial_id in runner.trials]
+        ordered = {order.trial_id for order in runner.orders}
+        begun = [trial for trial in trials if trial.trial_id not in ordered]
+        records: list[Any] = []
+        for trial in trials:
+            self._leave(runner, trial.trial_id)
+            if len(begun) == 1 and trial is begun[0]:
+                records.append(("lost", trial.trial_id, _error_bytes(error)))
+            else:
+                records.append(("returned", trial.trial_id))
+        self._suspects.update(trial.trial_id for trial in begun if len(begun) > 1)
+        self._record(records)
+        for record in records:
+            replay_loss(self._state, record)
+        factory = runner.factory
+        self._pool.close(runner)
+        self._carry_out()
+        if not self._state.is_over and self._state.end_reason is None:
+            self._spawn(factory)
+        self._fill()
+
+    # Trials.
+
+    def _fill(self) -> None:
+        """Hand out trials while there is room."""
+        state = self._state
+        while state.end_reason is None:
+            if self._candidate is None and not self._has_room():
+                break
+            trial = self._candidate or self._choose()
+            if trial is None:
+                break
+            runner = self._runner_for(trial)
+            if runner is None:
+                self._candidate = trial
+                break
+            self._candidate = None
+            self._assign(trial, runner)
+        self._carry_out()
+        if state.is_over or state.end_reason is not None:
+            self._over.set()
+
+    def _choose(self) -> Trial | None:
+        limit = self._state.settings.max_concurrent
+        if limit and len(self._places) >= limit:
+            return None
+        return self._state.choose()
+
+    def _has_room(self) -> bool:
+        """Whether a trial could start; also before there are runners, where their kind depends on the trial."""
+        if self._first is None and not self._pool.runners:
+            return True
+        return any(self._room(runner) for runner in self._pool.runners)
+
+    def _room(self, runner: RunnerPlace) -> bool:
+        return runner.is_ready and len(runner.trials) < self._batch(runner)
+
+    def _batch(self, runner: RunnerPlace) -> int:
+        """How many trials a runner may have at once."""
+        state = self._state
+        if (
+            self._duration is None
+            or self._suspects
+            or state.source.learns
+            or state.scheduler.lockstep
+            or state.settings.max_concurrent
+        ):
+            return 1
+        return max(1, min(MAX_BATCH, int(BATCH_SECONDS / max(self._duration, 1e-6))))
+
+    def _runner_for(self, trial: Trial) -> RunnerPlace | None:
+        factory = trial.placement_group_factory
+        fitting = [runner for runner in self._pool.runners if runner.factory == factory]
+        free = [runner for runner in fitting if self._room(runner)]
+        if free:
+            return min(free, key=lambda runner: len(runner.trials))
+        if not any(runner.is_ready for runner in fitting):
+            # Another kind: those of other kinds that have nothing to do make room, now or when they have no trial left.
+            for runner in [runner for runner in self._pool.runners if runner.is_ready and not runner.trials]:
+                self._pool.close(runner)
+        if len(fitting) < self._pool.slots(factory):
+            self._spawn(factory)
+        return None
+
+    def _assign(self, trial: Trial, runner: RunnerPlace) -> None:
+        self._state.start(trial)
+        self._record_effects([("start", trial.trial_id)])
+        order = self._state.order(trial, self._name)
+        runner.trials[trial.trial_id] = trial.attempt
+        runner.orders.append(order)
+        self._places[trial.trial_id] = runner
+        runner.wanted.set()
+
+    # Effects.
+
+    def _record(self, records: list[Any]) -> None:
+        self._journal.append(records)
+
+    def _record_effects(self, records: list[Any]) -> None:
+        self._carry_out(extra=records)
+
+    def _carry_out(self, current: RunnerPlace | None = None, extra: Sequence[Any] = ()) -> None:
+        """Do what the state wants done: trials that it made go to the journal first."""
+        effects = self._state.take_effects()
+        records: list[Any] = []
+        for effect in effects:
+            if isinstance(effect, TrialAdded):
+                records.append(("trial", effect.suggestion))
+            elif isinstance(effect, ConfigChanged):
+                records.append(("config", effect.trial.trial_id, effect.trial.config, effect.trial.experiment_tag))
+        if records or extra:
+            self._record([*records, *extra])
+        for effect in effects:
+            if isinstance(effect, TrialAnswered):
+                self._answer(effect, current)
+            else:
+                if isinstance(effect, CheckpointRemoved):
+                    self._remove(effect)
+                self._listen(effect)
+
+    def _answer(self, effect: TrialAnswered, current: RunnerPlace | None) -> None:
+        runner = self._places.get(effect.trial.trial_id)
+        if runner is None:
+            return
+        answer = effect.trial.trial_id, effect.attempt, effect.answer
+        if runner is current:
+            runner.answers.append(answer)
+        else:
+            runner.actor.post.remote([answer])
+
+    def _remove(self, effect: CheckpointRemoved) -> None:
+        assert self._group is not None
+        self._group.create_task(asyncio.to_thread(shutil.rmtree, effect.record.checkpoint.path, ignore_errors=True))
+
+
+def replay_loss(state: SearchState, record: tuple[Any, ...]) -> None:
+    """Tell a search that a runner has died with a trial, or before it began one.
+
+    Args:
+        state: The search.
+        record: ``("lost", trial id, error)`` or ``("returned", trial id)``.
+    """
+    trial = state.trials[record[1]]
+    if record[0] == "lost":
+        state.lose(trial, error_of(record[2]))
+    else:
+        state.give_back(trial)
+
+
+def _error_bytes(error: BaseException) -> bytes:
+    return error.to_bytes() if isinstance(error, RayError) else RayError(str(error)).to_bytes()
+
+
+def _first_leaf(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = errors.exceptions[0]
+    return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first

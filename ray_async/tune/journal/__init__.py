@@ -1,0 +1,1 @@
+"""Journal: what happened in a search, on disk."""

@@ -1,0 +1,39 @@
+"""Values as JSON: what it can hold as it is, all else as well as can be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ("json_text", "json_value")
+
+
+def json_value(value: Any) -> Any:
+    """A value as JSON can hold it; what has no form there as its text.
+
+    Args:
+        value: Any value.
+    """
+    if isinstance(value, np.generic):
+        return json_value(value.item())
+    if value is None or isinstance(value, (bool, int, str, float)):
+        return value
+    if isinstance(value, np.ndarray):
+        return json_value(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [json_value(item) for item in value]
+    return str(value)
+
+
+def json_text(value: Any) -> str:
+    """A value as one line of JSON.
+
+    Args:
+        value: Any value.
+    """
+    return json.dumps(json_value(value))

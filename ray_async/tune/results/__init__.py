@@ -1,0 +1,1 @@
+"""Results: the outcomes of trials, as users ask for them."""

@@ -1,0 +1,168 @@
+"""Result grid: the outcomes of all trials of a search."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from ray_async.air.result import Result
+from ray_async.tune.experiment.trial import Trial
+from ray_async.tune.metric import check_mode, flatten, lookup, number, rank
+from ray_async.tune.results.history import History
+from ray_async.tune.results.scoring import best_of
+
+__all__ = ("ResultGrid", "trial_result")
+
+
+def trial_result(trial: Trial, history: History | None) -> Result:
+    """The outcome of a trial.
+
+    Args:
+        trial: The trial.
+        history: Gives what it has reported.
+    """
+    last = trial.last_result
+    metrics = last if last else {"config": trial.config, "trial_id": trial.trial_id}
+    rows = None
+    if history is not None:
+        end = last.get("training_iteration")
+        rows = lambda: history.rows(trial.trial_id, end)  # noqa: E731
+    return Result(
+        metrics,
+        checkpoint=trial.checkpoint,
+        error=trial.error,
+        path=trial.path or "",
+        rows=rows,
+        best_checkpoints=[(record.checkpoint, record.metrics) for record in trial.checkpoints.records],
+    )
+
+
+class ResultGrid:
+    """Outcomes of all trials of a search, in the order in which these were made.
+
+    Args:
+        trials: The trials.
+        experiment_path: The experiment's directory.
+        metric: The metric that was optimised.
+        mode: ``"min"`` or ``"max"``.
+    """
+
+    def __init__(
+        self, trials: list[Trial], experiment_path: str, metric: str | None = None, mode: str | None = None
+    ) -> None:
+        self._trials = trials
+        self._path = experiment_path
+        self._metric, self._mode = metric, mode
+        history = History(experiment_path)
+        self._results = [trial_result(trial, history) for trial in trials]
+
+    @property
+    def experiment_path(self) -> str:
+        """The experiment's directory."""
+        return self._path
+
+    @property
+    def filesystem(self) -> Any:
+        """The file system of pyarrow on which the directory lies."""
+        import pyarrow.fs
+
+        return pyarrow.fs.LocalFileSystem()
+
+    def get_best_result(
+        self,
+        metric: str | None = None,
+        mode: str | None = None,
+        scope: str = "last",
+        filter_nan_and_inf: bool = True,
+    ) -> Result:
+        """The result of the trial whose metric is best.
+
+        Args:
+            metric: The metric's name; that of the search by default.
+            mode: ``"min"`` or ``"max"``; that of the search by default.
+            scope: What is compared: ``"last"``, ``"all"`` (each trial's best), ``"avg"``, ``"last-5-avg"`` or
+                ``"last-10-avg"``.
+            filter_nan_and_inf: Whether trials whose value is NaN, or infinitely bad, are left out.
+
+        Raises:
+            ValueError: No metric or mode is known.
+            RuntimeError: No trial has the metric.
+        """
+        if len(self._trials) == 1:
+            return self._results[0]
+        metric, mode = metric or self._metric, mode or self._mode
+        if metric is None or mode is None:
+            missing = "metric" if metric is None else "mode"
+            raise ValueError(f"there are several trials: give a {missing}, here or in TuneConfig")
+        best = best_of(self._trials, metric, mode, scope, filter_nan_and_inf)
+        if best is None:
+            raise RuntimeError(
+                f"No best trial found for the metric {metric!r}: no trial has reported a number for it. "
+                f"{self.num_errors} of {len(self)} trials failed."
+            )
+        return self._results[self._trials.index(best)]
+
+    def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
+        """The last results as a frame of pandas, a row for each trial.
+
+        Args:
+            filter_metric: A metric by which each trial's best result is taken instead.
+            filter_mode: ``"min"`` or ``"max"``.
+        """
+        import pandas
+
+        rows = []
+        for result in self._results:
+            row = dict(result.metrics)
+            if filter_metric is not None:
+                check_mode(filter_mode, optional=False)
+                row = _best_row(result, filter_metric, filter_mode or "max") or row
+            flat = {name: value for name, value in flatten(row).items() if not name.startswith("config/")}
+            flat.pop("config", None)
+            flat["logdir"] = os.path.basename(result.path)
+            flat.update(flatten(result.config or {}, "config/"))
+            rows.append(flat)
+        return pandas.DataFrame(rows)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __getitem__(self, index: int) -> Result:
+        return self._results[index]
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self._results)
+
+    @property
+    def errors(self) -> list[BaseException]:
+        """The failures of the trials that failed."""
+        return [trial.error for trial in self._trials if trial.status == Trial.ERROR and trial.error is not None]
+
+    @property
+    def num_errors(self) -> int:
+        """How many trials failed."""
+        return sum(trial.status == Trial.ERROR for trial in self._trials)
+
+    @property
+    def num_terminated(self) -> int:
+        """How many trials ended well."""
+        return sum(trial.status == Trial.TERMINATED for trial in self._trials)
+
+    def __repr__(self) -> str:
+        inner = ",\n  ".join(repr(result) for result in self._results)
+        return f"ResultGrid<[\n  {inner}\n]>"
+
+
+def _best_row(result: Result, metric: str, mode: str) -> dict[str, Any] | None:
+    rows = [dict(row) for row in result._rows()] if result._rows is not None else []
+    best: dict[str, Any] | None = None
+    best_rank = (False, 0.0)
+    for row in rows:
+        value = number(lookup(row, metric))
+        if value is None:
+            continue
+        own = rank(value if mode == "max" else -value)
+        if best is None or own > best_rank:
+            best, best_rank = row, own
+    return best

@@ -1,0 +1,163 @@
+"""Basic variants: all combinations of grids, times samples of the domains.
+
+What a sample draws is a function of the search's seed and the sample's number alone. So a search that is restored needs
+to know nothing but how far it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ray_async.tune.search.random_source import RandomSource
+from ray_async.tune.search.search_algorithm import SearchAlgorithm, Suggestion
+from ray_async.tune.search.variant_generator import assign, flatten_path, generate_variants, grid_size, lookup
+
+__all__ = ("BasicVariantGenerator",)
+
+
+class BasicVariantGenerator(SearchAlgorithm):
+    """Grid search and random search.
+
+    Args:
+        points_to_evaluate: Configs, or parts of configs, that come first; keys may be paths (``"m/lr"``).
+        max_concurrent: How many trials may run at once; 0: as many as there is room for.
+        constant_grid_search: Whether all combinations of the grids share what a sample draws.
+        random_state: A seed, or a generator or random state of NumPy; None: by NumPy's global state.
+
+    Example:
+        >>> search = BasicVariantGenerator(random_state=7)
+        >>> search.setup({"a": {"grid_search": [1, 2]}, "b": 3}, num_samples=1, prefix="t")
+        >>> [search.next_suggestion().config for _ in range(2)]
+        [{'a': 1, 'b': 3}, {'a': 2, 'b': 3}]
+    """
+
+    learns = False
+
+    def __init__(
+        self,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        max_concurrent: int = 0,
+        constant_grid_search: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        self.points = [dict(point) for point in points_to_evaluate or ()]
+        self.max_concurrent = max_concurrent
+        self._constant_grid_search = constant_grid_search
+        # Drawn here, so that it is in the pickle from which a search is restored.
+        self._seed = RandomSource(random_state).seed()
+        self._space: dict[str, Any] = {}
+        self._num_samples = 0
+        self._prefix = ""
+        self._sample = 0
+        # Number of the variant within its sample, and of all.
+        self._variant = 0
+        self._count = 0
+        self._variants: Iterator[tuple[dict[tuple[Any, ...], Any], dict[str, Any]]] | None = None
+        self._next: Suggestion | None = None
+
+    def setup(self, space: Mapping[str, Any], num_samples: int, prefix: str) -> None:
+        for point in self.points:
+            _with_point(space, point)
+        self._space = dict(space)
+        self._num_samples = max(num_samples, len(self.points)) if num_samples >= 0 else -1
+        self._prefix = prefix
+
+    @property
+    def total_samples(self) -> int:
+        return 0 if self._num_samples < 0 else self._count_all()
+
+    def _count_all(self) -> int:
+        plain = grid_size(self._space)
+        fixed = [grid_size(_with_point(self._space, point)[0]) for point in self.points]
+        return sum(fixed) + plain * (self._num_samples - len(fixed))
+
+    def extend(self, num_samples: int) -> None:
+        """Let there be more samples.
+
+        Args:
+            num_samples: How many there are to be in all.
+        """
+        self._num_samples = max(self._num_samples, num_samples)
+
+    def next_suggestion(self) -> Suggestion | None:
+        found = self._peek()
+        self._next = None
+        return found
+
+    def is_finished(self) -> bool:
+        return self._peek() is None
+
+    def replay(self, suggestion: Suggestion) -> None:
+        self._next = None
+        number = int(suggestion.trial_id.rpartition("_")[2])
+        while self._count <= number:
+            if self._advance() is None:
+                break
+
+    def _peek(self) -> Suggestion | None:
+        if self._next is None:
+            self._next = self._advance()
+        return self._next
+
+    def _advance(self) -> Suggestion | None:
+        while True:
+            if self._variants is None:
+                if 0 <= self._num_samples <= self._sample:
+                    return None
+                self._variants = self._sampled(self._sample)
+                self._sample += 1
+            for drawn, config in self._variants:
+                found = Suggestion(f"{self._prefix}_{self._count:05d}", config, drawn)
+                self._count += 1
+                return found
+            self._variants = None
+
+    def _sampled(self, sample: int) -> Iterator[tuple[dict[tuple[Any, ...], Any], dict[str, Any]]]:
+        def state(variant: int) -> RandomSource:
+            # A counter-based generator: what it gives is a function of key and counter, and it costs little to make.
+            key = np.array([self._seed, (sample << 24) + variant], dtype=np.uint64)
+            return RandomSource(np.random.Generator(np.random.Philox(key=key)))
+
+        if sample >= len(self.points):
+            yield from generate_variants(self._space, state, self._constant_grid_search)
+            return
+        space, given = _with_point(self._space, self.points[sample])
+        for drawn, config in generate_variants(space, state, self._constant_grid_search):
+            yield {**given, **drawn}, config
+
+    def __getstate__(self) -> dict[str, Any]:
+        # As before the first suggestion: where a search was is known to its journal.
+        return {**self.__dict__, "_variants": None, "_next": None, "_sample": 0, "_count": 0}
+
+
+def _with_point(
+    space: Mapping[str, Any], point: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[tuple[Any, ...], Any]]:
+    """A space in which the values of a point are fixed, and these values by path."""
+    given = dict(_paths(space, point, ()))
+    fixed = _plain_copy(space)
+    for path, value in given.items():
+        fixed = assign(fixed, path, value)
+    return fixed, given
+
+
+def _paths(space: Any, point: Mapping[str, Any], path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    for key, value in point.items():
+        here = (*path, key) if isinstance(space, Mapping) and key in space else (*path, *str(key).split("/"))
+        try:
+            part = lookup(space, here[len(path) :])
+        except (KeyError, IndexError, TypeError):
+            raise ValueError(f"points_to_evaluate has {flatten_path(here)!r}, which the search space has not") from None
+        if isinstance(value, Mapping) and isinstance(part, Mapping) and "grid_search" not in part:
+            yield from _paths(part, value, here)
+        else:
+            yield here, value
+
+
+def _plain_copy(space: Any) -> Any:
+    if isinstance(space, Mapping):
+        return {key: _plain_copy(value) for key, value in space.items()}
+    return [_plain_copy(value) for value in space] if type(space) is list else space

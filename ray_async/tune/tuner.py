@@ -1,0 +1,162 @@
+"""Tuner: a search that is set up, run and restored."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ray_async.air.config import RunConfig
+from ray_async.tune.execution.restoring import replay
+from ray_async.tune.execution.search import Restored, Search
+from ray_async.tune.execution.search_spec import SPEC_FILE, SearchSpec
+from ray_async.tune.journal.journal import journal_size
+from ray_async.tune.results.result_grid import ResultGrid
+from ray_async.tune.trainable.resolving import resolve, trainable_name
+from ray_async.tune.tune_config import ResumeConfig, TuneConfig
+
+__all__ = ("Tuner",)
+
+
+class Tuner:
+    """A search for the best config of a trainable.
+
+    Args:
+        trainable: A function of a config, a Trainable class, or a registered name.
+        param_space: The search space: a dict of values, domains (``tune.uniform(0, 1)``), grids and nested dicts.
+        tune_config: How it is searched.
+        run_config: How it is run, and where results go.
+
+    Raises:
+        TuneError: No trainable.
+        ValueError: Settings out of range.
+
+    Example:
+        >>> tuner = Tuner(lambda config: {"loss": config["x"] ** 2}, param_space={"x": tune.uniform(-1, 1)},
+        ...               tune_config=TuneConfig(metric="loss", mode="min", num_samples=100))  # doctest: +SKIP
+        >>> tuner.fit().get_best_result().config  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        trainable: Any = None,
+        *,
+        param_space: Mapping[str, Any] | None = None,
+        tune_config: TuneConfig | None = None,
+        run_config: RunConfig | None = None,
+        _search: Search | None = None,
+    ) -> None:
+        self._search = _search
+        self._fitted = False
+        if _search is not None:
+            return
+        self._trainable = resolve(trainable)
+        run = copy.copy(run_config) if run_config is not None else RunConfig()
+        self._spec = SearchSpec(
+            trainable_name=trainable_name(trainable),
+            space=dict(param_space or {}),
+            tune=copy.copy(tune_config) if tune_config is not None else TuneConfig(),
+            run=run,
+        )
+        # A relative path means the directory of now.
+        run.storage_path = self._spec.storage()
+
+    def fit(self) -> ResultGrid:
+        """Run the search.
+
+        Returns:
+            The outcomes of all trials; failures are among them.
+
+        Raises:
+            TuneError: No node can run such a trial, or the experiment of that name is running.
+            BaseException: Whatever searcher, scheduler or callbacks raised.
+        """
+        if self._search is None:
+            self._search = Search(self._spec, self._trainable, self._spec.make_folder())
+        elif self._fitted:
+            # Another search with the same settings: searcher and scheduler as they were before the first one.
+            packed = self._search.packed or Path(self._search.folder, SPEC_FILE).read_bytes()
+            self._spec = pickle.loads(packed).anew()
+            self._search = Search(self._spec, self._trainable, self._spec.make_folder())
+        self._fitted = True
+        self._search.run()
+        return self.get_results()
+
+    def get_results(self) -> ResultGrid:
+        """The outcomes, after `fit` or `restore`.
+
+        Raises:
+            RuntimeError: Neither was called.
+        """
+        if self._search is None:
+            raise RuntimeError("there are no results yet: call fit() first, or restore() an experiment")
+        tune = self._search.spec.tune
+        scheduler = self._search.state.scheduler
+        metric = tune.metric or scheduler.metric
+        return ResultGrid(self._search.trials, self._search.folder, metric, tune.mode or scheduler._mode)
+
+    @classmethod
+    def restore(
+        cls,
+        path: str | os.PathLike[str],
+        trainable: Any,
+        resume_unfinished: bool = True,
+        resume_errored: bool = False,
+        restart_errored: bool = False,
+        param_space: Mapping[str, Any] | None = None,
+        storage_filesystem: Any = None,
+        _resume_config: ResumeConfig | None = None,
+    ) -> Tuner:
+        """A search that was interrupted, or has ended, with all that it knew; `fit` goes on with it.
+
+        Args:
+            path: The experiment's directory, wherever it lies by now.
+            trainable: What its trials run.
+            resume_unfinished: Whether trials that had not ended go on.
+            resume_errored: Whether failed trials go on from their latest checkpoints.
+            restart_errored: Whether failed trials begin anew.
+            param_space: The same search space, with other objects in it.
+            storage_filesystem: Only local directories can be read so far.
+
+        Raises:
+            TuneError: There is no experiment, or it is running.
+            ValueError: A search space with other keys.
+        """
+        folder = os.path.abspath(os.path.expanduser(os.fspath(path).removeprefix("file://")))
+        found = resolve(trainable)
+        spec = SearchSpec.load(folder)
+        if param_space is not None:
+            _check_space(spec.space, param_space)
+        plan = _resume_config or ResumeConfig(
+            unfinished="resume" if resume_unfinished else "skip",
+            errored="restart" if restart_errored else "resume" if resume_errored else "skip",
+        )
+        state = spec.state(found, folder)
+        size = journal_size(folder)
+        replay(state, folder)
+        state.begin_again(plan.errored, plan.unfinished)
+        tuner = cls(_search=Search(spec, found, folder, Restored(state, plan.errored, plan.unfinished, size)))
+        tuner._trainable, tuner._spec = found, spec
+        return tuner
+
+    @classmethod
+    def can_restore(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> bool:
+        """Tell whether a directory holds an experiment.
+
+        Args:
+            path: The directory.
+            storage_filesystem: Only local directories can be read so far.
+        """
+        folder = os.path.expanduser(os.fspath(path).removeprefix("file://"))
+        return os.path.exists(os.path.join(folder, SPEC_FILE))
+
+
+def _check_space(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    if set(old) != set(new):
+        raise ValueError(
+            f"a restored search has the keys that it had: missing are {sorted(set(old) - set(new))}, new are "
+            f"{sorted(set(new) - set(old))}"
+        )

@@ -1,0 +1,87 @@
+"""The progress table: what it has, and when it is printed."""
+
+from typing import Any
+
+import pytest
+
+from ray_async import tune
+from ray_async.tune import CLIReporter, ProgressReporter, RunConfig
+from ray_async.tune.experiment.trial import Trial
+from tests.tune.test_tuner import fit
+
+
+def trial(number: int, status: str, **metrics: Any) -> Trial:
+    made = Trial("f", trial_id=f"t_{number}", config={"lr": number / 10, "m": {"x": "y" * 40}})
+    made.evaluated_params = {"lr": number / 10, "m/x": "y"}
+    made.status, made.last_result = status, metrics
+    return made
+
+
+TRIALS = [
+    trial(1, "TERMINATED", loss=3.0, training_iteration=2),
+    trial(2, "RUNNING", loss=1.0, training_iteration=1),
+    trial(3, "ERROR"),
+    trial(4, "PENDING"),
+]
+
+
+def test_the_table() -> None:
+    TRIALS[2].error = ValueError("first\nlast line")
+    reporter = CLIReporter(metric="loss", mode="min", total_samples=9)
+    lines = reporter.text(TRIALS, done=True).splitlines()
+    assert lines[0].startswith("Trials: 4 of 9 (1 ERROR, 1 PENDING, 1 RUNNING, 1 TERMINATED), ")
+    assert lines[0].endswith(", done") and lines[1].startswith("Best loss: 1.0 of f_t_2")
+    assert lines[2].split() == ["trial", "status", "lr", "m/x", "loss", "training_iteration"]
+    assert lines[3].split() == ["f_t_1", "TERMINATED", "0.1", "y" * 17 + "...", "3", "2"]
+    assert [line.split()[0] for line in lines[3:7]] == ["f_t_1", "f_t_2", "f_t_4", "f_t_3"]
+    assert lines[7] == "Failed: f_t_3: last line" and len(lines) == 8
+
+
+def test_columns_rows_and_order() -> None:
+    reporter = CLIReporter(
+        metric_columns={"loss": "L"}, parameter_columns=["lr"], max_progress_rows=2, sort_by_metric=True,
+        metric="loss", mode="min",
+    )  # fmt: skip
+    reporter.add_metric_column("training_iteration", "it")
+    lines = reporter.text(TRIALS, done=False).splitlines()
+    assert [line.split() for line in lines[2:5]] == [
+        ["trial", "status", "lr", "L", "it"],
+        ["f_t_2", "RUNNING", "0.2", "1", "1"],
+        ["f_t_1", "TERMINATED", "0.1", "3", "2"],
+    ]
+    assert lines[5] == "... 2 more trials"
+
+
+def test_time_between_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("ray_async.tune.progress_reporter.time.monotonic", lambda: now[0])
+    reporter = CLIReporter(max_report_frequency=5)
+    assert not reporter.should_report([])
+    now[0] = 106.0
+    assert reporter.should_report([]) and not reporter.should_report([]) and reporter.should_report([], done=True)
+
+
+@pytest.mark.usefixtures("session")
+def test_verbose_0_is_silent_and_1_prints_one_table(capsys: pytest.CaptureFixture[str]) -> None:
+    def train(config: dict[str, Any]) -> dict[str, Any]:
+        return {"loss": config["x"]}
+
+    space = {"x": tune.grid_search([1, 2])}
+    fit(train, space, RunConfig(verbose=0), metric="loss", mode="min")
+    assert capsys.readouterr().out == ""
+    fit(train, space, RunConfig(verbose=1), metric="loss", mode="min")
+    printed = capsys.readouterr().out
+    assert printed.count("Trials: ") == 1 and "Best loss: 1" in printed and len(printed) < 1000
+
+
+@pytest.mark.usefixtures("session")
+def test_a_reporter_of_the_users_own() -> None:
+    class Own(ProgressReporter):
+        ends: list[bool]
+
+        def report(self, trials: list[Trial], done: bool, *sys_info: Any) -> None:
+            self.__dict__.setdefault("ends", []).append(done)
+
+    own = Own()
+    fit(lambda config: {"loss": 1}, run=RunConfig(progress_reporter=own))
+    assert own.ends[-1] is True and own.ends.count(True) == 1
