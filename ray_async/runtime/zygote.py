@@ -45,6 +45,8 @@ _WARM = (
 )
 #: Of what a driver may have loaded, the modules that bring BLAS along.
 _WITH_THREAD_POOLS = ("numpy", "pandas")
+#: Of a module that is preloaded: the names of modules that are imported once the first workers are on their way.
+NEXT = "__preload_next__"
 ENTRY = "from ray_async.runtime.boot import zygote_main; zygote_main()"
 """Program of an interpreter that becomes a zygote; it reads the configuration from its standard input."""
 
@@ -123,6 +125,7 @@ class Zygote:
                 self._send({"warning": f"preloading: {name} cannot be imported: {error!r}"})
             if os.getpid() != zygote:
                 os._exit(0)  # a child that the module has forked
+            self._warm[:0] = getattr(sys.modules.get(name), NEXT, ())
             threads = threads_beyond_import()
             if threads:
                 started = f"{name} has started threads ({', '.join(threads)}) while it was imported"

@@ -7,13 +7,13 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
 import ray_async as ray
 from ray_async.serve.context import RequestContext, new_request_id
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.grpc_ingress.services import Services
 from ray_async.serve.grpc_ingress.values import CallOutcome, Metadata, RayServegRPCContext, gRPCInputStream
 from ray_async.serve.handle.client import Client

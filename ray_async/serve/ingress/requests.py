@@ -7,17 +7,16 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.utils import ClientDisconnected
 
 import ray_async as ray
 from ray_async.serve.context import RequestContext, current_replica, current_request, new_request_id
 from ray_async.serve.deaths import DEATHS
 from ray_async.serve.exceptions import DeploymentUnavailableError
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.handle.client import Client
 from ray_async.serve.handle.router import Router
 from ray_async.serve.ingress.body import Receive, RestOfBody, bodies, limited, read_start
@@ -28,6 +27,7 @@ from ray_async.serve.ingress.passing import passing_path, passing_paths
 from ray_async.serve.ingress.plain_app import PlainApp
 from ray_async.serve.ingress.reply import ROUTE, Reply, RequestTimeout, Send, answer, status_of, timeout_of
 from ray_async.serve.ingress.routes import RouteTable
+from ray_async.serve.loaded import loaded
 from ray_async.serve.multiplexing.decorator import is_multiplexed
 from ray_async.serve.names import folder
 from ray_async.serve.replica.runner import Runner
@@ -43,7 +43,6 @@ __all__ = ("Local", "Requests")
 
 logger = logging.getLogger("ray_async.serve")
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS"})  # methods of requests that may run twice
-_LEFT = (WebSocketDisconnect, ClientDisconnected)  # what a handler sends to a websocket's client that has gone raises
 _MODEL_ID, _TIMEOUT = b"serve_multiplexed_model_id", b"x-request-timeout-seconds"
 Run = Callable[[dict[str, Any], Receive, Reply], Awaitable[None]]
 
@@ -194,7 +193,7 @@ class Requests:
                 reply.closed(connection.close_code)
         except Exception as error:
             request.cancel_calls()
-            if isinstance(error, _LEFT) and not is_http:
+            if not is_http and _has_left(error):
                 reply.closed(connection.close_code)
             else:
                 if observed is not None:
@@ -531,6 +530,11 @@ class Requests:
         if reply.started:
             raise error  # the connection ends without the end of its body
         await reply.answer(status, text, getattr(error, "headers", None))
+
+
+def _has_left(error: Exception) -> bool:
+    """Whether an error is what sending raises to a websocket's client that has gone."""
+    return isinstance(error, (ClientDisconnected, loaded("starlette.websockets", "WebSocketDisconnect")))
 
 
 def _last(send: Send) -> Send:

@@ -1,4 +1,4 @@
-"""The replica's actor."""
+"""The replica: what holds a user's object, in its process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ray_async as ray
 from ray_async import cloudpickle
 from ray_async.actor import exit_actor
 from ray_async.serve.application import DeploymentSpec
@@ -24,8 +23,6 @@ from ray_async.serve.board import CONSTRUCTING, RUNNING, Board
 from ray_async.serve.context import ReplicaContext, RequestContext, current_replica, current_request
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.gang import GangContext
-from ray_async.serve.grpc_ingress.answer import answer
-from ray_async.serve.grpc_ingress.values import CallOutcome
 from ray_async.serve.handle.client import Client, get_client
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
 from ray_async.serve.ingress.body import RestOfBody, bodies
@@ -34,6 +31,7 @@ from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Local, Requests
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.multiplexing.holdings import Holdings
+from ray_async.serve.replica.replica_actor import About, ReplicaActor
 from ray_async.serve.replica.routing_stats import RoutingStats
 from ray_async.serve.replica.runner import Runner, maybe_async
 from ray_async.serve.replica.slots import Slots
@@ -43,16 +41,13 @@ from ray_async.serve.stack_dump import stack_path, take_requests
 from ray_async.serve.telemetry.line_format import Origin
 from ray_async.serve.telemetry.telemetry import Telemetry
 
-__all__ = ("About", "ReplicaActor")
-
-About = tuple[str, str, str, str, bool]  # method, request id, model id, route, whether it may run twice
+__all__ = ("Replica",)
 
 logger = logging.getLogger("ray_async.serve")
 _ENDS = (SystemExit, KeyboardInterrupt, GeneratorExit)  # what ends a process, or a generator, elsewhere
-_UNREAD = 64  # items of a stream that its caller has not read, at which the stream pauses
 
 
-class ReplicaActor:
+class Replica(ReplicaActor):
     """Holds one user's object and runs requests on it.
 
     Args:
@@ -272,7 +267,6 @@ class ReplicaActor:
                 if observed is not None:
                     observed.end()
 
-    @ray.method(_generator_backpressure_num_objects=_UNREAD)
     async def stream(self, about: About, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Run a request that gives items: the first says whether it was taken."""
         if not self._slots.free:
@@ -302,7 +296,6 @@ class ReplicaActor:
         """The next part of a body that comes here, for another replica that runs its request."""
         return await bodies.receive(number)
 
-    @ray.method(_generator_backpressure_num_objects=_UNREAD)
     async def http(
         self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
     ) -> AsyncIterator[Any]:
@@ -318,7 +311,6 @@ class ReplicaActor:
             finally:
                 await lists.aclose()  # type: ignore[attr-defined]
 
-    @ray.method(_generator_backpressure_num_objects=_UNREAD)
     async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
         """Run a call by gRPC; gives its messages, and its outcome at last.
 
@@ -328,6 +320,9 @@ class ReplicaActor:
             context: What the method sees of the call.
             stream: Whether the method gives several messages.
         """
+        from ray_async.serve.grpc_ingress.answer import answer
+        from ray_async.serve.grpc_ingress.values import CallOutcome
+
         if not self._slots.free:
             yield REFUSED
             return
