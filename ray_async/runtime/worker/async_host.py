@@ -119,6 +119,9 @@ class AsyncHost:
         self._binding.on_wake(self._pump)
         self._binding.before_resuming(self._see_cancels)
         self._patience = Patience()
+        # Calls that wait for long, such as one that lasts as long as its actor: two ticks in a row have seen them.
+        self._lasting: set[asyncio.Task[None]] = set()
+        self._seen_at_tick: set[asyncio.Task[None]] = set()
         self._stall = StallWatch(worker.stall_after_s, running_definition)
         self._told: set[int] = set()
         self._threads: ThreadPoolExecutor | None = None
@@ -178,6 +181,8 @@ class AsyncHost:
         rests = done == self._done_at_tick and not self._tasks
         self._tick_s = min(2 * self._tick_s, _LONGEST_TICK_S) if rests else _TICK_S
         self._done_at_tick = done
+        seen = set(self._tasks.values())
+        self._lasting, self._seen_at_tick = seen & self._seen_at_tick, seen
         self._timer = self._loop.call_later(self._tick_s, self._tick)
         self._pump()
 
@@ -203,11 +208,11 @@ class AsyncHost:
         executor.wants_refill(self._queue)
         if self._tasks:
             self._binding.consider_lending()
-        elif self._looks_in_time():
+        if self._has_nothing_to_run() and self._looks_in_time():
             if not self._claim():
                 self._pump_again()
             return
-        elif executor.before_rest is not None:
+        if not self._tasks and executor.before_rest is not None:
             executor.before_rest()
         if self._lease is not None and not self._tasks:
             if not self._own_slot.swap_lease(self._lease[1], self._lease[0]):
@@ -218,11 +223,16 @@ class AsyncHost:
         if executor.arm(self._queue):
             self._pump_again()
 
+    def _has_nothing_to_run(self) -> bool:
+        """Whether no call runs here but those that have waited for long."""
+        tasks, lasting = self._tasks, self._lasting
+        return not tasks or (len(tasks) <= len(lasting) and lasting.issuperset(tasks.values()))
+
     def _looks_in_time(self) -> bool:
         """Whether a look at the queue for a moment finds a record, at an occasion to look."""
         if not self._patience.allows():
             return False
-        found: bool = self._binding.waiter.linger(self._queue)
+        found: bool = self._binding.waiter.linger(self._patience.look_ns, self._queue)
         self._patience.note(in_vain=not found)
         return found
 

@@ -44,13 +44,13 @@ class Handover(Call):
         body: tuple[bytes, RestOfBody | None],
         slots: Slots | None,
     ) -> None:
-        super().__init__(router, client, request, "http", ((scope, *body), {}), stream=True, actor_method="http")
+        super().__init__(router, client, request, "http", (scope, *body), {}, stream=True, actor_method="http")
         self.is_here = False  # whether a slot of the replica that is here was taken
         self.slots = slots
 
     def pending(self) -> PendingRequest:
         """The request as a router of the user's sees it: with its headers, and without its body."""
-        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in self._arguments[0][0]["headers"]}
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in self._args[0]["headers"]}
         return PendingRequest((), {}, self._metadata(headers))
 
     def send(self, candidate: Candidate) -> None:
@@ -72,7 +72,7 @@ class Handover(Call):
     def may_be_sent_again(self, error: BaseException) -> bool:
         """Whether another replica may run the request: not, if the one that has died may have read on in its body."""
         again = super().may_be_sent_again(error)
-        return again and (self._arguments[0][2] is None or not getattr(error, "call_began", True))
+        return again and (self._args[2] is None or not getattr(error, "call_began", True))
 
     def _taken(self, first: Any, values: Any) -> AsyncIterator[list[dict[str, Any]]]:
         return _all(first, values)
