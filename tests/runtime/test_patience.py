@@ -34,7 +34,7 @@ def test_a_long_look_follows_a_short_one_in_vain() -> None:
 
 def test_a_look_that_succeeds_brings_all_of_them_back() -> None:
     patience = Patience()
-    looks(patience, 64)
+    looks(patience, 61)
     assert patience.allows()
     patience.note(in_vain=False)
     for _ in range(5):

@@ -89,7 +89,7 @@ with ray.init(num_cpus=1, preload=["first"]):
 """
 
 
-def test_what_a_preloaded_module_names_is_imported_after_the_first_workers(tmp_path: Path) -> None:
+def test_what_a_preloaded_module_names_is_imported_after_the_first_worker(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     (tmp_path / "first.py").write_text("__preload_next__ = ('later',)")
