@@ -164,8 +164,8 @@ class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
         """What the replica gives: messages, and the outcome at last."""
         ingress = self._applications()[request.app_name]["ingress"]
         router = self._client.router(request.app_name, ingress, asyncio.get_running_loop())
-        arguments: tuple[Any, dict[str, Any]] = ((argument, seen, method.gives_stream), {})
-        call = Call(router, self._client, request, method.name, arguments, stream=True, actor_method="grpc")
+        arguments = (argument, seen, method.gives_stream)
+        call = Call(router, self._client, request, method.name, arguments, {}, stream=True, actor_method="grpc")
         call.start()
         try:
             items = await call.future
