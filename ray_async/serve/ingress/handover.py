@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ("HERE", "Handover")
 
 HERE = object()
+_OWN = frozenset(("app", "state", "extensions", "asgi"))  # of a scope: what stays in its process
 
 
 class Handover(Call):
@@ -27,7 +28,7 @@ class Handover(Call):
         router: The router of the deployment.
         client: The process's client.
         request: The request's context.
-        scope: Its ASGI scope, as it is sent.
+        scope: Its ASGI scope.
         body: Its body, or the beginning of it, and what is left.
         slots: The slots of the replica that is here, if it is one of the deployment: a slot is taken for the request
             when the router picks that replica.
@@ -58,6 +59,8 @@ class Handover(Call):
         slots = self.slots
         # A slot that is not free although the board says so: the limit is being changed. The replica refuses, then.
         if slots is None or candidate.slot != slots.place or not slots.free:
+            scope, *body = self._args
+            self._args = {key: value for key, value in scope.items() if key not in _OWN}, *body
             super().send(candidate)
         else:
             slots.take()
