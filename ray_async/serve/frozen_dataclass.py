@@ -87,9 +87,11 @@ else:
         twice = [name for name in names[: len(args)] if name in kwargs]
         if twice:
             raise TypeError(f"{what} got multiple values for argument {twice[0]!r}")
-        if len(args) > len(names):
-            raise TypeError(f"{what} takes {len(names) + 1} positional arguments but {len(args) + 1} were given")
         fields = cls.__frozen_fields__
+        if len(args) > len(names):
+            most, least = len(names) + 1, len(names) - len(fields.defaults) - len(fields.factories) + 1
+            takes = f"{most}" if least == most else f"from {least} to {most}"
+            raise TypeError(f"{what} takes {takes} positional arguments but {len(args) + 1} were given")
         given = {*names[: len(args)], *kwargs, *fields.defaults, *fields.factories}
         missing = [repr(name) for name in names if name not in given]
         listed = missing[0] if len(missing) == 1 else f"{', '.join(missing[:-1])} and {missing[-1]}"
