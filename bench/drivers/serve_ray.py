@@ -16,8 +16,8 @@ from bench.drivers.idioms import run_loop
 from bench.drivers.peer_ray import Session
 from bench.drivers.ray_remote import remote
 
-# Each replica of Ray's holds a CPU unless it is told otherwise, and waits for one for ever: two stages behind an ingress
-# are three. No process is kept from any core by that number.
+# Each replica of Ray's holds a CPU unless it is told otherwise, and waits for one for ever: an ingress with two stages
+# needs three. The number keeps no process from any core.
 RAY_CPUS = 8
 START = """
 import http.client, sys, time
