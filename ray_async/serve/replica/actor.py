@@ -41,13 +41,13 @@ from ray_async.serve.stack_dump import stack_path, take_requests
 from ray_async.serve.telemetry.line_format import Origin
 from ray_async.serve.telemetry.telemetry import Telemetry
 
-__all__ = ("Replica",)
+__all__ = ("ReplicaHost",)
 
 logger = logging.getLogger("ray_async.serve")
 _ENDS = (SystemExit, KeyboardInterrupt, GeneratorExit)  # what ends a process, or a generator, elsewhere
 
 
-class Replica(ReplicaActor):
+class ReplicaHost(ReplicaActor):
     """Holds one user's object and runs requests on it.
 
     Args:

@@ -37,9 +37,9 @@ class ReplicaActor(ABC):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """A replica: with all that it needs, which is imported where a replica is made."""
-        from ray_async.serve.replica.actor import Replica
+        from ray_async.serve.replica.actor import ReplicaHost
 
-        made: Self = object.__new__(Replica)  # type: ignore[arg-type]
+        made: Self = object.__new__(ReplicaHost)  # type: ignore[arg-type]
         return made
 
     @abstractmethod
