@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 __all__ = ("loaded",)
 
 
-def loaded(module: str, name: str) -> type | tuple[()]:
+def loaded(module: str, name: str) -> Any:
     """A class, to be asked for by `isinstance`; an empty tuple, which nothing is an instance of, before its import.
 
     Args:
@@ -20,5 +21,4 @@ def loaded(module: str, name: str) -> type | tuple[()]:
     """
     found = sys.modules.get(module)
     # A module that is just being imported by another thread may not have it yet.
-    kind: type | tuple[()] = () if found is None else getattr(found, name, ())
-    return kind
+    return () if found is None else getattr(found, name, ())

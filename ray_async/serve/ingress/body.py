@@ -126,9 +126,10 @@ class RestOfBody:
         try:
             message: dict[str, Any] = await self.actor.receive_body.remote(self.number)
         except Exception as error:
-            if isinstance(error, loaded(*BODY_TOO_LARGE)):
-                raise too_large(error.limit) from None
-            raise
+            limit: int | None = getattr(error, "limit", None) if isinstance(error, loaded(*BODY_TOO_LARGE)) else None
+            if limit is None:
+                raise
+            raise too_large(limit) from None
         return message
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ray_async as ray
 from ray_async import cloudpickle
 from ray_async.actor import exit_actor
 from ray_async.serve.application import DeploymentSpec
@@ -31,7 +32,7 @@ from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Local, Requests
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.multiplexing.holdings import Holdings
-from ray_async.serve.replica.replica_actor import About, ReplicaActor
+from ray_async.serve.replica.replica_actor import UNREAD, About, ReplicaActor
 from ray_async.serve.replica.routing_stats import RoutingStats
 from ray_async.serve.replica.runner import Runner, maybe_async
 from ray_async.serve.replica.slots import Slots
@@ -267,6 +268,7 @@ class ReplicaHost(ReplicaActor):
                 if observed is not None:
                     observed.end()
 
+    @ray.method(_generator_backpressure_num_objects=UNREAD)
     async def stream(self, about: About, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Run a request that gives items: the first says whether it was taken."""
         if not self._slots.free:
@@ -296,6 +298,7 @@ class ReplicaHost(ReplicaActor):
         """The next part of a body that comes here, for another replica that runs its request."""
         return await bodies.receive(number)
 
+    @ray.method(_generator_backpressure_num_objects=UNREAD)
     async def http(
         self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
     ) -> AsyncIterator[Any]:
@@ -311,6 +314,7 @@ class ReplicaHost(ReplicaActor):
             finally:
                 await lists.aclose()  # type: ignore[attr-defined]
 
+    @ray.method(_generator_backpressure_num_objects=UNREAD)
     async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
         """Run a call by gRPC; gives its messages, and its outcome at last.
 

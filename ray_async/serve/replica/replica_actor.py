@@ -5,9 +5,8 @@ Who creates and calls replicas loads this module alone; the server, and all else
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import ray_async as ray
 
@@ -16,14 +15,19 @@ if TYPE_CHECKING:
     from ray_async.serve.gang import GangContext
     from ray_async.serve.ingress.body import RestOfBody
 
-__all__ = ("About", "ReplicaActor")
+__all__ = ("UNREAD", "About", "ReplicaActor")
 
 About = tuple[str, str, str, str, bool]  # method, request id, model id, route, whether it may run twice
 
-_UNREAD = 64  # items of a stream that its caller has not read, at which the stream pauses
+UNREAD = 64  # items of a stream that its caller has not read, at which the stream pauses
 
 
-class ReplicaActor(ABC):
+def _elsewhere() -> NoReturn:
+    """What an object that `ReplicaActor.__new__` makes does by itself."""
+    raise NotImplementedError
+
+
+class ReplicaActor:
     """A replica, which the actor's process makes.
 
     Args:
@@ -35,14 +39,12 @@ class ReplicaActor(ABC):
         gang: What it knows of its gang; None where it is in none.
     """
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: Any, **kwargs: Any) -> ReplicaActor:
         """A replica: with all that it needs, which is imported where a replica is made."""
         from ray_async.serve.replica.actor import ReplicaHost
 
-        made: Self = object.__new__(ReplicaHost)  # type: ignore[arg-type]
-        return made
+        return object.__new__(ReplicaHost)
 
-    @abstractmethod
     def __init__(
         self,
         folder: str,
@@ -51,9 +53,9 @@ class ReplicaActor(ABC):
         replica_id: str,
         place: int,
         gang: GangContext | None = None,
-    ) -> None: ...
+    ) -> None:
+        _elsewhere()
 
-    @abstractmethod
     async def start(self, listener: str | None, http: dict[str, Any]) -> None:
         """Construct the user's object and take requests; once, also if another controller asks again.
 
@@ -61,61 +63,57 @@ class ReplicaActor(ABC):
             listener: The path by which the listening socket is had; None for a replica that serves no HTTP yet.
             http: The HTTP options.
         """
+        _elsewhere()
 
-    @abstractmethod
     async def construct(self) -> None:
         """Construct the user's object, once; requests are taken after `start`."""
+        _elsewhere()
 
-    @abstractmethod
     async def join(self, gang: GangContext) -> None:
         """Know the gang, of which another replica has been replaced."""
+        _elsewhere()
 
-    @abstractmethod
     async def update(self, spec: DeploymentSpec) -> None:
         """Take over options that need no new replica."""
+        _elsewhere()
 
-    @abstractmethod
     async def live(self) -> None:
         """Run as long as the process does, or until another controller asks: the call's failure is its death."""
+        _elsewhere()
 
-    @abstractmethod
     async def autoscaling_stats(self) -> dict[str, float]:
         """What the user's `record_autoscaling_stats` gives for the policy; nothing where there is none."""
+        _elsewhere()
 
-    @abstractmethod
     async def ping(self) -> None:
         """Show that the loop is not blocked."""
+        _elsewhere()
 
-    @abstractmethod
     async def check_health(self) -> None:
         """Run the user's check, which raises when the replica is not well."""
+        _elsewhere()
 
-    @abstractmethod
     async def call(self, about: About, *args: Any, **kwargs: Any) -> Any:
         """Run a request that gives one value; `REFUSED` when all slots are taken."""
+        _elsewhere()
 
-    @ray.method(_generator_backpressure_num_objects=_UNREAD)
-    @abstractmethod
+    @ray.method(_generator_backpressure_num_objects=UNREAD)
     async def stream(self, about: About, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Run a request that gives items: the first says whether it was taken."""
-        raise NotImplementedError
-        yield  # it is a generator
+        yield _elsewhere()
 
-    @abstractmethod
     async def receive_body(self, number: int) -> dict[str, Any]:
         """The next part of a body that comes here, for another replica that runs its request."""
+        _elsewhere()
 
-    @ray.method(_generator_backpressure_num_objects=_UNREAD)
-    @abstractmethod
+    @ray.method(_generator_backpressure_num_objects=UNREAD)
     async def http(
         self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
     ) -> AsyncIterator[Any]:
         """Run an HTTP request that another replica has taken; gives the messages of its response, in lists."""
-        raise NotImplementedError
-        yield  # it is a generator
+        yield _elsewhere()
 
-    @ray.method(_generator_backpressure_num_objects=_UNREAD)
-    @abstractmethod
+    @ray.method(_generator_backpressure_num_objects=UNREAD)
     async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
         """Run a call by gRPC; gives its messages, and its outcome at last.
 
@@ -125,13 +123,12 @@ class ReplicaActor(ABC):
             context: What the method sees of the call.
             stream: Whether the method gives several messages.
         """
-        raise NotImplementedError
-        yield  # it is a generator
+        yield _elsewhere()
 
-    @abstractmethod
     async def drain(self, timeout_s: float) -> None:
         """Take no more requests, finish those that are there, and let the user's object clean up; once.
 
         Args:
             timeout_s: Seconds after which the requests that are left are given up.
         """
+        _elsewhere()
