@@ -114,7 +114,7 @@ class AsyncHost:
         self._idle = True
         self._timer: Any = None
         self._tick_s = _TICK_S
-        self._done_at_tick = 0
+        self._done_at_tick = self._done_at_look = 0
         self._binding = worker.session.loops.binding()
         self._binding.on_wake(self._pump)
         self._binding.before_resuming(self._see_cancels)
@@ -208,7 +208,7 @@ class AsyncHost:
         executor.wants_refill(self._queue)
         if self._tasks:
             self._binding.consider_lending()
-        if self._has_nothing_to_run() and self._looks_in_time():
+        if self._may_look() and self._looks_in_time():
             if not self._claim():
                 self._pump_again()
             return
@@ -223,10 +223,20 @@ class AsyncHost:
         if executor.arm(self._queue):
             self._pump_again()
 
-    def _has_nothing_to_run(self) -> bool:
-        """Whether no call runs here but those that have waited for long."""
+    def _may_look(self) -> bool:
+        """Whether this is an occasion to look for a record.
+
+        Nothing runs, or only calls that have waited for long, and another one has ended since the last occasion: else the
+        loop has been woken for what those wait for.
+        """
         tasks, lasting = self._tasks, self._lasting
-        return not tasks or (len(tasks) <= len(lasting) and lasting.issuperset(tasks.values()))
+        if not tasks:
+            return True
+        done = self._executor.done
+        if done == self._done_at_look or len(tasks) > len(lasting) or not lasting.issuperset(tasks.values()):
+            return False
+        self._done_at_look = done
+        return True
 
     def _looks_in_time(self) -> bool:
         """Whether a look at the queue for a moment finds a record, at an occasion to look."""
