@@ -226,8 +226,8 @@ class AsyncHost:
     def _may_look(self) -> bool:
         """Whether this is an occasion to look for a record.
 
-        Nothing runs, or only calls that have waited for long, and another one has ended since the last occasion: else the
-        loop has been woken for what those wait for.
+        Nothing runs; or only calls that have waited for long, and another one has ended since the last occasion.
+        Else the loop has been woken for them.
         """
         tasks, lasting = self._tasks, self._lasting
         if not tasks:
