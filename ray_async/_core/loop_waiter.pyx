@@ -16,6 +16,9 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t recv(int, void *, size_t, int)
     int MSG_DONTWAIT
 
+cdef enum:
+    LINGER = 60000          # ns that a loop without anything to do looks for work before it sleeps
+
 
 @cython.no_gc
 cdef class Watch:
@@ -285,13 +288,12 @@ cdef class LoopWaiter:
             if ra_ring_length(ring) == 0 and not atomic_load_u32(&w.rescan):
                 return 0
 
-    def linger(self, u64 ns, u64 queue=0):
+    def linger(self, u64 queue=0):
         """Look for completions, and for records in a queue, for a moment: a wake-up of the loop costs more than the looks.
 
         Whoever brings something meanwhile sends no datagram, so the caller does what it does at a wake-up.
 
         Args:
-            ns: for how long, in nanoseconds.
             queue: offset of the queue; 0 for none.
 
         Returns:
@@ -301,7 +303,7 @@ cdef class LoopWaiter:
         cdef ra_waiter *w = ra_waiter_at(h, self.index)
         cdef ra_queue *ring = queue_at(h, self.ring)
         cdef ra_queue *q = queue_at(h, queue) if queue else NULL
-        cdef u64 until = ra_now_ns() + ns
+        cdef u64 until = ra_now_ns() + LINGER
         atomic_store_u32(&w.armed, 0)  # who brings something need not wake us
         with nogil:
             while (q == NULL or ra_queue_length(h, q) == 0) and ra_ring_length(ring) == 0 and ra_now_ns() < until:

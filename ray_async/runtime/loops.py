@@ -95,7 +95,7 @@ class LoopBinding:
 
     def _look(self, n_settled: int) -> None:
         if self.waiter.n_pending == 1:
-            self.waiter.linger(self._patience.look_ns)
+            self.waiter.linger()
             self.waiter.run_ready()
             self._patience.note(in_vain=self.waiter.n_settled == n_settled)
             self._woken()

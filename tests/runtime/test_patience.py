@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ray_async.runtime.patience import LONG_NS, SHORT_NS, Patience
+from ray_async.runtime.patience import Patience
 
 
 def looks(patience: Patience, occasions: int) -> list[int]:
@@ -16,25 +16,12 @@ def looks(patience: Patience, occasions: int) -> list[int]:
 
 
 def test_looks_in_vain_become_seldom() -> None:
-    assert looks(Patience(), 68) == [0, 1, 3, 5, 9, 13, 21, 29, 45, 61]
-
-
-def test_a_long_look_follows_a_short_one_in_vain() -> None:
-    patience = Patience()
-    assert patience.look_ns == SHORT_NS
-    patience.note(in_vain=True)
-    assert patience.look_ns == LONG_NS
-    assert patience.allows()  # at once
-    patience.note(in_vain=False)
-    assert patience.look_ns == LONG_NS
-    patience.note(in_vain=True)
-    assert patience.look_ns == SHORT_NS
-    assert not patience.allows()
+    assert looks(Patience(), 66) == [0, 2, 6, 14, 30, 47, 64]
 
 
 def test_a_look_that_succeeds_brings_all_of_them_back() -> None:
     patience = Patience()
-    looks(patience, 61)
+    looks(patience, 64)
     assert patience.allows()
     patience.note(in_vain=False)
     for _ in range(5):

@@ -242,7 +242,7 @@ class AsyncHost:
         """Whether a look at the queue for a moment finds a record, at an occasion to look."""
         if not self._patience.allows():
             return False
-        found: bool = self._binding.waiter.linger(self._patience.look_ns, self._queue)
+        found: bool = self._binding.waiter.linger(self._queue)
         self._patience.note(in_vain=not found)
         return found
 
