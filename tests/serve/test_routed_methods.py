@@ -137,6 +137,8 @@ def included_after_ingress() -> Any:
 
 
 SECRET = {"token": "secret"}
+# Older versions of FastAPI copy what a router has when it is included; what it gets later is not the application's.
+FOLLOWS_ROUTERS = hasattr(fastapi.routing, "_IncludedRouter")
 ANSWERS = {
     "/on-app/bob": "hi bob",
     "/on-app/bob?loud=1": "hi bob!",
@@ -156,12 +158,14 @@ TALKS = ("/talk/ann", "/v1/middle/inner/talk/ann?token=secret")
 @pytest.mark.parametrize("make", [given, built, included_after_ingress])
 def test_all_combinations(http: httpx.Client, make: Any) -> None:
     serve.run(make().options(num_replicas=2).bind("hi"), route_prefix="/api")
-    found = {path: http.get(f"/api{path}", follow_redirects=True).json() for path in ANSWERS}
-    assert found == ANSWERS
+    expected = {path: answer for path, answer in ANSWERS.items() if FOLLOWS_ROUTERS or "early" not in path}
+    found = {path: http.get(f"/api{path}", follow_redirects=True).json() for path in expected}
+    assert found == expected
     assert http.get("/api/slash").headers["location"].endswith("/api/slash/")
     assert http.get("/api/away").headers["location"].endswith("/api/where")
-    assert http.post("/api/early/body", json=[1, 2]).json() == {"hi": 3}
-    assert http.post("/api/early/body", json="no").status_code == 422
+    if FOLLOWS_ROUTERS:
+        assert http.post("/api/early/body", json=[1, 2]).json() == {"hi": 3}
+        assert http.post("/api/early/body", json="no").status_code == 422
     assert http.get("/api/v1/middle/inner/own/bob").status_code == 401
     for path in TALKS:
         with connect(f"ws://{http.base_url.host}:{http.base_url.port}/api{path}", open_timeout=60) as client:

@@ -101,7 +101,7 @@ class Connection(HttpToolsProtocol):
         self._first: RequestResponseCycle | None = None  # the request that is being answered, or was last
         self._ends = False  # whether nothing more that comes is looked at
         self._leaves = False  # whether the client has had all, and is to close the connection
-        self._asking = 0  # how many wait for a part of a body that had not come whole when its request began
+        self._asking = 0  # how many wait for a part of a body
         self._head: tuple[Any, int] = (None, 0)  # the scope and the bytes of a head that has not come whole
         self._closing_since: float | None = None
         self._passing: asyncio.Task[None] | None = None
@@ -418,7 +418,7 @@ class Connection(HttpToolsProtocol):
 
     async def _answered(self, cycle: RequestResponseCycle) -> None:
         task = self._answering  # a connection has one at a time, and this one has just begun
-        receive = partial(self._receive, cycle) if cycle.more_body else cycle.receive
+        receive = partial(self._receive, cycle) if cycle.more_body or cycle.body else cycle.receive
         try:
             await self._requests.answer(self, cycle.scope, receive, cycle.send)
         except BaseException as error:
@@ -431,6 +431,10 @@ class Connection(HttpToolsProtocol):
             self.tasks.discard(task)
 
     async def _receive(self, cycle: RequestResponseCycle) -> Any:
+        if cycle.disconnected and cycle.body and not cycle.more_body:
+            # What has come whole is read by whoever works on it together with other requests, though its client has gone.
+            body, cycle.body = cycle.body, b""
+            return {"type": "http.request", "body": body, "more_body": False}
         self._asking += 1
         try:
             return await cycle.receive()
