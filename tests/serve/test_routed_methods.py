@@ -1,4 +1,4 @@
-"""Methods as routes of FastAPI: on the application, on routers and in routers, of the class, of its base, overridden."""
+"""Methods as routes of FastAPI: on applications and routers, of a class and of its base, overridden or not."""
 
 from typing import Any
 
