@@ -24,7 +24,7 @@ from tests.serve.sizes import size
 from tests.serve.test_metrics_page import scrape, value
 from tests.serve.waiting import ongoing, wait_until
 
-REQUESTS = size(54, 500)
+REQUESTS = size(36, 500)
 CALLERS = 6
 WORK = 0.01  # seconds
 

@@ -24,7 +24,7 @@ from tests.serve.controller import controller_pid, replica_pids
 from tests.serve.sizes import size
 from tests.serve.waiting import ongoing, wait_until
 
-WARM_UP = size(60, 200)
+WARM_UP = size(30, 200)
 LARGE = 10 << 20  # bytes
 MOST_GROWTH = 20 << 20  # bytes of private memory of any process
 
@@ -213,7 +213,7 @@ def no_cycles() -> Iterator[None]:
         gc.enable()
 
 
-BLOCKS = {"ordinary": size(200, 20_000), "large": size(4, 300), "failures": size(80, 5_000), "leavers": size(40, 2_000)}
+BLOCKS = {"ordinary": size(100, 20_000), "large": size(4, 300), "failures": size(40, 5_000), "leavers": size(40, 2_000)}
 
 
 def test_blocks_of_requests(http: httpx.Client) -> None:
@@ -252,7 +252,7 @@ def test_redeploys(http: httpx.Client) -> None:
             deploy(version)
         clients.ordinary(WARM_UP)
         before, bytes_before = use(), memory()
-        for version in range(3, 3 + size(3, 50)):
+        for version in range(3, 3 + size(2, 50)):
             deploy(version)
             clients.ordinary(4)
         clients.ordinary(WARM_UP)

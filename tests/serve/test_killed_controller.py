@@ -262,7 +262,7 @@ def test_a_reconfigured_object_is_never_seen_before(http: httpx.Client, kind: An
             load.more(10)
             serve.run(deployment.options(num_replicas=chance.randint(1, 5)).bind())
             started |= set(replica_pids())
-            if len(started) >= size(8, 100):
+            if len(started) >= size(6, 100):
                 break
             if number % 4 == 3:
                 kill_controller()

@@ -121,7 +121,7 @@ FAMILIES = {
             "gauge",
             "Requests that wait for a replica.",
             ("application", "deployment"),
-            holds_s=5,
+            holds_s=2,
         ),
         Family("serve_num_router_requests", "counter", "Requests that were routed.", ("application", "deployment")),
         Family(
