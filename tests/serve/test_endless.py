@@ -109,11 +109,9 @@ def test_of_an_application(http: httpx.Client, tmp_path: Path, way: str) -> None
         websocket.send("hello")
         assert websocket.recv(60) == "hello"
         begun = time.monotonic()
-        if way == "delete":
-            ending = threading.Thread(target=serve.delete, args=("default",))
-            ending.start()
-        else:
-            os.kill(pid, signal.SIGTERM)
+        end: Any = (serve.delete, ("default",)) if way == "delete" else (os.kill, (pid, signal.SIGTERM))
+        ending = threading.Thread(target=end[0], args=end[1])
+        ending.start()
         assert websocket.recv(60) == "good-bye after 1012"
         with pytest.raises(ConnectionClosed) as closed:
             websocket.recv(60)
@@ -131,8 +129,7 @@ def test_of_an_application(http: httpx.Client, tmp_path: Path, way: str) -> None
     notes = (tmp_path / "notes").read_text().split()
     assert sorted(notes) == ["endless", "lifespan", "stream", "talk"]
     assert notes[-1] == "lifespan"
-    if way == "delete":
-        ending.join()
+    ending.join()
 
 
 def test_a_second_interrupt(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
+import psutil  # type: ignore[import-untyped]  # it has no types
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response

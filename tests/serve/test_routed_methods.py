@@ -103,7 +103,7 @@ def class_of(routers: Routers) -> Any:
 
         @app.get("/slash/")
         def slash(self) -> str:
-            return self.word
+            return f"{self.word}"
 
     return Api
 
@@ -187,7 +187,7 @@ def siblings() -> tuple[Any, Any]:
     routers = Routers()
     app, base = routers.app, base_of(routers)
 
-    class First(base):  # type: ignore[misc]
+    class First(base):  # type: ignore[valid-type,misc]
         @app.get("/first")
         def first(self) -> str:
             return f"first {self.word}"
@@ -196,7 +196,7 @@ def siblings() -> tuple[Any, Any]:
         def inner_first(self) -> str:
             return f"first {self.word}"
 
-    class Second(base):  # type: ignore[misc]
+    class Second(base):  # type: ignore[valid-type,misc]
         @app.get("/second")
         def second(self) -> str:
             return f"second {self.word}"

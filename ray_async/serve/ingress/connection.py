@@ -406,7 +406,7 @@ class Connection(HttpToolsProtocol):
     async def _receive(self, cycle: RequestResponseCycle) -> Any:
         if cycle.disconnected and cycle.body and not cycle.more_body:
             # What has come whole can be read though its client has gone: a batch may work on it, for others too.
-            body, cycle.body = cycle.body, b""
+            body, cycle.body = bytes(cycle.body), bytearray()
             return {"type": "http.request", "body": body, "more_body": False}
         self._asking += 1
         try:

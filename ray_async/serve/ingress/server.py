@@ -139,7 +139,8 @@ class HTTPServer:
             grace_in_use_s: Seconds for the next request on a connection that is in use.
         """
         await self._end_accepting()
-        loop, connections = asyncio.get_running_loop(), self._state.connections
+        loop = asyncio.get_running_loop()
+        connections: set[Any] = self._state.connections
         begun = loop.time()
         in_use = {one for one in connections if isinstance(one, Connection) and one.is_in_use(begun)}
         while waited := [connection for connection in connections if not _is_over(connection)]:
