@@ -128,9 +128,8 @@ SOAK_MINUTES ?= 10
 soak: build ## mixed load with killed and stopped workers, and many of everything (SOAK_MINUTES=10, SOAK_ARGS="--scale 0.1 groups")
 	$(PY) -m tests.soak --minutes $(SOAK_MINUTES) $(SOAK_ARGS)
 
-# The tests whose sizes differ: rounds from zero replicas, starts under load, deploys, tries.
-FULL_SERVE ?= tests/serve/test_scaling.py tests/serve/test_metrics_page.py tests/serve/test_killed_controller.py \
-	tests/serve/test_background_tasks.py tests/serve/test_fuzzed_connections.py tests/serve/test_slow_readers.py
+# The tests whose sizes differ: rounds from zero replicas, starts and leavers under load, deploys, tries.
+FULL_SERVE ?= $(shell grep -l 'serve.sizes import' tests/serve/test_*.py)
 
 full-serve: build ## run tests of Serve as large as they are meant (FULL_SERVE=tests/serve/test_scaling.py)
 	SERVE_SIZES=full $(PY) -m pytest --timeout 1800 $(PYTEST_ARGS) $(FULL_SERVE)
