@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ray_async.data.dataset.base import DatasetBase
 from ray_async.data.dataset.consuming import Consuming
 from ray_async.data.engine.joining import JOIN_TYPES
+from ray_async.data.expressions.rows import RandomExpr
 from ray_async.data.plan import nodes
 from ray_async.data.plan.columns import check_columns
 from ray_async.data.plan.seeds import Seed, fixed_seed
@@ -177,7 +178,7 @@ class Rearranging(Consuming):
         """
         if not 0 <= fraction <= 1:
             raise ValueError(f"Fraction must be between 0 and 1, but is {fraction}")
-        return self._with(nodes.Sample(self._node, fraction, fixed_seed(seed)))
+        return self._with(nodes.Filter(self._node, RandomExpr(fixed_seed(seed)) < fraction))
 
     def repartition(
         self,

@@ -148,7 +148,7 @@ def _work(node: nodes.PlanNode) -> float:
     """Bytes that the plan has to look at; infinite where functions of the user's run, or where nobody knows."""
     if _only_passes_on(node):
         return 0
-    if isinstance(node, (nodes.MapRows, nodes.MapBatches, nodes.MapGroups)):
+    if isinstance(node, (nodes.MapRows, nodes.MapBatches, nodes.MapGroups)) or node.runs_functions:
         return inf
     if isinstance(node, nodes.Aggregate) and any(
         isinstance(aggregation, (AggregateFn, AggregateFnV2)) for aggregation in node.aggregations

@@ -89,6 +89,7 @@ class MapSpec:
         least_rows: rows that a call gets at least while there are that many; small bundles are put together.
         pool: actors that run the calls; None for tasks.
         most_at_once: calls that may run at a time; None has no limit of its own.
+        counts_rows: whether each call's parameter is the number of its first row.
     """
 
     name: str
@@ -97,6 +98,7 @@ class MapSpec:
     least_rows: int | None = None
     pool: PoolSpec | None = None
     most_at_once: int | None = None
+    counts_rows: bool = False
 
 
 @dataclass(frozen=True)

@@ -261,6 +261,7 @@ class MapStage(CallStage):
         self._reads_left = len(spec.reads)
         self._pending: list[RowBundle] = []
         self._pending_rows = 0
+        self._rows_given = 0
 
     def _next_call(self) -> StageCall | None:
         if not self.inputs:
@@ -268,6 +269,13 @@ class MapStage(CallStage):
                 return None
             self._reads_left -= 1
             return StageCall(next(self._reads))
+        call = self._call_of_bundles()
+        if call is None or not self.spec.counts_rows:
+            return call
+        first, self._rows_given = self._rows_given, self._rows_given + sum(bundle.rows for bundle in call.inputs)
+        return replace(call, params=first)
+
+    def _call_of_bundles(self) -> StageCall | None:
         least = self.spec.least_rows
         source = self.inputs[0]
         while True:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ray_async.data.aggregate.functions import Aggregation, hashable
+from ray_async.data.aggregate.functions import Aggregation
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.block.columns import python_of
 from ray_async.data.block.schema import concatenated, conformed
 from ray_async.data.engine.grouping import aggregated, group_bounds, group_numbers
+from ray_async.data.engine.keys import steady
 from ray_async.data.engine.ordering import sorted_table
 from ray_async.data.executor.instructions import BarrierStep, StageCall, Steps
 from ray_async.data.operators.function import UserFunction
@@ -77,17 +78,10 @@ class SplitByHash:
             heads = conformed(heads, pa.schema(list(zip(heads.column_names, self.types, strict=True))))
         columns = [python_of(column) for column in heads.columns]
         found = [
-            zlib.crc32(repr([_steady(value) for value in row]).encode()) % self.parts
+            zlib.crc32(repr([steady(value) for value in row]).encode()) % self.parts
             for row in zip(*columns, strict=True)
         ]
         return np.array(found, dtype=np.int64)
-
-
-def _steady(value: object) -> object:
-    """A value whose text is the same for equal values."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value and value == int(value):
-        return int(value)
-    return hashable(value)
 
 
 @dataclass(frozen=True)

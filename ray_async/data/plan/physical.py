@@ -19,6 +19,8 @@ from ray_async.data.executor.instructions import (
     Strategy,
     UnionSpec,
 )
+from ray_async.data.expressions.expr import Expr
+from ray_async.data.expressions.rows import seeded
 from ray_async.data.operators.columns import FilterStep, ReshapeStep
 from ray_async.data.operators.function import UserFunction
 from ray_async.data.operators.grouping import AggregateStrategy, GroupMap
@@ -28,7 +30,6 @@ from ray_async.data.operators.shuffling import (
     RandomizeBlocksStrategy,
     RandomOrderStrategy,
     RepartitionStrategy,
-    SampleStrategy,
     even_sizes,
 )
 from ray_async.data.operators.sorting import GroupSortStrategy, SortKeys, SortStrategy
@@ -77,6 +78,7 @@ class _Chain:
     least_rows: int | None = None
     rows_per_call: int | None = None
     keeps_rows: bool = True
+    counts_rows: bool = False
 
 
 class Planner:
@@ -99,6 +101,7 @@ class Planner:
         self.block_bytes = block_bytes
         self.call_bytes = call_bytes
         self.plan = PhysicalPlan()
+        self._drawn: dict[int, int] = {}
 
     def compile(self, node: nodes.PlanNode) -> PhysicalPlan:
         """The stages of a plan."""
@@ -164,8 +167,6 @@ class Planner:
             return RepartitionStrategy(node.blocks, node.rows)
         if isinstance(node, nodes.RandomizeBlocks):
             return RandomizeBlocksStrategy(seed_of_execution(node.seed, self.execution))
-        if isinstance(node, nodes.Sample):
-            return SampleStrategy(seed_of_execution(node.seed, self.execution), node.fraction)
         if isinstance(node, nodes.Zip):
             return ZipStrategy()
         if isinstance(node, nodes.Join):
@@ -184,7 +185,7 @@ class Planner:
             parallelism = self._parallelism(node, for_functions)
             chain.rows_per_call = None if rows is None else rows // max(1, len(node.source.reads(parallelism)))
             return chain
-        functional = for_functions or isinstance(node, (nodes.MapRows, nodes.MapBatches))
+        functional = for_functions or isinstance(node, (nodes.MapRows, nodes.MapBatches)) or node.runs_functions
         if isinstance(node, nodes.MapGroups):
             chain = _Chain(self._groups(node), labels=[])
         else:
@@ -212,7 +213,8 @@ class Planner:
             unlike = resources is not None and not chain.resources.fuses_with(resources)
             if unlike and chain.functions == [] and chain.read is None and not _is_pool(resources):
                 unlike = False  # columns and filters alone run with whatever follows
-            if unlike or (batch is not None and not self._batch_fits(chain, batch)):
+            uncounted = node.counts_rows and (chain.read is not None or not chain.keeps_rows)
+            if unlike or uncounted or (batch is not None and not self._batch_fits(chain, batch)):
                 index = self._close(chain, for_functions=True)
                 chain.__dict__.update(_Chain(index).__dict__)
         if batch is not None and chain.read is None and chain.keeps_rows:
@@ -223,7 +225,8 @@ class Planner:
         function = getattr(node, "function", None)
         if function is not None:
             chain.functions.append(function)
-        chain.steps.append(_step(node))
+        chain.counts_rows |= node.counts_rows
+        chain.steps.append(self._step(node))
         if not isinstance(node, nodes.Project) and not (isinstance(node, nodes.MapRows) and node.kind == "map"):
             chain.keeps_rows = False
             chain.rows_per_call = None
@@ -264,6 +267,7 @@ class Planner:
             chain.least_rows,
             self._pool(compute) if isinstance(compute, ActorPoolStrategy) else None,
             compute.size if isinstance(compute, TaskPoolStrategy) else None,
+            chain.counts_rows,
         )
         return self.plan.add(spec, operator, options)
 
@@ -273,22 +277,25 @@ class Planner:
         ahead = strategy.max_tasks_in_flight_per_actor or max(2, 2 * at_once)
         return PoolSpec(strategy.least, most, ahead, at_once)
 
+    def _step(self, node: nodes.PlanNode) -> ChainStep:
+        if isinstance(node, nodes.MapRows):
+            kinds: dict[str, type[Any]] = {"map": RowMap, "flat_map": RowFlatMap, "filter": RowFilter}
+            return kinds[node.kind](node.function)  # type: ignore[no-any-return]
+        if isinstance(node, nodes.MapBatches):
+            return BatchMap(node.function, node.rows, node.batch_format, node.writable)
+        if isinstance(node, nodes.MapGroups):
+            return GroupMap(node.function, node.keys, node.batch_format, node.writable)
+        if isinstance(node, nodes.Project):
+            return ReshapeStep(node.reshape.seeded(self._seeded), node.counts_rows)
+        if isinstance(node, nodes.Filter):
+            return FilterStep(self._seeded(node.predicate), node.counts_rows)
+        assert isinstance(node, nodes.Write)
+        return WriteStep(node.sink)
+
+    def _seeded(self, expr: Expr) -> Expr:
+        """An expression with the seeds of this execution."""
+        return seeded(expr, self.execution, self._drawn) if expr.counts_rows else expr
+
 
 def _is_pool(resources: Resources | None) -> bool:
     return resources is not None and isinstance(resources.compute, ActorPoolStrategy)
-
-
-def _step(node: nodes.PlanNode) -> ChainStep:
-    if isinstance(node, nodes.MapRows):
-        kinds: dict[str, type[Any]] = {"map": RowMap, "flat_map": RowFlatMap, "filter": RowFilter}
-        return kinds[node.kind](node.function)  # type: ignore[no-any-return]
-    if isinstance(node, nodes.MapBatches):
-        return BatchMap(node.function, node.rows, node.batch_format, node.writable)
-    if isinstance(node, nodes.MapGroups):
-        return GroupMap(node.function, node.keys, node.batch_format, node.writable)
-    if isinstance(node, nodes.Project):
-        return ReshapeStep(node.reshape)
-    if isinstance(node, nodes.Filter):
-        return FilterStep(node.predicate)
-    assert isinstance(node, nodes.Write)
-    return WriteStep(node.sink)
