@@ -17,11 +17,8 @@ def test_made_and_converted() -> None:
     assert DataType.string().to_numpy_dtype() == np.dtype(object) == DataType(str).to_numpy_dtype()
     assert DataType(int).to_python_type() is int and DataType(list).to_arrow_dtype([[1]]) == pa.list_(pa.int64())
     assert DataType.temporal("timestamp", tz="UTC").arrow_type == pa.timestamp("us", "UTC")
-    assert (
-        DataType.infer_dtype(np.int8(3)) == DataType(np.dtype("int8"))
-       
+    assert DataType.infer_dtype(np.int8(3)) == DataType(np.dtype("int8"))
     assert DataType.infer_dtype("x") == DataType.string()
-    )
     assert arrow_type_of("int64") == arrow_type_of(pa.int64()) == arrow_type_of(int) == pa.int64()
     with pytest.raises(TypeError):
         DataType("int64")  # type: ignore[arg-type]

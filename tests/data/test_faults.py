@@ -67,31 +67,6 @@ def test_errors_that_cannot_be_pickled(make: Any, kind: type[Exception], words: 
     assert words in text and "in fail" in text and "raise make()" in text
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("how", ["shuffle", "sort", "groups"])
-def test_killed_workers_lose_and_double_nothing_in_exchanges(
-    how: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ray_async.data.executor.execution.MAX_CALL_BYTES", 2000)
-
-    def die_once(row: dict[str, Any]) -> dict[str, Any]:
-        mark = tmp_path / "died"
-        if row["id"] == 321 + seed and not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), 9)
-        return row
-
-    numbers = ray.data.range(1000, override_num_blocks=8)
-    dataset = {
-        "shuffle": lambda: numbers.random_shuffle(),
-        "sort": lambda: numbers.sort("id", descending=True),
-        "groups": lambda: numbers.groupby("id").map_groups(lambda frame: frame),
-    }[how]().map(die_once)
-    found = ids(dataset)
-    assert sorted(found) == list(range(1000)) and (tmp_path / "died").exists()
-    assert how != "sort" or found == list(range(999, -1, -1))
-
-
 class Slowing(LocalFileSystem):  # type: ignore[misc]
     """A file system that refuses the first opens."""
 

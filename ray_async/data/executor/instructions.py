@@ -90,6 +90,8 @@ class MapSpec:
         pool: actors that run the calls; None for tasks.
         most_at_once: calls that may run at a time; None has no limit of its own.
         counts_rows: whether each call's parameter is the number of its first row.
+        streams: whether calls give their outputs while they run, and pause while nobody takes them. Only actors' calls
+            may: a paused task would keep a CPU from the stages behind it.
     """
 
     name: str
@@ -99,6 +101,7 @@ class MapSpec:
     pool: PoolSpec | None = None
     most_at_once: int | None = None
     counts_rows: bool = False
+    streams: bool = False
 
 
 @dataclass(frozen=True)

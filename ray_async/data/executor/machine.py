@@ -6,7 +6,9 @@ Rules:
 - A stage starts no call while the outputs that nobody has taken, and those expected of its running calls, exceed its
   share of the budget. So memory is bounded by the budget, whatever the plan and whoever pauses. A stage that holds and
   runs nothing may always start one call, so a plan never stands still.
-- No call waits inside a worker for credit: a call runs to its end. So stages cannot lock each other out.
+- No task waits inside a worker for credit: it runs to its end. So stages cannot lock each other out. Calls of actors
+  that stream pause between two outputs while their stage has more than its share, but for the one whose outputs come
+  next.
 - Outputs keep the order of the inputs.
 """
 
@@ -91,6 +93,15 @@ class Machine:
         self._free(index, task)
         return self._decide()
 
+    def output(self, task: int, result: Result) -> list[Instruction]:
+        """A call that streams has given an output, and goes on."""
+        entry = self._tasks.get(task)
+        if entry is None or self.error is not None:
+            return []
+        index, slot = entry
+        self._stage(index).output(slot, result)
+        return self._decide()
+
     def failed(
         self, task: int, error: BaseException, *, actor_died: bool = False, began: bool = True
     ) -> list[Instruction]:
@@ -110,8 +121,7 @@ class Machine:
         self._free(index, task)
         slot.attempts += began
         if actor_died and slot.attempts < self.limits.attempts:
-            stage.running.discard(slot)
-            stage.again.append(slot)
+            stage.repeat(slot)
             return self._decide()
         if isinstance(stage, MapStage) and self._may_skip():
             self.skipped += 1
@@ -168,6 +178,11 @@ class Machine:
     def running(self) -> int:
         """Calls that run, or wait for a worker."""
         return len(self._tasks)
+
+    def wants(self, task: int) -> bool:
+        """Whether a call that streams should give its next output; else it is to pause."""
+        entry = self._tasks.get(task)
+        return entry is None or self._stage(entry[0]).wants(entry[1], self._share)
 
     def describe(self) -> str:
         """Where each stage stands, for a person."""

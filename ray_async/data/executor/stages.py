@@ -50,13 +50,27 @@ class StageCounts:
 
 @dataclass(eq=False)
 class Slot:
-    """The place of one call's outputs among those of its stage."""
+    """The place of one call's outputs among those of its stage.
+
+    Attributes:
+        call: the call.
+        outputs: those that nobody has taken.
+        result: what the call gave at its end.
+        attempts: how often it was begun and did not end.
+        done: whether it has ended.
+        streamed: outputs that came while it ran.
+        seen: outputs that came while it ran for the last time; what is seen again is not kept again.
+        bytes: size of all that were streamed.
+    """
 
     call: StageCall
     outputs: deque[RowBundle] = field(default_factory=deque)
     result: Result | None = None
     attempts: int = 0
     done: bool = False
+    streamed: int = 0
+    seen: int = 0
+    bytes: int = 0
 
 
 class Stage:
@@ -202,7 +216,7 @@ class CallStage(Stage):
         slot.result = result
         size = sum(bundle.bytes for bundle in result.outputs)
         self._calls_done += 1
-        self._call_bytes += size
+        self._call_bytes += size + slot.bytes
         self.counts.tasks += 1
         self.counts.seconds += result.seconds
         self.counts.user_seconds += result.user_seconds
@@ -212,6 +226,28 @@ class CallStage(Stage):
     def _keep(self, slot: Slot, result: Result, size: int) -> None:
         slot.outputs.extend(result.outputs)
         self.held += size
+
+    def output(self, slot: Slot, result: Result) -> None:
+        """Keep what a call gives while it runs, unless it has given that before it was run again."""
+        slot.seen += 1
+        if slot.seen <= slot.streamed or self.stopped:
+            return
+        slot.streamed = slot.seen
+        size = sum(bundle.bytes for bundle in result.outputs)
+        slot.bytes += size
+        self.counts.seconds += result.seconds
+        self._keep(slot, result, size)
+
+    def wants(self, slot: Slot, share: int) -> bool:
+        """Whether a running call should go on giving outputs: while there is room, or if all wait for it."""
+        first = bool(self.slots) and self.slots[0] is slot
+        return self.stopped or self.held < share or (first and not slot.outputs)
+
+    def repeat(self, slot: Slot) -> None:
+        """Run a call again."""
+        self.running.discard(slot)
+        slot.seen = 0
+        self.again.append(slot)
 
     def skip(self, slot: Slot) -> None:
         """Pass over a call that has failed."""
@@ -298,6 +334,13 @@ class MapStage(CallStage):
         self._pending = [whole.part(rows, whole.rows)] if rest else []
         self._pending_rows = rest
         return StageCall(None, (whole.part(0, rows),)) if rest else StageCall(None, (whole,))
+
+    def expected(self) -> int:
+        if not self.spec.streams:
+            return super().expected()
+        given = sum(slot.streamed for slot in self.running)
+        average = sum(slot.bytes for slot in self.running) // given if given else 0
+        return self.held + average * len(self.running)
 
     @property
     def exhausted(self) -> bool:

@@ -310,6 +310,7 @@ class Sort(_SameRows):
 
     keys: tuple[str, ...]
     descending: tuple[bool, ...]
+    boundaries: tuple[Any, ...] | None = None
 
     @property
     def label(self) -> str:

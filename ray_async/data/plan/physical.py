@@ -26,13 +26,14 @@ from ray_async.data.operators.function import UserFunction
 from ray_async.data.operators.grouping import AggregateStrategy, GroupMap
 from ray_async.data.operators.joining import JoinRows, JoinStrategy
 from ray_async.data.operators.map_operator import CallOperator, MapOperator, Operator
+from ray_async.data.operators.partitioning import PartitionStrategy
 from ray_async.data.operators.shuffling import (
     RandomizeBlocksStrategy,
     RandomOrderStrategy,
     RepartitionStrategy,
     even_sizes,
 )
-from ray_async.data.operators.sorting import GroupSortStrategy, SortKeys, SortStrategy
+from ray_async.data.operators.sorting import BoundedSortStrategy, GroupSortStrategy, SortKeys, SortStrategy
 from ray_async.data.operators.steps import BatchMap, ChainStep, RowFilter, RowFlatMap, RowMap
 from ray_async.data.operators.writing import WriteStep
 from ray_async.data.operators.zipping import ZipStrategy
@@ -148,6 +149,8 @@ class Planner:
         if not paths or not node.keys or not can_scan(schema):
             return None
         if isinstance(node, nodes.Sort):
+            if node.boundaries is not None:
+                return None
             fits = read.source.size() <= self.call_bytes
             return ScanRun(paths, schema, node.keys, node.descending) if fits else None
         if node.first_seen or not can_aggregate(node.aggregations, schema):
@@ -156,6 +159,8 @@ class Planner:
 
     def _strategy(self, node: nodes.PlanNode) -> Strategy | None:
         if isinstance(node, nodes.Sort):
+            if node.boundaries is not None:
+                return BoundedSortStrategy(SortKeys(node.keys, node.descending), node.boundaries)
             return SortStrategy(SortKeys(node.keys, node.descending), self.block_bytes, self.call_bytes)
         if isinstance(node, nodes.Aggregate):
             return AggregateStrategy(node.keys, node.aggregations, node.first_seen, self.call_bytes)
@@ -164,6 +169,8 @@ class Planner:
                 seed_of_execution(node.seed, self.execution), node.blocks, self.block_bytes, self.call_bytes
             )
         if isinstance(node, nodes.Repartition):
+            if node.keys and node.blocks is not None:
+                return PartitionStrategy(node.keys, node.blocks, node.sort)
             return RepartitionStrategy(node.blocks, node.rows)
         if isinstance(node, nodes.RandomizeBlocks):
             return RandomizeBlocksStrategy(seed_of_execution(node.seed, self.execution))
@@ -217,8 +224,9 @@ class Planner:
             if unlike or uncounted or (batch is not None and not self._batch_fits(chain, batch)):
                 index = self._close(chain, for_functions=True)
                 chain.__dict__.update(_Chain(index).__dict__)
-        if batch is not None and chain.read is None and chain.keeps_rows:
-            chain.least_rows = max(batch, chain.least_rows or 0)
+        together = _rows_at_once(node, batch)
+        if together is not None and chain.read is None and chain.keeps_rows:
+            chain.least_rows = max(together, chain.least_rows or 0)
         if resources is not None and (chain.functions == [] or chain.resources == Resources()):
             chain.resources = resources
         chain.labels.append(node.label)
@@ -260,14 +268,16 @@ class Planner:
         if chain.read is not None:
             reads = tuple(chain.read.source.reads(self._parallelism(chain.read, for_functions)))
         compute = chain.resources.compute
+        pool = self._pool(compute) if isinstance(compute, ActorPoolStrategy) else None
         spec = MapSpec(
             name,
             () if chain.base is None else (chain.base,),
             reads,
             chain.least_rows,
-            self._pool(compute) if isinstance(compute, ActorPoolStrategy) else None,
+            pool,
             compute.size if isinstance(compute, TaskPoolStrategy) else None,
             chain.counts_rows,
+            pool is not None and any(function.is_generator for function in chain.functions),
         )
         return self.plan.add(spec, operator, options)
 
@@ -295,6 +305,17 @@ class Planner:
     def _seeded(self, expr: Expr) -> Expr:
         """An expression with the seeds of this execution."""
         return seeded(expr, self.execution, self._drawn) if expr.counts_rows else expr
+
+
+def _rows_at_once(node: nodes.PlanNode, batch: int | None) -> int | None:
+    """The rows that a call of a node should have: a batch's, or those of as many coroutines as may run at once."""
+    compute = getattr(getattr(node, "resources", None), "compute", None)
+    function = getattr(node, "function", None)
+    at_once = compute.max_concurrent_calls_per_actor if isinstance(compute, ActorPoolStrategy) else None
+    if at_once is None or function is None or not function.is_async:
+        return batch
+    rows = 1 if isinstance(node, nodes.MapRows) else batch
+    return None if rows is None else rows * at_once
 
 
 def _is_pool(resources: Resources | None) -> bool:

@@ -85,7 +85,10 @@ class FileSource(RowSource):
             files = self.listing.files[:SAMPLED_FILES]
             if not files or sum(file.size for file in files) > SAMPLED_BYTES:
                 return None
-            schemas = [table.schema for file in files for table in self._tables(file)]
+            try:
+                schemas = [table.schema for file in files for table in self._tables(file)]
+            except (ValueError, KeyError, OSError):
+                return None  # running it tells, unless blocks may fail
             return unified(schemas) if schemas else pa.schema([])
         for file in self.listing.files[:1]:
             known = self._completed(known.empty_table(), file).schema

@@ -183,7 +183,15 @@ class ParquetSource(RowSource):
 
     def read(self, params: tuple[ParquetRead, ...]) -> Iterator[pa.Table]:
         for part in _joined(params):
-            yield retried(partial(self._read_part, part))
+            path = self.listing.files[part.file].path
+            try:
+                yield retried(partial(self._read_part, part))
+            except pa.ArrowInvalid as error:
+                raise ValueError(f"Failed to read Parquet file: {path}: {error}") from error
+            except OSError as error:
+                if path in str(error):
+                    raise
+                raise OSError(f"Failed to read Parquet file: {path}: {error}") from error
 
     def _read_part(self, part: ParquetRead) -> pa.Table:
         import pyarrow.dataset as pads  # it imports pandas, where there is one
