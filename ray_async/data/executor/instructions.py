@@ -70,12 +70,14 @@ class PoolSpec:
         most: actors that there may be.
         ahead: calls that an actor is given at a time, of which it runs `at_once`.
         at_once: calls that an actor runs at a time.
+        shares: whether it shares the CPUs with other such pools, which then have no more actors than CPUs together.
     """
 
     least: int = 1
     most: int = 1
     ahead: int = 2
     at_once: int = 1
+    shares: bool = False
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,13 @@ __all__ = (
 
 @dataclass
 class StageCounts:
-    """What a stage has done so far."""
+    """What a stage has done so far: ``rows`` were taken of it, ``rows_given`` is what its calls gave of ``rows_in``."""
 
     tasks: int = 0
     failed: int = 0
     rows: int = 0
+    rows_in: int = 0
+    rows_given: int = 0
     bytes: int = 0
     blocks: int = 0
     seconds: float = 0.0
@@ -85,6 +87,11 @@ class Stage:
         raise NotImplementedError
 
     @property
+    def waiting(self) -> bool:
+        """Whether `take` would give a bundle."""
+        raise NotImplementedError
+
+    @property
     def over(self) -> bool:
         raise NotImplementedError
 
@@ -108,6 +115,10 @@ class BundlesStage(Stage):
         self.counts.rows += bundle.rows
         self.counts.bytes += bundle.bytes
         return bundle
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._bundles)
 
     @property
     def over(self) -> bool:
@@ -142,6 +153,10 @@ class LimitStage(Stage):
         return bundle
 
     @property
+    def waiting(self) -> bool:
+        return bool(self.left) and self.inputs[0].waiting
+
+    @property
     def over(self) -> bool:
         return not self.left or self.inputs[0].over
 
@@ -165,6 +180,10 @@ class UnionStage(Stage):
             if not stage.over:
                 return None
         return None
+
+    @property
+    def waiting(self) -> bool:
+        return next((stage.waiting for stage in self.inputs if stage.waiting or not stage.over), False)
 
     @property
     def over(self) -> bool:
@@ -220,6 +239,8 @@ class CallStage(Stage):
         self.counts.tasks += 1
         self.counts.seconds += result.seconds
         self.counts.user_seconds += result.user_seconds
+        self.counts.rows_in += sum(bundle.rows for bundle in slot.call.inputs)
+        self.counts.rows_given += sum(bundle.rows for bundle in result.outputs)
         if not self.stopped:
             self._keep(slot, result, size)
 
@@ -236,6 +257,7 @@ class CallStage(Stage):
         size = sum(bundle.bytes for bundle in result.outputs)
         slot.bytes += size
         self.counts.seconds += result.seconds
+        self.counts.rows_given += sum(bundle.rows for bundle in result.outputs)
         self._keep(slot, result, size)
 
     def wants(self, slot: Slot, share: int) -> bool:
@@ -274,6 +296,10 @@ class CallStage(Stage):
                 return None
             self.slots.popleft()
         return None
+
+    @property
+    def waiting(self) -> bool:
+        return next((bool(slot.outputs) for slot in self.slots if slot.outputs or not slot.done), False)
 
     def _drained(self) -> bool:
         return all(slot.done and not slot.outputs for slot in self.slots)
@@ -334,6 +360,11 @@ class MapStage(CallStage):
         self._pending = [whole.part(rows, whole.rows)] if rest else []
         self._pending_rows = rest
         return StageCall(None, (whole.part(0, rows),)) if rest else StageCall(None, (whole,))
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a call could be started now."""
+        return bool(self.again or self._pending) or (bool(self.inputs) and self.inputs[0].waiting)
 
     def expected(self) -> int:
         if not self.spec.streams:

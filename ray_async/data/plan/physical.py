@@ -285,7 +285,7 @@ class Planner:
         most = strategy.most or max(self.cpus, strategy.least)
         at_once = strategy.max_concurrent_calls_per_actor or 1
         ahead = strategy.max_tasks_in_flight_per_actor or max(2, 2 * at_once)
-        return PoolSpec(strategy.least, most, ahead, at_once)
+        return PoolSpec(strategy.least, most, ahead, at_once, shares=strategy.most is None)
 
     def _step(self, node: nodes.PlanNode) -> ChainStep:
         if isinstance(node, nodes.MapRows):
