@@ -252,7 +252,7 @@ class Machine:
         return pool.spec.shares and pool.all_busy and self._map_stage(index).has_work
 
     def _rebalance(self) -> list[Instruction]:
-        """Let an actor go of a pool that has more than its share, for one that has less and more work than it can do."""
+        """Let an actor go of a pool that has more than its share, for one that has less and too much work."""
         if sum(pool.spec.shares for pool in self._pools.values()) < 2:
             return []
         total = sum(len(pool) for pool in self._pools.values() if pool.spec.shares)
