@@ -16,6 +16,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 import ray_async as ray
+from ray_async.data import Datasource, ReadTask
 from ray_async.data.sources.retrying import ATTEMPTS, retried
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -135,3 +136,46 @@ def test_libraries_with_threads_in_the_driver_and_in_workers(tmp_path: Path) -> 
     dataset = ray.data.range(100, override_num_blocks=20)
     found = dataset.map_batches(lambda batch: {"v": np.full(len(batch["id"]), query(path))}, batch_size=1)
     assert {row["v"] for row in found.take_all()} == {expected}
+
+
+def test_a_reader_that_hangs_is_told_and_left() -> None:
+    class Hanging(Datasource):
+        def get_read_tasks(self, parallelism: int, per_task_row_limit: int | None = None) -> list[ReadTask]:
+            return [ReadTask(lambda: [{"id": [1]}]), ReadTask(lambda: threading.Event().wait() and [])]  # type: ignore[arg-type, return-value, func-returns-value]
+
+    dataset = ray.data.read_datasource(Hanging()).map(lambda row: row)
+    assert dataset.take(1) == [{"id": 1}]
+    dataset.context.execution_no_progress_timeout_s = 0.5
+    with pytest.raises(TimeoutError, match=r"no call has ended for 0\.5 seconds.* of ReadHanging->Map"):
+        dataset.take_all()
+    assert ids(ray.data.range(4, override_num_blocks=4).map(lambda row: row)) == [0, 1, 2, 3]
+
+
+def test_a_function_that_keeps_what_it_gets_does_not_stop_others() -> None:
+    kept: list[Any] = []
+
+    def leak(batch: dict[str, Any]) -> dict[str, Any]:
+        kept.append(np.ones(1 << 18))
+        return batch
+
+    assert ray.data.range(60, override_num_blocks=60).map_batches(leak).take_all() == [{"id": i} for i in range(60)]
+
+
+def test_one_row_larger_than_the_budget() -> None:
+    dataset = ray.data.range(3, override_num_blocks=3).map(
+        lambda row: {"id": row["id"], "x": np.zeros(1 << (20 if row["id"] == 1 else 2))}
+    )
+    dataset.context.execution_options.resource_limits.object_store_memory = 1 << 20
+    dataset.context.target_max_block_size = 1 << 16
+    assert [len(row["x"]) for row in dataset.take_all()] == [4, 1 << 20, 4]
+    assert [row["n"] for row in dataset.sort("id").map(lambda row: {"n": len(row["x"])}).take_all()] == [4, 1 << 20, 4]
+
+
+def test_the_traceback_of_many_alike_failures_is_shown_once(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail(row: dict[str, Any]) -> dict[str, Any]:
+        raise ValueError("all alike")
+
+    with pytest.raises(ValueError) as caught:
+        ray.data.range(100, override_num_blocks=100).map(fail).take_all()
+    shown = str(caught.value) + "".join(capfd.readouterr())
+    assert shown.count("Traceback (most recent call last)") <= 1 and shown.count("raise ValueError") == 1

@@ -180,6 +180,13 @@ class Machine:
         """Calls that run, or wait for a worker."""
         return len(self._tasks)
 
+    def calls(self) -> dict[str, list[int]]:
+        """The calls that run, or wait for a worker, by the names of their stages."""
+        found: dict[str, list[int]] = {}
+        for task, (index, _) in self._tasks.items():
+            found.setdefault(self.stages[index].name, []).append(task)
+        return found
+
     def wants(self, task: int) -> bool:
         """Whether a call that streams should give its next output; else it is to pause."""
         entry = self._tasks.get(task)

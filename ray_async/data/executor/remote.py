@@ -78,6 +78,7 @@ class RemoteExecution:
 
         Raises:
             RayTaskError: A call has failed; also of the type that a function of the user's raised.
+            TimeoutError: No call has ended for as long as the plan's patience.
         """
         while True:
             bundle = self.machine.take()
@@ -92,7 +93,19 @@ class RemoteExecution:
             if not self._tasks and not self._opening:
                 raise SystemException(f"the execution stands still: {self.machine.describe()}")
             self._changed.clear()
-            await self._changed.wait()
+            await self._change()
+
+    async def _change(self) -> None:
+        """Wait until a call ends."""
+        try:
+            async with asyncio.timeout(self._plan.patience):
+                await self._changed.wait()
+        except TimeoutError:
+            calls = "; ".join(f"{len(tasks)} of {name}" for name, tasks in self.machine.calls().items())
+            raise TimeoutError(
+                f"no call has ended for {self._plan.patience:g} seconds, though there are {calls}: what do they wait "
+                "for? DataContext.execution_no_progress_timeout_s is how long that may take"
+            ) from None
 
     # Instructions
 

@@ -53,11 +53,13 @@ class PhysicalPlan:
         specs: for the state machine.
         operators: what the calls of each stage run; None for stages without calls.
         options: options of each stage's tasks or actors.
+        patience: seconds in which something must happen while it runs; None has no limit.
     """
 
     specs: list[StageSpec] = field(default_factory=list)
     operators: list[Operator | None] = field(default_factory=list)
     options: list[Mapping[str, Any]] = field(default_factory=list)
+    patience: float | None = None
 
     def add(self, spec: StageSpec, operator: Operator | None = None, options: Mapping[str, Any] | None = None) -> int:
         self.specs.append(spec)
