@@ -103,6 +103,71 @@ def test_a_store_that_asks_to_slow_down(words: str, tmp_path: Path) -> None:
     assert ids(ray.data.read_parquet(tmp_path / "out")) == [0, 1]
 
 
+class Faltering:
+    """An open file, each of whose kinds of calls fails until it has failed so often."""
+
+    def __init__(self, file: Any, folder: str, words: str, times: int) -> None:
+        self.file, self.folder, self.words, self.times = file, folder, words, times
+
+    def _falter(self, what: str) -> None:
+        for number in range(self.times):
+            mark = os.path.join(self.folder, f"{what}{number}")
+            if not os.path.exists(mark):
+                with open(mark, "w"):
+                    raise OSError(self.words)
+
+    def read(self, *args: Any) -> Any:
+        self._falter("read")
+        return self.file.read(*args)
+
+    def write(self, data: Any) -> Any:
+        self._falter("write")
+        return self.file.write(data)
+
+    def close(self) -> None:
+        if not self.file.closed and self.file.writable():
+            self._falter("close")
+        self.file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+class FalteringSystem(LocalFileSystem):  # type: ignore[misc]
+    """A file system whose reads, writes and closes fail at first."""
+
+    protocol = "faltering"
+    cachable = False
+
+    def __init__(self, folder: str, words: str) -> None:
+        super().__init__()
+        self.folder, self.words = folder, words
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        return Faltering(super()._open(path, mode=mode, **options), self.folder, self.words, 3)
+
+
+@pytest.mark.parametrize("words", ["AWS Error SLOW_DOWN during GetObject", "bad answer: HTTP status 503"])
+def test_a_store_that_falters_in_the_middle(words: str, tmp_path: Path) -> None:
+    (tmp_path / "marks").mkdir()
+    (tmp_path / "in").mkdir()
+    for index in range(3):
+        pq.write_table(pa.table({"id": [index]}), tmp_path / "in" / f"{index}.parquet")
+        (tmp_path / "in" / f"{index}.csv").write_text(f"id\n{index}\n")
+    system = FalteringSystem(str(tmp_path / "marks"), words)
+    for read in (ray.data.read_parquet, ray.data.read_csv):
+        for mark in (tmp_path / "marks").iterdir():
+            mark.unlink()
+        found = read(str(tmp_path / "in"), filesystem=system)  # type: ignore[operator]
+        assert ids(found.map(lambda row: row)) == [0, 1, 2]
+    for kind in ("parquet", "csv", "json"):
+        for mark in (tmp_path / "marks").iterdir():
+            mark.unlink()
+        getattr(ray.data.range(3), f"write_{kind}")(str(tmp_path / kind), filesystem=system)
+        assert {path.name for path in (tmp_path / "marks").iterdir()} >= {"write0", "write2", "close0", "close2"}
+        assert ids(getattr(ray.data, f"read_{kind}")(str(tmp_path / kind))) == [0, 1, 2]
+
+
 def test_a_missing_permission_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("line\n")
     system = Slowing(str(tmp_path), "AWS Error ACCESS_DENIED during GetObject", 1)

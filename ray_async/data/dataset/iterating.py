@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ray_async.data.block.rows import rows_of
@@ -96,102 +96,6 @@ class Iterating(Consuming):
             local_shuffle_buffer_size=local_shuffle_buffer_size,
             local_shuffle_seed=local_shuffle_seed,
             pin_memory=pin_memory,
-        )
-
-    def iter_tf_batches(
-        self,
-        *,
-        prefetch_batches: int = 1,
-        batch_size: int | None = 256,
-        dtypes: Any = None,
-        drop_last: bool = False,
-        local_shuffle_buffer_size: int | None = None,
-        local_shuffle_seed: int | None = None,
-    ) -> Iterator[Any]:
-        """Batches of tensors of TensorFlow.
-
-        Args:
-            dtypes: a dtype of TensorFlow for all columns, or one for each.
-        """
-        return self.iterator().iter_tf_batches(
-            prefetch_batches=prefetch_batches,
-            batch_size=batch_size,
-            dtypes=dtypes,
-            drop_last=drop_last,
-            local_shuffle_buffer_size=local_shuffle_buffer_size,
-            local_shuffle_seed=local_shuffle_seed,
-        )
-
-    def iter_jax_batches(
-        self,
-        *,
-        prefetch_batches: int = 1,
-        batch_size: int = 256,
-        dtypes: Any = None,
-        collate_fn: Callable[[Any], Any] | None = None,
-        drop_last: bool = False,
-        local_shuffle_buffer_size: int | None = None,
-        local_shuffle_seed: int | None = None,
-    ) -> Iterator[Any]:
-        """Batches of arrays of JAX, on its default device.
-
-        Args:
-            dtypes: a dtype for all columns, or one for each.
-            collate_fn: makes of a batch of NumPy arrays whatever the loop shall get; excludes ``dtypes``.
-
-        Raises:
-            ValueError: Both ``collate_fn`` and ``dtypes``.
-        """
-        return self.iterator().iter_jax_batches(
-            prefetch_batches=prefetch_batches,
-            batch_size=batch_size,
-            dtypes=dtypes,
-            collate_fn=collate_fn,
-            drop_last=drop_last,
-            local_shuffle_buffer_size=local_shuffle_buffer_size,
-            local_shuffle_seed=local_shuffle_seed,
-        )
-
-    def to_tf(
-        self,
-        feature_columns: str | Sequence[str],
-        label_columns: str | Sequence[str],
-        *,
-        additional_columns: str | Sequence[str] | None = None,
-        prefetch_batches: int = 1,
-        batch_size: int = 1,
-        drop_last: bool = False,
-        local_shuffle_buffer_size: int | None = None,
-        local_shuffle_seed: int | None = None,
-        feature_type_spec: Any = None,
-        label_type_spec: Any = None,
-        additional_type_spec: Any = None,
-    ) -> Any:
-        """A ``tf.data.Dataset`` of features and labels.
-
-        Args:
-            feature_columns: a column, whose tensors are the features, or several, for dicts of tensors.
-            label_columns: the same for the labels.
-            additional_columns: the same for a third part.
-            feature_type_spec: its ``tf.TypeSpec``, or a dict of such; by default that of the first batch.
-            label_type_spec: the same for the labels.
-            additional_type_spec: the same for the third part.
-
-        Raises:
-            UnknownColumnError: There is no such column.
-        """
-        return self.iterator().to_tf(
-            feature_columns,
-            label_columns,
-            additional_columns=additional_columns,
-            prefetch_batches=prefetch_batches,
-            batch_size=batch_size,
-            drop_last=drop_last,
-            local_shuffle_buffer_size=local_shuffle_buffer_size,
-            local_shuffle_seed=local_shuffle_seed,
-            feature_type_spec=feature_type_spec,
-            label_type_spec=label_type_spec,
-            additional_type_spec=additional_type_spec,
         )
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,7 +12,6 @@ from ray_async.data.block.batches import batch_of, check_batch_format, resized
 from ray_async.data.block.rows import rows_of
 from ray_async.data.iteration.batching import check_batch_size, shuffled
 from ray_async.data.iteration.loaders import shared_among_loaders
-from ray_async.data.plan.columns import check_columns
 
 if TYPE_CHECKING:
     from ray_async.data.dataset.consuming import Consuming
@@ -106,90 +105,6 @@ class DataIterator(ABC):
             local_shuffle_seed=local_shuffle_seed,
             _collate_fn=collate_fn if collate_fn is not None else Tensors(dtypes, device, pin_memory),
         )
-
-    def iter_tf_batches(
-        self,
-        *,
-        prefetch_batches: int = 1,
-        batch_size: int | None = 256,
-        dtypes: Any = None,
-        drop_last: bool = False,
-        local_shuffle_buffer_size: int | None = None,
-        local_shuffle_seed: int | None = None,
-    ) -> Iterator[Any]:
-        """As `Dataset.iter_tf_batches`."""
-        from ray_async.data.iteration.other_tensors import TensorFlowTensors
-
-        return self.iter_batches(
-            prefetch_batches=prefetch_batches,
-            batch_size=batch_size,
-            batch_format="numpy",
-            drop_last=drop_last,
-            local_shuffle_buffer_size=local_shuffle_buffer_size,
-            local_shuffle_seed=local_shuffle_seed,
-            _collate_fn=TensorFlowTensors(dtypes),
-        )
-
-    def iter_jax_batches(
-        self,
-        *,
-        prefetch_batches: int = 1,
-        batch_size: int = 256,
-        dtypes: Any = None,
-        collate_fn: Callable[[Any], Any] | None = None,
-        drop_last: bool = False,
-        local_shuffle_buffer_size: int | None = None,
-        local_shuffle_seed: int | None = None,
-    ) -> Iterator[Any]:
-        """As `Dataset.iter_jax_batches`."""
-        from ray_async.data.iteration.other_tensors import JaxArrays
-
-        if collate_fn is not None and dtypes is not None:
-            raise ValueError("collate_fn cannot be used with dtypes: convert to the types in collate_fn")
-        return self.iter_batches(
-            prefetch_batches=prefetch_batches,
-            batch_size=batch_size,
-            batch_format="numpy",
-            drop_last=drop_last,
-            local_shuffle_buffer_size=local_shuffle_buffer_size,
-            local_shuffle_seed=local_shuffle_seed,
-            _collate_fn=collate_fn if collate_fn is not None else JaxArrays(dtypes),
-        )
-
-    def to_tf(
-        self,
-        feature_columns: str | Sequence[str],
-        label_columns: str | Sequence[str],
-        *,
-        additional_columns: str | Sequence[str] | None = None,
-        prefetch_batches: int = 1,
-        batch_size: int = 1,
-        drop_last: bool = False,
-        local_shuffle_buffer_size: int | None = None,
-        local_shuffle_seed: int | None = None,
-        feature_type_spec: Any = None,
-        label_type_spec: Any = None,
-        additional_type_spec: Any = None,
-    ) -> Any:
-        """As `Dataset.to_tf`."""
-        from ray_async.data.iteration.other_tensors import tensorflow_dataset
-
-        parts = [feature_columns, label_columns, *([] if additional_columns is None else [additional_columns])]
-        names = [name for part in parts for name in ([part] if isinstance(part, str) else part)]
-        known = self.schema()
-        check_columns(names, None if known is None else known.names)
-
-        def batches() -> Iterator[Any]:
-            return self.iter_tf_batches(
-                prefetch_batches=prefetch_batches,
-                batch_size=batch_size,
-                drop_last=drop_last,
-                local_shuffle_buffer_size=local_shuffle_buffer_size,
-                local_shuffle_seed=local_shuffle_seed,
-            )
-
-        specs = [feature_type_spec, label_type_spec, additional_type_spec][: len(parts)]
-        return tensorflow_dataset(self, parts, specs, batches)
 
 
 class DatasetIterator(DataIterator):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ("Tensors", "stacked")
+__all__ = ("Tensors",)
 
 
 @dataclass
@@ -31,7 +31,8 @@ class Tensors:
     def _tensor(self, name: str, array: np.ndarray[Any, Any]) -> Any:
         import torch
 
-        array = stacked(name, array)
+        if array.dtype == object:
+            array = _stacked(name, array)
         if array.dtype.kind not in "biufc":
             raise TypeError(
                 f"column {name!r} is {array.dtype}, for which torch has no type: drop it, or use collate_fn"
@@ -48,18 +49,11 @@ class Tensors:
         return tensor.to(device, non_blocking=self.pin_memory) if str(device) != "cpu" else tensor
 
 
-def stacked(name: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """A column of arrays as one array; others as they are.
-
-    Raises:
-        TypeError: The arrays have different shapes.
-    """
-    if array.dtype != object:
-        return array
+def _stacked(name: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     try:
         found = np.stack([np.asarray(value) for value in array])
     except ValueError:
         raise TypeError(
-            f"column {name!r} has arrays of different shapes, of which no tensor is made: use collate_fn"
+            f"column {name!r} has arrays of different shapes, of which torch makes no tensor: use collate_fn"
         ) from None
     return found
