@@ -53,9 +53,9 @@ def run_inline(machine: Machine, operators: Sequence[Operator | None]) -> Iterat
         ]
         try:
             result = run_call(operator, start.call, inputs, LocalBlock)
-        except Exception as error:
+        except Exception as error:  # a library's, of a file that may be damaged: the machine knows how many may fail
             carry(machine.failed(start.task, error))
             if machine.error is not None:
                 raise
-        else:
-            carry(machine.finished(start.task, result))
+            continue
+        carry(machine.finished(start.task, result))

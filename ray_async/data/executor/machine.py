@@ -256,7 +256,7 @@ class Machine:
     def _is_short(self, index: int) -> bool:
         """Whether a pool that shares the CPUs has work that its actors do not get to."""
         pool = self._pools[index]
-        return pool.spec.shares and pool.all_busy and self._map_stage(index).has_work
+        return pool.spec.shares and pool.all_busy and self._map_stage(index).has_call
 
     def _rebalance(self) -> list[Instruction]:
         """Let an actor go of a pool that has more than its share, for one that has less and too much work."""

@@ -362,7 +362,7 @@ class MapStage(CallStage):
         return StageCall(None, (whole.part(0, rows),)) if rest else StageCall(None, (whole,))
 
     @property
-    def has_work(self) -> bool:
+    def has_call(self) -> bool:
         """Whether a call could be started now."""
         return bool(self.again or self._pending) or (bool(self.inputs) and self.inputs[0].waiting)
 
