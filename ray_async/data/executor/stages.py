@@ -256,7 +256,6 @@ class CallStage(Stage):
         slot.streamed = slot.seen
         size = sum(bundle.bytes for bundle in result.outputs)
         slot.bytes += size
-        self.counts.seconds += result.seconds
         self.counts.rows_given += sum(bundle.rows for bundle in result.outputs)
         self._keep(slot, result, size)
 

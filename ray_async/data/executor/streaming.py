@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ray_async.data.executor.instructions import Result
@@ -32,7 +33,7 @@ class StreamReaders:
             given: is called with each output.
 
         Returns:
-            A future that has an empty result at the stream's end, or what the call raised.
+            A future that has a result without outputs at the stream's end, or what the call raised.
         """
         task = asyncio.get_running_loop().create_task(self._read(call, generator, given))
         self._tasks.add(task)
@@ -53,13 +54,17 @@ class StreamReaders:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self, call: int, generator: Any, given: Callable[[Result], None]) -> Result:
+        first, seconds = Result(), 0.0
         try:
             while True:
                 while not self._wants(call):
                     await self._changed.wait()
                 reference = await anext(generator, None)
                 if reference is None:
-                    return Result()
-                given(await reference)
+                    return replace(first, outputs=(), seconds=seconds)
+                result = await reference
+                first = first if seconds else result
+                seconds += result.seconds
+                given(result)
         finally:
             generator.close()
