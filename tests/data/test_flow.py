@@ -168,18 +168,18 @@ class Slow:
 
 
 def leave_by_break(dataset: Any) -> None:
-    for _ in dataset.iter_batches():
+    for _ in dataset.iter_batches(batch_size=4):
         break
 
 
 def leave_by_error(dataset: Any) -> None:
     with pytest.raises(ZeroDivisionError):
-        for _ in dataset.iter_batches():
+        for _ in dataset.iter_batches(batch_size=4):
             raise ZeroDivisionError
 
 
 def leave_by_dropping(dataset: Any) -> None:
-    iterator = dataset.iter_batches()
+    iterator = dataset.iter_batches(batch_size=4)
     next(iterator)
     del iterator
 

@@ -49,13 +49,14 @@ class StagePool:
 
     @property
     def all_busy(self) -> bool:
-        """Whether every actor that is to stay has more work than it runs at a time.
+        """Whether every actor that is to stay has more work than it runs at a time, or as much as it may have.
 
         Of a pool that shares the CPUs, those that are only starting do not count: its room is bounded anyway.
         """
         staying = [actor for actor in self._actors.values() if not actor.retiring]
         working = [actor for actor in staying if actor.ready or not self.spec.shares]
-        return bool(working) and all(actor.ready and len(actor.tasks) > self.spec.at_once for actor in working)
+        full = min(self.spec.at_once + 1, self.spec.ahead)
+        return bool(working) and all(actor.ready and len(actor.tasks) >= full for actor in working)
 
     def grow(self, wanted: bool, room: int) -> list[Instruction]:
         """Start actors: the least number at first, then one, or all that share the CPUs, when all have work.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ray_async.data.block.bundle import RowBundle
@@ -271,6 +271,9 @@ class Planner:
             reads = tuple(chain.read.source.reads(self._parallelism(chain.read, for_functions)))
         compute = chain.resources.compute
         pool = self._pool(compute) if isinstance(compute, ActorPoolStrategy) else None
+        streams = pool is not None and any(function.is_generator for function in chain.functions)
+        if pool is not None and streams:
+            pool = replace(pool, ahead=1)  # a call that waits behind one that pauses could wait for long
         spec = MapSpec(
             name,
             () if chain.base is None else (chain.base,),
@@ -279,7 +282,7 @@ class Planner:
             pool,
             compute.size if isinstance(compute, TaskPoolStrategy) else None,
             chain.counts_rows,
-            pool is not None and any(function.is_generator for function in chain.functions),
+            streams,
         )
         return self.plan.add(spec, operator, options)
 
