@@ -26,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve clean distclean
+.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve full-data clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +133,12 @@ FULL_SERVE ?= $(shell grep -l 'serve.sizes import' tests/serve/test_*.py)
 
 full-serve: build ## run tests of Serve as large as they are meant (FULL_SERVE=tests/serve/test_scaling.py)
 	SERVE_SIZES=full $(PY) -m pytest --timeout 1800 $(PYTEST_ARGS) $(FULL_SERVE)
+
+# The tests of Data whose sizes differ: seeds of killed workers, examples of properties, rows, epochs.
+FULL_DATA ?= tests/data/test_exchanges.py tests/data/test_properties.py tests/data/test_flow.py tests/data/test_out_of_core.py
+
+full-data: build ## run tests of Data as large as they are meant (FULL_DATA=tests/data/test_exchanges.py)
+	DATA_SIZES=full $(PY) -m pytest --timeout 1800 $(PYTEST_ARGS) $(FULL_DATA)
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(VENV)/bin/ruff check .
