@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,8 @@ class CallbackList:
 
         self._spec = spec
         self._callbacks: Sequence[Callback] = default_callbacks(spec, folder)
+        # Callbacks of the user's own may write into a trial's directory, so they find it there.
+        self._needs_folders = any(not type(one).__module__.startswith("ray_async.") for one in self._callbacks)
         self._reporter = _reporter(spec)
         self._iteration = 0
         self._state: SearchState | None = None
@@ -151,6 +154,8 @@ class CallbackList:
 
     def _each(self, method: Callable[[Callback], Callable[..., None]], trial: Trial, **more: Any) -> None:
         trials = _Trials(self._state)
+        if self._needs_folders and trial.path:
+            os.makedirs(trial.path, exist_ok=True)
         for callback in self._callbacks:
             method(callback)(iteration=self._iteration, trials=trials, trial=trial, **more)
 

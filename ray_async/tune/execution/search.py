@@ -143,6 +143,7 @@ class Search:
             checkpoint_at_end=bool(spec.checkpoint.checkpoint_at_end),
             reuse=spec.tune.reuse_actors,
             change_directory=os.environ.get("RAY_CHDIR_TO_TRIAL_DIR", "1") != "0",
+            export_formats=spec.export_formats,
         )
         pool = RunnerPool(ray.put(self._trainable), options)
         name = os.path.basename(self.folder)

@@ -42,19 +42,26 @@ class ResultGrid:
     """Outcomes of all trials of a search, in the order in which these were made.
 
     Args:
-        trials: The trials.
+        experiment_analysis: The trials, or an `ExperimentAnalysis` that has them and knows all the rest.
         experiment_path: The experiment's directory.
         metric: The metric that was optimised.
         mode: ``"min"`` or ``"max"``.
     """
 
     def __init__(
-        self, trials: list[Trial], experiment_path: str, metric: str | None = None, mode: str | None = None
+        self,
+        experiment_analysis: Any,
+        experiment_path: str | None = None,
+        metric: str | None = None,
+        mode: str | None = None,
     ) -> None:
+        known = experiment_analysis
+        trials: list[Trial] = known if isinstance(known, list) else known.trials
         self._trials = trials
-        self._path = experiment_path
-        self._metric, self._mode = metric, mode
-        history = History(experiment_path)
+        self._path = experiment_path or getattr(known, "experiment_path", "")
+        self._metric = metric or getattr(known, "default_metric", None)
+        self._mode = mode or getattr(known, "default_mode", None)
+        history = History(self._path)
         self._results = [trial_result(trial, history) for trial in trials]
 
     @property
@@ -150,7 +157,7 @@ class ResultGrid:
         return sum(trial.status == Trial.TERMINATED for trial in self._trials)
 
     def __repr__(self) -> str:
-        inner = ",\n  ".join(repr(result) for result in self._results)
+        inner = ",\n  ".join(repr(result).replace("\n", "\n  ") for result in self._results)
         return f"ResultGrid<[\n  {inner}\n]>"
 
 
