@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ray_async.tune.execution import effects as e
+from ray_async.tune.execution.policy_files import write_policies
 from ray_async.tune.progress_reporter import CLIReporter, ProgressReporter, report_progress
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class CallbackList:
         from ray_async.tune.logger.default_loggers import default_callbacks
 
         self._spec = spec
+        self._folder = folder
         self._callbacks: Sequence[Callback] = default_callbacks(spec, folder)
         # Callbacks of the user's own may write into a trial's directory, so they find it there.
         self._needs_folders = any(not type(one).__module__.startswith("ray_async.") for one in self._callbacks)
@@ -144,6 +146,8 @@ class CallbackList:
         elif isinstance(effect, e.CheckpointAdded):
             self._each(lambda c: c.on_trial_save, effect.trial)
             self._each(lambda c: c.on_checkpoint, effect.trial, checkpoint=effect.record.checkpoint)
+        elif isinstance(effect, e.ConfigChanged):
+            write_policies(self._state, self._folder)
         elif isinstance(effect, e.TrialRecovered):
             self._each(lambda c: c.on_trial_recover, effect.trial)
         elif isinstance(effect, e.TrialEnded):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -83,7 +84,7 @@ def unflatten_list_dict(dt: Mapping[str, Any], delimiter: str = "/") -> Any:
     for path, value in dt.items():
         parts = path.split(delimiter)
         inner = nest
-        for part, following in zip(parts, parts[1:], strict=False):
+        for part, following in itertools.pairwise(parts):
             inner = _entered(inner, part, [] if following.isdigit() else {}, path)
         _entered(inner, parts[-1], value, path)
     return nest
@@ -137,7 +138,9 @@ def merge_dicts(d1: Mapping[str, Any], d2: Mapping[str, Any]) -> dict[str, Any]:
     return deep_update(copy.deepcopy(dict(d1)), d2, new_keys_allowed=True)
 
 
-def deep_update(original: dict[str, Any], new_dict: Mapping[str, Any], new_keys_allowed: bool = False) -> dict[str, Any]:
+def deep_update(
+    original: dict[str, Any], new_dict: Mapping[str, Any], new_keys_allowed: bool = False
+) -> dict[str, Any]:
     """Put a nest over another one, in place.
 
     Args:

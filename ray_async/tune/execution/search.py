@@ -127,6 +127,8 @@ class Search:
         restored = self._restored
         if restored is None:
             _write(os.path.join(self.folder, SPEC_FILE), self.packed)
+            self.state.cluster_resources = dict(ray.cluster_resources())
+            journal.append([("resources", self.state.cluster_resources)])
             return
         if journal.opened_size != restored.size:
             raise TuneError(f"the experiment in {self.folder} has gone on since it was restored: restore it again")

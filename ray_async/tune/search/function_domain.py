@@ -105,5 +105,7 @@ def _takes_argument(func: Callable[..., Any]) -> bool:
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [p.name for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty]
     if len(needed) > 1:
-        raise ValueError(f"sample_from takes a function of one argument, the config, or of none, but got one of {needed}")
+        raise ValueError(
+            f"sample_from takes a function of one argument, the config, or of none, but got one of {needed}"
+        )
     return bool(needed)

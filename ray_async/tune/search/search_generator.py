@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -137,7 +138,9 @@ def _parts(key: Any) -> tuple[Any, ...]:
 
 
 def _python(value: Any) -> Any:
-    """A value as its Python type."""
+    """A value as its Python type; containers are copies, so that no trial's change to one shows in another trial."""
+    if isinstance(value, (list, dict, tuple, set)):
+        return copy.deepcopy(value)
     return value.item() if isinstance(value, np.generic) else value
 
 
