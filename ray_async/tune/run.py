@@ -75,7 +75,7 @@ def run(
         resources_per_trial: What a trial takes, for instance ``{"cpu": 2, "gpu": 1}``; one CPU by default.
         num_samples: How often the space is sampled; -1: without end.
         storage_path: Directory of directories of experiments.
-        storage_filesystem: Refused so far.
+        storage_filesystem: A file system of pyarrow or fsspec for the storage's path.
         search_alg: A searcher, or its name.
         scheduler: A scheduler, or its name.
         checkpoint_config: Which checkpoints are made, and stay.
@@ -84,7 +84,7 @@ def run(
         log_to_file: Whether output of trials goes to files.
         trial_name_creator: Gives a trial's name.
         trial_dirname_creator: Gives the name of a trial's directory.
-        sync_config: Has no effect: results are written where they belong.
+        sync_config: How results are copied to a storage elsewhere.
         export_formats: Formats in which a Trainable class exports its model (`export_model`) at a trial's end.
         max_failures: How often a trial that failed is started again; -1: without end.
         fail_fast: Whether the first failure ends the search; ``"raise"`` raises it too.
@@ -160,7 +160,7 @@ def run(
         tuple(export_formats or ()),
         restore,
     )
-    run_config.storage_path = spec.storage()
+    spec.pin_storage()
     found = resolve(trainable)
     search = _resumed(spec, found, resume, resume_config) or Search(spec, found, spec.make_folder())
     search.run()
@@ -177,6 +177,7 @@ def _analysis(search: Search, raise_on_failed_trial: bool) -> ExperimentAnalysis
         trials=search.trials,
         default_metric=tune.metric or scheduler.metric,
         default_mode=tune.mode or scheduler._mode,
+        _storage=search.remote,
     )
 
 

@@ -27,6 +27,7 @@ from ray_async.tune.search.creation import create_searcher
 from ray_async.tune.search.search_algorithm import SearchAlgorithm
 from ray_async.tune.search.search_generator import SearchGenerator
 from ray_async.tune.search.variant_generator import has_unresolved_values
+from ray_async.tune.storage.remote_storage import RemoteStorage, located
 from ray_async.tune.trainable.resolving import resources_of
 from ray_async.tune.tune_config import TuneConfig
 
@@ -81,19 +82,36 @@ class SearchSpec:
         """Which checkpoints stay."""
         return self.run.checkpoint_config or CheckpointConfig()
 
+    def _located(self) -> tuple[str, Any]:
+        path = os.fspath(self.run.storage_path or os.environ.get("TUNE_STORAGE_PATH") or "~/ray_results")
+        return located(path, self.run.storage_filesystem)
+
     def storage(self) -> str:
-        """The directory that holds the directories of experiments.
+        """The local directory that holds the directories of experiments.
 
         Raises:
-            TuneError: It is not a local one.
+            TuneError: There is no file system for the storage's URI.
         """
-        if self.run.storage_filesystem is not None:
-            raise TuneError("storage_filesystem is not supported so far: results go to a local directory")
-        path = os.fspath(self.run.storage_path or os.environ.get("TUNE_STORAGE_PATH") or "~/ray_results")
-        path = path.removeprefix("file://")
-        if "://" in path:
-            raise TuneError(f"results go to a local directory so far, but storage_path is {path!r}")
+        path, filesystem = self._located()
+        if filesystem is not None:
+            return RemoteStorage.of(path, filesystem).local
         return os.path.abspath(os.path.expanduser(path))
+
+    def pin_storage(self) -> None:
+        """Let a relative path mean the directory of now."""
+        if self._located()[1] is None:
+            self.run.storage_path = self.storage()
+
+    def remote(self, folder: str) -> RemoteStorage | None:
+        """The storage that an experiment is copied to; None if its local directory is where it is kept.
+
+        Args:
+            folder: The experiment's local directory.
+        """
+        path, filesystem = self._located()
+        if filesystem is None:
+            return None
+        return RemoteStorage.of(path, filesystem).below(os.path.basename(folder))
 
     def make_folder(self) -> str:
         """Make the experiment's directory, and return its path."""

@@ -23,7 +23,7 @@ class GlobalRandomness:
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
-        """These in place of the global ones, for a ``with`` block; the library's warnings of older names are left out."""
+        """These in place of the global ones, for a ``with`` block without warnings of the library's older names."""
         before = np.random.get_state()
         np.random.set_state(self._state)
         try:

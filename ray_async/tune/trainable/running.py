@@ -18,6 +18,7 @@ from ray_async.tune.error import TrialStopped
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.mailbox import Mailbox
 from ray_async.tune.execution.trial_session import TrialSession
+from ray_async.tune.storage.remote_storage import RemoteStorage
 from ray_async.tune.trainable.trainable import Trainable
 
 __all__ = ("RunOptions", "TrainableRun")
@@ -35,6 +36,7 @@ class RunOptions:
         reuse: Whether an object of a class runs several trials.
         change_directory: Whether the trial's directory is the working directory.
         export_formats: Formats in which a class exports its model at the end.
+        storage: Where checkpoints are copied to as they are reported; None: nowhere.
     """
 
     checkpoint_frequency: int = 0
@@ -42,6 +44,7 @@ class RunOptions:
     reuse: bool = False
     change_directory: bool = True
     export_formats: tuple[str, ...] = ()
+    storage: RemoteStorage | None = None
 
 
 class TrainableRun:
