@@ -145,7 +145,7 @@ def setup_mlflow(
     """
     import os
 
-    from ray_async.train.context import get_context
+    from ray_async.tune.context import get_context
 
     mlflow = _mlflow()
     if tracking_token:

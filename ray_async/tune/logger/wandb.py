@@ -140,7 +140,7 @@ def setup_wandb(
     Returns:
         The run.
     """
-    from ray_async.train.context import get_context
+    from ray_async.tune.context import get_context
 
     key = _key(api_key, api_key_file)
     if key is not None:

@@ -145,6 +145,39 @@ class ResultGrid:
             rows.append(flat)
         return pandas.DataFrame(rows)
 
+    def plot(
+        self,
+        kind: str = "history",
+        metric: str | None = None,
+        mode: str | None = None,
+        time_attr: str = "training_iteration",
+    ) -> Any:
+        """A picture of the search, as a figure of matplotlib.
+
+        Args:
+            kind: ``"history"`` (each trial's metric and the best so far), ``"curves"`` (learning curves),
+                ``"parallel"`` (parameters and metric, a line for each trial), ``"importance"`` (of the parameters),
+                ``"rungs"`` (how many trials have come how far).
+            metric: The metric's name; that of the search by default.
+            mode: ``"min"`` or ``"max"``; that of the search by default.
+            time_attr: What curves run over.
+
+        Returns:
+            The figure; a notebook shows it, and ``savefig`` writes it to a file.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            ValueError: Another kind, or no metric or mode is known.
+
+        Example:
+            >>> grid.plot("curves").savefig("curves.png")  # doctest: +SKIP
+        """
+        from ray_async.tune.plots.kinds import plot
+        from ray_async.tune.plots.search_data import SearchData
+
+        data = SearchData(self._trials, self._history, metric or self._metric, mode or self._mode, time_attr)
+        return plot(kind, data)
+
     def __len__(self) -> int:
         return len(self._results)
 
