@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ray_async.tune.execution import effects as e
 from ray_async.tune.execution.policy_files import write_policies
-from ray_async.tune.progress_reporter import CLIReporter, ProgressReporter, report_progress
+from ray_async.tune.progress_reporter import CLIReporter, JupyterNotebookReporter, ProgressReporter, report_progress
 
 if TYPE_CHECKING:
     from ray_async.air.checkpoint import Checkpoint
@@ -116,11 +117,14 @@ class CallbackList:
         self._state = state
         tune = self._spec.tune
         if self._reporter is not None:
+            ended = sum(trial.is_finished() for trial in state.get_trials())
+            more = {"ended": ended} if isinstance(self._reporter, CLIReporter) else {}
             self._reporter.setup(
                 start_time=time.time(),
                 total_samples=state.source.total_samples or None,
                 metric=tune.metric or state.scheduler.metric,
                 mode=tune.mode or state.scheduler._mode,
+                **more,
             )
         for callback in self._callbacks:
             callback.setup(
@@ -182,7 +186,19 @@ def _reporter(spec: SearchSpec) -> ProgressReporter | None:
     if spec.run.progress_reporter is not None:
         reporter: ProgressReporter = spec.run.progress_reporter
         return reporter
-    return CLIReporter(print_intermediate_tables=verbose is not None and int(verbose) > 1)
+    between = verbose is not None and int(verbose) > 1
+    if _in_notebook():
+        return JupyterNotebookReporter(max_report_frequency=1)
+    if sys.stdout.isatty():
+        return CLIReporter(max_report_frequency=1)
+    return CLIReporter(print_intermediate_tables=between)
+
+
+def _in_notebook() -> bool:
+    """Tell whether what is displayed is seen in a notebook's cell."""
+    shell = sys.modules.get("IPython")
+    found: Any = shell.get_ipython() if shell is not None else None
+    return found is not None and getattr(found, "kernel", None) is not None
 
 
 class _Trials(list["Trial"]):

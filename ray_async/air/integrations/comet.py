@@ -1,5 +1,11 @@
-"""Names that programs of Ray import from here: the logger of comet."""
+"""Names that programs of Ray import from here: what Tune has for comet, which lies above this package."""
 
-from ray_async.tune.logger.comet import CometLoggerCallback
+from __future__ import annotations
 
-__all__ = ("CometLoggerCallback",)
+from importlib import import_module
+
+
+def __getattr__(name: str) -> object:
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("ray_async.tune.logger.comet"), name)

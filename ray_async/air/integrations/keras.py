@@ -1,5 +1,11 @@
-"""Names that programs of Ray import from here: the callback of Keras."""
+"""Names that programs of Ray import from here: what Tune has for keras, which lies above this package."""
 
-from ray_async.tune.integration.keras import ReportCheckpointCallback
+from __future__ import annotations
 
-__all__ = ("ReportCheckpointCallback",)
+from importlib import import_module
+
+
+def __getattr__(name: str) -> object:
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("ray_async.tune.integration.keras"), name)

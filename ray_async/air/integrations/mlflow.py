@@ -1,8 +1,11 @@
-"""Names that programs of Ray import from here: the logger of mlflow."""
+"""Names that programs of Ray import from here: what Tune has for mlflow, which lies above this package."""
 
-from ray_async.tune.logger.mlflow import MLflowLoggerCallback, setup_mlflow
+from __future__ import annotations
 
-__all__ = (
-    "MLflowLoggerCallback",
-    "setup_mlflow",
-)
+from importlib import import_module
+
+
+def __getattr__(name: str) -> object:
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("ray_async.tune.logger.mlflow"), name)
