@@ -30,7 +30,11 @@ def train(config: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory, session: None) -> ResultGrid:
-    space = {"n": {"i": tune.grid_search(list(range(8)))}, "kind": tune.choice(["a", "b"]), "x": tune.loguniform(1e-5, 1)}
+    space = {
+        "n": {"i": tune.grid_search(list(range(8)))},
+        "kind": tune.choice(["a", "b"]),
+        "x": tune.loguniform(1e-5, 1),
+    }
     storage = str(tmp_path_factory.mktemp("plots"))
     return fit(train, space, RunConfig(name="plotted", storage_path=storage), metric="loss", mode="min")
 
@@ -75,7 +79,7 @@ def test_importance_finds_the_parameter_that_decides_and_no_other() -> None:
                 self.trials.append(_trial(config, float(n % 8)))
 
     shares = importances(Made())
-    assert list(shares)[0] == "decides" and shares["decides"] > 0.95
+    assert next(iter(shares)) == "decides" and shares["decides"] > 0.95
     assert shares["choice"] < 0.1 and shares["noise"] < 0.3
 
 

