@@ -73,7 +73,7 @@ class DistributeResources:
         unit = dict(base.bundles[-1]) if self.add_bundles else self.increase_by
         if not unit:
             # Whole CPUs and GPUs of those that it takes anyhow.
-            more = {name: float(math.floor(share.get(name, 0.0) - held)) for name, held in required.items()}
+            more = {name: math.floor(share.get(name, 0.0) + 1e-9) - held for name, held in required.items()}
             more = {name: amount for name, amount in more.items() if amount > 0 and name in share}
             return _with_more(base, more, 1) if more else base
         room = [
