@@ -110,7 +110,7 @@ class Search:
         callbacks = CallbackList(self.spec, self.folder)
         try:
             self._begin(journal)
-            callbacks.setup(self.state)
+            callbacks.setup(self.state, restored=self._restored is not None)
             try:
                 _run_async(lambda: self._main(journal, callbacks))
             except KeyboardInterrupt:
@@ -143,10 +143,11 @@ class Search:
             checkpoint_at_end=bool(spec.checkpoint.checkpoint_at_end),
             reuse=spec.tune.reuse_actors,
             change_directory=os.environ.get("RAY_CHDIR_TO_TRIAL_DIR", "1") != "0",
+            shared_directories=callbacks.are_there,
+            experiment_name=os.path.basename(self.folder),
         )
         pool = RunnerPool(ray.put(self._trainable), options)
-        name = os.path.basename(self.folder)
-        loop = SearchLoop(self.state, pool, journal, callbacks.take, first, name, spec.time_budget)
+        loop = SearchLoop(self.state, pool, journal, callbacks.take, first, spec.time_budget)
         await loop.run()
 
 

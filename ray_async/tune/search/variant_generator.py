@@ -6,6 +6,7 @@ functions read before the functions; what a drawn value holds of further domains
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -27,6 +28,8 @@ __all__ = (
 )
 
 Path = tuple[Any, ...]
+# Neither letter nor digit of any language, nor one of these.
+_UNCLEAN = re.compile(r"[^\w\-.,=+]")
 
 
 def unresolved_values(space: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -89,7 +92,10 @@ def count_variants(space: Any, num_samples: int, points: int = 0) -> int:
 
 
 def generate_variants(
-    space: Mapping[str, Any], random_state: Callable[[int], Any], constant_grid_search: bool = False
+    space: Mapping[str, Any],
+    random_state: Callable[[int], Any],
+    constant_grid_search: bool = False,
+    known: list[tuple[Path, Any]] | None = None,
 ) -> Iterator[tuple[dict[Path, Any], dict[str, Any]]]:
     """All configs of one sample of a space: one, or one for each combination of its grids.
 
@@ -97,6 +103,7 @@ def generate_variants(
         space: The search space.
         random_state: Gives the random state of each variant by its number.
         constant_grid_search: Whether all combinations share what is drawn.
+        known: What `unresolved_values` gives for the space, where the caller has it.
 
     Yields:
         The values that were drawn, by path, and the config.
@@ -104,7 +111,7 @@ def generate_variants(
     Raises:
         ValueError: Functions wait for each other's values.
     """
-    found = list(unresolved_values(space))
+    found = known if known is not None else list(unresolved_values(space))
     grids = [(path, values) for path, value in found if (values := _grid_values(value, path)) is not None]
     fixed = {path for path, _ in grids}
     domains = [(path, value) for path, value in found if path not in fixed]
@@ -259,4 +266,4 @@ def format_vars(drawn: Mapping[Path, Any]) -> str:
 
 def _clean(text: str) -> str:
     """Text with what cannot be part of a file's name replaced."""
-    return "".join(c if c.isalnum() or c in "_-.,=+" else "_" for c in text)
+    return _UNCLEAN.sub("_", text)
