@@ -14,7 +14,7 @@ from ray_async.submodules import submodule
 
 if TYPE_CHECKING:
     from ray_async.air.checkpoint import Checkpoint
-    from ray_async.air.config import CheckpointConfig, FailureConfig, RunConfig
+    from ray_async.air.config import CheckpointConfig, FailureConfig, RunConfig, SyncConfig
     from ray_async.air.result import Result
     from ray_async.air.session import get_checkpoint, report
     from ray_async.tune.callback import Callback
@@ -66,6 +66,7 @@ __all__ = (
     "ResumeConfig",
     "RunConfig",
     "Stopper",
+    "SyncConfig",
     "Trainable",
     "TuneConfig",
     "TuneContext",
@@ -100,7 +101,7 @@ __all__ = (
 # Homes of the names: each is imported at its first use, so that a worker that runs a trial loads no searcher.
 _HOMES = {
     "air.checkpoint": ("Checkpoint",),
-    "air.config": ("CheckpointConfig", "FailureConfig", "RunConfig"),
+    "air.config": ("CheckpointConfig", "FailureConfig", "RunConfig", "SyncConfig"),
     "air.result": ("Result",),
     "air.session": ("get_checkpoint", "report"),
     "tune.callback": ("Callback",),

@@ -75,7 +75,7 @@ class TrialRunner:
     def _outcome(self, order: m.TrialOrder) -> tuple[Any, ...]:
         """Run a trial, and tell how it ended."""
         order = order._replace(experiment_name=self._options.experiment_name, resources=self._resources)
-        session = TrialSession(order, self._mailbox)
+        session = TrialSession(order, self._mailbox, self._options.storage)
         before = children()
         if self._options.change_directory:
             self._directory.enter(order.path)

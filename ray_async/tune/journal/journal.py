@@ -18,12 +18,12 @@ from typing import Any
 import cloudpickle
 
 from ray_async.tune.error import TuneError
+from ray_async.tune.journal.snapshot import JOURNAL, write_snapshot
 from ray_async.tune.journal.snapshot import NAME as SNAPSHOT_NAME
-from ray_async.tune.journal.snapshot import write_snapshot
 
 __all__ = ("SearchJournal", "journal_size", "read_journal")
 
-NAME = "journal.bin"
+NAME = JOURNAL
 MAGIC = b"ray_async tune 1\n"
 _FRAME = struct.Struct("<II")
 

@@ -18,8 +18,9 @@ import cloudpickle
 __all__ = ("SnapshotClock", "read_snapshot", "write_snapshot")
 
 NAME = "snapshot.bin"
+JOURNAL = "journal.bin"
 MAGIC = b"ray_async tune snapshot 1\n"
-_HEAD = struct.Struct("<QQI")
+_HEAD = struct.Struct("<QIQI")
 # A snapshot is due when so many seconds have passed and the journal has grown so much since the last one.
 SECONDS = 5.0
 GROWTH = 1.5
@@ -50,7 +51,7 @@ def write_snapshot(folder: str, place: int, parts: Any) -> bool:
         return False
     path = os.path.join(folder, NAME)
     with open(f"{path}.part", "wb") as file:
-        file.write(MAGIC + _HEAD.pack(place, len(packed), zlib.crc32(packed)) + packed)
+        file.write(MAGIC + _HEAD.pack(place, _mark(folder, place), len(packed), zlib.crc32(packed)) + packed)
     os.replace(f"{path}.part", path)
     return True
 
@@ -81,15 +82,24 @@ def read_snapshot(folder: str, size: int) -> tuple[int, Any] | None:
     body = len(MAGIC) + _HEAD.size
     if not data.startswith(MAGIC) or len(data) < body:
         return None
-    place, length, checksum = _HEAD.unpack_from(data, len(MAGIC))
+    place, mark, length, checksum = _HEAD.unpack_from(data, len(MAGIC))
     packed = memoryview(data)[body:]
-    if place > size or len(packed) != length or zlib.crc32(packed) != checksum:
+    if place > size or len(packed) != length or zlib.crc32(packed) != checksum or mark != _mark(folder, place):
         return None
     try:
         return place, pickle.loads(packed)
     except Exception as error:  # classes that are not as they were
         _logger.info("the snapshot in %s cannot be read, so the journal is repeated: %s", folder, error)
         return None
+
+
+def _mark(folder: str, place: int) -> int:
+    """What tells a journal from another one of that name: a checksum of its beginning, and so of its first trials."""
+    path = os.path.join(folder, JOURNAL)
+    if not os.path.exists(path):
+        return 0
+    with open(path, "rb") as file:
+        return zlib.crc32(file.read(min(place, 4096)))
 
 
 class SnapshotClock:
