@@ -6,6 +6,7 @@ its journal is passed over, and the journal is repeated from its beginning.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
@@ -87,10 +88,21 @@ def read_snapshot(folder: str, size: int) -> tuple[int, Any] | None:
     if place > size or len(packed) != length or zlib.crc32(packed) != checksum or mark != _mark(folder, place):
         return None
     try:
-        return place, pickle.loads(packed)
+        return place, _loaded(packed)
     except Exception as error:  # classes that are not as they were
         _logger.info("the snapshot in %s cannot be read, so the journal is repeated: %s", folder, error)
         return None
+
+
+def _loaded(packed: memoryview) -> Any:
+    # The collector would look at all trials again and again while they are made, and find nothing.
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return pickle.loads(packed)
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _mark(folder: str, place: int) -> int:
