@@ -26,6 +26,15 @@ try:
         read_parquet,
         read_text,
     )
+    from ray_async.data.reading.formats import (
+        read_arrow,
+        read_audio,
+        read_avro,
+        read_orc,
+        read_tfrecords,
+        read_videos,
+        read_webdataset,
+    )
     from ray_async.data.reading.objects import (
         from_arrow,
         from_arrow_refs,
@@ -46,6 +55,7 @@ try:
     from ray_async.data.sinks.filename_provider import FilenameProvider
     from ray_async.data.sinks.save_mode import SaveMode
     from ray_async.data.sources.datasource import BlockMetadata, Datasource, ReadTask
+    from ray_async.data.sources.file_order import FileShuffleConfig
     from ray_async.data.sources.partitioning import Partitioning, PartitionStyle
 except ModuleNotFoundError as error:
     if (error.name or "").split(".")[0] == "pyarrow":
@@ -64,6 +74,7 @@ __all__ = (
     "Datasource",
     "ExecutionOptions",
     "ExecutionResources",
+    "FileShuffleConfig",
     "FilenameProvider",
     "GroupedData",
     "MaterializedDataset",
@@ -91,12 +102,19 @@ __all__ = (
     "from_torch",
     "range",
     "range_tensor",
+    "read_arrow",
+    "read_audio",
+    "read_avro",
     "read_binary_files",
     "read_csv",
     "read_datasource",
     "read_images",
     "read_json",
     "read_numpy",
+    "read_orc",
     "read_parquet",
     "read_text",
+    "read_tfrecords",
+    "read_videos",
+    "read_webdataset",
 )

@@ -9,14 +9,14 @@ from ray_async.data.dataset.iterating import Iterating
 from ray_async.data.dataset.rearranging import Rearranging
 from ray_async.data.dataset.splitting import Splitting
 from ray_async.data.dataset.transforms import Transforms
-from ray_async.data.dataset.writing import Writing
+from ray_async.data.dataset.writing_formats import WritingFormats
 from ray_async.data.plan.explain import explained, outline
 from ray_async.data.stats.report import report
 
 __all__ = ("Dataset",)
 
 
-class Dataset(Transforms, Columns, Rearranging, Aggregating, Iterating, Converting, Splitting, Writing):
+class Dataset(Transforms, Columns, Rearranging, Aggregating, Iterating, Converting, Splitting, WritingFormats):
     """Rows in columns, described by a lazy plan: methods that transform return another dataset at once, methods that
     consume run the plan.
 
