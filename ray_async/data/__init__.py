@@ -35,6 +35,7 @@ try:
         read_videos,
         read_webdataset,
     )
+    from ray_async.data.reading.frames import from_daft, from_dask, from_mars, from_modin, from_spark, from_tf
     from ray_async.data.reading.objects import (
         from_arrow,
         from_arrow_refs,
@@ -50,6 +51,7 @@ try:
         range,
         range_tensor,
     )
+    from ray_async.data.reading.tables import read_delta, read_iceberg, read_lance, read_mongo, read_sql
     from ray_async.data.schema import Schema
     from ray_async.data.sinks.datasink import Datasink, TaskContext, WriteResult
     from ray_async.data.sinks.filename_provider import FilenameProvider
@@ -92,13 +94,19 @@ __all__ = (
     "from_arrow",
     "from_arrow_refs",
     "from_blocks",
+    "from_daft",
+    "from_dask",
     "from_huggingface",
     "from_items",
+    "from_mars",
+    "from_modin",
     "from_numpy",
     "from_numpy_refs",
     "from_pandas",
     "from_pandas_refs",
     "from_polars",
+    "from_spark",
+    "from_tf",
     "from_torch",
     "range",
     "range_tensor",
@@ -108,11 +116,16 @@ __all__ = (
     "read_binary_files",
     "read_csv",
     "read_datasource",
+    "read_delta",
+    "read_iceberg",
     "read_images",
     "read_json",
+    "read_lance",
+    "read_mongo",
     "read_numpy",
     "read_orc",
     "read_parquet",
+    "read_sql",
     "read_text",
     "read_tfrecords",
     "read_videos",

@@ -118,10 +118,7 @@ class Preprocessor(ABC):  # noqa: B024 - classes of users' own override what the
         if own == "pyarrow":
             return _in_form(self._transform_table(table_of_batch(data)), form)
         batch = data.copy() if form == own == "pandas" else data if form == own else _in_form(table_of_batch(data), own)
-        if own == "pandas":
-            found = self._transform_pandas(batch)  # type: ignore[attr-defined]
-        else:
-            found = self._transform_numpy(dict(batch))  # type: ignore[attr-defined]
+        found = getattr(self, f"_transform_{own}")(batch if own == "pandas" else dict(batch))
         return found if form == own else _in_form(table_of_batch(found), form)
 
     def get_input_columns(self) -> list[str]:

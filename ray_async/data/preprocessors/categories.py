@@ -76,10 +76,12 @@ def counted(
     counts: dict[str, dict[Any, int]] = {}
     for name in columns:
         pair = found[f"counts({name})"] if found is not None else {"values": (), "counts": ()}
-        counts[name] = dict(zip(pair["values"], pair["counts"], strict=True))
+        # Tuples that are all alike come back as lists.
+        counts[name] = dict(zip(map(_key, pair["values"]), pair["counts"], strict=True))
         if counts[name].pop(None, 0) and not keep_nulls:
             raise ValueError(
-                f"Unable to fit column {name!r} because it contains null values. Consider imputing missing values first."
+                f"Unable to fit column {name!r} because it contains null values. "
+                "Consider imputing missing values first."
             )
     return counts
 

@@ -68,6 +68,16 @@ class _Discretizer(Preprocessor):
         return frame
 
 
+def _even_edges(low: float, high: float, count: int, *, right: bool) -> np.ndarray[Any, Any]:
+    """The borders that `pandas.cut` gives so many bins: the open one moves out, so that its value lies inside."""
+    if low == high:
+        margin = 0.001 * abs(low) or 0.001
+        return np.linspace(low - margin, high + margin, count + 1)
+    edges = np.linspace(low, high, count + 1)
+    edges[0 if right else -1] += (high - low) * (-0.001 if right else 0.001)
+    return edges
+
+
 class CustomKBinsDiscretizer(_Discretizer):
     """Numbers as the numbers of bins whose borders are given; outside of them there is none.
 
@@ -159,11 +169,7 @@ class UniformKBinsDiscretizer(_Discretizer):
             if low is None or high is None:
                 raise ValueError(f"column {name!r} has no number to learn bins from")
             count = self.bins[name] if isinstance(self.bins, Mapping) else self.bins
-            edges = np.linspace(low, high, count + 1)
-            margin = (float(high) - float(low)) * 0.001 or 0.001
-            # As pandas.cut does of a number of bins: the open border moves out, so that its value lies inside.
-            edges[0 if self.right else -1] += -margin if self.right else margin
-            self.stats_[name] = edges
+            self.stats_[name] = _even_edges(float(low), float(high), count, right=self.right)
 
     def _edges(self, name: str) -> Any:
         return self.stats_[name]

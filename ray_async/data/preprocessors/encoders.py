@@ -209,8 +209,17 @@ class Categorizer(ColumnPreprocessor):
         raise NotImplementedError
 
     def _transform_pandas(self, frame: Any) -> Any:
+        import pandas as pd
+
         check_columns(self.columns, list(frame.columns))
-        made = [frame[name].astype(self.stats_[name]) for name in self.columns]
+        made = [pd.Series(_categorical(frame[name], self.stats_[name]), index=frame.index) for name in self.columns]
         for name, column in zip(self.output_columns, made, strict=True):
             frame[name] = column
         return frame
+
+
+def _categorical(series: Any, dtype: Any) -> Any:
+    """A column in a dtype of categories; null where there is none for a value."""
+    import pandas as pd
+
+    return pd.Categorical.from_codes(dtype.categories.get_indexer(series), dtype=dtype)

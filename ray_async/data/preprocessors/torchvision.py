@@ -19,7 +19,7 @@ class TorchVisionPreprocessor(Preprocessor):
 
     Args:
         columns: columns of arrays.
-        transform: from an array of height, width and channels (with ``batched``, from a tensor of all rows) to a tensor.
+        transform: from an array of height, width and channels, or with ``batched`` a tensor of all rows, to a tensor.
         output_columns: their new names; the same by default.
         batched: whether the transform takes all rows of a batch at once.
     """
