@@ -14,7 +14,8 @@ ROWS = [{"a": 1, "s": "x"}, {"a": 2, "s": "y"}, {"a": 3, "s": None}]
 
 class TestDask:
     def test_there_and_back(self) -> None:
-        frames = pytest.importorskip("dask.dataframe")
+        import dask.dataframe as frames
+
         frame = ray.data.from_items(ROWS, override_num_blocks=3).to_dask()
         assert frame.npartitions == 3 and frame["a"].sum().compute(scheduler="sync") == 6
         other = frames.from_pandas(pd.DataFrame({"a": [1, 2, 3, 4]}), npartitions=2)
@@ -79,7 +80,10 @@ class TestHuggingFace:
     @pytest.fixture(autouse=True)
     def offline(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        return pytest.importorskip("datasets")
+        import datasets
+
+        datasets.disable_progress_bars()
+        return datasets
 
     def test_a_dataset_after_its_selections(self, offline: Any) -> None:
         whole = offline.Dataset.from_list(ROWS)

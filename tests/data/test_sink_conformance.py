@@ -213,6 +213,14 @@ def test_numbers_that_a_feature_cannot_hold(tmp_path: Path) -> None:
         ray.data.from_arrow(pa.table({"n": pa.array([2**64 - 1], pa.uint64())})).write_tfrecords(tmp_path)
 
 
+def test_types_that_orc_writes_as_others(tmp_path: Path) -> None:
+    table = pa.table({"d": pa.array(["x", None]).dictionary_encode(), "n": pa.nulls(2)})
+    ray.data.from_arrow(table).write_orc(tmp_path)
+    assert ray.data.read_orc(tmp_path).take_all() == table.to_pylist()
+    with pytest.raises(TypeError, match="'u' is list<item: uint8>"):
+        ray.data.from_arrow(pa.table({"u": pa.array([[1]], pa.list_(pa.uint8()))})).write_orc(tmp_path)
+
+
 def test_pictures(tmp_path: Path) -> None:
     colours = np.zeros((2, 3, 3), dtype=np.uint8)
     ray.data.from_items([{"p": colours}, {"p": colours}]).write_images(tmp_path, "p", "bmp")

@@ -32,11 +32,26 @@ class ORCFormat:
         if self.options_function is not None:
             options |= self.options_function()
         sink = pa.BufferOutputStream()
-        orc.write_table(table, sink, **options)
+        orc.write_table(table.cast(pa.schema(map(_known, table.schema))), sink, **options)
         stream.write(sink.getvalue())
 
     def check(self, schema: pa.Schema) -> None:
-        for name, kind in zip(schema.names, schema.types, strict=True):
-            tests = (pa.types.is_unsigned_integer, pa.types.is_time, pa.types.is_duration)
-            if isinstance(kind, pa.BaseExtensionType) or any(test(kind) for test in tests):
-                raise TypeError(f"column {name!r} is {kind}, which has no form in ORC: drop it, or write Parquet")
+        from pyarrow import orc
+
+        for column in schema:
+            try:
+                orc.write_table(pa.schema([_known(column)]).empty_table(), pa.BufferOutputStream())
+            except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+                raise TypeError(
+                    f"column {column.name!r} is {column.type}, which has no form in ORC: drop it, or write Parquet"
+                ) from None
+
+
+def _known(field: pa.Field) -> pa.Field:
+    """A field of a type that the writer knows and that holds the same values."""
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        return field.with_type(kind.value_type)
+    if pa.types.is_null(kind) or kind == pa.string_view():
+        return field.with_type(pa.string())
+    return field
