@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deltalake 1.6.6, PyArrow 25.0.1, Python 3.11.
+# deltalake 1.6.6, PyArrow 26.0.1, Python 3.11.
 #
 # A table has times in nanoseconds. Delta's times have microseconds, so one would expect an error, as of PyArrow's cast
 # ("would lose data"), or times rounded alike. `write_deltalake` writes them without a word, and cuts towards 1970: a time
@@ -10,7 +10,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check deltalake==1.6.6 pyarrow==25.0.1
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check deltalake==1.6.6 pyarrow==26.0.1
 cat > "$folder/program.py" <<'PROGRAM'
 import deltalake
 import pyarrow as pa

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PyIceberg 0.12.0, PyArrow 25.0.1, Python 3.11.
+# PyIceberg 0.12.0, PyArrow 26.0.1, Python 3.11.
 #
 # A table has a column of lists of structs, in which one list is null, one empty. One would expect that a table which takes
 # it gives the null back, or refuses it. The null becomes an empty list, already in the Parquet file that `append` writes.
@@ -12,7 +12,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check 'pyiceberg[sql-sqlite]==0.12.0' pyarrow==25.0.1
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check 'pyiceberg[sql-sqlite]==0.12.0' pyarrow==26.0.1
 cat > "$folder/program.py" <<'PROGRAM'
 import glob
 import os
