@@ -220,7 +220,7 @@ class FrameworkIteration(ABC):
             unsqueeze_feature_tensors: whether each column of numbers has one before they are put together.
 
         Others as `Dataset.iter_batches`. Give it to a `DataLoader` with ``batch_size=None``; processes of the loader
-        share the batches, none comes twice.
+        share the rows, none comes twice.
 
         Raises:
             ImportError: torch is not installed.

@@ -22,14 +22,10 @@ def torch_dataset(batches: Callable[[], Iterable[Any]]) -> Any:
     data = library("torch.utils.data", "torch", "to_torch")
 
     class TorchIterableDataset(data.IterableDataset):  # type: ignore[misc, name-defined]
-        """Batches of a dataset; of a loader's processes each has a part of them, so that none comes twice."""
+        """Batches of a dataset. Of a loader's processes each has a part of the rows: `loaders` sees to that."""
 
         def __iter__(self) -> Iterator[Any]:
-            worker = data.get_worker_info()
-            count, number = (1, 0) if worker is None else (worker.num_workers, worker.id)
-            for index, batch in enumerate(batches()):
-                if index % count == number:
-                    yield batch
+            yield from batches()
 
     return TorchIterableDataset()
 
