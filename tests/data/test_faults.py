@@ -159,7 +159,7 @@ def test_a_store_that_falters_in_the_middle(words: str, tmp_path: Path) -> None:
     for read in (ray.data.read_parquet, ray.data.read_csv):
         for mark in (tmp_path / "marks").iterdir():
             mark.unlink()
-        found = read(str(tmp_path / "in"), filesystem=system)  # type: ignore[operator]
+        found = read(str(tmp_path / "in"), filesystem=system)
         assert ids(found.map(lambda row: row)) == [0, 1, 2]
     for kind in ("parquet", "csv", "json"):
         for mark in (tmp_path / "marks").iterdir():

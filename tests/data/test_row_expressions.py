@@ -39,13 +39,15 @@ def joined(texts: pa.Array, sign: str, *, times: int = 1) -> list[str]:
     return [str(text) + sign * times for text in texts.to_pylist()]
 
 
-@udf(DataType.int64())
-class Add:
+class Adding:
     def __init__(self, number: int) -> None:
         self.number = number
 
     def __call__(self, numbers: pa.Array) -> np.ndarray[Any, Any]:
         return numbers.to_numpy(zero_copy_only=False) + self.number  # type: ignore[no-any-return]
+
+
+Add: Any = udf(DataType.int64())(Adding)
 
 
 class TestRandom:

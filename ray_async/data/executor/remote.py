@@ -218,8 +218,8 @@ class RemoteExecution:
 
     def _told(self, error: BaseException, stage: str) -> BaseException:
         """An error with the stage's name; of a function of the user's also as such."""
-        if isinstance(error, RayTaskError):
-            return as_user_error(error) if FUNCTION_NOTE in error.traceback_str else error
+        if isinstance(error, RayTaskError) and FUNCTION_NOTE in error.traceback_str:
+            return as_user_error(error)
         error.add_note(f"in stage {stage}")
         return error
 
