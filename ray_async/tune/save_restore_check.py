@@ -29,7 +29,8 @@ def validate_save_restore(trainable_cls: Any, config: dict[str, Any] | None = No
     kind: type[Trainable] = registered_trainable(trainable_cls) if isinstance(trainable_cls, str) else trainable_cls
     first, second = kind(config or {}), kind(config or {})
     try:
-        for _ in range(3):
+        result = first.train()
+        for _ in range(2):
             result = first.train()
         saved = first.save()
         try:

@@ -18,6 +18,9 @@ from ray_async.tune.plots.rungs import survivors
 from ray_async.tune.plots.search_data import SearchData
 from tests.tune.test_tuner import fit
 
+# matplotlib keeps its fonts open, for the next figure.
+pytestmark = pytest.mark.keeps_resources
+
 KINDS = ("curves", "history", "parallel", "importance", "rungs")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -85,7 +84,7 @@ class ReportPlan:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (bool, int, str)) or value is None:
+    if value is None or type(value) in (bool, int, float, str):
         return value
     found = number(value)
-    return value if found is None or (math.isnan(found) and not hasattr(value, "__float__")) else found
+    return value if found is None else float(found)

@@ -42,10 +42,9 @@ class ExperimentAnalysis(ResultGrid):
         _storage: RemoteStorage | None = None,
     ) -> None:
         check_mode(default_mode)
-        if _storage is not None:
-            path, storage = os.fspath(experiment_checkpoint_path), _storage
-        else:
-            path, storage = fetched(experiment_checkpoint_path, storage_filesystem)
+        path, storage = os.fspath(experiment_checkpoint_path), _storage
+        if storage is None:
+            path, storage = fetched(path, storage_filesystem)
         self._config: TuneConfig | None = None
         if trials is None:
             from ray_async.tune.execution.restoring import trials_of

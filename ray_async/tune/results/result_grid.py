@@ -68,7 +68,7 @@ class ResultGrid:
         known = experiment_analysis
         trials: list[Trial] = known if isinstance(known, list) else known.trials
         self._trials = trials
-        self._path = experiment_path or getattr(known, "experiment_path", "")
+        self._path: str = experiment_path or str(getattr(known, "experiment_path", ""))
         self._metric = metric or getattr(known, "default_metric", None)
         self._mode = mode or getattr(known, "default_mode", None)
         self._storage = storage

@@ -18,7 +18,7 @@ from ConfigSpace.hyperparameters import (
     UniformIntegerHyperparameter,
 )
 
-__all__ = ("configuration", "configuration_space", "plain_values")
+__all__ = ("ConfigurationSpace", "configuration", "configuration_space", "plain_values")
 
 
 def configuration_space(dimensions: Mapping[str, Dimension], seed: int | None) -> Any:
