@@ -136,7 +136,8 @@ class DataType:
         if not isinstance(self.kind, pa.DataType):
             return np.dtype(object)
         try:
-            return np.dtype(self.kind.to_pandas_dtype())
+            found: np.dtype[Any] = np.dtype(self.kind.to_pandas_dtype())
+            return found
         except (TypeError, NotImplementedError):
             return np.dtype(object)
 

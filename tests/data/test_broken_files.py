@@ -60,7 +60,10 @@ def good_parquet(path: Path) -> None:
 
 
 def text(content: str) -> Callable[[Path], None]:
-    return lambda path: path.write_text(content) and None  # type: ignore[func-returns-value]
+    def write(path: Path) -> None:
+        path.write_text(content)
+
+    return write
 
 
 BROKEN = [

@@ -21,7 +21,7 @@ def test_made_and_converted() -> None:
     assert DataType.infer_dtype("x") == DataType.string()
     assert arrow_type_of("int64") == arrow_type_of(pa.int64()) == arrow_type_of(int) == pa.int64()
     with pytest.raises(TypeError):
-        DataType("int64")  # type: ignore[arg-type]
+        DataType("int64")
     with pytest.raises(TypeError, match="no type for list"):
         DataType(list).to_arrow_dtype()
     with pytest.raises(ValueError, match="no class"):

@@ -156,6 +156,7 @@ def test_streaming_train_test_split() -> None:
     for seed in (None, 3):
         train, test = numbers.streaming_train_test_split(0.25, seed=seed)
         assert sorted(ids(train) + ids(test)) == list(range(1000)) and 180 < test.count() < 320
+    test = numbers.streaming_train_test_split(0.25, seed=3)[1]
     assert ids(numbers.streaming_train_test_split(0.25, seed=3)[1]) == ids(test)
     words = ray.data.from_items([{"w": f"word {i % 50}"} for i in range(500)])
     train, test = words.streaming_train_test_split(0.3, split_type="hash", hash_column="w")
@@ -169,7 +170,7 @@ def test_streaming_train_test_split() -> None:
         {"test_size": 0.5, "split_type": "hash", "hash_column": "w", "seed": 1},
     ):
         with pytest.raises(ValueError):
-            words.streaming_train_test_split(**wrong)  # type: ignore[arg-type]
+            words.streaming_train_test_split(**wrong)
 
 
 # Deaths

@@ -71,7 +71,7 @@ def test_a_killed_writer_leaves_and_doubles_nothing(kind: str, when: str, tmp_pa
 
     class DyingSink(original):  # type: ignore[misc, valid-type]
         def __post_init__(self) -> None:
-            self.format = DyingFormat(self.format)
+            self.format: Any = DyingFormat(self.format)
             super().__post_init__()
 
     with pytest.MonkeyPatch.context() as patch:

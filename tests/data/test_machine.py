@@ -329,7 +329,7 @@ def test_two_pools_share_the_cpus_by_what_their_blocks_cost() -> None:
         if simulation.machine.stages[0].waiting:
             sizes = simulation.sizes()
         passes = simulation.events[0][0] > simulation.now
-        if passes and (first.has_call or second.has_call):  # type: ignore[attr-defined]
+        if passes and (first.has_call or second.has_call):
             assert simulation.idle_cpus() <= 0, (simulation.now, simulation.sizes())
         simulation.step()
     assert outputs == 2000 and simulation.now <= 1.2 * best and not simulation.stages

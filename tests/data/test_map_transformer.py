@@ -25,10 +25,11 @@ def test_links_run_one_after_the_other() -> None:
             seen.append((batch["id"].tolist(), context))
             yield batch
 
-    links = [BlockMapTransformFn(double), BatchMapTransformFn(note, batch_size=2, batch_format="numpy")]
+    links: list[Any] = [BlockMapTransformFn(double), BatchMapTransformFn(note, batch_size=2, batch_format="numpy")]
     chain = MapTransformer(links, init_fn=lambda: seen.append("made"))
     chain.init()
     found = list(chain.apply_transform([pa.table({"id": [1, 2, 3]})], "context"))
     assert [value for block in found for value in block["id"].to_pylist()] == [2, 4, 6]
     assert seen == ["made", ([2, 4], "context"), ([6], "context")]
-    assert MapTransformCallable[int, str] is not None
+    kind: Any = MapTransformCallable
+    assert kind[int, str] is not None

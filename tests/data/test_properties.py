@@ -180,7 +180,7 @@ def rounded(table: pa.Table) -> list[tuple[Any, ...]]:
     return [tuple(near(value) for value in row) for row in rows_of(table)]
 
 
-JOINS = {
+JOINS: dict[str, Any] = {
     "inner": "inner",
     "left_outer": "left",
     "right_outer": "right",
@@ -203,7 +203,7 @@ def test_join(left: pa.Table, right: pa.Table, count: int, keys: list[str], data
     one, other = frame_of(left), frame_of(right)
     if how in ("right_semi", "right_anti"):
         one, other, how = other, one, how.replace("right", "left")
-    expected = one.join(other, on=keys, how=JOINS[how], coalesce=True)  # type: ignore[arg-type].to_arrow()
+    expected = one.join(other, on=keys, how=JOINS[how], coalesce=True).to_arrow()
     assert set(found.column_names) == set(expected.column_names)
     assert Counter(rows_of(found.select(expected.column_names))) == Counter(rows_of(expected))
 

@@ -15,7 +15,7 @@ data = pytest.importorskip("torch.utils.data")
 pytestmark = pytest.mark.usefixtures("session")
 
 
-class Rows(data.IterableDataset):  # type: ignore[misc]
+class Rows(data.IterableDataset):  # type: ignore[misc, name-defined]
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
 

@@ -60,7 +60,7 @@ class TestNullFirst:
     def test_a_value_far_behind(self, tmp_path: Path) -> None:
         line = '{"a": null, "p": "' + "y" * 100 + '"}\n'
         (tmp_path / "late.json").write_text(line * 20000 + '{"a": 5, "p": "z"}\n')
-        assert ray.data.read_json(tmp_path / "late.json").schema().types[0] == pa.int64()  # type: ignore[union-attr]
+        assert ray.data.read_json(tmp_path / "late.json").schema().types[0] == pa.int64()
 
 
 class TestStructs:

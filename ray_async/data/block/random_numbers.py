@@ -20,6 +20,6 @@ def random_keys(seed: int, start: int, count: int) -> np.ndarray[Any, np.dtype[n
         return state ^ (state >> np.uint64(31))
 
 
-def random_shares(seed: int, start: int, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def random_shares(seed: int, start: int, count: int) -> np.ndarray[Any, Any]:
     """A random number from 0 to below 1 for each row."""
     return (random_keys(seed, start, count) >> np.uint64(11)) * 2.0**-53

@@ -85,6 +85,7 @@ def unnest(expr: Expr) -> UnnestExpr:
     Example:
         >>> ds.with_columns(unnest(col("address")))
     """
-    if not isinstance(expr, Expr) or isinstance(expr, (UnnestExpr, StarExpr)):
+    given: Any = expr
+    if not isinstance(given, Expr) or isinstance(given, (UnnestExpr, StarExpr)):
         raise TypeError(f"unnest() needs an expression of structs, but got {expr!r}")
     return UnnestExpr(expr)
