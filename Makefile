@@ -14,6 +14,8 @@ INSTALL := RAY_ASYNC_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable
 
 CORE := $(shell find ray_async/_core \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' \) 2>/dev/null)
 PYTHON_DIRS := $(wildcard ray_async bench examples tests tools)
+# Without compiled files each of the thousands of interpreters that tests start compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 DEBUG_TREE := $(CURDIR)/build/debug/tree
 NATIVE := $(basename $(notdir $(wildcard tests/native/test_*.c)))
 NATIVE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DRA_DEBUG -g -Wall -Wextra -Werror -Iray_async/_core/includes -pthread
@@ -24,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve clean distclean
+.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve full-data clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -131,6 +133,12 @@ FULL_SERVE ?= $(shell grep -l 'serve.sizes import' tests/serve/test_*.py)
 
 full-serve: build ## run tests of Serve as large as they are meant (FULL_SERVE=tests/serve/test_scaling.py)
 	SERVE_SIZES=full $(PY) -m pytest --timeout 1800 $(PYTEST_ARGS) $(FULL_SERVE)
+
+# The tests of Data whose sizes differ: seeds of killed workers, examples of properties, rows, epochs.
+FULL_DATA ?= tests/data/test_exchanges.py tests/data/test_properties.py tests/data/test_flow.py tests/data/test_out_of_core.py
+
+full-data: build ## run tests of Data as large as they are meant (FULL_DATA=tests/data/test_exchanges.py)
+	DATA_SIZES=full $(PY) -m pytest --timeout 1800 $(PYTEST_ARGS) $(FULL_DATA)
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(VENV)/bin/ruff check .

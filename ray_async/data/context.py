@@ -62,6 +62,8 @@ class DataContext:
         max_errored_blocks: calls that may fail before an execution does; -1 for any number.
         execution_options: how datasets are executed.
         enable_progress_bars: whether progress is shown on terminals.
+        execution_no_progress_timeout_s: seconds after which an execution fails, none of whose calls has ended; None:
+            never.
 
     Example:
         >>> ray.data.DataContext.get_current().max_errored_blocks = 10
@@ -106,6 +108,11 @@ class DataContext:
     actor_prefetcher_enabled: bool = False
     execution_no_progress_timeout_s: float | None = 1800
     log_internal_stack_trace: bool = False
+    isolate_read_workers: bool = False
+    trace_allocations: bool = False
+    write_file_retry_on_errors: list[str] = field(default_factory=list)
+    retried_io_errors: list[str] = field(default_factory=list)
+    checkpoint_config: Any = None
     _config: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @staticmethod

@@ -16,8 +16,8 @@ __all__ = (
     "LimitSpec",
     "MapSpec",
     "PoolSpec",
-    "Result",
     "StageCall",
+    "StageResult",
     "StageSpec",
     "StartActor",
     "StartTask",
@@ -45,7 +45,7 @@ class StageCall:
 
 
 @dataclass(frozen=True)
-class Result:
+class StageResult:
     """What a call gave.
 
     Attributes:
@@ -70,12 +70,14 @@ class PoolSpec:
         most: actors that there may be.
         ahead: calls that an actor is given at a time, of which it runs `at_once`.
         at_once: calls that an actor runs at a time.
+        shares: whether it shares the CPUs with other such pools, which then have no more actors than CPUs together.
     """
 
     least: int = 1
     most: int = 1
     ahead: int = 2
     at_once: int = 1
+    shares: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,9 @@ class MapSpec:
         least_rows: rows that a call gets at least while there are that many; small bundles are put together.
         pool: actors that run the calls; None for tasks.
         most_at_once: calls that may run at a time; None has no limit of its own.
+        counts_rows: whether each call's parameter is the number of its first row.
+        streams: whether calls give their outputs while they run, and pause while nobody takes them. Only actors' calls
+            may: a paused task would keep a CPU from the stages behind it.
     """
 
     name: str
@@ -97,6 +102,8 @@ class MapSpec:
     least_rows: int | None = None
     pool: PoolSpec | None = None
     most_at_once: int | None = None
+    counts_rows: bool = False
+    streams: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,7 @@ class BarrierStep:
 
 
 #: Yields steps and is sent the results of each; what it returns is appended to the barrier's outputs.
-Steps: TypeAlias = Generator[BarrierStep, Sequence[Result], Sequence[RowBundle]]
+Steps: TypeAlias = Generator[BarrierStep, Sequence[StageResult], Sequence[RowBundle]]
 
 
 class Strategy(Protocol):

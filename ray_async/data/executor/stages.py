@@ -14,8 +14,8 @@ from ray_async.data.executor.instructions import (
     BundlesSpec,
     LimitSpec,
     MapSpec,
-    Result,
     StageCall,
+    StageResult,
     StageSpec,
     Steps,
     UnionSpec,
@@ -37,11 +37,13 @@ __all__ = (
 
 @dataclass
 class StageCounts:
-    """What a stage has done so far."""
+    """What a stage has done so far: ``rows`` were taken of it, ``rows_given`` is what its calls gave of ``rows_in``."""
 
     tasks: int = 0
     failed: int = 0
     rows: int = 0
+    rows_in: int = 0
+    rows_given: int = 0
     bytes: int = 0
     blocks: int = 0
     seconds: float = 0.0
@@ -50,13 +52,27 @@ class StageCounts:
 
 @dataclass(eq=False)
 class Slot:
-    """The place of one call's outputs among those of its stage."""
+    """The place of one call's outputs among those of its stage.
+
+    Attributes:
+        call: the call.
+        outputs: those that nobody has taken.
+        result: what the call gave at its end.
+        attempts: how often it was begun and did not end.
+        done: whether it has ended.
+        streamed: outputs that came while it ran.
+        seen: outputs that came while it ran for the last time; what is seen again is not kept again.
+        bytes: size of all that were streamed.
+    """
 
     call: StageCall
     outputs: deque[RowBundle] = field(default_factory=deque)
-    result: Result | None = None
+    result: StageResult | None = None
     attempts: int = 0
     done: bool = False
+    streamed: int = 0
+    seen: int = 0
+    bytes: int = 0
 
 
 class Stage:
@@ -68,6 +84,11 @@ class Stage:
         self.counts = StageCounts()
 
     def take(self) -> RowBundle | None:
+        raise NotImplementedError
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `take` would give a bundle."""
         raise NotImplementedError
 
     @property
@@ -94,6 +115,10 @@ class BundlesStage(Stage):
         self.counts.rows += bundle.rows
         self.counts.bytes += bundle.bytes
         return bundle
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._bundles)
 
     @property
     def over(self) -> bool:
@@ -128,6 +153,10 @@ class LimitStage(Stage):
         return bundle
 
     @property
+    def waiting(self) -> bool:
+        return bool(self.left) and self.inputs[0].waiting
+
+    @property
     def over(self) -> bool:
         return not self.left or self.inputs[0].over
 
@@ -151,6 +180,10 @@ class UnionStage(Stage):
             if not stage.over:
                 return None
         return None
+
+    @property
+    def waiting(self) -> bool:
+        return next((stage.waiting for stage in self.inputs if stage.waiting or not stage.over), False)
 
     @property
     def over(self) -> bool:
@@ -195,23 +228,47 @@ class CallStage(Stage):
     def _next_call(self) -> StageCall | None:
         raise NotImplementedError
 
-    def finish(self, slot: Slot, result: Result) -> None:
+    def finish(self, slot: Slot, result: StageResult) -> None:
         """Note a call's result."""
         self.running.discard(slot)
         slot.done = True
         slot.result = result
         size = sum(bundle.bytes for bundle in result.outputs)
         self._calls_done += 1
-        self._call_bytes += size
+        self._call_bytes += size + slot.bytes
         self.counts.tasks += 1
         self.counts.seconds += result.seconds
         self.counts.user_seconds += result.user_seconds
+        self.counts.rows_in += sum(bundle.rows for bundle in slot.call.inputs)
+        self.counts.rows_given += sum(bundle.rows for bundle in result.outputs)
         if not self.stopped:
             self._keep(slot, result, size)
 
-    def _keep(self, slot: Slot, result: Result, size: int) -> None:
+    def _keep(self, slot: Slot, result: StageResult, size: int) -> None:
         slot.outputs.extend(result.outputs)
         self.held += size
+
+    def output(self, slot: Slot, result: Result) -> None:
+        """Keep what a call gives while it runs, unless it has given that before it was run again."""
+        slot.seen += 1
+        if slot.seen <= slot.streamed or self.stopped:
+            return
+        slot.streamed = slot.seen
+        size = sum(bundle.bytes for bundle in result.outputs)
+        slot.bytes += size
+        self.counts.rows_given += sum(bundle.rows for bundle in result.outputs)
+        self._keep(slot, result, size)
+
+    def wants(self, slot: Slot, share: int) -> bool:
+        """Whether a running call should go on giving outputs: while there is room, or if all wait for it."""
+        first = bool(self.slots) and self.slots[0] is slot
+        return self.stopped or self.held < share or (first and not slot.outputs)
+
+    def repeat(self, slot: Slot) -> None:
+        """Run a call again."""
+        self.running.discard(slot)
+        slot.seen = 0
+        self.again.append(slot)
 
     def skip(self, slot: Slot) -> None:
         """Pass over a call that has failed."""
@@ -239,6 +296,10 @@ class CallStage(Stage):
             self.slots.popleft()
         return None
 
+    @property
+    def waiting(self) -> bool:
+        return next((bool(slot.outputs) for slot in self.slots if slot.outputs or not slot.done), False)
+
     def _drained(self) -> bool:
         return all(slot.done and not slot.outputs for slot in self.slots)
 
@@ -261,6 +322,7 @@ class MapStage(CallStage):
         self._reads_left = len(spec.reads)
         self._pending: list[RowBundle] = []
         self._pending_rows = 0
+        self._rows_given = 0
 
     def _next_call(self) -> StageCall | None:
         if not self.inputs:
@@ -268,6 +330,13 @@ class MapStage(CallStage):
                 return None
             self._reads_left -= 1
             return StageCall(next(self._reads))
+        call = self._call_of_bundles()
+        if call is None or not self.spec.counts_rows:
+            return call
+        first, self._rows_given = self._rows_given, self._rows_given + sum(bundle.rows for bundle in call.inputs)
+        return replace(call, params=first)
+
+    def _call_of_bundles(self) -> StageCall | None:
         least = self.spec.least_rows
         source = self.inputs[0]
         while True:
@@ -290,6 +359,18 @@ class MapStage(CallStage):
         self._pending = [whole.part(rows, whole.rows)] if rest else []
         self._pending_rows = rest
         return StageCall(None, (whole.part(0, rows),)) if rest else StageCall(None, (whole,))
+
+    @property
+    def has_call(self) -> bool:
+        """Whether a call could be started now."""
+        return bool(self.again or self._pending) or (bool(self.inputs) and self.inputs[0].waiting)
+
+    def expected(self) -> int:
+        if not self.spec.streams:
+            return super().expected()
+        given = sum(slot.streamed for slot in self.running)
+        average = sum(slot.bytes for slot in self.running) // given if given else 0
+        return self.held + average * len(self.running)
 
     @property
     def exhausted(self) -> bool:
@@ -335,7 +416,7 @@ class BarrierStage(CallStage):
             self._gathered = []
             self._advance(None)
         while not self._queue and not self._planned and all(slot.done for slot in self._step_slots):
-            self._advance([slot.result or Result() for slot in self._step_slots])
+            self._advance([slot.result or StageResult() for slot in self._step_slots])
         return self._queue.popleft() if self._queue else None
 
     def next_slot(self) -> Slot | None:
@@ -345,7 +426,7 @@ class BarrierStage(CallStage):
             self._step_slots.append(slot)
         return slot
 
-    def _advance(self, results: Sequence[Result] | None) -> None:
+    def _advance(self, results: Sequence[StageResult] | None) -> None:
         assert self._steps is not None
         self._step_slots = []
         try:
@@ -362,7 +443,7 @@ class BarrierStage(CallStage):
         self.held += sum(bundle.bytes for bundle in bundles)
         self.slots.append(slot)
 
-    def _keep(self, slot: Slot, result: Result, size: int) -> None:
+    def _keep(self, slot: Slot, result: StageResult, size: int) -> None:
         if self._step is not None and self._step.last:
             super()._keep(slot, result, size)
         else:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from ray_async.data.block.bundle import Piece, RowBundle
-from ray_async.data.executor.instructions import Result, StageCall
+from ray_async.data.executor.instructions import StageCall, StageResult
 from ray_async.data.operators.map_operator import Operator, Value
 
 __all__ = ("Layout", "layout_of", "run_call", "tables_of")
@@ -42,7 +42,7 @@ def tables_of(layout: Layout, blocks: Sequence[pa.Table]) -> list[list[pa.Table]
 
 def run_call(
     operator: Operator, call: StageCall, inputs: Sequence[Sequence[pa.Table]], keep: Callable[[pa.Table], Any]
-) -> Result:
+) -> StageResult:
     """Run a call and keep its blocks.
 
     Args:
@@ -60,7 +60,7 @@ def run_call(
             value = item.value
             continue
         outputs.append(RowBundle((Piece(keep(item), 0, item.num_rows, item.nbytes, item.schema),)))
-    return Result(tuple(outputs), value, time.perf_counter() - began)
+    return StageResult(tuple(outputs), value, time.perf_counter() - began)
 
 
 @dataclass
@@ -69,8 +69,24 @@ class Runner:
 
     operator: Operator
 
-    def run(self, params: Any, number: int, layout: Layout, *blocks: pa.Table) -> Result:
+    def run(self, params: Any, number: int, layout: Layout, *blocks: pa.Table) -> StageResult:
         """Run a call whose inputs are given as `layout_of` returns them."""
         import ray_async as ray
 
         return run_call(self.operator, StageCall(params, (), number), tables_of(layout, blocks), ray.put)
+
+    def stream(self, params: Any, number: int, layout: Layout, *blocks: pa.Table) -> Iterator[Result]:
+        """Run a call, and give each block as it is made."""
+        import ray_async as ray
+
+        self.operator.prepare()
+        items = iter(self.operator.run(params, tables_of(layout, blocks), number))
+        while True:
+            began = time.perf_counter()
+            item = next(items, None)
+            seconds = time.perf_counter() - began
+            if item is None:
+                return
+            assert not isinstance(item, Value)  # barriers' calls alone have values, and these do not stream
+            piece = Piece(ray.put(item), 0, item.num_rows, item.nbytes, item.schema)
+            yield Result((RowBundle((piece,)),), None, seconds)
