@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import copy_context
 from functools import partial
 from typing import Any
 
+from ray_async.exceptions import TaskCancelledError
 from ray_async.serve.context import current_request
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.replica.threads import Threads
 
 __all__ = ("VALUES", "Runner", "maybe_async")
+
+logger = logging.getLogger("ray_async.serve")
 
 # Types of what is most often returned, and is neither awaited nor iterated over.
 VALUES = frozenset({str, bytes, dict, list, tuple, int, float, bool, type(None)})
@@ -157,12 +161,21 @@ class Runner:
                 job.withdraw()
                 _end_calls()
         if cancelled is not None:
+            _tell_late(job.error)
             raise cancelled
         return job.result()
 
 
 async def _given(value: Any) -> Any:
     return value
+
+
+def _tell_late(error: BaseException | None) -> None:
+    """Log what a thread has raised after its request was over, but for what a cancel of its calls has brought about."""
+    if error is not None and not isinstance(error, TaskCancelledError):
+        request = current_request.get()
+        name = "" if request is None else request.request_id
+        logger.error("Request %s failed after its end.", name, exc_info=error)
 
 
 def _end_calls() -> None:

@@ -43,6 +43,11 @@ class Job:
                 self._waiter = self._loop.create_future()
             await self._waiter
 
+    @property
+    def error(self) -> BaseException | None:
+        """What the call has raised; None where it has not, or is not done."""
+        return self._error
+
     def result(self) -> Any:
         """What the call has returned.
 
