@@ -26,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve full-data clean distclean
+.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve full-data bench-tune full-tune clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -172,6 +172,12 @@ bench-serve: build $(VENV)/.bench-serve ## run the benchmarks of Serve (BENCH_AR
 
 flat-serve: build $(VENV)/.bench-serve ## ten minutes of full load on Serve with disturbances: what grows (SOAK_MINUTES=10)
 	$(PY) -m bench.serve.flat --minutes $(SOAK_MINUTES)
+
+bench-tune: build $(VENV)/.bench ## run the benchmarks of Tune (BENCH_ARGS="--quick --only trials --ray-python PATH")
+	$(PY) -m bench.tune $(BENCH_ARGS)
+
+full-tune: build ## kill the driver of a search at hundreds of points, and compare each restored search with a whole one
+	TUNE_KILLS=300 $(PY) -m pytest --timeout 3000 $(PYTEST_ARGS) tests/tune/test_driver_kills.py
 
 clean: ## remove what builds and checks leave
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.*

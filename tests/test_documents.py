@@ -34,6 +34,15 @@ OUTPUT = {
     ("README.md", 5): ["True"],
     ("docs/data.md", 0): ["[{'text_length': 60}]", "166833"],
     ("docs/data.md", 1): ["['id', 'r', 'row', 'half', 'odd'] True"],
+    ("docs/data-sources.md", 0): ["['id', 'text', 'path'] [{'text': 'to'}, {'text': 'be'}]"],
+    ("docs/data-sources.md", 1): [
+        "[{'shop': 'a', 'sum(price)': 3.5}, {'shop': 'b', 'sum(price)': 5.25}]",
+    ],
+    ("docs/data-sources.md", 2): ["[{'square': 0}, {'square': 1}, {'square': 4}, {'square': 9}, {'square': 16}]"],
+    ("docs/data-sources.md", 3): [
+        "[[-1.22, 0.0, 1.0], [0.0, 1.0, 0.0], [1.22, 0.0, 1.0]]",
+        "{'features': array([[0., 0., 0.]])}",
+    ],
     ("docs/programs-for-ray.md", 0): ["2.60.0"],
     ("docs/processes.md", 0): ["True"],
     ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],

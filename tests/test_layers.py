@@ -159,7 +159,7 @@ def test_imports_go_downward() -> None:
         ("ray_async.serve.replica", "ray_async.remote", True),
         ("ray_async.serve.replica", "ray_async.util.Queue", True),
         ("ray_async.serve.replica", "ray_async._core.arena", False),
-        ("ray_async.serve.replica", "ray_async.tune.run", False),
+        ("ray_async.serve.replica", "ray_async.tune.tune", False),
         ("ray_async.tune.tuner", "ray_async.air.session.report", True),
         ("ray_async.tune.tuner", "ray_async.train.report", False),
         ("ray_async.air.session", "ray_async.tune.execution.trial_session", False),

@@ -16,6 +16,9 @@ from bench.drivers.idioms import run_loop
 from bench.drivers.peer_ray import Session
 from bench.drivers.ray_remote import remote
 
+# Each replica of Ray's holds a CPU unless it is told otherwise, and waits for one for ever: an ingress with two stages
+# needs three. The number keeps no process from any core.
+RAY_CPUS = 8
 START = """
 import http.client, sys, time
 module, port = sys.argv[1], int(sys.argv[2])
@@ -52,6 +55,8 @@ class ServeSession(Session):
     def __init__(self, module: str) -> None:
         # What `serve.run` does by itself where it begins the session.
         super().__init__(module, **({"preload": ["ray_async.serve"]} if module == "ray_async" else {}))
+        if module == "ray":
+            self.cpus = max(self.cpus, RAY_CPUS)
         self.running = ""
         self.port = free_port()
         self.versions = 0

@@ -27,6 +27,16 @@ try:
         read_parquet,
         read_text,
     )
+    from ray_async.data.reading.formats import (
+        read_arrow,
+        read_audio,
+        read_avro,
+        read_orc,
+        read_tfrecords,
+        read_videos,
+        read_webdataset,
+    )
+    from ray_async.data.reading.frames import from_daft, from_dask, from_mars, from_modin, from_spark, from_tf
     from ray_async.data.reading.objects import (
         from_arrow,
         from_arrow_refs,
@@ -42,11 +52,13 @@ try:
         range,
         range_tensor,
     )
+    from ray_async.data.reading.tables import read_delta, read_iceberg, read_lance, read_mongo, read_sql
     from ray_async.data.schema import Schema
     from ray_async.data.sinks.datasink import Datasink, TaskContext, WriteResult
     from ray_async.data.sinks.filename_provider import FilenameProvider
     from ray_async.data.sinks.save_mode import SaveMode
     from ray_async.data.sources.datasource import BlockMetadata, Datasource, ReadTask
+    from ray_async.data.sources.file_order import FileShuffleConfig
     from ray_async.data.sources.partitioning import Partitioning, PartitionStyle
 except ModuleNotFoundError as error:
     if (error.name or "").split(".")[0] == "pyarrow":
@@ -66,6 +78,7 @@ __all__ = (
     "Datasource",
     "ExecutionOptions",
     "ExecutionResources",
+    "FileShuffleConfig",
     "FilenameProvider",
     "GroupedData",
     "MaterializedDataset",
@@ -83,22 +96,40 @@ __all__ = (
     "from_arrow",
     "from_arrow_refs",
     "from_blocks",
+    "from_daft",
+    "from_dask",
     "from_huggingface",
     "from_items",
+    "from_mars",
+    "from_modin",
     "from_numpy",
     "from_numpy_refs",
     "from_pandas",
     "from_pandas_refs",
     "from_polars",
+    "from_spark",
+    "from_tf",
     "from_torch",
     "range",
     "range_tensor",
+    "read_arrow",
+    "read_audio",
+    "read_avro",
     "read_binary_files",
     "read_csv",
     "read_datasource",
+    "read_delta",
+    "read_iceberg",
     "read_images",
     "read_json",
+    "read_lance",
+    "read_mongo",
     "read_numpy",
+    "read_orc",
     "read_parquet",
+    "read_sql",
     "read_text",
+    "read_tfrecords",
+    "read_videos",
+    "read_webdataset",
 )

@@ -45,6 +45,8 @@ _WARM = (
 )
 #: Of what a driver may have loaded, the modules that bring BLAS along.
 _WITH_THREAD_POOLS = ("numpy", "pandas")
+#: Of a module that is preloaded: the names of modules that are imported once the first worker is on its way.
+NEXT = "__preload_next__"
 ENTRY = "from ray_async.runtime.boot import zygote_main; zygote_main()"
 """Program of an interpreter that becomes a zygote; it reads the configuration from its standard input."""
 
@@ -66,6 +68,7 @@ class Zygote:
         self._node_pid = node_pid
         self._reader = FrameReader()
         self._warm = [*_WARM, *config.get("warm", [])]
+        self._next: list[str] = []  # what all workers but the first ones are to have
 
     def run(self) -> None:
         """Serve until the node closes the socket or is gone."""
@@ -83,6 +86,7 @@ class Zygote:
         gc.freeze()
         for request in self._config.get("prestart", []):
             self._fork(request)
+            self._import_next()
         # Not select(): the number of a descriptor may be past what it can hold.
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
@@ -106,6 +110,7 @@ class Zygote:
                     return
                 for request in self._reader.feed(data):
                     self._fork(request)
+                    self._import_next()
 
     def _preload(self, names: list[str]) -> None:
         """Import what the user wants all workers to have, as the driver would find it."""
@@ -123,6 +128,7 @@ class Zygote:
                 self._send({"warning": f"preloading: {name} cannot be imported: {error!r}"})
             if os.getpid() != zygote:
                 os._exit(0)  # a child that the module has forked
+            self._next += getattr(sys.modules.get(name), NEXT, ())
             threads = threads_beyond_import()
             if threads:
                 started = f"{name} has started threads ({', '.join(threads)}) while it was imported"
@@ -157,6 +163,16 @@ class Zygote:
         self._config["thread_pools"] = loaded_pools()
         if self._config["thread_pools"]:
             __import__("ctypes")
+
+    def _import_next(self) -> None:
+        """Import what has waited for the first worker, before there is another one: that is to have it."""
+        if not self._next:
+            return
+        names, self._next = self._next, []
+        for name in names:
+            with contextlib.suppress(ImportError), self._one_blas_thread():  # a worker that needs it will say so
+                __import__(name)
+        gc.freeze()
 
     def _import_one(self) -> None:
         name = self._warm.pop(0)

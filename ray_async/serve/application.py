@@ -7,16 +7,18 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from types import FunctionType, ModuleType
 from typing import Any, Generic, TypeVar
 
 from ray_async import serialization
+from ray_async.serve.asgi_class import let_state_be_pickled
 from ray_async.serve.autoscaling_config import AutoscalingPolicy
 from ray_async.serve.controller_options import ControllerOptions
 from ray_async.serve.deployment_actors import resolved
 from ray_async.serve.environment import merged_environment
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
@@ -167,6 +169,7 @@ def with_logging(built: BuiltApplication, config: ServeLoggingConfig | None) -> 
 def build(target: Application, name: str, route_prefix: str | None) -> BuiltApplication:
     """Pickle an application's deployments, each once."""
     specs: list[DeploymentSpec] = []
+    let_state_be_pickled()
     path = tuple(os.path.abspath(entry) for entry in sys.path)
 
     def found(unique: str, node: Application, args: tuple[Any, ...], kwargs: dict[str, Any]) -> DeploymentHandle:

@@ -5,29 +5,35 @@ from __future__ import annotations
 import copyreg
 import functools
 import inspect
+import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-from starlette.applications import Starlette
-from starlette.datastructures import State
-from starlette.responses import PlainTextResponse
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
-from ray_async.serve.ingress.reply import status_of
+from ray_async.serve.loaded import loaded
 from ray_async.serve.routed_methods import bind_routes, carry_included_routers
 
-__all__ = ("ASGI_ATTRIBUTE", "ingress", "instantiate")
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.datastructures import State
+    from starlette.responses import PlainTextResponse
+
+__all__ = ("ASGI_ATTRIBUTE", "ingress", "instantiate", "let_state_be_pickled")
 
 C = TypeVar("C", bound=type)
 ASGI_ATTRIBUTE = "_serve_asgi"
 
 
+def let_state_be_pickled() -> None:
+    """Let Starlette's `State` be sent, where Starlette is in use; else it would look for its attributes in itself, for
+    ever, once it is unpickled."""
+    datastructures = sys.modules.get("starlette.datastructures")
+    if datastructures is not None:
+        copyreg.pickle(datastructures.State, _reduce_state)
+
+
 def _reduce_state(state: State) -> tuple[Any, ...]:
-    return State, (dict(state._state),)
-
-
-# Unpickled without this, a State looks for its attributes in itself, for ever.
-copyreg.pickle(State, _reduce_state)
+    return type(state), (dict(state._state),)
 
 
 def ingress(app: Any) -> Callable[[C], C]:
@@ -52,6 +58,8 @@ def ingress(app: Any) -> Callable[[C], C]:
         ...         return "hello"
     """
 
+    let_state_be_pickled()
+
     def decorate(cls: C) -> C:
         if not inspect.isclass(cls):
             raise ValueError("@serve.ingress must be used with a class, below @serve.deployment")
@@ -73,7 +81,8 @@ def instantiate(instance: Any) -> Any:
         app = app()
     if hasattr(app, "router"):
         bind_routes(app.router, instance)
-    if isinstance(app, Starlette):
+    let_state_be_pickled()
+    if isinstance(app, loaded("starlette.applications", "Starlette")):
         _answer_refusals(app)
     return app
 
@@ -89,5 +98,9 @@ def _answer_refusals(app: Starlette) -> None:
 
 
 async def _refusal(request: Any, error: Exception) -> PlainTextResponse:
+    from starlette.responses import PlainTextResponse
+
+    from ray_async.serve.ingress.reply import status_of
+
     status, text = status_of(error)
     return PlainTextResponse(text, status, getattr(error, "headers", None))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, NamedTuple
 
 from ray_async import cloudpickle
 from ray_async.serve.config_value import ConfigValue
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = ("AutoscalingConfig", "AutoscalingContext", "AutoscalingPolicy", "Decision", "DeploymentID", "PolicyFunction")
 

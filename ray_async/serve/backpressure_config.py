@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ray_async.serve.config_value import ConfigValue
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = ("BackpressureConfig",)
 

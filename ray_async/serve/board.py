@@ -74,7 +74,10 @@ class Board:
 
     @staticmethod
     def cell_of_state(slot: int) -> int:
-        """The place in the cells of a replica's state; behind it is the number of its ongoing requests."""
+        """The place in the cells of a replica's state; behind it is the number of its ongoing requests.
+
+        The first cell of all is the table's version.
+        """
         return (slot + 1) * _WORDS
 
     def pid(self, slot: int) -> int:

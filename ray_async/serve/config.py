@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +11,7 @@ from ray_async.serve.autoscaling_config import AutoscalingConfig, AutoscalingCon
 from ray_async.serve.backpressure_config import BackpressureConfig
 from ray_async.serve.controller_options import ControllerOptions
 from ray_async.serve.deployment_actors import DeploymentActorConfig
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.gang import GangPlacementStrategy, GangRuntimeFailurePolicy, GangSchedulingConfig
 from ray_async.serve.request_router.config import RequestRouterConfig
 

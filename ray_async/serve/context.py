@@ -7,10 +7,10 @@ import itertools
 import os
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
     from ray_async.serve.gang import GangContext

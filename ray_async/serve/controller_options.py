@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
+
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = ("ControllerOptions",)
 

@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,6 +14,7 @@ import ray_async as ray
 from ray_async import serialization
 from ray_async.serve.context import current_replica, local_context
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.names import DEPLOYMENT_ACTOR_PREFIX, NAMESPACE
 
 __all__ = (

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from ray_async.serve.config_value import ConfigValue
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = (
     "GANG_PREFIX",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, field, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,6 +15,7 @@ from ray_async.serve.config import (
     GangSchedulingConfig,
     RequestRouterConfig,
 )
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.placement import check_placement
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 

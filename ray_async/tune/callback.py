@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import pickle
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+import cloudpickle
 
 from ray_async.tune.execution import effects as e
 from ray_async.tune.execution.policy_files import write_policies
@@ -88,6 +92,29 @@ class Callback:
         """Take a state that `get_state` gave."""
 
 
+_logger = logging.getLogger("ray_async.tune")
+
+# Where states of callbacks are kept, and the seconds from one writing to the next.
+STATE_FILE = "callbacks.pkl"
+STATE_SECONDS = 5.0
+_HOOKS = (
+    "on_trial_start",
+    "on_trial_restore",
+    "on_trial_save",
+    "on_trial_result",
+    "on_trial_complete",
+    "on_trial_recover",
+    "on_trial_error",
+    "on_checkpoint",
+)
+
+
+def _overridden(callbacks: Sequence[Callback], name: str) -> list[Callable[..., None]]:
+    """The methods of that name of those callbacks that have one of their own."""
+    nothing = getattr(Callback, name)
+    return [own for one in callbacks if getattr(own := getattr(one, name), "__func__", None) is not nothing]
+
+
 class CallbackList:
     """Callbacks of a search, each told of every effect.
 
@@ -107,14 +134,26 @@ class CallbackList:
         self._reporter = _reporter(spec)
         self._iteration = 0
         self._state: SearchState | None = None
+        self._folder = folder
+        self._stateful = bool(_overridden(self._callbacks, "get_state"))
+        self._saved = time.monotonic()
+        self._methods = {name: _overridden(self._callbacks, name) for name in _HOOKS}
 
-    def setup(self, state: SearchState) -> None:
+    @property
+    def are_there(self) -> bool:
+        """Whether there are any."""
+        return bool(self._callbacks)
+
+    def setup(self, state: SearchState, restored: bool = False) -> None:
         """Tell that the search begins.
 
         Args:
             state: The search.
+            restored: Whether it goes on: callbacks get the states that they last had.
         """
         self._state = state
+        if restored:
+            self._restore()
         tune = self._spec.tune
         if self._reporter is not None:
             ended = sum(trial.is_finished() for trial in state.get_trials())
@@ -140,32 +179,52 @@ class CallbackList:
             effect: The effect.
         """
         self._iteration += 1
-        report_progress(self._reporter, _Trials(self._state))
+        if self._stateful and time.monotonic() > self._saved + STATE_SECONDS:
+            self.save()
+        if self._reporter is not None:
+            report_progress(self._reporter, _Trials(self._state))
         if isinstance(effect, e.TrialReported):
-            self._each(lambda c: c.on_trial_result, effect.trial, result=effect.result)
+            self._each("on_trial_result", effect.trial, result=effect.result)
         elif isinstance(effect, e.TrialStarted):
-            self._each(lambda c: c.on_trial_start, effect.trial)
+            self._each("on_trial_start", effect.trial)
             if effect.trial.checkpoints.latest is not None or effect.trial.restore_from is not None:
-                self._each(lambda c: c.on_trial_restore, effect.trial)
+                self._each("on_trial_restore", effect.trial)
         elif isinstance(effect, e.CheckpointAdded):
-            self._each(lambda c: c.on_trial_save, effect.trial)
-            self._each(lambda c: c.on_checkpoint, effect.trial, checkpoint=effect.record.checkpoint)
+            self._each("on_trial_save", effect.trial)
+            self._each("on_checkpoint", effect.trial, checkpoint=effect.record.checkpoint)
         elif isinstance(effect, e.ConfigChanged):
             write_policies(self._state, self._folder)
         elif isinstance(effect, e.TrialRecovered):
-            self._each(lambda c: c.on_trial_recover, effect.trial)
+            self._each("on_trial_recover", effect.trial)
         elif isinstance(effect, e.TrialEnded):
-            if effect.failed:
-                self._each(lambda c: c.on_trial_error, effect.trial)
-            else:
-                self._each(lambda c: c.on_trial_complete, effect.trial)
+            self._each("on_trial_error" if effect.failed else "on_trial_complete", effect.trial)
 
-    def _each(self, method: Callable[[Callback], Callable[..., None]], trial: Trial, **more: Any) -> None:
-        trials = _Trials(self._state)
-        if self._needs_folders and trial.path:
-            os.makedirs(trial.path, exist_ok=True)
-        for callback in self._callbacks:
-            method(callback)(iteration=self._iteration, trials=trials, trial=trial, **more)
+    def _each(self, name: str, trial: Trial, **more: Any) -> None:
+        if methods := self._methods[name]:
+            trials = _Trials(self._state)
+            if self._needs_folders and trial.path:
+                os.makedirs(trial.path, exist_ok=True)
+            for method in methods:
+                method(iteration=self._iteration, trials=trials, trial=trial, **more)
+
+    def save(self) -> None:
+        """Write the states of the callbacks that have one."""
+        self._saved = time.monotonic()
+        states = {index: callback.get_state() for index, callback in enumerate(self._callbacks)}
+        path = os.path.join(self._folder, STATE_FILE)
+        with open(f"{path}.part", "wb") as file:
+            cloudpickle.dump({index: state for index, state in states.items() if state is not None}, file)
+        os.replace(f"{path}.part", path)
+
+    def _restore(self) -> None:
+        path = os.path.join(self._folder, STATE_FILE)
+        if not os.path.exists(path):
+            return
+        with open(path, "rb") as file:
+            states = pickle.load(file)
+        for index, callback in enumerate(self._callbacks):
+            if index in states:
+                callback.set_state(states[index])
 
     def on_experiment_end(self, state: SearchState) -> None:
         """Tell that the search has ended.
@@ -173,8 +232,14 @@ class CallbackList:
         Args:
             state: The search.
         """
+        if self._stateful:
+            self.save()
         for callback in self._callbacks:
-            callback.on_experiment_end(trials=state.get_trials())
+            try:
+                callback.on_experiment_end(trials=state.get_trials())
+            except KeyboardInterrupt:
+                _logger.warning("interrupted in on_experiment_end of %s", type(callback).__name__)
+                raise
         report_progress(self._reporter, state.get_trials(), done=True)
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+import time
 import urllib.error
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ def test_a_store_that_falters_in_the_middle(words: str, tmp_path: Path) -> None:
     for read in (ray.data.read_parquet, ray.data.read_csv):
         for mark in (tmp_path / "marks").iterdir():
             mark.unlink()
-        found = read(str(tmp_path / "in"), filesystem=system)  # type: ignore[operator]
+        found = read(str(tmp_path / "in"), filesystem=system)
         assert ids(found.map(lambda row: row)) == [0, 1, 2]
     for kind in ("parquet", "csv", "json"):
         for mark in (tmp_path / "marks").iterdir():
@@ -203,17 +204,24 @@ def test_libraries_with_threads_in_the_driver_and_in_workers(tmp_path: Path) -> 
     assert {row["v"] for row in found.take_all()} == {expected}
 
 
-def test_a_reader_that_hangs_is_told_and_left() -> None:
+def test_a_reader_that_hangs_is_told_and_left(tmp_path: Path) -> None:
+    def hang() -> list[dict[str, Any]]:
+        while not (tmp_path / "go").exists():
+            time.sleep(0.05)
+        return [{"id": [1]}]
+
     class Hanging(Datasource):
         def get_read_tasks(self, parallelism: int, per_task_row_limit: int | None = None) -> list[ReadTask]:
-            return [ReadTask(lambda: [{"id": [1]}]), ReadTask(lambda: threading.Event().wait() and [])]  # type: ignore[arg-type, return-value, func-returns-value]
+            return [ReadTask(hang)]
 
     dataset = ray.data.read_datasource(Hanging()).map(lambda row: row)
-    assert dataset.take(1) == [{"id": 1}]
     dataset.context.execution_no_progress_timeout_s = 0.5
-    with pytest.raises(TimeoutError, match=r"no call has ended for 0\.5 seconds.* of ReadHanging->Map"):
+    with pytest.raises(TimeoutError, match=r"no call has ended for 0\.5 seconds.*1 of ReadHanging->Map"):
         dataset.take_all()
     assert ids(ray.data.range(4, override_num_blocks=4).map(lambda row: row)) == [0, 1, 2, 3]
+    (tmp_path / "go").touch()
+    dataset.context.execution_no_progress_timeout_s = None
+    assert dataset.take_all() == [{"id": 1}]
 
 
 def test_a_function_that_keeps_what_it_gets_does_not_stop_others() -> None:

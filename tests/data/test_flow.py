@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 import ray_async as ray
@@ -185,20 +185,18 @@ def leave_by_dropping(dataset: Any) -> None:
 
 
 def leave_by_cancelling(dataset: Any) -> None:
-    async def loop() -> None:
+    async def loop(started: asyncio.Event) -> None:
         async for _ in dataset:
             started.set()
             await asyncio.Event().wait()
 
     async def main() -> None:
-        nonlocal started
         started = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(loop())
+            task = group.create_task(loop(started))
             await started.wait()
             task.cancel()
 
-    started = asyncio.Event()
     asyncio.run(main())
 
 

@@ -294,7 +294,7 @@ class Timed:
                 self.carry(self.machine.actor_ready(actor))
             return
         self.busy[actor] = None
-        self.carry(self.machine.finished(task.task, Result((bundle(0),), None, self.seconds[task.stage])))
+        self.carry(self.machine.finished(task.task, StageResult((bundle(0),), None, self.seconds[task.stage])))
         if actor in self.stages:
             self.go(actor)
 
@@ -361,7 +361,7 @@ def test_calls_that_stream_pause_and_repeat_without_doubles() -> None:
     first, second = sorted(simulation.running)
 
     def give(task: int, label: str) -> None:
-        simulation.carry(machine.output(task, Result((bundle(label),))))
+        simulation.carry(machine.output(task, StageResult((bundle(label),))))
 
     for number in range(3):
         give(second, f"b{number}")
@@ -380,7 +380,7 @@ def test_calls_that_stream_pause_and_repeat_without_doubles() -> None:
     give(again, "a1")
     for task in (again, second):
         simulation.running.pop(task)
-        simulation.carry(machine.finished(task, Result()))
+        simulation.carry(machine.finished(task, StageResult()))
     while simulation.take():
         pass
     assert labels(simulation.outputs) == ["a0", "a1", "b0", "b1", "b2"] and machine.over

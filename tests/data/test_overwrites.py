@@ -65,7 +65,7 @@ def test_a_driver_that_is_killed_leaves_the_old_rows(folder: Path) -> None:
         try:
             import ray_async.data.sinks.files as files
 
-            files.FileSink.commit = lambda self, receipts, schema: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign, assignment]
+            files.FileSink.commit = lambda self, receipts, schema: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
             ray.data.range(5).write_parquet(folder, mode="overwrite")
         finally:
             os._exit(1)

@@ -86,6 +86,12 @@ def dataset_of(table: pa.Table, blocks: int) -> Any:
     return dataset
 
 
+def frame_of(table: pa.Table) -> pl.DataFrame:
+    found = pl.from_arrow(table)
+    assert isinstance(found, pl.DataFrame)
+    return found
+
+
 def shown(value: Any) -> Any:
     """A value such that equal ones are equal, and NaN is NaN."""
     if isinstance(value, float):
@@ -122,7 +128,7 @@ blocks = st.integers(1, 6)
 def test_sort(table: pa.Table, count: int, keys: list[str], data: st.DataObject) -> None:
     descending = data.draw(st.lists(st.booleans(), min_size=len(keys), max_size=len(keys)))
     by, down = ordering(keys, descending)
-    expected = pl.from_arrow(table).sort(by, descending=down, nulls_last=True, maintain_order=True)  # type: ignore[union-attr]
+    expected = frame_of(table).sort(by, descending=down, nulls_last=True, maintain_order=True)
     found = dataset_of(table, count).sort(keys, descending=descending)
     assert [row[-1] for row in found_rows(found)] == expected["row"].to_list()
 
@@ -149,8 +155,8 @@ def test_groups(table: pa.Table, count: int, keys: list[str]) -> None:
     floats = {name: pl.col(name).fill_nan(None) for name in ("f32", "f64")}
     several = pl.col("i32").count() > 0
     expected = (
-        pl.from_arrow(table)
-        .group_by(keys)  # type: ignore[union-attr]
+        frame_of(table)
+        .group_by(keys)
         .agg(
             pl.len().alias("count()"),
             pl.col("i32").count().alias("there"),
@@ -194,10 +200,10 @@ def test_join(left: pa.Table, right: pa.Table, count: int, keys: list[str], data
     left = left.select([*keys, "row"]).rename_columns([*keys, "l"])
     right = right.select([*keys, "row"]).rename_columns([*keys, "r"])
     found = dataset_of(left, count).join(dataset_of(right, 2), how, on=tuple(keys)).to_arrow()
-    one, other = pl.from_arrow(left), pl.from_arrow(right)
+    one, other = frame_of(left), frame_of(right)
     if how in ("right_semi", "right_anti"):
         one, other, how = other, one, how.replace("right", "left")
-    expected = one.join(other, on=keys, how=JOINS[how], coalesce=True).to_arrow()  # type: ignore[union-attr, arg-type]
+    expected = one.join(other, on=keys, how=JOINS[how], coalesce=True)  # type: ignore[arg-type].to_arrow()
     assert set(found.column_names) == set(expected.column_names)
     assert Counter(rows_of(found.select(expected.column_names))) == Counter(rows_of(expected))
 
@@ -219,11 +225,11 @@ PREDICATES = {
 @given(tables(), blocks, st.sampled_from(sorted(PREDICATES)), st.integers(0, 30))
 def test_filter_and_limit(table: pa.Table, count: int, which: str, rows: int) -> None:
     ours, theirs = PREDICATES[which]
-    dataset, frame = dataset_of(table, count), pl.from_arrow(table)
-    expected = frame.filter(theirs)  # type: ignore[arg-type]
-    assert found_rows(dataset.filter(ours)) == rows_of(expected.to_arrow())  # type: ignore[union-attr]
-    assert found_rows(dataset.filter(ours).limit(rows)) == rows_of(expected.head(rows).to_arrow())  # type: ignore[union-attr]
-    after = frame.head(rows).filter(theirs).to_arrow()  # type: ignore[arg-type, union-attr]
+    dataset, frame = dataset_of(table, count), frame_of(table)
+    expected = frame.filter(theirs)
+    assert found_rows(dataset.filter(ours)) == rows_of(expected.to_arrow())
+    assert found_rows(dataset.filter(ours).limit(rows)) == rows_of(expected.head(rows).to_arrow())
+    after = frame.head(rows).filter(theirs).to_arrow()
     assert found_rows(dataset.limit(rows).filter(ours)) == rows_of(after)
 
 
@@ -239,7 +245,7 @@ def test_computed_columns(table: pa.Table, count: int) -> None:
             "n": col("b") & True,
         }
     )
-    expected = pl.from_arrow(table).with_columns(  # type: ignore[union-attr]
+    expected = frame_of(table).with_columns(
         (pl.col("i32").cast(pl.Int64) * 2 + 1).alias("a"),
         (pl.col("i32") // 2).alias("q"),
         (pl.col("i32") % 3).alias("m"),
@@ -254,7 +260,7 @@ def test_computed_columns(table: pa.Table, count: int) -> None:
 @given(tables(), blocks, st.sampled_from(KEYS))
 def test_unique_values(table: pa.Table, count: int, name: str) -> None:
     found = [shown(value) for value in dataset_of(table, count).unique(name)]
-    expected = pl.from_arrow(table)[name].unique(maintain_order=True).to_arrow()  # type: ignore[union-attr]
+    expected = frame_of(table)[name].unique(maintain_order=True).to_arrow()
     assert found == [shown(value) for value in expected.to_pylist()]
 
 
@@ -262,7 +268,7 @@ def test_unique_values(table: pa.Table, count: int, name: str) -> None:
 @given(tables(), tables(("i32", "s", "f64")), blocks)
 def test_union_and_zip(table: pa.Table, other: pa.Table, count: int) -> None:
     both = dataset_of(table, count).union(dataset_of(other, 2))
-    expected = pl.concat([pl.from_arrow(table), pl.from_arrow(other)], how="diagonal")  # type: ignore[type-var]
+    expected = pl.concat([frame_of(table), frame_of(other)], how="diagonal")
     assert found_rows(both) == rows_of(expected.select(both.columns()).to_arrow())
     rows = min(table.num_rows, other.num_rows)
     sides = [dataset_of(side.slice(0, rows), blocks) for side, blocks in ((table, count), (other, 3))]

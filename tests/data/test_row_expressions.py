@@ -39,13 +39,15 @@ def joined(texts: pa.Array, sign: str, *, times: int = 1) -> list[str]:
     return [str(text) + sign * times for text in texts.to_pylist()]
 
 
-@udf(DataType.int64())
-class Add:
+class Adding:
     def __init__(self, number: int) -> None:
         self.number = number
 
     def __call__(self, numbers: pa.Array) -> np.ndarray[Any, Any]:
         return numbers.to_numpy(zero_copy_only=False) + self.number  # type: ignore[no-any-return]
+
+
+Add: Any = udf(DataType.int64())(Adding)
 
 
 class TestRandom:
@@ -189,3 +191,22 @@ def test_fields_of_structs_become_columns() -> None:
         people.with_columns(col("who").is_null())
     with pytest.raises(TypeError, match="stands for columns"):
         people.filter(unnest(col("who"))).take_all()
+
+
+def test_over_files_that_an_engine_could_sort_as_a_whole(tmp_path: Path) -> None:
+    ray.data.range(100, override_num_blocks=2).write_parquet(tmp_path)
+
+    def files() -> Any:
+        dataset = ray.data.read_parquet(tmp_path)
+        dataset.context.inline_bytes = 0
+        return dataset
+
+    drawn = {row["id"]: row["r"] for row in files().with_column("r", random(seed=1)).take_all()}
+    down = files().with_column("r", random(seed=1)).sort("id", descending=True).take_all()
+    assert [row["id"] for row in down] == list(range(99, -1, -1)) and all(drawn[row["id"]] == row["r"] for row in down)
+    assert files().filter(random() < 2).sort("id").take(2) == [{"id": 0}, {"id": 1}]
+    assert files().with_column("y", add_one(col("id")), num_cpus=1).sort("y", descending=True).take(1)[0]["y"] == 100
+    counted = files().with_column("n", monotonically_increasing_id()).groupby("n").count().take(2)
+    assert counted == [{"n": 0, "count()": 1}, {"n": 1, "count()": 1}]
+    cut = files().sort("id", boundaries=[30])
+    assert [len(batch["id"]) for batch in cut.iter_batches(batch_size=None)] == [30, 70]

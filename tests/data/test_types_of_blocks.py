@@ -80,11 +80,11 @@ class TestStructs:
 
     def test_a_conflict_names_the_field_both_types_and_the_operator(self) -> None:
         conflict = blocks_of([{"k": 1, "s": {"inner": 1}}, {"k": 0, "s": {"inner": {"z": 1}}}])
-        for use in (lambda: conflict.take_all(), lambda: conflict.sort("k").take_all()):
-            with pytest.raises((TypeError, ValueError), match=r"s\.inner") as caught:
-                use()
-            assert "int64" in str(caught.value) and "struct" in str(caught.value)
-        assert "Sort(k)" in str(caught.value) + "".join(getattr(caught.value, "__notes__", []))
+        with pytest.raises((TypeError, ValueError), match=r"s\.inner.*int64.*struct"):
+            conflict.take_all()
+        with pytest.raises((TypeError, ValueError), match=r"s\.inner.*int64.*struct") as caught:
+            conflict.sort("k").take_all()
+        assert "in stage Sort(k)" in getattr(caught.value, "__notes__", [])
 
 
 def test_times_with_zones_keep_their_instants(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_times_with_zones_keep_their_instants(tmp_path: Path) -> None:
         (tmp_path / "z").mkdir(exist_ok=True)
         pq.write_table(pa.table({"t": pa.array([noon], pa.timestamp("us", zone))}), tmp_path / "z" / f"{index}.parquet")
     zoned = ray.data.read_parquet(tmp_path / "z")
-    assert zoned.schema().types == [pa.timestamp("us", "UTC")]  # type: ignore[union-attr]
+    assert zoned.schema().types == [pa.timestamp("us", "UTC")]
     assert [value.astimezone(datetime.UTC) for value in values(zoned, "t")] == [noon] * 3
     for order in ([0, 1], [1, 0]):
         folder = tmp_path / f"n{order[0]}"

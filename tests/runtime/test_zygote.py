@@ -71,6 +71,35 @@ def test_workers_have_what_is_preloaded(tmp_path: Path) -> None:
     assert "preloading: with_thread has started threads (mine)" in run.stderr
 
 
+LATER = """
+import sys
+import ray_async as ray
+
+@ray.remote(num_cpus=0)
+class Sibling:
+    def let_go(self, path):
+        open(path, "w").close()
+
+    def has(self):
+        return "later" in sys.modules
+
+with ray.init(num_cpus=1, preload=["first"]):
+    ray.get(Sibling.remote().let_go.remote(sys.argv[1]), timeout=60)
+    print(ray.get(Sibling.remote().has.remote(), timeout=60))
+"""
+
+
+def test_what_a_preloaded_module_names_is_imported_after_the_first_worker(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    (tmp_path / "first.py").write_text("__preload_next__ = ('later',)")
+    (tmp_path / "later.py").write_text(f"open({str(gate)!r}).close()")  # which waits for a worker
+    program = tmp_path / "program.py"
+    program.write_text(LATER)
+    run = subprocess.run([sys.executable, program, gate], capture_output=True, text=True, timeout=100, check=True)
+    assert run.stdout.strip() == "True"
+
+
 COMPUTING = """
 import sys
 import ray_async as ray

@@ -1,6 +1,7 @@
 """`serve.batch`: calls that are run together."""
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -329,6 +330,41 @@ async def test_a_stream_that_fails() -> None:
     assert await anext(stream) == 1
     with pytest.raises(KeyError, match="later"):
         await anext(stream)
+
+
+class InThreads:
+    """Runs its batches in a thread."""
+
+    def __init__(self) -> None:
+        self.begun: list[threading.Event] = []
+
+    def model(self, items: list[int]) -> list[int]:
+        self.begun[-1].set()
+        return items
+
+    @serve.batch(max_batch_size=8, batch_wait_timeout_s=LONG)
+    async def predict(self, items: list[int]) -> list[int]:
+        self.begun.append(threading.Event())
+        return await asyncio.to_thread(self.model, items)
+
+
+@pytest.mark.blocks_loop
+async def test_the_thread_of_the_next_batch_begins_before_the_callers_of_the_last_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, seen = InThreads(), list[int]()
+
+    async def ask(number: int) -> None:
+        seen.append(await model.predict(number))
+
+    def pause() -> None:
+        assert len(model.begun) == 2  # the next batch's function has been called
+        assert model.begun[1].wait(60)  # and its thread can begin
+        assert seen == []
+
+    monkeypatch.setattr("ray_async.serve.batching.batcher._let_threads_go", pause)
+    await asyncio.gather(*(ask(number) for number in range(16)))
+    assert seen == list(range(16))
 
 
 def test_bad_arguments() -> None:

@@ -75,7 +75,7 @@ class Room:
 
     def call(self, name: str) -> DeploymentResponse:
         client: Any = self
-        call = Call(self.router, client, RequestContext(name), "m", ((), {}), stream=False)
+        call = Call(self.router, client, RequestContext(name), "m", (), {}, stream=False)
         call.start()
         return DeploymentResponse(call)
 

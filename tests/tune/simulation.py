@@ -76,7 +76,7 @@ class Simulation:
             if trial is None:
                 break
             self.state.start(trial)
-            order = self.state.order(trial, "e")
+            order = self.state.order(trial)
             self.running[trial.trial_id] = order
             self.at[trial.trial_id] = order.iteration
         self.answer()

@@ -140,9 +140,12 @@ def main(folder, kill_after):
             if count == kill_after:
                 os.kill(os.getpid(), signal.SIGINT if "--interrupt" in sys.argv else signal.SIGKILL)
     ray.init(num_cpus=2, log_to_driver=False)
+    from ray_async.tune.schedulers import TrialScheduler
     from ray_async.tune.search import BasicVariantGenerator
     space = {"g": tune.grid_search([1, 2]), "u": tune.uniform(0, 1)}
-    config = tune.TuneConfig(num_samples=6, search_alg=BasicVariantGenerator(random_state=7))
+    # With this scheduler trials wait at each report: else a kill comes when most reports are in the journal.
+    search = BasicVariantGenerator(random_state=7)
+    config = tune.TuneConfig(num_samples=6, search_alg=search, scheduler=TrialScheduler())
     path = os.path.join(folder, "e")
     if tune.Tuner.can_restore(path):
         tuner = tune.Tuner.restore(path, train)

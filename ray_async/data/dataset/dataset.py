@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from ray_async.data.dataset.columns import Columns
-from ray_async.data.dataset.converting import Converting
+from ray_async.data.dataset.converting_frames import ConvertingFrames
 from ray_async.data.dataset.iterating import Iterating
 from ray_async.data.dataset.rearranging import Rearranging
 from ray_async.data.dataset.splitting import Splitting
 from ray_async.data.dataset.summarizing import Summarizing
 from ray_async.data.dataset.transforms import Transforms
-from ray_async.data.dataset.writing import Writing
+from ray_async.data.dataset.writing_formats import WritingFormats
+from ray_async.data.dataset.writing_tables import WritingTables
 from ray_async.data.plan.explain import explained, outline
 from ray_async.data.stats.report import report
 
 __all__ = ("Dataset",)
 
 
-class Dataset(Transforms, Columns, Rearranging, Summarizing, Iterating, Converting, Splitting, Writing):
+class Dataset(
+    Transforms, Columns, Rearranging, Summarizing, Iterating, ConvertingFrames, Splitting, WritingFormats, WritingTables
+):
     """Rows in columns, described by a lazy plan: methods that transform return another dataset at once, methods that
     consume run the plan.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async.data.block.rows import rows_of
 from ray_async.data.dataset.consuming import Consuming
+from ray_async.data.iteration.tf_batches import Names
 
 if TYPE_CHECKING:
     from ray_async.data.iteration.iterator import DataIterator
@@ -79,7 +80,9 @@ class Iterating(Consuming):
         Args:
             dtypes: a dtype of torch for all columns, or one for each.
             device: where the tensors go; "auto" is a GPU if this process has one, else the CPU.
-            collate_fn: makes of a batch of NumPy arrays whatever the loop shall get; excludes ``dtypes``.
+            collate_fn: makes of a batch of NumPy arrays whatever the loop shall get; excludes ``dtypes``. An object of
+                a class of `ray_async.data.collate_fn` says itself in which form it takes batches. Tensors of its result
+                are moved if a device is given.
             pin_memory: whether to copy through page-locked memory, which a GPU reads faster.
 
         Raises:
@@ -97,6 +100,25 @@ class Iterating(Consuming):
             local_shuffle_seed=local_shuffle_seed,
             pin_memory=pin_memory,
         )
+
+    def iter_tf_batches(self, **options: Any) -> Iterator[dict[str, Any]]:
+        """Batches of tensors of TensorFlow. Arguments and errors: as `DataIterator.iter_tf_batches`."""
+        return self.iterator().iter_tf_batches(**options)
+
+    def iter_jax_batches(self, **options: Any) -> Iterator[Any]:
+        """Batches of arrays of JAX. Arguments and errors: as `DataIterator.iter_jax_batches`."""
+        return self.iterator().iter_jax_batches(**options)
+
+    def to_tf(self, feature_columns: Names, label_columns: Names, **options: Any) -> Any:
+        """A `tf.data.Dataset` of pairs of features and labels. Arguments and errors: as `DataIterator.to_tf`."""
+        return self.iterator().to_tf(feature_columns, label_columns, **options)
+
+    def to_torch(self, **options: Any) -> Any:
+        """A `torch.utils.data.IterableDataset` of pairs of features and labels.
+
+        Arguments and errors: as `DataIterator.to_torch`.
+        """
+        return self.iterator().to_torch(**options)
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         """The rows, on the running event loop and without a thread."""

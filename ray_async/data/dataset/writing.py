@@ -210,6 +210,8 @@ class Writing(Consuming):
         concurrency: int | None,
         mode: SaveMode | str,
         partition_columns: Sequence[str] | None = None,
+        *,
+        row_files: bool = False,
     ) -> None:
         for name, number in (("min_rows_per_file", min_rows), ("max_rows_per_file", max_rows)):
             if number is not None and number < 1:
@@ -226,6 +228,7 @@ class Writing(Consuming):
             max_rows,
             try_create_dir,
             filename_provider or FilenameProvider(),
+            row_files,
         )
         self._write(sink, min_rows, options, concurrency)
 

@@ -101,10 +101,17 @@ class Execution:
         yield from Pump(plan, limits, ahead, self._begin)
         self._end()
 
+    @property
+    def _may_fail(self) -> bool:
+        """Whether calls may fail without failing the execution."""
+        return self._context.max_errored_blocks != 0
+
     def _inline(self) -> Iterator[RowBundle]:
         cpus = 1
         block_bytes = self._context.target_max_block_size or MAX_CALL_BYTES
-        planner = Planner(cpus, block_bytes, MAX_CALL_BYTES, whole_runs=False, execution=self._number)
+        planner = Planner(
+            cpus, block_bytes, MAX_CALL_BYTES, whole_runs=False, execution=self._number, apart=self._may_fail
+        )
         plan = planner.compile(self._node)
         machine = Machine(plan.specs, Limits(cpus, MAX_CALL_BYTES, self._context.max_errored_blocks))
         self._begin(machine, inline=True)
@@ -121,7 +128,7 @@ class Execution:
         budget = int(asked.object_store_memory) if asked.object_store_memory is not None else int(store * STORE_SHARE)
         block_bytes = max(1 << 16, min(self._context.target_max_block_size or budget, budget // (4 * cpus)))
         call_bytes = min(MAX_CALL_BYTES, max(1 << 20, store // 4))
-        planner = Planner(cpus, block_bytes, call_bytes, execution=self._number)
+        planner = Planner(cpus, block_bytes, call_bytes, execution=self._number, apart=self._may_fail)
         plan = planner.compile(self._node)
         plan.patience = self._context.execution_no_progress_timeout_s
         return plan, Limits(cpus, budget, self._context.max_errored_blocks)

@@ -94,7 +94,7 @@ class Machine:
         self._free(index, task)
         return self._decide()
 
-    def output(self, task: int, result: Result) -> list[Instruction]:
+    def output(self, task: int, result: StageResult) -> list[Instruction]:
         """A call that streams has given an output, and goes on."""
         entry = self._tasks.get(task)
         if entry is None or self.error is not None:

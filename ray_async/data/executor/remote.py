@@ -188,7 +188,7 @@ class RemoteExecution:
 
     # Events
 
-    def _given(self, task: int, result: Result) -> None:
+    def _given(self, task: int, result: StageResult) -> None:
         self._carry(self.machine.output(task, result))
 
     def _opened(self, actor: int, stage: str, future: asyncio.Future[Any]) -> None:
@@ -218,8 +218,8 @@ class RemoteExecution:
 
     def _told(self, error: BaseException, stage: str) -> BaseException:
         """An error with the stage's name; of a function of the user's also as such."""
-        if isinstance(error, RayTaskError):
-            return as_user_error(error) if FUNCTION_NOTE in error.traceback_str else error
+        if isinstance(error, RayTaskError) and FUNCTION_NOTE in error.traceback_str:
+            return as_user_error(error)
         error.add_note(f"in stage {stage}")
         return error
 
@@ -236,7 +236,7 @@ class StageActor:
     def run(self, params: Any, number: int, layout: Any, *blocks: Any) -> StageResult:
         return self._runner.run(params, number, layout, *blocks)
 
-    def stream(self, params: Any, number: int, layout: Any, *blocks: Any) -> Iterator[Result]:
+    def stream(self, params: Any, number: int, layout: Any, *blocks: Any) -> Iterator[StageResult]:
         yield from self._runner.stream(params, number, layout, *blocks)
 
 

@@ -248,7 +248,7 @@ class CallStage(Stage):
         slot.outputs.extend(result.outputs)
         self.held += size
 
-    def output(self, slot: Slot, result: Result) -> None:
+    def output(self, slot: Slot, result: StageResult) -> None:
         """Keep what a call gives while it runs, unless it has given that before it was run again."""
         slot.seen += 1
         if slot.seen <= slot.streamed or self.stopped:

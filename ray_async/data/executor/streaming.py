@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ray_async.data.executor.instructions import Result
+from ray_async.data.executor.instructions import StageResult
 
 __all__ = ("StreamReaders",)
 
@@ -21,10 +21,10 @@ class StreamReaders:
 
     def __init__(self, wants: Callable[[int], bool]) -> None:
         self._wants = wants
-        self._tasks: set[asyncio.Task[Result]] = set()
+        self._tasks: set[asyncio.Task[StageResult]] = set()
         self._changed = asyncio.Event()
 
-    def read(self, call: int, generator: Any, given: Callable[[Result], None]) -> asyncio.Task[Result]:
+    def read(self, call: int, generator: Any, given: Callable[[StageResult], None]) -> asyncio.Task[StageResult]:
         """Begin to read.
 
         Args:
@@ -53,8 +53,8 @@ class StreamReaders:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, call: int, generator: Any, given: Callable[[Result], None]) -> Result:
-        first, seconds = Result(), 0.0
+    async def _read(self, call: int, generator: Any, given: Callable[[StageResult], None]) -> StageResult:
+        first, seconds = StageResult(), 0.0
         try:
             while True:
                 while not self._wants(call):

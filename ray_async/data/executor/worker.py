@@ -75,7 +75,7 @@ class Runner:
 
         return run_call(self.operator, StageCall(params, (), number), tables_of(layout, blocks), ray.put)
 
-    def stream(self, params: Any, number: int, layout: Layout, *blocks: pa.Table) -> Iterator[Result]:
+    def stream(self, params: Any, number: int, layout: Layout, *blocks: pa.Table) -> Iterator[StageResult]:
         """Run a call, and give each block as it is made."""
         import ray_async as ray
 
@@ -89,4 +89,4 @@ class Runner:
                 return
             assert not isinstance(item, Value)  # barriers' calls alone have values, and these do not stream
             piece = Piece(ray.put(item), 0, item.num_rows, item.nbytes, item.schema)
-            yield Result((RowBundle((piece,)),), None, seconds)
+            yield StageResult((RowBundle((piece,)),), None, seconds)

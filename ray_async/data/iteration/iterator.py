@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from ray_async.data.block.batches import batch_of, check_batch_format, resized
 from ray_async.data.block.rows import rows_of
 from ray_async.data.iteration.batching import check_batch_size, shuffled
+from ray_async.data.iteration.frameworks import FrameworkIteration
 from ray_async.data.iteration.loaders import shared_among_loaders
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ("DataIterator", "DatasetIterator")
 
 
-class DataIterator(ABC):
+class DataIterator(FrameworkIteration):
     """The ``iter_`` methods of a dataset; each call iterates from the beginning."""
 
     @abstractmethod
@@ -41,7 +42,7 @@ class DataIterator(ABC):
         for table in self._tables(1):
             yield from rows_of(table)
 
-    def iter_batches(
+    def iter_batches(  # type: ignore[override]
         self,
         *,
         prefetch_batches: int = 1,
@@ -77,34 +78,6 @@ class DataIterator(ABC):
         for table in resized(tables, rows, drop_last=drop_last):
             batch = batch_of(table, batch_format)
             yield batch if collate is None else collate(batch)
-
-    def iter_torch_batches(
-        self,
-        *,
-        prefetch_batches: int = 1,
-        batch_size: int | None = 256,
-        dtypes: Any = None,
-        device: Any = "auto",
-        collate_fn: Callable[[Any], Any] | None = None,
-        drop_last: bool = False,
-        local_shuffle_buffer_size: int | None = None,
-        local_shuffle_seed: int | None = None,
-        pin_memory: bool = False,
-    ) -> Iterator[Any]:
-        """As `Dataset.iter_torch_batches`."""
-        from ray_async.data.iteration.tensors import Tensors
-
-        if collate_fn is not None and dtypes is not None:
-            raise ValueError("collate_fn cannot be used with dtypes: convert to the types in collate_fn")
-        return self.iter_batches(
-            prefetch_batches=prefetch_batches,
-            batch_size=batch_size,
-            batch_format="numpy",
-            drop_last=drop_last,
-            local_shuffle_buffer_size=local_shuffle_buffer_size,
-            local_shuffle_seed=local_shuffle_seed,
-            _collate_fn=collate_fn if collate_fn is not None else Tensors(dtypes, device, pin_memory),
-        )
 
 
 class DatasetIterator(DataIterator):

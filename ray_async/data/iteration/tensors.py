@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ("Tensors",)
+from ray_async.data.iteration.numbers import dtype_of, stacked
+
+__all__ = ("Collated", "Tensors")
 
 
 @dataclass
@@ -31,29 +33,52 @@ class Tensors:
     def _tensor(self, name: str, array: np.ndarray[Any, Any]) -> Any:
         import torch
 
-        if array.dtype == object:
-            array = _stacked(name, array)
-        if array.dtype.kind not in "biufc":
-            raise TypeError(
-                f"column {name!r} is {array.dtype}, for which torch has no type: drop it, or use collate_fn"
-            )
+        array = stacked(name, array, "torch")
         tensor = torch.from_numpy(array.copy() if not array.flags.writeable else array)
-        dtype = self.dtypes.get(name) if isinstance(self.dtypes, Mapping) else self.dtypes
+        dtype = dtype_of(self.dtypes, name)
         if dtype is not None:
             tensor = tensor.to(dtype)
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if self.pin_memory and torch.cuda.is_available():
-            tensor = tensor.pin_memory()
-        return tensor.to(device, non_blocking=self.pin_memory) if str(device) != "cpu" else tensor
+        return moved(tensor, self.device, pin_memory=self.pin_memory)
 
 
-def _stacked(name: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    try:
-        found = np.stack([np.asarray(value) for value in array])
-    except ValueError:
-        raise TypeError(
-            f"column {name!r} has arrays of different shapes, of which torch makes no tensor: use collate_fn"
-        ) from None
-    return found
+@dataclass
+class Collated:
+    """A collate function of the user's, and where the tensors of its results go.
+
+    Attributes:
+        function: the function.
+        device: where tensors go; "auto" leaves them where the function made them, unless there is a GPU.
+        pin_memory: whether they go through page-locked memory.
+    """
+
+    function: Callable[[Any], Any]
+    device: Any = "auto"
+    pin_memory: bool = False
+
+    def __call__(self, batch: Any) -> Any:
+        return self._moved(self.function(batch))
+
+    def _moved(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: self._moved(item) for name, item in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(self._moved(item) for item in value)
+        if type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "to"):
+            return moved(value, self.device, pin_memory=self.pin_memory)
+        return value
+
+
+def moved(tensor: Any, device: Any, *, pin_memory: bool) -> Any:
+    """A tensor on a device.
+
+    Args:
+        device: of torch's; "auto" is a GPU if this process has one, else the CPU.
+        pin_memory: whether it goes through page-locked memory, where there is a GPU.
+    """
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if pin_memory and torch.cuda.is_available() and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=pin_memory) if str(device) != str(tensor.device) else tensor

@@ -93,11 +93,20 @@ class Planner:
         call_bytes: size up to which one call does what needs all rows at once.
         whole_runs: whether the engine may do sorts and aggregations of files from the scan on.
         execution: how many executions the dataset had before.
+        apart: whether each file is read by a call of its own, since calls may fail.
     """
 
     def __init__(
-        self, cpus: int, block_bytes: int, call_bytes: int, *, whole_runs: bool = True, execution: int = 0
+        self,
+        cpus: int,
+        block_bytes: int,
+        call_bytes: int,
+        *,
+        whole_runs: bool = True,
+        execution: int = 0,
+        apart: bool = False,
     ) -> None:
+        self.apart = apart
         self.execution = execution
         self.whole_runs = whole_runs
         self.cpus = cpus
@@ -210,7 +219,7 @@ class Planner:
         return _Chain(self._stage(node, for_functions=for_functions))
 
     def _parallelism(self, node: nodes.Read, for_functions: bool) -> Parallelism:
-        return Parallelism(self.cpus, self.block_bytes, node.blocks, for_functions)
+        return Parallelism(self.cpus, self.block_bytes, node.blocks, for_functions, self.execution, self.apart)
 
     def _extend(self, chain: _Chain, node: nodes.PlanNode) -> None:
         """Put a map behind a chain; behind a stage of its own where it cannot run in the same call."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ray_async.data.compute import Resources, TaskPoolStrategy
 from ray_async.data.dataset.dataset import Dataset
 from ray_async.data.expressions.expr import Expr
-from ray_async.data.plan import nodes
-from ray_async.data.reading.objects import block_count
+from ray_async.data.reading.options import RESOURCES, Paths, dataset_of_files, dataset_of_source
 from ray_async.data.sources.arrays import ImageReadFormat, NumpyReadFormat
 from ray_async.data.sources.base import RowSource
 from ray_async.data.sources.csv import CSVReadFormat
 from ray_async.data.sources.datasource import Datasource, DatasourceSource
-from ray_async.data.sources.files import FileSource, ReadFormat
+from ray_async.data.sources.file_order import shuffle_of
+from ray_async.data.sources.files import ReadFormat
 from ray_async.data.sources.json import JSONReadFormat
 from ray_async.data.sources.listing import listed_files
 from ray_async.data.sources.parquet import ParquetSource
@@ -32,10 +30,6 @@ __all__ = (
     "read_parquet",
     "read_text",
 )
-
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-_RESOURCES = ("num_cpus", "num_gpus", "memory", "label_selector", "fallback_strategy", "max_calls", "resources",
-              "accelerator_type", "runtime_env")  # fmt: skip
 
 
 def read_parquet(
@@ -71,7 +65,7 @@ def read_parquet(
         schema: an Arrow schema to read instead of the files' own.
         override_num_blocks: blocks.
         concurrency: reads at a time.
-        options: ``num_cpus`` and other resources of the reads.
+        options: ``shuffle``, as for other readers of files; ``num_cpus`` and other resources of the reads.
 
     Raises:
         FileNotFoundError: A path does not exist.
@@ -82,6 +76,7 @@ def read_parquet(
     Example:
         >>> ds = ray.data.read_parquet("s3://bucket/data/", columns=["text"])
     """
+    shuffle = shuffle_of(options.pop("shuffle", None))
     listing = listed_files(
         paths,
         filesystem=filesystem,
@@ -91,14 +86,21 @@ def read_parquet(
     )
     own = isinstance(filter, Expr)
     source: RowSource = ParquetSource(
-        listing, partitioning, include_paths, arrow_filter=None if own else filter, given=schema
+        listing, partitioning, include_paths, arrow_filter=None if own else filter, given=schema, shuffle=shuffle
     )
     source.schema()  # what is wrong with the files is told here, and not when the dataset is run
     if columns is not None:
         if len(set(columns)) < len(columns):
             raise ValueError(f"columns must be unique, but are {list(columns)}")
         source = source.select(columns) or source
-    dataset = reading(source, parallelism, override_num_blocks, concurrency, ray_remote_args, options)
+    dataset = dataset_of_source(
+        source,
+        parallelism=parallelism,
+        override_num_blocks=override_num_blocks,
+        concurrency=concurrency,
+        ray_remote_args=ray_remote_args,
+        **options,
+    )
     return dataset.filter(expr=filter) if own else dataset
 
 
@@ -124,29 +126,15 @@ def read_datasource(
     """
     if not isinstance(datasource, Datasource):
         raise TypeError(f"read_datasource expects a Datasource, but got {type(datasource).__name__}")
-    source = DatasourceSource(datasource, {name: options.pop(name) for name in list(options) if name not in _RESOURCES})
-    return reading(source, parallelism, override_num_blocks, concurrency, ray_remote_args, options)
-
-
-def reading(
-    source: RowSource,
-    parallelism: int,
-    override_num_blocks: int | None,
-    concurrency: int | None,
-    ray_remote_args: Mapping[str, Any] | None,
-    options: Mapping[str, Any],
-) -> Dataset:
-    """A dataset of a source.
-
-    Raises:
-        TypeError: An argument that nobody knows.
-    """
-    unknown = sorted(set(options) - set(_RESOURCES))
-    if unknown:
-        raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
-    given = {**(ray_remote_args or {}), **{name: value for name, value in options.items() if value is not None}}
-    compute = TaskPoolStrategy(concurrency) if concurrency is not None else None
-    return Dataset(nodes.Read(source, block_count(override_num_blocks, parallelism), Resources(compute, given)))
+    source = DatasourceSource(datasource, {name: options.pop(name) for name in list(options) if name not in RESOURCES})
+    return dataset_of_source(
+        source,
+        parallelism=parallelism,
+        override_num_blocks=override_num_blocks,
+        concurrency=concurrency,
+        ray_remote_args=ray_remote_args,
+        **options,
+    )
 
 
 def read_csv(
@@ -360,8 +348,19 @@ def _of_files(
     ignore_missing: bool, extensions: Sequence[str] | None, parallelism: int, blocks: int | None,
     concurrency: int | None, ray_remote_args: Mapping[str, Any] | None, options: Mapping[str, Any],
 ) -> Dataset:  # fmt: skip
-    listing = listed_files(
-        paths, filesystem=filesystem, extensions=extensions, ignore_missing=ignore_missing, keep=partition_filter
+    return dataset_of_files(
+        paths,
+        format,
+        extensions,
+        filesystem=filesystem,
+        arrow_open_stream_args=stream_options,
+        partition_filter=partition_filter,
+        partitioning=partitioning,
+        include_paths=include_paths,
+        ignore_missing_paths=ignore_missing,
+        parallelism=parallelism,
+        override_num_blocks=blocks,
+        concurrency=concurrency,
+        ray_remote_args=ray_remote_args,
+        **options,
     )
-    source = FileSource(listing, format, partitioning, include_paths, dict(stream_options or {}))
-    return reading(source, parallelism, blocks, concurrency, ray_remote_args, options)

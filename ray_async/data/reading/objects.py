@@ -15,11 +15,13 @@ from ray_async.data.block.columns import column_of_array, column_of_values
 from ray_async.data.block.frames import table_of_frame
 from ray_async.data.block.rows import table_of_rows
 from ray_async.data.block.schema import concatenated, unified
+from ray_async.data.compute import Resources, TaskPoolStrategy
 from ray_async.data.dataset.dataset import Dataset
 from ray_async.data.dataset.materialized import MaterializedDataset
 from ray_async.data.executor.blocks import bundle_of_table
 from ray_async.data.operators.shuffling import even_sizes
 from ray_async.data.plan import nodes
+from ray_async.data.sources.huggingface import HuggingFaceSource
 from ray_async.data.sources.numbers import RangeSource
 
 if TYPE_CHECKING:
@@ -172,8 +174,9 @@ def _values(refs: Any) -> list[Any]:
 
 def from_huggingface(
     dataset: Any, *, parallelism: int = -1, concurrency: int | None = None, override_num_blocks: int | None = None
-) -> MaterializedDataset:
-    """A dataset of one of Hugging Face ``datasets``, as it is after its own selections.
+) -> Dataset:
+    """A dataset of one of Hugging Face ``datasets``, as it is after its own selections; a streamed one is read when it
+    is run.
 
     Raises:
         TypeError: It is none, or a dict of splits, of which one has to be chosen.
@@ -182,6 +185,10 @@ def from_huggingface(
         raise TypeError(f"choose one of the splits, such as dataset[{next(iter(dataset), '')!r}]")
     if not hasattr(dataset, "with_format"):
         raise TypeError(f"from_huggingface expects a dataset of Hugging Face, but got {type(dataset).__name__}")
+    if not hasattr(dataset, "__len__"):
+        compute = TaskPoolStrategy(concurrency) if concurrency is not None else None
+        blocks = block_count(override_num_blocks, parallelism)
+        return Dataset(nodes.Read(HuggingFaceSource(dataset), blocks, Resources(compute)))
     table = dataset.with_format("arrow")[:]
     return of_tables([table.replace_schema_metadata(None)], block_count(override_num_blocks, parallelism))
 

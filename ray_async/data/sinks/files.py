@@ -18,6 +18,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from ray_async.data.block.rows import rows_of
 from ray_async.data.block.schema import check_no_mixture, concatenated, conformed, unified
 from ray_async.data.engine.grouping import group_bounds
 from ray_async.data.engine.ordering import sorted_table
@@ -36,7 +37,11 @@ class FileFormat(Protocol):
     """How a table becomes a file: picklable."""
 
     name: str
-    extension: str
+
+    @property
+    def extension(self) -> str:
+        """The ending of files, without the dot."""
+        ...
 
     def encode(self, table: pa.Table, stream: Any) -> None:
         """Write a whole file to a stream, which the caller closes."""
@@ -64,6 +69,7 @@ class FileSink(RowSink):
         rows_per_file: rows that a file has at most.
         make_folder: whether to make the folder.
         names: names the files.
+        row_files: whether each row has a file of its own.
     """
 
     path: str
@@ -74,6 +80,7 @@ class FileSink(RowSink):
     rows_per_file: int | None = None
     make_folder: bool = True
     names: FilenameProvider = field(default_factory=FilenameProvider)
+    row_files: bool = False
     write_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -109,7 +116,7 @@ class FileSink(RowSink):
 
     def commit(self, receipts: Sequence[Receipt], schema: pa.Schema | None) -> None:
         self._give_one_schema(receipts)
-        if not receipts and schema is not None and len(schema):
+        if not receipts and schema is not None and len(schema) and not self.row_files:
             names = [name for name in schema.names if name not in self.partition_columns]
             table = schema.empty_table().select(names)
             receipts = [self._write_file(table, "", self.names.get_filename_for_task(self.write_id, 0))]
@@ -174,10 +181,18 @@ class FileSink(RowSink):
         stem = self.names.get_filename_for_task(self.write_id, number)
         for folder, part in self._partitions(table):
             self.format.check(part.schema)
+            if self.row_files:
+                yield from self._row_files(part, folder, number)
+                continue
             size = self.rows_per_file or part.num_rows
             for index, start in enumerate(range(0, part.num_rows, size)):
                 name = stem if size >= part.num_rows else f"{stem}-{index:06d}"
                 yield self._write_file(part.slice(start, size), folder, name)
+
+    def _row_files(self, table: pa.Table, folder: str, number: int) -> Iterator[Receipt]:
+        for index, row in enumerate(rows_of(table)):
+            name = self.names.get_filename_for_row(row, self.write_id, number, 0, index)
+            yield self._write_file(table.slice(index, 1), folder, name)
 
     def _partitions(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         keys = self.partition_columns

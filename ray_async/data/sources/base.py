@@ -23,12 +23,16 @@ class Parallelism:
         block_bytes: size of a full block in memory.
         blocks: number of reads that the user asked for; None leaves it to the source.
         for_functions: whether user functions follow, for which even small data is worth splitting.
+        execution: how many executions the dataset had before; a random order of files depends on it.
+        apart: whether each file has a read of its own, so that one which fails takes no other along.
     """
 
     cpus: int = 2
     block_bytes: int = 128 << 20
     blocks: int | None = None
     for_functions: bool = True
+    execution: int = 0
+    apart: bool = False
 
     def count(self, rows: int, size: int) -> int:
         """The number of parts for data of that many rows and bytes in memory."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 from ray_async.data.block.schema import conformed, unified
 from ray_async.data.plan.columns import check_columns
 from ray_async.data.sources.base import Parallelism, RowSource
+from ray_async.data.sources.file_order import FileShuffleConfig, file_order
 from ray_async.data.sources.listing import FileListing, SourceFile
 from ray_async.data.sources.partitioning import Partitioning, with_partitions
 from ray_async.data.sources.retrying import retried
@@ -59,6 +60,7 @@ class FileSource(RowSource):
         include_paths: whether a column ``path`` is added.
         options: of the file system's `open_input_stream`.
         columns: columns to keep; None for all.
+        shuffle: the order of the files; None keeps that of the listing.
     """
 
     listing: FileListing
@@ -67,6 +69,7 @@ class FileSource(RowSource):
     include_paths: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] | None = None
+    shuffle: FileShuffleConfig | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.format.name)
@@ -111,11 +114,13 @@ class FileSource(RowSource):
 
     def reads(self, parallelism: Parallelism) -> Sequence[tuple[int, ...]]:
         files = self.listing.files
-        count = min(len(files), parallelism.count(len(files), self.size()))
+        order = file_order(len(files), self.shuffle, parallelism.execution)
+        count = len(files) if parallelism.apart else min(len(files), parallelism.count(len(files), self.size()))
         found: list[list[int]] = []
         total, done = sum(file.size + 1 for file in files) or 1, 0
-        for index, file in enumerate(files):
-            place = min(count - 1, (done + file.size // 2) * count // total)
+        for index in order:
+            file = files[index]
+            place = len(found) if parallelism.apart else min(count - 1, (done + file.size // 2) * count // total)
             if not found or place >= len(found):
                 found.append([])
             found[-1].append(index)

@@ -71,28 +71,38 @@ def listed_files(
         paths = [paths]
     if not paths:
         raise ValueError("Must provide at least one path")
+    chosen, inside = _in_one_system(paths, filesystem)
     found: list[SourceFile] = []
-    chosen: pafs.FileSystem | None = None
-    for given in paths:
-        system, path = resolved(given, filesystem)
-        if chosen is not None and not chosen.equals(system):
-            raise ValueError("the paths of one read must lie in one file system")
-        chosen = chosen or system
-        found += _expanded(chosen, path, str(given), extensions, ignore_missing)
+    # One question for all paths: stores answer many at a time.
+    for given, info in zip(paths, chosen.get_file_info(inside), strict=True):
+        found += _expanded(chosen, info, str(given), extensions, ignore_missing)
     if keep is not None:
         kept = set(keep([file.path for file in found]))
         found = [file for file in found if file.path in kept]
     if not found and not ignore_missing:
         endings = f" that end in {', '.join('.' + ending for ending in extensions)}" if extensions else ""
         raise ValueError(f"no files found under {[str(path) for path in paths]}{endings}")
-    assert chosen is not None
     return FileListing(chosen, tuple(found))
 
 
+def _in_one_system(paths: Sequence[str | os.PathLike[str]], filesystem: Any) -> tuple[pafs.FileSystem, list[str]]:
+    """The file system of all paths, and the paths in it."""
+    chosen: pafs.FileSystem | None = None
+    inside = []
+    for given in paths:
+        system, path = resolved(given, filesystem)
+        if chosen is not None and not chosen.equals(system):
+            raise ValueError("the paths of one read must lie in one file system")
+        chosen = chosen or system
+        inside.append(path)
+    assert chosen is not None
+    return chosen, inside
+
+
 def _expanded(
-    system: pafs.FileSystem, path: str, given: str, extensions: Sequence[str] | None, ignore_missing: bool
+    system: pafs.FileSystem, info: pafs.FileInfo, given: str, extensions: Sequence[str] | None, ignore_missing: bool
 ) -> list[SourceFile]:
-    info = system.get_file_info(path)
+    path = info.path
     if info.type == pafs.FileType.NotFound and _PATTERN & set(path):
         found = _matching(system, path, extensions)
         if not found and not ignore_missing:

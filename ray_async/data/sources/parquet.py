@@ -18,6 +18,7 @@ from ray_async.data.expressions.expr import Expr
 from ray_async.data.plan.columns import check_columns
 from ray_async.data.sources.base import Parallelism, RowSource
 from ray_async.data.sources.checked import check_no_objects
+from ray_async.data.sources.file_order import FileShuffleConfig, file_order
 from ray_async.data.sources.filesystem import is_local
 from ray_async.data.sources.listing import FileListing, SourceFile
 from ray_async.data.sources.partitioning import Partitioning, with_partitions
@@ -58,6 +59,7 @@ class ParquetSource(RowSource):
         columns: columns to read, in this order; None for all.
         predicate: rows to keep.
         given: a schema that the user asks for; None takes the files'.
+        shuffle: the order of the files; None keeps that of the listing.
     """
 
     listing: FileListing
@@ -67,6 +69,7 @@ class ParquetSource(RowSource):
     predicate: Expr | None = None
     arrow_filter: Any = None
     given: pa.Schema | None = None
+    shuffle: FileShuffleConfig | None = None
     name = "Parquet"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -160,7 +163,7 @@ class ParquetSource(RowSource):
         return known if self._all_known else known * len(self.listing.files) // FOOTERS
 
     def reads(self, parallelism: Parallelism) -> Sequence[tuple[ParquetRead, ...]]:
-        units = self._units()
+        units = self._units(file_order(len(self.listing.files), self.shuffle, parallelism.execution))
         total = sum(size for _, _, size in units)
         rows = sum(count for _, count, _ in units)
         wanted = parallelism.count(rows, total)
@@ -168,14 +171,17 @@ class ParquetSource(RowSource):
             wanted = max(1, min(wanted, rows // 1000))  # tiny files are not worth many calls
         if len(units) < wanted and parallelism.blocks is not None:
             units = _split(units, wanted)
+        if parallelism.apart:
+            files = itertools.groupby(units, key=lambda unit: unit[0].file)
+            return [tuple(part for part, _, _ in group) for _, group in files]
         return _grouped(units, wanted)
 
-    def _units(self) -> list[tuple[ParquetRead, int, int]]:
+    def _units(self, order: Sequence[int]) -> list[tuple[ParquetRead, int, int]]:
         """Row groups in order, each with its rows and bytes; whole files where the footer was not read."""
         units: list[tuple[ParquetRead, int, int]] = []
-        for index, file in enumerate(self.listing.files):
+        for index in order:
             if index >= FOOTERS:
-                units.append((ParquetRead(index, None), 1000, file.size))
+                units.append((ParquetRead(index, None), 1000, self.listing.files[index].size))
                 continue
             footer = self._footers[index]
             for group, (rows, size) in enumerate(zip(footer.group_rows, footer.group_bytes, strict=True)):
@@ -250,7 +256,7 @@ class ParquetSource(RowSource):
 
     def first(self, rows: int) -> RowSource | None:
         """The first files that have so many rows."""
-        if self.predicate is not None or self.arrow_filter is not None:
+        if self.predicate is not None or self.arrow_filter is not None or self.shuffle is not None:
             return None
         count = 0
         for index, footer in enumerate(self._footers):
@@ -265,8 +271,10 @@ class ParquetSource(RowSource):
     @property
     def plain_paths(self) -> tuple[str, ...] | None:
         """The files, where these columns of them are all that is read: local, whole, and of one schema; else None."""
-        extras = self.include_paths or self.given is not None or self.arrow_filter is not None
-        if extras or self.predicate is not None or not self._all_known or not is_local(self.listing.filesystem):
+        changed = (self.given, self.arrow_filter, self.shuffle, self.predicate)
+        if self.include_paths or any(part is not None for part in changed):
+            return None
+        if not self._all_known or not is_local(self.listing.filesystem):
             return None
         if not self._footers or any(footer.schema != self._footers[0].schema for footer in self._footers):
             return None

@@ -114,11 +114,14 @@ class AsyncHost:
         self._idle = True
         self._timer: Any = None
         self._tick_s = _TICK_S
-        self._done_at_tick = 0
+        self._done_at_tick = self._done_at_look = 0
         self._binding = worker.session.loops.binding()
         self._binding.on_wake(self._pump)
         self._binding.before_resuming(self._see_cancels)
         self._patience = Patience()
+        # Calls that wait for long, such as one that lasts as long as its actor: two ticks in a row have seen them.
+        self._lasting: set[asyncio.Task[None]] = set()
+        self._seen_at_tick: set[asyncio.Task[None]] = set()
         self._stall = StallWatch(worker.stall_after_s, running_definition)
         self._told: set[int] = set()
         self._threads: ThreadPoolExecutor | None = None
@@ -178,6 +181,8 @@ class AsyncHost:
         rests = done == self._done_at_tick and not self._tasks
         self._tick_s = min(2 * self._tick_s, _LONGEST_TICK_S) if rests else _TICK_S
         self._done_at_tick = done
+        seen = set(self._tasks.values())
+        self._lasting, self._seen_at_tick = seen & self._seen_at_tick, seen
         self._timer = self._loop.call_later(self._tick_s, self._tick)
         self._pump()
 
@@ -203,11 +208,11 @@ class AsyncHost:
         executor.wants_refill(self._queue)
         if self._tasks:
             self._binding.consider_lending()
-        elif self._looks_in_time():
+        if self._may_look() and self._looks_in_time():
             if not self._claim():
                 self._pump_again()
             return
-        elif executor.before_rest is not None:
+        if not self._tasks and executor.before_rest is not None:
             executor.before_rest()
         if self._lease is not None and not self._tasks:
             if not self._own_slot.swap_lease(self._lease[1], self._lease[0]):
@@ -217,6 +222,21 @@ class AsyncHost:
             executor.say_idle(self._queue)
         if executor.arm(self._queue):
             self._pump_again()
+
+    def _may_look(self) -> bool:
+        """Whether this is an occasion to look for a record.
+
+        Nothing runs; or only calls that have waited for long, and another one has ended since the last occasion.
+        Else the loop has been woken for them.
+        """
+        tasks, lasting = self._tasks, self._lasting
+        if not tasks:
+            return True
+        done = self._executor.done
+        if done == self._done_at_look or len(tasks) > len(lasting) or not lasting.issuperset(tasks.values()):
+            return False
+        self._done_at_look = done
+        return True
 
     def _looks_in_time(self) -> bool:
         """Whether a look at the queue for a moment finds a record, at an occasion to look."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -19,6 +20,8 @@ from ray_async.serve.telemetry.batch_counts import count_batch
 __all__ = ("END", "BatchSettings", "Batcher", "Pending")
 
 END: Any = object()
+_MANY = 8  # callers whose turns take longer than the pause before them
+_MOMENT = 1e-5  # seconds; with what the system adds about as long as it takes to wake a thread
 
 
 class NoListError(RayServeException, TypeError):
@@ -213,12 +216,19 @@ class Batcher:
             took = self.loop.time() - began
             count_batch(self._function, len(batch), forming.max_size, forming.waiting, wait_s, took)
 
-    def _begin_next(self) -> None:
-        """Start what is due before the callers of the batch that is over have their turns."""
+    async def _begin_next(self, callers: int) -> None:
+        """Start what is due before the callers of the batch that is over have their turns.
+
+        A thread that the next batch runs in cannot begin while the loop has Python's lock: many callers wait for that.
+        """
         task = asyncio.current_task()
         assert task is not None
         self._over(task)
         self._look()
+        if callers >= _MANY and self._running and threading.active_count() > 1:
+            await asyncio.sleep(0)  # the next batch's function is called
+            if self._running:
+                _let_threads_go()
 
     def _over(self, task: asyncio.Task[None]) -> list[Pending]:
         """Note that a batch does not run any more; gives its items, once."""
@@ -229,7 +239,7 @@ class Batcher:
     async def _call(self, batch: list[Pending], columns: dict[str, list[Any]]) -> None:
         if not self._streams:
             results = _checked(await self._function(**columns), len(batch))
-            self._begin_next()
+            await self._begin_next(len(batch))
             for item, result in zip(batch, results, strict=True):
                 item.put(result)
             return
@@ -247,6 +257,11 @@ class Batcher:
             await source.aclose()
         for item in batch:
             item.end()
+
+
+def _let_threads_go() -> None:
+    """Let go of Python's lock for a moment."""
+    time.sleep(_MOMENT)
 
 
 def _columns(batch: list[Pending]) -> dict[str, list[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = ("RunningBatches",)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ray_async.serve.autoscaling_config import AutoscalingConfig
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = (
     "ScalingState",

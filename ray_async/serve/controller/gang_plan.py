@@ -7,9 +7,10 @@ that has lost a replica is stopped as a whole, unless its policy says that the l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ray_async.serve.controller.reconcile import ReplicaState, ReplicaView, Wanted, reconcile
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = ("GangPlan", "reconcile_gangs")
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = ("Plan", "ReplicaState", "ReplicaView", "Wanted", "reconcile")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ray_async.serve.application import BuiltApplication, DeploymentSpec
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.controller.reconcile import ReplicaState
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.gang import GangContext
 from ray_async.serve.rest.options import RESTOptions
 

@@ -21,7 +21,7 @@ from ray_async.serve.ingress.free_slots import free_path
 from ray_async.serve.ingress.listener import listener_path
 from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.names import NAMESPACE, REPLICA_PREFIX
-from ray_async.serve.replica.actor import ReplicaActor
+from ray_async.serve.replica.replica_actor import ReplicaActor
 from ray_async.serve.stack_dump import stack_path
 
 __all__ = ("ReplicaHandle",)

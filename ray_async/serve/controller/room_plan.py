@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ray_async.serve.application import DeploymentSpec
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.gang import GANG_PREFIX, GangContext, GangSchedulingConfig
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.placement import asked_resources

@@ -7,7 +7,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ray_async.serve.application import DeploymentSpec
@@ -28,6 +28,7 @@ from ray_async.serve.controller.autoscaling import (
     redeployed,
 )
 from ray_async.serve.controller.reconcile import ReplicaView
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.telemetry.counts import Counts
 from ray_async.serve.waiting import Waiting
 

@@ -7,13 +7,13 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
 import ray_async as ray
 from ray_async.serve.context import RequestContext, new_request_id
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.grpc_ingress.services import Services
 from ray_async.serve.grpc_ingress.values import CallOutcome, Metadata, RayServegRPCContext, gRPCInputStream
 from ray_async.serve.handle.client import Client
@@ -164,8 +164,8 @@ class GrpcCalls(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no ty
         """What the replica gives: messages, and the outcome at last."""
         ingress = self._applications()[request.app_name]["ingress"]
         router = self._client.router(request.app_name, ingress, asyncio.get_running_loop())
-        arguments: tuple[Any, dict[str, Any]] = ((argument, seen, method.gives_stream), {})
-        call = Call(router, self._client, request, method.name, arguments, stream=True, actor_method="grpc")
+        arguments = (argument, seen, method.gives_stream)
+        call = Call(router, self._client, request, method.name, arguments, {}, stream=True, actor_method="grpc")
         call.start()
         try:
             items = await call.future

@@ -119,7 +119,7 @@ class DeploymentHandle:
         router = self._router
         if router is None or router.loop is not target:
             router = self._router = client.router(self.app_name, self.deployment_name, target)
-        call = Call(router, client, request, self._method, (args, kwargs), self._is_stream)
+        call = Call(router, client, request, self._method, args, kwargs, self._is_stream)
         if loop is None:
             target.call_soon_threadsafe(call.start)
         else:

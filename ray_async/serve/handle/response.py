@@ -33,18 +33,20 @@ class Call:
         client: The client, which the call keeps alive.
         request: The request's context that goes with it.
         method: The method's name.
-        arguments: Positional and keyword arguments; responses among them are waited for first.
+        args: Positional arguments; responses among them are waited for first.
+        kwargs: Keyword arguments, likewise.
         stream: Whether the method is a generator.
         actor_method: The replica's method that takes the call, if it is none of the usual two.
     """
 
     __slots__ = (
         "_actor_method",
-        "_arguments",
+        "_args",
         "_cancels_before",
         "_candidate",
         "_client",
         "_context",
+        "_kwargs",
         "_method",
         "_parent",
         "_stream",
@@ -63,7 +65,8 @@ class Call:
         client: Client,
         request: RequestContext,
         method: str,
-        arguments: tuple[tuple[Any, ...], dict[str, Any]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
         stream: bool,
         actor_method: str = "stream",
     ) -> None:
@@ -74,17 +77,19 @@ class Call:
         self.cancelled = False
         self._client = client
         self._method = method
-        self._arguments = arguments
+        self._args = args
+        self._kwargs = kwargs
         self._stream = stream
         self._actor_method = actor_method
         self._candidate: Candidate | None = None
-        self._parent = current_request.get()
-        self._cancels_before = 0 if self._parent is None else self._parent.cancels
         self._context: Context | None = None
         self._task: asyncio.Task[None] | None = None
         self.losses = 0
-        if self._parent is not None:
-            self._parent.begun(self)
+        self._cancels_before = 0
+        parent = self._parent = current_request.get()
+        if parent is not None:
+            self._cancels_before = parent.cancels
+            parent.begun(self)
 
     @property
     def is_by_handle(self) -> bool:
@@ -114,8 +119,7 @@ class Call:
 
     def pending(self) -> PendingRequest:
         """The call as a router of the user's sees it."""
-        args, kwargs = self._arguments
-        return PendingRequest(args, kwargs, self._metadata({}))
+        return PendingRequest(self._args, self._kwargs, self._metadata({}))
 
     def _metadata(self, headers: dict[str, str]) -> RequestMetadata:
         request = self.request
@@ -131,7 +135,7 @@ class Call:
 
     def start(self) -> None:
         """Hand the call to its router, once the responses among its arguments are there."""
-        args, kwargs = self._arguments
+        args, kwargs = self._args, self._kwargs
         for value in (*args, *kwargs.values()) if kwargs else args:
             if isinstance(value, DeploymentResponse):
                 self._context = copy_context()
@@ -148,12 +152,9 @@ class Call:
                 self._context = copy_context()  # it is sent later, from another call's context
 
     async def _start_later(self) -> None:
-        args, kwargs = self._arguments
         try:
-            self._arguments = (
-                tuple([await _settled(value) for value in args]),
-                {key: await _settled(value) for key, value in kwargs.items()},
-            )
+            self._args = tuple([await _settled(value) for value in self._args])
+            self._kwargs = {key: await _settled(value) for key, value in self._kwargs.items()}
         except (asyncio.CancelledError, Exception) as error:
             cancelled = _is_cancel(error)
             self.fail(RequestCancelledError(self.request.request_id) if cancelled else _without_frames(error, 3))
@@ -184,15 +185,16 @@ class Call:
             request.route,
             request.idempotent,
         )
-        args, kwargs = self._arguments
+        args, kwargs = self._args, self._kwargs
         if self._stream:
             self.ref = getattr(actor, self._actor_method).remote(about, *args, **kwargs)
             self._task = self.router.loop.create_task(self._await_stream(self.ref.values()))
         else:
             self.ref = actor.call.remote(about, *args, **kwargs)
-            self.ref.add_done_callback(self._arrived)
+            self.ref.add_done_callback(self)  # no bound method, which would be one object more for each call
 
-    def _arrived(self, ref: Any) -> None:
+    def __call__(self, ref: Any) -> None:
+        """Take what has arrived; the reference calls this."""
         self._let_go()
         if ref is not self.ref:
             return
@@ -205,7 +207,7 @@ class Call:
                 self._refused()
             else:
                 self._finish(value, None)
-        self.router.pump()
+        self.router.freed()
 
     async def _await_stream(self, values: Any) -> None:
         try:
@@ -321,6 +323,8 @@ class _Response:
     # Methods that raise a call's error let go of what has the call before: the error's traceback has their frames, and
     # the call has the error. Else all of it, the callers' arguments too, would live until cycles are collected.
 
+    __slots__ = ("__weakref__", "_call")
+
     def __init__(self, call: Call) -> None:
         self._call = call
 
@@ -340,23 +344,27 @@ class _Response:
         """Tell whether `cancel` was called."""
         return self._call.cancelled
 
-    async def _wait(self) -> Any:
+    def _steps(self) -> Generator[Any, None, Any]:
+        """What an asyncio task goes through that awaits the response."""
         call = self._call
-        future = call.future
-        if own_loop() is not call.router.loop:
-            future = asyncio.wrap_future(_mirror(call))
-        elif future.cancelled():
-            raise RequestCancelledError(self.request_id)
-        task = asyncio.current_task(call.router.loop if future is call.future else None)
-        assert task is not None
-        cancels = task.cancelling()
+        future, task = call.future, None
         try:
-            return await future
-        except asyncio.CancelledError:
-            call.cancel()
-            if task.cancelling() == cancels:  # somebody else who waits for the call was cancelled
-                raise RequestCancelledError(self.request_id) from None
-            raise
+            if future.cancelled():
+                raise RequestCancelledError(self.request_id)
+            if future.done():
+                return future.result()
+            if own_loop() is not call.router.loop:
+                future = asyncio.wrap_future(_mirror(call))
+            task = asyncio.current_task(call.router.loop if future is call.future else None)
+            assert task is not None
+            cancels = task.cancelling()
+            try:
+                return (yield from future)
+            except asyncio.CancelledError:
+                call.cancel()
+                if task.cancelling() == cancels:  # somebody else who waits for the call was cancelled
+                    raise RequestCancelledError(self.request_id) from None
+                raise
         finally:
             del self, call, future, task
 
@@ -401,8 +409,10 @@ class DeploymentResponse(_Response):
     task that awaits it is cancelled, so is the call.
     """
 
+    __slots__ = ()
+
     def __await__(self) -> Generator[Any, None, Any]:
-        return self._wait().__await__()
+        return self._steps()
 
     def result(self, *, timeout_s: float | None = None) -> Any:
         """Wait for the answer in a thread.
@@ -423,10 +433,22 @@ class DeploymentResponse(_Response):
 
     async def _to_object_ref(self) -> Any:
         try:
-            await self._wait()
+            await self
             return self._call.ref
         finally:
             del self
+
+
+class _Begun:
+    """The items of a stream, once its replica has begun."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: _Response) -> None:
+        self._response = response
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._response._steps()
 
 
 class DeploymentResponseGenerator(_Response):
@@ -440,7 +462,7 @@ class DeploymentResponseGenerator(_Response):
     async def __anext__(self) -> Any:
         try:
             if self._values is None:
-                self._values = await self._wait()
+                self._values = await _Begun(self)
             if own_loop() is self._call.router.loop:
                 return await anext(self._values)
             return await asyncio.wrap_future(

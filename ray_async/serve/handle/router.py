@@ -38,11 +38,12 @@ class Candidate:
         board: The board.
     """
 
-    __slots__ = ("_actor", "_board", "_models", "_packed", "_version", "dead", "name", "sent", "slot")
+    __slots__ = ("_actor", "_board", "_models", "_packed", "_version", "cell", "dead", "name", "sent", "slot")
 
     def __init__(self, name: str, packed: str, slot: int, board: Board) -> None:
         self.name = name
         self.slot = slot
+        self.cell = board.cell_of_state(slot)
         self.sent = 0
         self.dead = False
         self._packed = packed
@@ -85,6 +86,7 @@ class Router:
         self.loop = loop
         self.waiting: deque[Call] = deque()
         self._board = board
+        self._cells = board.cells
         self._key = key
         self._client = client
         self._version = -1
@@ -104,7 +106,8 @@ class Router:
 
     def submit(self, call: Call) -> None:
         """Send a call to a replica, or keep it until one is free; a call that cannot be kept fails."""
-        self._refresh()
+        if self._cells[0] != self._version:
+            self._refresh()
         if self._counts is not None:
             self._counts.came(call.is_by_handle, call.request.route)
         candidate = None if self.waiting or call.held else self._pick(call.request.multiplexed_model_id)
@@ -149,6 +152,11 @@ class Router:
     def _note_waiting(self) -> None:
         if self._counts is not None:
             self._counts.waits(len(self.waiting))
+
+    def freed(self) -> None:
+        """See to what waits, after a replica has answered."""
+        if self.waiting or self._tally is not None:
+            self.pump()
 
     def pump(self) -> None:
         """Send what waits and finds a replica now."""
@@ -281,12 +289,14 @@ class Router:
         return self._pick(model_id) if self._asker is None else self._asker.choose(model_id)
 
     def _pick(self, model_id: str) -> Candidate | None:
-        board, limit = self._board, self._limit
+        cells, limit = self._cells, self._limit
         free: list[tuple[Candidate, int]] = []
         for candidate in self._candidates.values():
-            if candidate.dead or board.state(candidate.slot) != RUNNING:
+            if candidate.dead or cells[candidate.cell] != RUNNING:
                 continue
-            load = max(candidate.sent, board.ongoing(candidate.slot))
+            load = max(candidate.sent, cells[candidate.cell + 1])
             if load < limit:
                 free.append((candidate, load))
+        if len(free) == 1 and not model_id:
+            return free[0][0]
         return pick(free, model_id, random.random)

@@ -6,32 +6,24 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from starlette.exceptions import HTTPException
-
 import ray_async as ray
+from ray_async.serve.frozen_dataclass import dataclass
+from ray_async.serve.loaded import loaded
 
-__all__ = ("Bodies", "BodyTooLarge", "Receive", "RestOfBody", "bodies", "limited", "read_start")
+__all__ = ("Bodies", "Receive", "RestOfBody", "bodies", "limited", "read_start")
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+BODY_TOO_LARGE = ("ray_async.serve.ingress.body_too_large", "BodyTooLarge")
 _SHORT = 1 << 16  # bytes: shorter bodies are read whole before their request is handed over
 
 
-class BodyTooLarge(HTTPException):
-    """A body that is larger than `max_body_bytes`.
+def too_large(limit: int) -> Exception:
+    """The error of a body that has more bytes than it may have."""
+    from ray_async.serve.ingress.body_too_large import BodyTooLarge  # with Starlette's error, which few requests need
 
-    Args:
-        limit: The limit.
-    """
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(413, f"The body is larger than {limit} bytes.")
-        self.limit = limit
-
-    def __reduce__(self) -> Any:
-        return BodyTooLarge, (self.limit,)
+    return BodyTooLarge(limit)
 
 
 def limited(receive: Receive, headers: dict[bytes, bytes], limit: int | None) -> Receive:
@@ -50,7 +42,7 @@ def limited(receive: Receive, headers: dict[bytes, bytes], limit: int | None) ->
     length = headers.get(b"content-length")
     if length is not None:  # the server sees to it that no more comes
         if int(length) > limit:
-            raise BodyTooLarge(limit)
+            raise too_large(limit)
         return receive
     if b"transfer-encoding" not in headers:  # then there is no body
         return receive
@@ -61,7 +53,7 @@ def limited(receive: Receive, headers: dict[bytes, bytes], limit: int | None) ->
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > limit:
-            raise BodyTooLarge(limit)
+            raise too_large(limit)
         return message
 
     return counted
@@ -133,8 +125,11 @@ class RestOfBody:
         """
         try:
             message: dict[str, Any] = await self.actor.receive_body.remote(self.number)
-        except BodyTooLarge as error:
-            raise BodyTooLarge(error.limit) from None
+        except Exception as error:
+            limit: int | None = getattr(error, "limit", None) if isinstance(error, loaded(*BODY_TOO_LARGE)) else None
+            if limit is None:
+                raise
+            raise too_large(limit) from None
         return message
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ("HERE", "Handover")
 
 HERE = object()
+_OWN = frozenset(("app", "state", "extensions", "asgi"))  # of a scope: what stays in its process
 
 
 class Handover(Call):
@@ -27,7 +28,7 @@ class Handover(Call):
         router: The router of the deployment.
         client: The process's client.
         request: The request's context.
-        scope: Its ASGI scope, as it is sent.
+        scope: Its ASGI scope.
         body: Its body, or the beginning of it, and what is left.
         slots: The slots of the replica that is here, if it is one of the deployment: a slot is taken for the request
             when the router picks that replica.
@@ -44,13 +45,13 @@ class Handover(Call):
         body: tuple[bytes, RestOfBody | None],
         slots: Slots | None,
     ) -> None:
-        super().__init__(router, client, request, "http", ((scope, *body), {}), stream=True, actor_method="http")
+        super().__init__(router, client, request, "http", (scope, *body), {}, stream=True, actor_method="http")
         self.is_here = False  # whether a slot of the replica that is here was taken
         self.slots = slots
 
     def pending(self) -> PendingRequest:
         """The request as a router of the user's sees it: with its headers, and without its body."""
-        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in self._arguments[0][0]["headers"]}
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in self._args[0]["headers"]}
         return PendingRequest((), {}, self._metadata(headers))
 
     def send(self, candidate: Candidate) -> None:
@@ -58,6 +59,8 @@ class Handover(Call):
         slots = self.slots
         # A slot that is not free although the board says so: the limit is being changed. The replica refuses, then.
         if slots is None or candidate.slot != slots.place or not slots.free:
+            scope, *body = self._args
+            self._args = {key: value for key, value in scope.items() if key not in _OWN}, *body
             super().send(candidate)
         else:
             slots.take()
@@ -72,7 +75,7 @@ class Handover(Call):
     def may_be_sent_again(self, error: BaseException) -> bool:
         """Whether another replica may run the request: not, if the one that has died may have read on in its body."""
         again = super().may_be_sent_again(error)
-        return again and (self._arguments[0][2] is None or not getattr(error, "call_began", True))
+        return again and (self._args[2] is None or not getattr(error, "call_began", True))
 
     def _taken(self, first: Any, values: Any) -> AsyncIterator[list[dict[str, Any]]]:
         return _all(first, values)

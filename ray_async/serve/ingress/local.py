@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.ingress.body import Receive
 from ray_async.serve.ingress.reply import Reply
 from ray_async.serve.replica.runner import Runner

@@ -7,11 +7,9 @@ import inspect
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from starlette.responses import Response
-
 from ray_async.serve.ingress.encoding import encode
-from ray_async.serve.ingress.plain_request import PlainRequest
 from ray_async.serve.ingress.reply import Reply
+from ray_async.serve.loaded import loaded
 from ray_async.serve.replica.runner import VALUES, Runner
 
 __all__ = ("PlainApp",)
@@ -31,16 +29,20 @@ class PlainApp:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._takes_request = runner.takes_any("__call__")
+        if self._takes_request:
+            from ray_async.serve.ingress.plain_request import PlainRequest  # with Starlette's
+
+            self._request = PlainRequest
 
     async def __call__(self, scope: Any, receive: Any, reply: Reply) -> None:
         """Answer a request."""
-        arguments = (PlainRequest(scope, receive),) if self._takes_request else _NONE
+        arguments = (self._request(scope, receive),) if self._takes_request else _NONE
         value = await self._runner.begin("__call__", arguments, _NOT_NAMED)
         if type(value) not in VALUES:
             if inspect.isawaitable(value):
                 value = await value
-            if isinstance(value, Response):
-                await value(scope, receive, reply.send)  # type: ignore[arg-type]  # a dict is what it gets
+            if isinstance(value, loaded("starlette.responses", "Response")):
+                await value(scope, receive, reply.send)
                 return
             if isinstance(value, AsyncIterator | Iterator):
                 await self._stream(value, reply)

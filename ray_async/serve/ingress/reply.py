@@ -8,11 +8,9 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
-from starlette.exceptions import HTTPException
-
 from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray_async.serve.ingress.connection import write_at_once
-from ray_async.serve.ingress.plain_request import MalformedBody
+from ray_async.serve.loaded import loaded
 
 __all__ = ("IDEMPOTENT", "ROUTE", "Reply", "RequestTimeout", "Send", "answer", "status_of", "timeout_of")
 
@@ -180,9 +178,9 @@ async def _nothing() -> None:
 
 def status_of(error: Exception) -> tuple[int, str]:
     """The status and text by which a client is told of an error."""
-    if isinstance(error, HTTPException):
+    if isinstance(error, loaded("starlette.exceptions", "HTTPException")):
         return error.status_code, str(error.detail)
-    if isinstance(error, MalformedBody):
+    if isinstance(error, loaded("ray_async.serve.ingress.plain_request", "MalformedBody")):
         return 400, f"The body is not valid JSON: {error}"
     if isinstance(error, BackPressureError):
         return error.status_code, str(error)
@@ -209,6 +207,8 @@ def timeout_of(headers: dict[bytes, bytes], default: float | None) -> float | No
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < math.inf:
+        from starlette.exceptions import HTTPException  # which few requests need
+
         raise HTTPException(400, "x-request-timeout-seconds must be a positive number")
     return seconds
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.utils import ClientDisconnected
 
 import ray_async as ray
@@ -23,6 +22,7 @@ from ray_async.serve.ingress.plain_app import PlainApp
 from ray_async.serve.ingress.reply import IDEMPOTENT, Reply, RequestTimeout, Send, answer, status_of, timeout_of
 from ray_async.serve.ingress.routes import RouteTable
 from ray_async.serve.ingress.transfers import Transfers
+from ray_async.serve.loaded import loaded
 from ray_async.serve.multiplexing.decorator import is_multiplexed
 from ray_async.serve.names import folder
 from ray_async.serve.telemetry.exposition import metrics_page
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ("Requests",)
 
 logger = logging.getLogger("ray_async.serve")
-_LEFT = (WebSocketDisconnect, ClientDisconnected)  # what a handler sends to a websocket's client that has gone raises
 _HELD_S = 1.0  # seconds after which a handler that goes on after its request's end is told of
 _MODEL_ID, _TIMEOUT = b"serve_multiplexed_model_id", b"x-request-timeout-seconds"
 
@@ -165,7 +164,7 @@ class Requests:
                 reply.closed(connection.close_code)
         except Exception as error:
             request.cancel_calls()
-            if isinstance(error, _LEFT) and not is_http:
+            if not is_http and _has_left(error):
                 reply.closed(connection.close_code)
             else:
                 if observed is not None:
@@ -331,6 +330,11 @@ class Requests:
         if reply.started:
             raise error  # the connection ends without the end of its body
         await reply.answer(status, text, getattr(error, "headers", None))
+
+
+def _has_left(error: Exception) -> bool:
+    """Whether an error is what sending raises to a websocket's client that has gone."""
+    return isinstance(error, (ClientDisconnected, loaded("starlette.websockets", "WebSocketDisconnect")))
 
 
 def _last(send: Send) -> Send:

@@ -79,10 +79,9 @@ class Transfers:
         request: RequestContext,
         target: tuple[str, str],
     ) -> None:
-        sent = {key: value for key, value in scope.items() if key not in ("app", "state", "extensions", "asgi")}
         losses, taken = 0, None
         while True:
-            call = self._handover(sent, body, request, target)
+            call = self._handover(scope, body, request, target)
             call.losses = losses
             call.start()
             try:
@@ -116,7 +115,7 @@ class Transfers:
 
     def _handover(
         self,
-        sent: dict[str, Any],
+        scope: dict[str, Any],
         body: tuple[bytes, RestOfBody | None],
         request: RequestContext,
         target: tuple[str, str],
@@ -127,7 +126,7 @@ class Transfers:
         slots = None
         if local is not None and target == local.target:
             slots, self._router = local.slots, router
-        return Handover(router, self._client, request, sent, body, slots)
+        return Handover(router, self._client, request, scope, body, slots)
 
     async def _taken(self, call: Handover) -> Any:
         """What the request is taken by; replicas that become free know meanwhile that it waits here."""

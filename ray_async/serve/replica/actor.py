@@ -1,4 +1,4 @@
-"""The replica's actor."""
+"""The replica: what holds a user's object, in its process."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ from ray_async.serve.board import CONSTRUCTING, RUNNING, Board
 from ray_async.serve.context import ReplicaContext, RequestContext, current_replica, current_request
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.gang import GangContext
-from ray_async.serve.grpc_ingress.answer import answer
-from ray_async.serve.grpc_ingress.values import CallOutcome
 from ray_async.serve.handle.client import Client, get_client
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
 from ray_async.serve.ingress.body import RestOfBody, bodies
@@ -36,6 +34,7 @@ from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Requests
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.multiplexing.holdings import Holdings
+from ray_async.serve.replica.replica_actor import UNREAD, About, ReplicaActor
 from ray_async.serve.replica.routing_stats import RoutingStats
 from ray_async.serve.replica.runner import Runner, maybe_async
 from ray_async.serve.replica.slots import Slots
@@ -45,17 +44,14 @@ from ray_async.serve.stack_dump import stack_path, take_requests
 from ray_async.serve.telemetry.line_format import Origin
 from ray_async.serve.telemetry.telemetry import Telemetry
 
-__all__ = ("About", "ReplicaActor")
-
-About = tuple[str, str, str, str, bool]  # method, request id, model id, route, whether it may run twice
+__all__ = ("ReplicaHost",)
 
 logger = logging.getLogger("ray_async.serve")
 _ENDS = (SystemExit, KeyboardInterrupt, GeneratorExit)  # what ends a process, or a generator, elsewhere
 _CLEAN_UP = 2.0  # seconds for requests that are cancelled at the end
-_UNREAD = 64  # items of a stream that its caller has not read, at which the stream pauses
 
 
-class ReplicaActor:
+class ReplicaHost(ReplicaActor):
     """Holds one user's object and runs requests on it.
 
     Args:
@@ -276,7 +272,7 @@ class ReplicaActor:
                 if observed is not None:
                     observed.end()
 
-    @ray.method(_generator_backpressure_num_objects=_UNREAD)
+    @ray.method(_generator_backpressure_num_objects=UNREAD)
     async def stream(self, about: About, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """Run a request that gives items: the first says whether it was taken."""
         if not self._slots.free:
@@ -306,7 +302,7 @@ class ReplicaActor:
         """The next part of a body that comes here, for another replica that runs its request."""
         return await bodies.receive(number)
 
-    @ray.method(_generator_backpressure_num_objects=_UNREAD)
+    @ray.method(_generator_backpressure_num_objects=UNREAD)
     async def http(
         self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
     ) -> AsyncIterator[Any]:
@@ -322,7 +318,7 @@ class ReplicaActor:
             finally:
                 await lists.aclose()  # type: ignore[attr-defined]
 
-    @ray.method(_generator_backpressure_num_objects=_UNREAD)
+    @ray.method(_generator_backpressure_num_objects=UNREAD)
     async def grpc(self, about: About, received: Any, context: Any, stream: bool) -> AsyncIterator[Any]:
         """Run a call by gRPC; gives its messages, and its outcome at last.
 
@@ -332,6 +328,9 @@ class ReplicaActor:
             context: What the method sees of the call.
             stream: Whether the method gives several messages.
         """
+        from ray_async.serve.grpc_ingress.answer import answer
+        from ray_async.serve.grpc_ingress.values import CallOutcome
+
         if not self._slots.free:
             yield REFUSED
             return

@@ -7,12 +7,13 @@ import importlib
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ray_async import cloudpickle
 from ray_async.serve.autoscaling_config import PickledFunction
 from ray_async.serve.config_value import ConfigValue
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.request_router.base import RequestRouter
 
 __all__ = ("RequestRouterConfig",)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
+
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = ("PendingRequest", "ReplicaResult", "RequestMetadata")
 

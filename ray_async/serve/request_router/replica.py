@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ray_async.serve.autoscaling_config import DeploymentID
 from ray_async.serve.board import RUNNING, Board
+from ray_async.serve.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
     from ray_async.serve.handle.router import Candidate

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import ray_async as ray
 from ray_async.serve.deploying.schema import ConfigError, ServeDeploySchema
 from ray_async.serve.exceptions import DeploymentUnavailableError, ExternalScalerDisabledError, RayServeException
-from ray_async.serve.ingress.body import BodyTooLarge, Receive, limited
+from ray_async.serve.ingress.body import Receive, limited
+from ray_async.serve.ingress.body_too_large import BodyTooLarge
 from ray_async.serve.ingress.reply import Send, answer
 from ray_async.serve.rest.building import BuiltConfig, build_config
 

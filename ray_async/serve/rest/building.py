@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 import ray_async as ray
@@ -11,6 +10,7 @@ from ray_async.exceptions import RayTaskError
 from ray_async.serve.application import BuiltApplication, ConfigSettings
 from ray_async.serve.config import HTTPOptions, gRPCOptions
 from ray_async.serve.deploying.schema import ConfigError
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = ("BuiltConfig", "build_config")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = ("RESTOptions",)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.telemetry.cells import read_cells
 from ray_async.serve.telemetry.families import FAMILIES, Family
 

@@ -7,12 +7,12 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from time import perf_counter
 from typing import Any
 
 from ray_async.serve.context import current_request
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = ("LineFormatter", "Origin", "Told", "access_lines", "json_access_lines", "one_word", "stamp")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ray_async.serve.config_value import ConfigValue
+from ray_async.serve.frozen_dataclass import dataclass
 
 __all__ = ("ServeLoggingConfig",)
 

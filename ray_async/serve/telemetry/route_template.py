@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from starlette.routing import Mount
+from ray_async.serve.loaded import loaded
 
 __all__ = ("UNMATCHED", "RouteTemplates")
 
@@ -40,7 +40,7 @@ class RouteTemplates:
             route = _of_endpoint(self._app.routes, scope["endpoint"])
         if route is None:
             return UNMATCHED
-        path = "/{path}" if isinstance(route, Mount) else _path_of(route)
+        path = "/{path}" if _is_mount(route) else _path_of(route)
         mounted = scope.get("root_path", "")[len(root) :]
         if mounted:
             path = _mount(self._app.routes, mounted) + path
@@ -55,6 +55,10 @@ def _found(scope: dict[str, Any]) -> Any:
     return getattr(context, "starlette_route", None) or context
 
 
+def _is_mount(route: Any) -> bool:
+    return isinstance(route, loaded("starlette.routing", "Mount"))
+
+
 def _path_of(route: Any) -> str:
     path: Any = getattr(route, "path_format", None) or getattr(route, "path", "")
     return str(path)
@@ -67,7 +71,7 @@ def _of_endpoint(routes: Iterable[Any], endpoint: Any) -> Any:
 def _mount(routes: Iterable[Any], mounted: str) -> str:
     """The template of the mounts that a path goes through."""
     for route in routes:
-        match = route.path_regex.match(f"{mounted}/") if isinstance(route, Mount) else None
+        match = route.path_regex.match(f"{mounted}/") if _is_mount(route) else None
         if match is not None:
             rest = match.group("path").rstrip("/")
             below = _mount(route.routes, f"/{rest}") if rest else ""

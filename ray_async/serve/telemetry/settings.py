@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
+from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 from ray_async.serve.telemetry.tracing_config import TracingConfig
 

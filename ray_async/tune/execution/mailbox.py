@@ -7,6 +7,7 @@ batches.
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from collections import deque
@@ -18,11 +19,11 @@ from ray_async.tune.execution import messages as m
 __all__ = ("Mailbox",)
 
 # Seconds that a message may wait for others.
-BATCH_SECONDS = 0.008
+BATCH_SECONDS = 0.02
 # Seconds that a trial runs before those behind it go back, for another runner to take them.
 HOLD_SECONDS = 0.02
 # Messages that may wait before a trial that reports has to.
-MAX_WAITING = 5_000
+MAX_WAITING = 1_000
 
 
 class Mailbox:
@@ -47,7 +48,7 @@ class Mailbox:
         orders: Sequence[m.TrialOrder],
         judged: tuple[str, int, int] | None,
         answers: Sequence[tuple[str, int, str]],
-    ) -> list[Any]:
+    ) -> bytes:
         """Take orders and answers, and wait for messages.
 
         Args:
@@ -56,7 +57,7 @@ class Mailbox:
             answers: Trial, attempt, and what it is to do.
 
         Returns:
-            The messages, in order.
+            The messages, in order, pickled.
         """
         with self._changed:
             self._orders.extend(orders)
@@ -70,7 +71,7 @@ class Mailbox:
             self._give_back()
             sent, self._outbox, self._urgent = self._outbox, [], False
             self._changed.notify_all()
-        return sent
+        return pickle.dumps(sent, 5)
 
     def post(self, answers: Sequence[tuple[str, int, str]]) -> None:
         """Take answers while another call waits for messages.
@@ -166,6 +167,11 @@ class Mailbox:
         with self._changed:
             while self._judged < count and self._answer is None:
                 self._changed.wait()
+
+    @property
+    def has_orders(self) -> bool:
+        """Whether a trial waits to be run."""
+        return bool(self._orders)
 
     @property
     def answer(self) -> str | None:

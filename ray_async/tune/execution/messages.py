@@ -1,7 +1,8 @@
 """Messages between the search and its runners: plain tuples, the kind first.
 
-Metrics travel pickled: so the runner finds out by itself what cannot be sent, later changes to the user's dict do not
-show, and the journal takes the bytes as they are.
+A runner's messages travel as one pickle, which the journal takes as it is. Metrics that are numbers and texts are in it
+as they are, in a dict of their own, so that later changes to the user's do not show; others are pickled when they are
+reported, so the runner finds out by itself what cannot be sent.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import pickle
 from typing import Any, NamedTuple
 
 import cloudpickle
+
+from ray_async.exceptions import RayError, RayTaskError
 
 __all__ = (
     "DONE",
@@ -30,6 +33,7 @@ __all__ = (
     "Saved",
     "TrialOrder",
     "TrialReport",
+    "error_of",
     "pack",
     "unpack",
 )
@@ -72,7 +76,7 @@ class TrialReport(NamedTuple):
         trial_id: The trial.
         attempt: Number of the trial's start.
         iteration: The training iteration.
-        metrics: Metrics, pickled.
+        metrics: Metrics, as `pack` gives them.
         time_total: Seconds that the trial has trained, earlier starts included.
         time_this_iteration: Seconds of this iteration.
         timestamp: Seconds since the epoch.
@@ -85,7 +89,7 @@ class TrialReport(NamedTuple):
     trial_id: str
     attempt: int
     iteration: int
-    metrics: bytes
+    metrics: dict[str, Any] | bytes
     time_total: float
     time_this_iteration: float
     timestamp: float
@@ -159,14 +163,14 @@ class TrialOrder(NamedTuple):
         config: Its config.
         path: Its directory.
         name: Its name.
-        experiment_name: Name of the experiment.
         iteration: Training iteration of the checkpoint that it goes on from.
         time_total: Seconds that it had trained by then.
         checkpoint: Path of that checkpoint.
         checkpoint_index: Number of its next checkpoint.
         lockstep: Whether it waits at each report for the answer.
         judged: Whether its reports are answered at all.
-        resources: What it takes, for its context.
+        experiment_name: Name of the experiment; the runner knows it, so it does not travel.
+        resources: What the trial takes; the same.
     """
 
     trial_id: str
@@ -174,18 +178,21 @@ class TrialOrder(NamedTuple):
     config: dict[str, Any]
     path: str
     name: str
-    experiment_name: str
     iteration: int
     time_total: float
     checkpoint: str | None
     checkpoint_index: int
     lockstep: bool
     judged: bool
-    resources: Any
+    experiment_name: str = ""
+    resources: Any = None
 
 
-def pack(metrics: dict[str, Any]) -> bytes:
-    """Metrics as bytes.
+_PLAIN = frozenset((float, int, str, bool, type(None)))
+
+
+def pack(metrics: dict[str, Any]) -> dict[str, Any] | bytes:
+    """Metrics as they can be sent: a copy of a dict of numbers and texts, or bytes.
 
     Args:
         metrics: The metrics.
@@ -193,6 +200,8 @@ def pack(metrics: dict[str, Any]) -> bytes:
     Raises:
         TypeError: They hold what cannot be pickled.
     """
+    if _PLAIN.issuperset(map(type, metrics.values())):
+        return dict(metrics)
     try:
         return pickle.dumps(metrics, 5)
     except Exception:
@@ -204,14 +213,26 @@ def pack(metrics: dict[str, Any]) -> bytes:
         return packed
 
 
-def unpack(packed: bytes) -> dict[str, Any]:
-    """Metrics of bytes.
+def unpack(packed: dict[str, Any] | bytes) -> dict[str, Any]:
+    """Metrics of what `pack` has made.
 
     Args:
-        packed: What `pack` has made.
+        packed: The metrics.
     """
+    if isinstance(packed, dict):
+        return dict(packed)
     metrics: dict[str, Any] = pickle.loads(packed)
     return metrics
+
+
+def error_of(packed: bytes) -> BaseException:
+    """An error of its bytes; a trial's is one of the class that its code raised, too.
+
+    Args:
+        packed: What `to_bytes` has made.
+    """
+    error = RayError.from_bytes(packed)
+    return error.as_instanceof_cause() if isinstance(error, RayTaskError) else error
 
 
 def _can_be_pickled(value: Any) -> bool:

@@ -39,6 +39,9 @@ class RunnerPlace:
     judged: tuple[str, int, int] | None = None
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
     closed: bool = False
+    # When it last said something, and whether its silence since then was told.
+    heard: float = 0.0
+    named: bool = False
     # After a death in a batch: trials come one by one, to find the one that kills.
     cautious: bool = False
 
@@ -115,7 +118,7 @@ class RunnerPool:
             resources=head or None,
             max_concurrency=4,
             scheduling_strategy=strategy,
-        ).remote(self._trainable, self._options)
+        ).remote(self._trainable, self._options, runner.factory)
         runner.facts = m.RunnerFacts(*await runner.actor.facts.remote())
         return not runner.closed
 

@@ -42,6 +42,9 @@ def filled(report: m.TrialReport, facts: m.RunnerFacts, config: dict[str, Any], 
     """
     result = m.unpack(report.metrics)
     iterations, seconds = report.since_restore
+    # What is filled in comes after all that was reported, `config` first.
+    result.pop("config", None)
+    result["config"] = config
     result.setdefault("timestamp", int(report.timestamp))
     result["checkpoint_dir_name"] = report.checkpoint
     result["done"] = bool(result.get("done", report.done))
@@ -51,7 +54,6 @@ def filled(report: m.TrialReport, facts: m.RunnerFacts, config: dict[str, Any], 
     result["time_this_iter_s"] = report.time_this_iteration
     result["time_total_s"] = report.time_total
     result["pid"], result["hostname"], result["node_ip"] = facts
-    result["config"] = config
     result["time_since_restore"] = seconds
     result["iterations_since_restore"] = iterations
     result["experiment_tag"] = tag

@@ -9,7 +9,9 @@ from ray_async.tune.execution.search_loop import replay_loss
 from ray_async.tune.execution.search_spec import SearchSpec
 from ray_async.tune.execution.state import SearchState
 from ray_async.tune.experiment.trial import Trial
-from ray_async.tune.journal.journal import read_journal
+from ray_async.tune.journal.journal import journal_size, read_journal
+from ray_async.tune.journal.snapshot import read_snapshot
+from ray_async.tune.search.search_algorithm import Suggestion
 from ray_async.tune.tune_config import TuneConfig
 
 __all__ = ("replay", "trials_of")
@@ -23,14 +25,18 @@ def replay(state: SearchState, folder: str) -> int:
         folder: The experiment's directory.
 
     Returns:
-        How many records there were.
+        How many records were repeated: those behind the last snapshot.
     """
-    count = 0
-    for record in read_journal(folder):
+    count = start = 0
+    snapshot = read_snapshot(folder, journal_size(folder))
+    if snapshot is not None:
+        start, parts = snapshot
+        state.take_parts(parts)
+    for record in read_journal(folder, start):
         count += 1
         kind = record[0]
         if kind == "trial":
-            state.replay_trial(record[1])
+            state.replay_trial(Suggestion(*record[1:]))
         elif kind == "start":
             state.start(state.trials[record[1]])
         elif kind == "messages":

@@ -117,7 +117,7 @@ class Search:
             self._begin(journal)
             if mirror is not None:
                 mirror.start()
-            callbacks.setup(self.state)
+            callbacks.setup(self.state, restored=self._restored is not None)
             try:
                 _run_async(lambda: self._main(journal, callbacks, mirror))
             except KeyboardInterrupt:
@@ -156,16 +156,17 @@ class Search:
             change_directory=os.environ.get("RAY_CHDIR_TO_TRIAL_DIR", "1") != "0",
             export_formats=spec.export_formats,
             storage=self.remote,
+            shared_directories=callbacks.are_there,
+            experiment_name=os.path.basename(self.folder),
         )
         pool = RunnerPool(ray.put(self._trainable), options)
-        name = os.path.basename(self.folder)
 
         def listen(effect: Effect) -> None:
             callbacks.take(effect)
             if mirror is not None:
                 mirror.take(effect)
 
-        loop = SearchLoop(self.state, pool, journal, listen, first, name, spec.time_budget)
+        loop = SearchLoop(self.state, pool, journal, listen, first, spec.time_budget)
         await loop.run()
 
 

@@ -7,26 +7,42 @@ the state is told of it, and what the state wants done is done after that.
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import pickle
 import shutil
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from typing import Any
 
 from ray_async.exceptions import RayActorError, RayError
 from ray_async.tune.execution import messages as m
-from ray_async.tune.execution.effects import CheckpointRemoved, ConfigChanged, Effect, TrialAdded, TrialAnswered
+from ray_async.tune.execution.effects import (
+    CheckpointRemoved,
+    ConfigChanged,
+    Effect,
+    TrialAdded,
+    TrialAnswered,
+    TrialStarted,
+)
 from ray_async.tune.execution.pool import RunnerPlace, RunnerPool
-from ray_async.tune.execution.state import SearchState, error_of
+from ray_async.tune.execution.state import SearchState
 from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.journal.journal import SearchJournal
+from ray_async.tune.journal.snapshot import SMALLEST, SnapshotClock
 from ray_async.tune.placement_groups import PlacementGroupFactory
 
 __all__ = ("SearchLoop",)
 
+_logger = logging.getLogger("ray_async.tune")
+
 # Trials that one runner gets at once, and the time that they are to take together.
-MAX_BATCH = 64
-BATCH_SECONDS = 0.01
+MAX_BATCH = 512
+BATCH_SECONDS = 0.1
 # Seconds that running trials have to end when a search ends.
 END_SECONDS = 30.0
+# Seconds after which a trial that says nothing is named, with its stack.
+SILENT_SECONDS = 600.0
 # Kinds of messages after which a runner has one trial less.
 _ENDS = (m.DONE, m.FAILED, m.STOPPED, m.PAUSED)
 
@@ -40,7 +56,6 @@ class SearchLoop:
         journal: Where all is written.
         listen: Gets each effect.
         first: What trials take by default: runners for such start at once.
-        name: Name of the experiment.
         time_budget: Seconds after which the search ends.
     """
 
@@ -51,7 +66,6 @@ class SearchLoop:
         journal: SearchJournal,
         listen: Callable[[Effect], None],
         first: PlacementGroupFactory | None,
-        name: str,
         time_budget: float | None = None,
     ) -> None:
         self._state = state
@@ -59,7 +73,6 @@ class SearchLoop:
         self._journal = journal
         self._listen = listen
         self._first = first
-        self._name = name
         self._time_budget = time_budget
         self._candidate: Trial | None = None
         self._suspects: set[str] = set()
@@ -67,6 +80,8 @@ class SearchLoop:
         # Mean seconds of a trial, the last ones counting most; None while none has ended.
         self._duration: float | None = None
         self._over = asyncio.Event()
+        self._silence = float(os.environ.get("TUNE_WARN_SILENT_TRIAL_S", SILENT_SECONDS))
+        self._snapshots = SnapshotClock(time.monotonic(), journal.size)
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -80,6 +95,7 @@ class SearchLoop:
                 self._group = group
                 if not self._state.is_over:
                     self._grow(self._first)
+                watch = group.create_task(self._watch())
                 self._fill()
                 try:
                     async with asyncio.timeout(self._time_budget):
@@ -87,6 +103,7 @@ class SearchLoop:
                 except TimeoutError:
                     self._state.end("the time budget is used up")
                 await self._wind_up()
+                watch.cancel()
         except BaseExceptionGroup as errors:
             raise _first_leaf(errors) from None
         finally:
@@ -109,6 +126,8 @@ class SearchLoop:
             await self._wait_for_ends()
         for runner in list(self._pool.runners):
             self._pool.close(runner)
+        if not cut_off and self._snapshots.works and self._journal.size > SMALLEST:
+            self._journal.keep(state.parts())
 
     async def _wait_for_ends(self) -> None:
         """Wait for what trials still do when they are told to stop: save themselves, run their ``finally`` blocks."""
@@ -119,7 +138,33 @@ class SearchLoop:
                 async with asyncio.timeout_at(deadline):
                     await self._over.wait()
             except TimeoutError:
+                for trial_id in list(self._places):
+                    await self._name_silent(trial_id, f"has not ended {END_SECONDS:g} s after it was told to")
                 return
+
+    async def _watch(self) -> None:
+        """Name trials that say nothing for long, each silence once."""
+        while True:
+            await asyncio.sleep(self._silence / 4)
+            now = time.monotonic()
+            for runner in self._pool.runners:
+                if runner.trials and not runner.named and now > runner.heard + self._silence:
+                    runner.named = True
+                    await self._name_silent(
+                        next(iter(runner.trials)), f"has said nothing for {now - runner.heard:.0f} s"
+                    )
+
+    async def _name_silent(self, trial_id: str, what: str) -> None:
+        runner = self._places.get(trial_id)
+        if runner is None or runner.closed:
+            return
+        try:
+            async with asyncio.timeout(5):
+                stack = await runner.actor.stack.remote()
+        except (TimeoutError, RayActorError) as error:
+            stack = f"(its stack cannot be had: {error})"
+        pid = runner.facts.pid if runner.facts is not None else "unknown"
+        _logger.warning("%s %s (process %s); it is here:\n%s", self._state.trials[trial_id], what, pid, stack)
 
     # Runners.
 
@@ -156,16 +201,18 @@ class SearchLoop:
                 orders, runner.orders = runner.orders, []
                 answers, runner.answers = runner.answers, []
                 judged, runner.judged = runner.judged, None
-                arrived = await runner.actor.exchange.remote(orders, judged, answers)
+                packed = await runner.actor.exchange.remote(orders, judged, answers)
                 if not runner.closed:
-                    self._take(runner, arrived)
+                    self._take(runner, packed)
         except RayActorError as error:
             if not runner.closed:
                 self._lose(runner, error)
 
-    def _take(self, runner: RunnerPlace, arrived: Sequence[Any]) -> None:
+    def _take(self, runner: RunnerPlace, packed: bytes) -> None:
         assert runner.facts is not None
-        self._record([("messages", tuple(runner.facts), arrived)])
+        runner.heard, runner.named = time.monotonic(), False
+        self._record([("packed", tuple(runner.facts), packed)])
+        arrived = pickle.loads(packed)
         for message in arrived:
             kind = message[0]
             if kind == m.REPORT:
@@ -178,8 +225,7 @@ class SearchLoop:
                 for trial_id in message[1]:
                     self._leave(runner, trial_id)
         self._state.handle(runner.facts, arrived)
-        self._carry_out(runner)
-        self._fill()
+        self._fill(runner)
 
     def _leave(self, runner: RunnerPlace, trial_id: str) -> None:
         runner.trials.pop(trial_id, None)
@@ -204,16 +250,20 @@ class SearchLoop:
             replay_loss(self._state, record)
         factory = runner.factory
         self._pool.close(runner)
-        self._carry_out()
         if not self._state.is_over and self._state.end_reason is None:
             self._spawn(factory)
         self._fill()
 
     # Trials.
 
-    def _fill(self) -> None:
-        """Hand out trials while there is room."""
+    def _fill(self, current: RunnerPlace | None = None) -> None:
+        """Hand out trials while there is room, and do what the state wants done.
+
+        Args:
+            current: The runner whose messages have just been taken: its answers go with its next call.
+        """
         state = self._state
+        assigned: list[RunnerPlace] = []
         while state.end_reason is None:
             if self._candidate is None and not self._has_room():
                 break
@@ -226,7 +276,14 @@ class SearchLoop:
                 break
             self._candidate = None
             self._assign(trial, runner)
-        self._carry_out()
+            if len(runner.trials) == 1:
+                runner.heard = time.monotonic()
+            assigned.append(runner)
+        self._carry_out(current)
+        for runner in assigned:
+            runner.wanted.set()
+        if self._snapshots.is_due(time.monotonic(), self._journal.size):
+            self._snapshots.works = self._journal.keep(state.parts())
         if state.is_over or state.end_reason is not None:
             self._over.set()
 
@@ -274,32 +331,29 @@ class SearchLoop:
 
     def _assign(self, trial: Trial, runner: RunnerPlace) -> None:
         self._state.start(trial)
-        self._record_effects([("start", trial.trial_id)])
-        order = self._state.order(trial, self._name)
         runner.trials[trial.trial_id] = trial.attempt
-        runner.orders.append(order)
+        runner.orders.append(self._state.order(trial))
         self._places[trial.trial_id] = runner
-        runner.wanted.set()
 
     # Effects.
 
     def _record(self, records: list[Any]) -> None:
         self._journal.append(records)
 
-    def _record_effects(self, records: list[Any]) -> None:
-        self._carry_out(extra=records)
-
-    def _carry_out(self, current: RunnerPlace | None = None, extra: Sequence[Any] = ()) -> None:
-        """Do what the state wants done: trials that it made go to the journal first."""
+    def _carry_out(self, current: RunnerPlace | None = None) -> None:
+        """Do what the state wants done: what it has decided goes to the journal first, in one frame."""
         effects = self._state.take_effects()
         records: list[Any] = []
         for effect in effects:
-            if isinstance(effect, TrialAdded):
-                records.append(("trial", effect.suggestion))
-            elif isinstance(effect, ConfigChanged):
+            kind = type(effect)
+            if kind is TrialAdded:
+                records.append(("trial", *effect.suggestion))  # type: ignore[union-attr]
+            elif kind is TrialStarted:
+                records.append(("start", effect.trial.trial_id))
+            elif kind is ConfigChanged:
                 records.append(("config", effect.trial.trial_id, effect.trial.config, effect.trial.experiment_tag))
-        if records or extra:
-            self._record([*records, *extra])
+        if records:
+            self._record(records)
         for effect in effects:
             if isinstance(effect, TrialAnswered):
                 self._answer(effect, current)
@@ -332,7 +386,7 @@ def replay_loss(state: SearchState, record: tuple[Any, ...]) -> None:
     """
     trial = state.trials[record[1]]
     if record[0] == "lost":
-        state.lose(trial, error_of(record[2]))
+        state.lose(trial, m.error_of(record[2]))
     else:
         state.give_back(trial)
 

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ray_async.air.checkpoint import Checkpoint
-from ray_async.exceptions import RayError, RayTaskError
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.effects import (
     CheckpointAdded,
@@ -31,23 +30,14 @@ from ray_async.tune.execution.effects import (
 from ray_async.tune.execution.report_result import FILLED, filled
 from ray_async.tune.execution.settings import SearchSettings
 from ray_async.tune.execution.trial_maker import TrialMaker
+from ray_async.tune.execution.waiting_trials import WaitingTrials
 from ray_async.tune.experiment.checkpoint_record import CheckpointRecord
 from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.metric import MISSING, lookup
 from ray_async.tune.schedulers.trial_scheduler import TrialScheduler
 from ray_async.tune.search.search_algorithm import SearchAlgorithm, Suggestion
 
-__all__ = ("SearchState", "error_of")
-
-
-def error_of(packed: bytes) -> BaseException:
-    """An error of its bytes; a trial's is one of the class that its code raised, too.
-
-    Args:
-        packed: What `to_bytes` has made.
-    """
-    error = RayError.from_bytes(packed)
-    return error.as_instanceof_cause() if isinstance(error, RayTaskError) else error
+__all__ = ("SearchState",)
 
 
 class SearchState:
@@ -77,6 +67,9 @@ class SearchState:
         self._effects: list[Effect] = []
         # Trials that ran when the search was cut off: they go on before the scheduler is asked for others.
         self._cut_off: list[Trial] = []
+        # A scheduler that takes trials as they come is not asked: the next one is found without looking at all of them.
+        self._in_order = type(scheduler).choose_trial_to_run is TrialScheduler.choose_trial_to_run
+        self._waiting = WaitingTrials()
 
     # What schedulers may ask and do: `TrialController`.
 
@@ -123,7 +116,7 @@ class SearchState:
             trial.judged_iteration = record.iteration
         self._effects.append(ConfigChanged(trial))
         if trial.status == Trial.RUNNING:
-            trial.status = Trial.PAUSED
+            self._wait(trial, Trial.PAUSED)
             trial.is_saving = True
             self._answer(trial, m.DROP)
 
@@ -143,10 +136,17 @@ class SearchState:
             first = self._cut_off.pop(0)
             if first.status == Trial.PENDING:
                 return first
-        trial = self.scheduler.choose_trial_to_run(self)
+        trial = self._chosen()
         if trial is None and (made := self._make()) is not None:
-            trial = self.scheduler.choose_trial_to_run(self) or made
+            trial = self._chosen() or made
         return trial if trial is not None and not trial.is_saving else None
+
+    def _chosen(self) -> Trial | None:
+        return self._waiting.first() if self._in_order else self.scheduler.choose_trial_to_run(self)
+
+    def _wait(self, trial: Trial, status: str) -> None:
+        trial.status = status
+        self._waiting.add(trial)
 
     def _look_ahead(self) -> None:
         ahead = 1 if self.source.learns else self.scheduler.lookahead
@@ -162,6 +162,7 @@ class SearchState:
 
     def _add(self, suggestion: Suggestion) -> Trial:
         trial = self._maker.make(suggestion)
+        self._waiting.add(trial)
         self.trials[trial.trial_id] = self._live[trial.trial_id] = trial
         self.scheduler.on_trial_add(self, trial)
         self._effects.append(TrialAdded(trial, suggestion))
@@ -177,12 +178,11 @@ class SearchState:
         trial.attempt += 1
         self._effects.append(TrialStarted(trial))
 
-    def order(self, trial: Trial, experiment_name: str) -> m.TrialOrder:
+    def order(self, trial: Trial) -> m.TrialOrder:
         """What a runner needs to run a trial that has started.
 
         Args:
             trial: The trial.
-            experiment_name: Name of the experiment.
         """
         record = trial.restore_from or trial.checkpoints.latest
         judged = self.scheduler.judges or not self.settings.stop.is_empty
@@ -192,14 +192,12 @@ class SearchState:
             config=trial.config,
             path=trial.path or "",
             name=str(trial),
-            experiment_name=experiment_name,
             iteration=record.iteration if record else 0,
             time_total=record.time_total if record else 0.0,
             checkpoint=record.checkpoint.path if record else None,
             checkpoint_index=trial.checkpoint_index,
             lockstep=self.scheduler.lockstep,
             judged=judged,
-            resources=trial.placement_group_factory,
         )
 
     @property
@@ -208,11 +206,6 @@ class SearchState:
         if self.end_reason is not None:
             return not any(trial.status == Trial.RUNNING for trial in self._live.values())
         return not self._live and self.source.is_finished()
-
-    @property
-    def running(self) -> int:
-        """How many trials run."""
-        return sum(trial.status == Trial.RUNNING for trial in self._live.values())
 
     # What runners say.
 
@@ -235,7 +228,7 @@ class SearchState:
                 continue
             if kind == m.REPORT:
                 if trial.status == Trial.RUNNING:
-                    self._report(trial, m.TrialReport(*message), facts)
+                    self._report(trial, m.TrialReport._make(message), facts)
             elif kind in (m.PAUSED, m.STOPPED):
                 trial.is_saving = False
             elif kind == m.SAVED:
@@ -244,12 +237,12 @@ class SearchState:
                 if kind == m.DONE:
                     self._done(trial)
                 elif kind == m.FAILED:
-                    self.fail(trial, error_of(message[3]))
+                    self.fail(trial, m.error_of(message[3]))
 
     def _unstart(self, trial_id: str) -> None:
         trial = self.trials[trial_id]
         if trial.status == Trial.RUNNING:
-            trial.status = Trial.PENDING
+            self._wait(trial, Trial.PENDING)
         trial.is_saving = False
 
     def _report(self, trial: Trial, report: m.TrialReport, facts: m.RunnerFacts) -> None:
@@ -267,7 +260,9 @@ class SearchState:
             return
         again = report.iteration <= trial.judged_iteration
         trial.judged_iteration = max(report.iteration, trial.judged_iteration)
-        if self.settings.stop.ends(trial.trial_id, result) or result["done"]:
+        stop = self.settings.stop
+        # Stoppers see each result, also one that ends its trial anyway.
+        if (not stop.is_empty and stop.ends(trial.trial_id, result)) or result["done"]:
             result["done"] = True
             self._effects.append(TrialReported(trial, result))
             if not report.done:
@@ -275,7 +270,7 @@ class SearchState:
             self._complete(trial, result, stopped=False)
         else:
             self._judge(trial, result, again)
-        if self.settings.stop.ends_all():
+        if not stop.is_empty and stop.ends_all():
             self.end("a stopper ended the search")
 
     def _judge(self, trial: Trial, result: dict[str, Any], again: bool) -> None:
@@ -336,7 +331,7 @@ class SearchState:
         self._effects.append(TrialAnswered(trial, trial.attempt, answer))
 
     def _pause(self, trial: Trial) -> None:
-        trial.status = Trial.PAUSED
+        self._wait(trial, Trial.PAUSED)
         trial.is_saving = True
         self._answer(trial, m.PAUSE)
 
@@ -375,7 +370,7 @@ class SearchState:
         failures = self.settings.failure.max_failures
         trial.error = error
         if trial.num_failures <= failures or failures < 0:
-            trial.status = Trial.PENDING
+            self._wait(trial, Trial.PENDING)
             trial.is_saving = False
             self._effects.append(TrialRecovered(trial, error))
             return
@@ -410,7 +405,7 @@ class SearchState:
         for trial in self._live.values():
             trial.is_saving = False
             if trial.status == Trial.RUNNING:
-                trial.status = Trial.PENDING
+                self._wait(trial, Trial.PENDING)
 
     def end(self, reason: str) -> None:
         """End the search: nothing more starts.
@@ -455,14 +450,48 @@ class SearchState:
                 self.stop_trial(trial)
                 continue
             if trial.status == Trial.ERROR:
-                trial.error, trial.num_failures, trial.status = None, 0, Trial.PENDING
+                trial.error, trial.num_failures = None, 0
+                self._wait(trial, Trial.PENDING)
                 self.first_error = None
                 self.scheduler.on_trial_add(self, trial)
             if plan == "restart":
-                trial.status = Trial.PENDING
+                self._wait(trial, Trial.PENDING)
                 trial.checkpoints.records.clear()
                 trial.judged_iteration = 0
             self._live[trial.trial_id] = trial
+
+    def parts(self) -> dict[str, Any]:
+        """What the search holds, for a snapshot: to be taken when all effects have been."""
+        return {
+            "folder": self._maker.folder,
+            "trials": self.trials,
+            "live": self._live,
+            "source": self.source,
+            "position": self.source.position(),
+            "scheduler": self.scheduler,
+            "stop": self.settings.stop,
+            "ends": (self.end_reason, self.first_error),
+            "cut_off": self._cut_off,
+            "names": self._maker.names,
+        }
+
+    def take_parts(self, parts: dict[str, Any]) -> None:
+        """Take what a search held when `parts` was called, in place of repeating its calls.
+
+        Args:
+            parts: What it held; its directory may be another one by now.
+        """
+        self.trials, self._live, self._cut_off = parts["trials"], parts["live"], parts["cut_off"]
+        self.source, self.scheduler = parts["source"], parts["scheduler"]
+        self.source.go_to(parts["position"])
+        self.settings.stop = parts["stop"]
+        self.end_reason, self.first_error = parts["ends"]
+        self._maker.names = parts["names"]
+        self._waiting = WaitingTrials()
+        for trial in self.trials.values():
+            trial.relocate(parts["folder"], self._maker.folder)
+            if trial.status in (Trial.PENDING, Trial.PAUSED):
+                self._waiting.add(trial)
 
     def take_effects(self) -> list[Effect]:
         """What is to be done, in order; each once."""

@@ -20,6 +20,7 @@ __all__ = ("TrialMaker",)
 
 MAX_COMPONENT_BYTES = 255
 MAX_IDENTIFIER = 130
+_UNSAFE = re.compile(r"[^\w.,=+-]")
 
 
 @dataclass
@@ -47,6 +48,16 @@ class TrialMaker:
     begin_with: CheckpointRecord | None = None
     _number: int = 0
     _directories: set[str] = field(default_factory=set)
+    _longest: int = field(default_factory=lambda: int(os.environ.get("TUNE_MAX_LEN_IDENTIFIER", MAX_IDENTIFIER)))
+
+    @property
+    def names(self) -> tuple[int, set[str]]:
+        """How many trials were made, and the names of their directories."""
+        return self._number, self._directories
+
+    @names.setter
+    def names(self, names: tuple[int, set[str]]) -> None:
+        self._number, self._directories = names
 
     def make(self, suggestion: Suggestion) -> Trial:
         """Make a trial.
@@ -68,10 +79,11 @@ class TrialMaker:
             placement_group_factory=self.resources(suggestion.config),
             checkpoint_config=self.checkpoint_config,
         )
+        trial.number = self._number
         trial.restore_from = self.begin_with
         if self.name_creator is not None:
             trial.custom_trial_name = self._created("trial_name_creator", self.name_creator, trial)
-        trial.path = os.path.join(self.folder, self._directory(trial))
+        trial.path = f"{self.folder}/{self._directory(trial)}"
         return trial
 
     def _directory(self, trial: Trial) -> str:
@@ -80,8 +92,7 @@ class TrialMaker:
             if "/" in name or name in ("", ".", ".."):
                 raise TuneError(f"trial_dirname_creator gave {name!r}, which is no name of a directory")
         else:
-            longest = int(os.environ.get("TUNE_MAX_LEN_IDENTIFIER", MAX_IDENTIFIER))
-            head = _shortened(f"{_safe(str(trial))}_{trial.experiment_tag}", longest)
+            head = _shortened(f"{_safe(str(trial))}_{trial.experiment_tag}", self._longest)
             name = f"{head}_{self.date}"
         name = _shortened(name, MAX_COMPONENT_BYTES)
         if name in self._directories:
@@ -101,8 +112,8 @@ class TrialMaker:
 
 
 def _shortened(name: str, longest: int) -> str:
-    return name.encode()[:longest].decode(errors="ignore")
+    return name if 4 * len(name) <= longest else name.encode()[:longest].decode(errors="ignore")
 
 
 def _safe(name: str) -> str:
-    return re.sub(r"[^\w.,=+-]", "_", name).lstrip("-") or "_"
+    return _UNSAFE.sub("_", name).lstrip("-") or "_"

@@ -87,7 +87,7 @@ class TrialSession:
             self._send(packed, name, done)
         self._wait(done)
 
-    def _send(self, packed: bytes, name: str | None, done: bool) -> None:
+    def _send(self, packed: dict[str, Any] | bytes, name: str | None, done: bool) -> None:
         order = self.order
         now = time.monotonic()
         spent, self._last = now - self._last, now
@@ -96,11 +96,12 @@ class TrialSession:
         must = self.exact or order.lockstep or name is not None or spent > SLOW_SECONDS
         self._waits = order.judged and not done and must
         since = self._sent, now - self._began
-        message = m.TrialReport(
+        # The fields of `TrialReport`.
+        message = (
             m.REPORT, order.trial_id, order.attempt, self.iteration, packed, self.time_total, spent, time.time(),
             since, name, done,
         )  # fmt: skip
-        self._mailbox.send(tuple(message), self._waits or spent > SLOW_SECONDS)
+        self._mailbox.send(message, self._waits or spent > SLOW_SECONDS)
 
     def _wait(self, done: bool) -> None:
         if self._waits and not _on_a_loop():

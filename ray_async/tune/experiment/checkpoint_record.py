@@ -35,7 +35,7 @@ class CheckpointRecord:
     time_total: float
 
 
-@dataclass
+@dataclass(slots=True)
 class KeptCheckpoints:
     """Checkpoints of a trial in the order in which they came: the best, and always the latest.
 

@@ -16,9 +16,6 @@ from ray_async.tune.placement_groups import PlacementGroupFactory
 
 __all__ = ("ExportFormat", "MetricHistory", "Trial", "TrialStorage")
 
-# Keys that are filled in and that nobody optimises.
-_NOT_ANALYSED = FILLED - {"training_iteration", "time_total_s"}
-
 
 class ExportFormat:
     """Usual formats of exported models."""
@@ -109,6 +106,32 @@ class Trial:
         path: Its directory.
     """
 
+    # Thousands of these lie in memory; `__dict__` is made for those alone that somebody hangs something on.
+    __slots__ = (
+        "__dict__",
+        "attempt",
+        "checkpoint_index",
+        "checkpoints",
+        "config",
+        "custom_trial_name",
+        "error",
+        "error_file",
+        "evaluated_params",
+        "experiment_tag",
+        "histories",
+        "is_saving",
+        "judged_iteration",
+        "last_result",
+        "num_failures",
+        "number",
+        "path",
+        "placement_group_factory",
+        "restore_from",
+        "status",
+        "trainable_name",
+        "trial_id",
+    )
+
     PENDING = "PENDING"
     RUNNING = "RUNNING"
     PAUSED = "PAUSED"
@@ -142,6 +165,8 @@ class Trial:
         self.error: BaseException | None = None
         self.error_file: str | None = None
         self.num_failures = 0
+        # Which of the experiment's trials it is.
+        self.number = 0
         # Number of the start; messages of earlier starts are dropped.
         self.attempt = 0
         # Whether a checkpoint of the pause is still being written.
@@ -197,7 +222,12 @@ class Trial:
         self.last_result = result
         histories = self.histories
         for name, value in result.items():
-            if name in _NOT_ANALYSED:
+            if name == "config":
+                # The filled-in keys begin here; two of them are analysed.
+                self._add("training_iteration", result["training_iteration"])
+                self._add("time_total_s", result["time_total_s"])
+                break
+            if name in FILLED:
                 continue
             if type(value) is not float and type(value) is not int:
                 if isinstance(value, dict):
@@ -221,6 +251,21 @@ class Trial:
         else:
             self.histories[name] = MetricHistory(value)
 
+    def relocate(self, old: str, new: str) -> None:
+        """Take note that the experiment's directory has moved.
+
+        Args:
+            old: Where it was.
+            new: Where it is.
+        """
+        if old == new:
+            return
+        self.path = _moved(self.path, old, new)
+        self.error_file = _moved(self.error_file, old, new)
+        records = [*self.checkpoints.records, *self.checkpoints.pinned]
+        for record in [*records, self.restore_from] if self.restore_from is not None else records:
+            record.checkpoint.path = _moved(record.checkpoint.path, old, new)
+
     def set_status(self, status: str) -> None:
         """Set the state."""
         self.status = status
@@ -230,3 +275,7 @@ class Trial:
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def _moved(path: str | None, old: str, new: str) -> str | None:
+    return new + path[len(old) :] if path is not None and path.startswith(f"{old}/") else path

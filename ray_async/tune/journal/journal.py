@@ -18,10 +18,12 @@ from typing import Any
 import cloudpickle
 
 from ray_async.tune.error import TuneError
+from ray_async.tune.journal.snapshot import JOURNAL, write_snapshot
+from ray_async.tune.journal.snapshot import NAME as SNAPSHOT_NAME
 
 __all__ = ("SearchJournal", "journal_size", "read_journal")
 
-NAME = "journal.bin"
+NAME = JOURNAL
 MAGIC = b"ray_async tune 1\n"
 _FRAME = struct.Struct("<II")
 
@@ -32,7 +34,7 @@ def _put_aside(folder: str) -> None:
     number = 1
     while os.path.exists(os.path.join(folder, f"{number}-{NAME}")):
         number += 1
-    for name in (NAME, "tuner.pkl"):
+    for name in (NAME, "tuner.pkl", SNAPSHOT_NAME):
         if os.path.exists(os.path.join(folder, name)):
             os.rename(os.path.join(folder, name), os.path.join(folder, f"{number}-{name}"))
 
@@ -57,6 +59,7 @@ class SearchJournal:
     """
 
     def __init__(self, folder: str, anew: bool = False) -> None:
+        self._folder = folder
         self.path = os.path.join(folder, NAME)
         if anew and os.path.exists(self.path):
             _put_aside(folder)
@@ -109,17 +112,34 @@ class SearchJournal:
             os.lseek(self._file, began, os.SEEK_SET)
             raise
 
+    def keep(self, parts: Any) -> bool:
+        """Write a snapshot of the search as it is after all that was written.
+
+        Args:
+            parts: What the search holds.
+
+        Returns:
+            Whether it could be pickled.
+        """
+        return write_snapshot(self._folder, self.size, parts)
+
+    @property
+    def size(self) -> int:
+        """Bytes that were written so far."""
+        return os.lseek(self._file, 0, os.SEEK_CUR)
+
     def close(self) -> None:
         """Close the file, and give the lock back."""
         os.close(self._file)
 
 
-def _frames(path: str) -> Iterator[tuple[int, bytes]]:
+def _frames(path: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
     """End and payload of each sound frame."""
     with open(path, "rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             return
-        end = len(MAGIC)
+        end = max(len(MAGIC), start)
+        file.seek(end)
         while len(head := file.read(_FRAME.size)) == _FRAME.size:
             length, checksum = _FRAME.unpack(head)
             payload = file.read(length)
@@ -151,14 +171,21 @@ def journal_size(folder: str) -> int:
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
-def read_journal(folder: str) -> Iterator[Any]:
+def read_journal(folder: str, start: int = 0) -> Iterator[Any]:
     """All records of a journal, in order, up to a torn end.
 
     Args:
         folder: The experiment's directory.
+        start: Where to begin: the end of a frame.
     """
     path = os.path.join(folder, NAME)
     if not os.path.exists(path):
         return
-    for _, payload in _frames(path):
-        yield from pickle.loads(payload)
+    for _, payload in _frames(path, start):
+        for record in pickle.loads(payload):
+            # A runner's messages are kept as they came, pickled.
+            yield (
+                ("messages", record[1], pickle.loads(record[2]))
+                if type(record) is tuple and record[0] == "packed"
+                else record
+            )

@@ -46,7 +46,7 @@ class History:
         tags: dict[str, str] = {}
         for record in read_journal(self._folder):
             if record[0] == "trial":
-                configs[record[1].trial_id] = record[1].config
+                configs[record[1]] = record[2]
             elif record[0] == "config":
                 configs[record[1]], tags[record[1]] = record[2], record[3]
             elif record[0] == "messages":

@@ -21,6 +21,7 @@ from ray_async.tune.search.variant_generator import (
     has_unresolved_values,
     logger,
     lookup,
+    unresolved_values,
 )
 
 __all__ = ("BasicVariantGenerator",)
@@ -60,11 +61,14 @@ class BasicVariantGenerator(SearchAlgorithm):
         self._num_samples = 0
         self._prefix = ""
         self._sample = 0
-        # Number of the variant within its sample, and of all.
+        # How many variants of the sample, and of all, were made.
         self._variant = 0
         self._count = 0
         self._variants: Iterator[tuple[dict[tuple[Any, ...], Any], dict[str, Any]]] | None = None
         self._next: Suggestion | None = None
+        self._streams: _Streams | None = None
+        # What is to be drawn of the space, found once.
+        self._found: list[tuple[tuple[Any, ...], Any]] | None = None
 
     def setup(self, space: Mapping[str, Any], num_samples: int, prefix: str) -> None:
         for point in self.points:
@@ -121,6 +125,20 @@ class BasicVariantGenerator(SearchAlgorithm):
     def is_finished(self) -> bool:
         return self._peek() is None
 
+    def position(self) -> tuple[int, int, int]:
+        # What was looked at and not taken comes again.
+        ahead = self._next is not None
+        return self._sample, self._variant - ahead, self._count - ahead
+
+    def go_to(self, position: tuple[int, int, int]) -> None:
+        sample, variant, count = position
+        self._sample, self._variants, self._next = sample, None, None
+        if sample and variant >= 0:
+            self._variants = self._sampled(sample - 1)
+            for _ in range(variant):
+                next(self._variants)
+        self._variant, self._count = variant, count
+
     def replay(self, suggestion: Suggestion) -> None:
         self._next = None
         number = int(suggestion.trial_id.rpartition("_")[2])
@@ -140,20 +158,26 @@ class BasicVariantGenerator(SearchAlgorithm):
                     return None
                 self._variants = self._sampled(self._sample)
                 self._sample += 1
+                self._variant = 0
             for drawn, config in self._variants:
                 found = Suggestion(f"{self._prefix}_{self._count:05d}", config, drawn)
                 self._count += 1
+                self._variant += 1
                 return found
             self._variants = None
 
     def _sampled(self, sample: int) -> Iterator[tuple[dict[tuple[Any, ...], Any], dict[str, Any]]]:
+        if self._streams is None:
+            self._streams = _Streams(self._seed)
+        streams = self._streams
+
         def state(variant: int) -> RandomSource:
-            # A counter-based generator: what it gives is a function of key and counter, and it costs little to make.
-            key = np.array([self._seed, (sample << 24) + variant], dtype=np.uint64)
-            return RandomSource(np.random.Generator(np.random.Philox(key=key)))
+            return streams.at((sample << 24) + variant)
 
         if sample >= len(self.points):
-            yield from generate_variants(self._space, state, self._constant_grid_search)
+            if self._found is None:
+                self._found = list(unresolved_values(self._space))
+            yield from generate_variants(self._space, state, self._constant_grid_search, self._found)
             return
         space, given = _with_point(self._space, self.points[sample])
         for drawn, config in generate_variants(space, state, self._constant_grid_search):
@@ -161,7 +185,38 @@ class BasicVariantGenerator(SearchAlgorithm):
 
     def __getstate__(self) -> dict[str, Any]:
         # As before the first suggestion: where a search was is known to its journal.
-        return {**self.__dict__, "_variants": None, "_next": None, "_sample": 0, "_count": 0}
+        return {
+            **self.__dict__,
+            "_variants": None,
+            "_next": None,
+            "_sample": 0,
+            "_count": 0,
+            "_streams": None,
+            "_found": None,
+        }
+
+
+class _Streams:
+    """Random numbers as a function of seed and counter: one generator that is set to each stream's beginning.
+
+    Args:
+        seed: The seed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._bits = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
+        self._begin = self._bits.state
+        self._source = RandomSource(np.random.Generator(self._bits))
+
+    def at(self, counter: int) -> RandomSource:
+        """The stream of a counter; the one before is over.
+
+        Args:
+            counter: Which stream.
+        """
+        self._begin["state"]["key"][1] = counter
+        self._bits.state = self._begin
+        return self._source
 
 
 def _with_point(

@@ -50,6 +50,17 @@ class SearchAlgorithm:
         """
         raise NotImplementedError
 
+    def position(self) -> Any:
+        """What a copy needs beside its pickle to go on from here, for `go_to`."""
+        return None
+
+    def go_to(self, position: Any) -> None:
+        """Go on from where `position` was called, after unpickling.
+
+        Args:
+            position: What it gave.
+        """
+
     def is_finished(self) -> bool:
         """Tell whether no more trials will come."""
         raise NotImplementedError

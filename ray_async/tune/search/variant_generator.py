@@ -6,6 +6,7 @@ functions read before the functions; what a drawn value holds of further domains
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -30,6 +31,8 @@ __all__ = (
 )
 
 Path = tuple[Any, ...]
+# Neither letter nor digit of any language, nor one of these.
+_UNCLEAN = re.compile(r"[^\w\-.,=+]")
 
 
 def unresolved_values(space: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -94,7 +97,10 @@ def count_variants(space: Any, num_samples: int, points: int = 0) -> int:
 
 
 def generate_variants(
-    space: Mapping[str, Any], random_state: Any = None, constant_grid_search: bool = False
+    space: Mapping[str, Any],
+    random_state: Any = None,
+    constant_grid_search: bool = False,
+    known: list[tuple[Path, Any]] | None = None,
 ) -> Iterator[tuple[dict[Path, Any], dict[str, Any]]]:
     """All configs of one sample of a space: one, or one for each combination of its grids.
 
@@ -103,6 +109,7 @@ def generate_variants(
         random_state: A function that gives the random state of each variant by its number; or one for all: a seed, a
             generator or random state of NumPy, or None for NumPy's global state.
         constant_grid_search: Whether all combinations share what is drawn.
+        known: What `unresolved_values` gives for the space, where the caller has it.
 
     Yields:
         The values that were drawn, by path, and the config.
@@ -112,7 +119,7 @@ def generate_variants(
     """
     state_of: Callable[[int], Any] = random_state if callable(random_state) else lambda _: shared
     shared = None if callable(random_state) else RandomSource(random_state)
-    found = list(unresolved_values(space))
+    found = known if known is not None else list(unresolved_values(space))
     grids = [(path, values) for path, value in found if (values := _grid_values(value, path)) is not None]
     fixed = {path for path, _ in grids}
     domains = [(path, value) for path, value in found if path not in fixed]
@@ -267,4 +274,4 @@ def format_vars(drawn: Mapping[Path, Any]) -> str:
 
 def _clean(text: str) -> str:
     """Text with what cannot be part of a file's name replaced."""
-    return "".join(c if c.isalnum() or c in "_-.,=+" else "_" for c in text)
+    return _UNCLEAN.sub("_", text)

@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ray_async.air.session import Reported
 from ray_async.tune.error import TrialStopped
 from ray_async.tune.execution import messages as m
@@ -35,6 +33,8 @@ class RunOptions:
         checkpoint_at_end: Whether a class is saved at its end.
         reuse: Whether an object of a class runs several trials.
         change_directory: Whether the trial's directory is the working directory.
+        shared_directories: Whether callbacks may write into the trials' directories.
+        experiment_name: Name of the experiment.
         export_formats: Formats in which a class exports its model at the end.
         storage: Where checkpoints are copied to as they are reported; None: nowhere.
     """
@@ -43,6 +43,8 @@ class RunOptions:
     checkpoint_at_end: bool = False
     reuse: bool = False
     change_directory: bool = True
+    shared_directories: bool = False
+    experiment_name: str = ""
     export_formats: tuple[str, ...] = ()
     storage: RemoteStorage | None = None
 
@@ -60,6 +62,11 @@ class TrainableRun:
         self._options = options
         self._kept: Trainable | None = None
         self.name = str(getattr(trainable, "__name__", type(trainable).__name__))
+
+    @property
+    def keeps_object(self) -> bool:
+        """Whether an object of a class is kept for the next trial."""
+        return self._kept is not None
 
     def run(self, session: TrialSession, mailbox: Mailbox) -> None:
         """Run a trial to its end.
@@ -215,6 +222,7 @@ def _metrics(value: Any) -> dict[str, Any]:
     """What a function has returned or yielded, as metrics."""
     if isinstance(value, dict):
         return value
-    if isinstance(value, (numbers.Number, np.number)) and not isinstance(value, (bool, np.bool_)):
+    # NumPy's numbers are numbers by that class too; its booleans are none.
+    if isinstance(value, numbers.Number) and not isinstance(value, bool):
         return {"_metric": value}
     raise ValueError(f"a trainable returns or yields a dict of metrics, or one number, but this one gave {value!r}")

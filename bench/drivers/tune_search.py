@@ -1,0 +1,204 @@
+"""Searches that the benchmark of Tune measures, with ray_async, Ray, Optuna or joblib: prints what was seen as JSON.
+
+python -m bench.drivers.tune_search ROW LIBRARY SIZE
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+__all__ = ("main",)
+
+SLEEP_S = 0.1
+CPUS = 16
+
+
+def objective(config: dict[str, Any]) -> dict[str, float]:
+    """Costs nothing."""
+    return {"loss": (config["x"] - 0.3) ** 2 + config["y"]}
+
+
+def sleeping(config: dict[str, Any]) -> dict[str, float]:
+    """Takes a tenth of a second."""
+    time.sleep(SLEEP_S)
+    return objective(config)
+
+
+def _reporting(package: str, count: int) -> Callable[[dict[str, Any]], None]:
+    def train(config: dict[str, Any]) -> None:
+        tune = import_module(f"{package}.tune")
+        for step in range(count):
+            tune.report({"loss": config["x"] + step, "accuracy": 0.5})
+
+    return train
+
+
+def _uneven(package: str) -> Callable[[dict[str, Any]], None]:
+    def train(config: dict[str, Any]) -> None:
+        tune = import_module(f"{package}.tune")
+        for _ in range(9):
+            time.sleep(0.01 + 0.05 * config["x"])
+            tune.report({"loss": config["y"]})
+
+    return train
+
+
+class Session:
+    """A session of one library, with results in a folder of its own.
+
+    Args:
+        package: ``ray_async`` or ``ray``.
+        cpus: Logical CPUs.
+    """
+
+    def __init__(self, package: str, cpus: int = 2) -> None:
+        self.ray: Any = import_module(package)
+        self.tune: Any = import_module(f"{package}.tune")
+        self.package = package
+        self.folder = tempfile.mkdtemp(prefix="bench-tune-")
+        self.ray.init(num_cpus=cpus, log_to_driver=False)
+        self.before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self.cpu = time.process_time()
+
+    def fit(self, trainable: Any, samples: int, **config: Any) -> tuple[float, Any]:
+        """Run a search; seconds, and its results."""
+        tune = self.tune
+        tuner = tune.Tuner(
+            trainable,
+            param_space={"x": tune.uniform(0, 1), "y": tune.uniform(0, 1)},
+            tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=samples, **config),
+            run_config=tune.RunConfig(name="e", storage_path=self.folder, verbose=0),
+        )
+        began = time.perf_counter()
+        grid = tuner.fit()
+        return time.perf_counter() - began, grid
+
+
+def trials(package: str, size: int, files: bool = False) -> dict[str, float]:
+    """Trivial trials with random search."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "0" if files else "1"
+    session = Session(package)
+    seconds, grid = session.fit(objective, size)
+    assert len(grid) == size and grid.num_errors == 0
+    seen = {"rate": size / seconds, "driver_cpu_ms": (time.process_time() - session.cpu) / size * 1e3}
+    seen["megabytes"] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - session.before) / 1024
+    if package == "ray_async":
+        from ray_async.tune.journal.journal import read_journal
+
+        path = os.path.join(session.folder, "e")
+        messages = [m for record in read_journal(path) if record[0] == "messages" for m in record[2]]
+        times = sorted(message[7] for message in messages if message[0] == "report")
+        part = size // 10
+        seen["slowing"] = (times[-1] - times[-part]) / (times[part + 100] - times[100])
+        session.ray.shutdown()
+        began = time.perf_counter()
+        session.tune.Tuner.restore(path, objective).get_results()
+        seen["restore_s"] = time.perf_counter() - began
+    return seen
+
+
+def with_files(package: str, size: int) -> dict[str, float]:
+    """The same with files for each trial."""
+    return trials(package, size, files=True)
+
+
+def tpe(package: str, size: int) -> dict[str, float]:
+    """Optuna's TPE: alone, or through the adapter."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if package == "optuna":
+        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=1))
+        began = time.perf_counter()
+        study.optimize(lambda t: objective({n: t.suggest_float(n, 0, 1) for n in ("x", "y")})["loss"], n_trials=size)
+        return {"rate": size / (time.perf_counter() - began)}
+    session = Session(package)
+    searcher = import_module(f"{package}.tune.search.optuna").OptunaSearch(seed=1)
+    seconds, grid = session.fit(objective, size, search_alg=searcher)
+    assert len(grid) == size
+    return {"rate": size / seconds}
+
+
+def reports(package: str, size: int, scheduler: Any = None) -> dict[str, float]:
+    """Quick reports of two trials at a time."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    session = Session(package)
+    seconds, grid = session.fit(_reporting(package, size // 2), 2, scheduler=scheduler)
+    assert grid.num_errors == 0
+    return {"rate": size / seconds}
+
+
+def asha_reports(package: str, size: int) -> dict[str, float]:
+    """The same, judged by ASHA, with rungs that none falls at."""
+    asha = import_module(f"{package}.tune.schedulers").ASHAScheduler(max_t=size, grace_period=size // 2)
+    return reports(package, size, asha)
+
+
+def waiting(package: str, size: int) -> dict[str, float]:
+    """Trials of a tenth of a second on sixteen logical CPUs."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    ideal = size * SLEEP_S / CPUS
+    if package == "joblib":
+        import joblib
+
+        configs = [{"x": random.random(), "y": random.random()} for _ in range(size)]
+        joblib.Parallel(CPUS)(joblib.delayed(sleeping)(config) for config in configs[:CPUS])
+        began = time.perf_counter()
+        joblib.Parallel(CPUS)(joblib.delayed(sleeping)(config) for config in configs)
+        return {"overhead": (time.perf_counter() - began) / ideal - 1}
+    seconds, _ = Session(package, CPUS).fit(sleeping, size)
+    return {"overhead": seconds / ideal - 1}
+
+
+def idle(package: str, size: int) -> dict[str, float]:
+    """ASHA with trials of uneven length: the share of the workers' time in which no trial runs."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    asha = import_module(f"{package}.tune.schedulers").ASHAScheduler(max_t=9, grace_period=1, reduction_factor=3)
+    seconds, grid = Session(package, CPUS).fit(_uneven(package), size, scheduler=asha)
+    busy = sum(result.metrics["time_total_s"] for result in grid)
+    return {"idle": 1 - busy / (CPUS * seconds)}
+
+
+def first(package: str, size: int) -> dict[str, float]:
+    """From `fit` to the first report."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    session = Session(package)
+
+    def train(config: dict[str, Any]) -> dict[str, float]:
+        return {"at": time.time(), "loss": 0.0}
+
+    began = time.time()
+    _, grid = session.fit(train, size)
+    return {"seconds": min(result.metrics["at"] for result in grid) - began}
+
+
+ROWS: dict[str, Callable[[str, int], dict[str, float]]] = {
+    "trials": trials,
+    "files": with_files,
+    "tpe": tpe,
+    "reports": reports,
+    "asha_reports": asha_reports,
+    "waiting": waiting,
+    "idle": idle,
+    "first": first,
+}
+
+
+def main() -> None:
+    """Run one row."""
+    row, package, size = sys.argv[1:]
+    print(json.dumps(ROWS[row](package, int(size))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
