@@ -41,10 +41,10 @@ def train(config: dict[str, Any]) -> None:
         with begin.as_directory() as folder:
             first = int(Path(folder, "epoch").read_text()) + 1
     for epoch in range(first, 3):
-        folder = Path("saved")
-        folder.mkdir(exist_ok=True)
-        (folder / "epoch").write_text(str(epoch))
-        tune.report({"epoch": epoch, "x": config["x"]}, checkpoint=Checkpoint(folder))
+        saved = Path("saved")
+        saved.mkdir(exist_ok=True)
+        (saved / "epoch").write_text(str(epoch))
+        tune.report({"epoch": epoch, "x": config["x"]}, checkpoint=Checkpoint(saved))
         if config["x"] == 2 and not Path(config["flag"]).exists():
             Path(config["flag"]).touch()
             raise ValueError("cut off")

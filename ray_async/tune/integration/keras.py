@@ -70,7 +70,7 @@ class ReportCheckpointCallback(_callback_class()):  # type: ignore[misc]
         self.model.save(os.path.join(folder, self.CHECKPOINT_NAME))
 
 
-class TuneReportCheckpointCallback(ReportCheckpointCallback):
+class KerasReportCheckpointCallback(ReportCheckpointCallback):
     """The same under its older name, whose first argument is the metrics.
 
     Args:
@@ -90,7 +90,7 @@ class TuneReportCheckpointCallback(ReportCheckpointCallback):
         super().__init__(checkpoint_on=on, report_metrics_on=on, metrics=metrics)
 
 
-class TuneReportCallback(ReportCheckpointCallback):
+class KerasReportCallback(ReportCheckpointCallback):
     """The same without checkpoints.
 
     Args:
@@ -104,6 +104,11 @@ class TuneReportCallback(ReportCheckpointCallback):
         on: str | Sequence[str] = "epoch_end",
     ) -> None:
         super().__init__(checkpoint_on=(), report_metrics_on=on, metrics=metrics)
+
+
+# The names that programs of Ray import from here.
+TuneReportCallback = KerasReportCallback
+TuneReportCheckpointCallback = KerasReportCheckpointCallback
 
 
 def _hooks(given: str | Sequence[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ except ModuleNotFoundError as error:
 __all__ = ("TuneReportCallback", "TuneReportCheckpointCallback")
 
 
-class TuneReportCheckpointCallback:
+class LightGBMReportCheckpointCallback:
     """Reports LightGBM's evaluations after each round, named ``<set>-<metric>``.
 
     Args:
@@ -82,7 +82,7 @@ class TuneReportCheckpointCallback:
         return {f"{name}-{metric}": value for name, held in nest.items() for metric, value in held.items()}
 
 
-class TuneReportCallback(TuneReportCheckpointCallback):
+class LightGBMReportCallback(LightGBMReportCheckpointCallback):
     """The same without checkpoints.
 
     Args:
@@ -98,3 +98,8 @@ class TuneReportCallback(TuneReportCheckpointCallback):
         super().__init__(
             metrics, frequency=0, checkpoint_at_end=False, results_postprocessing_fn=results_postprocessing_fn
         )
+
+
+# The names that programs of Ray import from here.
+TuneReportCallback = LightGBMReportCallback
+TuneReportCheckpointCallback = LightGBMReportCheckpointCallback

@@ -21,7 +21,7 @@ def _callback_class() -> Any:
     raise ImportError("this callback needs Lightning: pip install lightning")
 
 
-class TuneReportCheckpointCallback(_callback_class()):  # type: ignore[misc]
+class LightningReportCheckpointCallback(_callback_class()):  # type: ignore[misc]
     """Reports what a module has logged (``self.log``) at a hook of Lightning's trainer, not in its trial run.
 
     Args:
@@ -64,7 +64,7 @@ class TuneReportCheckpointCallback(_callback_class()):  # type: ignore[misc]
         self._plan.report(metrics, lambda folder: trainer.save_checkpoint(os.path.join(folder, self._filename)))
 
 
-class TuneReportCallback(TuneReportCheckpointCallback):
+class LightningReportCallback(LightningReportCheckpointCallback):
     """The same without checkpoints.
 
     Args:
@@ -78,3 +78,8 @@ class TuneReportCallback(TuneReportCheckpointCallback):
         on: str | Sequence[str] = "validation_end",
     ) -> None:
         super().__init__(metrics, save_checkpoints=False, on=on)
+
+
+# The names that programs of Ray import from here.
+TuneReportCallback = LightningReportCallback
+TuneReportCheckpointCallback = LightningReportCheckpointCallback

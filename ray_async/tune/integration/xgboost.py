@@ -19,7 +19,7 @@ except ModuleNotFoundError as error:
 __all__ = ("TuneReportCallback", "TuneReportCheckpointCallback")
 
 
-class TuneReportCheckpointCallback(TrainingCallback):  # type: ignore[misc, unused-ignore]
+class XGBoostReportCheckpointCallback(TrainingCallback):  # type: ignore[misc, unused-ignore]
     """Reports XGBoost's evaluations after each round, named ``<set>-<metric>``.
 
     Args:
@@ -108,7 +108,7 @@ class TuneReportCheckpointCallback(TrainingCallback):  # type: ignore[misc, unus
         return flat
 
 
-class TuneReportCallback(TuneReportCheckpointCallback):
+class XGBoostReportCallback(XGBoostReportCheckpointCallback):
     """The same without checkpoints.
 
     Args:
@@ -124,3 +124,8 @@ class TuneReportCallback(TuneReportCheckpointCallback):
         super().__init__(
             metrics, frequency=0, checkpoint_at_end=False, results_postprocessing_fn=results_postprocessing_fn
         )
+
+
+# The names that programs of Ray import from here.
+TuneReportCallback = XGBoostReportCallback
+TuneReportCheckpointCallback = XGBoostReportCheckpointCallback

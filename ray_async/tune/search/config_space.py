@@ -18,7 +18,7 @@ from ConfigSpace.hyperparameters import (
     UniformIntegerHyperparameter,
 )
 
-__all__ = ("ConfigurationSpace", "configuration", "configuration_space", "plain_values")
+__all__ = ("configuration", "configuration_space", "is_native", "plain_values")
 
 
 def configuration_space(dimensions: Mapping[str, Dimension], seed: int | None) -> Any:
@@ -61,3 +61,12 @@ def plain_values(found: Mapping[str, Any]) -> dict[str, Any]:
         found: The configuration, as a dict.
     """
     return {str(name): value.item() if hasattr(value, "item") else value for name, value in dict(found).items()}
+
+
+def is_native(space: Any) -> bool:
+    """Tell whether a search space is one of ConfigSpace's own.
+
+    Args:
+        space: The space.
+    """
+    return isinstance(space, ConfigurationSpace)

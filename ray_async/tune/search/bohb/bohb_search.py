@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray_async.tune.metric import lookup, number
-from ray_async.tune.search.config_space import ConfigurationSpace, configuration, configuration_space, plain_values
+from ray_async.tune.search.config_space import configuration, configuration_space, is_native, plain_values
 from ray_async.tune.search.global_randomness import GlobalRandomness
 from ray_async.tune.search.library_searcher import Asked, LibrarySearcher
 
@@ -74,7 +74,7 @@ class TuneBOHB(LibrarySearcher):
         self._bohber: Any = None
 
     def native_domains(self, space: Any) -> dict[str, Any] | None:
-        if isinstance(space, ConfigurationSpace):
+        if is_native(space):
             self._native = space
             return {}
         return None

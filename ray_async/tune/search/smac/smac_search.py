@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ray_async.tune.search.config_space import ConfigurationSpace, configuration, configuration_space, plain_values
+from ray_async.tune.search.config_space import configuration, configuration_space, is_native, plain_values
 from ray_async.tune.search.library_searcher import Asked, LibrarySearcher, SpaceExhausted
 
 try:
@@ -68,7 +68,7 @@ class SMACSearch(LibrarySearcher):
         self._handles: list[Asked] = []
 
     def native_domains(self, space: Any) -> dict[str, Any] | None:
-        if isinstance(space, ConfigurationSpace):
+        if is_native(space):
             self._native = space
             return {}
         return None
