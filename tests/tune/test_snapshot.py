@@ -114,7 +114,7 @@ def test_a_directory_that_has_moved(tmp_path: Path) -> None:
 
 def test_a_searcher_that_cannot_be_pickled_has_no_snapshot(tmp_path: Path) -> None:
     journal = SearchJournal(str(tmp_path))
-    assert not journal.keep({"source": (step for step in [])})
+    assert not journal.keep({"source": (step for step in range(3))})
     journal.close()
     assert not (tmp_path / NAME).exists()
 

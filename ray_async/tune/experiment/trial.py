@@ -260,8 +260,10 @@ class Trial:
         """
         if old == new:
             return
-        self.path = _moved(self.path, old, new)
-        self.error_file = _moved(self.error_file, old, new)
+        if self.path is not None:
+            self.path = _moved(self.path, old, new)
+        if self.error_file is not None:
+            self.error_file = _moved(self.error_file, old, new)
         records = [*self.checkpoints.records, *self.checkpoints.pinned]
         for record in [*records, self.restore_from] if self.restore_from is not None else records:
             record.checkpoint.path = _moved(record.checkpoint.path, old, new)
@@ -277,5 +279,5 @@ class Trial:
         return str(self)
 
 
-def _moved(path: str | None, old: str, new: str) -> str | None:
-    return new + path[len(old) :] if path is not None and path.startswith(f"{old}/") else path
+def _moved(path: str, old: str, new: str) -> str:
+    return new + path[len(old) :] if path.startswith(f"{old}/") else path

@@ -223,6 +223,6 @@ def _metrics(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     # NumPy's numbers are numbers by that class too; its booleans are none.
-    if isinstance(value, numbers.Number) and not isinstance(value, bool):
+    if type(value) is not bool and isinstance(value, numbers.Number):
         return {"_metric": value}
     raise ValueError(f"a trainable returns or yields a dict of metrics, or one number, but this one gave {value!r}")
