@@ -26,7 +26,7 @@ __all__ = ("Categorizer", "LabelEncoder", "MultiHotEncoder", "OneHotEncoder", "O
 
 
 class _Encoder(ColumnPreprocessor):
-    stats_: dict[str, Any]
+    stats_: dict[str, dict[Any, int]]
 
     def _numbers(self, name: str) -> dict[Any, int]:
         return self.stats_[f"unique_values({name})"]
