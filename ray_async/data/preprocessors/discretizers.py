@@ -50,7 +50,7 @@ class _Discretizer(Preprocessor):
         check_columns(self.columns, list(frame.columns))
         made = {}
         for name, output in zip(self.columns, self.output_columns, strict=True):
-            dtype = (self.dtypes or {}).get(name)
+            dtype: Any = (self.dtypes or {}).get(name)
             categories = isinstance(dtype, pd.CategoricalDtype)
             values = frame[name].to_numpy(dtype=float, na_value=np.nan)
             found = pd.cut(
@@ -158,7 +158,7 @@ class UniformKBinsDiscretizer(_Discretizer):
             output_columns=output_columns,
         )
         for number in bins.values() if isinstance(bins, Mapping) else [bins]:
-            if not isinstance(number, int) or number < 1:
+            if int(number) != number or number < 1:
                 raise TypeError(f"`bins` must be positive whole numbers, but has {number!r}")
 
     def _fit(self, ds: Dataset) -> None:

@@ -26,8 +26,10 @@ __all__ = ("Categorizer", "LabelEncoder", "MultiHotEncoder", "OneHotEncoder", "O
 
 
 class _Encoder(ColumnPreprocessor):
+    stats_: dict[str, dict[Any, int]]
+
     def _numbers(self, name: str) -> dict[Any, int]:
-        return self.stats_[f"unique_values({name})"]  # type: ignore[no-any-return]
+        return self.stats_[f"unique_values({name})"]
 
 
 class OrdinalEncoder(_Encoder):

@@ -96,10 +96,10 @@ class PowerTransformer(ColumnPreprocessor):
 
 
 def _box_cox(values: np.ndarray, power: float) -> np.ndarray:
-    return np.log(values) if power == 0 else (np.power(values, power) - 1) / power
+    return np.asarray(np.log(values) if power == 0 else (np.power(values, power) - 1) / power)
 
 
 def _yeo_johnson(values: np.ndarray, power: float) -> np.ndarray:
     positive = np.log1p(values) if power == 0 else (np.power(values + 1, power) - 1) / power
     negative = -np.log1p(-values) if power == 2 else -(np.power(1 - values, 2 - power) - 1) / (2 - power)
-    return np.where(values >= 0, positive, negative)
+    return np.asarray(np.where(values >= 0, positive, negative))

@@ -20,6 +20,8 @@ __all__ = ("MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardScaler")
 class _Scaler(ColumnPreprocessor):
     """A scaler: less a centre, divided by a width; a width of zero divides by one."""
 
+    stats_: dict[str, float | None]
+
     def _aggregations(self, name: str) -> list[Aggregation]:
         raise NotImplementedError
 
@@ -58,10 +60,10 @@ class StandardScaler(_Scaler):
         return [Mean(name), Std(name, ddof=0)]
 
     def _centre(self, name: str) -> float | None:
-        return self.stats_[f"mean({name})"]  # type: ignore[no-any-return]
+        return self.stats_[f"mean({name})"]
 
     def _width(self, name: str) -> float | None:
-        return self.stats_[f"std({name})"]  # type: ignore[no-any-return]
+        return self.stats_[f"std({name})"]
 
 
 class MinMaxScaler(_Scaler):
@@ -76,11 +78,11 @@ class MinMaxScaler(_Scaler):
         return [Min(name), Max(name)]
 
     def _centre(self, name: str) -> float | None:
-        return self.stats_[f"min({name})"]  # type: ignore[no-any-return]
+        return self.stats_[f"min({name})"]
 
     def _width(self, name: str) -> float | None:
         low, high = self.stats_[f"min({name})"], self.stats_[f"max({name})"]
-        return None if low is None else float(high) - float(low)
+        return None if low is None or high is None else float(high) - float(low)
 
 
 class MaxAbsScaler(_Scaler):
@@ -98,7 +100,7 @@ class MaxAbsScaler(_Scaler):
         return 0.0
 
     def _width(self, name: str) -> float | None:
-        return self.stats_[f"abs_max({name})"]  # type: ignore[no-any-return]
+        return self.stats_[f"abs_max({name})"]
 
 
 class RobustScaler(_Scaler):
@@ -134,8 +136,8 @@ class RobustScaler(_Scaler):
         return [Quantile(name, q, alias_name=f"{word}({name})") for word, q in parts]
 
     def _centre(self, name: str) -> float | None:
-        return self.stats_[f"median({name})"]  # type: ignore[no-any-return]
+        return self.stats_[f"median({name})"]
 
     def _width(self, name: str) -> float | None:
         low, high = self.stats_[f"low_quantile({name})"], self.stats_[f"high_quantile({name})"]
-        return None if low is None else float(high) - float(low)
+        return None if low is None or high is None else float(high) - float(low)

@@ -160,7 +160,7 @@ def read_videos(
     check_installed("av", "av", "read_videos")
     if fps is not None and fps <= 0:
         raise ValueError(f"fps must be positive, but is {fps}")
-    if resize is not None and (len(resize) != 2 or min(resize) < 1):
+    if resize is not None and min(resize) < 1:
         raise ValueError(f"resize must be a height and a width, but is {resize}")
     return dataset_of_files(paths, VideoReadFormat(include_timestamps, fps, resize), _FILMS, **options)
 

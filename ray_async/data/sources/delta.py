@@ -59,7 +59,7 @@ class DeltaSource(RowSource):
         return int(self._dataset.count_rows())  # footers and the log: no rows are read
 
     def size(self) -> int | None:
-        return sum(group.total_byte_size for file in self._files for group in file.row_groups)
+        return int(sum(group.total_byte_size for file in self._files for group in file.row_groups))
 
     def reads(self, parallelism: Parallelism) -> Sequence[tuple[int, ...]]:
         files = self._files

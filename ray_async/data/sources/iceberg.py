@@ -63,7 +63,7 @@ class IcebergSource(RowSource):
         return sum(task.file.record_count for task in self._tasks) if exact else None
 
     def size(self) -> int:
-        return 3 * sum(task.file.file_size_in_bytes for task in self._tasks)
+        return int(3 * sum(task.file.file_size_in_bytes for task in self._tasks))
 
     def reads(self, parallelism: Parallelism) -> Sequence[tuple[Any, tuple[Any, ...]]]:
         tasks = self._tasks
