@@ -24,7 +24,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve clean distclean
+.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve bench-data full-serve clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -162,6 +162,22 @@ $(VENV)/.bench-serve: $(VENV)/.bench
 
 bench-serve: build $(VENV)/.bench-serve ## run the benchmarks of Serve (BENCH_ARGS="--quick --only echo"); needs wrk
 	$(PY) -m bench.serve $(BENCH_ARGS)
+
+# Daft and we want other versions of pyarrow, so the peers have an environment of their own.
+PEERS := build/peers-data
+$(PEERS)/.installed: $(VENV)/.created
+	$(PY) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check numpy pandas polars pyarrow duckdb 'dask[dataframe]' distributed
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check daft || echo "Daft cannot be installed here" >&2
+	@touch $@
+
+$(VENV)/.bench-data: $(VENV)/.bench
+	$(PIP) tpchgen-cli
+	$(PIP) 'torch>=2.4' || echo "torch cannot be installed here: the rows with it say so" >&2
+	@touch $@
+
+bench-data: build $(VENV)/.bench-data $(PEERS)/.installed ## run the benchmarks of Data (BENCH_ARGS="--quick --only tpch", --large: 8 GB)
+	$(PY) -m bench.data --peer-python $(PEERS)/bin/python $(BENCH_ARGS)
 
 flat-serve: build $(VENV)/.bench-serve ## ten minutes of full load on Serve with disturbances: what grows (SOAK_MINUTES=10)
 	$(PY) -m bench.serve.flat --minutes $(SOAK_MINUTES)
