@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ("PolarsRun", "can_run")
 
 _KNOWN = (Count, Sum, Min, Max, Mean, Std)
-_HOW = {"inner": "inner", "left_outer": "left", "left_semi": "semi", "left_anti": "anti"}
+_HOW: dict[str, Any] = {"inner": "inner", "left_outer": "left", "left_semi": "semi", "left_anti": "anti"}
 #: Beyond this, by floats, a sum of integers may have wrapped around.
 _LARGEST_SUM = 2.0**62
 #: Bytes of Polars' columns that become Arrow's at a time.
@@ -59,7 +59,7 @@ def _holds(kind: pa.DataType) -> bool:
     """Whether Polars holds a column's values as they are."""
     types = pa.types
     plain = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
-    return (any(check(kind) for check in plain) and kind != pa.float16()) or kind == pa.date32()
+    return bool((any(check(kind) for check in plain) and kind != pa.float16()) or kind == pa.date32())
 
 
 def _knows_aggregation(aggregation: Aggregation, schema: pa.Schema, top: bool) -> bool:
@@ -109,7 +109,7 @@ def _tables(frame: pl.DataFrame, schema: pa.Schema) -> Iterator[pa.Table]:
     """Arrow's columns of a frame, part by part, two at a time: texts are copied out of Polars' own form."""
     import polars as pl
 
-    parts = max(1, frame.estimated_size() // _PART_BYTES)
+    parts = max(1, int(frame.estimated_size()) // _PART_BYTES)
     bounds = [frame.height * index // parts for index in range(parts + 1)]
     newest = pl.CompatLevel.newest()
 

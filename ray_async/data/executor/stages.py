@@ -24,6 +24,7 @@ from ray_async.data.executor.instructions import (
 __all__ = (
     "BarrierStage",
     "BundlesStage",
+    "CallRecord",
     "CallStage",
     "LimitStage",
     "MapStage",
@@ -33,6 +34,10 @@ __all__ = (
     "UnionStage",
     "stage_of",
 )
+
+
+#: Calls of a stage that are remembered for its timeline.
+RECORDS = 10_000
 
 
 @dataclass
@@ -46,6 +51,27 @@ class StageCounts:
     blocks: int = 0
     seconds: float = 0.0
     user_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """A call that has ended.
+
+    Attributes:
+        began: seconds since the epoch.
+        seconds: how long it took.
+        process: the process id of its worker.
+        number: which of its stage's calls it was.
+        rows: rows that it gave.
+        bytes: their bytes.
+    """
+
+    began: float
+    seconds: float
+    process: int
+    number: int
+    rows: int
+    bytes: int
 
 
 @dataclass(eq=False)
@@ -73,6 +99,10 @@ class Stage:
     @property
     def over(self) -> bool:
         raise NotImplementedError
+
+    def given(self) -> tuple[int, int]:
+        """Rows and bytes of its outputs so far."""
+        return self.counts.rows, self.counts.bytes
 
     def stop(self) -> None:
         """Give up: nothing more is wanted of this stage and of those that it reads from."""
@@ -125,6 +155,7 @@ class LimitStage(Stage):
         else:
             self.left -= bundle.rows
         self.counts.rows += bundle.rows
+        self.counts.bytes += bundle.bytes
         return bundle
 
     @property
@@ -147,6 +178,7 @@ class UnionStage(Stage):
             bundle = stage.take()
             if bundle is not None:
                 self.counts.rows += bundle.rows
+                self.counts.bytes += bundle.bytes
                 return bundle
             if not stage.over:
                 return None
@@ -174,6 +206,9 @@ class CallStage(Stage):
         self.again: deque[Slot] = deque()
         self.held = 0
         self.stopped = False
+        #: What is known of the last calls: when each began and how long it took, where, and what it gave.
+        self.records: deque[CallRecord] = deque(maxlen=RECORDS)
+        self._held_rows = 0
         self._numbers = 0
         self._calls_done = 0
         self._call_bytes = 0
@@ -206,12 +241,22 @@ class CallStage(Stage):
         self.counts.tasks += 1
         self.counts.seconds += result.seconds
         self.counts.user_seconds += result.user_seconds
+        rows = sum(bundle.rows for bundle in result.outputs)
+        self.records.append(CallRecord(result.began, result.seconds, result.process, slot.call.number, rows, size))
         if not self.stopped:
             self._keep(slot, result, size)
 
     def _keep(self, slot: Slot, result: Result, size: int) -> None:
         slot.outputs.extend(result.outputs)
         self.held += size
+        self._held_rows += sum(bundle.rows for bundle in result.outputs)
+
+    def given(self) -> tuple[int, int]:
+        return self.counts.rows + self._held_rows, self.counts.bytes + self.held
+
+    def has_work(self) -> bool:
+        """Whether there is a call to start, as far as can be seen without taking anything."""
+        return bool(self.again)
 
     def skip(self, slot: Slot) -> None:
         """Pass over a call that has failed."""
@@ -230,6 +275,7 @@ class CallStage(Stage):
             if head.outputs:
                 bundle = head.outputs.popleft()
                 self.held -= bundle.bytes
+                self._held_rows -= bundle.rows
                 self.counts.rows += bundle.rows
                 self.counts.bytes += bundle.bytes
                 self.counts.blocks += 1
@@ -247,7 +293,7 @@ class CallStage(Stage):
             self.stopped = True
             self.slots.clear()
             self.again.clear()
-            self.held = 0
+            self.held = self._held_rows = 0
             super().stop()
 
 
@@ -290,6 +336,11 @@ class MapStage(CallStage):
         self._pending = [whole.part(rows, whole.rows)] if rest else []
         self._pending_rows = rest
         return StageCall(None, (whole.part(0, rows),)) if rest else StageCall(None, (whole,))
+
+    def has_work(self) -> bool:
+        if self.again or self._reads_left:
+            return True
+        return any(bool(stage.held) for stage in self.inputs if isinstance(stage, CallStage))
 
     @property
     def exhausted(self) -> bool:
@@ -338,6 +389,9 @@ class BarrierStage(CallStage):
             self._advance([slot.result or Result() for slot in self._step_slots])
         return self._queue.popleft() if self._queue else None
 
+    def has_work(self) -> bool:
+        return bool(self.again or self._queue)
+
     def next_slot(self) -> Slot | None:
         fresh = not self.again
         slot = super().next_slot()
@@ -360,6 +414,7 @@ class BarrierStage(CallStage):
     def _append(self, bundles: Sequence[RowBundle]) -> None:
         slot = Slot(StageCall(None), deque(bundles), done=True)
         self.held += sum(bundle.bytes for bundle in bundles)
+        self._held_rows += sum(bundle.rows for bundle in bundles)
         self.slots.append(slot)
 
     def _keep(self, slot: Slot, result: Result, size: int) -> None:

@@ -275,8 +275,9 @@ class ParquetSource(RowSource):
     def _changed(self, **changes: Any) -> ParquetSource:
         """The same files, of which what is known stays known."""
         found = replace(self, **changes)
-        known = {name: self.__dict__[name] for name in ("_footers", "_whole_schema") if name in self.__dict__}
-        found.__dict__.update(known)
+        for name in ("_footers", "_whole_schema"):
+            if name in self.__dict__:
+                found.__dict__[name] = self.__dict__[name]
         return found
 
     def input_files(self) -> list[str]:
