@@ -78,8 +78,15 @@ demo-serve: build $(VENV)/.demo-serve ## serve a model behind HTTP, send load, p
 
 DEMO_PLOT ?= serve-latencies.png
 
-demo-data: build ## run the Data program on texts of the standard library, from disk and from a local S3 server
-	$(PY) -m examples.data_demo
+$(VENV)/.demo-data: $(VENV)/.installed
+	$(PIP) 'scikit-learn>=1.4'
+	@touch $@
+
+demo-data: build $(VENV)/.demo-data ## embed real texts and pictures with live bars and a timeline (DATA_TIMELINE=...png), then the Data program from disk and S3
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PY) -m examples.data_pipelines "$$folder" "$(DATA_TIMELINE)"
+	@$(PY) -m examples.data_demo
+
+DATA_TIMELINE ?= data-timeline.png
 
 # Three processes share the test files: most tests wait for other processes most of the time. One after the other,
 # with the debugger's prompt: make test PARALLEL= PYTEST_ARGS=--pdb

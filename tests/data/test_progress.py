@@ -216,4 +216,4 @@ def test_a_run_leaves_statistics_and_a_timeline(tmp_path: Path) -> None:
     assert sum(event["args"]["rows"] for event in found) == 200
     dataset.timeline(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
-    assert re.search(r"ReadRange->Map\S* +100 rows .* 4 calls, .* in [12] process", dataset.stats())
+    assert re.search(r"ReadRange->Map\S* +100 rows .*\n +4 calls, .* in [12] processes", dataset.stats())

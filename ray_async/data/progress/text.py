@@ -25,15 +25,16 @@ def lines(readings: Sequence[Reading], seconds: float, width: int, *, colour: bo
         title: the dataset's name.
     """
     head = f"{title or 'Dataset'}  {_clock(seconds)}"
-    names = max([8, *(min(len(reading.state.name), max(8, width - 84)) for reading in readings)])
+    length = BAR if width >= 120 else BAR // 2
+    names = max([8, *(min(len(reading.state.name), max(8, width - length - 74)) for reading in readings)])
     found = [f"{DIM}{head}{RESET}" if colour else head]
     for reading in readings:
         name = clipped(reading.state.name, names).ljust(names)
-        drawn = bar(reading.state.share)
+        drawn = bar(reading.state.share, length)
         if colour:
             drawn = f"{GREEN if reading.state.waits == DONE else BLUE}{drawn}{RESET}"
         rest = f" {_percent(reading.state)} {_amounts(reading)}  {waits_in_words(reading.state)}"
-        room = max(0, width - names - BAR - 2)
+        room = max(0, width - names - length - 1)
         found.append(f"{name} {drawn}{clipped(rest, room)}")
     return found
 
@@ -48,13 +49,13 @@ def line_of(readings: Sequence[Reading], seconds: float, title: str = "") -> str
     return f"{title or 'Dataset'} after {_clock(seconds)}: {'; '.join(parts)}"
 
 
-def bar(share: float | None) -> str:
-    """A bar of blocks for a share between 0 and 1."""
+def bar(share: float | None, length: int = BAR) -> str:
+    """A bar of so many blocks for a share between 0 and 1; dots where nobody knows the share."""
     if share is None:
-        return "·" * BAR
-    eighths = round(max(0.0, min(1.0, share)) * BAR * 8)
+        return "·" * length
+    eighths = round(max(0.0, min(1.0, share)) * length * 8)
     full, part = divmod(eighths, 8)
-    return ("█" * full + (_PARTS[part] if part else "")).ljust(BAR)
+    return ("█" * full + (_PARTS[part] if part else "")).ljust(length)
 
 
 def waits_in_words(state: StageState) -> str:
@@ -101,8 +102,8 @@ def _percent(state: StageState) -> str:
 
 
 def _amounts(reading: Reading) -> str:
-    rows = f"{amount(reading.state.rows):>6} rows {amount(reading.rows_per_s):>6}/s"
-    return f"{rows} {size(reading.state.bytes):>10} {size(reading.bytes_per_s):>10}/s"
+    rows = f"{amount(reading.state.rows):>5} rows {amount(reading.rows_per_s):>5}/s"
+    return f"{rows} {size(reading.bytes_per_s):>10}/s"
 
 
 def _clock(seconds: float) -> str:

@@ -26,29 +26,32 @@ def report(run: Run | None, name: str | None = None) -> str:
     width = max(len(stage.name) for stage in run.machine.stages)
     waits = _waits(run)
     for stage in run.machine.stages:
-        lines.append(_line(stage, width, wall))
+        counts = stage.counts
+        lines.append(f"  {stage.name:<{width}}  {counts.rows:>12,} rows  {size(counts.bytes):>10}{_rate(stage, wall)}")
+        details = [_work(stage)] if counts.tasks or counts.failed else []
         if waits.get(stage.name):
-            lines.append(f"  {'':<{width}}  waited for {waits[stage.name]}")
+            details.append(f"waited for {waits[stage.name]}")
+        if details:
+            lines.append(f"      {'; '.join(details)}")
     return "\n".join(lines)
 
 
-def _line(stage: Stage, width: int, wall: float) -> str:
+def _rate(stage: Stage, wall: float) -> str:
+    return f"  {stage.counts.rows / wall:>12,.0f} rows/s" if stage.counts.tasks and wall > 0 else ""
+
+
+def _work(stage: Stage) -> str:
     counts = stage.counts
-    text = f"  {stage.name:<{width}}  {counts.rows:>12,} rows  {size(counts.bytes):>10}"
-    if not counts.tasks:
-        return text
-    text += f"  {counts.rows / max(wall, 1e-9):>12,.0f} rows/s  {_calls(counts.tasks):>11}, {counts.seconds:.3f} s"
+    text = f"{_calls(counts.tasks)}, {counts.seconds:.3f} s"
     if isinstance(stage, CallStage) and len(stage.records) > 1:
         seconds = sorted(record.seconds for record in stage.records)
         text += f" ({seconds[0]:.3f} to {seconds[-1]:.3f}, median {seconds[len(seconds) // 2]:.3f})"
         text += f" in {len({record.process for record in stage.records})} processes"
-    if counts.failed:
-        text += f"  {counts.failed} failed"
-    return text
+    return f"{text}, {counts.failed} failed" if counts.failed else text
 
 
 def _calls(count: int) -> str:
-    return f"{count:,} call{'s' if count > 1 else ''}"
+    return f"{count:,} call{'' if count == 1 else 's'}"
 
 
 def _waits(run: Run) -> dict[str, str]:
