@@ -19,7 +19,7 @@ import pyarrow as pa
 from ray_async.data.aggregate.functions import Aggregation, Count, Max, Mean, Min, Std, Sum
 from ray_async.data.block.schema import conformed
 from ray_async.data.engine.polars_exprs import can_express, expressed
-from ray_async.data.engine.relation import Columns, Grouped, Head, Joined, Relation, Scan, Sorted, Where
+from ray_async.data.engine.relation import Grouped, Head, Joined, Projected, Relation, Scan, Sorted, Where
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,7 +44,7 @@ def _knows(relation: Relation, top: bool = False) -> bool:
         return False
     if isinstance(relation, Where):
         known = can_express(relation.predicate, relation.input.schema)
-    elif isinstance(relation, Columns):
+    elif isinstance(relation, Projected):
         known = all(can_express(expr, relation.input.schema) for _, expr in relation.exprs)
     elif isinstance(relation, Grouped):
         known = all(_knows_aggregation(each, relation.input.schema, top) for each in relation.aggregations)
@@ -134,7 +134,7 @@ def _lazy(relation: Relation, *, ordered: bool) -> pl.LazyFrame:
     if isinstance(relation, Where):
         predicate = expressed(relation.predicate, relation.input.schema)
         return _lazy(relation.input, ordered=ordered).filter(predicate)
-    if isinstance(relation, Columns):
+    if isinstance(relation, Projected):
         exprs = [expressed(expr, relation.input.schema).alias(name) for name, expr in relation.exprs]
         return _lazy(relation.input, ordered=ordered).select(exprs)
     if isinstance(relation, Head):

@@ -13,7 +13,7 @@ import pyarrow as pa
 from ray_async.data.aggregate.functions import Aggregation
 from ray_async.data.expressions.expr import Expr
 
-__all__ = ("Columns", "Grouped", "Head", "Joined", "Relation", "Scan", "Sorted", "Where")
+__all__ = ("Grouped", "Head", "Joined", "Projected", "Relation", "Scan", "Sorted", "Where")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Where(_OneInput):
 
 
 @dataclass(frozen=True, eq=False)
-class Columns(_OneInput):
+class Projected(_OneInput):
     """Columns computed of the input's."""
 
     exprs: tuple[tuple[str, Expr], ...]

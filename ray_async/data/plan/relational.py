@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from ray_async.data.engine.joining import joined_names
 from ray_async.data.engine.polars_runs import can_run
-from ray_async.data.engine.relation import Columns, Grouped, Head, Joined, Relation, Scan, Sorted, Where
+from ray_async.data.engine.relation import Grouped, Head, Joined, Projected, Relation, Scan, Sorted, Where
 from ray_async.data.expressions.expr import col
 from ray_async.data.plan import nodes
 from ray_async.data.sources.parquet import ParquetSource
@@ -63,7 +63,7 @@ def _relation(node: nodes.PlanNode) -> Relation | None:
         return Where(schema, first, node.predicate)
     if isinstance(node, nodes.Project):
         exprs = node.exprs
-        return None if not exprs else Columns(schema, first, exprs)
+        return None if not exprs else Projected(schema, first, exprs)
     if isinstance(node, nodes.Limit):
         return Head(schema, first, node.rows)
     if isinstance(node, nodes.Sort) and node.keys:
@@ -84,7 +84,7 @@ def _scan(node: nodes.Read, schema: pa.Schema) -> Relation | None:
         return Scan(schema, paths, source.size())
     whole = source.without_predicate()
     found = Where(whole.schema(), Scan(whole.schema(), paths, source.size()), source.predicate)
-    return Columns(schema, found, tuple((name, col(name)) for name in schema.names))
+    return Projected(schema, found, tuple((name, col(name)) for name in schema.names))
 
 
 def _join(node: nodes.Join, schema: pa.Schema, left: Relation, right: Relation) -> Relation | None:

@@ -8,7 +8,7 @@ from bench.data.cli import main, parse_arguments
 from bench.data.contender import PEERS, FilesContender, launches, with_files
 from bench.data.subjects import LARGE, NAMES, all_subjects
 from bench.data.tables import Tables
-from bench.subject import OURS
+from bench.subject import OURS, Params
 from tests.bench.serve.fakes import FakeDriver, empty_report
 
 
@@ -64,7 +64,7 @@ def test_ray_is_measured_where_its_interpreter_is_named() -> None:
 
 def test_a_case_gets_the_files_that_it_names(tmp_path: Path) -> None:
     tables = Tables(tmp_path)
-    params = {"table": "facts", "rows": 20, "second": "sides", "second_rows": 5}
+    params: Params = {"table": "facts", "rows": 20, "second": "sides", "second_rows": 5}
     found = with_files(params, tables)
     assert found["folder"] == str(tmp_path / "facts-20") and found["second"] == str(tmp_path / "sides-5")
     log: list[str] = []
