@@ -14,6 +14,8 @@ INSTALL := RAY_ASYNC_NO_EXTENSIONS=1 $(PIP) --no-build-isolation --editable
 
 CORE := $(shell find ray_async/_core \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' \) 2>/dev/null)
 PYTHON_DIRS := $(wildcard ray_async bench examples tests tools)
+# Without compiled files each of the thousands of interpreters that tests start compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 DEBUG_TREE := $(CURDIR)/build/debug/tree
 NATIVE := $(basename $(notdir $(wildcard tests/native/test_*.c)))
 NATIVE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DRA_DEBUG -g -Wall -Wextra -Werror -Iray_async/_core/includes -pthread

@@ -6,6 +6,7 @@ then waits for the first test that ends without a session, against what was ther
 """
 
 import asyncio
+import gc
 import inspect
 import signal
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -48,6 +49,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             # Before the test's own fixtures, after those of wider scope, which may block: no loop of the test runs yet.
             item.fixturenames.insert(_first_own(item), "unblocked_loop")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # Tests collect garbage thousands of times: what lives as long as the run is not looked through each time.
+    gc.collect()
+    gc.freeze()
 
 
 def _first_own(item: pytest.Function) -> int:

@@ -24,6 +24,10 @@ KEPT_DESCRIPTORS = ("/dev/null", "/dev/urandom", "/dev/random", "/dev/tty", "/de
 KEPT_THREADS = ("asyncio_",)
 # Directories that the first session makes and all later ones share.
 KEPT_FOLDERS = ("ray-async", "nodes")
+# The place of a process's start time in /proc/PID/stat, counted from behind its state and parent.
+STARTED = 17
+# The process whose children are the kernel's threads.
+KERNEL = 2
 
 
 @dataclass(frozen=True)
@@ -97,26 +101,41 @@ def session_is_live() -> bool:
     return bool(is_initialized is not None and is_initialized())
 
 
+# Processes seen before that are no test's, by pid and the time of their start: their environments need no second look.
+_STRANGERS: set[tuple[int, str]] = set()
+
+
 def _processes() -> dict[int, str]:
     marker = os.environ.get(TMPDIR_VARIABLE)
     if marker is None or not PROC.is_dir():
         return {}
     wanted = f"{TMPDIR_VARIABLE}={marker}".encode()
     found = {}
-    for entry in PROC.iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+    for name in os.listdir(PROC):
+        if not name.isdigit() or int(name) == os.getpid():
             continue
         try:
-            status = (entry / "stat").read_text()
-            parent, state = int(status.rpartition(")")[2].split()[1]), status.rpartition(")")[2].split()[0]
+            state, parent, *rest = _read(f"{PROC}/{name}/stat").decode(errors="replace").rpartition(")")[2].split()
+            identity = int(name), rest[STARTED]
+            if identity in _STRANGERS:
+                continue
+            environment = _read(f"{PROC}/{name}/environ")
             # A zombie has no environment any more; it is ours when it is our child.
-            ours = parent == os.getpid() or wanted in (entry / "environ").read_bytes().split(b"\0")
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            if int(parent) != os.getpid() and wanted not in environment.split(b"\0"):
+                # For a moment at its start a process shows none, but threads of the kernel never have any.
+                if environment or int(parent) == KERNEL:
+                    _STRANGERS.add(identity)
+                continue
+            command = _read(f"{PROC}/{name}/cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # It ended while we looked, or belongs to another user.
-        if ours:
-            found[int(entry.name)] = f"pid {entry.name} (state {state}, parent {parent}) {command[:160]}"
+        found[int(name)] = f"pid {name} (state {state}, parent {parent}) {command[:160]}"
     return found
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
 
 
 def _threads() -> dict[int, str]:

@@ -14,8 +14,8 @@ from ray_async.data.executor.instructions import (
     LimitSpec,
     MapSpec,
     PoolSpec,
-    Result,
     StageCall,
+    StageResult,
     StageSpec,
     StartActor,
     StartTask,
@@ -68,7 +68,7 @@ class Simulation:
         start = self.running.pop(task)
         label = start.call.params if not start.call.inputs else tuple(b.pieces[0].handle for b in start.call.inputs)
         rows = sum(b.rows for b in start.call.inputs) or self.rows
-        self.carry(self.machine.finished(task, Result((bundle(label, rows, self.size),))))
+        self.carry(self.machine.finished(task, StageResult((bundle(label, rows, self.size),))))
 
     def open_actors(self) -> None:
         while self.opening:

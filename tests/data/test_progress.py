@@ -13,7 +13,15 @@ from matplotlib.figure import Figure
 import ray_async as ray
 from ray_async.data.block.bundle import Piece, RowBundle
 from ray_async.data.context import DataContext
-from ray_async.data.executor.instructions import Instruction, LimitSpec, MapSpec, PoolSpec, Result, StageSpec, StartTask
+from ray_async.data.executor.instructions import (
+    Instruction,
+    LimitSpec,
+    MapSpec,
+    PoolSpec,
+    StageResult,
+    StageSpec,
+    StartTask,
+)
 from ray_async.data.executor.machine import Limits, Machine
 from ray_async.data.progress.displays import LogDisplay, NotebookDisplay, TerminalDisplay, display_for
 from ray_async.data.progress.live import LiveProgress, wanted_display
@@ -27,8 +35,8 @@ _figure.add_subplot().set_title("▏")
 _figure.savefig(io.BytesIO())
 
 
-def result(rows: int, bytes_: int = 10) -> Result:
-    return Result((RowBundle((Piece(object(), 0, rows, bytes_),)),), began=1.0, process=7)
+def result(rows: int, bytes_: int = 10) -> StageResult:
+    return StageResult((RowBundle((Piece(object(), 0, rows, bytes_),)),), began=1.0, process=7)
 
 
 def tasks(instructions: Sequence[Instruction]) -> list[int]:

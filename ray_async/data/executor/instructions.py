@@ -16,8 +16,8 @@ __all__ = (
     "LimitSpec",
     "MapSpec",
     "PoolSpec",
-    "Result",
     "StageCall",
+    "StageResult",
     "StageSpec",
     "StartActor",
     "StartTask",
@@ -45,7 +45,7 @@ class StageCall:
 
 
 @dataclass(frozen=True)
-class Result:
+class StageResult:
     """What a call gave.
 
     Attributes:
@@ -143,7 +143,7 @@ class BarrierStep:
 
 
 #: Yields steps and is sent the results of each; what it returns is appended to the barrier's outputs.
-Steps: TypeAlias = Generator[BarrierStep, Sequence[Result], Sequence[RowBundle]]
+Steps: TypeAlias = Generator[BarrierStep, Sequence[StageResult], Sequence[RowBundle]]
 
 
 class Strategy(Protocol):

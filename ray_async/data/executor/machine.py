@@ -19,7 +19,7 @@ from ray_async.data.block.bundle import RowBundle
 from ray_async.data.executor.instructions import (
     Instruction,
     MapSpec,
-    Result,
+    StageResult,
     StageSpec,
     StartTask,
     StopTask,
@@ -81,7 +81,7 @@ class Machine:
         """Begin."""
         return self._decide()
 
-    def finished(self, task: int, result: Result) -> list[Instruction]:
+    def finished(self, task: int, result: StageResult) -> list[Instruction]:
         """A call has ended."""
         entry = self._tasks.pop(task, None)
         if entry is None or self.error is not None:

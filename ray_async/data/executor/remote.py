@@ -16,7 +16,7 @@ from ray_async.data.executor.blocks import reference_of
 from ray_async.data.executor.instructions import (
     Instruction,
     MapSpec,
-    Result,
+    StageResult,
     StartActor,
     StartTask,
     StopActor,
@@ -138,7 +138,7 @@ class RemoteExecution:
         if stage not in self._remote:
             runner = Runner(_operator(self._plan, stage))
 
-            def run(params: Any, number: int, layout: Any, *blocks: Any) -> Result:
+            def run(params: Any, number: int, layout: Any, *blocks: Any) -> StageResult:
                 return runner.run(params, number, layout, *blocks)
 
             options = {"name": self._plan.specs[stage].name, **self._plan.options[stage]}
@@ -220,7 +220,7 @@ class StageActor:
     def open(self) -> None:
         self._runner.operator.prepare()
 
-    def run(self, params: Any, number: int, layout: Any, *blocks: Any) -> Result:
+    def run(self, params: Any, number: int, layout: Any, *blocks: Any) -> StageResult:
         return self._runner.run(params, number, layout, *blocks)
 
 

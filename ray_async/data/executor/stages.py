@@ -14,8 +14,8 @@ from ray_async.data.executor.instructions import (
     BundlesSpec,
     LimitSpec,
     MapSpec,
-    Result,
     StageCall,
+    StageResult,
     StageSpec,
     Steps,
     UnionSpec,
@@ -80,7 +80,7 @@ class Slot:
 
     call: StageCall
     outputs: deque[RowBundle] = field(default_factory=deque)
-    result: Result | None = None
+    result: StageResult | None = None
     attempts: int = 0
     done: bool = False
 
@@ -230,7 +230,7 @@ class CallStage(Stage):
     def _next_call(self) -> StageCall | None:
         raise NotImplementedError
 
-    def finish(self, slot: Slot, result: Result) -> None:
+    def finish(self, slot: Slot, result: StageResult) -> None:
         """Note a call's result."""
         self.running.discard(slot)
         slot.done = True
@@ -246,7 +246,7 @@ class CallStage(Stage):
         if not self.stopped:
             self._keep(slot, result, size)
 
-    def _keep(self, slot: Slot, result: Result, size: int) -> None:
+    def _keep(self, slot: Slot, result: StageResult, size: int) -> None:
         slot.outputs.extend(result.outputs)
         self.held += size
         self._held_rows += sum(bundle.rows for bundle in result.outputs)
@@ -386,7 +386,7 @@ class BarrierStage(CallStage):
             self._gathered = []
             self._advance(None)
         while not self._queue and not self._planned and all(slot.done for slot in self._step_slots):
-            self._advance([slot.result or Result() for slot in self._step_slots])
+            self._advance([slot.result or StageResult() for slot in self._step_slots])
         return self._queue.popleft() if self._queue else None
 
     def has_work(self) -> bool:
@@ -399,7 +399,7 @@ class BarrierStage(CallStage):
             self._step_slots.append(slot)
         return slot
 
-    def _advance(self, results: Sequence[Result] | None) -> None:
+    def _advance(self, results: Sequence[StageResult] | None) -> None:
         assert self._steps is not None
         self._step_slots = []
         try:
@@ -417,7 +417,7 @@ class BarrierStage(CallStage):
         self._held_rows += sum(bundle.rows for bundle in bundles)
         self.slots.append(slot)
 
-    def _keep(self, slot: Slot, result: Result, size: int) -> None:
+    def _keep(self, slot: Slot, result: StageResult, size: int) -> None:
         if self._step is not None and self._step.last:
             super()._keep(slot, result, size)
         else:

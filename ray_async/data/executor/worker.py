@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from ray_async.data.block.bundle import Piece, RowBundle
-from ray_async.data.executor.instructions import Result, StageCall
+from ray_async.data.executor.instructions import StageCall, StageResult
 from ray_async.data.operators.map_operator import Operator, Value
 
 __all__ = ("Layout", "layout_of", "run_call", "tables_of")
@@ -43,7 +43,7 @@ def tables_of(layout: Layout, blocks: Sequence[pa.Table]) -> list[list[pa.Table]
 
 def run_call(
     operator: Operator, call: StageCall, inputs: Sequence[Sequence[pa.Table]], keep: Callable[[pa.Table], Any]
-) -> Result:
+) -> StageResult:
     """Run a call and keep its blocks.
 
     Args:
@@ -62,7 +62,7 @@ def run_call(
             continue
         outputs.append(RowBundle((Piece(keep(item), 0, item.num_rows, item.nbytes, item.schema),)))
     seconds = time.perf_counter() - began
-    return Result(tuple(outputs), value, seconds, began=clock, process=os.getpid())
+    return StageResult(tuple(outputs), value, seconds, began=clock, process=os.getpid())
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Runner:
 
     operator: Operator
 
-    def run(self, params: Any, number: int, layout: Layout, *blocks: pa.Table) -> Result:
+    def run(self, params: Any, number: int, layout: Layout, *blocks: pa.Table) -> StageResult:
         """Run a call whose inputs are given as `layout_of` returns them."""
         import ray_async as ray
 

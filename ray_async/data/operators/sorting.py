@@ -13,7 +13,7 @@ from ray_async.data.block.bundle import RowBundle
 from ray_async.data.block.schema import concatenated
 from ray_async.data.engine.grouping import group_bounds
 from ray_async.data.engine.ordering import order_of, sorted_table
-from ray_async.data.executor.instructions import BarrierStep, Result, StageCall, Steps
+from ray_async.data.executor.instructions import BarrierStep, StageCall, StageResult, Steps
 from ray_async.data.operators.map_operator import Value, blocks_of_size
 from ray_async.data.plan.columns import check_columns
 
@@ -144,7 +144,7 @@ class SortStrategy:
 
 def _ranges(
     keys: SortKeys, bundles: Sequence[RowBundle], count: int, whole_groups: bool
-) -> Generator[BarrierStep, Sequence[Result], list[list[RowBundle]]]:
+) -> Generator[BarrierStep, Sequence[StageResult], list[list[RowBundle]]]:
     """The rows in so many ranges of keys: for each range, its bundles in the order of the rows."""
     starts = np.concatenate([[0], np.cumsum([bundle.rows for bundle in bundles])]).tolist()
     samples = yield BarrierStep(
