@@ -33,6 +33,7 @@ OUTPUT = {
     ("README.md", 4): ["{'words': 4}"],
     ("README.md", 5): ["True"],
     ("docs/data.md", 0): ["[{'text_length': 60}]", "166833"],
+    ("docs/data.md", 1): ["True 4"],
     ("docs/programs-for-ray.md", 0): ["2.60.0"],
     ("docs/processes.md", 0): ["True"],
     ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],
