@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.contender import DriverContender
 from bench.data.contender import PEERS, FilesContender, default_folder, launches
 from bench.data.plots import draw_memory, draw_scaling
+from bench.data.rows import shrunk
 from bench.data.subjects import LARGE, all_subjects
 from bench.data.tables import Tables
 from bench.result import Report
@@ -30,6 +31,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add = parser.add_argument
     add("--peers", default=",".join(PEERS), metavar="NAMES", help="peers, with commas (default all; none: '')")
     add("--folder", type=Path, default=default_folder(), help="where the tables are kept (build/bench-data)")
+    add("--share", type=float, default=1.0, metavar="F", help="take this share of all rows, bytes and files (0.1)")
     add("--large", action="store_true", help=f"also measure {', '.join(LARGE)}: 8 GB, minutes and 30 GB of disk")
     add("--scaling", type=Path, metavar="FILE", help="draw time against rows")
     add("--memory", type=Path, metavar="FILE", help="draw the peak memory")
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure(options: argparse.Namespace) -> Report:
     subjects = [
-        subject
+        shrunk(subject, options.share)
         for subject in all_subjects()
         if (not options.only or subject.name in options.only)
         and (options.large or options.quick or options.only or subject.name not in LARGE)

@@ -6,6 +6,7 @@ import pytest
 
 from bench.data.cli import main, parse_arguments
 from bench.data.contender import PEERS, FilesContender, launches, with_files
+from bench.data.rows import shrunk
 from bench.data.subjects import LARGE, NAMES, all_subjects
 from bench.data.tables import Tables
 from bench.subject import OURS, Params
@@ -31,6 +32,18 @@ def test_every_case_and_every_bar_has_a_driver_that_does_it() -> None:
         reference = row.bar.reference if row.bar is not None else None
         if reference is not None:
             assert reference.case in texts[reference.contender or OURS], row.name
+
+
+def test_a_share_of_a_subject() -> None:
+    (large,) = (subject for subject in all_subjects() if subject.name == "large")
+    sort, memory, *_ = shrunk(large, 0.1).rows
+    assert (sort.params["rows"], sort.params["store_bytes"], sort.params["table"]) == (
+        8_000_000,
+        (1 << 30) // 10,
+        "wide",
+    )
+    assert sort.name.endswith(", x0.1") and sort.bar is not None and memory.bar is None, "2 GB are for all of it"
+    assert shrunk(large, 1) is large
 
 
 def test_quick_rows_are_small() -> None:
