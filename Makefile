@@ -26,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve bench-data full-serve clean distclean
+.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve bench-data full-serve full-data clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -135,12 +135,17 @@ SOAK_MINUTES ?= 10
 soak: build ## mixed load with killed and stopped workers, and many of everything (SOAK_MINUTES=10, SOAK_ARGS="--scale 0.1 groups")
 	$(PY) -m tests.soak --minutes $(SOAK_MINUTES) $(SOAK_ARGS)
 
-# The tests whose sizes differ: rounds from zero replicas, starts under load, deploys, tries.
-FULL_SERVE ?= tests/serve/test_scaling.py tests/serve/test_metrics_page.py tests/serve/test_killed_controller.py \
-	tests/serve/test_background_tasks.py tests/serve/test_fuzzed_connections.py tests/serve/test_slow_readers.py
+# The tests whose sizes differ: rounds from zero replicas, starts and leavers under load, deploys, tries.
+FULL_SERVE ?= $(shell grep -l 'serve.sizes import' tests/serve/test_*.py)
 
 full-serve: build ## run tests of Serve as large as they are meant (FULL_SERVE=tests/serve/test_scaling.py)
 	SERVE_SIZES=full $(PY) -m pytest --timeout 1800 $(PYTEST_ARGS) $(FULL_SERVE)
+
+# The tests of Data whose sizes differ: seeds of killed workers, examples of properties, rows, epochs.
+FULL_DATA ?= tests/data/test_exchanges.py tests/data/test_properties.py tests/data/test_flow.py tests/data/test_out_of_core.py
+
+full-data: build ## run tests of Data as large as they are meant (FULL_DATA=tests/data/test_exchanges.py)
+	DATA_SIZES=full $(PY) -m pytest --timeout 1800 $(PYTEST_ARGS) $(FULL_DATA)
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(VENV)/bin/ruff check .

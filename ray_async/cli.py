@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 1 when the command could not do what it was asked to.
     """
     words = sys.argv[1:] if argv is None else list(argv)
-    if words[:1] == ["serve"]:  # its own program reads its words, --help among them
-        _serve(words[1:])
+    if words[:1] in (["serve"], ["tune"]):  # their own programs read their words, --help among them
+        _library(words[0], words[1:])
     arguments = _parser().parse_args(words)
     try:
         status: int = arguments.run(arguments)
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_status)
 
     commands.add_parser("serve", help="deploy applications of Serve, and look at them", add_help=False)
+    commands.add_parser("tune", help="look at experiments of Tune, and write pages of plots", add_help=False)
 
     bench = commands.add_parser("microbenchmark", help="run the benchmark suite", add_help=False)
     bench.add_argument("arguments", nargs=argparse.REMAINDER)
@@ -192,10 +193,10 @@ def _status_of(entry: node_control.NodeEntry, verbose: bool, titled: bool) -> st
     return f"Node at {entry.address}, {owner}\n{report}"
 
 
-def _serve(words: Sequence[str]) -> NoReturn:
-    # Serve is a library above this package's core: its command is a program of its own, which takes this one's place.
+def _library(name: str, words: Sequence[str]) -> NoReturn:
+    # A library lies above this package's core: its command is a program of its own, which takes this one's place.
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "ray_async.serve", *words])
+    os.execv(sys.executable, [sys.executable, "-m", f"ray_async.{name}", *words])
 
 
 def _microbenchmark(arguments: argparse.Namespace) -> int:

@@ -33,7 +33,8 @@ OUTPUT = {
     ("README.md", 4): ["{'words': 4}"],
     ("README.md", 5): ["True"],
     ("docs/data.md", 0): ["[{'text_length': 60}]", "166833"],
-    ("docs/data.md", 1): ["True 4"],
+    ("docs/data.md", 1): ["['id', 'r', 'row', 'half', 'odd'] True"],
+    ("docs/data.md", 2): ["True 4"],
     ("docs/programs-for-ray.md", 0): ["2.60.0"],
     ("docs/processes.md", 0): ["True"],
     ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],
@@ -62,6 +63,8 @@ OUTPUT = {
     ("docs/serving.md", 6): ["status 418 ", "stream 200 0 1 2 ", "body 400 ", "bytes 200 raw", "True"],
     ("docs/serving.md", 7): ["hello bob"],
     ("docs/tune.md", 0): ["{'x': 1} 0.2"],
+    ("docs/tune.md", 1): ["{'x': 3.0} 3"],
+    ("docs/tune.md", 2): ["20 True"],
     ("docs/types.md", 0): ["2"],
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ("CheckpointConfig", "FailureConfig", "RunConfig", "ScalingConfig")
+__all__ = ("CheckpointConfig", "FailureConfig", "RunConfig", "ScalingConfig", "SyncConfig")
 
 
 @dataclass
@@ -59,6 +59,31 @@ class FailureConfig:
             raise ValueError(f"fail_fast must be True, False or 'raise', but is {self.fail_fast!r}")
         if self.fail_fast and self.max_failures != 0:
             raise ValueError(f"max_failures must be 0 with fail_fast={self.fail_fast!r}, but is {self.max_failures}")
+
+
+@dataclass
+class SyncConfig:
+    """Copies of results to a storage elsewhere.
+
+    Args:
+        sync_period: Seconds from one copy to the next while trials run.
+        sync_timeout: Seconds that one copy may take.
+        sync_artifacts: Whether files that trials write into their directories are copied too.
+        sync_artifacts_on_checkpoint: Whether they are copied with each checkpoint.
+
+    Raises:
+        ValueError: A time that is not above 0.
+    """
+
+    sync_period: float = 300
+    sync_timeout: float = 1800
+    sync_artifacts: bool = False
+    sync_artifacts_on_checkpoint: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("sync_period", "sync_timeout"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, but is {getattr(self, name)}")
 
 
 @dataclass

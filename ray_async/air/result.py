@@ -14,6 +14,28 @@ from ray_async.air.checkpoint import Checkpoint
 
 __all__ = ("Result",)
 
+# Filled in for each result, and of no interest where a result is shown in short.
+_NOT_SHOWN = frozenset(
+    (
+        "checkpoint_dir_name",
+        "config",
+        "date",
+        "done",
+        "experiment_tag",
+        "hostname",
+        "iterations_since_restore",
+        "node_ip",
+        "pid",
+        "should_checkpoint",
+        "time_since_restore",
+        "time_this_iter_s",
+        "time_total_s",
+        "timestamp",
+        "training_iteration",
+        "trial_id",
+    )
+)
+
 
 class Result:
     """Outcome of one run or trial.
@@ -26,6 +48,7 @@ class Result:
         rows: Gives all that was reported, in order, when somebody asks.
         best_checkpoints: Checkpoints that are kept, each with what was reported with it.
         filesystem: A file system of pyarrow on which the path lies; None: this machine's.
+        metrics_dataframe: All that was reported as a frame of pandas, where that is at hand already.
     """
 
     def __init__(
@@ -35,17 +58,18 @@ class Result:
         error: BaseException | None = None,
         path: str = "",
         rows: Callable[[], Sequence[Mapping[str, Any]]] | None = None,
-        best_checkpoints: Sequence[tuple[Checkpoint, dict[str, Any]]] = (),
+        best_checkpoints: Sequence[tuple[Checkpoint, dict[str, Any]]] | None = (),
         filesystem: Any = None,
+        metrics_dataframe: Any = None,
     ) -> None:
         self.metrics = metrics
         self.checkpoint = checkpoint
         self.error = error
         self.path = path
-        self.best_checkpoints = list(best_checkpoints)
+        self.best_checkpoints = list(best_checkpoints or ())
         self._filesystem = filesystem
         self._rows = rows
-        self._frame: Any = None
+        self._frame: Any = metrics_dataframe
 
     @property
     def config(self) -> dict[str, Any] | None:
@@ -135,9 +159,11 @@ class Result:
         )
 
     def __repr__(self) -> str:
-        shown = {name: value for name, value in self.metrics.items() if name != "config"}
-        error = f"error={type(self.error).__name__}({self.error}), " if self.error is not None else ""
-        return f"Result({error}metrics={shown}, path={self.path!r}, checkpoint={self.checkpoint})"
+        shown = {name: value for name, value in self.metrics.items() if name not in _NOT_SHOWN}
+        system = "local" if self._filesystem is None else self._filesystem.type_name
+        lines = [f"error={type(self.error).__name__!r}"] if self.error is not None else []
+        lines += [f"metrics={shown}", f"path={self.path!r}", f"filesystem={system!r}", f"checkpoint={self.checkpoint}"]
+        return "Result(\n  " + ",\n  ".join(lines) + "\n)"
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

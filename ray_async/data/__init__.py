@@ -12,6 +12,7 @@ try:
     from ray_async.data.context import DataContext, ExecutionOptions, ExecutionResources
     from ray_async.data.dataset.dataset import Dataset
     from ray_async.data.dataset.materialized import MaterializedDataset
+    from ray_async.data.dataset.summarizing import DatasetSummary
     from ray_async.data.exceptions import RayDataUserCodeException, UnknownColumnError
     from ray_async.data.grouped import GroupedData
     from ray_async.data.iteration.iterator import DataIterator
@@ -60,6 +61,7 @@ __all__ = (
     "DataContext",
     "DataIterator",
     "Dataset",
+    "DatasetSummary",
     "Datasink",
     "Datasource",
     "ExecutionOptions",

@@ -64,6 +64,8 @@ class DataContext:
         enable_progress_bars: whether progress is shown: bars on terminals and in notebooks, a line now and then
             elsewhere. The environment variable ``RAY_DATA_DISABLE_PROGRESS_BARS=1`` turns it off, too.
         enable_operator_progress_bars: whether each operator has a bar, rather than all together.
+        execution_no_progress_timeout_s: seconds after which an execution fails, none of whose calls has ended; None:
+            never.
 
     Example:
         >>> ray.data.DataContext.get_current().max_errored_blocks = 10
@@ -109,6 +111,11 @@ class DataContext:
     actor_prefetcher_enabled: bool = False
     execution_no_progress_timeout_s: float | None = 1800
     log_internal_stack_trace: bool = False
+    isolate_read_workers: bool = False
+    trace_allocations: bool = False
+    write_file_retry_on_errors: list[str] = field(default_factory=list)
+    retried_io_errors: list[str] = field(default_factory=list)
+    checkpoint_config: Any = None
     _config: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @staticmethod

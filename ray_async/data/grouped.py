@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from ray_async.data.aggregate.functions import Aggregation, Count, Max, Mean, Min, Std, Sum
 from ray_async.data.block.batches import check_batch_format
 from ray_async.data.dataset.functions import ComputeArgument, user_function
+from ray_async.data.expressions.evaluation import projected
+from ray_async.data.expressions.expr import Expr
+from ray_async.data.expressions.reshape import AddColumns
 from ray_async.data.plan import nodes
 from ray_async.data.plan.columns import check_columns
 
@@ -125,3 +130,34 @@ class GroupedData:
         known = "pandas" if batch_format == "default" else check_batch_format(batch_format)
         node = nodes.MapGroups(self._dataset._node, self._keys, function, known, not zero_copy_batch, resources)
         return self._dataset._with(node)
+
+    def with_column(self, column_name: str, expr: Expr) -> Dataset:
+        """All rows in the order of the keys, with a column that an expression computes of each group.
+
+        Row numbers begin anew in each group.
+
+        Args:
+            column_name: its name.
+            expr: the expression.
+
+        Raises:
+            TypeError: It is no expression.
+
+        Example:
+            >>> ds.groupby("user").with_column("visit", monotonically_increasing_id())
+        """
+        if not isinstance(expr, Expr):
+            raise TypeError(f"column {column_name!r} needs an expression, made by col() or lit(), but got {expr!r}")
+        check_columns(sorted(expr.columns()), self._dataset._columns())
+        return self.map_groups(_WithColumn(column_name, expr), batch_format="pyarrow")
+
+
+class _WithColumn:
+    """A function of groups that adds a column."""
+
+    def __init__(self, name: str, expr: Expr) -> None:
+        self._reshape = AddColumns(((name, expr),))
+        self.__name__ = "with_column"
+
+    def __call__(self, group: pa.Table) -> pa.Table:
+        return projected(group, self._reshape.exprs(group.column_names))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from types import FrameType
@@ -39,7 +40,7 @@ from ray_async.serve.names import (
     folder,
 )
 from ray_async.serve.rest.options import RESTOptions
-from ray_async.serve.script_end import ScriptEnd, wait_for_interrupt
+from ray_async.serve.script_end import ScriptEnd, serve_until_interrupt
 from ray_async.serve.status_values import ServeStatus
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 from ray_async.serve.telemetry.tracing_config import TracingConfig
@@ -125,8 +126,7 @@ def run(
         http = HTTPOptions(default.host if host is None else host, default.port if port is None else port)
     deploy([built], http, wait=True, controller_options=controller)
     if blocking:
-        wait_for_interrupt(f"Serving {_address() or name} until Ctrl-C.")
-        shutdown()
+        serve_until_interrupt(f"Serving {_address() or name} until Ctrl-C.", threading.Event().wait, shutdown)
     elif blocking is None and (host is not None or port is not None) and _is_own_script(sys._getframe(1)):
         _script_end.wait_for(ray.get_runtime_context().get_session_name())
     elif blocking is False:

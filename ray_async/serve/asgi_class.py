@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 
 from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray_async.serve.ingress.reply import status_of
+from ray_async.serve.routed_methods import bind_routes, carry_included_routers
 
 __all__ = ("ASGI_ATTRIBUTE", "ingress", "instantiate")
 
@@ -32,7 +33,8 @@ copyreg.pickle(State, _reduce_state)
 def ingress(app: Any) -> Callable[[C], C]:
     """Serve HTTP by a FastAPI or other ASGI application; stands below `deployment`.
 
-    Methods of the class that are routes of a FastAPI application get the replica's instance as ``self``.
+    Methods of the class, or of its bases, that are routes of a FastAPI application get the replica's instance as
+    ``self``, also by routers that are included before or after the class. Routes of other classes are left out.
 
     Args:
         app: The application, or a function without arguments that makes it, called in the replica.
@@ -53,6 +55,7 @@ def ingress(app: Any) -> Callable[[C], C]:
     def decorate(cls: C) -> C:
         if not inspect.isclass(cls):
             raise ValueError("@serve.ingress must be used with a class, below @serve.deployment")
+        carry_included_routers()
         wrapped = type(cls.__name__, (cls,), {ASGI_ATTRIBUTE: (app,)})
         functools.update_wrapper(wrapped, cls, updated=())  # also names the class in __wrapped__
         return wrapped  # type: ignore[return-value]
@@ -69,7 +72,7 @@ def instantiate(instance: Any) -> Any:
     if inspect.isfunction(app) and not inspect.signature(app).parameters:
         app = app()
     if hasattr(app, "router"):
-        _bind_routes(app.router, instance)
+        bind_routes(app.router, instance)
     if isinstance(app, Starlette):
         _answer_refusals(app)
     return app
@@ -88,32 +91,3 @@ def _answer_refusals(app: Starlette) -> None:
 async def _refusal(request: Any, error: Exception) -> PlainTextResponse:
     status, text = status_of(error)
     return PlainTextResponse(text, status, getattr(error, "headers", None))
-
-
-def _bind_routes(router: Any, instance: Any) -> None:
-    for index, route in enumerate(router.routes):
-        endpoint = getattr(route, "endpoint", None)
-        if inspect.isfunction(endpoint) and _is_method(endpoint, type(instance)):
-            router.routes[index] = _bound(route, getattr(instance, endpoint.__name__))
-        elif hasattr(route, "original_router"):
-            _bind_routes(route.original_router, instance)
-
-
-def _is_method(function: Any, cls: type) -> bool:
-    return any(
-        inspect.getattr_static(base, function.__name__, None) is function or _same(base, function)
-        for base in cls.__mro__
-    )
-
-
-def _same(base: type, function: Any) -> bool:
-    # A class that came by value and an application beside it may hold two copies of one function.
-    own = base.__dict__.get(function.__name__)
-    return own is not None and getattr(own, "__code__", None) is function.__code__
-
-
-def _bound(route: Any, endpoint: Any) -> Any:
-    """The route made anew with another endpoint, so that its parameters are read from that."""
-    names = inspect.signature(type(route).__init__).parameters
-    arguments = {name: getattr(route, name) for name in names if name != "self" and hasattr(route, name)}
-    return type(route)(**arguments | {"endpoint": endpoint})

@@ -72,14 +72,9 @@ class AutoscalingPolicy(ConfigValue):
             TypeError: No function.
             ValueError: An unknown key, or an import path that is none.
         """
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, dict):
+        if not isinstance(value, cls | dict):
             return cls(value)
-        unknown = set(value) - {one.name for one in fields(cls)}
-        if unknown:
-            raise ValueError(f"unknown key of autoscaling_config.policy: {sorted(unknown)}")
-        return cls(**value)
+        return cls._made_of(value, "autoscaling_config.policy")
 
     @property
     def name(self) -> str:
@@ -206,17 +201,9 @@ class AutoscalingConfig(ConfigValue):
         Raises:
             ValueError: An unknown key, or a value out of range.
         """
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, dict):
-            raise TypeError(f"autoscaling_config must be a dict or an AutoscalingConfig, got {type(value)}")
-        unknown = set(value) - {field.name for field in fields(cls)}
-        if unknown:
-            raise ValueError(f"unknown key of autoscaling_config: {sorted(unknown)}")
-        given = dict(value)
-        if given.get("policy") is not None:
-            given["policy"] = AutoscalingPolicy.of(given["policy"])
-        return cls(**given)
+        if isinstance(value, dict) and value.get("policy") is not None:
+            value = {**value, "policy": AutoscalingPolicy.of(value["policy"])}
+        return cls._made_of(value, "autoscaling_config")
 
 
 @dataclass(frozen=True)

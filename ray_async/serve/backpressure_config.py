@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from ray_async.serve.config_value import ConfigValue
@@ -42,11 +42,4 @@ class BackpressureConfig(ConfigValue):
             TypeError: Neither a configuration nor a dict.
             ValueError: An unknown key, or a value that is not allowed.
         """
-        if value is None or isinstance(value, cls):
-            return value
-        if not isinstance(value, Mapping):
-            raise TypeError(f"backpressure_config must be a dict or a BackpressureConfig, got {type(value)}")
-        unknown = sorted(set(value) - {one.name for one in fields(cls)})
-        if unknown:
-            raise ValueError(f"unknown key of backpressure_config: {unknown}")
-        return cls(**value)
+        return None if value is None else cls._made_of(value, "backpressure_config")

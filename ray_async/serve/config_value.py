@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Annotated, Any, Self
 
 __all__ = ("ConfigValue",)
@@ -16,6 +18,30 @@ class ConfigValue(ABC):
     @abstractmethod
     def of(cls, value: Any) -> Any:
         """The configuration that an option names."""
+
+    @classmethod
+    def _made_of(cls, value: Any, option: str) -> Self:
+        """The configuration that an option names: one, or its fields.
+
+        Args:
+            value: What is given.
+            option: The option's name, for errors.
+
+        Raises:
+            TypeError: Neither a configuration nor a mapping.
+            ValueError: An unknown field, or a value that is not allowed.
+        """
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{option} must be a dict or a {cls.__name__}, got {type(value)}")
+        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        unknown = sorted(str(name) for name in value if name not in known)
+        if unknown:
+            near = [nearest for name in unknown for nearest in get_close_matches(name, known, 1)]
+            hint = f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(known)}"
+            raise ValueError(f"unknown key of {option}: {unknown}{hint}")
+        return cls(**value)
 
     @classmethod
     def model_validate(cls, obj: Any) -> Self:

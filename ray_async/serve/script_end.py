@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 import ray_async as ray
 
-__all__ = ("ScriptEnd", "wait_for_interrupt")
+__all__ = ("INTERRUPTED", "ScriptEnd", "serve_until_interrupt")
+
+INTERRUPTED = 130  # the exit status of a program that Ctrl-C has ended
 
 
 class ScriptEnd:
@@ -45,14 +47,28 @@ class ScriptEnd:
             return
         if ray.get_runtime_context().get_session_name() != session or not (address := self._address()):
             return
-        wait_for_interrupt(f"Serving {address} until Ctrl-C; serve.run(..., blocking=False) does not wait.")
-        self._end()
+        line = f"Serving {address} until Ctrl-C; serve.run(..., blocking=False) does not wait."
+        serve_until_interrupt(line, threading.Event().wait, self._end)
 
 
-def wait_for_interrupt(line: str) -> None:
-    """Say so, and wait for Ctrl-C."""
+def serve_until_interrupt(line: str, wait: Callable[[], object], end: Callable[[], None]) -> None:
+    """Serve until Ctrl-C, finish what there is, and end; at once, when Ctrl-C comes again.
+
+    Args:
+        line: What is said at the beginning.
+        wait: Waits, until Ctrl-C.
+        end: Ends Serve.
+
+    Raises:
+        SystemExit: Ctrl-C has come again; its status is that of an interrupted program.
+    """
     print(line, flush=True)
     try:
-        threading.Event().wait()
+        wait()
     except KeyboardInterrupt:
-        return
+        print("Finishing requests; Ctrl-C again ends at once.", flush=True)
+    try:
+        end()
+    except KeyboardInterrupt:
+        ray.shutdown()
+        raise SystemExit(INTERRUPTED) from None

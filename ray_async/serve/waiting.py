@@ -14,12 +14,15 @@ import os
 import struct
 import time
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ("Tallies", "Tally", "Waiting")
 
-_SIZE = 64
-_COUNTS = struct.Struct("III")  # waiting, sent, tenths of seconds
+_SIZE = 512
+_COUNTS = struct.Struct("IIII")  # waiting, sent, tenths of seconds, how many slots of the board follow
+_SLOT = "H"
+_MOST_SLOTS = (_SIZE - _COUNTS.size) // struct.calcsize(_SLOT)
 _WAITS_S = 5.0  # seconds for which a count of waiting calls holds: a router with such calls looks at them often
 _ARRIVES_S = 1.0  # seconds after which a call that was sent is on its replica's own count
 
@@ -50,9 +53,11 @@ class Tally:
         new.rename(path)  # nobody sees it unlocked
         weakref.finalize(self, _end, self._map, descriptor, path)
 
-    def note(self, waiting: int, sent: int) -> None:
-        """Write how many calls wait, and how many replicas have been sent and not answered."""
-        _COUNTS.pack_into(self._map, 0, waiting, sent, _now())
+    def note(self, waiting: int, sent: int, slots: Sequence[int]) -> None:
+        """Write how many calls wait, how many replicas have been sent and not answered, and the slots of those."""
+        slots = slots[:_MOST_SLOTS]
+        struct.pack_into(f"{len(slots)}{_SLOT}", self._map, _COUNTS.size, *slots)
+        _COUNTS.pack_into(self._map, 0, waiting, sent, _now(), len(slots))
 
 
 def _end(mapping: mmap.mmap, descriptor: int, path: Path) -> None:
@@ -67,13 +72,15 @@ class Waiting:
     Args:
         waiting: Calls that wait for a replica.
         arriving: Calls that wait, or were sent so lately that their replica may not have counted them yet.
+        picked: The slots of replicas that were sent calls so lately.
     """
 
-    __slots__ = ("arriving", "waiting")
+    __slots__ = ("arriving", "picked", "waiting")
 
-    def __init__(self, waiting: int, arriving: int) -> None:
+    def __init__(self, waiting: int, arriving: int, picked: frozenset[int] = frozenset()) -> None:
         self.waiting = waiting
         self.arriving = arriving
+        self.picked = picked
 
 
 class Tallies:
@@ -89,25 +96,29 @@ class Tallies:
     def of(self, key: str) -> Waiting:
         """What the routers of a deployment have; files of processes that have died are removed."""
         waiting = arriving = 0
+        picked: set[int] = set()
         for path in self._folder.glob(f"{_prefix(key)}*"):
             counts = _read(path)
             if counts is None:
                 continue
-            count, sent, at = counts
+            count, sent, at, slots = counts
             age = ((_now() - at) & 0xFFFFFFFF) / 10
             waiting += count if age < _WAITS_S else 0
-            arriving += count + sent if age < _ARRIVES_S else 0
-        return Waiting(waiting, arriving)
+            if age < _ARRIVES_S:
+                arriving += count + sent
+                picked.update(slots)
+        return Waiting(waiting, arriving, frozenset(picked))
 
 
-def _read(path: Path) -> tuple[int, int, int] | None:
+def _read(path: Path) -> tuple[int, int, int, tuple[int, ...]] | None:
     with contextlib.suppress(FileNotFoundError):  # its router has ended meanwhile
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            waiting, sent, at = _COUNTS.unpack(os.pread(descriptor, _COUNTS.size, 0))
-            return waiting, sent, at
+            found = os.pread(descriptor, _SIZE, 0)
+            waiting, sent, at, slots = _COUNTS.unpack_from(found)
+            return waiting, sent, at, struct.unpack_from(f"{min(slots, _MOST_SLOTS)}{_SLOT}", found, _COUNTS.size)
         else:
             path.unlink(missing_ok=True)
         finally:

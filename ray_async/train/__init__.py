@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ray_async.air.checkpoint import Checkpoint
-from ray_async.air.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray_async.air.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, SyncConfig
 from ray_async.air.result import Result
 from ray_async.air.session import get_checkpoint, report
 from ray_async.submodules import submodule
@@ -16,6 +16,7 @@ __all__ = (
     "Result",
     "RunConfig",
     "ScalingConfig",
+    "SyncConfig",
     "TrainContext",
     "get_checkpoint",
     "get_context",

@@ -8,7 +8,7 @@ trials to runners, and writes all that happens to a journal, from which a search
 from __future__ import annotations
 
 from ray_async.air.checkpoint import Checkpoint
-from ray_async.air.config import CheckpointConfig, FailureConfig, RunConfig
+from ray_async.air.config import CheckpointConfig, FailureConfig, RunConfig, SyncConfig
 from ray_async.air.result import Result
 from ray_async.air.session import get_checkpoint, report
 from ray_async.submodules import submodule
@@ -61,6 +61,7 @@ __all__ = (
     "ResumeConfig",
     "RunConfig",
     "Stopper",
+    "SyncConfig",
     "Trainable",
     "TuneConfig",
     "TuneContext",

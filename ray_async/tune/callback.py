@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ray_async.tune.execution import effects as e
-from ray_async.tune.progress_reporter import CLIReporter, ProgressReporter, report_progress
+from ray_async.tune.execution.policy_files import write_policies
+from ray_async.tune.progress_reporter import CLIReporter, JupyterNotebookReporter, ProgressReporter, report_progress
 
 if TYPE_CHECKING:
     from ray_async.air.checkpoint import Checkpoint
@@ -97,7 +100,10 @@ class CallbackList:
         from ray_async.tune.logger.default_loggers import default_callbacks
 
         self._spec = spec
+        self._folder = folder
         self._callbacks: Sequence[Callback] = default_callbacks(spec, folder)
+        # Callbacks of the user's own may write into a trial's directory, so they find it there.
+        self._needs_folders = any(not type(one).__module__.startswith("ray_async.") for one in self._callbacks)
         self._reporter = _reporter(spec)
         self._iteration = 0
         self._state: SearchState | None = None
@@ -111,11 +117,14 @@ class CallbackList:
         self._state = state
         tune = self._spec.tune
         if self._reporter is not None:
+            ended = sum(trial.is_finished() for trial in state.get_trials())
+            more = {"ended": ended} if isinstance(self._reporter, CLIReporter) else {}
             self._reporter.setup(
                 start_time=time.time(),
                 total_samples=state.source.total_samples or None,
                 metric=tune.metric or state.scheduler.metric,
                 mode=tune.mode or state.scheduler._mode,
+                **more,
             )
         for callback in self._callbacks:
             callback.setup(
@@ -141,6 +150,8 @@ class CallbackList:
         elif isinstance(effect, e.CheckpointAdded):
             self._each(lambda c: c.on_trial_save, effect.trial)
             self._each(lambda c: c.on_checkpoint, effect.trial, checkpoint=effect.record.checkpoint)
+        elif isinstance(effect, e.ConfigChanged):
+            write_policies(self._state, self._folder)
         elif isinstance(effect, e.TrialRecovered):
             self._each(lambda c: c.on_trial_recover, effect.trial)
         elif isinstance(effect, e.TrialEnded):
@@ -151,6 +162,8 @@ class CallbackList:
 
     def _each(self, method: Callable[[Callback], Callable[..., None]], trial: Trial, **more: Any) -> None:
         trials = _Trials(self._state)
+        if self._needs_folders and trial.path:
+            os.makedirs(trial.path, exist_ok=True)
         for callback in self._callbacks:
             method(callback)(iteration=self._iteration, trials=trials, trial=trial, **more)
 
@@ -173,7 +186,19 @@ def _reporter(spec: SearchSpec) -> ProgressReporter | None:
     if spec.run.progress_reporter is not None:
         reporter: ProgressReporter = spec.run.progress_reporter
         return reporter
-    return CLIReporter(print_intermediate_tables=verbose is not None and int(verbose) > 1)
+    between = verbose is not None and int(verbose) > 1
+    if _in_notebook():
+        return JupyterNotebookReporter(max_report_frequency=1)
+    if sys.stdout.isatty():
+        return CLIReporter(max_report_frequency=1)
+    return CLIReporter(print_intermediate_tables=between)
+
+
+def _in_notebook() -> bool:
+    """Tell whether what is displayed is seen in a notebook's cell."""
+    shell = sys.modules.get("IPython")
+    found: Any = shell.get_ipython() if shell is not None else None
+    return found is not None and getattr(found, "kernel", None) is not None
 
 
 class _Trials(list["Trial"]):

@@ -104,7 +104,10 @@ def resource_dict_to_pg_factory(
             f"but got {resources!r}"
         )
     bundle: dict[str, float] = {}
-    for name, amount in resources.items():
+    further: Any = resources.get("custom_resources", {})
+    for name, amount in [*resources.items(), *further.items()]:
+        if name == "custom_resources":
+            continue
         if amount < 0:
             raise ValueError(f"a trial cannot take {amount} of {name!r}")
         key = _NAMES.get(name.lower(), name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import shutil
 import sys
 import time
 from collections import Counter
@@ -108,6 +110,9 @@ class CLIReporter(ProgressReporter):
         self._sort = sort_by_metric
         self._began = time.monotonic()
         self._last = self._began
+        # Trials that had ended when a restored search began: they say nothing of its speed.
+        self._ended_before: int = 0
+        self._lines = 0
 
     def setup(
         self,
@@ -117,6 +122,7 @@ class CLIReporter(ProgressReporter):
         mode: str | None = None,
         **kwargs: Any,
     ) -> None:
+        self._ended_before = int(kwargs.get("ended", 0))
         self._total = self._total or total_samples
         self._metric, self._mode = self._metric or metric, self._mode or mode
         self._began = self._last = time.monotonic()
@@ -147,7 +153,18 @@ class CLIReporter(ProgressReporter):
         return False
 
     def report(self, trials: list[Trial], done: bool, *sys_info: Any) -> None:
-        print(self.text(trials, done, *sys_info), file=sys.stdout, flush=True)
+        text = self.text(trials, done, *sys_info)
+        if not sys.stdout.isatty():
+            print(text, file=sys.stdout, flush=True)
+            return
+        # On a terminal the table takes the place of the one before, cut to the terminal's size.
+        width, height = shutil.get_terminal_size()
+        shown = [line[:width] for line in text.splitlines()]
+        if not done:
+            shown = shown[: max(height - 1, 1)]
+        back = f"\x1b[{self._lines}F\x1b[J" if self._lines else ""
+        self._lines = 0 if done else len(shown)
+        print(back + "\n".join(shown), file=sys.stdout, flush=True)
 
     def text(self, trials: list[Trial], done: bool, *sys_info: Any) -> str:
         """The table and the lines around it.
@@ -157,25 +174,46 @@ class CLIReporter(ProgressReporter):
             done: Whether the search has ended.
             sys_info: Further lines.
         """
-        states = Counter(trial.status for trial in trials)
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        of = f" of {self._total}" if self._total else ""
-        seconds = time.monotonic() - self._began
-        lines = [
-            f"Trials: {len(trials)}{of} ({counts}), {seconds:.1f} s{', done' if done else ''}",
-            *map(str, sys_info),
-        ]
-        if self._metric and self._mode:
-            best = best_of(trials, self._metric, self._mode, "last")
-            if best is not None:
-                lines.append(f"Best {self._metric}: {lookup(best.last_result, self._metric)} of {best}, {best.config}")
+        lines = [self._head(trials, done), *map(str, sys_info)]
+        lines += self._best(trials)
         rows = self._rows(trials)
         lines += _table(rows, self._max_length)
         if len(trials) > self._max_rows:
             lines.append(f"... {len(trials) - self._max_rows} more trials")
+        return "\n".join([*lines, *self._failures(trials)])
+
+    def _best(self, trials: list[Trial]) -> list[str]:
+        if not (self._metric and self._mode):
+            return []
+        best = best_of(trials, self._metric, self._mode, "last")
+        if best is None:
+            return []
+        return [f"Best {self._metric}: {lookup(best.last_result, self._metric)} of {best}, {best.config}"]
+
+    def _failures(self, trials: list[Trial]) -> list[str]:
         failed = [trial for trial in trials if trial.status == Trial.ERROR]
-        lines += [f"Failed: {trial}: {_last_line(trial)}" for trial in failed[: self._max_errors]]
-        return "\n".join(lines)
+        return [f"Failed: {trial}: {_last_line(trial)}" for trial in failed[: self._max_errors]]
+
+    def _head(self, trials: list[Trial], done: bool) -> str:
+        """Trials by state, time, what the running ones take, and how long the rest may last."""
+        states = Counter(trial.status for trial in trials)
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        of = f" of {self._total}" if self._total else ""
+        seconds = time.monotonic() - self._began
+        head = f"Trials: {len(trials)}{of} ({counts}), {seconds:.1f} s"
+        if done:
+            return f"{head}, done"
+        taken: Counter[str] = Counter()
+        for trial in trials:
+            if trial.status == Trial.RUNNING:
+                taken.update(trial.placement_group_factory.required_resources)
+        if taken:
+            head += ", in use: " + ", ".join(f"{amount:g} {name}" for name, amount in sorted(taken.items()))
+        ended = states[Trial.TERMINATED] + states[Trial.ERROR]
+        known = ended - self._ended_before
+        if self._total and known > 0 and ended < self._total:
+            head += f", about {_span(seconds / known * (self._total - ended))} left"
+        return head
 
     def _rows(self, trials: list[Trial]) -> list[list[str]]:
         shown = sorted(trials, key=lambda trial: _ORDER.index(trial.status))
@@ -213,10 +251,30 @@ class JupyterNotebookReporter(CLIReporter):
         self._overwrite = overwrite
 
     def report(self, trials: list[Trial], done: bool, *sys_info: Any) -> None:
+        display: Any = import_module("IPython.display")
         if self._overwrite:
-            display: Any = import_module("IPython.display")
             display.clear_output(wait=True)
-        super().report(trials, done, *sys_info)
+        display.display(display.HTML(self.html(trials, done, *sys_info)))
+
+    def html(self, trials: list[Trial], done: bool, *sys_info: Any) -> str:
+        """The table and the lines around it as HTML.
+
+        Args:
+            trials: All trials.
+            done: Whether the search has ended.
+            sys_info: Further lines.
+        """
+        lines = [self._head(trials, done), *map(str, sys_info), *self._best(trials)]
+        head, *rows = self._rows(trials)
+        parts = [f"<div>{html.escape(line)}</div>" for line in lines]
+        cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+        inner = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell[: self._max_length * 2])}</td>" for cell in row) + "</tr>"
+            for row in rows
+        )
+        parts.append(f"<table><thead><tr>{cells}</tr></thead><tbody>{inner}</tbody></table>")
+        parts += [f"<div>{html.escape(line)}</div>" for line in self._failures(trials)]
+        return "".join(parts)
 
 
 _ORDER = (Trial.TERMINATED, Trial.RUNNING, Trial.PAUSED, Trial.PENDING, Trial.ERROR)
@@ -248,6 +306,13 @@ def _table(rows: list[list[str]], longest: int) -> list[str]:
     ]
     widths = [max(len(row[column]) for row in cut) for column in range(len(cut[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cut]
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def _last_line(trial: Trial) -> str:

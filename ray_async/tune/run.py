@@ -75,7 +75,7 @@ def run(
         resources_per_trial: What a trial takes, for instance ``{"cpu": 2, "gpu": 1}``; one CPU by default.
         num_samples: How often the space is sampled; -1: without end.
         storage_path: Directory of directories of experiments.
-        storage_filesystem: Refused so far.
+        storage_filesystem: A file system of pyarrow or fsspec for the storage's path.
         search_alg: A searcher, or its name.
         scheduler: A scheduler, or its name.
         checkpoint_config: Which checkpoints are made, and stay.
@@ -84,11 +84,11 @@ def run(
         log_to_file: Whether output of trials goes to files.
         trial_name_creator: Gives a trial's name.
         trial_dirname_creator: Gives the name of a trial's directory.
-        sync_config: Has no effect: results are written where they belong.
-        export_formats: Refused so far.
+        sync_config: How results are copied to a storage elsewhere.
+        export_formats: Formats in which a Trainable class exports its model (`export_model`) at a trial's end.
         max_failures: How often a trial that failed is started again; -1: without end.
         fail_fast: Whether the first failure ends the search; ``"raise"`` raises it too.
-        restore: Refused so far: a checkpoint from which all trials begin.
+        restore: Directory of a checkpoint from which all trials begin.
         resume: Whether an experiment of that name goes on: True, ``"AUTO"`` (if there is one), with ``"+ERRORED"``.
         resume_config: What becomes of the trials of a search that goes on.
         reuse_actors: Whether an object of a Trainable class runs several trials.
@@ -111,7 +111,7 @@ def run(
         ...                mode="min")  # doctest: +SKIP
         >>> analysis.best_config  # doctest: +SKIP
     """
-    _refuse(local_dir, chdir_to_trial_dir, restore, export_formats)
+    _refuse(local_dir, chdir_to_trial_dir)
     if config is not None and not isinstance(config, Mapping):
         raise ValueError(f"config is a dict, but got {type(config).__name__}")
     experiment = run_or_experiment if isinstance(run_or_experiment, Experiment) else None
@@ -150,8 +150,17 @@ def run(
     trainable, space, resources = run_or_experiment, config, resources_per_trial
     if experiment is not None:
         trainable, space, resources = experiment.apply(run_config, tune_config)
-    spec = SearchSpec(trainable_name(trainable), dict(space or {}), tune_config, run_config, resources)
-    run_config.storage_path = spec.storage()
+        export_formats, restore = export_formats or experiment.export_formats, restore or experiment.restore
+    spec = SearchSpec(
+        trainable_name(trainable),
+        dict(space or {}),
+        tune_config,
+        run_config,
+        resources,
+        tuple(export_formats or ()),
+        restore,
+    )
+    spec.pin_storage()
     found = resolve(trainable)
     search = _resumed(spec, found, resume, resume_config) or Search(spec, found, spec.make_folder())
     search.run()
@@ -168,6 +177,7 @@ def _analysis(search: Search, raise_on_failed_trial: bool) -> ExperimentAnalysis
         trials=search.trials,
         default_metric=tune.metric or scheduler.metric,
         default_mode=tune.mode or scheduler._mode,
+        _storage=search.remote,
     )
 
 
@@ -190,7 +200,7 @@ def _resumed(spec: SearchSpec, trainable: Any, resume: Any, plan: ResumeConfig |
     return search
 
 
-def _refuse(local_dir: Any, chdir_to_trial_dir: Any, restore: Any, export_formats: Any) -> None:
+def _refuse(local_dir: Any, chdir_to_trial_dir: Any) -> None:
     if local_dir is not None:
         raise DeprecationWarning("local_dir was removed: use storage_path")
     if chdir_to_trial_dir != "DEPRECATED":
@@ -198,10 +208,6 @@ def _refuse(local_dir: Any, chdir_to_trial_dir: Any, restore: Any, export_format
     for name in _REMOVED:
         if os.environ.get(name):
             raise DeprecationWarning(f"the environment variable {name} has no effect any more: use storage_path")
-    if restore is not None:
-        raise NotImplementedError("run(restore=...) is not there yet: load the checkpoint in the trainable")
-    if export_formats:
-        raise NotImplementedError("run(export_formats=...) is not there yet")
 
 
 def run_experiments(

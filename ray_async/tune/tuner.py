@@ -15,6 +15,7 @@ from ray_async.tune.execution.search import Restored, Search
 from ray_async.tune.execution.search_spec import SPEC_FILE, SearchSpec
 from ray_async.tune.journal.journal import journal_size
 from ray_async.tune.results.result_grid import ResultGrid
+from ray_async.tune.storage.fetching import fetched, storage_of
 from ray_async.tune.trainable.resolving import resolve, trainable_name
 from ray_async.tune.tune_config import ResumeConfig, TuneConfig
 
@@ -62,7 +63,7 @@ class Tuner:
             run=run,
         )
         # A relative path means the directory of now.
-        run.storage_path = self._spec.storage()
+        self._spec.pin_storage()
 
     def fit(self) -> ResultGrid:
         """Run the search.
@@ -96,7 +97,8 @@ class Tuner:
         tune = self._search.spec.tune
         scheduler = self._search.state.scheduler
         metric = tune.metric or scheduler.metric
-        return ResultGrid(self._search.trials, self._search.folder, metric, tune.mode or scheduler._mode)
+        mode = tune.mode or scheduler._mode
+        return ResultGrid(self._search.trials, self._search.folder, metric, mode, self._search.remote)
 
     @classmethod
     def restore(
@@ -119,15 +121,21 @@ class Tuner:
             resume_errored: Whether failed trials go on from their latest checkpoints.
             restart_errored: Whether failed trials begin anew.
             param_space: The same search space, with other objects in it.
-            storage_filesystem: Only local directories can be read so far.
+            storage_filesystem: A file system of pyarrow or fsspec for that path; a URI needs none.
 
         Raises:
             TuneError: There is no experiment, or it is running.
             ValueError: A search space with other keys.
         """
-        folder = os.path.abspath(os.path.expanduser(os.fspath(path).removeprefix("file://")))
+        folder, storage = fetched(path, storage_filesystem)
         found = resolve(trainable)
         spec = SearchSpec.load(folder)
+        if storage is not None:
+            # It may have moved since.
+            spec.run.storage_path = storage.path.rpartition("/")[0]
+            spec.run.storage_filesystem = storage.filesystem
+        else:
+            spec.run.storage_path, spec.run.storage_filesystem = os.path.dirname(folder), None
         if param_space is not None:
             _check_space(spec.space, param_space)
         plan = _resume_config or ResumeConfig(
@@ -148,10 +156,10 @@ class Tuner:
 
         Args:
             path: The directory.
-            storage_filesystem: Only local directories can be read so far.
+            storage_filesystem: A file system of pyarrow or fsspec for that path; a URI needs none.
         """
-        folder = os.path.expanduser(os.fspath(path).removeprefix("file://"))
-        return os.path.exists(os.path.join(folder, SPEC_FILE))
+        folder, storage = storage_of(path, storage_filesystem)
+        return os.path.exists(os.path.join(folder, SPEC_FILE)) or (storage is not None and storage.holds(SPEC_FILE))
 
 
 def _check_space(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -4,11 +4,14 @@ import datetime
 import math
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from ray_async.data.block.columns import column_of_array
+from ray_async.data.datatype import DataType
 from ray_async.data.expressions import Expr, col, lit
-from ray_async.data.expressions.evaluation import evaluated, filtered
+from ray_async.data.expressions.evaluation import evaluated, filtered, type_of
 from ray_async.data.expressions.parsing import parsed
 
 TABLE = pa.table(
@@ -20,6 +23,10 @@ TABLE = pa.table(
         "d": [{"x": 1, "y": "a"}, {"x": None, "y": "b"}, None, {"x": 3, "y": "c"}],
         "t": [datetime.datetime(2024, 2, 29, 13, 45, 30), None, datetime.datetime(1969, 12, 31), None],
         "b": [True, False, None, True],
+        "n": [[3, None, 1], [], None, [None]],
+        "ll": [[[1], [2, 3]], [], None, [None, [4]]],
+        "m": pa.array([[("a", 1), ("b", None)], [], None, [("c", 3)]], pa.map_(pa.string(), pa.int64())),
+        "fixed": pa.array([[1, 2], None, [3, 4], [5, 6]], pa.list_(pa.int64(), 2)),
     }
 )
 
@@ -78,7 +85,24 @@ TABLE = pa.table(
         (col("d").struct["y"], ["a", "b", None, "c"]),
         (col("t").dt.year(), [2024, None, 1969, None]),
         (col("t").dt.strftime("%Y-%m"), ["2024-02", None, "1969-12", None]),
-        (col("t").dt.floor(unit="hour").dt.minute(), [0, None, 0, None]),
+        (col("t").dt.floor("hour").dt.minute(), [0, None, 0, None]),
+        (col("t").dt.ceil("minute", 15).dt.strftime("%H:%M:%S"), ["14:00:00.000000", None, "00:00:00.000000", None]),
+        (col("s").str.split(" ", max_splits=1, reverse=True), [["Hello", "World"], ["é"], None, [" a b", ""]]),
+        (col("s").str.split_regex("[lo]+").list.len(), [4, 1, None, 1]),
+        (col("s").str.split_whitespace(), [["Hello", "World"], ["é"], None, ["", "a", "b", ""]]),
+        (col("s").str.find_regex("[W]"), [6, -1, None, -1]),
+        (col("s").str.count_regex("[lo]"), [5, 0, None, 0]),
+        (col("s").str.extract("(?P<first>[A-Z])").struct["first"], ["H", None, None, None]),
+        (col("s").str.replace_slice(0, 1, "_"), ["_ello World", "_", None, "_a b "]),
+        (col("l").list.sort("descending"), [[2, 1], [], None, [5]]),
+        (col("n").list.sort(), [[1, 3, None], [], None, [None]]),
+        (col("n").list.sort("descending", "at_start"), [[None, 3, 1], [], None, [None]]),
+        (col("ll").list.flatten(), [[1, 2, 3], [], None, [4]]),
+        (col("d").struct[0], [1, None, None, 3]),
+        (col("m").map.keys(), [["a", "b"], [], None, ["c"]]),
+        (col("m").map.values(), [[1, None], [], None, [3]]),
+        (col("fixed").arr.to_list(), [[1, 2], None, [3, 4], [5, 6]]),
+        (col("l").cast(DataType.list(DataType.float64())).list.get(0), [1.0, None, None, 5.0]),
     ],
     ids=repr,
 )
@@ -113,7 +137,28 @@ def test_texts_that_are_no_filter(text: str) -> None:
         parsed(text)
 
 
+def test_tensors_become_lists() -> None:
+    table = pa.table({"x": column_of_array(np.arange(8).reshape(2, 2, 2))})
+    assert evaluated(col("x").arr.to_list(), table).to_pylist() == [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
+    assert type_of(col("x").arr.to_list(), table.schema) == pa.list_(pa.list_(pa.int64()))
+
+
+def test_slices_of_tables_have_their_own_lists() -> None:
+    part = TABLE.slice(1, 3)
+    assert evaluated(col("m").map.keys(), part).to_pylist() == [[], None, ["c"]]
+    assert evaluated(col("ll").list.flatten(), part).to_pylist() == [[], None, [4]]
+    assert evaluated(col("n").list.sort(), TABLE.slice(0, 1)).to_pylist() == [[1, 3, None]]
+
+
 def test_misuse() -> None:
+    with pytest.raises(ValueError, match="order"):
+        col("l").list.sort("up")
+    with pytest.raises(ValueError, match="null_placement"):
+        col("l").list.sort(null_placement="first")
+    with pytest.raises(TypeError, match="a map is needed"):
+        evaluated(col("l").map.keys(), TABLE)
+    with pytest.raises(TypeError, match="a list is needed"):
+        evaluated(col("i").list.sort(), TABLE)
     with pytest.raises(TypeError, match="no truth value"):
         assert col("a") > 1 and col("b") > 2
     with pytest.raises(TypeError, match="name of a column"):

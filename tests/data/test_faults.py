@@ -16,6 +16,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 import ray_async as ray
+from ray_async.data import Datasource, ReadTask
 from ray_async.data.sources.retrying import ATTEMPTS, retried
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -67,31 +68,6 @@ def test_errors_that_cannot_be_pickled(make: Any, kind: type[Exception], words: 
     assert words in text and "in fail" in text and "raise make()" in text
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("how", ["shuffle", "sort", "groups"])
-def test_killed_workers_lose_and_double_nothing_in_exchanges(
-    how: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ray_async.data.executor.execution.MAX_CALL_BYTES", 2000)
-
-    def die_once(row: dict[str, Any]) -> dict[str, Any]:
-        mark = tmp_path / "died"
-        if row["id"] == 321 + seed and not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), 9)
-        return row
-
-    numbers = ray.data.range(1000, override_num_blocks=8)
-    dataset = {
-        "shuffle": lambda: numbers.random_shuffle(),
-        "sort": lambda: numbers.sort("id", descending=True),
-        "groups": lambda: numbers.groupby("id").map_groups(lambda frame: frame),
-    }[how]().map(die_once)
-    found = ids(dataset)
-    assert sorted(found) == list(range(1000)) and (tmp_path / "died").exists()
-    assert how != "sort" or found == list(range(999, -1, -1))
-
-
 class Slowing(LocalFileSystem):  # type: ignore[misc]
     """A file system that refuses the first opens."""
 
@@ -127,6 +103,71 @@ def test_a_store_that_asks_to_slow_down(words: str, tmp_path: Path) -> None:
     assert ids(ray.data.read_parquet(tmp_path / "out")) == [0, 1]
 
 
+class Faltering:
+    """An open file, each of whose kinds of calls fails until it has failed so often."""
+
+    def __init__(self, file: Any, folder: str, words: str, times: int) -> None:
+        self.file, self.folder, self.words, self.times = file, folder, words, times
+
+    def _falter(self, what: str) -> None:
+        for number in range(self.times):
+            mark = os.path.join(self.folder, f"{what}{number}")
+            if not os.path.exists(mark):
+                with open(mark, "w"):
+                    raise OSError(self.words)
+
+    def read(self, *args: Any) -> Any:
+        self._falter("read")
+        return self.file.read(*args)
+
+    def write(self, data: Any) -> Any:
+        self._falter("write")
+        return self.file.write(data)
+
+    def close(self) -> None:
+        if not self.file.closed and self.file.writable():
+            self._falter("close")
+        self.file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+class FalteringSystem(LocalFileSystem):  # type: ignore[misc]
+    """A file system whose reads, writes and closes fail at first."""
+
+    protocol = "faltering"
+    cachable = False
+
+    def __init__(self, folder: str, words: str) -> None:
+        super().__init__()
+        self.folder, self.words = folder, words
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        return Faltering(super()._open(path, mode=mode, **options), self.folder, self.words, 3)
+
+
+@pytest.mark.parametrize("words", ["AWS Error SLOW_DOWN during GetObject", "bad answer: HTTP status 503"])
+def test_a_store_that_falters_in_the_middle(words: str, tmp_path: Path) -> None:
+    (tmp_path / "marks").mkdir()
+    (tmp_path / "in").mkdir()
+    for index in range(3):
+        pq.write_table(pa.table({"id": [index]}), tmp_path / "in" / f"{index}.parquet")
+        (tmp_path / "in" / f"{index}.csv").write_text(f"id\n{index}\n")
+    system = FalteringSystem(str(tmp_path / "marks"), words)
+    for read in (ray.data.read_parquet, ray.data.read_csv):
+        for mark in (tmp_path / "marks").iterdir():
+            mark.unlink()
+        found = read(str(tmp_path / "in"), filesystem=system)  # type: ignore[operator]
+        assert ids(found.map(lambda row: row)) == [0, 1, 2]
+    for kind in ("parquet", "csv", "json"):
+        for mark in (tmp_path / "marks").iterdir():
+            mark.unlink()
+        getattr(ray.data.range(3), f"write_{kind}")(str(tmp_path / kind), filesystem=system)
+        assert {path.name for path in (tmp_path / "marks").iterdir()} >= {"write0", "write2", "close0", "close2"}
+        assert ids(getattr(ray.data, f"read_{kind}")(str(tmp_path / kind))) == [0, 1, 2]
+
+
 def test_a_missing_permission_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("line\n")
     system = Slowing(str(tmp_path), "AWS Error ACCESS_DENIED during GetObject", 1)
@@ -160,3 +201,46 @@ def test_libraries_with_threads_in_the_driver_and_in_workers(tmp_path: Path) -> 
     dataset = ray.data.range(100, override_num_blocks=20)
     found = dataset.map_batches(lambda batch: {"v": np.full(len(batch["id"]), query(path))}, batch_size=1)
     assert {row["v"] for row in found.take_all()} == {expected}
+
+
+def test_a_reader_that_hangs_is_told_and_left() -> None:
+    class Hanging(Datasource):
+        def get_read_tasks(self, parallelism: int, per_task_row_limit: int | None = None) -> list[ReadTask]:
+            return [ReadTask(lambda: [{"id": [1]}]), ReadTask(lambda: threading.Event().wait() and [])]  # type: ignore[arg-type, return-value, func-returns-value]
+
+    dataset = ray.data.read_datasource(Hanging()).map(lambda row: row)
+    assert dataset.take(1) == [{"id": 1}]
+    dataset.context.execution_no_progress_timeout_s = 0.5
+    with pytest.raises(TimeoutError, match=r"no call has ended for 0\.5 seconds.* of ReadHanging->Map"):
+        dataset.take_all()
+    assert ids(ray.data.range(4, override_num_blocks=4).map(lambda row: row)) == [0, 1, 2, 3]
+
+
+def test_a_function_that_keeps_what_it_gets_does_not_stop_others() -> None:
+    kept: list[Any] = []
+
+    def leak(batch: dict[str, Any]) -> dict[str, Any]:
+        kept.append(np.ones(1 << 18))
+        return batch
+
+    assert ray.data.range(60, override_num_blocks=60).map_batches(leak).take_all() == [{"id": i} for i in range(60)]
+
+
+def test_one_row_larger_than_the_budget() -> None:
+    dataset = ray.data.range(3, override_num_blocks=3).map(
+        lambda row: {"id": row["id"], "x": np.zeros(1 << (20 if row["id"] == 1 else 2))}
+    )
+    dataset.context.execution_options.resource_limits.object_store_memory = 1 << 20
+    dataset.context.target_max_block_size = 1 << 16
+    assert [len(row["x"]) for row in dataset.take_all()] == [4, 1 << 20, 4]
+    assert [row["n"] for row in dataset.sort("id").map(lambda row: {"n": len(row["x"])}).take_all()] == [4, 1 << 20, 4]
+
+
+def test_the_traceback_of_many_alike_failures_is_shown_once(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail(row: dict[str, Any]) -> dict[str, Any]:
+        raise ValueError("all alike")
+
+    with pytest.raises(ValueError) as caught:
+        ray.data.range(100, override_num_blocks=100).map(fail).take_all()
+    shown = str(caught.value) + "".join(capfd.readouterr())
+    assert shown.count("Traceback (most recent call last)") <= 1 and shown.count("raise ValueError") == 1

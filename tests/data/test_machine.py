@@ -1,11 +1,14 @@
 """The executor's decisions, in simulation: no process, no time."""
 
+import heapq
+import itertools
 import random
 from collections.abc import Sequence
 
 import pytest
 
 from ray_async.data.block.bundle import Piece, RowBundle
+from ray_async.data.executor.balance import PoolLoad, shares_of
 from ray_async.data.executor.instructions import (
     BarrierSpec,
     BarrierStep,
@@ -238,3 +241,146 @@ def test_an_error_stops_everything() -> None:
     simulation.running.pop(first)
     simulation.carry(simulation.machine.failed(first, ValueError("no")))
     assert isinstance(simulation.machine.error, ValueError) and simulation.stopped == others and simulation.machine.over
+
+
+class Timed:
+    """A simulation with a clock: calls and starts of actors take the seconds that their stage says."""
+
+    def __init__(self, specs: Sequence[StageSpec], limits: Limits, seconds: dict[int, float], starts: dict[int, float]):
+        self.machine = Machine(specs, limits)
+        self.seconds, self.starts = seconds, starts
+        self.now = 0.0
+        self.events: list[tuple[float, int, int, StartTask | None]] = []
+        self.stages: dict[int, int] = {}
+        self.queues: dict[int, list[StartTask]] = {}
+        self.busy: dict[int, StartTask | None] = {}
+        self.opening: set[int] = set()
+        self.numbers = itertools.count()
+        self.carry(self.machine.start())
+
+    def carry(self, instructions: Sequence[Instruction]) -> None:
+        for instruction in instructions:
+            if isinstance(instruction, StartActor):
+                actor, stage = instruction.actor, instruction.stage
+                self.stages[actor], self.queues[actor], self.busy[actor] = stage, [], None
+                self.opening.add(actor)
+                self.push(self.starts[stage], actor, None)
+            elif isinstance(instruction, StopActor):
+                del self.stages[instruction.actor]
+                self.opening.discard(instruction.actor)
+            elif isinstance(instruction, StartTask):
+                assert instruction.actor is not None
+                self.queues[instruction.actor].append(instruction)
+                self.go(instruction.actor)
+
+    def push(self, delay: float, actor: int, task: StartTask | None) -> None:
+        heapq.heappush(self.events, (self.now + delay, next(self.numbers), actor, task))
+
+    def go(self, actor: int) -> None:
+        if self.busy[actor] is None and self.queues[actor]:
+            task = self.busy[actor] = self.queues[actor].pop(0)
+            self.push(self.seconds[task.stage], actor, task)
+
+    def idle_cpus(self) -> int:
+        """CPUs on which no actor works or starts."""
+        used = sum(1 for actor in self.stages if actor in self.opening or self.busy[actor] is not None)
+        return self.machine.limits.cpus - used
+
+    def step(self) -> None:
+        self.now, _, actor, task = heapq.heappop(self.events)
+        if task is None:
+            if actor in self.stages:
+                self.opening.discard(actor)
+                self.carry(self.machine.actor_ready(actor))
+            return
+        self.busy[actor] = None
+        self.carry(self.machine.finished(task.task, StageResult((bundle(0),), None, self.seconds[task.stage])))
+        if actor in self.stages:
+            self.go(actor)
+
+    def drain(self) -> int:
+        count = 0
+        while self.machine.take() is not None:
+            count += 1
+            self.carry(self.machine.taken())
+        self.carry(self.machine.taken())
+        return count
+
+    def sizes(self) -> tuple[int, int]:
+        return tuple(sum(1 for stage in self.stages.values() if stage == index) for index in (1, 2))  # type: ignore[return-value]
+
+
+def test_two_pools_share_the_cpus_by_what_their_blocks_cost() -> None:
+    blocks = tuple(bundle(i) for i in range(2000))
+    pool = PoolSpec(1, 8, shares=True)
+    specs: list[StageSpec] = [
+        BundlesSpec("blocks", (), blocks),
+        MapSpec("first", (0,), pool=pool),
+        MapSpec("second", (1,), pool=pool),
+    ]
+    simulation = Timed(specs, Limits(cpus=8, budget=1 << 30), {1: 0.17, 2: 0.21}, {1: 0.0, 2: 5.0})
+    best = min(2000 * max(0.17 / count, 0.21 / (8 - count)) for count in range(1, 8))
+    outputs, sizes = 0, (0, 0)
+    while True:
+        outputs += simulation.drain()
+        if simulation.machine.over:
+            break
+        first, second = (simulation.machine.stages[index] for index in (1, 2))
+        if simulation.machine.stages[0].waiting:
+            sizes = simulation.sizes()
+        passes = simulation.events[0][0] > simulation.now
+        if passes and (first.has_call or second.has_call):  # type: ignore[attr-defined]
+            assert simulation.idle_cpus() <= 0, (simulation.now, simulation.sizes())
+        simulation.step()
+    assert outputs == 2000 and simulation.now <= 1.2 * best and not simulation.stages
+    assert sizes in ((4, 4), (3, 5), (5, 3))
+
+
+@pytest.mark.parametrize(
+    ("loads", "cpus", "expected"),
+    [
+        ([(1, 0.0, 0, 0), (1, 0.0, 0, 0)], 8, [4, 4]),
+        ([(1, 1.7, 10, 10), (1, 2.1, 10, 10)], 8, [4, 4]),
+        ([(1, 1.0, 10, 10), (1, 3.0, 10, 10)], 8, [2, 6]),
+        ([(1, 1.0, 10, 100), (1, 1.0, 10, 10)], 11, [1, 10]),
+        ([(3, 1.0, 10, 10), (1, 99.0, 10, 10)], 4, [3, 1]),
+        ([(2, 1.0, 10, 10), (2, 1.0, 10, 10)], 2, [2, 2]),
+        ([(1, 1.0, 10, 10)], 2, [2]),
+    ],
+)
+def test_shares_of_pools(loads: list[tuple[int, float, int, int]], cpus: int, expected: list[int]) -> None:
+    assert shares_of([PoolLoad(*load) for load in loads], cpus) == expected
+
+
+def test_calls_that_stream_pause_and_repeat_without_doubles() -> None:
+    blocks = tuple(bundle(i) for i in range(2))
+    spec = MapSpec("map", (0,), pool=PoolSpec(2, 2, ahead=1), streams=True)
+    simulation = Simulation([BundlesSpec("blocks", (), blocks), spec], Limits(cpus=2, budget=3))
+    machine = simulation.machine
+    simulation.open_actors()
+    first, second = sorted(simulation.running)
+
+    def give(task: int, label: str) -> None:
+        simulation.carry(machine.output(task, StageResult((bundle(label),))))
+
+    for number in range(3):
+        give(second, f"b{number}")
+    assert not machine.wants(second) and machine.wants(first)
+    give(first, "a0")
+    assert simulation.take() and labels(simulation.outputs) == ["a0"]
+    actor = simulation.running.pop(first).actor
+    assert actor is not None
+    error = RuntimeError("died")
+    simulation.actors.discard(actor)
+    simulation.carry(machine.actor_lost(actor, error, was_ready=True))
+    simulation.carry(machine.failed(first, error, actor_died=True))
+    simulation.open_actors()
+    (again,) = set(simulation.running) - {second}
+    give(again, "a0 anew")
+    give(again, "a1")
+    for task in (again, second):
+        simulation.running.pop(task)
+        simulation.carry(machine.finished(task, StageResult()))
+    while simulation.take():
+        pass
+    assert labels(simulation.outputs) == ["a0", "a1", "b0", "b1", "b2"] and machine.over

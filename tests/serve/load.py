@@ -11,25 +11,49 @@ __all__ = ("Load",)
 
 
 class Load:
-    """Requests without a pause, by HTTP on connections that stay open and by handle; notes what was answered."""
+    """Requests without a pause, by HTTP on connections that stay open and by handle; notes what was answered.
 
-    def __init__(self, http: httpx.Client, handle: Any, path: str = "/") -> None:
+    Args:
+        http: A client, for the address.
+        handle: A handle.
+        path: The path that is asked for.
+        connections: How many connections.
+        callers: How many call by handle.
+        method: The method of requests by HTTP.
+        tries: How often a request is sent whose connection breaks: clients send one again whose server was killed.
+    """
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        handle: Any,
+        path: str = "/",
+        connections: int = 4,
+        callers: int = 2,
+        tries: int = 1,
+        method: str = "GET",
+    ) -> None:
         self._path = path
+        self._tries = tries
+        self._method = method
         self.answers: list[Any] = []
         self.failures: list[Any] = []
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._http, args=(http.base_url,)) for _ in range(4)]
-        self._threads += [threading.Thread(target=self._handle, args=(handle,)) for _ in range(2)]
+        self._threads = [threading.Thread(target=self._http, args=(http.base_url,)) for _ in range(connections)]
+        self._threads += [threading.Thread(target=self._handle, args=(handle,)) for _ in range(callers)]
 
     def _http(self, url: Any) -> None:
         with httpx.Client(base_url=url, timeout=60) as client:
             while not self._stop.is_set():
-                try:
-                    answer = client.get(self._path)
-                except httpx.HTTPError as error:
-                    self.failures.append(error)
-                else:
-                    (self.answers if answer.status_code == 200 else self.failures).append(answer.text)
+                for left in reversed(range(self._tries)):
+                    try:
+                        answer = client.request(self._method, self._path)
+                    except httpx.HTTPError as error:
+                        if not left:
+                            self.failures.append(error)
+                    else:
+                        (self.answers if answer.status_code == 200 else self.failures).append(answer.text)
+                        break
 
     def _handle(self, handle: Any) -> None:
         while not self._stop.is_set():

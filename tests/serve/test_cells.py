@@ -130,9 +130,10 @@ def test_routers_share_their_numbers(tmp_path: Path, counts: Callable[[], Counts
     process = counts()
     one, other = process.router("app", "D"), process.router("app", "D")
     for router, waiting in ((one, 3), (other, 2), (one, 1), (one, 1), (other, 0)):
-        router.came()
+        router.came(is_call=router is one, route="/x")
         router.waits(waiting)
     numbers = gather(tmp_path)
     assert numbers[series("serve_num_router_requests", ("app", "D"))] == (5.0,)
-    assert numbers[series("serve_deployment_queued_queries", ("app", "D"))] == (1.0,)
+    assert numbers[series("serve_handle_request_counter", ("app", "D", "/x"))] == (3.0,)
+    assert numbers[series("serve_deployment_queued_queries", ("app", "D"))] == (1.0, 0.0)
     process.close()

@@ -17,6 +17,7 @@ from ray_async.serve.exceptions import (
     RequestCancelledError,
 )
 from ray_async.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
+from tests.serve.controller import replica_pids
 from tests.serve.gate import Gated
 from tests.serve.waiting import wait_until
 
@@ -108,6 +109,21 @@ def test_no_more_at_a_time_than_allowed(http: httpx.Client, gate: Any) -> None:
     assert ray.get(gate.counts.remote())[0] == 4
     ray.get(gate.open.remote())
     assert [response.result() for response in responses] == list(range(10))
+
+
+def test_another_limit_reaches_who_calls_already(http: httpx.Client, gate: Any) -> None:
+    app = Gated.options(num_replicas=2, max_ongoing_requests=1)
+    handle = serve.run(app.bind(gate))
+    pids = replica_pids()
+    responses = [handle.remote(n) for n in range(8)]
+    wait_until(lambda: ray.get(gate.counts.remote())[0] == 2)
+    serve.run(app.options(max_ongoing_requests=3, max_queued_requests=2).bind(gate))
+    wait_until(lambda: ray.get(gate.counts.remote())[0] == 6)
+    with pytest.raises(BackPressureError):
+        handle.remote().result()
+    ray.get(gate.open.remote())
+    assert [response.result() for response in responses] == list(range(8))
+    assert replica_pids() == pids
 
 
 def test_back_pressure(http: httpx.Client, gate: Any) -> None:

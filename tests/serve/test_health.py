@@ -18,6 +18,7 @@ from ray_async.exceptions import RayActorError
 from ray_async.serve.stack_dump import blocking_frame, take_requests, user_frame
 from tests.serve.controller import controller_pid, replica_pids, replica_states
 from tests.serve.load import Load
+from tests.serve.sizes import size
 from tests.serve.waiting import wait_until
 
 QUICK = {"health_check_period_s": 0.1, "health_check_timeout_s": 1}
@@ -78,9 +79,10 @@ def test_what_is_only_busy_is_left_alone(http: httpx.Client) -> None:
 
     handle = serve.run(Busy.bind())
     pids = replica_pids()
-    responses = [handle.remote() for _ in range(300)] + [handle.blocks.remote() for _ in range(60)]
+    few, many = size(60, 400), size(300, 1600)
+    responses = [handle.remote() for _ in range(many)] + [handle.blocks.remote() for _ in range(few)]
     healthy = [http.get("/-/healthz").status_code for _ in range(5)]
-    assert [response.result() for response in responses] == ["sync"] * 300 + ["async"] * 60
+    assert [response.result() for response in responses] == ["sync"] * many + ["async"] * few
     assert healthy == [200] * 5
     assert replica_pids() == pids
 
@@ -132,9 +134,21 @@ def test_a_version_that_is_not_well_replaces_nobody(http: httpx.Client) -> None:
         return Checked.bind()
 
     handle = serve.run(checked("v1", True))
+    running: set[int] = set()
+    over = threading.Event()
+
+    def look() -> None:  # a new version's replicas never run, since their first check fails
+        while not over.is_set():
+            running.add(replica_states()["Checked"]["RUNNING"])
+
     with Load(http, handle) as load:
+        looking = threading.Thread(target=look)
+        looking.start()
         with pytest.raises(RuntimeError, match="v2 is not well"):
             serve.run(checked("v2", False))
+        over.set()
+        looking.join()
+        assert min(running) >= 4
         load.more()
         assert replica_states() == {"Checked": {"RUNNING": 5}}
         os.kill(controller_pid(), signal.SIGKILL)
@@ -145,6 +159,34 @@ def test_a_version_that_is_not_well_replaces_nobody(http: httpx.Client) -> None:
         load.more()
     assert load.failures == []
     assert set(load.answers) == {"v1", "v3"}
+
+
+def test_a_version_of_which_the_second_replica_fails(http: httpx.Client, tmp_path: Path) -> None:
+    def made(answer: str, fails: bool) -> Any:
+        @serve.deployment(name="Made", num_replicas=5, rolling_update_percentage=0.2)
+        class Made:
+            def __init__(self) -> None:
+                if not fails:
+                    return
+                try:
+                    (tmp_path / "first").touch(exist_ok=False)
+                except FileExistsError:
+                    raise ValueError(f"{answer} has a second replica") from None
+
+            async def __call__(self, request: Any = None) -> str:
+                return answer
+
+        return Made.bind()
+
+    handle = serve.run(made("v1", False))
+    with Load(http, handle) as load:
+        with pytest.raises(RuntimeError, match="v2 has a second replica"):
+            serve.run(made("v2", True))
+        wait_until(lambda: replica_states() == {"Made": {"RUNNING": 5}})
+        assert serve.status().applications["default"].status == "DEPLOY_FAILED"
+        load.more()
+    assert load.failures == []
+    assert {handle.remote().result() for _ in range(30)} == {"v1"}
 
 
 def test_the_users_frame_is_found(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,9 @@ from starlette.requests import Request
 
 import ray_async as ray
 from ray_async import serve
+from ray_async.serve import api
+from ray_async.serve.application import build
+from ray_async.serve.handle.client import get_client
 from ray_async.serve.ingress.listener import bind
 from tests.serve.controller import replica_pids
 from tests.serve.gate import Gated
@@ -166,16 +171,59 @@ def test_generators_are_streamed(http: httpx.Client) -> None:
 
 async def test_a_full_replica_hands_requests_over(http: httpx.Client, gate: Any) -> None:
     # All connections are made while there is one replica, so they belong to it; requests must spread nevertheless.
-    app = Gated.options(max_ongoing_requests=2)
+    app = Gated.options(max_ongoing_requests=4)
     await asyncio.to_thread(serve.run, app.options(num_replicas=1).bind(gate))
-    limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
+    limits = httpx.Limits(max_connections=16, max_keepalive_connections=16)
     async with httpx.AsyncClient(base_url=http.base_url, limits=limits, timeout=60) as client:
-        asks = [asyncio.create_task(client.get("/")) for _ in range(8)]
-        await asyncio.to_thread(wait_until, lambda: ray.get(gate.counts.remote())[0] == 2)
+        asks = [asyncio.create_task(client.get("/")) for _ in range(16)]
+        await asyncio.to_thread(wait_until, lambda: ray.get(gate.counts.remote())[0] == 4)
         await asyncio.to_thread(serve.run, app.options(num_replicas=4).bind(gate))
-        await asyncio.to_thread(wait_until, lambda: ray.get(gate.counts.remote())[0] == 8)
+        await asyncio.to_thread(wait_until, lambda: ray.get(gate.counts.remote())[0] == 16)
+        assert await asyncio.to_thread(held_by_each, "Gated") == [4] * 4
         await gate.open.remote()
-        assert [answer.status_code for answer in await asyncio.gather(*asks)] == [200] * 8
+        assert [answer.status_code for answer in await asyncio.gather(*asks)] == [200] * 16
+
+
+def held_by_each(deployment: str) -> list[int]:
+    """How many requests each replica works on."""
+    client = get_client()
+    entry = client.table()["deployments"][f"default#{deployment}"]
+    return [client.board.ongoing(slot) for _, _, slot in entry["replicas"]]
+
+
+@serve.deployment(max_ongoing_requests=1)
+class Counting:
+    def __init__(self, gate: Any) -> None:
+        self.gate = gate
+        self.inside = 0
+
+    async def __call__(self, request: Any = None) -> int:
+        return await self.counted(asyncio.sleep(0.002))
+
+    async def hold(self) -> int:
+        return await self.counted(self.gate.wait.remote())
+
+    async def counted(self, work: Any) -> int:
+        self.inside += 1
+        assert self.inside == 1
+        await work
+        self.inside -= 1
+        return os.getpid()
+
+
+async def test_what_is_full_by_handle_calls_leaves_requests_to_the_free_replica(http: httpx.Client, gate: Any) -> None:
+    handle = await asyncio.to_thread(serve.run, Counting.options(num_replicas=1).bind(gate))
+    limits = httpx.Limits(max_connections=16, max_keepalive_connections=16)
+    async with httpx.AsyncClient(base_url=http.base_url, limits=limits, timeout=60) as client:
+        await asyncio.gather(*(client.get("/") for _ in range(16)))  # the connections are the first replica's
+        await asyncio.to_thread(serve.run, Counting.options(num_replicas=4).bind(gate))
+        held = [handle.hold.remote() for _ in range(3)]
+        await asyncio.to_thread(wait_until, lambda: ray.get(gate.counts.remote())[0] == 3)
+        answers = await asyncio.gather(*(client.get("/") for _ in range(64)))
+        assert {answer.status_code for answer in answers} == {200}
+        (free,) = {answer.json() for answer in answers}
+        await gate.open.remote()
+        assert free not in {await response for response in held}
 
 
 def test_back_pressure_is_503(http: httpx.Client, gate: Any) -> None:
@@ -286,9 +334,13 @@ def test_a_taken_port() -> None:
 def test_another_address(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(serve.exceptions.RayServeException, match=r"on 127\.0\.0\.1:0 already.*0\.0\.0\.0:1234"):
         serve.run(Echo.bind(), host="0.0.0.0", port=1234)
+    declared = replace(build(Echo.bind(), "declared", "/declared"), declared=True)  # as a config does
+    with pytest.raises(serve.exceptions.RayServeException, match=r"on 127\.0\.0\.1:0 already.*127\.0\.0\.1:1235"):
+        api.deploy([declared], serve.HTTPOptions(port=1235), wait=True)
+    assert serve.status().applications == {}
     with caplog.at_level(logging.WARNING, "ray_async"):
-        serve.start({"port": 1234})
-    assert "port" in caplog.text
+        serve.start({"port": 1234, "keep_alive_timeout_s": 7})
+    assert "port" in caplog.text and "keep_alive_timeout_s" in caplog.text
 
 
 def test_an_ingress_class_looks_like_the_class() -> None:

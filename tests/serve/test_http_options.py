@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from starlette.requests import Request
 
 import ray_async as ray
 from ray_async import serve
-from tests.serve.waiting import wait_until
+from tests.serve.log_lines import log_lines
+from tests.serve.waiting import ongoing, wait_until
 
 SOON = {"x-request-timeout-seconds": "0.3"}
 
@@ -190,6 +192,59 @@ def test_a_thread_keeps_its_slot_after_its_request(http: httpx.Client, tmp_path:
     thread.join()
     assert answers == [1]
     assert entered.read_text() == "xx"
+
+
+def test_what_a_thread_raises_after_its_request_is_logged_once(http: httpx.Client, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
+    @serve.deployment(max_ongoing_requests=1)
+    class Held:
+        def __call__(self, request: Request) -> None:
+            while not gate.exists():
+                time.sleep(0.01)
+            raise ValueError("much too late")
+
+    serve.run(Held.bind(), route_prefix="/app")
+    assert http.get("/app", headers={**SOON, "x-request-id": "late-one"}).status_code == 408
+    wait_until(lambda: log_lines("Request late-one is over, but its handler goes on, and holds a slot."))
+    gate.touch()
+    wait_until(lambda: log_lines("Request late-one failed after its end."))
+    wait_until(lambda: ongoing() == 0)
+    assert http.get("/app").status_code == 500
+    assert len(log_lines("Request late-one failed after its end.")) == 1
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_streams_hold_their_slot_to_their_end(http: httpx.Client, kind: str) -> None:
+    @serve.deployment(max_ongoing_requests=1)
+    class Streams:
+        def __init__(self) -> None:
+            self.inside: list[str] = []
+
+        def note(self, name: str) -> str:
+            self.inside.append(name)
+            return f"{name};"
+
+        def sync(self, name: str) -> Iterator[str]:
+            for _ in range(20):
+                yield self.note(name)
+
+        async def chunks(self, name: str) -> AsyncIterator[str]:
+            for _ in range(20):
+                yield self.note(name)
+                await asyncio.sleep(0)
+
+        async def __call__(self, request: Request) -> Any:
+            if request.query_params["name"] == "seen":
+                return self.inside
+            return (self.sync if kind == "sync" else self.chunks)(request.query_params["name"])
+
+    serve.run(Streams.bind(), route_prefix="/app")
+    with ThreadPoolExecutor(4) as pool:
+        texts = list(pool.map(lambda name: httpx.get(f"{http.base_url}/app?name={name}", timeout=60).text, "abcd"))
+    assert texts == [f"{name};" * 20 for name in "abcd"]
+    seen = http.get("/app?name=seen").json()
+    assert sorted("".join(seen[at : at + 20]) for at in range(0, 80, 20)) == [name * 20 for name in "abcd"]
 
 
 def test_options_are_checked() -> None:

@@ -17,6 +17,7 @@ from ray_async.exceptions import ActorDiedError
 from ray_async.serve.handle.client import get_client
 from ray_async.serve.names import folder
 from tests.serve.controller import controller_pid, replica_pids, replica_states
+from tests.serve.load import Load
 from tests.serve.waiting import wait_until
 
 
@@ -85,6 +86,32 @@ def test_what_it_had_fails_and_nothing_else(http: httpx.Client, gate: Any) -> No
         assert pids | {response.result() for response in later} == set(replica_pids().values())
         assert killed not in pids
     wait_until(lambda: replica_states() == {"Held": {"RUNNING": 3}})
+
+
+def test_under_load_without_a_controller(http: httpx.Client) -> None:
+    @serve.deployment(num_replicas=3)
+    class Quick:
+        async def __call__(self, request: Any = None) -> str:
+            return "answer"
+
+    handle = serve.run(Quick.bind())
+    with stopped(controller_pid()), Load(http, handle, method="POST") as load:
+        load.more()
+        killed = min(replica_pids().values())
+        os.kill(killed, signal.SIGKILL)
+        load.more(100)  # ends early where something fails
+        lost = list(load.failures)
+        assert len(lost) <= 6  # what it had of four connections and two callers
+        died = (httpx.TransportError, ActorDiedError)
+        assert all(isinstance(error, died) or error == "Internal Server Error" for error in lost), lost
+        load.failures[: len(lost)] = []
+        load.more(200)
+        late = list(load.failures)
+        assert len(lost) + len(late) <= 6
+        load.failures.clear()
+        load.more(200)
+        assert load.failures == []
+    wait_until(lambda: replica_states() == {"Quick": {"RUNNING": 3}})
 
 
 def test_two_stages_deep(http: httpx.Client, gate: Any) -> None:

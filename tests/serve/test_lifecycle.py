@@ -243,6 +243,13 @@ def test_user_config_without_reconfigure(http: httpx.Client) -> None:
     with pytest.raises(RuntimeError, match="no method `reconfigure`"):
         serve.run(Plain.bind())
 
+    @serve.deployment(user_config={"a": 1})
+    def function() -> str:
+        return "function"
+
+    with pytest.raises(RuntimeError, match="no method `reconfigure`"):
+        serve.run(function.bind())
+
 
 def test_a_replica_that_fails_its_checks_is_replaced(http: httpx.Client, tmp_path: Path) -> None:
     flag = tmp_path / "sick"

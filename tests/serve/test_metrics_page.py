@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import fastapi
@@ -102,6 +103,47 @@ def test_requests_by_http_and_by_handle(http: httpx.Client) -> None:
         assert value(found, "serve_deployment_replica_healthy", **labels) == 1
         assert value(found, "serve_replica_processing_queries", **labels) == 0
     assert value(found, "serve_num_router_requests_total", deployment="Back") == 3
+    calls = {"application": "shop", "deployment": "Back", "route": "/shop"}
+    assert value(found, "serve_handle_request_counter_total", **calls) == 3
+    assert value(found, "serve_handle_request_counter_total", deployment="Plain") == 0  # those came by HTTP
+
+
+def test_statuses_and_what_the_controller_does(http: httpx.Client, tmp_path: Path) -> None:
+    sick = tmp_path / "sick"
+
+    @serve.deployment(health_check_period_s=0.1)
+    class Checked:
+        def check_health(self) -> None:
+            if sick.exists():
+                sick.unlink()
+                raise RuntimeError("sick for a moment")
+
+    @serve.deployment
+    class Fails:
+        def __init__(self) -> None:
+            raise ValueError("never")
+
+    serve.run(Checked.bind(), name="good", route_prefix="/good")
+    with pytest.raises(RuntimeError, match="never"):
+        serve.run(Fails.bind(), name="bad", route_prefix="/bad")
+    wait_until(lambda: value(scrape(http), "serve_application_status", application="good") == 6)
+    sick.touch()
+    labels = {"application": "good", "deployment": "Checked"}
+    wait_until(lambda: value(scrape(http), "serve_health_check_failures_total", **labels) == 1)
+    wait_until(lambda: value(scrape(http), "serve_deployment_status", **labels) == 6)
+    found = scrape(http)
+    assert value(found, "serve_application_status", application="bad") == 1
+    assert value(found, "serve_deployment_status", application="bad", deployment="Fails") == 1
+    assert value(found, "serve_proxy_status", node_id=ray.get_runtime_context().get_node_id()) == 2
+    assert value(found, "serve_health_check_latency_ms_count", **labels) >= 2
+    loops = value(found, "serve_controller_num_control_loops")
+    wait_until(lambda: value(scrape(http), "serve_controller_num_control_loops") > loops)
+    assert value(found, "serve_controller_control_loop_duration_s") > 0
+    kill_controller()
+    wait_until(lambda: value(scrape(http), "serve_application_status", application="bad") == 1)
+    for name in ("good", "bad"):
+        serve.delete(name)
+    wait_until(lambda: not any(name.endswith("_application_status") for name in names(scrape(http))))
 
 
 def test_users_own(http: httpx.Client) -> None:
@@ -197,6 +239,8 @@ def test_batches(http: httpx.Client) -> None:
     assert value(found, "serve_actual_batch_size_sum", **labels) == 6
     assert [value(found, "serve_actual_batch_size_bucket", **labels, le=end) for end in ("2.0", "4.0")] == [0, 2]
     assert value(found, "serve_batch_wait_time_ms_count", **labels) == 2
+    assert value(found, "serve_batch_utilization_percent_sum", **labels) == 200
+    assert value(found, "serve_batch_queue_length", **labels) == 0
     assert value(found, "serve_batch_execution_time_ms_count", **labels) == 2
 
 
@@ -234,8 +278,10 @@ def test_series_are_bounded(http: httpx.Client) -> None:
             http.request(f"MADE{'ABCDEFGHIJ'[number % 10]}{'ABCDE'[number // 10]}", "/plain")
 
     def series() -> set[Any]:
-        # Those of routers come with the first request that is handed over, whoever it is from.
-        return {(name, labels) for name, labels in scrape(http) if "rout" not in name and "queued" not in name}
+        # Those of routers come with the first request that is handed over, whoever it is from, and those of health
+        # checks with the first check.
+        later = ("rout", "queued", "health_check")
+        return {(name, labels) for name, labels in scrape(http) if not any(word in name for word in later)}
 
     for number in range(3):
         ask(number)
@@ -354,7 +400,8 @@ async def test_every_process_gives_the_same_page(http: httpx.Client) -> None:
     for _ in range(10):
         async with httpx.AsyncClient(base_url=http.base_url) as client:
             lines = (await client.get("/-/metrics")).text.splitlines()
-            pages.add(tuple(sorted(line for line in lines if "plain" in line)))
+            # Health checks go on meanwhile.
+            pages.add(tuple(sorted(line for line in lines if "plain" in line and "health_check" not in line)))
     assert len(pages) == 1
 
 

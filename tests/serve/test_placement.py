@@ -178,6 +178,40 @@ def test_gangs_reserve_the_bundles_of_all_of_their_replicas() -> None:
     assert own == childs == rows[0]["placement_group_id"]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "size", "gangs", "on_nodes"),
+    [
+        ("PACK", 2, 1, [2]),
+        ("PACK", 2, 3, [2, 2, 2]),
+        ("PACK", 3, 1, [2, 1]),  # more than a node holds: as few nodes as can be
+        ("SPREAD", 2, 1, [1, 1]),
+        ("SPREAD", 3, 2, [2, 2, 2]),
+        ("SPREAD", 4, 1, [2, 1, 1]),  # more than there are nodes
+    ],
+)
+def test_gangs_over_nodes(strategy: str, size: int, gangs: int, on_nodes: list[int]) -> None:
+    gang = {"gang_size": size, "gang_placement_strategy": strategy}
+    options: dict[str, Any] = {"ray_actor_options": {"num_cpus": 1}, "gang_scheduling_config": gang}
+    serve.run(plain.options(num_replicas=size * gangs, **options).bind(), route_prefix=None)
+    assert nodes() == on_nodes
+    rows = [row for row in ray.util.placement_group_table().values() if row["state"] == "CREATED"]
+    assert len(rows) == gangs
+    for row in rows:
+        of_gang = Counter(row["bundles_to_node_id"].values())
+        assert sum(of_gang.values()) == size
+        assert len(of_gang) == (1 if strategy == "PACK" and size <= 2 else 2 if strategy == "PACK" else min(size, 3))
+
+
+def test_a_gang_that_takes_a_lost_ones_place_is_spread_too() -> None:
+    gang = {"gang_size": 3, "gang_placement_strategy": "SPREAD"}
+    spread = plain.options(num_replicas=3, ray_actor_options={"num_cpus": 1}, gang_scheduling_config=gang)
+    serve.run(spread.bind(), route_prefix=None)
+    before = replica_pids()
+    os.kill(next(iter(before.values())), signal.SIGKILL)
+    wait_until(lambda: not set(before) & set(replica_pids()) and replica_states() == {"plain": {"RUNNING": 3}})
+    assert nodes() == [1, 1, 1]
+
+
 @pytest.mark.parametrize("asked", [{}, {"num_cpus": 0.5}])
 def test_at_most_so_many_replicas_on_a_node(asked: dict[str, float]) -> None:
     limited = plain.options(ray_actor_options=asked, max_replicas_per_node=1)

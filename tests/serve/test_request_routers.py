@@ -8,8 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import fastapi
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 import ray_async as ray
 from ray_async import serve
@@ -322,3 +325,60 @@ def test_bad_configurations_are_refused() -> None:
     theirs = "ray.serve._private.request_router:PowerOfTwoChoicesRequestRouter"
     assert not RequestRouterConfig(theirs).is_custom
     assert RequestRouterConfig(theirs) == RequestRouterConfig() == RequestRouterConfig(PowerOfTwoChoicesRequestRouter)
+
+
+class ByHeader(RequestRouter):
+    """Sends websockets to the replica at the place that a header says; to none where it says so."""
+
+    def initialize_state(self, notes: Any) -> None:
+        self.notes = notes
+
+    async def choose_replicas(
+        self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
+    ) -> Sequence[Sequence[RunningReplica]]:
+        assert pending_request is not None
+        metadata = pending_request.metadata
+        assert metadata.is_http_request and metadata.call_method == "websocket"
+        place = metadata.headers["x-place"]
+        by_id = sorted(candidate_replicas, key=lambda one: one.replica_id.unique_id)
+        return [[by_id[int(place)]]] if place != "none" else []
+
+    def on_request_routed(self, pending_request: PendingRequest, replica_id: ReplicaID, result: ReplicaResult) -> None:
+        self.notes.add.remote(replica_id.unique_id, pending_request.metadata.route)
+
+
+def talks() -> Any:
+    app = fastapi.FastAPI()
+
+    @app.websocket("/talk")
+    async def talk(websocket: fastapi.WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(serve.get_replica_context().replica_id)
+        await websocket.close()
+
+    return app
+
+
+@serve.deployment(num_replicas=3)
+@serve.ingress(talks)
+class Talks: ...
+
+
+def test_websockets_go_where_the_router_says(http: httpx.Client) -> None:
+    notes = ray.remote(Notes).options(num_cpus=0).remote()
+    serve.run(Talks.options(**routed(ByHeader, notes=notes)).bind(), route_prefix="/ws")
+    address = f"ws://{http.base_url.host}:{http.base_url.port}/ws/talk"
+    expected = []
+    for _ in range(3):  # whichever replica has accepted the connection
+        for place, replica in enumerate(ids()):
+            with connect(address, additional_headers={"X-Place": str(place)}, open_timeout=60) as client:
+                assert client.recv(60) == replica
+            expected.append((replica, "/ws"))
+    assert sorted(ray.get(notes.all.remote())) == sorted(expected)
+    with pytest.raises(InvalidStatus) as info:
+        connect(address, additional_headers={"X-Place": "none"}, open_timeout=60)
+    assert info.value.response.status_code == 503
+    # A router that fails costs no websocket.
+    with connect(address, additional_headers={"X-Place": "nowhere"}, open_timeout=60) as client:
+        assert client.recv(60) in ids()
+    ray.kill(notes)

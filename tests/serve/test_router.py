@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from ray_async import cloudpickle
+from ray_async import cloudpickle, serve
+from ray_async.serve.application import build
 from ray_async.serve.board import RUNNING, Board
 from ray_async.serve.context import RequestContext, current_request
+from ray_async.serve.controller.replica_handle import ReplicaHandle
 from ray_async.serve.exceptions import RequestCancelledError
 from ray_async.serve.handle.response import Call, DeploymentResponse
 from ray_async.serve.handle.router import Router
+from ray_async.serve.waiting import Tallies
 
 
 class Reference:
@@ -57,12 +60,18 @@ class Room:
         self.actor = Actor()
         self.board = Board(folder, create=True)
         self.board.set_state(0, RUNNING)
-        entry = {"max_ongoing_requests": 1, "max_queued_requests": -1, "replicas": [("replica", "", 0)]}
-        self.board.publish({"deployments": {"app#D": entry}})
+        self.publish()
         self.router = Router(self.board, "app#D", loop, weakref.ref(self))
+
+    def publish(self, **more: Any) -> None:
+        entry = {"max_ongoing_requests": 1, "max_queued_requests": -1, "replicas": [("replica", "", 0)], **more}
+        self.board.publish({"deployments": {"app#D": entry}})
 
     def table(self) -> dict[str, Any]:
         return self.board.table()
+
+    def forget_closed(self) -> None:
+        """What the router asks of a client now and then."""
 
     def call(self, name: str) -> DeploymentResponse:
         client: Any = self
@@ -178,3 +187,24 @@ async def test_a_call_of_a_cancelled_handler_in_a_thread_is_not_sent(room: Room)
     with pytest.raises(RequestCancelledError):
         await room.call("late")
     assert room.actor.received == []
+
+
+async def test_what_is_picked_is_busy_before_it_knows(room: Room, tmp_path: Path) -> None:
+    room.publish(is_scaled=True)
+    tallies = Tallies(tmp_path)
+    assert tallies.of("app#D").picked == frozenset()
+    response = room.call("first")
+    assert room.board.ongoing(0) == 0  # it has not come
+    assert tallies.of("app#D").picked == {0}
+    (spec,) = build(serve.deployment(Kept).bind(), "app", None).deployments
+    replica = ReplicaHandle("app", spec, 0, room.board)
+    assert [replica.view(picked).ongoing for picked in ((), {0}, {1})] == [0, 1, 0]
+    room.board.set_ongoing(0, 3)
+    assert replica.view({0}).ongoing == 3
+    room.actor.references[0].finish()
+    assert await response == "done"
+    assert tallies.of("app#D").picked == frozenset()
+
+
+class Kept:
+    """A class to deploy."""

@@ -63,6 +63,7 @@ class Simulation:
         factory = PlacementGroupFactory([{"CPU": 1}])
         maker = TrialMaker("f", "/nowhere", lambda _: factory, settings.checkpoint, "now")
         self.state = SearchState(source, scheduler, maker, settings)
+        self.state.cluster_resources = {"CPU": 24.0, "GPU": 2.0}
         self.running: dict[str, m.TrialOrder] = {}
         self.at: dict[str, int] = {}
         # Iterations at which each trial reported, in order.

@@ -12,7 +12,7 @@ from ray_async import tune
 from ray_async.air.result import Result
 from ray_async.tune import Callback, FailureConfig, RunConfig
 from ray_async.tune.experiment.trial import Trial
-from ray_async.tune.logger import CSVLoggerCallback, JsonLoggerCallback, LoggerCallback
+from ray_async.tune.logger import CSVLoggerCallback, JsonLoggerCallback, LoggerCallback, TBXLoggerCallback
 from tests.tune.test_tuner import fit, only
 
 NAN = float("nan")
@@ -41,7 +41,7 @@ def result_of(iteration: int, since: int, **metrics: Any) -> dict[str, Any]:
     return {**metrics, **filled}
 
 
-@pytest.fixture(params=[Callback, LoggerCallback, Recorder, JsonLoggerCallback, CSVLoggerCallback])
+@pytest.fixture(params=[Callback, LoggerCallback, Recorder, JsonLoggerCallback, CSVLoggerCallback, TBXLoggerCallback])
 def make(request: pytest.FixtureRequest) -> Any:
     return request.param
 

@@ -2,17 +2,23 @@
 
 import pickle
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ray_async.tune.execution import messages as m
 from ray_async.tune.schedulers import (
+    PB2,
     ASHAScheduler,
+    DistributeResources,
     FIFOScheduler,
+    HyperBandForBOHB,
     HyperBandScheduler,
     MedianStoppingRule,
     PopulationBasedTraining,
+    PopulationBasedTrainingReplay,
+    ResourceChangingScheduler,
     TrialScheduler,
     create_scheduler,
 )
@@ -26,6 +32,12 @@ def pbt(**options: Any) -> PopulationBasedTraining:
     )
 
 
+def pb2(**options: Any) -> PB2:
+    return PB2(time_attr="training_iteration", perturbation_interval=2, hyperparam_bounds={"lr": [1.0, 4.0]}, **options)
+
+
+POLICY = Path(__file__).with_name("pbt_policy.txt")
+
 ALL = {
     "fifo": FIFOScheduler,
     "asha": lambda: ASHAScheduler(max_t=9, reduction_factor=3),
@@ -35,6 +47,13 @@ ALL = {
     "median, soft": lambda: MedianStoppingRule(time_attr="training_iteration", grace_period=2, hard_stop=False),
     "pbt": pbt,
     "pbt, synch": lambda: pbt(synch=True),
+    "pbt, replayed": lambda: PopulationBasedTrainingReplay(POLICY),
+    "pb2": pb2,
+    "pb2, synch": lambda: pb2(synch=True),
+    "hyperband for bohb": lambda: HyperBandForBOHB(max_t=9, reduction_factor=3),
+    "resources change": lambda: ResourceChangingScheduler(resources_allocation_function=DistributeResources()),
+    "resources change under asha": lambda: ResourceChangingScheduler(ASHAScheduler(max_t=9, reduction_factor=3)),
+    "resources change under pbt": lambda: ResourceChangingScheduler(pbt()),
 }
 
 
@@ -147,6 +166,8 @@ def test_a_restored_search_ends_its_trials_where_the_whole_one_does(make: Any, c
         ("hyperband", HyperBandScheduler),
         ("median_stopping_rule", MedianStoppingRule),
         ("medianstopping", MedianStoppingRule),
+        ("hb_bohb", HyperBandForBOHB),
+        ("resource_changing", ResourceChangingScheduler),
     ],
 )
 def test_names(name: str, kind: type) -> None:

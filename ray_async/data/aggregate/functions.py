@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ray_async.data.block.columns import column_of_values, python_of
+from ray_async.data.block.tensors import PythonObjectType
 
 __all__ = (
     "AbsMax",
@@ -112,7 +113,8 @@ class Aggregation:
             return column.cast(pa.float64())
         number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)
         if not (number or (types.is_duration(kind) and what in ("sum", "mean"))):
-            raise TypeError(f"{what} needs numbers, but column {self.on!r} is {kind}")
+            found = "has values of different kinds" if isinstance(kind, PythonObjectType) else f"is {kind}"
+            raise TypeError(f"{what} needs numbers, but column {self.on!r} {found}")
         return column
 
     def __repr__(self) -> str:

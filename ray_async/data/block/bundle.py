@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-__all__ = ("Piece", "RowBundle")
+import pyarrow as pa
+
+from ray_async.data.block.schema import unified
+
+__all__ = ("Piece", "RowBundle", "schema_of")
 
 
 @dataclass(frozen=True)
@@ -76,3 +80,25 @@ class RowBundle:
             found.append(self.part(start, start + size))
             start += size
         return found
+
+
+def schema_of(bundles: Iterable[RowBundle]) -> pa.Schema | None:
+    """The schema of all pieces of bundles; None if no piece has a column.
+
+    Raises:
+        TypeError: The blocks do not fit together.
+    """
+    seen: dict[int, pa.Schema] = {}
+    for bundle in bundles:
+        for piece in bundle.pieces:
+            if piece.schema is not None and len(piece.schema):
+                seen.setdefault(id(piece.schema), piece.schema)
+    return unified(_different(seen.values())) if seen else None
+
+
+def _different(schemas: Iterable[pa.Schema]) -> list[pa.Schema]:
+    found: list[pa.Schema] = []
+    for schema in schemas:
+        if not any(schema.equals(other) for other in found):
+            found.append(schema)
+    return found

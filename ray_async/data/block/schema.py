@@ -10,7 +10,7 @@ import pyarrow as pa
 from ray_async.data.block.columns import python_of
 from ray_async.data.block.tensors import PythonObjectType, RaggedTensorType, arrays_of, object_column, ragged_of
 
-__all__ = ("concatenated", "conformed", "unified")
+__all__ = ("check_no_mixture", "concatenated", "conformed", "unified")
 
 _UNITS = ("s", "ms", "us", "ns")
 
@@ -69,12 +69,17 @@ def _numbers(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
         if types.is_decimal(first) and types.is_floating(second):
             return pa.float64()
         if types.is_decimal(first) and types.is_integer(second):
-            return pa.decimal128(min(38, 19 + first.scale), first.scale)
+            return _decimal(max(19, first.precision - first.scale), first.scale)
     if types.is_decimal(one) and types.is_decimal(other):
         scale = max(one.scale, other.scale)
-        digits = max(one.precision - one.scale, other.precision - other.scale) + scale
-        return pa.decimal128(digits, scale) if digits <= 38 else pa.decimal256(digits, scale)
+        return _decimal(max(one.precision - one.scale, other.precision - other.scale), scale)
     return None
+
+
+def _decimal(before: int, scale: int) -> pa.DataType:
+    """The decimal type with so many digits before and behind the point."""
+    digits = before + scale
+    return pa.decimal128(digits, scale) if digits <= 38 else pa.decimal256(min(76, digits), scale)
 
 
 def _texts(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
@@ -212,6 +217,25 @@ def _conformed_list(array: pa.Array, kind: pa.DataType) -> pa.Array:
     build = pa.LargeListArray if wide else pa.ListArray
     index = pa.array(offsets, type=pa.int64() if wide else pa.int32())
     return build.from_arrays(index, values, type=kind, mask=array.is_null())
+
+
+def check_no_mixture(whole: pa.Schema, schemas: Sequence[pa.Schema]) -> None:
+    """Refuse columns that some have as values of one kind and others as values of another.
+
+    Args:
+        whole: what `unified` made of them.
+        schemas: the schemas.
+
+    Raises:
+        TypeError: There is such a column.
+    """
+    for name, kind in zip(whole.names, whole.types, strict=True):
+        if not isinstance(kind, PythonObjectType):
+            continue
+        kinds = {schema.field(name).type for schema in schemas if name in schema.names}
+        if not any(isinstance(found, PythonObjectType) for found in kinds):
+            shown = " and ".join(sorted(str(found) for found in kinds if not pa.types.is_null(found)))
+            raise TypeError(f"column {name!r} is {shown} in different blocks: files have no type for both")
 
 
 def concatenated(tables: Sequence[pa.Table]) -> pa.Table:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ray_async.data.block.bundle import RowBundle
-from ray_async.data.block.schema import unified
+from ray_async.data.block.bundle import RowBundle, schema_of
 from ray_async.data.context import DataContext
 from ray_async.data.executor.execution import Execution, Run
 from ray_async.data.plan import nodes
@@ -95,25 +94,3 @@ class DatasetBase:
 
     def __reduce__(self) -> Any:
         return (type(self), (self._node, self._context))
-
-
-def schema_of(bundles: Iterable[RowBundle]) -> pa.Schema | None:
-    """The schema of all pieces of bundles; None if no piece has a column.
-
-    Raises:
-        TypeError: The blocks do not fit together.
-    """
-    seen: dict[int, pa.Schema] = {}
-    for bundle in bundles:
-        for piece in bundle.pieces:
-            if piece.schema is not None and len(piece.schema):
-                seen.setdefault(id(piece.schema), piece.schema)
-    return unified(_different(seen.values())) if seen else None
-
-
-def _different(schemas: Iterable[pa.Schema]) -> list[pa.Schema]:
-    found: list[pa.Schema] = []
-    for schema in schemas:
-        if not any(schema.equals(other) for other in found):
-            found.append(schema)
-    return found

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ray_async.data.compute import Resources
 from ray_async.data.dataset.base import DatasetBase
+from ray_async.data.dataset.functions import ComputeArgument
 from ray_async.data.expressions.expr import Expr
 from ray_async.data.expressions.reshape import AddColumns, DropColumns, RenameColumns, Reshape, SelectColumns
+from ray_async.data.expressions.several import expanded
 from ray_async.data.plan import nodes
 
 if TYPE_CHECKING:
@@ -54,8 +57,16 @@ class Columns(DatasetBase):
             return self._reshaped(RenameColumns(names=tuple(names)))
         raise TypeError(f"rename_columns expects a dict or a list of texts, but got {type(names).__name__}")
 
-    def with_column(self, column_name: str, expr: Expr) -> Dataset:
+    def with_column(
+        self, column_name: str, expr: Expr, *, compute: ComputeArgument = None, **ray_remote_args: Any
+    ) -> Dataset:
         """Add a column that an expression computes, or replace the one of that name.
+
+        Args:
+            column_name: its name.
+            expr: the expression.
+            compute: where it runs; by default in tasks.
+            ray_remote_args: options of the tasks or actors, such as ``num_cpus``.
 
         Raises:
             TypeError: It is no expression.
@@ -63,25 +74,39 @@ class Columns(DatasetBase):
         Example:
             >>> ds.with_column("total", col("price") * col("count"))
         """
-        return self.with_columns({column_name: expr})
+        return self.with_columns({column_name: expr}, compute=compute, **ray_remote_args)
 
-    def with_columns(self, exprs: Mapping[str, Expr]) -> Dataset:
+    def with_columns(
+        self, *exprs: Mapping[str, Expr] | Expr, compute: ComputeArgument = None, **ray_remote_args: Any
+    ) -> Dataset:
         """Add or replace columns, each computed of the columns as they were.
 
+        Args:
+            exprs: names to expressions, and expressions that have a name or stand for several columns, such as
+                ``col("x").alias("y")`` and `unnest`.
+            compute: where they run; by default in tasks.
+            ray_remote_args: options of the tasks or actors.
+
         Raises:
-            ValueError: Nothing is given.
+            ValueError: Nothing is given, or something without a name.
             TypeError: One is no expression.
         """
-        if not exprs:
+        given: list[tuple[str | None, Expr]] = []
+        for part in exprs:
+            given += part.items() if isinstance(part, Mapping) else [(None, part)]
+        if not given:
             raise ValueError("with_columns() needs at least one column")
-        for name, expr in exprs.items():
+        for name, expr in given:
             if not isinstance(expr, Expr):
                 raise TypeError(f"column {name!r} needs an expression, made by col() or lit(), but got {expr!r}")
-        return self._reshaped(AddColumns(tuple(exprs.items())))
+        new = expanded(given, self._known.schema or self._node.schema())
+        options = {name: value for name, value in ray_remote_args.items() if value is not None}
+        resources = Resources(compute, options) if compute is not None or options else None
+        return self._reshaped(AddColumns(tuple(new)), resources)
 
-    def _reshaped(self, reshape: Reshape) -> Dataset:
+    def _reshaped(self, reshape: Reshape, resources: Resources | None = None) -> Dataset:
         columns = self._columns()
-        node = nodes.Project(self._node, reshape)
+        node = nodes.Project(self._node, reshape, resources)
         if columns is not None:
             reshape.exprs(columns)  # refuses names that are not there
             node.schema()  # and types that do not fit

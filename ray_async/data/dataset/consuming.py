@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ray_async.data.block.batches import batch_of, check_batch_format
+from ray_async.data.block.bundle import schema_of
 from ray_async.data.block.rows import rows_of
 from ray_async.data.block.schema import concatenated, conformed, unified
-from ray_async.data.dataset.base import DatasetBase, schema_of
+from ray_async.data.dataset.base import DatasetBase
 from ray_async.data.executor.blocks import table_of_piece, tables_of_bundles
 from ray_async.data.plan import nodes
 from ray_async.data.schema import Schema
@@ -59,7 +60,7 @@ class Consuming(DatasetBase):
 
     def count(self) -> int:
         """The number of rows: from what is known where that tells, from an earlier run, or by running it."""
-        if self._known.count is None:
+        if self._known.count is None and not self._context.max_errored_blocks:
             self._known.count = self._node.count()
         if self._known.count is None:
             self._run_all()
@@ -150,14 +151,19 @@ class Consuming(DatasetBase):
             return conformed(table, unified([known, table.schema]))
         return table
 
-    def _tables(self, ahead: int = 1) -> Iterator[pa.Table]:
-        """The tables of the result as they are ready, each with the columns and types of those before it too."""
+    def _tables(self, ahead: int = 1, *, whole_blocks: bool = False) -> Iterator[pa.Table]:
+        """The tables of the result as they are ready, each with the columns and types of those before it too.
+
+        Args:
+            ahead: blocks that are made ready before they are asked for.
+            whole_blocks: whether each table is a block, though its rows lie in several places.
+        """
         execution = self._execution()
         known: pa.Schema | None = self._known.schema or self._node.schema()
         rows = 0
         for bundle in execution.bundles(ahead):
-            for piece in bundle.pieces:
-                table = table_of_piece(piece)
+            tables = (table_of_piece(piece) for piece in bundle.pieces)
+            for table in [concatenated(list(tables))] if whole_blocks and bundle.pieces else tables:
                 rows += table.num_rows
                 known, table = fitted(known, table)
                 yield table

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ray_async.data.dataset.aggregating import Aggregating
 from ray_async.data.dataset.columns import Columns
 from ray_async.data.dataset.converting import Converting
 from ray_async.data.dataset.iterating import Iterating
 from ray_async.data.dataset.rearranging import Rearranging
 from ray_async.data.dataset.splitting import Splitting
+from ray_async.data.dataset.summarizing import Summarizing
 from ray_async.data.dataset.transforms import Transforms
 from ray_async.data.dataset.writing import Writing
 from ray_async.data.plan.explain import explained, outline
@@ -21,7 +21,7 @@ from ray_async.data.stats.timeline import events, save_timeline
 __all__ = ("Dataset",)
 
 
-class Dataset(Transforms, Columns, Rearranging, Aggregating, Iterating, Converting, Splitting, Writing):
+class Dataset(Transforms, Columns, Rearranging, Summarizing, Iterating, Converting, Splitting, Writing):
     """Rows in columns, described by a lazy plan: methods that transform return another dataset at once, methods that
     consume run the plan.
 
@@ -70,6 +70,11 @@ class Dataset(Transforms, Columns, Rearranging, Aggregating, Iterating, Converti
         if filename is not None:
             save_timeline(run, Path(filename))
         return events(run)
+
+    @staticmethod
+    def copy(dataset: Dataset) -> Dataset:
+        """Another dataset of the same plan, with settings of its own."""
+        return dataset._with(dataset._node)
 
     def __repr__(self) -> str:
         columns = self._columns()

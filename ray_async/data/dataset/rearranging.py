@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ray_async.data.dataset.base import DatasetBase
 from ray_async.data.dataset.consuming import Consuming
 from ray_async.data.engine.joining import JOIN_TYPES
+from ray_async.data.expressions.rows import RandomExpr
 from ray_async.data.plan import nodes
 from ray_async.data.plan.columns import check_columns
 from ray_async.data.plan.seeds import Seed, fixed_seed
@@ -112,17 +113,24 @@ class Rearranging(Consuming):
         node.schema()
         return self._with(node)
 
-    def sort(self, key: str | Sequence[str], descending: bool | Sequence[bool] = False) -> Dataset:
+    def sort(
+        self,
+        key: str | Sequence[str],
+        descending: bool | Sequence[bool] = False,
+        boundaries: Sequence[Any] | None = None,
+    ) -> Dataset:
         """Rows in the order of one or more columns. Nulls come last in both directions, and NaN before them; rows with
         equal keys keep their order.
 
         Args:
             key: a column, or several, of which the first counts most.
             descending: the direction, or one for each column.
+            boundaries: values of the first key in ascending order, at which the blocks of the result are cut.
 
         Raises:
             UnknownColumnError: There is no such column.
-            ValueError: The key is no name or list of names, or the directions are not as many as the keys.
+            ValueError: The key is no name or list of names, the directions are not as many as the keys, or the
+                boundaries do not ascend.
         """
         keys = _keys(key, "Key must be a string or a list of strings")
         if not keys:
@@ -131,7 +139,10 @@ class Rearranging(Consuming):
         if len(directions) != len(keys):
             raise ValueError(f"Length of `descending` does not match the length of the key: {directions}, {keys}")
         check_columns(keys, self._columns())
-        return self._with(nodes.Sort(self._node, tuple(keys), tuple(directions)))
+        if boundaries is not None and (not boundaries or list(boundaries) != sorted(boundaries)):
+            raise ValueError(f"boundaries must be ascending values, but are {list(boundaries)}")
+        cuts = None if boundaries is None else tuple(boundaries)
+        return self._with(nodes.Sort(self._node, tuple(keys), tuple(directions), cuts))
 
     def groupby(self, key: str | Sequence[str] | None, num_partitions: int | None = None) -> GroupedData:
         """Groups of rows with equal keys; null is a key, and so is NaN.
@@ -177,7 +188,7 @@ class Rearranging(Consuming):
         """
         if not 0 <= fraction <= 1:
             raise ValueError(f"Fraction must be between 0 and 1, but is {fraction}")
-        return self._with(nodes.Sample(self._node, fraction, fixed_seed(seed)))
+        return self._with(nodes.Filter(self._node, RandomExpr(fixed_seed(seed)) < fraction))
 
     def repartition(
         self,
@@ -189,19 +200,20 @@ class Rearranging(Consuming):
         keys: Sequence[str] | None = None,
         sort: bool = False,
     ) -> Dataset:
-        """The same rows, in the same order, in other blocks. No row is moved for it.
+        """The same rows, in the same order, in other blocks. No row is moved for it, unless there are keys.
 
         Args:
             num_blocks: blocks of about the same number of rows.
             target_num_rows_per_block: rows of a block.
             strict: accepted; blocks always have that number of rows, but the last.
             shuffle: accepted; blocks come out even without it.
-            keys: not there yet.
-            sort: not there yet.
+            keys: columns; rows in which they are equal come into the same block, in their order.
+            sort: whether each of these blocks is sorted by the keys.
 
         Raises:
-            ValueError: Not exactly one of the two numbers, or one that is not positive.
-            NotImplementedError: ``keys`` or ``sort``.
+            ValueError: Not exactly one of the two numbers, one that is not positive, ``sort`` without ``keys``, or
+                ``keys`` without a number of blocks.
+            UnknownColumnError: A key is no column.
         """
         if (num_blocks is None) == (target_num_rows_per_block is None):
             raise ValueError("Exactly one of `num_blocks` or `target_num_rows_per_block` must be set")
@@ -210,9 +222,13 @@ class Rearranging(Consuming):
         number = num_blocks if num_blocks is not None else target_num_rows_per_block
         if number is None or number < 1:
             raise ValueError(f"the number must be positive, but is {number}")
-        if keys is not None or sort:
-            raise NotImplementedError("repartition(keys=..., sort=...) is not there yet: use sort() or groupby()")
-        return self._with(nodes.Repartition(self._node, num_blocks, target_num_rows_per_block))
+        if sort and not keys:
+            raise ValueError("`sort` needs `keys`: the columns to sort each block by")
+        names = tuple(_keys(keys, "`keys` must be a list of strings")) if keys else ()
+        if names and num_blocks is None:
+            raise ValueError("`keys` need `num_blocks`")
+        check_columns(names, self._columns())
+        return self._with(nodes.Repartition(self._node, num_blocks, target_num_rows_per_block, names, sort))
 
 
 def _keys(key: Any, message: str) -> list[str]:

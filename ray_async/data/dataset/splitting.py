@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.dataset.consuming import Consuming
+from ray_async.data.expressions.expr import CallExpr, Expr, col
+from ray_async.data.expressions.rows import RandomExpr
 from ray_async.data.operators.shuffling import even_sizes
 from ray_async.data.plan import nodes
+from ray_async.data.plan.columns import check_columns
+from ray_async.data.plan.seeds import RandomSeedConfig, drawn_seed
 
 if TYPE_CHECKING:
     from ray_async.data.dataset.dataset import Dataset
@@ -112,6 +116,51 @@ class Splitting(Consuming):
         rows = whole.materialize()
         train, test = rows.split_at_indices([rows.count() - _test_rows(test_size, rows.count())])
         return train, test
+
+    def streaming_train_test_split(
+        self,
+        test_size: float,
+        *,
+        split_type: str = "random",
+        hash_column: str | None = None,
+        seed: int | None = None,
+        **ray_remote_kwargs: Any,
+    ) -> tuple[Dataset, Dataset]:
+        """Two datasets that together have all rows, each once, without running anything.
+
+        Each run of one of them runs this dataset, and keeps the rows that are its part's.
+
+        Args:
+            test_size: the share of the second part, between 0 and 1, about.
+            split_type: "random": by a draw for each row's number; "hash": by a column's values, of which equal ones go
+                to the same part.
+            hash_column: that column.
+            seed: of the draw; None draws a seed now.
+            ray_remote_kwargs: accepted.
+
+        Raises:
+            ValueError: The size is not between 0 and 1, an unknown kind, a column for "random", none for "hash", or a
+                seed for "hash".
+            UnknownColumnError: There is no such column.
+        """
+        if not 0 < test_size < 1:
+            raise ValueError(f"test_size must be between 0 and 1, but is {test_size}")
+        if split_type == "random":
+            if hash_column is not None:
+                raise ValueError("hash_column is not supported for the random split")
+            fixed = RandomSeedConfig(seed if seed is not None else drawn_seed(), reseed_after_execution=False)
+            share: Expr = RandomExpr(fixed)
+        elif split_type == "hash":
+            if hash_column is None:
+                raise ValueError("hash_column is required for the hash split")
+            if seed is not None:
+                raise ValueError("seed is not supported for the hash split")
+            check_columns([hash_column], self._columns())
+            share = CallExpr("hash_share", (col(hash_column),))
+        else:
+            raise ValueError(f"split_type must be 'random' or 'hash', but is {split_type!r}")
+        is_train = share < 1 - test_size
+        return self._with(nodes.Filter(self._node, is_train)), self._with(nodes.Filter(self._node, ~is_train))
 
     def streaming_split(
         self, n: int, *, equal: bool = False, locality_hints: Sequence[Any] | None = None

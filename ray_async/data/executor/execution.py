@@ -130,7 +130,9 @@ class Execution:
         block_bytes = max(1 << 16, min(self._context.target_max_block_size or budget, budget // (4 * cpus)))
         call_bytes = min(MAX_CALL_BYTES, max(1 << 20, store // 4))
         planner = Planner(cpus, block_bytes, call_bytes, execution=self._number)
-        return planner.compile(self._node), Limits(cpus, budget, self._context.max_errored_blocks)
+        plan = planner.compile(self._node)
+        plan.patience = self._context.execution_no_progress_timeout_s
+        return plan, Limits(cpus, budget, self._context.max_errored_blocks)
 
     def _watch(self, machine: Machine) -> LiveProgress:
         """Progress of a run on workers, measured always and shown where it is asked for."""
@@ -164,7 +166,7 @@ def _work(node: nodes.PlanNode) -> float:
     """Bytes that the plan has to look at; infinite where functions of the user's run, or where nobody knows."""
     if _only_passes_on(node):
         return 0
-    if isinstance(node, (nodes.MapRows, nodes.MapBatches, nodes.MapGroups)):
+    if isinstance(node, (nodes.MapRows, nodes.MapBatches, nodes.MapGroups)) or node.runs_functions:
         return inf
     if isinstance(node, nodes.Aggregate) and any(
         isinstance(aggregation, (AggregateFn, AggregateFnV2)) for aggregation in node.aggregations

@@ -51,4 +51,11 @@ def run_inline(machine: Machine, operators: Sequence[Operator | None]) -> Iterat
         inputs: list[list[pa.Table]] = [
             [table_of_piece(piece) for piece in bundle.pieces] for bundle in start.call.inputs
         ]
-        carry(machine.finished(start.task, run_call(operator, start.call, inputs, LocalBlock)))
+        try:
+            result = run_call(operator, start.call, inputs, LocalBlock)
+        except Exception as error:  # a library's, of a file that may be damaged: the machine knows how many may fail
+            carry(machine.failed(start.task, error))
+            if machine.error is not None:
+                raise
+            continue
+        carry(machine.finished(start.task, result))

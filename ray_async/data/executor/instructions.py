@@ -74,12 +74,14 @@ class PoolSpec:
         most: actors that there may be.
         ahead: calls that an actor is given at a time, of which it runs `at_once`.
         at_once: calls that an actor runs at a time.
+        shares: whether it shares the CPUs with other such pools, which then have no more actors than CPUs together.
     """
 
     least: int = 1
     most: int = 1
     ahead: int = 2
     at_once: int = 1
+    shares: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,9 @@ class MapSpec:
         least_rows: rows that a call gets at least while there are that many; small bundles are put together.
         pool: actors that run the calls; None for tasks.
         most_at_once: calls that may run at a time; None has no limit of its own.
+        counts_rows: whether each call's parameter is the number of its first row.
+        streams: whether calls give their outputs while they run, and pause while nobody takes them. Only actors' calls
+            may: a paused task would keep a CPU from the stages behind it.
     """
 
     name: str
@@ -101,6 +106,8 @@ class MapSpec:
     least_rows: int | None = None
     pool: PoolSpec | None = None
     most_at_once: int | None = None
+    counts_rows: bool = False
+    streams: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ Rules:
 - A stage starts no call while the outputs that nobody has taken, and those expected of its running calls, exceed its
   share of the budget. So memory is bounded by the budget, whatever the plan and whoever pauses. A stage that holds and
   runs nothing may always start one call, so a plan never stands still.
-- No call waits inside a worker for credit: a call runs to its end. So stages cannot lock each other out.
+- No task waits inside a worker for credit: it runs to its end. So stages cannot lock each other out. Calls of actors
+  that stream pause between two outputs while their stage has more than its share, but for the one whose outputs come
+  next.
 - Outputs keep the order of the inputs.
 """
 
@@ -16,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ray_async.data.block.bundle import RowBundle
+from ray_async.data.executor.balance import PoolLoad, shares_of
 from ray_async.data.executor.instructions import (
     Instruction,
     MapSpec,
@@ -91,6 +94,15 @@ class Machine:
         self._free(index, task)
         return self._decide()
 
+    def output(self, task: int, result: StageResult) -> list[Instruction]:
+        """A call that streams has given an output, and goes on."""
+        entry = self._tasks.get(task)
+        if entry is None or self.error is not None:
+            return []
+        index, slot = entry
+        self._stage(index).output(slot, result)
+        return self._decide()
+
     def failed(
         self, task: int, error: BaseException, *, actor_died: bool = False, began: bool = True
     ) -> list[Instruction]:
@@ -110,8 +122,7 @@ class Machine:
         self._free(index, task)
         slot.attempts += began
         if actor_died and slot.attempts < self.limits.attempts:
-            stage.running.discard(slot)
-            stage.again.append(slot)
+            stage.repeat(slot)
             return self._decide()
         if isinstance(stage, MapStage) and self._may_skip():
             self.skipped += 1
@@ -178,6 +189,18 @@ class Machine:
         """Calls that run, or wait for a worker."""
         return len(self._tasks)
 
+    def calls(self) -> dict[str, list[int]]:
+        """The calls that run, or wait for a worker, by the names of their stages."""
+        found: dict[str, list[int]] = {}
+        for task, (index, _) in self._tasks.items():
+            found.setdefault(self.stages[index].name, []).append(task)
+        return found
+
+    def wants(self, task: int) -> bool:
+        """Whether a call that streams should give its next output; else it is to pause."""
+        entry = self._tasks.get(task)
+        return entry is None or self._stage(entry[0]).wants(entry[1], self._share)
+
     def describe(self) -> str:
         """Where each stage stands, for a person."""
         return "; ".join(
@@ -211,10 +234,59 @@ class Machine:
             if not started:
                 break
         for index, pool in self._pools.items():
-            stage = self.stages[index]
-            assert isinstance(stage, MapStage)
+            stage = self._map_stage(index)
+            instructions += pool.retired()
             instructions += pool.shrink(stage.exhausted and not stage.again)
+        instructions += self._rebalance()
         return instructions
+
+    # Pools that share the CPUs
+
+    def _shares(self) -> dict[int, int]:
+        """Actors for each of the pools that share the CPUs and still have calls to come."""
+        active = [
+            index for index, pool in self._pools.items() if pool.spec.shares and not self._map_stage(index).exhausted
+        ]
+        loads = []
+        for index in active:
+            counts = self.stages[index].counts
+            loads.append(PoolLoad(self._pools[index].spec.least, counts.seconds, counts.rows_in, counts.rows_given))
+        return dict(zip(active, shares_of(loads, self.limits.cpus), strict=True)) if active else {}
+
+    def _room(self, index: int, pool: StagePool) -> int:
+        """Actors that a pool may start beyond its least number."""
+        if not pool.spec.shares:
+            return pool.spec.most
+        room = self.limits.cpus - sum(len(other) for other in self._pools.values() if other.spec.shares)
+        if room > 0 and any(self._is_short(other) for other in self._pools if other != index):
+            room = min(room, self._shares().get(index, 0) - pool.size)
+        return room
+
+    def _is_short(self, index: int) -> bool:
+        """Whether a pool that shares the CPUs has work that its actors do not get to."""
+        pool = self._pools[index]
+        return pool.spec.shares and pool.all_busy and self._map_stage(index).has_call
+
+    def _rebalance(self) -> list[Instruction]:
+        """Let an actor go of a pool that has more than its share, for one that has less and too much work."""
+        if sum(pool.spec.shares for pool in self._pools.values()) < 2:
+            return []
+        total = sum(len(pool) for pool in self._pools.values() if pool.spec.shares)
+        short = [index for index in self._pools if self._is_short(index)]
+        if total < self.limits.cpus or not short:
+            return []
+        shares = self._shares()
+        if not any(self._pools[index].size < shares.get(index, 0) for index in short):
+            return []
+        for index, share in shares.items():
+            if self._pools[index].size > share:
+                return self._pools[index].retire()
+        return []
+
+    def _map_stage(self, index: int) -> MapStage:
+        stage = self.stages[index]
+        assert isinstance(stage, MapStage)
+        return stage
 
     def _stopped_tasks(self) -> list[Instruction]:
         """Stops for the calls of stages that nobody wants anything of any more."""
@@ -233,7 +305,7 @@ class Machine:
         started = False
         while self._has_credit(stage) and self._has_place(index, stage):
             if pool is not None:
-                instructions += pool.grow(self._wants_actor(stage))
+                instructions += pool.grow(self._wants_actor(stage), self._room(index, pool))
                 actor = pool.free_actor()
                 if actor is None:
                     break

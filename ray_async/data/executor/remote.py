@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
@@ -23,6 +23,7 @@ from ray_async.data.executor.instructions import (
     StopTask,
 )
 from ray_async.data.executor.machine import Limits, Machine
+from ray_async.data.executor.streaming import StreamReaders
 from ray_async.data.executor.worker import Runner, layout_of
 from ray_async.data.operators.function import FUNCTION_NOTE
 from ray_async.data.plan.physical import PhysicalPlan
@@ -65,6 +66,7 @@ class RemoteExecution:
         self._remote: dict[int, Any] = {}
         self._actors: dict[int, Any] = {}
         self._opening: dict[int, asyncio.Future[Any]] = {}
+        self._streams = StreamReaders(self.machine.wants)
         self._closed = False
 
     async def __aenter__(self) -> RemoteExecution:
@@ -77,6 +79,7 @@ class RemoteExecution:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        await self._streams.close()
 
     def close(self) -> None:
         """Stop all that runs."""
@@ -92,6 +95,7 @@ class RemoteExecution:
 
         Raises:
             RayTaskError: A call has failed; also of the type that a function of the user's raised.
+            TimeoutError: No call has ended for as long as the plan's patience.
         """
         while True:
             bundle = self.machine.take()
@@ -106,7 +110,19 @@ class RemoteExecution:
             if not self._tasks and not self._opening:
                 raise SystemException(f"the execution stands still: {self.machine.describe()}")
             self._changed.clear()
-            await self._changed.wait()
+            await self._change()
+
+    async def _change(self) -> None:
+        """Wait until a call ends."""
+        try:
+            async with asyncio.timeout(self._plan.patience):
+                await self._changed.wait()
+        except TimeoutError:
+            calls = "; ".join(f"{len(tasks)} of {name}" for name, tasks in self.machine.calls().items())
+            raise TimeoutError(
+                f"no call has ended for {self._plan.patience:g} seconds, though there are {calls}: what do they wait "
+                "for? DataContext.execution_no_progress_timeout_s is how long that may take"
+            ) from None
 
     # Instructions
 
@@ -123,10 +139,19 @@ class RemoteExecution:
             elif isinstance(instruction, StopActor):
                 self._stop_actor(instruction.actor)
         self._changed.set()
+        self._streams.look_again()
 
     def _start_task(self, start: StartTask) -> None:
         layout, handles = layout_of(start.call)
         blocks = [reference_of(handle) for handle in handles]
+        spec = self._plan.specs[start.stage]
+        if start.actor is not None and isinstance(spec, MapSpec) and spec.streams:
+            method = self._actors[start.actor].stream.options(_generator_backpressure_num_objects=1)
+            generator = method.remote(start.call.params, start.call.number, layout, *blocks)
+            future = self._streams.read(start.task, generator, lambda given: self._given(start.task, given))
+            self._tasks[start.task] = (generator, future)
+            future.add_done_callback(partial(self._done, start))
+            return
         function = self._function(start.stage) if start.actor is None else self._actors[start.actor].run
         reference = function.remote(start.call.params, start.call.number, layout, *blocks)
         future = reference.as_future()
@@ -151,6 +176,8 @@ class RemoteExecution:
             return
         reference, future = entry
         future.cancel()
+        if isinstance(reference, ray.ObjectRefGenerator):
+            return  # the reader that goes ends its call
         # An actor's call may have begun and cannot be cancelled then; its actor is stopped soon after.
         with contextlib.suppress(ValueError, TypeError, ray.exceptions.RayError):
             ray.cancel(reference)
@@ -177,6 +204,9 @@ class RemoteExecution:
             ray.kill(handle)
 
     # Events
+
+    def _given(self, task: int, result: StageResult) -> None:
+        self._carry(self.machine.output(task, result))
 
     def _opened(self, actor: int, stage: str, future: asyncio.Future[Any]) -> None:
         if self._opening.pop(actor, None) is None or future.cancelled():
@@ -222,6 +252,9 @@ class StageActor:
 
     def run(self, params: Any, number: int, layout: Any, *blocks: Any) -> StageResult:
         return self._runner.run(params, number, layout, *blocks)
+
+    def stream(self, params: Any, number: int, layout: Any, *blocks: Any) -> Iterator[StageResult]:
+        yield from self._runner.stream(params, number, layout, *blocks)
 
 
 def _operator(plan: PhysicalPlan, stage: int) -> Any:

@@ -42,11 +42,13 @@ RECORDS = 10_000
 
 @dataclass
 class StageCounts:
-    """What a stage has done so far."""
+    """What a stage has done so far: ``rows`` were taken of it, ``rows_given`` is what its calls gave of ``rows_in``."""
 
     tasks: int = 0
     failed: int = 0
     rows: int = 0
+    rows_in: int = 0
+    rows_given: int = 0
     bytes: int = 0
     blocks: int = 0
     seconds: float = 0.0
@@ -76,13 +78,27 @@ class CallRecord:
 
 @dataclass(eq=False)
 class Slot:
-    """The place of one call's outputs among those of its stage."""
+    """The place of one call's outputs among those of its stage.
+
+    Attributes:
+        call: the call.
+        outputs: those that nobody has taken.
+        result: what the call gave at its end.
+        attempts: how often it was begun and did not end.
+        done: whether it has ended.
+        streamed: outputs that came while it ran.
+        seen: outputs that came while it ran for the last time; what is seen again is not kept again.
+        bytes: size of all that were streamed.
+    """
 
     call: StageCall
     outputs: deque[RowBundle] = field(default_factory=deque)
     result: StageResult | None = None
     attempts: int = 0
     done: bool = False
+    streamed: int = 0
+    seen: int = 0
+    bytes: int = 0
 
 
 class Stage:
@@ -94,6 +110,11 @@ class Stage:
         self.counts = StageCounts()
 
     def take(self) -> RowBundle | None:
+        raise NotImplementedError
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `take` would give a bundle."""
         raise NotImplementedError
 
     @property
@@ -124,6 +145,10 @@ class BundlesStage(Stage):
         self.counts.rows += bundle.rows
         self.counts.bytes += bundle.bytes
         return bundle
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._bundles)
 
     @property
     def over(self) -> bool:
@@ -159,6 +184,10 @@ class LimitStage(Stage):
         return bundle
 
     @property
+    def waiting(self) -> bool:
+        return bool(self.left) and self.inputs[0].waiting
+
+    @property
     def over(self) -> bool:
         return not self.left or self.inputs[0].over
 
@@ -183,6 +212,10 @@ class UnionStage(Stage):
             if not stage.over:
                 return None
         return None
+
+    @property
+    def waiting(self) -> bool:
+        return next((stage.waiting for stage in self.inputs if stage.waiting or not stage.over), False)
 
     @property
     def over(self) -> bool:
@@ -237,12 +270,14 @@ class CallStage(Stage):
         slot.result = result
         size = sum(bundle.bytes for bundle in result.outputs)
         self._calls_done += 1
-        self._call_bytes += size
+        self._call_bytes += size + slot.bytes
         self.counts.tasks += 1
         self.counts.seconds += result.seconds
         self.counts.user_seconds += result.user_seconds
         rows = sum(bundle.rows for bundle in result.outputs)
         self.records.append(CallRecord(result.began, result.seconds, result.process, slot.call.number, rows, size))
+        self.counts.rows_in += sum(bundle.rows for bundle in slot.call.inputs)
+        self.counts.rows_given += rows
         if not self.stopped:
             self._keep(slot, result, size)
 
@@ -257,6 +292,28 @@ class CallStage(Stage):
     def has_work(self) -> bool:
         """Whether there is a call to start, as far as can be seen without taking anything."""
         return bool(self.again)
+
+    def output(self, slot: Slot, result: StageResult) -> None:
+        """Keep what a call gives while it runs, unless it has given that before it was run again."""
+        slot.seen += 1
+        if slot.seen <= slot.streamed or self.stopped:
+            return
+        slot.streamed = slot.seen
+        size = sum(bundle.bytes for bundle in result.outputs)
+        slot.bytes += size
+        self.counts.rows_given += sum(bundle.rows for bundle in result.outputs)
+        self._keep(slot, result, size)
+
+    def wants(self, slot: Slot, share: int) -> bool:
+        """Whether a running call should go on giving outputs: while there is room, or if all wait for it."""
+        first = bool(self.slots) and self.slots[0] is slot
+        return self.stopped or self.held < share or (first and not slot.outputs)
+
+    def repeat(self, slot: Slot) -> None:
+        """Run a call again."""
+        self.running.discard(slot)
+        slot.seen = 0
+        self.again.append(slot)
 
     def skip(self, slot: Slot) -> None:
         """Pass over a call that has failed."""
@@ -285,6 +342,10 @@ class CallStage(Stage):
             self.slots.popleft()
         return None
 
+    @property
+    def waiting(self) -> bool:
+        return next((bool(slot.outputs) for slot in self.slots if slot.outputs or not slot.done), False)
+
     def _drained(self) -> bool:
         return all(slot.done and not slot.outputs for slot in self.slots)
 
@@ -307,6 +368,7 @@ class MapStage(CallStage):
         self._reads_left = len(spec.reads)
         self._pending: list[RowBundle] = []
         self._pending_rows = 0
+        self._rows_given = 0
 
     def _next_call(self) -> StageCall | None:
         if not self.inputs:
@@ -314,6 +376,13 @@ class MapStage(CallStage):
                 return None
             self._reads_left -= 1
             return StageCall(next(self._reads))
+        call = self._call_of_bundles()
+        if call is None or not self.spec.counts_rows:
+            return call
+        first, self._rows_given = self._rows_given, self._rows_given + sum(bundle.rows for bundle in call.inputs)
+        return replace(call, params=first)
+
+    def _call_of_bundles(self) -> StageCall | None:
         least = self.spec.least_rows
         source = self.inputs[0]
         while True:
@@ -341,6 +410,18 @@ class MapStage(CallStage):
         if self.again or self._reads_left:
             return True
         return any(bool(stage.held) for stage in self.inputs if isinstance(stage, CallStage))
+
+    @property
+    def has_call(self) -> bool:
+        """Whether a call could be started now."""
+        return bool(self.again or self._pending) or (bool(self.inputs) and self.inputs[0].waiting)
+
+    def expected(self) -> int:
+        if not self.spec.streams:
+            return super().expected()
+        given = sum(slot.streamed for slot in self.running)
+        average = sum(slot.bytes for slot in self.running) // given if given else 0
+        return self.held + average * len(self.running)
 
     @property
     def exhausted(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -76,3 +76,19 @@ class Runner:
         import ray_async as ray
 
         return run_call(self.operator, StageCall(params, (), number), tables_of(layout, blocks), ray.put)
+
+    def stream(self, params: Any, number: int, layout: Layout, *blocks: pa.Table) -> Iterator[StageResult]:
+        """Run a call, and give each block as it is made."""
+        import ray_async as ray
+
+        self.operator.prepare()
+        items = iter(self.operator.run(params, tables_of(layout, blocks), number))
+        while True:
+            began = time.perf_counter()
+            item = next(items, None)
+            seconds = time.perf_counter() - began
+            if item is None:
+                return
+            assert not isinstance(item, Value)  # barriers' calls alone have values, and these do not stream
+            piece = Piece(ray.put(item), 0, item.num_rows, item.nbytes, item.schema)
+            yield StageResult((RowBundle((piece,)),), None, seconds)

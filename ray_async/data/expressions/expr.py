@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ray_async.data.expressions.namespaces import DateTimes, Lists, Structs, Texts
+    import pyarrow as pa
 
-__all__ = ("Alias", "CallExpr", "ColumnExpr", "Expr", "LiteralExpr", "col", "lit")
+    from ray_async.data.expressions.namespaces import Arrays, DateTimes, Lists, Maps, Structs, Texts
+
+__all__ = ("Alias", "CallExpr", "ColumnExpr", "Expr", "LiteralExpr", "RowsExpr", "col", "lit")
 
 
 class Expr:
@@ -36,9 +39,19 @@ class Expr:
         """It and all expressions inside it."""
         yield self
 
-    def replaced(self, columns: Mapping[str, Expr]) -> Expr:
-        """The same with other expressions for some columns."""
-        return self
+    def transformed(self, change: Callable[[Expr], Expr]) -> Expr:
+        """The same with each expression inside it, and itself at last, changed by a function."""
+        return change(self)
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether its values depend on the rows' numbers, so that it must see all rows before any is left out."""
+        return any(isinstance(part, RowsExpr) and part.by_number for part in self.walk())
+
+    @property
+    def runs_functions(self) -> bool:
+        """Whether functions of the user's run in it, or files are fetched."""
+        return any(isinstance(part, RowsExpr) and part.on_workers for part in self.walk())
 
     def structurally_equals(self, other: Any) -> bool:
         """Whether another expression is built the same way; ``==`` makes a comparison of the rows instead."""
@@ -164,14 +177,14 @@ class Expr:
         """Whether the value is none of these."""
         return ~self.is_in(values)
 
-    def cast(self, data_type: Any, safe: bool = True) -> Expr:
+    def cast(self, target_type: Any, safe: bool = True) -> Expr:
         """The value as another type.
 
         Args:
-            data_type: an Arrow type, or a name such as "int64".
+            target_type: a `DataType`, an Arrow type, or a name such as "int64".
             safe: whether a value that does not fit is an error.
         """
-        return CallExpr("cast", (self,), {"data_type": data_type, "safe": safe})
+        return CallExpr("cast", (self,), {"data_type": target_type, "safe": safe})
 
     def abs(self) -> Expr:
         return _call("abs", self)
@@ -252,6 +265,20 @@ class Expr:
         return Structs(self)
 
     @property
+    def arr(self) -> Arrays:
+        """Functions of tensors."""
+        from ray_async.data.expressions.namespaces import Arrays
+
+        return Arrays(self)
+
+    @property
+    def map(self) -> Maps:
+        """Functions of maps."""
+        from ray_async.data.expressions.namespaces import Maps
+
+        return Maps(self)
+
+    @property
     def dt(self) -> DateTimes:
         """Parts of times."""
         from ray_async.data.expressions.namespaces import DateTimes
@@ -268,9 +295,6 @@ class ColumnExpr(Expr):
     @property
     def name(self) -> str:
         return self.column
-
-    def replaced(self, columns: Mapping[str, Expr]) -> Expr:
-        return columns.get(self.column, self)
 
     def __repr__(self) -> str:
         return f"col({self.column!r})"
@@ -301,8 +325,8 @@ class Alias(Expr):
         yield self
         yield from self.of.walk()
 
-    def replaced(self, columns: Mapping[str, Expr]) -> Expr:
-        return Alias(self.of.replaced(columns), self.label)
+    def transformed(self, change: Callable[[Expr], Expr]) -> Expr:
+        return change(Alias(self.of.transformed(change), self.label))
 
     def __repr__(self) -> str:
         return f"{self.of!r}.alias({self.label!r})"
@@ -327,12 +351,47 @@ class CallExpr(Expr):
         for argument in self.args:
             yield from argument.walk()
 
-    def replaced(self, columns: Mapping[str, Expr]) -> Expr:
-        return CallExpr(self.function, tuple(argument.replaced(columns) for argument in self.args), self.options)
+    def transformed(self, change: Callable[[Expr], Expr]) -> Expr:
+        args = tuple(argument.transformed(change) for argument in self.args)
+        return change(CallExpr(self.function, args, self.options))
 
     def __repr__(self) -> str:
         options = [f"{name}={value!r}" for name, value in self.options.items()]
         return f"{self.function}({', '.join([*map(repr, self.args), *options])})"
+
+
+class RowsExpr(Expr):
+    """An expression whose values are made for a table's rows by code of its own."""
+
+    #: Whether the values depend on the rows' numbers.
+    by_number = False
+    #: Whether it is worth a worker however few rows there are.
+    on_workers = False
+
+    @property
+    @abstractmethod
+    def type(self) -> pa.DataType:
+        """The type of its values."""
+
+    @abstractmethod
+    def values(self, args: list[Any], rows: int, first_row: int) -> Any:
+        """The values.
+
+        Args:
+            args: the values of `inputs`.
+            rows: how many rows there are.
+            first_row: the number of the first of them.
+        """
+
+    @property
+    def inputs(self) -> tuple[Expr, ...]:
+        """Expressions whose values it takes."""
+        return ()
+
+    def walk(self) -> Iterator[Expr]:
+        yield self
+        for argument in self.inputs:
+            yield from argument.walk()
 
 
 def _call(function: str, *args: Any) -> Expr:

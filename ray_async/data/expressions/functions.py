@@ -8,6 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ray_async.data.datatype import arrow_type_of
+from ray_async.data.expressions.nested import as_lists, hash_shares, list_flattened, list_sorted, map_part
+
 __all__ = ("FUNCTIONS",)
 
 
@@ -49,8 +52,7 @@ def _is_in(value: Any, values: Any) -> Any:
 
 
 def _cast(value: Any, data_type: Any, safe: bool) -> Any:
-    kind = pa.type_for_alias(data_type) if isinstance(data_type, str) else getattr(data_type, "arrow_type", data_type)
-    return pc.cast(value, kind, safe=safe)
+    return pc.cast(value, arrow_type_of(data_type), safe=safe)
 
 
 def _fill_null(value: Any, filler: Any) -> Any:
@@ -94,8 +96,8 @@ def _scattered(items: Any, mask: Any) -> Any:
     return items.take(pc.if_else(mask, pc.subtract(places, 1), pa.scalar(None, pa.int64())))
 
 
-def _struct_field(value: Any, name: str) -> Any:
-    return pc.struct_field(value, name)
+def _struct_field(value: Any, name: str | int) -> Any:
+    return pc.struct_field(value, name)  # a name, or an index
 
 
 def _time(name: str) -> Callable[..., Any]:
@@ -176,11 +178,23 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "str_is_title": pc.utf8_is_title,
     "str_is_printable": pc.utf8_is_printable,
     "str_is_ascii": pc.string_is_ascii,
-    "str_split": lambda value, pattern: pc.split_pattern(value, pattern=pattern),
+    "str_find_regex": pc.find_substring_regex,
+    "str_count_regex": pc.count_substring_regex,
+    "str_extract": pc.extract_regex,
+    "str_replace_slice": pc.utf8_replace_slice,
+    "str_split": pc.split_pattern,
+    "str_split_regex": pc.split_pattern_regex,
+    "str_split_whitespace": pc.utf8_split_whitespace,
     "str_repeat": lambda value, count: pc.binary_repeat(value, count),
     "list_len": pc.list_value_length,
     "list_get": _list_get,
     "list_slice": lambda value, start, stop: pc.list_slice(value, start, stop),
+    "list_sort": list_sorted,
+    "list_flatten": list_flattened,
+    "map_keys": lambda value: map_part(value, "keys"),
+    "map_values": lambda value: map_part(value, "items"),
+    "array_to_list": as_lists,
+    "hash_share": hash_shares,
     "struct_field": _struct_field,
     "dt_year": pc.year,
     "dt_month": pc.month,

@@ -1,4 +1,6 @@
-"""Namespaces: functions of texts, lists, structs and times, reached by ``.str``, ``.list``, ``.struct`` and ``.dt``."""
+"""Namespaces: functions of texts, lists, structs, maps, tensors and times, reached by ``.str``, ``.list``, ``.struct``,
+``.map``, ``.arr`` and ``.dt``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any
 
 from ray_async.data.expressions.expr import CallExpr, Expr
 
-__all__ = ("DateTimes", "Lists", "Structs", "Texts")
+__all__ = ("Arrays", "DateTimes", "Lists", "Maps", "Structs", "Texts")
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,21 @@ class Texts(_Namespace):
     def count(self, text: str, *, ignore_case: bool = False) -> Expr:
         return self._call("str_count", pattern=text, ignore_case=ignore_case)
 
+    def find_regex(self, pattern: str, *, ignore_case: bool = False) -> Expr:
+        """Where a regular expression first matches, in bytes; -1 if nowhere."""
+        return self._call("str_find_regex", pattern=pattern, ignore_case=ignore_case)
+
+    def count_regex(self, pattern: str, *, ignore_case: bool = False) -> Expr:
+        return self._call("str_count_regex", pattern=pattern, ignore_case=ignore_case)
+
+    def extract(self, pattern: str) -> Expr:
+        """What the named groups of a regular expression match, as a struct; null where it does not match."""
+        return self._call("str_extract", pattern=pattern)
+
+    def replace_slice(self, start: int, stop: int, replacement: str) -> Expr:
+        """The text with the characters from ``start`` to before ``stop`` replaced."""
+        return self._call("str_replace_slice", start=start, stop=stop, replacement=replacement)
+
     def replace(self, pattern: str, replacement: str, *, max_replacements: int | None = None) -> Expr:
         return self._call("str_replace", pattern=pattern, replacement=replacement, max_replacements=max_replacements)
 
@@ -134,8 +151,23 @@ class Texts(_Namespace):
             "str_replace_regex", pattern=pattern, replacement=replacement, max_replacements=max_replacements
         )
 
-    def split(self, separator: str) -> Expr:
-        return self._call("str_split", pattern=separator)
+    def split(self, pattern: str, *, max_splits: int | None = None, reverse: bool = False) -> Expr:
+        """Lists of what stands between the separators.
+
+        Args:
+            pattern: the separator.
+            max_splits: how often a text is split at most.
+            reverse: whether these are the last ones.
+        """
+        return self._call("str_split", pattern=pattern, max_splits=max_splits, reverse=reverse)
+
+    def split_regex(self, pattern: str, *, max_splits: int | None = None) -> Expr:
+        """The same with a regular expression as separator."""
+        return self._call("str_split_regex", pattern=pattern, max_splits=max_splits)
+
+    def split_whitespace(self, *, max_splits: int | None = None, reverse: bool = False) -> Expr:
+        """The same with white space as separator."""
+        return self._call("str_split_whitespace", max_splits=max_splits, reverse=reverse)
 
     def repeat(self, count: int) -> Expr:
         return self._call("str_repeat", count=count)
@@ -155,6 +187,26 @@ class Lists(_Namespace):
     def slice(self, start: int = 0, stop: int | None = None) -> Expr:
         return self._call("list_slice", start=start, stop=stop)
 
+    def sort(self, order: str = "ascending", null_placement: str = "at_end") -> Expr:
+        """Each list with its items in order.
+
+        Args:
+            order: "ascending" or "descending".
+            null_placement: "at_end" or "at_start".
+
+        Raises:
+            ValueError: Another order or placement.
+        """
+        if order not in ("ascending", "descending"):
+            raise ValueError(f"order must be 'ascending' or 'descending', but is {order!r}")
+        if null_placement not in ("at_end", "at_start"):
+            raise ValueError(f"null_placement must be 'at_end' or 'at_start', but is {null_placement!r}")
+        return self._call("list_sort", order=order, null_placement=null_placement)
+
+    def flatten(self) -> Expr:
+        """Each list of lists as one list of their items."""
+        return self._call("list_flatten")
+
     def __getitem__(self, index: int | builtins.slice) -> Expr:
         if isinstance(index, builtins.slice):
             return self.slice(index.start or 0, index.stop)
@@ -168,8 +220,32 @@ class Structs(_Namespace):
         """A field's value; null where the struct is null."""
         return self._call("struct_field", name=name)
 
-    def __getitem__(self, name: str) -> Expr:
-        return self.field(name)
+    def field_by_index(self, index: int) -> Expr:
+        """The value of the field at an index from 0."""
+        return self._call("struct_field", name=index)
+
+    def __getitem__(self, name: str | int) -> Expr:
+        return self.field_by_index(name) if isinstance(name, int) else self.field(name)
+
+
+class Maps(_Namespace):
+    """Keys and values of maps."""
+
+    def keys(self) -> Expr:
+        """Each map's keys as a list."""
+        return self._call("map_keys")
+
+    def values(self) -> Expr:
+        """Each map's values as a list."""
+        return self._call("map_values")
+
+
+class Arrays(_Namespace):
+    """Functions of tensors."""
+
+    def to_list(self) -> Expr:
+        """Each tensor, or list of fixed length, as a list."""
+        return self._call("array_to_list")
 
 
 class DateTimes(_Namespace):
@@ -196,11 +272,11 @@ class DateTimes(_Namespace):
     def strftime(self, format: str) -> Expr:
         return self._call("dt_strftime", format=format)
 
-    def floor(self, multiple: int = 1, unit: str = "day") -> Expr:
+    def floor(self, unit: str = "day", multiple: int = 1) -> Expr:
         return self._call("dt_floor", multiple=multiple, unit=unit)
 
-    def ceil(self, multiple: int = 1, unit: str = "day") -> Expr:
+    def ceil(self, unit: str = "day", multiple: int = 1) -> Expr:
         return self._call("dt_ceil", multiple=multiple, unit=unit)
 
-    def round(self, multiple: int = 1, unit: str = "day") -> Expr:
+    def round(self, unit: str = "day", multiple: int = 1) -> Expr:
         return self._call("dt_round", multiple=multiple, unit=unit)

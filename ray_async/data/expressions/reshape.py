@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ray_async.data.expressions.expr import Expr, col
@@ -16,6 +16,15 @@ class Reshape:
 
     #: The method that asked for it.
     what = "Project"
+
+    @property
+    def computed(self) -> tuple[Expr, ...]:
+        """Expressions that are more than a column."""
+        return ()
+
+    def seeded(self, seed: Callable[[Expr], Expr]) -> Reshape:
+        """The same with the seeds of one execution."""
+        return self
 
     def exprs(self, columns: Sequence[str]) -> tuple[tuple[str, Expr], ...]:
         """The new columns.
@@ -79,6 +88,13 @@ class AddColumns(Reshape):
 
     new: tuple[tuple[str, Expr], ...]
     what = "WithColumns"
+
+    @property
+    def computed(self) -> tuple[Expr, ...]:
+        return tuple(expr for _, expr in self.new)
+
+    def seeded(self, seed: Callable[[Expr], Expr]) -> AddColumns:
+        return AddColumns(tuple((name, seed(expr)) for name, expr in self.new))
 
     def exprs(self, columns: Sequence[str]) -> tuple[tuple[str, Expr], ...]:
         for _, expr in self.new:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ray_async.data.block.batches import batch_of, check_batch_format, resized
 from ray_async.data.block.rows import rows_of
 from ray_async.data.iteration.batching import check_batch_size, shuffled
+from ray_async.data.iteration.loaders import shared_among_loaders
 
 if TYPE_CHECKING:
     from ray_async.data.dataset.consuming import Consuming
@@ -24,8 +25,8 @@ class DataIterator(ABC):
     """The ``iter_`` methods of a dataset; each call iterates from the beginning."""
 
     @abstractmethod
-    def _tables(self, ahead: int) -> Iterator[pa.Table]:
-        """The tables of one pass."""
+    def _tables(self, ahead: int, *, whole_blocks: bool = False) -> Iterator[pa.Table]:
+        """The tables of one pass, each a block if that is asked for."""
 
     @abstractmethod
     def schema(self) -> Schema | None:
@@ -70,7 +71,7 @@ class DataIterator(ABC):
         seed: int | None,
         collate: Callable[[Any], Any] | None,
     ) -> Iterator[Any]:
-        tables = self._tables(max(1, prefetch))
+        tables = self._tables(max(1, prefetch), whole_blocks=rows is None)
         if buffer_rows is not None and rows is not None:
             tables = shuffled(tables, buffer_rows, rows, seed)
         for table in resized(tables, rows, drop_last=drop_last):
@@ -116,8 +117,8 @@ class DatasetIterator(DataIterator):
     def __init__(self, dataset: Consuming) -> None:
         self._dataset = dataset
 
-    def _tables(self, ahead: int) -> Iterator[pa.Table]:
-        return self._dataset._tables(ahead)
+    def _tables(self, ahead: int, *, whole_blocks: bool = False) -> Iterator[pa.Table]:
+        return shared_among_loaders(self._dataset._tables(ahead, whole_blocks=whole_blocks))
 
     def schema(self) -> Schema | None:
         return self._dataset.schema()

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 import ray_async as ray
+from ray_async.data.block.schema import concatenated
 from ray_async.data.dataset.consuming import fitted
 from ray_async.data.executor.blocks import table_of_piece
 from ray_async.data.iteration.iterator import DataIterator
@@ -35,14 +36,15 @@ class SplitIterator(DataIterator):
         """The number of parts."""
         return self._parts
 
-    def _tables(self, ahead: int) -> Iterator[pa.Table]:
+    def _tables(self, ahead: int, *, whole_blocks: bool = False) -> Iterator[pa.Table]:
         epoch = ray.get(self._coordinator.start_epoch.remote(self._part, os.getpid()))
         known: pa.Schema | None = None
         coming = self._coordinator.next.remote(self._part, epoch)
         while (bundle := ray.get(coming)) is not None:
             coming = self._coordinator.next.remote(self._part, epoch)
-            for piece in bundle.pieces:
-                known, table = fitted(known, table_of_piece(piece))
+            tables = (table_of_piece(piece) for piece in bundle.pieces)
+            for table in [concatenated(list(tables))] if whole_blocks and bundle.pieces else tables:
+                known, table = fitted(known, table)
                 yield table
 
     def schema(self) -> Schema | None:

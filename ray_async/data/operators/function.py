@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,9 +84,23 @@ class UserFunction:
                 raise self._blamed(error) from None
             yield result
 
+    @property
+    def is_generator(self) -> bool:
+        """Whether each call yields any number of results."""
+        target = self.function.__call__ if inspect.isclass(self.function) else self.function
+        call = getattr(target, "__call__", target)  # noqa: B004 - an object's own method is looked at, not called
+        return any(
+            check(candidate)
+            for check in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+            for candidate in (target, call)
+        )
+
     def items(self, result: Any) -> Iterator[Any]:
         """The items of an iterable that the function returned; errors of a generator are the function's."""
-        iterator = iter(result.items if isinstance(result, Collected) else result)
+        if isinstance(result, Collected):
+            yield from result.items
+            return
+        iterator = iter(result)
         while True:
             try:
                 item = next(iterator)
@@ -106,52 +121,96 @@ class UserFunction:
         return error
 
     def _over_async(self, values: Iterable[Any]) -> Iterator[Any]:
-        """Calls that run at the same time on an event loop; async generators are collected to lists."""
+        """Calls that run at the same time on an event loop; what an async generator yields is taken as it comes."""
         with asyncio.Runner() as runner:
             iterator = iter(values)
-            waiting: list[asyncio.Task[Any]] = []
+            waiting: deque[asyncio.Task[Any] | Stream] = deque()
             try:
                 while True:
                     runner.run(self._fill(waiting, iterator))
                     if not waiting:
                         return
-                    yield runner.run(self._first(waiting))
+                    head = waiting[0]
+                    yield Collected(head.items(runner)) if isinstance(head, Stream) else runner.run(_awaited(head))
+                    waiting.popleft()
             finally:
-                runner.run(self._cancel(waiting))
+                runner.run(_cancelled([entry.task if isinstance(entry, Stream) else entry for entry in waiting]))
 
-    async def _fill(self, waiting: list[asyncio.Task[Any]], values: Iterator[Any]) -> None:
+    async def _fill(self, waiting: deque[asyncio.Task[Any] | Stream], values: Iterator[Any]) -> None:
         while len(waiting) < self.at_once:
             try:
                 value = next(values)
             except StopIteration:
                 return
-            waiting.append(asyncio.ensure_future(self._one(value)))
+            waiting.append(self._started(value))
 
-    async def _first(self, waiting: list[asyncio.Task[Any]]) -> Any:
-        return await waiting.pop(0)
-
-    async def _cancel(self, waiting: list[asyncio.Task[Any]]) -> None:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-
-    async def _one(self, value: Any) -> Any:
+    def _started(self, value: Any) -> asyncio.Task[Any] | Stream:
         assert self._call is not None
         try:
             result = self._call(value, *self.args, **self.kwargs)
-            if isinstance(result, AsyncIterator):
-                return Collected([item async for item in result])
+        except (Exception, GeneratorExit) as error:
+            raise self._blamed(error) from error.__cause__
+        if isinstance(result, AsyncIterator):
+            return Stream(result, self._blamed)
+        return asyncio.ensure_future(self._one(result))
+
+    async def _one(self, result: Any) -> Any:
+        try:
             return await result
         except (Exception, GeneratorExit) as error:
             raise self._blamed(error) from error.__cause__
 
 
-class Collected:
-    """What an async generator has yielded.
+async def _awaited(task: asyncio.Task[Any]) -> Any:
+    return await task
 
-    Attributes:
-        items: its items.
+
+async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Stream:
+    """An async generator that runs on a loop, one item ahead of who takes them.
+
+    Args:
+        source: the generator.
+        blamed: makes an error of the function of what it raises.
     """
 
-    def __init__(self, items: list[Any]) -> None:
+    def __init__(self, source: AsyncIterator[Any], blamed: Callable[[BaseException], BaseException]) -> None:
+        self._source = source
+        self._blamed = blamed
+        self._queue: asyncio.Queue[tuple[str, Any]] = asyncio.Queue(1)
+        self.task = asyncio.ensure_future(self._pump())
+
+    async def _pump(self) -> None:
+        try:
+            async for item in self._source:
+                await self._queue.put(("item", item))
+        except (Exception, GeneratorExit) as error:
+            await self._queue.put(("error", self._blamed(error)))
+        else:
+            await self._queue.put(("end", None))
+
+    def items(self, runner: asyncio.Runner) -> Iterator[Any]:
+        """What it yields, for a thread that runs the loop while it waits."""
+        while True:
+            kind, item = runner.run(self._queue.get())
+            if kind == "end":
+                return
+            if kind == "error":
+                raise item
+            yield item
+
+
+class Collected:
+    """What an async generator yields.
+
+    Attributes:
+        items: its items, as they come.
+    """
+
+    def __init__(self, items: Iterator[Any]) -> None:
         self.items = items

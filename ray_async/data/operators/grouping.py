@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ray_async.data.aggregate.functions import Aggregation, hashable
-from ray_async.data.block.bundle import RowBundle
+from ray_async.data.aggregate.functions import Aggregation
+from ray_async.data.aggregate.partial import Partial, partials_of
+from ray_async.data.block.bundle import RowBundle, schema_of
 from ray_async.data.block.columns import python_of
 from ray_async.data.block.schema import concatenated, conformed
 from ray_async.data.engine.grouping import aggregated, group_bounds, group_numbers
+from ray_async.data.engine.keys import steady
 from ray_async.data.engine.ordering import sorted_table
 from ray_async.data.executor.instructions import BarrierStep, StageCall, Steps
 from ray_async.data.operators.function import UserFunction
@@ -77,17 +79,10 @@ class SplitByHash:
             heads = conformed(heads, pa.schema(list(zip(heads.column_names, self.types, strict=True))))
         columns = [python_of(column) for column in heads.columns]
         found = [
-            zlib.crc32(repr([_steady(value) for value in row]).encode()) % self.parts
+            zlib.crc32(repr([steady(value) for value in row]).encode()) % self.parts
             for row in zip(*columns, strict=True)
         ]
         return np.array(found, dtype=np.int64)
-
-
-def _steady(value: object) -> object:
-    """A value whose text is the same for equal values."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value and value == int(value):
-        return int(value)
-    return hashable(value)
 
 
 @dataclass(frozen=True)
@@ -121,17 +116,54 @@ class AggregateStrategy:
         bundles = list(inputs[0])
         size = sum(bundle.bytes for bundle in bundles)
         whole = AggregateRows(self.keys, self.aggregations, self.first_seen)
-        if size <= self.call_bytes or not self.keys or self.first_seen:
+        if size <= self.call_bytes or self.first_seen:
             yield BarrierStep((StageCall(whole, tuple(bundles)),), last=True)
             return ()
-        parts = -(-size // self.call_bytes) * 2
+        partials = partials_of(self.aggregations, schema_of(bundles))
+        if partials is not None:
+            parts = tuple(part for partial in partials for part in partial.parts)
+            each = AggregateRows(self.keys, parts, False)
+            results = yield BarrierStep(tuple(StageCall(each, (bundle,)) for bundle in bundles))
+            bundles = [output for result in results for output in result.outputs]
+            size = sum(bundle.bytes for bundle in bundles)
+        last = whole if partials is None else MergeGroups(self.keys, self.aggregations, tuple(partials))
+        if size <= self.call_bytes or not self.keys:
+            yield BarrierStep((StageCall(last, tuple(bundles)),), last=True)
+            return ()
+        yield from self._by_hash(last, bundles, -(-size // self.call_bytes) * 2)
+        return ()
+
+    def _by_hash(self, last: AggregateRows | MergeGroups, bundles: Sequence[RowBundle], parts: int) -> Steps:
         splits = yield BarrierStep(tuple(StageCall(SplitByHash(self.keys, parts), (bundle,)) for bundle in bundles))
         groups = yield BarrierStep(
-            tuple(StageCall(whole, tuple(split.outputs[index] for split in splits)) for index in range(parts))
+            tuple(StageCall(last, tuple(split.outputs[index] for split in splits)) for index in range(parts))
         )
         outputs = tuple(output for result in groups for output in result.outputs)
         yield BarrierStep((StageCall(ConcatGroups(self.keys), outputs),), last=True)
         return ()
+
+
+@dataclass(frozen=True)
+class MergeGroups:
+    """The groups of all rows, of the groups of each bundle.
+
+    Attributes:
+        keys: the keys.
+        aggregations: what is computed.
+        partials: in which steps.
+    """
+
+    keys: tuple[str, ...]
+    aggregations: tuple[Aggregation, ...]
+    partials: tuple[Partial, ...]
+
+    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | Value]:
+        table = concatenated([table for bundle in inputs for table in bundle])
+        merges = [merge for partial in self.partials for merge in partial.merges]
+        merged = aggregated(table, self.keys, merges)
+        columns = [*(merged.column(key) for key in self.keys), *(partial.finish(merged) for partial in self.partials)]
+        names = [*self.keys, *(aggregation.name for aggregation in self.aggregations)]
+        yield pa.Table.from_arrays(columns, names=names)
 
 
 @dataclass

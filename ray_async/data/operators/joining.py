@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from ray_async.data.block.bundle import RowBundle
+from ray_async.data.block.bundle import RowBundle, schema_of
 from ray_async.data.block.schema import concatenated
 from ray_async.data.engine.joining import joined, key_schema
 from ray_async.data.executor.instructions import BarrierStep, StageCall, Steps
@@ -86,8 +86,6 @@ class JoinStrategy:
 
     def _key_types(self, left: Sequence[RowBundle], right: Sequence[RowBundle]) -> tuple[pa.DataType, ...] | None:
         """Types in which both sides' keys have the same hashes; numbers have them anyway."""
-        from ray_async.data.dataset.base import schema_of
-
         one, other = schema_of(left), schema_of(right)
         if one is None or other is None:
             return None

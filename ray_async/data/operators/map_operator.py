@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from ray_async.data.block.schema import concatenated
+from ray_async.data.operators.columns import FilterStep, ReshapeStep
 from ray_async.data.operators.function import UserFunction
 from ray_async.data.operators.steps import ChainStep, NumberedStep
 
@@ -69,12 +70,19 @@ class MapOperator:
             function.prepare()
 
     def run(self, params: Any, inputs: Sequence[Sequence[pa.Table]], number: int) -> Iterator[pa.Table | Value]:
+        first_row = 0
         if self.reader is not None:
             tables: Iterable[pa.Table] = self.reader.read(params)
         else:
             tables = [table for bundle in inputs for table in bundle]
+            first_row = params or 0
         for step in self.steps:
-            tables = step.run(tables) if not isinstance(step, NumberedStep) else step.run_numbered(tables, number)
+            if isinstance(step, NumberedStep):
+                tables = step.run_numbered(tables, number)
+            elif isinstance(step, (FilterStep, ReshapeStep)) and step.counts_rows:
+                tables = step.run_from(tables, first_row)
+            else:
+                tables = step.run(tables)
         return blocks_of_size(tables, self.block_bytes)
 
 

@@ -1,4 +1,4 @@
-"""Shuffling: random order, random samples, and other blocks.
+"""Shuffling: random order, and other blocks.
 
 All depends on the seed and the rows' numbers alone, not on the blocks; so a call that is run again gives the same.
 """
@@ -9,29 +9,19 @@ import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ray_async.data.block.bundle import RowBundle
+from ray_async.data.block.random_numbers import random_keys
 from ray_async.data.block.schema import concatenated
 from ray_async.data.executor.instructions import BarrierStep, StageCall, Steps
 from ray_async.data.operators.map_operator import Value
 
-__all__ = ("RandomOrderStrategy", "RandomizeBlocksStrategy", "RepartitionStrategy", "SampleStrategy", "even_sizes")
+__all__ = ("RandomOrderStrategy", "RandomizeBlocksStrategy", "RepartitionStrategy", "even_sizes")
 
 _KEY = "\0key"
-
-
-def random_keys(seed: int, start: int, count: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """A random 64-bit number for each row from its number alone (SplitMix64, Steele et al., OOPSLA 2014)."""
-    with np.errstate(over="ignore"):
-        state = np.arange(start + 1, start + count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        state += np.uint64(random.Random(seed).getrandbits(64))
-        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return state ^ (state >> np.uint64(31))
 
 
 @dataclass(frozen=True)
@@ -155,34 +145,3 @@ class RandomizeBlocksStrategy:
         bundles = list(inputs[0])
         random.Random(self.seed).shuffle(bundles)
         return bundles
-
-
-@dataclass(frozen=True)
-class SampleRows:
-    """Each row of a bundle with a probability."""
-
-    seed: int
-    first_row: int
-    fraction: float
-
-    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | Value]:
-        table = concatenated(inputs[0])
-        keys = random_keys(self.seed, self.first_row, table.num_rows)
-        kept = np.flatnonzero((keys >> np.uint64(11)) < int(self.fraction * (1 << 53)))
-        yield table.take(pa.array(kept)) if table.num_columns else table.slice(0, len(kept))
-
-
-@dataclass(frozen=True)
-class SampleStrategy:
-    """Each row with a probability."""
-
-    seed: int
-    fraction: float
-
-    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
-        calls, start = [], 0
-        for bundle in inputs[0]:
-            calls.append(StageCall(SampleRows(self.seed, start, self.fraction), (bundle,)))
-            start += bundle.rows
-        yield BarrierStep(tuple(calls), last=True)
-        return ()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.block.schema import concatenated
@@ -17,8 +19,9 @@ from ray_async.data.executor.instructions import BarrierStep, StageCall, StageRe
 from ray_async.data.operators.map_operator import Value, blocks_of_size
 from ray_async.data.plan.columns import check_columns
 
-__all__ = ("GroupSortStrategy", "MergeSorted", "SampleKeys", "SortStrategy", "SplitByKeys")
+__all__ = ("BoundedSortStrategy", "GroupSortStrategy", "MergeSorted", "SampleKeys", "SortStrategy", "SplitByKeys")
 
+#: Rows that samples show of each part that the cuts make.
 SAMPLE_ROWS = 256
 _TIE = "\0tie"
 
@@ -33,14 +36,15 @@ class SortKeys:
 
 @dataclass(frozen=True)
 class SampleKeys:
-    """The keys of some rows of a bundle, evenly spread, each with its row's number in the whole."""
+    """The keys of so many rows of a bundle, evenly spread, each with its row's number in the whole."""
 
     keys: SortKeys
     first_row: int
+    rows: int = SAMPLE_ROWS
 
     def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | Value]:
         table = _keyed(inputs[0], self.keys, self.first_row)
-        rows = np.unique(np.linspace(0, max(0, table.num_rows - 1), min(table.num_rows, SAMPLE_ROWS)).astype(np.int64))
+        rows = np.unique(np.linspace(0, max(0, table.num_rows - 1), min(table.num_rows, self.rows)).astype(np.int64))
         yield Value(table.take(pa.array(rows)))
 
 
@@ -147,8 +151,12 @@ def _ranges(
 ) -> Generator[BarrierStep, Sequence[StageResult], list[list[RowBundle]]]:
     """The rows in so many ranges of keys: for each range, its bundles in the order of the rows."""
     starts = np.concatenate([[0], np.cumsum([bundle.rows for bundle in bundles])]).tolist()
+    total = max(1, starts[-1])
     samples = yield BarrierStep(
-        tuple(StageCall(SampleKeys(keys, start), (bundle,)) for start, bundle in zip(starts, bundles, strict=False))
+        tuple(
+            StageCall(SampleKeys(keys, start, -(-SAMPLE_ROWS * count * bundle.rows // total)), (bundle,))
+            for start, bundle in zip(starts, bundles, strict=False)
+        )
     )
     cuts = _cuts(keys, [result.value for result in samples], count)
     splits = yield BarrierStep(
@@ -165,6 +173,55 @@ def _cuts(keys: SortKeys, samples: Sequence[pa.Table], count: int) -> pa.Table:
     weighted = sorted_table(concatenated(samples), [*keys.names, _TIE], [*keys.descending, False])
     rows = [weighted.num_rows * index // count for index in range(1, count)]
     return weighted.take(pa.array(sorted(set(rows)), type=pa.int64()))
+
+
+@dataclass(frozen=True)
+class SplitAtBoundaries:
+    """A bundle's rows in parts by where the first key lies among the boundaries; null and NaN are in the last part.
+
+    Attributes:
+        keys: the keys.
+        boundaries: values of the first key in ascending order, of which each begins a part.
+    """
+
+    keys: SortKeys
+    boundaries: tuple[Any, ...]
+
+    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | Value]:
+        table = concatenated(inputs[0])
+        check_columns(self.keys.names, table.column_names)
+        last = len(self.boundaries)
+        column = table.column(self.keys.names[0])
+        parts = np.zeros(table.num_rows, dtype=np.int64)
+        for value in self.boundaries:
+            bound = pa.scalar(value)
+            beyond = pc.less(column, bound) if self.keys.descending[0] else pc.greater_equal(column, bound)
+            parts += pc.fill_null(beyond, False).to_numpy(zero_copy_only=False)
+        nowhere = pc.fill_null(pc.is_nan(column), True) if pa.types.is_floating(column.type) else pc.is_null(column)
+        parts[nowhere.to_numpy(zero_copy_only=False)] = last
+        moved = table.take(pa.array(np.argsort(parts, kind="stable")))
+        start = 0
+        for size in np.bincount(parts, minlength=last + 1).tolist():
+            yield moved.slice(start, size)
+            start += size
+
+
+@dataclass(frozen=True)
+class BoundedSortStrategy:
+    """Rows in order of keys, in blocks that begin at given values of the first key."""
+
+    keys: SortKeys
+    boundaries: tuple[Any, ...]
+
+    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        split = SplitAtBoundaries(self.keys, self.boundaries)
+        splits = yield BarrierStep(tuple(StageCall(split, (bundle,)) for bundle in inputs[0]))
+        merge = MergeSorted(self.keys, 1 << 62)
+        parts = range(len(self.boundaries) + 1)
+        yield BarrierStep(
+            tuple(StageCall(merge, tuple(split.outputs[part] for split in splits)) for part in parts), last=True
+        )
+        return ()
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,6 @@ __all__ = (
     "RandomizeBlocks",
     "Read",
     "Repartition",
-    "Sample",
     "Shuffle",
     "Sort",
     "Union",
@@ -64,6 +63,16 @@ class PlanNode:
     def count(self) -> int | None:
         """Number of rows; None where only running it tells."""
         return None
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether it depends on the numbers of its rows."""
+        return False
+
+    @property
+    def runs_functions(self) -> bool:
+        """Whether it has to run on workers, however few rows there are."""
+        return False
 
     def columns(self) -> list[str] | None:
         schema = self.schema()
@@ -162,10 +171,19 @@ class Project(_OneInput):
     """Columns computed of the input's, which replace them."""
 
     reshape: Reshape
+    resources: Resources | None = None
 
     @property
     def label(self) -> str:
         return self.reshape.what
+
+    @property
+    def counts_rows(self) -> bool:
+        return any(expr.counts_rows for expr in self.reshape.computed)
+
+    @property
+    def runs_functions(self) -> bool:
+        return any(expr.runs_functions for expr in self.reshape.computed)
 
     @property
     def exprs(self) -> tuple[tuple[str, Expr], ...] | None:
@@ -192,6 +210,14 @@ class Filter(_SameRows):
     @property
     def label(self) -> str:
         return f"Filter({self.predicate!r})"
+
+    @property
+    def counts_rows(self) -> bool:
+        return self.predicate.counts_rows
+
+    @property
+    def runs_functions(self) -> bool:
+        return self.predicate.runs_functions
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,6 +310,7 @@ class Sort(_SameRows):
 
     keys: tuple[str, ...]
     descending: tuple[bool, ...]
+    boundaries: tuple[Any, ...] | None = None
 
     @property
     def label(self) -> str:
@@ -329,14 +356,6 @@ class RandomizeBlocks(_SameRows):
 
     def count(self) -> int | None:
         return self.input.count()
-
-
-@dataclass(frozen=True, eq=False)
-class Sample(_SameRows):
-    """Each row with a probability."""
-
-    fraction: float
-    seed: Seed
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,7 @@ def _push_limit(node: nodes.PlanNode, rows: int) -> nodes.PlanNode:
 
 def _filtered(node: nodes.PlanNode) -> nodes.PlanNode:
     node = _with_inputs(node, [_filtered(part) for part in node.inputs])
-    if not isinstance(node, nodes.Filter):
+    if not isinstance(node, nodes.Filter) or node.counts_rows or node.runs_functions:
         return node
     below = node.input
     if isinstance(below, nodes.Read):
@@ -96,7 +96,7 @@ def _pruned(node: nodes.PlanNode, needed: frozenset[str] | None) -> nodes.PlanNo
         return replace(node, input=_pruned(node.input, None if needed is None else needed | set(node.keys)))
     if isinstance(node, nodes.Aggregate):
         return replace(node, input=_pruned(node.input, _aggregate_columns(node)))
-    if isinstance(node, (nodes.Limit, nodes.Shuffle, nodes.Sample)):
+    if isinstance(node, (nodes.Limit, nodes.Shuffle)):
         return replace(node, input=_pruned(node.input, needed))
     return _with_inputs(node, [_pruned(part, None) for part in node.inputs])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ray_async.data.block.bundle import RowBundle
@@ -19,19 +19,21 @@ from ray_async.data.executor.instructions import (
     Strategy,
     UnionSpec,
 )
+from ray_async.data.expressions.expr import Expr
+from ray_async.data.expressions.rows import seeded
 from ray_async.data.operators.columns import FilterStep, ReshapeStep
 from ray_async.data.operators.function import UserFunction
 from ray_async.data.operators.grouping import AggregateStrategy, GroupMap
 from ray_async.data.operators.joining import JoinRows, JoinStrategy
 from ray_async.data.operators.map_operator import CallOperator, MapOperator, Operator
+from ray_async.data.operators.partitioning import PartitionStrategy
 from ray_async.data.operators.shuffling import (
     RandomizeBlocksStrategy,
     RandomOrderStrategy,
     RepartitionStrategy,
-    SampleStrategy,
     even_sizes,
 )
-from ray_async.data.operators.sorting import GroupSortStrategy, SortKeys, SortStrategy
+from ray_async.data.operators.sorting import BoundedSortStrategy, GroupSortStrategy, SortKeys, SortStrategy
 from ray_async.data.operators.steps import BatchMap, ChainStep, RowFilter, RowFlatMap, RowMap
 from ray_async.data.operators.writing import WriteStep
 from ray_async.data.operators.zipping import ZipStrategy
@@ -51,11 +53,13 @@ class PhysicalPlan:
         specs: for the state machine.
         operators: what the calls of each stage run; None for stages without calls.
         options: options of each stage's tasks or actors.
+        patience: seconds in which something must happen while it runs; None has no limit.
     """
 
     specs: list[StageSpec] = field(default_factory=list)
     operators: list[Operator | None] = field(default_factory=list)
     options: list[Mapping[str, Any]] = field(default_factory=list)
+    patience: float | None = None
 
     def add(self, spec: StageSpec, operator: Operator | None = None, options: Mapping[str, Any] | None = None) -> int:
         self.specs.append(spec)
@@ -77,6 +81,7 @@ class _Chain:
     least_rows: int | None = None
     rows_per_call: int | None = None
     keeps_rows: bool = True
+    counts_rows: bool = False
 
 
 class Planner:
@@ -99,6 +104,7 @@ class Planner:
         self.block_bytes = block_bytes
         self.call_bytes = call_bytes
         self.plan = PhysicalPlan()
+        self._drawn: dict[int, int] = {}
 
     def compile(self, node: nodes.PlanNode) -> PhysicalPlan:
         """The stages of a plan."""
@@ -136,6 +142,8 @@ class Planner:
 
     def _strategy(self, node: nodes.PlanNode) -> Strategy | None:
         if isinstance(node, nodes.Sort):
+            if node.boundaries is not None:
+                return BoundedSortStrategy(SortKeys(node.keys, node.descending), node.boundaries)
             return SortStrategy(SortKeys(node.keys, node.descending), self.block_bytes, self.call_bytes)
         if isinstance(node, nodes.Aggregate):
             return AggregateStrategy(node.keys, node.aggregations, node.first_seen, self.call_bytes)
@@ -144,11 +152,11 @@ class Planner:
                 seed_of_execution(node.seed, self.execution), node.blocks, self.block_bytes, self.call_bytes
             )
         if isinstance(node, nodes.Repartition):
+            if node.keys and node.blocks is not None:
+                return PartitionStrategy(node.keys, node.blocks, node.sort)
             return RepartitionStrategy(node.blocks, node.rows)
         if isinstance(node, nodes.RandomizeBlocks):
             return RandomizeBlocksStrategy(seed_of_execution(node.seed, self.execution))
-        if isinstance(node, nodes.Sample):
-            return SampleStrategy(seed_of_execution(node.seed, self.execution), node.fraction)
         if isinstance(node, nodes.Zip):
             return ZipStrategy()
         if isinstance(node, nodes.Join):
@@ -167,7 +175,7 @@ class Planner:
             parallelism = self._parallelism(node, for_functions)
             chain.rows_per_call = None if rows is None else rows // max(1, len(node.source.reads(parallelism)))
             return chain
-        functional = for_functions or isinstance(node, (nodes.MapRows, nodes.MapBatches))
+        functional = for_functions or isinstance(node, (nodes.MapRows, nodes.MapBatches)) or node.runs_functions
         if isinstance(node, nodes.MapGroups):
             chain = _Chain(self._groups(node), labels=[])
         else:
@@ -195,18 +203,21 @@ class Planner:
             unlike = resources is not None and not chain.resources.fuses_with(resources)
             if unlike and chain.functions == [] and chain.read is None and not _is_pool(resources):
                 unlike = False  # columns and filters alone run with whatever follows
-            if unlike or (batch is not None and not self._batch_fits(chain, batch)):
+            uncounted = node.counts_rows and (chain.read is not None or not chain.keeps_rows)
+            if unlike or uncounted or (batch is not None and not self._batch_fits(chain, batch)):
                 index = self._close(chain, for_functions=True)
                 chain.__dict__.update(_Chain(index).__dict__)
-        if batch is not None and chain.read is None and chain.keeps_rows:
-            chain.least_rows = max(batch, chain.least_rows or 0)
+        together = _rows_at_once(node, batch)
+        if together is not None and chain.read is None and chain.keeps_rows:
+            chain.least_rows = max(together, chain.least_rows or 0)
         if resources is not None and (chain.functions == [] or chain.resources == Resources()):
             chain.resources = resources
         chain.labels.append(node.label)
         function = getattr(node, "function", None)
         if function is not None:
             chain.functions.append(function)
-        chain.steps.append(_step(node))
+        chain.counts_rows |= node.counts_rows
+        chain.steps.append(self._step(node))
         if not isinstance(node, nodes.Project) and not (isinstance(node, nodes.MapRows) and node.kind == "map"):
             chain.keeps_rows = False
             chain.rows_per_call = None
@@ -240,13 +251,19 @@ class Planner:
         if chain.read is not None:
             reads = tuple(chain.read.source.reads(self._parallelism(chain.read, for_functions)))
         compute = chain.resources.compute
+        pool = self._pool(compute) if isinstance(compute, ActorPoolStrategy) else None
+        streams = pool is not None and any(function.is_generator for function in chain.functions)
+        if pool is not None and streams:
+            pool = replace(pool, ahead=1)  # a call that waits behind one that pauses could wait for long
         spec = MapSpec(
             name,
             () if chain.base is None else (chain.base,),
             reads,
             chain.least_rows,
-            self._pool(compute) if isinstance(compute, ActorPoolStrategy) else None,
+            pool,
             compute.size if isinstance(compute, TaskPoolStrategy) else None,
+            chain.counts_rows,
+            streams,
         )
         return self.plan.add(spec, operator, options)
 
@@ -254,24 +271,38 @@ class Planner:
         most = strategy.most or max(self.cpus, strategy.least)
         at_once = strategy.max_concurrent_calls_per_actor or 1
         ahead = strategy.max_tasks_in_flight_per_actor or max(2, 2 * at_once)
-        return PoolSpec(strategy.least, most, ahead, at_once)
+        return PoolSpec(strategy.least, most, ahead, at_once, shares=strategy.most is None)
+
+    def _step(self, node: nodes.PlanNode) -> ChainStep:
+        if isinstance(node, nodes.MapRows):
+            kinds: dict[str, type[Any]] = {"map": RowMap, "flat_map": RowFlatMap, "filter": RowFilter}
+            return kinds[node.kind](node.function)  # type: ignore[no-any-return]
+        if isinstance(node, nodes.MapBatches):
+            return BatchMap(node.function, node.rows, node.batch_format, node.writable)
+        if isinstance(node, nodes.MapGroups):
+            return GroupMap(node.function, node.keys, node.batch_format, node.writable)
+        if isinstance(node, nodes.Project):
+            return ReshapeStep(node.reshape.seeded(self._seeded), node.counts_rows)
+        if isinstance(node, nodes.Filter):
+            return FilterStep(self._seeded(node.predicate), node.counts_rows)
+        assert isinstance(node, nodes.Write)
+        return WriteStep(node.sink)
+
+    def _seeded(self, expr: Expr) -> Expr:
+        """An expression with the seeds of this execution."""
+        return seeded(expr, self.execution, self._drawn) if expr.counts_rows else expr
+
+
+def _rows_at_once(node: nodes.PlanNode, batch: int | None) -> int | None:
+    """The rows that a call of a node should have: a batch's, or those of as many coroutines as may run at once."""
+    compute = getattr(getattr(node, "resources", None), "compute", None)
+    function = getattr(node, "function", None)
+    at_once = compute.max_concurrent_calls_per_actor if isinstance(compute, ActorPoolStrategy) else None
+    if at_once is None or function is None or not function.is_async:
+        return batch
+    rows = 1 if isinstance(node, nodes.MapRows) else batch
+    return None if rows is None else rows * at_once
 
 
 def _is_pool(resources: Resources | None) -> bool:
     return resources is not None and isinstance(resources.compute, ActorPoolStrategy)
-
-
-def _step(node: nodes.PlanNode) -> ChainStep:
-    if isinstance(node, nodes.MapRows):
-        kinds: dict[str, type[Any]] = {"map": RowMap, "flat_map": RowFlatMap, "filter": RowFilter}
-        return kinds[node.kind](node.function)  # type: ignore[no-any-return]
-    if isinstance(node, nodes.MapBatches):
-        return BatchMap(node.function, node.rows, node.batch_format, node.writable)
-    if isinstance(node, nodes.MapGroups):
-        return GroupMap(node.function, node.keys, node.batch_format, node.writable)
-    if isinstance(node, nodes.Project):
-        return ReshapeStep(node.reshape)
-    if isinstance(node, nodes.Filter):
-        return FilterStep(node.predicate)
-    assert isinstance(node, nodes.Write)
-    return WriteStep(node.sink)

@@ -66,7 +66,7 @@ def _relation(node: nodes.PlanNode) -> Relation | None:
         return None if not exprs else Projected(schema, first, exprs)
     if isinstance(node, nodes.Limit):
         return Head(schema, first, node.rows)
-    if isinstance(node, nodes.Sort) and node.keys:
+    if isinstance(node, nodes.Sort) and node.keys and node.boundaries is None:
         return Sorted(schema, first, node.keys, node.descending)
     if isinstance(node, nodes.Aggregate) and not node.first_seen:
         return Grouped(schema, first, node.keys, node.aggregations)

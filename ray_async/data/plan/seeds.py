@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ("RandomSeedConfig", "Seed", "fixed_seed", "seed_of_execution")
+__all__ = ("RandomSeedConfig", "Seed", "drawn_seed", "fixed_seed", "seed_of_execution")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ Seed: TypeAlias = int | RandomSeedConfig | None
 def fixed_seed(seed: Seed) -> Seed:
     """The same, with a seed that is drawn now if all executions shall have the same one."""
     if isinstance(seed, RandomSeedConfig) and seed.seed is None and not seed.reseed_after_execution:
-        return _drawn()
+        return drawn_seed()
     if seed is not None and not isinstance(seed, (int, RandomSeedConfig)):
         raise TypeError(f"a seed is a whole number, None or a RandomSeedConfig, but got {seed!r}")
     return seed
@@ -43,15 +43,16 @@ def seed_of_execution(seed: Seed, execution: int) -> int:
         execution: how many executions the dataset had before.
     """
     if seed is None:
-        return _drawn()
+        return drawn_seed()
     if isinstance(seed, int):
         return seed
     if seed.seed is None:
-        return _drawn()
+        return drawn_seed()
     if not seed.reseed_after_execution or not execution:
         return seed.seed
     return random.Random(f"{seed.seed} {execution}").getrandbits(63)
 
 
-def _drawn() -> int:
+def drawn_seed() -> int:
+    """A seed that nobody knows before."""
     return random.SystemRandom().getrandbits(63)

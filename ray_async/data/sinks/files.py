@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from ray_async.data.block.schema import concatenated
+from ray_async.data.block.schema import check_no_mixture, concatenated, conformed, unified
 from ray_async.data.engine.grouping import group_bounds
 from ray_async.data.engine.ordering import sorted_table
 from ray_async.data.plan.columns import check_columns
@@ -108,6 +108,7 @@ class FileSink(RowSink):
         return [info.path for info in self.system.get_file_info(selector) if info.type == pafs.FileType.File]
 
     def commit(self, receipts: Sequence[Receipt], schema: pa.Schema | None) -> None:
+        self._give_one_schema(receipts)
         if not receipts and schema is not None and len(schema):
             names = [name for name in schema.names if name not in self.partition_columns]
             table = schema.empty_table().select(names)
@@ -123,6 +124,27 @@ class FileSink(RowSink):
             if path not in published:
                 self.system.delete_file(path)
         self._remove_empty_folders()
+
+    def _give_one_schema(self, receipts: Sequence[Receipt]) -> None:
+        """Write files again whose blocks had other types than those of the others, such as null alone.
+
+        Raises:
+            TypeError: The types do not fit together.
+        """
+        decode = getattr(self.format, "decode", None)
+        known = {receipt.get("schema"): pa.schema([]) for receipt in receipts}
+        if decode is None or len(known) < 2:
+            return
+        known = {text: pa.ipc.read_schema(pa.py_buffer(text)) for text in known}
+        whole = unified(known.values())
+        check_no_mixture(whole, list(known.values()))
+        for receipt in receipts:
+            if known[receipt["schema"]].equals(whole):
+                continue
+            folder, name = posixpath.split(receipt["path"])
+            with self.system.open_input_file(f"{self._staging}/{receipt['path']}") as stream:
+                table = decode(stream)
+            self._write_file(conformed(table, whole), folder, name)
 
     def _remove_empty_folders(self) -> None:
         """After an overwrite, folders of partitions that have no file any more."""
@@ -174,8 +196,15 @@ class FileSink(RowSink):
         name = stem if stem.endswith(ending) else stem + ending
         path = f"{folder}/{name}" if folder else name
         target = f"{self._staging}/{path}"
-        size = _put_local(target, table, self.format.encode) if is_local(self.system) else self._put(target, table)
-        return {"path": path, "rows": table.num_rows, "bytes": size}
+        try:
+            size = _put_local(target, table, self.format.encode) if is_local(self.system) else self._put(target, table)
+        except OSError as error:
+            text = f"Failed to write {self.folder}/{path}: {error.strerror or error}"
+            raise (OSError(text) if error.errno is None else OSError(error.errno, text)) from error
+        receipt = {"path": path, "rows": table.num_rows, "bytes": size}
+        if hasattr(self.format, "decode"):
+            receipt["schema"] = table.schema.remove_metadata().serialize().to_pybytes()
+        return receipt
 
     def _put(self, target: str, table: pa.Table) -> int:
         buffer = pa.BufferOutputStream()

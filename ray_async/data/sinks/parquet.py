@@ -43,3 +43,9 @@ class ParquetFormat:
                     f"column {name!r} holds Python objects; they are written pickled, and reading them is refused",
                     stacklevel=2,
                 )
+
+    def decode(self, stream: Any) -> pa.Table:
+        """The table of a file that `encode` wrote."""
+        import pyarrow.parquet as pq
+
+        return pq.ParquetFile(stream).read().replace_schema_metadata(None)

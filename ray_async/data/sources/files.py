@@ -85,11 +85,23 @@ class FileSource(RowSource):
             files = self.listing.files[:SAMPLED_FILES]
             if not files or sum(file.size for file in files) > SAMPLED_BYTES:
                 return None
-            schemas = [table.schema for file in files for table in self._tables(file)]
-            return unified(schemas) if schemas else pa.schema([])
+            return self._sampled_schema(files)
         for file in self.listing.files[:1]:
             known = self._completed(known.empty_table(), file).schema
         return known
+
+    def _sampled_schema(self, files: Sequence[SourceFile]) -> pa.Schema | None:
+        """The schema of files; None if none of them can be read, or has any rows."""
+        schemas: list[pa.Schema] = []
+        damaged = False
+        for file in files:
+            try:
+                schemas += [table.schema for table in self._tables(file)]
+            except ValueError:  # the read of this file raises it again, and may be one of those that may fail
+                damaged = True
+        if schemas:
+            return unified(schemas)
+        return None if damaged else pa.schema([])
 
     def count(self) -> int | None:
         return None
@@ -129,7 +141,8 @@ class FileSource(RowSource):
         try:
             for table in self.format.tables(content, file.path):
                 yield self._completed(table, file)
-        except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError) as error:
+        except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, OSError) as error:
+            # The bytes are all there: an OSError is what a library makes of an end that comes too early.
             raise ValueError(f"Failed to read {self.format.name} file: {file.path}: {error}") from error
 
     def _completed(self, table: pa.Table, file: SourceFile) -> pa.Table:

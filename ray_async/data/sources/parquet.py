@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ray_async.data.block.rows import empty_rows
 from ray_async.data.block.schema import conformed, unified
 from ray_async.data.expressions.evaluation import filtered
 from ray_async.data.expressions.expr import Expr
@@ -183,7 +184,15 @@ class ParquetSource(RowSource):
 
     def read(self, params: tuple[ParquetRead, ...]) -> Iterator[pa.Table]:
         for part in _joined(params):
-            yield retried(partial(self._read_part, part))
+            path = self.listing.files[part.file].path
+            try:
+                yield retried(partial(self._read_part, part))
+            except pa.ArrowInvalid as error:
+                raise ValueError(f"Failed to read Parquet file: {path}: {error}") from error
+            except OSError as error:
+                if path in str(error):
+                    raise
+                raise OSError(f"Failed to read Parquet file: {path}: {error}") from error
 
     def _read_part(self, part: ParquetRead) -> pa.Table:
         import pyarrow.dataset as pads  # it imports pandas, where there is one
@@ -203,7 +212,7 @@ class ParquetSource(RowSource):
             filters.append(self.arrow_filter)
         there = [name for name in known.names if name in needed]
         scan = fragment.scanner(columns=there, filter=_and(filters), use_threads=False, schema=known)
-        table = scan.to_table().replace_schema_metadata(None)
+        table = scan.to_table().replace_schema_metadata(None) if there else empty_rows(scan.count_rows())
         if part.stop is not None:
             table = table.slice(part.start, part.stop - part.start)
         table = self._completed(table, file, needed)

@@ -209,7 +209,9 @@ class Batcher:
         finally:
             request.task = None
             wait_s = began - min(item.arrived for item in batch)
-            count_batch(self._function, len(batch), wait_s, self.loop.time() - began)
+            forming = self._forming
+            took = self.loop.time() - began
+            count_batch(self._function, len(batch), forming.max_size, forming.waiting, wait_s, took)
 
     def _begin_next(self) -> None:
         """Start what is due before the callers of the batch that is over have their turns."""

@@ -106,6 +106,11 @@ class Forming(Generic[T]):
         self._fill_anew(group, group.rest)
         return batch
 
+    @property
+    def waiting(self) -> int:
+        """How many items wait."""
+        return sum(len(group.head) + len(group.rest) for group in self._groups.values())
+
     def due_at(self) -> float | None:
         """When the next batch is due, as far as is known now; None when nothing waits."""
         times = [

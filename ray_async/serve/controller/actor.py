@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
@@ -23,20 +24,18 @@ from ray_async.serve.controller.records import ControllerRecord
 from ray_async.serve.controller.remains import clear, end_actors
 from ray_async.serve.controller.reservation import remove_rooms
 from ray_async.serve.controller.rest_starter import RestStarter
-from ray_async.serve.exceptions import (
-    DeploymentUnavailableError,
-    ExternalScalerDisabledError,
-    RayServeException,
-)
+from ray_async.serve.exceptions import DeploymentUnavailableError, ExternalScalerDisabledError, RayServeException
 from ray_async.serve.ingress.body import bodies
 from ray_async.serve.ingress.tls import check_tls
 from ray_async.serve.names import DEPLOYMENT_ACTOR_PREFIX, REPLICA_PREFIX, deployment_key
 from ray_async.serve.rest.options import RESTOptions
 from ray_async.serve.status_values import ApplicationStatus, ApplicationStatusOverview, ProxyStatus, ServeStatus
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
+from ray_async.serve.telemetry.status_counts import StatusCounts
 from ray_async.serve.telemetry.tracing_config import TracingConfig
 from ray_async.serve.telemetry.upkeep import Upkeep
 from ray_async.serve.waiting import Tallies
+from ray_async.util.node_address import get_node_ip_address
 
 __all__ = ("Controller",)
 
@@ -62,6 +61,8 @@ class Controller:
         self._applications: dict[str, ApplicationState] = {}
         self.listening = Listening(self.folder, self.spawn)
         self.tallies = Tallies(self.folder)
+        self._statuses: StatusCounts | None = None  # once somebody wants metrics
+        self._address = ""  # of the node, likewise
         self.telemetry = Upkeep(self.folder, self.board)
         self._grpc = GrpcStarter()
         self._rest = RestStarter(self.folder, self)
@@ -380,7 +381,7 @@ class Controller:
             rest_token_file=rest.token_file,
             is_tls=http is not None and http.ssl_certfile is not None,
             target_capacity=self.capacity,
-            proxies={ray.get_runtime_context().get_node_id(): ProxyStatus.HEALTHY} if address else {},
+            proxies=self._proxies(),
         )
 
     async def built(self) -> dict[str, BuiltApplication]:
@@ -419,8 +420,10 @@ class Controller:
     async def _run(self) -> None:
         while True:
             self._change.clear()
+            began = time.monotonic()
             try:
                 self._step()
+                self._count(time.monotonic() - began)
             except Exception:
                 logger.exception("Serve's controller failed at a step")
             try:
@@ -428,6 +431,28 @@ class Controller:
                     await self._change.wait()
             except TimeoutError:
                 continue
+
+    def _count(self, seconds: float) -> None:
+        """Note statuses for the page of metrics, if somebody wants that."""
+        counts = self.telemetry.counts
+        if counts is None:
+            return
+        if self._statuses is None:
+            self._statuses, self._address = StatusCounts(counts), get_node_ip_address()
+        self._statuses.note(
+            {(name,): state.status for name, state in self._applications.items()},
+            {
+                (name, key): one.overview().status
+                for name, state in self._applications.items()
+                for key, one in state.deployments.items()
+            },
+            {(node, self._address): status for node, status in self._proxies().items()},
+        )
+        self._statuses.looked(seconds)
+
+    def _proxies(self) -> dict[str, ProxyStatus]:
+        """What takes HTTP requests, by its node."""
+        return {ray.get_runtime_context().get_node_id(): ProxyStatus.HEALTHY} if self.listening.address else {}
 
     def _step(self) -> None:
         http = [one for one in self._deployments() if one.serves_http]

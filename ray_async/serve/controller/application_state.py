@@ -69,7 +69,7 @@ class ApplicationState:
     @property
     def error(self) -> str | None:
         """Why the last deploy failed, if it did."""
-        errors = (state.error for state in self.deployments.values())
+        errors = (state.failures.error for state in self.deployments.values())
         return self._failure or next((error for error in errors if error is not None), None)
 
     @property
@@ -91,7 +91,7 @@ class ApplicationState:
             return ApplicationStatus.DELETING
         if self.error is not None:
             return ApplicationStatus.DEPLOY_FAILED
-        if any(state.unwell for state in self.deployments.values()):
+        if any(state.failures.unwell for state in self.deployments.values()):
             return ApplicationStatus.UNHEALTHY
         return ApplicationStatus.RUNNING if self.stable else ApplicationStatus.DEPLOYING
 
@@ -115,7 +115,7 @@ class ApplicationState:
             else:
                 known.scaler.external = built.external_scaler
                 known.change(spec, serves_http)
-            known.waits_for_resources = built.wait_for_resources
+            known.failures.waits_for_resources = built.wait_for_resources
             self.deployments[spec.name] = known
 
     def scale(self, controller: Controller) -> None:
@@ -145,7 +145,7 @@ class ApplicationState:
         if self._failure is None:
             self._ran = self.built
         for one in self.deployments.values():
-            one.proven = one.proven or not one.abandoned
+            one.failures.proven = one.failures.proven or not one.abandoned
         retired = [one for one in self.retired.values() if not one.deleting]
         if not retired or self._has_stopping():
             return False

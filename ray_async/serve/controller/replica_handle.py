@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import os
+from collections.abc import Container
 from typing import Any
 
 import ray_async as ray
@@ -124,9 +125,15 @@ class ReplicaHandle:
         """Whether it drains by itself: its process was asked to end."""
         return self._board.state(self.place) == DRAINING
 
-    def view(self) -> ReplicaView:
-        """What decisions need to know of it."""
+    def view(self, picked: Container[int] = ()) -> ReplicaView:
+        """What decisions need to know of it.
+
+        Args:
+            picked: The slots of replicas that have been picked for calls, which may not have come yet.
+        """
         ongoing, gang = self._board.ongoing(self.place), self.gang
+        if not ongoing and self.place in picked:
+            ongoing = 1
         if gang is None:
             return ReplicaView(self.id, self.version, self.state, ongoing)
         return ReplicaView(self.id, self.version, self.state, ongoing, gang.gang_id, gang.rank, gang.world_size)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from ray_async.serve.deploying.reloading import Sources
 from ray_async.serve.deploying.schema import ConfigError, read_config
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.rest.options import RESTOptions
-from ray_async.serve.script_end import wait_for_interrupt
+from ray_async.serve.script_end import INTERRUPTED, serve_until_interrupt
 
 __all__ = ("main",)
 
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after the command's name; those of this process by default.
 
     Returns:
-        The exit status: 0, or 1 when the command could not do what it was asked to.
+        The exit status: 0, 1 when the command could not do what it was asked to, or 130 after Ctrl-C.
     """
     arguments = _parser().parse_args(argv)
     folder = str(Path(getattr(arguments, "app_dir", ".")).resolve())
@@ -46,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RayServeException, RuntimeError, OSError, ImportError, ValueError, TypeError) as error:
         print(f"ray_async serve: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("ray_async serve: interrupted", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
@@ -116,30 +121,26 @@ def _run(arguments: argparse.Namespace) -> None:
     if not arguments.blocking:
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: requests are finished
+    line = f"Serving {api.status().url} until Ctrl-C"
     if sources is None:
-        wait_for_interrupt(f"Serving {api.status().url} until Ctrl-C.")
+        serve_until_interrupt(f"{line}.", threading.Event().wait, api.shutdown)
     else:
-        _reload(arguments, sources)
-    api.shutdown()
+        serve_until_interrupt(f"{line}; changes are deployed.", partial(_reload, arguments, sources), api.shutdown)
 
 
 def _reload(arguments: argparse.Namespace, sources: Sources) -> None:
-    """Deploy whenever a source changes, until Ctrl-C; what cannot be deployed is said."""
-    print(f"Serving {api.status().url} until Ctrl-C; changes are deployed.", flush=True)
-    try:
-        while True:
-            changed = sources.wait_for_change()
-            print(f"Deploying again: {', '.join(path.name for path in changed)} changed.", flush=True)
-            try:
-                sources.forget_modules()
-                applications, *_, settings = _built(arguments, sources)
-                api.deploy(applications, None, wait=True, settings=settings)
-            except Exception:  # of the sources: whatever is wrong with them, they will change again
-                traceback.print_exc()
-            else:
-                print("Deployed.", flush=True)
-    except KeyboardInterrupt:
-        return
+    """Deploy whenever a source changes; what cannot be deployed is said."""
+    while True:
+        changed = sources.wait_for_change()
+        print(f"Deploying again: {', '.join(path.name for path in changed)} changed.", flush=True)
+        try:
+            sources.forget_modules()
+            applications, *_, settings = _built(arguments, sources)
+            api.deploy(applications, None, wait=True, settings=settings)
+        except Exception:  # of the sources: whatever is wrong with them, they will change again
+            traceback.print_exc()
+        else:
+            print("Deployed.", flush=True)
 
 
 def _deploy(arguments: argparse.Namespace) -> None:

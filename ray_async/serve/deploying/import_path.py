@@ -6,6 +6,7 @@ import importlib
 import inspect
 import typing
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import pydantic
@@ -58,7 +59,11 @@ def find_attribute(import_path: str) -> Any:
         raise ConfigError(f"there is no module {error.name!r}, which the import path {import_path!r} names") from None
     for name in attribute.split("."):
         if not hasattr(found, name):
-            raise ConfigError(f"there is no {name!r} in {module_name}, which the import path {import_path!r} names")
+            near = get_close_matches(name, [one for one in dir(found) if not one.startswith("_")], n=1)
+            hint = f". Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"there is no {name!r} in {module_name}, which the import path {import_path!r} names{hint}"
+            )
         found = getattr(found, name)
     return found
 

@@ -55,13 +55,19 @@ class Client:
         key = deployment_key(app, deployment)
         router = self._routers.get((key, id(loop)))
         if router is None or router.loop is not loop:
+            self.forget_closed()
+            with self._lock:
+                new = Router(self.board, key, loop, weakref.ref(self), self.counts)
+                router = self._routers.setdefault((key, id(loop)), new)
+        return router
+
+    def forget_closed(self) -> None:
+        """Drop the routers of loops that have ended, and what waits in them."""
+        if any(router.loop.is_closed() for router in list(self._routers.values())):
             with self._lock:
                 stale = [known for known, old in self._routers.items() if old.loop.is_closed()]
                 for known in stale:
                     self._routers.pop(known).forget()
-                new = Router(self.board, key, loop, weakref.ref(self), self.counts)
-                router = self._routers.setdefault((key, id(loop)), new)
-        return router
 
     def thread_loop(self) -> asyncio.AbstractEventLoop:
         """The loop that carries the calls of threads which have none."""

@@ -87,6 +87,11 @@ class Call:
             self._parent.begun(self)
 
     @property
+    def is_by_handle(self) -> bool:
+        """Whether a handle has made the call, and not a request by HTTP or gRPC."""
+        return self._actor_method == "stream"
+
+    @property
     def replica(self) -> str:
         """The id of the replica that it was sent to; empty while it waits."""
         return "" if self._candidate is None else self._candidate.name.rpartition("#")[2]
@@ -150,7 +155,8 @@ class Call:
                 {key: await _settled(value) for key, value in kwargs.items()},
             )
         except (asyncio.CancelledError, Exception) as error:
-            self.fail(RequestCancelledError(self.request.request_id) if _is_cancel(error) else error)
+            cancelled = _is_cancel(error)
+            self.fail(RequestCancelledError(self.request.request_id) if cancelled else _without_frames(error, 3))
         else:
             self._submit()
 
@@ -167,7 +173,7 @@ class Call:
                 self._call_actor(candidate.actor)
         except Exception as error:  # an argument that cannot be pickled, or an actor that is gone
             self._let_go()
-            self.fail(error)
+            self.fail(_without_frames(error, 2))
 
     def _call_actor(self, actor: Any) -> None:
         request = self.request
@@ -206,7 +212,7 @@ class Call:
             first = await anext(values)
         except (asyncio.CancelledError, Exception) as error:
             self._let_go()
-            self._failed(error)
+            self._failed(_without_frames(error, 1))
         else:
             self._let_go()
             if first is REFUSED:
@@ -292,6 +298,14 @@ def settle(future: asyncio.Future[Any], value: Any, error: BaseException | None)
         future.exception()  # nobody needs to ask for it
 
 
+def _without_frames(error: BaseException, count: int) -> BaseException:
+    """The error without the outermost frames of its traceback: they refer to the call, which keeps the error."""
+    trace = error.__traceback__
+    for _ in range(count):
+        trace = None if trace is None else trace.tb_next
+    return error.with_traceback(trace)
+
+
 def _is_cancel(error: BaseException) -> bool:
     return isinstance(error, asyncio.CancelledError | TaskCancelledError)
 
@@ -304,6 +318,9 @@ async def _settled(value: Any) -> Any:
 
 
 class _Response:
+    # Methods that raise a call's error let go of what has the call before: the error's traceback has their frames, and
+    # the call has the error. Else all of it, the callers' arguments too, would live until cycles are collected.
+
     def __init__(self, call: Call) -> None:
         self._call = call
 
@@ -340,6 +357,8 @@ class _Response:
             if task.cancelling() == cancels:  # somebody else who waits for the call was cancelled
                 raise RequestCancelledError(self.request_id) from None
             raise
+        finally:
+            del self, call, future, task
 
     def _block(self, timeout_s: float | None) -> Any:
         if own_loop() is not None:
@@ -350,6 +369,8 @@ class _Response:
             if isinstance(error, RayError):
                 raise
             raise TimeoutError(f"request {self.request_id} had no answer within {timeout_s} seconds") from None
+        finally:
+            del self
 
     def __reduce__(self) -> Any:
         raise RayServeException(
@@ -395,11 +416,17 @@ class DeploymentResponse(_Response):
             RequestCancelledError: The request was cancelled.
             BackPressureError: Too many requests wait.
         """
-        return self._block(timeout_s)
+        try:
+            return self._block(timeout_s)
+        finally:
+            del self
 
     async def _to_object_ref(self) -> Any:
-        await self._wait()
-        return self._call.ref
+        try:
+            await self._wait()
+            return self._call.ref
+        finally:
+            del self
 
 
 class DeploymentResponseGenerator(_Response):
@@ -411,9 +438,9 @@ class DeploymentResponseGenerator(_Response):
         return self
 
     async def __anext__(self) -> Any:
-        if self._values is None:
-            self._values = await self._wait()
         try:
+            if self._values is None:
+                self._values = await self._wait()
             if own_loop() is self._call.router.loop:
                 return await anext(self._values)
             return await asyncio.wrap_future(
@@ -424,19 +451,23 @@ class DeploymentResponseGenerator(_Response):
         except asyncio.CancelledError:
             self.cancel()
             raise
+        finally:
+            del self
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
-        if self._values is None:
-            self._values = self._block(None)
         try:
+            if self._values is None:
+                self._values = self._block(None)
             return asyncio.run_coroutine_threadsafe(_next(self._values), self._call.router.loop).result()
         except StopAsyncIteration:
             raise StopIteration from None
         except TaskCancelledError:
             raise RequestCancelledError(self.request_id) from None
+        finally:
+            del self
 
     async def aclose(self) -> None:
         """End the stream: the replica closes the generator."""

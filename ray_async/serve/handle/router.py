@@ -18,6 +18,7 @@ from ray_async.serve.waiting import Tally
 
 if TYPE_CHECKING:
     from ray_async.serve.handle.response import Call
+    from ray_async.serve.request_router.pending_request import PendingRequest
     from ray_async.serve.telemetry.counts import Counts
 
 __all__ = ("Candidate", "Router")
@@ -105,10 +106,12 @@ class Router:
         """Send a call to a replica, or keep it until one is free; a call that cannot be kept fails."""
         self._refresh()
         if self._counts is not None:
-            self._counts.came()
+            self._counts.came(call.is_by_handle, call.request.route)
         candidate = None if self.waiting or call.held else self._pick(call.request.multiplexed_model_id)
         if candidate is not None:
             call.send(candidate)
+            if self._is_scaled:
+                self._note()  # the replica is not idle, though it does not know yet
             return
         if self._version < 0 or self._key not in self._table()["deployments"]:
             app, _, deployment = self._key.partition("#")
@@ -193,7 +196,9 @@ class Router:
         """Tell the controller how many calls there are."""
         if self._tally is None:
             self._tally = Tally(self._board.folder, self._key)
-        self._tally.note(len(self.waiting), sum(candidate.sent for candidate in self._replicas.values()))
+        picked = [candidate for candidate in self._replicas.values() if candidate.sent]
+        sent = sum(candidate.sent for candidate in picked)
+        self._tally.note(len(self.waiting), sent, [candidate.slot for candidate in picked])
 
     def _watch(self) -> None:
         self._note_waiting()
@@ -207,6 +212,8 @@ class Router:
 
     def _look(self) -> None:
         self._timer = None
+        if (client := self._client()) is not None:
+            client.forget_closed()
         if self.waiting:
             self._pump()
         if self._tally is not None:
@@ -255,6 +262,18 @@ class Router:
         """The slots of the replicas on the board."""
         self._refresh()
         return [candidate.slot for candidate in self._replicas.values()]
+
+    @property
+    def asks(self) -> bool:
+        """Whether a router of the user's is asked."""
+        self._refresh()
+        return self._asker is not None
+
+    async def ask(self, pending: PendingRequest) -> Candidate | None:
+        """The replica that the user's router finds for what waits for none; None where it finds none with room."""
+        self._refresh()
+        asker, model_id = self._asker, pending.metadata.multiplexed_model_id
+        return self._pick(model_id) if asker is None else await asker.choice(pending)
 
     def choose(self, model_id: str) -> Candidate | None:
         """The replica that would get a call for a model now; None if all are full."""

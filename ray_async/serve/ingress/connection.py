@@ -10,15 +10,14 @@ from functools import partial
 from pathlib import Path
 from termios import FIONREAD
 from typing import Any, cast
-from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from ray_async.serve.ingress.passing import pass_on
-from ray_async.serve.ingress.relay import Relay
 from ray_async.serve.ingress.slow_clients import Awaited, cut
+from ray_async.serve.ingress.upgrade import Upgrade
 
 __all__ = ("Connection", "write_at_once")
 
@@ -101,7 +100,7 @@ class Connection(HttpToolsProtocol):
         self._first: RequestResponseCycle | None = None  # the request that is being answered, or was last
         self._ends = False  # whether nothing more that comes is looked at
         self._leaves = False  # whether the client has had all, and is to close the connection
-        self._asking = 0  # how many wait for a part of a body that had not come whole when its request began
+        self._asking = 0  # how many wait for a part of a body
         self._head: tuple[Any, int] = (None, 0)  # the scope and the bytes of a head that has not come whole
         self._closing_since: float | None = None
         self._passing: asyncio.Task[None] | None = None
@@ -324,7 +323,9 @@ class Connection(HttpToolsProtocol):
         """
         if self.transport.is_closing():
             return True
-        moved = await pass_on(path, self._socket())
+        connection = self.own_socket
+        assert connection is not None
+        moved = await pass_on(path, connection)
         if moved:
             self.transport.abort()  # of this process's copy
         return moved
@@ -337,9 +338,10 @@ class Connection(HttpToolsProtocol):
         """End the connection with the answer to the next request."""
         self.is_last = True
         if self._passing is None:
-            self._resume()
+            self.resume()
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Read on."""
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -353,56 +355,27 @@ class Connection(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Begin a websocket: here, or in the process that can serve it."""
-        path = None if self.passed_on else self._elsewhere()
-        if path is None:
-            super().handle_websocket_upgrade()
+        upgrade = Upgrade(self, self._requests)
+        if self.passed_on or (work := upgrade.elsewhere()) is None:
+            self.upgrade_here()
         else:
             self.transport.pause_reading()
-            self._passing = self.loop.create_task(self._upgrade_elsewhere(path))
+            self._passing = self.loop.create_task(work)
 
-    def _elsewhere(self) -> Path | None:
-        if self.transport.get_extra_info("socket") is None:
-            return None
-        try:
-            found: Path | None = self._requests.elsewhere(unquote(httptools.parse_url(self.url).path.decode("ascii")))
-        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):  # the websocket's protocol refuses it
-            return None
-        return found
+    def upgrade_here(self) -> None:
+        """Begin a websocket in this process."""
+        super().handle_websocket_upgrade()
 
-    async def _upgrade_elsewhere(self, path: Path) -> None:
-        lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
-        lines += [name + b": " + value for name, value in self.scope["headers"]]
-        head = b"\r\n".join((*lines, b"", b""))
-        is_tls = self.is_tls
-        if await (self._relay(path, head) if is_tls else pass_on(path, self._socket(), head)):
-            self.connections.discard(self)
-            if not is_tls:
-                self.transport.abort()
-        elif not self.transport.is_closing():
-            super().handle_websocket_upgrade()
-            self._resume()
-
-    def _socket(self) -> socket.socket:
-        found: socket.socket = self.transport.get_extra_info("socket")
+    @property
+    def own_socket(self) -> socket.socket | None:
+        """The socket; None behind an encryption of uvloop's, and in tests."""
+        found: socket.socket | None = self.transport.get_extra_info("socket")
         return found
 
     @property
     def is_tls(self) -> bool:
         """Whether the connection is encrypted, and cannot be moved therefore."""
         return self.transport.get_extra_info("sslcontext") is not None
-
-    async def _relay(self, path: Path, head: bytes) -> bool:
-        # The encryption cannot be passed on: the other process gets what is inside.
-        ours, theirs = socket.socketpair()
-        with theirs:
-            passed = await pass_on(path, theirs, head)
-        if passed and not self.transport.is_closing():
-            relays: set[Any] = self.connections
-            Relay(self.transport, ours, relays)
-            self._resume()
-        else:
-            ours.close()
-        return passed
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Begin to answer a request, when those before it are answered.
@@ -418,7 +391,7 @@ class Connection(HttpToolsProtocol):
 
     async def _answered(self, cycle: RequestResponseCycle) -> None:
         task = self._answering  # a connection has one at a time, and this one has just begun
-        receive = partial(self._receive, cycle) if cycle.more_body else cycle.receive
+        receive = partial(self._receive, cycle) if cycle.more_body or cycle.body else cycle.receive
         try:
             await self._requests.answer(self, cycle.scope, receive, cycle.send)
         except BaseException as error:
@@ -431,6 +404,10 @@ class Connection(HttpToolsProtocol):
             self.tasks.discard(task)
 
     async def _receive(self, cycle: RequestResponseCycle) -> Any:
+        if cycle.disconnected and cycle.body and not cycle.more_body:
+            # What has come whole can be read though its client has gone: a batch may work on it, for others too.
+            body, cycle.body = bytes(cycle.body), bytearray()
+            return {"type": "http.request", "body": body, "more_body": False}
         self._asking += 1
         try:
             return await cycle.receive()

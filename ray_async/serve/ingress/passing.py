@@ -15,7 +15,9 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ("Passing", "pass_on", "passing_path", "passing_paths")
+__all__ = ("FULL", "Passing", "pass_on", "passing_path", "passing_paths")
+
+FULL = object()  # in place of the socket of a process: none takes a websocket
 
 _ANSWER = 1.0  # seconds for the other process to take the connection
 _PATIENCE = 2 * _ANSWER  # seconds for what a sender sends, which has given up by then

@@ -40,7 +40,7 @@ class Relay:
             if side.transport is not None:
                 side.transport.close()
 
-    def shutdown(self) -> None:
+    def leave(self) -> None:
         """Go on: what is passed on belongs to another process, which ends it."""
 
 

@@ -14,9 +14,10 @@ from ray_async.serve.exceptions import BackPressureError, DeploymentUnavailableE
 from ray_async.serve.ingress.connection import write_at_once
 from ray_async.serve.ingress.plain_request import MalformedBody
 
-__all__ = ("ROUTE", "Reply", "RequestTimeout", "Send", "answer", "status_of", "timeout_of")
+__all__ = ("IDEMPOTENT", "ROUTE", "Reply", "RequestTimeout", "Send", "answer", "status_of", "timeout_of")
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS"})  # methods of requests that may run twice
 TEXT = b"text/plain; charset=utf-8"
 ROUTE = "serve.route"  # in the message that begins a response: the route's template, from the replica that has run it
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +13,18 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 import ray_async as ray
 from ray_async.serve.context import RequestContext, current_replica, current_request, new_request_id
-from ray_async.serve.deaths import DEATHS
-from ray_async.serve.exceptions import DeploymentUnavailableError
 from ray_async.serve.handle.client import Client
-from ray_async.serve.handle.router import Router
-from ray_async.serve.ingress.body import Receive, RestOfBody, bodies, limited, read_start
-from ray_async.serve.ingress.free_slots import FreeSlots
-from ray_async.serve.ingress.handover import HERE, Handover
+from ray_async.serve.ingress.body import Receive, RestOfBody, limited
+from ray_async.serve.ingress.incoming import Incoming
 from ray_async.serve.ingress.lifespan import Lifespan
-from ray_async.serve.ingress.passing import passing_path, passing_paths
+from ray_async.serve.ingress.local import Local, Run
+from ray_async.serve.ingress.places import Place, Places
 from ray_async.serve.ingress.plain_app import PlainApp
-from ray_async.serve.ingress.reply import ROUTE, Reply, RequestTimeout, Send, answer, status_of, timeout_of
+from ray_async.serve.ingress.reply import IDEMPOTENT, Reply, RequestTimeout, Send, answer, status_of, timeout_of
 from ray_async.serve.ingress.routes import RouteTable
+from ray_async.serve.ingress.transfers import Transfers
 from ray_async.serve.multiplexing.decorator import is_multiplexed
 from ray_async.serve.names import folder
-from ray_async.serve.replica.runner import Runner
-from ray_async.serve.replica.slots import Slots
 from ray_async.serve.telemetry.exposition import metrics_page
 from ray_async.serve.telemetry.telemetry import Telemetry
 
@@ -39,32 +32,12 @@ if TYPE_CHECKING:
     from ray_async.serve.ingress.connection import Connection
     from ray_async.serve.ingress.websocket import Websocket
 
-__all__ = ("Local", "Requests")
+__all__ = ("Requests",)
 
 logger = logging.getLogger("ray_async.serve")
-IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS"})  # methods of requests that may run twice
 _LEFT = (WebSocketDisconnect, ClientDisconnected)  # what a handler sends to a websocket's client that has gone raises
+_HELD_S = 1.0  # seconds after which a handler that goes on after its request's end is told of
 _MODEL_ID, _TIMEOUT = b"serve_multiplexed_model_id", b"x-request-timeout-seconds"
-Run = Callable[[dict[str, Any], Receive, Reply], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Local:
-    """What runs requests in this process.
-
-    Args:
-        target: Application and deployment of the replica.
-        slots: Its slots.
-        runner: What runs the user's methods.
-        asgi: The user's ASGI application; None: requests go to ``__call__``.
-        replica: The replica's id.
-    """
-
-    target: tuple[str, str]
-    slots: Slots
-    runner: Runner
-    asgi: Any
-    replica: str = ""
 
 
 class Requests:
@@ -94,17 +67,17 @@ class Requests:
         asgi = None if local is None else local.asgi
         self._run: Run | None = None if local is None else PlainApp(local.runner) if asgi is None else _of_asgi(asgi)
         self._lifespan = None if asgi is None else Lifespan(asgi)
-        self._router: Router | None = None  # of the deployment of the replica that is here, once it has been full
-        self._free: FreeSlots | None = None
-        if local is not None and news is not None:
-            self._free = FreeSlots(news, client.board, local.slots.place, self._pump)
-            local.slots.on_free = self._freed
         self._timeout = http["request_timeout_s"]
         self._max_body = http["max_body_bytes"]
-        self._root = http["root_path"]
+        self._root: str = http["root_path"]
         self._is_tls = http["ssl_certfile"] is not None
         self._left: set[asyncio.Task[None]] = set()  # handlers that go on after their request's end
         self._routes = RouteTable(client)
+        self._places = Places(client, self._routes, self._root, local)
+        self._transfers = Transfers(client, self._match, self._run_here, local, news)
+        self._incoming: Incoming | None = None
+        if local is not None and self._run is not None:
+            self._incoming = Incoming(local.target[0], self._run, self._fail, telemetry)
         self._pages = ("/-/healthz", "/-/routes", *(("/-/metrics",) if http["metrics"] else ()))
         self._loop = asyncio.get_running_loop()
 
@@ -124,9 +97,7 @@ class Requests:
 
     async def shutdown(self) -> None:
         """Let the user's ASGI application clean up."""
-        if self._free is not None:
-            self._free.close()
-            self._free = None
+        self._transfers.close()
         if self._lifespan is not None:
             await self._lifespan.shutdown()
 
@@ -212,36 +183,33 @@ class Requests:
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
         return 200, *await asyncio.to_thread(metrics_page, folder(), self._client, accept)
 
-    def elsewhere(self, path: str) -> Path | None:
-        """The socket of the replica to which a websocket's connection goes; None: it stays here."""
-        found = self._routes.match(self._cut_root(path))
-        if found is None:
-            return None
-        target, local = found[1], self._local
-        if local is not None and target == local.target and (local.asgi is None or local.slots.free):
-            return None
-        chosen = self._client.router(*target, asyncio.get_running_loop()).choose("")
-        return None if chosen is None else passing_path(folder(), chosen.slot)
+    def elsewhere(self, path: str, headers: Mapping[bytes, bytes]) -> Place:
+        """The process to which a websocket's connection goes, or what to await for it; None: it stays here."""
+        return self._places.of_websocket(path, headers)
 
     def successors(self) -> list[Path]:
-        """The sockets of processes that can take connections over: first of a free replica of the one that is here."""
-        local, place = self._local, folder()
-        found = passing_paths(place)
-        random.shuffle(found)
-        if local is not None:
-            chosen = self._client.router(*local.target, asyncio.get_running_loop()).choose("")
-            if chosen is not None:
-                found.sort(key=lambda path: path != passing_path(place, chosen.slot))
-        return found
+        """The sockets of processes that can take connections over."""
+        return self._places.of_idle()
 
-    def _cut_root(self, path: str) -> str:
-        root = self._root
-        return path[len(root) :] or "/" if root and (path == root or path.startswith(f"{root}/")) else path
+    async def handed_over(
+        self, request_id: str, route: str, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """Run a request that came to another process: see `Incoming`."""
+        assert self._incoming is not None
+        lists = self._incoming.run(request_id, route, scope, body, rest)
+        try:
+            async for messages in lists:
+                yield messages
+        finally:
+            await lists.aclose()  # type: ignore[attr-defined]
+
+    def _match(self, path: str) -> Any:
+        return self._routes.match(self._places.cut_root(path))
 
     def _below_root(self, scope: dict[str, Any]) -> str:
         """The path below the root path, whether or not a proxy before this server has cut that off."""
         path: str = scope["path"]
-        below = self._cut_root(path)
+        below = self._places.cut_root(path)
         if self._root and below is path:
             scope["path"] = self._root + path
             scope["raw_path"] = self._root.encode() + scope["raw_path"]
@@ -269,18 +237,27 @@ class Requests:
             reply.expired = True
             self._cancel(task, request)
             raise RequestTimeout
-        task.result()
+        try:
+            task.result()
+        finally:
+            del task  # an error's traceback has this frame, and the task has the error
 
     def _cancel(self, task: asyncio.Task[None], request: RequestContext) -> None:
         task.cancel()
         self._left.add(task)
+        held = self._loop.call_later(_HELD_S, self._say_held, request.request_id)
 
         def ended(task: asyncio.Task[None]) -> None:
             self._left.discard(task)
+            held.cancel()
             if not task.cancelled() and (error := task.exception()) is not None:
                 logger.error("Request %s failed after its end.", request.request_id, exc_info=error)
 
         task.add_done_callback(ended)
+
+    def _say_held(self, request_id: str) -> None:
+        """Tell that a handler goes on, in a thread most often, though its request is over: its slot is not free."""
+        logger.warning("Request %s is over, but its handler goes on, and holds a slot.", request_id)
 
     def _dispatch(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
@@ -290,7 +267,7 @@ class Requests:
         if scope["type"] == "websocket":
             return self._websocket(scope, receive, reply, target)
         if local is None or not self._is_for(local, target, request.multiplexed_model_id):
-            return self._hand_over(scope, receive, reply, request, target)
+            return self._transfers.send(scope, receive, reply, request, target)
         local.slots.take()
         return self._run_here(local, scope, receive, reply)
 
@@ -343,183 +320,6 @@ class Requests:
             await self._run_here(local, scope, reply.noting(receive), reply)
             reply.closed(1000)
 
-    def _pump(self) -> None:
-        """Send what waits in this process, and finds a free slot."""
-        if self._router is not None:
-            self._router.pump()
-            self._note_waiting()
-
-    def _freed(self) -> None:
-        """Give a slot that has become free to a request that waits here, or tell others."""
-        local, free = self._local, self._free
-        if local is None or free is None:
-            return
-        if self._router is None:
-            self._router = self._client.router(*local.target, self._loop)
-        if self._router.waiting:
-            self._pump()
-        if local.slots.free:
-            free.tell(self._router.places())
-
-    def _note_waiting(self) -> None:
-        if self._free is not None and self._router is not None:
-            self._free.wait(len(self._router.waiting))
-
-    async def _hand_over(
-        self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
-    ) -> None:
-        body, more = await read_start(receive, dict(scope["headers"]))
-        with bodies.lent(receive) if more else nullcontext() as rest:
-            await self._send_on(scope, _again(body, more, receive), (body, rest), reply, request, target)
-
-    async def _send_on(
-        self,
-        scope: dict[str, Any],
-        receive: Receive,
-        body: tuple[bytes, RestOfBody | None],
-        reply: Reply,
-        request: RequestContext,
-        target: tuple[str, str],
-    ) -> None:
-        sent = {key: value for key, value in scope.items() if key not in ("app", "state", "extensions", "asgi")}
-        losses, taken = 0, None
-        while True:
-            call = self._handover(sent, body, request, target)
-            call.losses = losses
-            call.start()
-            try:
-                taken = await self._taken(call)
-                if taken is not HERE:
-                    reply.replica = call.replica
-                    async for messages in taken:
-                        for message in messages:
-                            await reply.send(message)
-            except DeploymentUnavailableError:
-                found = self._routes.match(self._cut_root(scope["path"]))
-                if reply.started or found is None or found[1] == target:
-                    raise
-                target = found[1]  # another application has got the prefix while the request waited
-                request.app_name = target[0]
-            except DEATHS as error:
-                if reply.started or not call.may_be_sent_again(error):
-                    raise
-                losses = call.losses
-            except BaseException:
-                call.cancel()
-                self._note_waiting()
-                call.give_back()
-                raise
-            else:
-                break
-        if taken is HERE and self._local is not None:
-            await self._run_here(self._local, scope, receive, reply)
-
-    def _handover(
-        self,
-        sent: dict[str, Any],
-        body: tuple[bytes, RestOfBody | None],
-        request: RequestContext,
-        target: tuple[str, str],
-    ) -> Handover:
-        """The handover of a request, which the replica that is here may take too."""
-        router = self._client.router(*target, asyncio.get_running_loop())
-        local = self._local
-        slots = None
-        if local is not None and target == local.target:
-            slots, self._router = local.slots, router
-        return Handover(router, self._client, request, sent, body, slots)
-
-    async def _taken(self, call: Handover) -> Any:
-        """What the request is taken by; replicas that become free know meanwhile that it waits here."""
-        if call.future.done():
-            return call.future.result()
-        self._note_waiting()
-        try:
-            return await call.future
-        finally:
-            self._note_waiting()
-
-    async def handed_over(
-        self, request_id: str, route: str, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
-    ) -> AsyncIterator[list[dict[str, Any]]]:
-        """Run a request that came to another replica.
-
-        Args:
-            request_id: The request's id.
-            route: The prefix by which it came.
-            scope: Its ASGI scope.
-            body: Its body, or the beginning of it.
-            rest: What is left of its body; None: nothing.
-
-        Yields:
-            The ASGI messages of the response: those that are there at a time.
-        """
-        request = RequestContext(request_id, route, self._local.target[0] if self._local else "")
-        model_id = dict(scope["headers"]).get(b"serve_multiplexed_model_id", b"")
-        request.multiplexed_model_id = model_id.decode("latin-1")
-        if scope["method"] in IDEMPOTENT:
-            request.idempotent = True
-        current_request.set(request)
-        scope["asgi"] = {"version": "3.0", "spec_version": "2.3"}
-        messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(maxsize=16)
-        pending = [{"type": "http.request", "body": body, "more_body": rest is not None}]
-        more = rest is not None
-
-        async def receive() -> dict[str, Any]:
-            nonlocal more
-            if pending:
-                return pending.pop()
-            if rest is not None and more:
-                message = await rest.receive()
-                more = message.get("more_body", False)
-                return message
-            await asyncio.get_running_loop().create_future()  # whoever has the connection cancels this request
-            raise AssertionError
-
-        root = scope.get("root_path", "")
-
-        async def put(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":  # the process that has the connection tells of the request
-                message = {**message, ROUTE: self._telemetry.template(scope, root, request.route)}
-            await messages.put(message)
-
-        async def run() -> None:
-            reply = Reply(put if self._telemetry.looks else messages.put, request_id)
-            request.task = asyncio.current_task()
-            observed = self._telemetry.observe_here(scope, reply, request.route, request.task)
-            try:
-                assert self._run is not None
-                await self._run(scope, receive, reply)
-            except Exception as error:
-                if observed is not None:
-                    observed.failed(error)
-                if reply.started:
-                    raise
-                await self._fail(scope, reply, request, error)
-            finally:
-                request.task = None
-                if observed is not None:
-                    observed.end()
-
-        task = asyncio.get_running_loop().create_task(run())
-        # Wakes who waits for a message; who has some left sees the task's end after them.
-        task.add_done_callback(lambda _: None if messages.full() else messages.put_nowait(None))
-        try:
-            while not (messages.empty() and task.done()):
-                found = [await messages.get()]
-                while not messages.empty():
-                    found.append(messages.get_nowait())
-                if sent := [message for message in found if message is not None]:
-                    yield sent
-        finally:
-            if not task.done():
-                request.cancel_calls()
-                task.cancel()
-                await asyncio.wait([task])
-            failure = None if task.cancelled() else task.exception()
-        if failure is not None:
-            raise failure
-
     async def _fail(self, scope: dict[str, Any], reply: Reply, request: RequestContext, error: Exception) -> None:
         status, text = status_of(error)
         reply.failure = status
@@ -550,13 +350,3 @@ def _of_asgi(app: Any) -> Run:
         return answered
 
     return run
-
-
-def _again(body: bytes, more: bool, receive: Receive) -> Receive:
-    """Gives what was read of a body already, then what else comes from the client."""
-    pending = [{"type": "http.request", "body": body, "more_body": more}]
-
-    async def receive_again() -> dict[str, Any]:
-        return pending.pop() if pending else await receive()
-
-    return receive_again

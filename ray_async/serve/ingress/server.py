@@ -22,6 +22,7 @@ __all__ = ("HTTPServer",)
 
 
 _GRACE = 0.5  # seconds
+_CLEAN_UP = 2.0  # seconds for handlers that are cancelled at the end
 _SECOND = 1.0
 _HEAD, _STALL, _PING = 20.0, 60.0, 20.0  # seconds for clients of a server that has no such options
 
@@ -138,7 +139,8 @@ class HTTPServer:
             grace_in_use_s: Seconds for the next request on a connection that is in use.
         """
         await self._end_accepting()
-        loop, connections = asyncio.get_running_loop(), self._state.connections
+        loop = asyncio.get_running_loop()
+        connections: set[Any] = self._state.connections
         begun = loop.time()
         in_use = {one for one in connections if isinstance(one, Connection) and one.is_in_use(begun)}
         while waited := [connection for connection in connections if not _is_over(connection)]:
@@ -147,7 +149,7 @@ class HTTPServer:
                 is_late = loop.time() >= begun + grace
                 if not isinstance(connection, Connection):
                     if is_late:
-                        connection.shutdown()
+                        connection.leave()
                 elif connection not in self._moves:
                     self._release(connection)
                     if is_late and connection not in self._moves and not connection.has_unread():
@@ -178,14 +180,16 @@ class HTTPServer:
         await self._end_accepting()
         if self._ticking is not None:
             self._ticking.cancel()
-        for task in list(self._state.tasks):
+        tasks = list(self._state.tasks)
+        for task in tasks:
             task.cancel()
         for connection in list(self._state.connections):
             if isinstance(connection, Relay):
                 connection.end()
             else:
                 connection.shutdown()
-        await asyncio.sleep(0)
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLEAN_UP)
 
 
 def _is_over(connection: Any) -> bool:

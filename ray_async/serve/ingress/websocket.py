@@ -16,7 +16,8 @@ from ray_async.serve.ingress.slow_clients import Awaited, cut
 __all__ = ("Websocket",)
 
 _TOO_LARGE = b"The websocket's head has too many lines, or too long ones."
-_GRACE = 2.0  # seconds in which a handler may learn by itself that its client has gone
+_GRACE = 2.0  # seconds in which a handler may learn by itself that its client has gone, or say its last
+_RESTARTS = 1012  # the code of a websocket that ends with its server
 
 
 class Websocket(WebSocketsSansIOProtocol):
@@ -30,13 +31,43 @@ class Websocket(WebSocketsSansIOProtocol):
         self.refused: tuple[int, str] | None = None
         self.gone = False  # whether the handler was cancelled since its client had gone
         self._knows = False  # whether the handler knows
-        self.app = partial(self.app.answer, self)
+        self._leaves = False  # whether its server ends
+        self._answer: Any = partial(self.app.answer, self)
+        self.app = self._answered
 
     @property
     def close_code(self) -> int:
         """The code by which the client has closed the websocket; 1005 where it has given none."""
         received = self.conn.close_rcvd
         return 1005 if received is None else int(received.code)
+
+    async def _answered(self, *asgi: Any) -> None:
+        """Run the handler; one that ends with its server ends with a close frame, whatever else it has sent."""
+        try:
+            await self._answer(*asgi)
+        finally:
+            if self._leaves:
+                self._close()
+
+    def leave(self) -> None:
+        """Tell the handler that the server ends; the websocket is closed when the handler is done, or after a grace."""
+        if self._leaves:
+            return
+        self._leaves = True
+        if self.running is None or not self.handshake_complete or self.close_sent:
+            self.shutdown()
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": _RESTARTS, "reason": "the server ends"})
+        self.loop.call_later(_GRACE, self._close)
+
+    def _close(self) -> None:
+        if self.disconnected or self.close_sent or not self.handshake_complete or self.transport.is_closing():
+            return
+        self.stop_keepalive()
+        self.conn.send_close(_RESTARTS)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.close()
 
     def awaited(self) -> Awaited | None:
         """What the connection waits for: pings find all else."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import logging
 import os
@@ -30,8 +31,9 @@ from ray_async.serve.handle.client import Client, get_client
 from ray_async.serve.handle.refusal import ACCEPTED, REFUSED
 from ray_async.serve.ingress.body import RestOfBody, bodies
 from ray_async.serve.ingress.listener import Listener, listener_path, receive_listener
+from ray_async.serve.ingress.local import Local
 from ray_async.serve.ingress.passing import passing_path
-from ray_async.serve.ingress.requests import Local, Requests
+from ray_async.serve.ingress.requests import Requests
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.multiplexing.holdings import Holdings
 from ray_async.serve.replica.routing_stats import RoutingStats
@@ -49,6 +51,7 @@ About = tuple[str, str, str, str, bool]  # method, request id, model id, route, 
 
 logger = logging.getLogger("ray_async.serve")
 _ENDS = (SystemExit, KeyboardInterrupt, GeneratorExit)  # what ends a process, or a generator, elsewhere
+_CLEAN_UP = 2.0  # seconds for requests that are cancelled at the end
 _UNREAD = 64  # items of a stream that its caller has not read, at which the stream pauses
 
 
@@ -138,7 +141,8 @@ class ReplicaActor:
         current_replica.loop = asyncio.get_running_loop()
         self._client = get_client()
         sys.path += [entry for entry in self._spec.path if entry not in sys.path]
-        target, args, kwargs = cloudpickle.loads(self._spec.code)
+        # In a thread, as it may import much: the loop is not blocked meanwhile.
+        target, args, kwargs = await asyncio.to_thread(cloudpickle.loads, self._spec.code)
         version = self._spec.version
         current_replica.context = ReplicaContext(self._app, self._spec.name, self._id, None, version, self._gang)
         current_replica.counts = self._client.counts
@@ -388,7 +392,7 @@ class ReplicaActor:
                     await self._server.drain()
                 await self._slots.idle()
         except TimeoutError:
-            pass
+            await self._end_requests()
         steps: list[Callable[[], Awaitable[None]]] = []
         if self._server is not None:
             steps.append(self._server.stop)
@@ -404,6 +408,17 @@ class ReplicaActor:
         self._routing.close()
         self._telemetry.flush()
         self._runner.close()
+
+    async def _end_requests(self) -> None:
+        """Cancel the requests that are left, and give them a moment to clean up."""
+        # They are looked for, once: to keep a list of them would cost each request.
+        left = {one.task for one in gc.get_objects() if type(one) is RequestContext and one.task is not None}
+        loop = asyncio.get_running_loop()
+        tasks = [task for task in left if task.get_loop() is loop and not task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLEAN_UP)
 
     async def _finalize(self) -> None:
         """Let the user's object clean up."""

@@ -62,6 +62,17 @@ class _Question:
     due: float = 0.0
 
 
+class _Passed:
+    """The result of a websocket that was passed on: known at once, since what comes on it is not seen here."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.future.set_result(None)
+
+    def cancel(self) -> None:
+        """Leave it alone: the replica has it."""
+
+
 class Asker:
     """Asks a router for the calls that wait in a queue; used on one loop alone.
 
@@ -129,6 +140,14 @@ class Asker:
         """Serve's own choice: the replica that would get a call for a model now; None if all are full."""
         free = [(one.candidate, one.queue_len) for one in self._running() if one.queue_len < self.limit]
         return pick(free, model_id, random.random)
+
+    async def choice(self, pending: PendingRequest) -> Candidate | None:
+        """The replica that a websocket goes to, which waits for none: None where the router finds none with room."""
+        chosen = await self._chosen(pending)
+        if chosen is None:
+            return None
+        self._tell(pending, chosen, ReplicaResult(_Passed(asyncio.get_running_loop())))
+        return chosen.candidate
 
     def hurry(self) -> None:
         """Ask again at once: a slot has become free."""
@@ -223,10 +242,14 @@ class Asker:
             question.task.cancel()
         self._waiting.remove(call)
         call.send(replica.candidate)
+        self._tell(pending, replica, ReplicaResult(call))
+
+    def _tell(self, pending: PendingRequest, replica: RunningReplica, result: ReplicaResult) -> None:
+        """Tell the router what has become of its choice."""
         if self._router is None:
             return
         try:
-            self._router.on_request_routed(pending, replica.replica_id, ReplicaResult(call))
+            self._router.on_request_routed(pending, replica.replica_id, result)
         except Exception as error:  # the user's
             self._complain("on_request_routed", error)
 

@@ -7,7 +7,7 @@ import importlib
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from ray_async import cloudpickle
@@ -73,14 +73,7 @@ class RequestRouterConfig(ConfigValue):
             TypeError: Neither a configuration nor a dict.
             ValueError: An unknown key, or a value out of range.
         """
-        if value is None or isinstance(value, cls):
-            return value
-        if not isinstance(value, Mapping):
-            raise TypeError(f"request_router_config must be a dict or a RequestRouterConfig, got {type(value)}")
-        unknown = sorted(set(value) - {one.name for one in fields(cls)})
-        if unknown:
-            raise ValueError(f"unknown key of request_router_config: {unknown}")
-        return cls(**value)
+        return None if value is None else cls._made_of(value, "request_router_config")
 
     @property
     def is_custom(self) -> bool:

@@ -6,10 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from ray_async.serve.handle.response import Call
+from typing import Any, Protocol
 
 __all__ = ("PendingRequest", "ReplicaResult", "RequestMetadata")
 
@@ -38,8 +35,8 @@ class RequestMetadata:
 
     @property
     def is_http_request(self) -> bool:
-        """Whether it is an HTTP request, and no call by handle or gRPC."""
-        return self.call_method == "http"
+        """Whether it is an HTTP request, as a websocket begins too, and no call by handle or gRPC."""
+        return self.call_method in ("http", "websocket")
 
     @property
     def session_id(self) -> str:
@@ -64,6 +61,16 @@ class PendingRequest:
     created_at: float = field(default_factory=time.time)
 
 
+class Routed(Protocol):
+    """What was sent to a replica."""
+
+    future: asyncio.Future[Any]
+
+    def cancel(self) -> None:
+        """Cancel it."""
+        ...
+
+
 class ReplicaResult:
     """What a replica gives for a call.
 
@@ -71,7 +78,7 @@ class ReplicaResult:
         call: The call.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Routed) -> None:
         self._call = call
 
     def add_done_callback(self, callback: Callable[[ReplicaResult], object]) -> None:

@@ -7,7 +7,7 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -90,7 +90,7 @@ class RestApp:
             "/api/ray/version": {"GET": self._version},
         }
 
-    def elsewhere(self, path: str) -> None:
+    def elsewhere(self, path: str, headers: Mapping[bytes, bytes]) -> None:
         """Websockets go nowhere else."""
 
     async def answer(self, connection: Connection, scope: dict[str, Any], receive: Receive, send: Send) -> None:

@@ -6,7 +6,9 @@ import json
 import os
 import threading
 from bisect import bisect_left
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 from ray_async.serve.telemetry.cells import Cells
 from ray_async.serve.telemetry.families import FAMILIES, LATENCIES
@@ -134,6 +136,7 @@ class Counts:
             self._lock,
             self._place("serve_num_router_requests", labels),
             self._place("serve_deployment_queued_queries", labels),
+            lambda route: self._place("serve_handle_request_counter", (*labels, route)),
         )
 
     def close(self) -> None:
@@ -148,20 +151,41 @@ class RouterCounts:
         numbers: The cells.
         lock: Held while they are changed: loops have threads of their own.
         requests: The cell of all requests.
-        queued: The cell of those that wait.
+        queued: The cell of those that wait, and of the time of that.
+        by_handle: Gives the cell of calls by handle of requests that have come by a route.
     """
 
-    def __init__(self, numbers: memoryview[float], lock: threading.Lock, requests: int, queued: int) -> None:
+    def __init__(
+        self,
+        numbers: memoryview[float],
+        lock: threading.Lock,
+        requests: int,
+        queued: int,
+        by_handle: Callable[[str], int],
+    ) -> None:
         self._numbers = numbers
         self._lock = lock
         self._requests = requests
         self._queued = queued
         self._waiting = 0
+        self._by_handle = by_handle
+        self._calls: dict[str, int] = {}
 
-    def came(self) -> None:
-        """Count a request."""
+    def came(self, is_call: bool, route: str) -> None:
+        """Count a request.
+
+        Args:
+            is_call: Whether it is a call by handle, and none that came by HTTP or gRPC.
+            route: The prefix by which the first request came.
+        """
+        call = self._requests
+        if is_call:
+            found = self._calls.get(route)
+            call = self._calls[route] = self._by_handle(route) if found is None else found
         with self._lock:
             self._numbers[self._requests] += 1
+            if is_call:
+                self._numbers[call] += 1
 
     def waits(self, waiting: int) -> None:
         """Note how many requests wait."""
@@ -169,3 +193,5 @@ class RouterCounts:
             with self._lock:
                 self._numbers[self._queued] += waiting - self._waiting
             self._waiting = waiting
+        if waiting:
+            self._numbers[self._queued + 1] = monotonic()

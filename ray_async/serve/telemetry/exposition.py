@@ -37,7 +37,11 @@ def metrics_page(folder: Path, client: Client, accept: str) -> tuple[bytes, byte
     place = folder / METRICS_FOLDER
     table = client.board.table()
     exists = Existing(table).has
-    series = {one: values for one, values in gather(place).items() if exists(one)}
+    series = {
+        one: values
+        for one, values in gather(place).items()
+        if (any(values) if one.family.is_status else exists(one))  # a deploy that has failed is in no table
+    }
     series |= _on_board(client.board, table)
     found = [*_families(series), *_of_users(place)]
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ("FAMILIES", "LATENCIES", "SIZES", "Family")
+__all__ = ("FAMILIES", "LATENCIES", "PERCENTAGES", "SIZES", "Family")
 
 #: Upper ends of the buckets of latencies, in milliseconds.
 LATENCIES = (1, 2, 5, 10, 20, 50, 100, 200, 300, 400, 500, 1000, 2000, 5000, 10_000, 60_000, 120_000, 300_000, 600_000)
 
 #: Upper ends of the buckets of batch sizes.
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+#: Upper ends of the buckets of shares.
+PERCENTAGES = (5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 100)
 
 _REPLICA = ("application", "deployment", "replica")
 
@@ -25,6 +28,9 @@ class Family:
         text: What it means.
         labels: The names of its labels.
         buckets: Upper ends of a histogram's buckets.
+        holds_s: Seconds for which a gauge's number holds unless it is written again: those that write it may have ended
+            without a word, as loops do. 0: any time.
+        is_status: Whether 0 stands for what does not exist, and has no series.
     """
 
     name: str
@@ -32,11 +38,16 @@ class Family:
     text: str
     labels: tuple[str, ...]
     buckets: tuple[float, ...] = ()
+    holds_s: float = 0
+    is_status: bool = False
 
     @property
     def cells(self) -> int:
-        """How many numbers a series has: one, or one for each bucket, one for what is larger, and the sum."""
-        return len(self.buckets) + 2 if self.kind == "histogram" else 1
+        """How many numbers a series has: one, or one for each bucket, one for what is larger, and the sum.
+
+        One that holds for a time is followed by the time at which it was written.
+        """
+        return len(self.buckets) + 2 if self.kind == "histogram" else 2 if self.holds_s else 1
 
 
 _BATCH = (*_REPLICA, "function_name")
@@ -77,6 +88,31 @@ FAMILIES = {
             (*_REPLICA, "route"),
             LATENCIES,
         ),
+        Family(
+            "serve_application_status",
+            "gauge",
+            "1 failed to deploy, 2 unhealthy, 4 deleting, 5 deploying, 6 running.",
+            ("application",),
+            is_status=True,
+        ),
+        Family(
+            "serve_deployment_status",
+            "gauge",
+            "1 failed to deploy, 2 unhealthy, 3 updating, 6 healthy.",
+            _DEPLOYMENT,
+            is_status=True,
+        ),
+        Family(
+            "serve_proxy_status",
+            "gauge",
+            "2 where HTTP is served.",
+            ("node_id", "node_ip_address"),
+            is_status=True,
+        ),
+        Family("serve_controller_control_loop_duration_s", "gauge", "How long the controller looked last.", ()),
+        Family("serve_controller_num_control_loops", "gauge", "How often the controller has looked.", ()),
+        Family("serve_health_check_latency_ms", "histogram", "How long health checks took.", _DEPLOYMENT, LATENCIES),
+        Family("serve_health_check_failures", "counter", "Health checks that have failed.", _REPLICA),
         Family("serve_deployment_replica_starts", "counter", "Starts of replicas.", ("application", "deployment")),
         Family("serve_deployment_replica_healthy", "gauge", "Whether a replica takes requests.", _REPLICA),
         Family("serve_replica_processing_queries", "gauge", "Requests that a replica works on.", _REPLICA),
@@ -85,8 +121,19 @@ FAMILIES = {
             "gauge",
             "Requests that wait for a replica.",
             ("application", "deployment"),
+            holds_s=2,
         ),
         Family("serve_num_router_requests", "counter", "Requests that were routed.", ("application", "deployment")),
+        Family(
+            "serve_handle_request_counter",
+            "counter",
+            "Calls by handle.",
+            ("application", "deployment", "route"),
+        ),
+        Family("serve_batch_queue_length", "gauge", "Items that wait for a batch.", _BATCH),
+        Family(
+            "serve_batch_utilization_percent", "histogram", "Sizes of batches, of the largest.", _BATCH, PERCENTAGES
+        ),
         Family("serve_batches_processed", "counter", "Batches that were run.", _BATCH),
         Family("serve_actual_batch_size", "histogram", "Items of batches.", _BATCH, SIZES),
         Family(

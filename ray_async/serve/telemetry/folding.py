@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from ray_async.serve.telemetry.cells import read_cells
@@ -104,12 +105,20 @@ def _read_remains(folder: Path) -> tuple[dict[str, None], dict[Series, Values]]:
     return dict.fromkeys(known["folded"]), values
 
 
+def _that_hold(family: Family, numbers: Iterable[float]) -> Iterable[float]:
+    if not family.holds_s:
+        return numbers
+    number, written = numbers
+    return (number if monotonic() - written < family.holds_s else 0.0, 0.0)
+
+
 def _add(
     totals: dict[Series, Values], entries: Mapping[str, Iterable[float]], wanted: Callable[[Series], bool]
 ) -> None:
     for key, numbers in entries.items():
         series = parse_key(key)
         if series is not None and wanted(series):
+            numbers = _that_hold(series.family, numbers)
             before = totals.get(series)
             totals[series] = tuple(
                 numbers if before is None else (one + other for one, other in zip(before, numbers, strict=True))

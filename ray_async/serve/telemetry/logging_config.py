@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from ray_async.serve.config_value import ConfigValue
@@ -75,14 +75,7 @@ class ServeLoggingConfig(ConfigValue):
             TypeError: Something else than a mapping or a configuration.
             ValueError: An unknown key, or a value that is not allowed.
         """
-        if value is None or isinstance(value, cls):
-            return value
-        if not isinstance(value, Mapping):
-            raise TypeError(f"logging_config must be a dict or a LoggingConfig, got {type(value)}")
-        unknown = sorted(set(value) - {field.name for field in fields(cls)})
-        if unknown:
-            raise ValueError(f"unknown key of logging_config: {unknown}")
-        return cls(**value)
+        return None if value is None else cls._made_of(value, "logging_config")
 
 
 def _level_name(level: str | int) -> str:

@@ -41,6 +41,8 @@ def replay(state: SearchState, folder: str) -> int:
             # As it was: what a function of the user's explores need not be the same again.
             trial = state.trials[record[1]]
             trial.config, trial.experiment_tag = record[2], record[3]
+        elif kind == "resources":
+            state.cluster_resources = record[1]
         elif kind == "finish":
             state.end("the search ended")
             state.finish()

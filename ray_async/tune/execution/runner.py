@@ -63,7 +63,7 @@ class TrialRunner:
 
     def _outcome(self, order: m.TrialOrder) -> tuple[Any, ...]:
         """Run a trial, and tell how it ended."""
-        session = TrialSession(order, self._mailbox)
+        session = TrialSession(order, self._mailbox, self._options.storage)
         air_session.set_current(session)
         try:
             with self._directory(order.path):

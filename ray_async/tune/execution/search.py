@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray_async as ray
+from ray_async.air.config import SyncConfig
 from ray_async.tune.callback import CallbackList
 from ray_async.tune.error import TuneError
+from ray_async.tune.execution.effects import Effect
 from ray_async.tune.execution.pool import RunnerPool
 from ray_async.tune.execution.search_loop import SearchLoop
 from ray_async.tune.execution.search_spec import SPEC_FILE, SearchSpec
@@ -21,6 +23,7 @@ from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.journal.journal import SearchJournal
 from ray_async.tune.search.basic_variant import BasicVariantGenerator
 from ray_async.tune.search.search_generator import SearchGenerator
+from ray_async.tune.storage.storage_mirror import StorageMirror
 from ray_async.tune.trainable.resolving import callable_resources, resources_of
 from ray_async.tune.trainable.running import RunOptions
 
@@ -67,6 +70,7 @@ class Search:
         self.folder = folder
         self._trainable = trainable
         self._restored = restored
+        self.remote = spec.remote(folder)
         self.packed = b"" if restored is not None else spec.pack()
         self.state = restored.state if restored is not None else spec.state(trainable, folder)
 
@@ -108,16 +112,21 @@ class Search:
             ray.init()
         journal = SearchJournal(self.folder, anew=self._restored is None)
         callbacks = CallbackList(self.spec, self.folder)
+        mirror = StorageMirror(self.remote, self.spec.run.sync_config or SyncConfig()) if self.remote else None
         try:
             self._begin(journal)
+            if mirror is not None:
+                mirror.start()
             callbacks.setup(self.state)
             try:
-                _run_async(lambda: self._main(journal, callbacks))
+                _run_async(lambda: self._main(journal, callbacks, mirror))
             except KeyboardInterrupt:
                 self.state.interrupt()
                 _logger.warning("interrupted: Tuner.restore(%r, trainable) goes on where the search was", self.folder)
             finally:
                 callbacks.on_experiment_end(self.state)
+                if mirror is not None:
+                    mirror.close(self.trials)
         finally:
             journal.close()
         if self.spec.failure.fail_fast == "raise" and self.state.first_error is not None:
@@ -127,12 +136,14 @@ class Search:
         restored = self._restored
         if restored is None:
             _write(os.path.join(self.folder, SPEC_FILE), self.packed)
+            self.state.cluster_resources = dict(ray.cluster_resources())
+            journal.append([("resources", self.state.cluster_resources)])
             return
         if journal.opened_size != restored.size:
             raise TuneError(f"the experiment in {self.folder} has gone on since it was restored: restore it again")
         journal.append([("again", restored.errored, restored.unfinished)])
 
-    async def _main(self, journal: SearchJournal, callbacks: CallbackList) -> None:
+    async def _main(self, journal: SearchJournal, callbacks: CallbackList, mirror: StorageMirror | None) -> None:
         spec = self.spec
         given = spec.resources if spec.resources is not None else getattr(self._trainable, "_tune_resources", None)
         first = None
@@ -143,10 +154,18 @@ class Search:
             checkpoint_at_end=bool(spec.checkpoint.checkpoint_at_end),
             reuse=spec.tune.reuse_actors,
             change_directory=os.environ.get("RAY_CHDIR_TO_TRIAL_DIR", "1") != "0",
+            export_formats=spec.export_formats,
+            storage=self.remote,
         )
         pool = RunnerPool(ray.put(self._trainable), options)
         name = os.path.basename(self.folder)
-        loop = SearchLoop(self.state, pool, journal, callbacks.take, first, name, spec.time_budget)
+
+        def listen(effect: Effect) -> None:
+            callbacks.take(effect)
+            if mirror is not None:
+                mirror.take(effect)
+
+        loop = SearchLoop(self.state, pool, journal, listen, first, name, spec.time_budget)
         await loop.run()
 
 

@@ -19,12 +19,15 @@ from ray_async.tune.execution.settings import SearchSettings
 from ray_async.tune.execution.state import SearchState
 from ray_async.tune.execution.stop_criteria import StopCriteria
 from ray_async.tune.execution.trial_maker import TrialMaker
+from ray_async.tune.experiment.checkpoint_record import saved_state
 from ray_async.tune.schedulers.creation import create_scheduler
 from ray_async.tune.schedulers.trial_scheduler import FIFOScheduler, TrialScheduler
 from ray_async.tune.search.basic_variant import BasicVariantGenerator
 from ray_async.tune.search.creation import create_searcher
 from ray_async.tune.search.search_algorithm import SearchAlgorithm
 from ray_async.tune.search.search_generator import SearchGenerator
+from ray_async.tune.search.variant_generator import has_unresolved_values
+from ray_async.tune.storage.remote_storage import RemoteStorage, located
 from ray_async.tune.trainable.resolving import resources_of
 from ray_async.tune.tune_config import TuneConfig
 
@@ -47,6 +50,8 @@ class SearchSpec:
         tune: How it is searched.
         run: How it is run.
         resources: What a trial takes, as the user has said for this search.
+        export_formats: Formats in which a class exports its model at a trial's end.
+        restore: A checkpoint from which all trials begin.
         prefix: What ids of trials begin with.
         date: When it began, as names of directories have it.
     """
@@ -56,6 +61,8 @@ class SearchSpec:
     tune: TuneConfig
     run: RunConfig
     resources: Any = None
+    export_formats: tuple[str, ...] = ()
+    restore: str | None = None
     prefix: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     date: str = field(default_factory=_date)
 
@@ -75,19 +82,36 @@ class SearchSpec:
         """Which checkpoints stay."""
         return self.run.checkpoint_config or CheckpointConfig()
 
+    def _located(self) -> tuple[str, Any]:
+        path = os.fspath(self.run.storage_path or os.environ.get("TUNE_STORAGE_PATH") or "~/ray_results")
+        return located(path, self.run.storage_filesystem)
+
     def storage(self) -> str:
-        """The directory that holds the directories of experiments.
+        """The local directory that holds the directories of experiments.
 
         Raises:
-            TuneError: It is not a local one.
+            TuneError: There is no file system for the storage's URI.
         """
-        if self.run.storage_filesystem is not None:
-            raise TuneError("storage_filesystem is not supported so far: results go to a local directory")
-        path = os.fspath(self.run.storage_path or os.environ.get("TUNE_STORAGE_PATH") or "~/ray_results")
-        path = path.removeprefix("file://")
-        if "://" in path:
-            raise TuneError(f"results go to a local directory so far, but storage_path is {path!r}")
+        path, filesystem = self._located()
+        if filesystem is not None:
+            return RemoteStorage.of(path, filesystem).local
         return os.path.abspath(os.path.expanduser(path))
+
+    def pin_storage(self) -> None:
+        """Let a relative path mean the directory of now."""
+        if self._located()[1] is None:
+            self.run.storage_path = self.storage()
+
+    def remote(self, folder: str) -> RemoteStorage | None:
+        """The storage that an experiment is copied to; None if its local directory is where it is kept.
+
+        Args:
+            folder: The experiment's local directory.
+        """
+        path, filesystem = self._located()
+        if filesystem is None:
+            return None
+        return RemoteStorage.of(path, filesystem).below(os.path.basename(folder))
 
     def make_folder(self) -> str:
         """Make the experiment's directory, and return its path."""
@@ -135,7 +159,9 @@ class SearchSpec:
 
     def anew(self) -> SearchSpec:
         """The same for another search: with ids and a date of its own."""
-        return SearchSpec(self.trainable_name, self.space, self.tune, self.run, self.resources)
+        return SearchSpec(
+            self.trainable_name, self.space, self.tune, self.run, self.resources, self.export_formats, self.restore
+        )
 
     @classmethod
     def load(cls, folder: str) -> SearchSpec:
@@ -168,7 +194,11 @@ class SearchSpec:
         metric, mode = self.tune.metric, self.tune.mode
         if not scheduler.set_search_properties(metric, mode):
             raise ValueError("metric and mode are given twice: to the scheduler and to the search; leave one out")
-        if not source.set_search_properties(metric, mode, self.space, num_samples=self.tune.num_samples):
+        taken = source.set_search_properties(metric, mode, self.space, num_samples=self.tune.num_samples)
+        # A searcher that has its own is fine beside constants; what it would pass over must not be there.
+        own = getattr(source, "searcher", None)
+        twice = own is not None and ((metric and own.metric) or (mode and own.mode))
+        if not taken and (twice or has_unresolved_values(self.space)):
             raise ValueError(
                 "metric, mode or the search space are given twice: to the searcher and to the search; leave one out"
             )
@@ -191,6 +221,7 @@ class SearchSpec:
             date=self.date,
             name_creator=self.tune.trial_name_creator,
             dirname_creator=self.tune.trial_dirname_creator,
+            begin_with=saved_state(self.restore) if self.restore else None,
         )
         return SearchState(source, scheduler, maker, settings)
 

@@ -70,6 +70,8 @@ class SearchState:
         # Why the search ends before its trials have; None while it does not.
         self.end_reason: str | None = None
         self.first_error: BaseException | None = None
+        # All that the session's nodes have: said by the shell, once, before the first trial.
+        self.cluster_resources: dict[str, float] = {}
         self._maker = maker
         self._live: dict[str, Trial] = {}
         self._effects: list[Effect] = []

@@ -10,6 +10,7 @@ from typing import Any
 
 from ray_async.air.config import CheckpointConfig
 from ray_async.tune.error import TuneError
+from ray_async.tune.experiment.checkpoint_record import CheckpointRecord
 from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.placement_groups import PlacementGroupFactory
 from ray_async.tune.search.search_algorithm import Suggestion
@@ -33,6 +34,7 @@ class TrialMaker:
         date: When the search began, as names of directories have it.
         name_creator: The user's function for names of trials.
         dirname_creator: The user's function for names of directories.
+        begin_with: A checkpoint from which all trials begin.
     """
 
     trainable_name: str
@@ -42,6 +44,7 @@ class TrialMaker:
     date: str
     name_creator: Callable[[Trial], str] | None = None
     dirname_creator: Callable[[Trial], str] | None = None
+    begin_with: CheckpointRecord | None = None
     _number: int = 0
     _directories: set[str] = field(default_factory=set)
 
@@ -65,6 +68,7 @@ class TrialMaker:
             placement_group_factory=self.resources(suggestion.config),
             checkpoint_config=self.checkpoint_config,
         )
+        trial.restore_from = self.begin_with
         if self.name_creator is not None:
             trial.custom_trial_name = self._created("trial_name_creator", self.name_creator, trial)
         trial.path = os.path.join(self.folder, self._directory(trial))

@@ -13,6 +13,7 @@ from ray_async.air.checkpoint import Checkpoint
 from ray_async.tune.error import TrialStopped
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.mailbox import Mailbox
+from ray_async.tune.storage.remote_storage import RemoteStorage
 
 __all__ = ("TrialSession",)
 
@@ -26,9 +27,11 @@ class TrialSession:
     Args:
         order: What is run.
         mailbox: Where messages go.
+        storage: Where checkpoints are copied to; None: nowhere.
     """
 
-    def __init__(self, order: m.TrialOrder, mailbox: Mailbox) -> None:
+    def __init__(self, order: m.TrialOrder, mailbox: Mailbox, storage: RemoteStorage | None = None) -> None:
+        self._storage = storage
         self.order = order
         self.iteration = order.iteration
         # Whether each report is judged before the trial goes on, however quick it is.
@@ -158,6 +161,8 @@ class TrialSession:
         # There from an attempt that was cut off before it was reported.
         shutil.rmtree(target, ignore_errors=True)
         os.rename(folder, target)
+        if self._storage is not None:
+            self._storage.upload(target)
         self._checkpoint_index += 1
         self._checkpoint = Checkpoint(target)
 

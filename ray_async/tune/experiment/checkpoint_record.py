@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ray_async.air.checkpoint import Checkpoint
 from ray_async.air.config import CheckpointConfig
 from ray_async.tune.metric import rank, score
 
-__all__ = ("CheckpointRecord", "KeptCheckpoints")
+__all__ = ("STATE_FILE", "CheckpointRecord", "KeptCheckpoints", "saved_state")
+
+# What `Trainable.save` writes beside the user's files.
+STATE_FILE = ".tune_metadata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +89,21 @@ class KeptCheckpoints:
         scored = [(rank(score(record.metrics, metric, mode)), i) for i, record in enumerate(self.records)]
         scored = [entry for entry in scored if entry[0][0]]
         return self.records[max(scored)[1]] if scored else None
+
+
+def saved_state(path: str) -> CheckpointRecord:
+    """A checkpoint of another search, or one made by hand, as a record from which trials can begin.
+
+    Args:
+        path: Its directory.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    checkpoint = Checkpoint(os.path.abspath(os.path.expanduser(path)))
+    with checkpoint.as_directory() as folder:
+        file = Path(folder, STATE_FILE)
+        state = pickle.loads(file.read_bytes()) if file.exists() else {}
+    return CheckpointRecord(
+        checkpoint, state.get("last_result", {}), state.get("iteration", 0), state.get("time_total", 0.0)
+    )

@@ -28,13 +28,15 @@ class Experiment:
         resources_per_trial: What a trial takes.
         num_samples: How often the space is sampled.
         storage_path: Directory of directories of experiments.
-        storage_filesystem: Refused so far.
-        sync_config: Has no effect: results are written where they belong.
+        storage_filesystem: A file system of pyarrow or fsspec for that path.
+        sync_config: How results are copied to a storage elsewhere.
         checkpoint_config: Which checkpoints are made, and stay.
         trial_name_creator: Gives a trial's name.
         trial_dirname_creator: Gives the name of a trial's directory.
         log_to_file: Whether output of trials goes to files.
+        export_formats: Formats in which a Trainable class exports its model at a trial's end.
         max_failures: How often a trial that failed is started again.
+        restore: A checkpoint from which all trials begin.
 
     Raises:
         TuneError: No trainable.
@@ -57,7 +59,9 @@ class Experiment:
         trial_name_creator: Callable[[Trial], str] | None = None,
         trial_dirname_creator: Callable[[Trial], str] | None = None,
         log_to_file: bool | str | tuple[str, str] = False,
+        export_formats: Sequence[str] | None = None,
         max_failures: int = 0,
+        restore: str | os.PathLike[str] | None = None,
     ) -> None:
         resolve(run)
         if isinstance(checkpoint_config, dict):
@@ -66,6 +70,8 @@ class Experiment:
         self.run = run
         self._space = dict(config or {})
         self._resources = resources_per_trial
+        self.export_formats = tuple(export_formats or ())
+        self.restore = None if restore is None else os.fspath(restore)
         self._search = {
             "time_budget_s": time_budget_s,
             "num_samples": num_samples,
@@ -82,6 +88,17 @@ class Experiment:
             "log_to_file": log_to_file,
             "failure_config": FailureConfig(max_failures=max_failures) if max_failures else None,
         }
+
+    @property
+    def space(self) -> dict[str, Any]:
+        """The search space."""
+        return self._space
+
+    @property
+    def num_samples(self) -> int:
+        """How often the space is sampled."""
+        found: Any = self._search["num_samples"]
+        return int(found)
 
     def apply(self, run_config: RunConfig, tune_config: TuneConfig) -> tuple[Any, dict[str, Any], Any]:
         """Put this experiment's settings into those of a call.

@@ -4,19 +4,57 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray_async.air.checkpoint import Checkpoint
 from ray_async.air.config import CheckpointConfig
+from ray_async.tune.error import TuneError
 from ray_async.tune.execution.report_result import FILLED
 from ray_async.tune.experiment.checkpoint_record import KeptCheckpoints
 from ray_async.tune.metric import flatten, number
 from ray_async.tune.placement_groups import PlacementGroupFactory
 
-__all__ = ("MetricHistory", "Trial")
+__all__ = ("ExportFormat", "MetricHistory", "Trial", "TrialStorage")
 
 # Keys that are filled in and that nobody optimises.
 _NOT_ANALYSED = FILLED - {"training_iteration", "time_total_s"}
+
+
+class ExportFormat:
+    """Usual formats of exported models."""
+
+    CHECKPOINT = "checkpoint"
+    MODEL = "model"
+    ONNX = "onnx"
+    H5 = "h5"
+
+    @staticmethod
+    def validate(formats: list[str]) -> None:
+        """Check formats, and write them in lower case.
+
+        Args:
+            formats: The formats, changed in place.
+
+        Raises:
+            TuneError: One that is not among the usual ones.
+        """
+        formats[:] = [one.strip().lower() for one in formats]
+        known = (ExportFormat.CHECKPOINT, ExportFormat.MODEL, ExportFormat.ONNX, ExportFormat.H5)
+        unknown = [one for one in formats if one not in known]
+        if unknown:
+            raise TuneError(f"a model cannot be exported as {unknown}: there are {list(known)}")
+
+
+class TrialStorage(NamedTuple):
+    """Where a trial's files lie.
+
+    Args:
+        trial_fs_path: The trial's directory, where results are kept.
+        trial_working_directory: The directory that its code works in.
+    """
+
+    trial_fs_path: str
+    trial_working_directory: str
 
 
 class MetricHistory:
@@ -130,6 +168,11 @@ class Trial:
     def logdir(self) -> str | None:
         """The trial's directory, under its older name."""
         return self.path
+
+    @property
+    def storage(self) -> TrialStorage:
+        """Where the trial's files lie."""
+        return TrialStorage(self.path or "", self.path or "")
 
     @property
     def trial_dirname(self) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from ray_async.tune.logger.json_values import json_text, json_value
+from ray_async.tune.json_values import json_text, json_value
 from ray_async.tune.logger.logger_callback import LoggerCallback
 from ray_async.tune.metric import flatten
 

@@ -9,9 +9,10 @@ from typing import Any
 from ray_async.air.checkpoint import Checkpoint
 from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.metric import check_mode, flatten
-from ray_async.tune.results.history import History
 from ray_async.tune.results.result_grid import ResultGrid
 from ray_async.tune.results.scoring import best_of
+from ray_async.tune.storage.fetching import fetched
+from ray_async.tune.storage.remote_storage import RemoteStorage
 from ray_async.tune.tune_config import TuneConfig
 
 __all__ = ("ExperimentAnalysis",)
@@ -24,7 +25,7 @@ class ExperimentAnalysis(ResultGrid):
 
     Args:
         experiment_checkpoint_path: The experiment's directory.
-        storage_filesystem: Only local directories can be read so far.
+        storage_filesystem: A file system of pyarrow or fsspec for that path.
         trials: The trials; read from the directory by default.
         default_metric: The metric for all questions that name none.
         default_mode: ``"min"`` or ``"max"``, for all questions that name none.
@@ -38,9 +39,13 @@ class ExperimentAnalysis(ResultGrid):
         trials: list[Trial] | None = None,
         default_metric: str | None = None,
         default_mode: str | None = None,
+        _storage: RemoteStorage | None = None,
     ) -> None:
         check_mode(default_mode)
-        path = os.path.abspath(os.path.expanduser(experiment_checkpoint_path))
+        if _storage is not None:
+            path, storage = os.fspath(experiment_checkpoint_path), _storage
+        else:
+            path, storage = fetched(experiment_checkpoint_path, storage_filesystem)
         self._config: TuneConfig | None = None
         if trials is None:
             from ray_async.tune.execution.restoring import trials_of
@@ -48,9 +53,8 @@ class ExperimentAnalysis(ResultGrid):
             trials, self._config = trials_of(path)
             default_metric = default_metric or self._config.metric
             default_mode = default_mode or self._config.mode
-        super().__init__(trials, path, default_metric, default_mode)
+        super().__init__(trials, path, default_metric, default_mode, storage)
         self.default_metric, self.default_mode = default_metric, default_mode
-        self._history = History(path)
 
     @property
     def trials(self) -> list[Trial]:

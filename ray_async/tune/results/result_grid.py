@@ -11,16 +11,18 @@ from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.metric import check_mode, flatten, lookup, number, rank
 from ray_async.tune.results.history import History
 from ray_async.tune.results.scoring import best_of
+from ray_async.tune.storage.remote_storage import RemoteStorage
 
 __all__ = ("ResultGrid", "trial_result")
 
 
-def trial_result(trial: Trial, history: History | None) -> Result:
+def trial_result(trial: Trial, history: History | None, storage: RemoteStorage | None = None) -> Result:
     """The outcome of a trial.
 
     Args:
         trial: The trial.
         history: Gives what it has reported.
+        storage: Where the experiment is kept; None: in its local directory.
     """
     last = trial.last_result
     metrics = last if last else {"config": trial.config, "trial_id": trial.trial_id}
@@ -28,13 +30,19 @@ def trial_result(trial: Trial, history: History | None) -> Result:
     if history is not None:
         end = last.get("training_iteration")
         rows = lambda: history.rows(trial.trial_id, end)  # noqa: E731
+    kept = [(record.checkpoint, record.metrics) for record in trial.checkpoints.records]
+    path = trial.path or ""
+    if storage is not None:
+        kept = [(storage.checkpoint(checkpoint), held) for checkpoint, held in kept]
+        path = storage.remote_path(path)
     return Result(
         metrics,
-        checkpoint=trial.checkpoint,
+        checkpoint=kept[-1][0] if kept else None,
         error=trial.error,
-        path=trial.path or "",
+        path=path,
         rows=rows,
-        best_checkpoints=[(record.checkpoint, record.metrics) for record in trial.checkpoints.records],
+        best_checkpoints=kept,
+        filesystem=storage.filesystem if storage is not None else None,
     )
 
 
@@ -42,29 +50,41 @@ class ResultGrid:
     """Outcomes of all trials of a search, in the order in which these were made.
 
     Args:
-        trials: The trials.
+        experiment_analysis: The trials, or an `ExperimentAnalysis` that has them and knows all the rest.
         experiment_path: The experiment's directory.
         metric: The metric that was optimised.
         mode: ``"min"`` or ``"max"``.
+        storage: Where the experiment is kept; None: in that directory.
     """
 
     def __init__(
-        self, trials: list[Trial], experiment_path: str, metric: str | None = None, mode: str | None = None
+        self,
+        experiment_analysis: Any,
+        experiment_path: str | None = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        storage: RemoteStorage | None = None,
     ) -> None:
+        known = experiment_analysis
+        trials: list[Trial] = known if isinstance(known, list) else known.trials
         self._trials = trials
-        self._path = experiment_path
-        self._metric, self._mode = metric, mode
-        history = History(experiment_path)
-        self._results = [trial_result(trial, history) for trial in trials]
+        self._path = experiment_path or getattr(known, "experiment_path", "")
+        self._metric = metric or getattr(known, "default_metric", None)
+        self._mode = mode or getattr(known, "default_mode", None)
+        self._storage = storage
+        self._history = History(self._path)
+        self._results = [trial_result(trial, self._history, storage) for trial in trials]
 
     @property
     def experiment_path(self) -> str:
-        """The experiment's directory."""
-        return self._path
+        """The experiment's directory, on its file system."""
+        return self._path if self._storage is None else self._storage.path
 
     @property
     def filesystem(self) -> Any:
         """The file system of pyarrow on which the directory lies."""
+        if self._storage is not None:
+            return self._storage.filesystem
         import pyarrow.fs
 
         return pyarrow.fs.LocalFileSystem()
@@ -125,6 +145,39 @@ class ResultGrid:
             rows.append(flat)
         return pandas.DataFrame(rows)
 
+    def plot(
+        self,
+        kind: str = "history",
+        metric: str | None = None,
+        mode: str | None = None,
+        time_attr: str = "training_iteration",
+    ) -> Any:
+        """A picture of the search, as a figure of matplotlib.
+
+        Args:
+            kind: ``"history"`` (each trial's metric and the best so far), ``"curves"`` (learning curves),
+                ``"parallel"`` (parameters and metric, a line for each trial), ``"importance"`` (of the parameters),
+                ``"rungs"`` (how many trials have come how far).
+            metric: The metric's name; that of the search by default.
+            mode: ``"min"`` or ``"max"``; that of the search by default.
+            time_attr: What curves run over.
+
+        Returns:
+            The figure; a notebook shows it, and ``savefig`` writes it to a file.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            ValueError: Another kind, or no metric or mode is known.
+
+        Example:
+            >>> grid.plot("curves").savefig("curves.png")  # doctest: +SKIP
+        """
+        from ray_async.tune.plots.kinds import plot
+        from ray_async.tune.plots.search_data import SearchData
+
+        data = SearchData(self._trials, self._history, metric or self._metric, mode or self._mode, time_attr)
+        return plot(kind, data)
+
     def __len__(self) -> int:
         return len(self._results)
 
@@ -150,7 +203,7 @@ class ResultGrid:
         return sum(trial.status == Trial.TERMINATED for trial in self._trials)
 
     def __repr__(self) -> str:
-        inner = ",\n  ".join(repr(result) for result in self._results)
+        inner = ",\n  ".join(repr(result).replace("\n", "\n  ") for result in self._results)
         return f"ResultGrid<[\n  {inner}\n]>"
 
 

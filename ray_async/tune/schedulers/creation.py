@@ -17,7 +17,11 @@ SCHEDULERS = {
     "hyperband": ("hyperband", "HyperBandScheduler"),
     "median_stopping_rule": ("median_stopping_rule", "MedianStoppingRule"),
     "medianstopping": ("median_stopping_rule", "MedianStoppingRule"),
+    "hb_bohb": ("hb_bohb", "HyperBandForBOHB"),
+    "pb2": ("pb2", "PB2"),
     "pbt": ("pbt", "PopulationBasedTraining"),
+    "pbt_replay": ("pbt_replay", "PopulationBasedTrainingReplay"),
+    "resource_changing": ("resource_changing_scheduler", "ResourceChangingScheduler"),
 }
 
 

@@ -49,7 +49,8 @@ class PopulationBasedTraining(TrialScheduler):
         resample_probability: How often a value is drawn anew instead of changed a little.
         perturbation_factors: What numbers are multiplied by.
         custom_explore_fn: Gets the new config as a whole, and returns it changed further.
-        log_config: Has no effect: what was perturbed is in the journal.
+        log_config: Whether each trial's changes are written to ``pbt_policy_<trial id>.txt`` in the experiment's
+            directory, for `PopulationBasedTrainingReplay`.
         require_attrs: Whether a report must have the time and the metric.
         synch: Whether trials wait for each other before they are perturbed.
 
@@ -101,6 +102,10 @@ class PopulationBasedTraining(TrialScheduler):
         self._synch = synch
         self._members: dict[str, _Member] = {}
         self._seed = random.getrandbits(64)
+        self._log_config = log_config
+        # By trial, the changes that have led to what it is: its own, and those of whose checkpoints it has taken.
+        self._policies: dict[str, list[list[Any]]] = {}
+        self._new_policies: set[str] = set()
         self.num_perturbations = 0
 
     def on_trial_add(self, tune_controller: TrialController, trial: Trial) -> None:
@@ -168,9 +173,23 @@ class PopulationBasedTraining(TrialScheduler):
         donor = source.choice(donors)
         config, changed = self._explore(donor.config, source)
         tag = f"{self._members[trial.trial_id].original_tag}@perturbed"
+        if self._log_config:
+            self._note_change(trial, donor, tag, config)
         if changed:
             tag = f"{tag}[{format_vars({tuple(name.split('/')): value for name, value in changed.items()})}]"
         tune_controller.exploit(trial, donor, config, tag)
+
+    def _note_change(self, trial: Trial, donor: Trial, tag: str, config: dict[str, Any]) -> None:
+        iterations = [one.last_result.get("training_iteration", 0) for one in (trial, donor)]
+        step = [tag, donor.experiment_tag, *iterations, donor.config, config]
+        self._policies[trial.trial_id] = [*self._policies.get(donor.trial_id, ()), step]
+        self._new_policies.add(trial.trial_id)
+
+    def take_policies(self) -> dict[str, list[list[Any]]]:
+        """Changes of those trials that have changed since the last call, by trial id."""
+        taken = {trial_id: self._policies[trial_id] for trial_id in self._new_policies}
+        self._new_policies.clear()
+        return taken
 
     def _source(self, purpose: str) -> random.Random:
         """Random numbers for one purpose: the same in a search that is restored, whatever was drawn before."""
@@ -178,12 +197,16 @@ class PopulationBasedTraining(TrialScheduler):
 
     def _explore(self, config: dict[str, Any], source: random.Random) -> tuple[dict[str, Any], dict[str, Any]]:
         new, changed = explored(config, self._mutations, self._resample_probability, self._factors, source)
-        if self._custom_explore_fn is not None:
-            returned = self._custom_explore_fn(new)
-            if not isinstance(returned, dict):
-                raise TuneError(f"custom_explore_fn must return the new config, but returned {returned!r}")
-            new = returned
-        return new, changed
+        return self._custom(new), changed
+
+    def _custom(self, new: dict[str, Any]) -> dict[str, Any]:
+        """A new config as the user's function changes it further."""
+        if self._custom_explore_fn is None:
+            return new
+        returned = self._custom_explore_fn(new)
+        if not isinstance(returned, dict):
+            raise TuneError(f"custom_explore_fn must return the new config, but returned {returned!r}")
+        return returned
 
     # Trials that wait for each other.
 

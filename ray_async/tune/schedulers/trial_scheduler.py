@@ -34,6 +34,10 @@ class TrialController(Protocol):
     def exploit(self, trial: Trial, donor: Trial, config: dict[str, Any], tag: str) -> None:
         """Let a trial go on from another one's checkpoint, with a config of its own."""
 
+    @property
+    def cluster_resources(self) -> dict[str, float]:
+        """All that the session's nodes have, by resource."""
+
     def more_trials_may_come(self) -> bool:
         """Whether the search may still make trials."""
 

@@ -13,7 +13,15 @@ import numpy as np
 
 from ray_async.tune.search.random_source import RandomSource
 from ray_async.tune.search.search_algorithm import SearchAlgorithm, Suggestion
-from ray_async.tune.search.variant_generator import assign, flatten_path, generate_variants, grid_size, lookup
+from ray_async.tune.search.variant_generator import (
+    assign,
+    flatten_path,
+    generate_variants,
+    grid_size,
+    has_unresolved_values,
+    logger,
+    lookup,
+)
 
 __all__ = ("BasicVariantGenerator",)
 
@@ -60,10 +68,33 @@ class BasicVariantGenerator(SearchAlgorithm):
 
     def setup(self, space: Mapping[str, Any], num_samples: int, prefix: str) -> None:
         for point in self.points:
-            _with_point(space, point)
+            for path, value in _with_point(space, point)[1].items():
+                part = lookup(space, path)
+                if not has_unresolved_values(part) and part != value:
+                    logger.warning(
+                        f"Pre-set value `{value}` is not equal to the value of parameter `{flatten_path(path)}`: {part}"
+                    )
         self._space = dict(space)
         self._num_samples = max(num_samples, len(self.points)) if num_samples >= 0 else -1
         self._prefix = prefix
+
+    def add_configurations(self, experiments: Any) -> None:
+        """Take the search space of an experiment, to look at the trials without running them.
+
+        Args:
+            experiments: The experiment, or a list of one.
+
+        Raises:
+            ValueError: Several of them.
+        """
+        found = list(experiments) if isinstance(experiments, (list, tuple)) else [experiments]
+        if len(found) != 1:
+            raise ValueError(f"BasicVariantGenerator takes one experiment at a time, but got {len(found)}")
+        self.setup(found[0].space, found[0].num_samples, "trial")
+
+    def next_trial(self) -> Suggestion | None:
+        """The next config, as `next_suggestion` gives it; None when all have come."""
+        return self.next_suggestion()
 
     @property
     def total_samples(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray_async.tune.search.searcher import Searcher
+from ray_async.tune.search.searcher import INNER, Searcher
 
 __all__ = ("ConcurrencyLimiter",)
 
@@ -102,10 +102,10 @@ class ConcurrencyLimiter(Searcher):
         self.searcher.add_evaluated_point(parameters, value, *args, **kwargs)
 
     def get_state(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "searcher"}
+        own = {name: value for name, value in self.__dict__.items() if name != "searcher"}
+        return {**own, INNER: self.searcher.get_state()}
 
-    def save(self, checkpoint_path: str) -> None:
-        self.searcher.save(checkpoint_path)
-
-    def restore(self, checkpoint_path: str) -> None:
-        self.searcher.restore(checkpoint_path)
+    def set_state(self, state: dict[str, Any]) -> None:
+        own = dict(state)
+        self.searcher.set_state(own.pop(INNER))
+        super().set_state(own)

@@ -12,7 +12,14 @@ __all__ = ("SEARCHERS", "create_searcher")
 SEARCHERS = {
     "variant_generator": ("ray_async.tune.search.basic_variant", "BasicVariantGenerator"),
     "random": ("ray_async.tune.search.basic_variant", "BasicVariantGenerator"),
+    "ax": ("ray_async.tune.search.ax", "AxSearch"),
+    "bayesopt": ("ray_async.tune.search.bayesopt", "BayesOptSearch"),
+    "bohb": ("ray_async.tune.search.bohb", "TuneBOHB"),
+    "hyperopt": ("ray_async.tune.search.hyperopt", "HyperOptSearch"),
+    "nevergrad": ("ray_async.tune.search.nevergrad", "NevergradSearch"),
     "optuna": ("ray_async.tune.search.optuna", "OptunaSearch"),
+    "smac": ("ray_async.tune.search.smac", "SMACSearch"),
+    "zoopt": ("ray_async.tune.search.zoopt", "ZOOptSearch"),
 }
 
 

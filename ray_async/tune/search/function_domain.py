@@ -69,6 +69,9 @@ class Function(Domain):
 
     Args:
         func: A function of nothing, of the config, or of a ``spec`` whose ``config`` is the config.
+
+    Raises:
+        ValueError: A function that needs more than one argument.
     """
 
     default_sampler_cls = FunctionSampler
@@ -100,4 +103,9 @@ def _takes_argument(func: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):  # a builtin without a signature, such as random.random
         return False
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return any(p.kind in positional and p.default is inspect.Parameter.empty for p in parameters)
+    needed = [p.name for p in parameters if p.kind in positional and p.default is inspect.Parameter.empty]
+    if len(needed) > 1:
+        raise ValueError(
+            f"sample_from takes a function of one argument, the config, or of none, but got one of {needed}"
+        )
+    return bool(needed)

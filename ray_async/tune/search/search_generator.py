@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from ray_async.tune.error import TuneError
 from ray_async.tune.metric import flatten
 from ray_async.tune.search.random_source import RandomSource
 from ray_async.tune.search.search_algorithm import SearchAlgorithm, Suggestion
+from ray_async.tune.search.search_properties import take_search_properties
 from ray_async.tune.search.searcher import Searcher
 from ray_async.tune.search.variant_generator import (
     Path,
@@ -58,7 +60,8 @@ class SearchGenerator(SearchAlgorithm):
         self._num_samples = max(self._num_samples, num_samples)
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
-        return self.searcher.set_search_properties(metric, mode, config, **spec)
+        taken: bool = take_search_properties(self.searcher.set_search_properties, metric, mode, config, spec)
+        return taken
 
     def next_suggestion(self) -> Suggestion | None:
         if self.is_finished():
@@ -135,7 +138,9 @@ def _parts(key: Any) -> tuple[Any, ...]:
 
 
 def _python(value: Any) -> Any:
-    """A value as its Python type."""
+    """A value as its Python type; containers are copies, so that no trial's change to one shows in another trial."""
+    if isinstance(value, (list, dict, tuple, set)):
+        return copy.deepcopy(value)
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -8,11 +8,16 @@ import pickle
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import cloudpickle
+
 from ray_async.tune.metric import check_mode
 from ray_async.tune.search.function_domain import unresolved
 from ray_async.tune.search.variant_generator import flatten_path, unresolved_values
 
-__all__ = ("Searcher", "flat_domains", "nested")
+__all__ = ("INNER", "Searcher", "flat_domains", "nested")
+
+# Key of the inner searcher's state in that of a searcher around it.
+INNER = "searcher state"
 
 
 class Searcher:
@@ -142,7 +147,7 @@ class Searcher:
     def save(self, checkpoint_path: str) -> None:
         """Write the state to a file."""
         with open(checkpoint_path, "wb") as file:
-            pickle.dump(self.get_state(), file)
+            cloudpickle.dump(self.get_state(), file)
 
     def restore(self, checkpoint_path: str) -> None:
         """Read the state from a file that `save` has written."""

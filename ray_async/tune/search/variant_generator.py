@@ -12,6 +12,8 @@ from typing import Any
 from ray_async.tune.error import TuneError
 from ray_async.tune.search.domain import Categorical, Domain
 from ray_async.tune.search.function_domain import RecursiveDependencyError, unresolved
+from ray_async.tune.search.random_source import RandomSource
+from ray_async.tune.search.search_properties import logger
 
 __all__ = (
     "Path",
@@ -22,6 +24,7 @@ __all__ = (
     "generate_variants",
     "grid_size",
     "has_unresolved_values",
+    "logger",
     "lookup",
     "unresolved_values",
 )
@@ -59,6 +62,8 @@ def _grid_values(value: Any, path: Path) -> list[Any] | None:
     if isinstance(value, Domain):
         return list(value.categories) if isinstance(value, Categorical) and value.is_grid() else None
     values = value["grid_search"]
+    if isinstance(values, range):
+        return list(values)
     if not isinstance(values, list):
         raise TuneError(f"grid_search at {flatten_path(path)} takes a list of values, but got {values!r}")
     return values
@@ -89,13 +94,14 @@ def count_variants(space: Any, num_samples: int, points: int = 0) -> int:
 
 
 def generate_variants(
-    space: Mapping[str, Any], random_state: Callable[[int], Any], constant_grid_search: bool = False
+    space: Mapping[str, Any], random_state: Any = None, constant_grid_search: bool = False
 ) -> Iterator[tuple[dict[Path, Any], dict[str, Any]]]:
     """All configs of one sample of a space: one, or one for each combination of its grids.
 
     Args:
         space: The search space.
-        random_state: Gives the random state of each variant by its number.
+        random_state: A function that gives the random state of each variant by its number; or one for all: a seed, a
+            generator or random state of NumPy, or None for NumPy's global state.
         constant_grid_search: Whether all combinations share what is drawn.
 
     Yields:
@@ -104,13 +110,15 @@ def generate_variants(
     Raises:
         ValueError: Functions wait for each other's values.
     """
+    state_of: Callable[[int], Any] = random_state if callable(random_state) else lambda _: shared
+    shared = None if callable(random_state) else RandomSource(random_state)
     found = list(unresolved_values(space))
     grids = [(path, values) for path, value in found if (values := _grid_values(value, path)) is not None]
     fixed = {path for path, _ in grids}
     domains = [(path, value) for path, value in found if path not in fixed]
     constant: dict[Path, Any] = {}
     if constant_grid_search:
-        constant = _draw(_copied(space), domains, random_state(0), allow_missing=True)
+        constant = _draw(_copied(space), domains, state_of(0), allow_missing=True)
         domains = [(path, value) for path, value in domains if path not in constant]
     for number, combination in enumerate(_combinations([values for _, values in grids])):
         spec = _copied(space)
@@ -121,7 +129,7 @@ def generate_variants(
         for path, value in constant.items():
             drawn[path] = value
             spec = assign(spec, path, _copied(value))
-        state = random_state(number)
+        state = state_of(number)
         drawn.update(_draw(spec, domains, state))
         if any(isinstance(value, (dict, list, tuple, Domain)) for value in drawn.values()):
             yield from _inner_variants(drawn, spec, state, constant_grid_search)

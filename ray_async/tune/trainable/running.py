@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import numbers
+import os
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +18,12 @@ from ray_async.tune.error import TrialStopped
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.mailbox import Mailbox
 from ray_async.tune.execution.trial_session import TrialSession
+from ray_async.tune.storage.remote_storage import RemoteStorage
 from ray_async.tune.trainable.trainable import Trainable
 
 __all__ = ("RunOptions", "TrainableRun")
+
+_logger = logging.getLogger("ray_async.tune")
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,16 @@ class RunOptions:
         checkpoint_at_end: Whether a class is saved at its end.
         reuse: Whether an object of a class runs several trials.
         change_directory: Whether the trial's directory is the working directory.
+        export_formats: Formats in which a class exports its model at the end.
+        storage: Where checkpoints are copied to as they are reported; None: nowhere.
     """
 
     checkpoint_frequency: int = 0
     checkpoint_at_end: bool = False
     reuse: bool = False
     change_directory: bool = True
+    export_formats: tuple[str, ...] = ()
+    storage: RemoteStorage | None = None
 
 
 class TrainableRun:
@@ -136,11 +145,27 @@ class _ClassRun:
             at_end = self._options.checkpoint_at_end and self._mailbox.answer != m.DROP
             if self._mailbox.answer == m.PAUSE or at_end:
                 self._save(optional=self._mailbox.answer == m.PAUSE)
+            if self._mailbox.answer == m.STOP:
+                self._export_late()
             raise
+
+    def _export(self) -> None:
+        if self._options.export_formats:
+            os.makedirs(self._session.order.path, exist_ok=True)
+            self._trainable.export_model(list(self._options.export_formats), self._session.order.path)
+
+    def _export_late(self) -> None:
+        """Export the model of a trial that was stopped: its outcome is known by now, so a failure is told alone."""
+        try:
+            self._export()
+        except Exception:  # of the user's code, whichever it is
+            _logger.exception("the model of trial %s was not exported", self._session.order.trial_id)
 
     def _step(self) -> bool:
         result = self._trainable.train_once()
         done = bool(result.get("done"))
+        if done:
+            self._export()
         due = (
             self._options.checkpoint_frequency
             and (self._session.iteration + 1) % self._options.checkpoint_frequency == 0

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ray_async.air.checkpoint import Checkpoint
+from ray_async.tune.experiment.checkpoint_record import STATE_FILE
 from ray_async.tune.placement_groups import PlacementGroupFactory
 
 __all__ = ("Trainable", "TrainingResult")
 
-_STATE = ".tune_metadata"
 _DICT = "_dict_checkpoint.pkl"
 
 
@@ -129,8 +129,20 @@ class Trainable:
         return ""
 
     def export_model(self, export_formats: Any, export_dir: str | None = None) -> dict[str, str]:
-        """Export the model; subclasses that can do so override this."""
-        raise NotImplementedError(f"{type(self).__name__} has no export_model()")
+        """Export the model; subclasses override this, or `_export_model` as Ray's do.
+
+        Args:
+            export_formats: One format or several.
+            export_dir: The directory; the trial's by default.
+
+        Returns:
+            Paths of what was exported, by format.
+        """
+        formats = [export_formats] if isinstance(export_formats, str) else list(export_formats)
+        return self._export_model(formats, export_dir or self.logdir or os.getcwd())
+
+    def _export_model(self, export_formats: list[str], export_dir: str) -> dict[str, str]:
+        return {}
 
     # What users call.
 
@@ -224,7 +236,7 @@ class Trainable:
                 f"save_checkpoint returns a dict, None or the directory that it was given, but returned {returned!r}"
             )
         state = {"iteration": self.iteration_base, "time_total": self._time_total, "last_result": self._last_result}
-        Path(folder, _STATE).write_bytes(pickle.dumps(state))
+        Path(folder, STATE_FILE).write_bytes(pickle.dumps(state))
         return TrainingResult(Checkpoint(folder), dict(self._last_result))
 
     def restore(self, checkpoint_path: str | Checkpoint | TrainingResult) -> None:
@@ -239,7 +251,7 @@ class Trainable:
         with checkpoint.as_directory() as folder:
             saved = Path(folder, _DICT)
             self.load_checkpoint(pickle.loads(saved.read_bytes()) if saved.exists() else folder)
-            state_file = Path(folder, _STATE)
+            state_file = Path(folder, STATE_FILE)
             if state_file.exists():
                 state = pickle.loads(state_file.read_bytes())
                 self.iteration_base = state["iteration"]

@@ -149,22 +149,47 @@ class OptunaSearch(Searcher):
         if callable(self._space):
             trial = self._study.ask()
             constants = self._space(trial) or {}
-            self._trials[trial_id] = trial
+            self._take(trial_id, trial)
             return nested({**trial.params, **constants})
         trial = self._study.ask({name: one.distribution for name, one in self._parameters.items()})
-        self._trials[trial_id] = trial
+        self._take(trial_id, trial)
         values = {name: self._parameters[name].outer(value) for name, value in trial.params.items()}
         return nested(values, self._nest if self._nest is not None else values)
 
+    def _take(self, trial_id: str, trial: Any) -> None:
+        self._trials[trial_id] = trial
+        if self._storage is not None:
+            trial.set_user_attr(_TRIAL_ID, trial_id)
+
     def replay(self, trial_id: str, config: dict[str, Any]) -> None:
-        if not self._waiting:
-            known = self._parameters
-            params = dict(flatten(config)) if callable(self._space) else {
-                name: known[name].inner(lookup(config, name)) for name in known
-            }  # fmt: skip
-            self._study.enqueue_trial(params)
-            self._waiting += 1
+        if self._storage is not None and self._known(trial_id):
+            return
+        before = self._waiting
+        suggested = self.suggest(trial_id)
+        if self._same(suggested, config):
+            return
+        # The sampler draws otherwise than it did, since it has no seed or is another version.
+        self._study.tell(self._trials.pop(trial_id), state=TrialState.FAIL)
+        known = self._parameters
+        params = dict(flatten(config)) if callable(self._space) else {
+            name: known[name].inner(lookup(config, name)) for name in known
+        }  # fmt: skip
+        self._study.enqueue_trial(params)
         self.suggest(trial_id)
+        self._waiting = max(before - 1, 0)
+
+    def _same(self, suggested: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+        names = flatten(suggested) if callable(self._space) else self._parameters
+        return all(bool(lookup(suggested, name) == lookup(config, name)) for name in names)
+
+    def _known(self, trial_id: str) -> bool:
+        """Take a trial from the storage, if it is there: then the study knows it, and perhaps its end."""
+        for frozen in self._study.get_trials(deepcopy=False):
+            if frozen.user_attrs.get(_TRIAL_ID) == trial_id:
+                if not frozen.state.is_finished():
+                    self._trials[trial_id] = optuna.trial.Trial(self._study, frozen._trial_id)
+                return True
+        return False
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         trial = self._trials.get(trial_id)
@@ -218,3 +243,5 @@ class OptunaSearch(Searcher):
 
 
 _ABSENT = object()
+# Attribute of a trial in a storage, by which it is found again.
+_TRIAL_ID = "ray_async trial id"

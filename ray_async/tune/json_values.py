@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ("json_text", "json_value")
+__all__ = ("json_text", "json_value", "pretty_print")
 
 
 def json_value(value: Any) -> Any:
@@ -37,3 +37,13 @@ def json_text(value: Any) -> str:
         value: Any value.
     """
     return json.dumps(json_value(value))
+
+
+def pretty_print(result: Mapping[str, Any]) -> str:
+    """A result as indented text, without its config and what is None.
+
+    Args:
+        result: The result.
+    """
+    shown = {name: value for name, value in result.items() if value is not None and name != "config"}
+    return json.dumps(json_value(shown), indent=2, sort_keys=True)

@@ -1,0 +1,1 @@
+"""Names that programs of Ray import from here: loggers of other libraries, found when they are asked for."""

@@ -1,0 +1,1 @@
+"""Ray's import path of what runs plans."""

@@ -1,0 +1,1 @@
+"""Command: ``ray_async tune``, which looks at experiments that have ended or run."""

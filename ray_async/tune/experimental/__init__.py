@@ -1,0 +1,1 @@
+"""Names that programs of Ray import from here."""

@@ -1,0 +1,1 @@
+"""Integration: callbacks that report from inside of other libraries' training."""

@@ -1,0 +1,119 @@
+"""Joins and sorts of more than the store holds: the same rows as with plenty of it, and several at a time."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+import ray_async as ray
+from tests.data.sizes import FULL, full
+
+ROWS = full(20_000, 8_000_000)
+STORE = full(80, 256) << 20
+
+
+@pytest.fixture(scope="module")
+def small_session() -> Iterator[None]:
+    """A node whose store is smaller than the inputs."""
+    ray.init(num_cpus=2, object_store_memory=STORE, log_to_driver=False, preload=["pyarrow"])
+    yield
+    ray.shutdown()
+
+
+def wide(batch: dict[str, Any]) -> dict[str, Any]:
+    """Rows of 128 bytes, with their keys in disorder."""
+    ids = batch["id"]
+    keys = (ids * 7919) % ROWS
+    return {"k": keys, "data": np.repeat(keys[:, None], 14, axis=1), "v": (keys * 31) % 1009}
+
+
+def table(blocks: int) -> Any:
+    return ray.data.range(ROWS, override_num_blocks=blocks).map_batches(wide)
+
+
+def chain() -> Any:
+    names = {"data": "data2", "v": "v2"}
+    one, other = table(40), table(40).rename_columns({"k": "k", **names})
+    third = ray.data.range(ROWS).rename_columns({"id": "k"})
+    return one.join(other, "inner", on=("k",)).join(third, "inner", on=("k",)).sort(["v", "k"])
+
+
+def checked(dataset: Any) -> tuple[int, int, bool]:
+    """Rows, a checksum, and whether they are in order."""
+    rows, total, last, ordered = 0, 0, (-1, -1), True
+    for batch in dataset.iter_batches(batch_size=None):
+        rows += len(batch["k"])
+        total += int((batch["k"] * (batch["v2"] + 1) + batch["data"][:, 3] * batch["data2"][:, 5] % 1000).sum())
+        pairs = batch["v"] * (ROWS + 1) + batch["k"]
+        ordered &= bool((np.diff(pairs) > 0).all()) and (int(batch["v"][0]), int(batch["k"][0])) > last
+        last = (int(batch["v"][-1]), int(batch["k"][-1]))
+    return rows, total, ordered
+
+
+def expected() -> tuple[int, int, bool]:
+    keys = np.arange(ROWS)
+    v = (keys * 31) % 1009
+    return ROWS, int((keys * (v + 1) + keys * keys % 1000).sum()), True
+
+
+@pytest.mark.keeps_resources
+@pytest.mark.usefixtures("small_session")
+@pytest.mark.timeout(1500)
+def test_two_joins_and_a_sort(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not FULL:
+        monkeypatch.setattr("ray_async.data.executor.execution.MAX_CALL_BYTES", 400_000)
+    ray.data.range(2, override_num_blocks=2).map(lambda row: row).take_all()
+    before = memory()
+    with Peak() as peak:
+        assert checked(chain()) == expected()
+        found: list[Any] = [None, None]
+
+        def run(index: int) -> None:
+            found[index] = checked(chain())
+
+        threads = [threading.Thread(target=run, args=(index,)) for index in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [expected()] * 2
+    if FULL:
+        print(f"peak {(peak.bytes - before) >> 20} MiB above the idle session, with {STORE >> 20} MiB of store")
+        assert peak.bytes - before <= 1.5 * STORE + STORE
+
+
+def memory() -> int:
+    """Bytes of all processes of the session, shared ones counted once."""
+    total = 0
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        try:
+            total += process.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total
+
+
+class Peak:
+    """The most that `memory` shows while it is entered; looked at in the full size alone."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> "Peak":
+        if FULL:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        if FULL:
+            self._thread.join()
+
+    def _look(self) -> None:
+        while not self._stop.wait(0.2):
+            self.bytes = max(self.bytes, memory())
