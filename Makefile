@@ -26,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve full-data bench-tune full-tune clean distclean
+.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve full-data bench-data bench-tune full-tune clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,8 +80,15 @@ demo-serve: build $(VENV)/.demo-serve ## serve a model behind HTTP, send load, p
 
 DEMO_PLOT ?= serve-latencies.png
 
-demo-data: build ## run the Data program on texts of the standard library, from disk and from a local S3 server
-	$(PY) -m examples.data_demo
+$(VENV)/.demo-data: $(VENV)/.installed
+	$(PIP) 'scikit-learn>=1.4'
+	@touch $@
+
+demo-data: build $(VENV)/.demo-data ## embed real texts and pictures with live bars and a timeline (DATA_TIMELINE=...png), then the Data program from disk and S3
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PY) -m examples.data_pipelines "$$folder" "$(DATA_TIMELINE)"
+	@$(PY) -m examples.data_demo
+
+DATA_TIMELINE ?= data-timeline.png
 
 # Three processes share the test files: most tests wait for other processes most of the time. One after the other,
 # with the debugger's prompt: make test PARALLEL= PYTEST_ARGS=--pdb
@@ -169,6 +176,22 @@ $(VENV)/.bench-serve: $(VENV)/.bench
 
 bench-serve: build $(VENV)/.bench-serve ## run the benchmarks of Serve (BENCH_ARGS="--quick --only echo"); needs wrk
 	$(PY) -m bench.serve $(BENCH_ARGS)
+
+# Daft and we want other versions of pyarrow, so the peers have an environment of their own.
+PEERS := build/peers-data
+$(PEERS)/.installed: $(VENV)/.created
+	$(PY) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check numpy pandas polars pyarrow duckdb 'dask[dataframe]' distributed
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check daft || echo "Daft cannot be installed here" >&2
+	@touch $@
+
+$(VENV)/.bench-data: $(VENV)/.bench
+	$(PIP) tpchgen-cli
+	$(PIP) 'torch>=2.4' || echo "torch cannot be installed here: the rows with it say so" >&2
+	@touch $@
+
+bench-data: build $(VENV)/.bench-data $(PEERS)/.installed ## run the benchmarks of Data (BENCH_ARGS="--quick --only tpch", --large: 8 GB)
+	$(PY) -m bench.data --peer-python $(PEERS)/bin/python $(BENCH_ARGS)
 
 flat-serve: build $(VENV)/.bench-serve ## ten minutes of full load on Serve with disturbances: what grows (SOAK_MINUTES=10)
 	$(PY) -m bench.serve.flat --minutes $(SOAK_MINUTES)

@@ -34,6 +34,7 @@ OUTPUT = {
     ("README.md", 5): ["True"],
     ("docs/data.md", 0): ["[{'text_length': 60}]", "166833"],
     ("docs/data.md", 1): ["['id', 'r', 'row', 'half', 'odd'] True"],
+    ("docs/data.md", 2): ["True 4"],
     ("docs/data-sources.md", 0): ["['id', 'text', 'path'] [{'text': 'to'}, {'text': 'be'}]"],
     ("docs/data-sources.md", 1): [
         "[{'shop': 'a', 'sum(price)': 3.5}, {'shop': 'b', 'sum(price)': 5.25}]",

@@ -55,12 +55,16 @@ def cpu_seconds(pid: int) -> float:
 
 def private_bytes(pid: int) -> int:
     """Memory that would come free if the process ended, without its part of shared mappings (the arena)."""
-    total, counted = 0, False
+    own = (b"Private_Clean:", b"Private_Dirty:")
+    total = 0
+    counted: tuple[bytes, ...] = ()
     for line in _read(f"/proc/{pid}/smaps").splitlines():
         fields = line.split()
         if not fields[0].endswith(b":"):
-            counted = not fields[1].endswith(b"s")
-        elif counted and fields[0] in (b"Private_Clean:", b"Private_Dirty:"):
+            # Of a private mapping of the arena (a view) only what was written to is the process's.
+            view = len(fields) > 5 and fields[5].startswith((b"/memfd:", b"/dev/shm/"))
+            counted = () if fields[1].endswith(b"s") else (b"Anonymous:",) if view else own
+        elif fields[0] in counted:
             total += int(fields[1]) * 1024
     return total
 

@@ -61,7 +61,9 @@ class DataContext:
         inline_bytes: bytes of data up to which plans without functions of the user's run in the calling process.
         max_errored_blocks: calls that may fail before an execution does; -1 for any number.
         execution_options: how datasets are executed.
-        enable_progress_bars: whether progress is shown on terminals.
+        enable_progress_bars: whether progress is shown: bars on terminals and in notebooks, a line now and then
+            elsewhere. The environment variable ``RAY_DATA_DISABLE_PROGRESS_BARS=1`` turns it off, too.
+        enable_operator_progress_bars: whether each operator has a bar, rather than all together.
         execution_no_progress_timeout_s: seconds after which an execution fails, none of whose calls has ended; None:
             never.
 
@@ -75,6 +77,8 @@ class DataContext:
     max_errored_blocks: int = 0
     execution_options: ExecutionOptions = field(default_factory=ExecutionOptions)
     enable_progress_bars: bool = True
+    enable_operator_progress_bars: bool = True
+    enable_progress_bar_name_truncation: bool = True
     streaming_read_buffer_size: int = 32 << 20
     enable_pandas_block: bool = True
     read_op_min_num_blocks: int = 200
@@ -89,7 +93,6 @@ class DataContext:
     use_polars: bool = False
     use_polars_sort: bool = False
     decoding_size_estimation: bool = True
-    enable_operator_progress_bars: bool = True
     use_ray_tqdm: bool = True
     enable_auto_log_stats: bool = False
     verbose_stats_logs: bool = False

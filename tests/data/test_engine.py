@@ -13,8 +13,14 @@ import pytest
 import ray_async as ray
 from ray_async.data.aggregate import Count, Max, Mean, Min, Std, Sum
 from ray_async.data.engine.grouping import aggregated
+from ray_async.data.engine.joining import joined
 from ray_async.data.engine.ordering import sorted_table
-from ray_async.data.engine.polars_runs import ScanRun, can_aggregate, can_scan
+from ray_async.data.engine.polars_runs import PolarsRun, can_run
+from ray_async.data.engine.relation import Grouped, Joined, Relation, Scan, Sorted, Where
+from ray_async.data.expressions import col, lit
+from ray_async.data.expressions.evaluation import filtered
+from ray_async.data.plan.optimizer import optimized
+from ray_async.data.plan.relational import whole_run
 
 # Polars and Arrow start threads with their first work, once for the process; they are no test's leak.
 pl.LazyFrame({"a": [2, 1]}).sort("a").collect().to_arrow()
@@ -52,7 +58,8 @@ def test_sorts_are_the_same(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     keys = tuple(chance.sample(["f", "i", "s", "b"], chance.randint(1, 3)))
     descending = tuple(chance.random() < 0.5 for _ in keys)
-    (found,) = ScanRun(files(table, tmp_path), table.schema, keys, descending).read(None)
+    scan = Scan(table.schema, files(table, tmp_path))
+    (found,) = PolarsRun(Sorted(table.schema, scan, keys, descending)).read(None)
     expected = sorted_table(table, keys, descending)
     assert found.schema == table.schema and shown(found) == shown(expected), (seed, keys, descending)
 
@@ -77,9 +84,10 @@ def test_groups_are_the_same(seed: int, tmp_path: Path) -> None:
         Min("s"),
         Max("i"),
     )
-    assert can_scan(table.schema) and can_aggregate(aggregations, table.schema)
-    (found,) = ScanRun(files(table, tmp_path), table.schema, keys, aggregations=aggregations).read(None)
     expected = aggregated(table, keys, aggregations)
+    relation = Grouped(expected.schema, Scan(table.schema, files(table, tmp_path)), keys, aggregations)
+    assert can_run(relation)
+    (found,) = PolarsRun(relation).read(None)
     assert found.schema == expected.schema and found.num_rows == expected.num_rows, (seed, keys)
     for got, want in zip(found.to_pylist(), expected.to_pylist(), strict=True):
         for name, value in want.items():
@@ -92,13 +100,88 @@ def test_groups_are_the_same(seed: int, tmp_path: Path) -> None:
 def test_sums_that_wrap_around_raise(tmp_path: Path) -> None:
     table = pa.table({"k": [1, 1], "v": [2**62, 2**62]})
     with pytest.raises(OverflowError):
-        list(ScanRun(files(table, tmp_path), table.schema, ("k",), aggregations=(Sum("v"),)).read(None))
+        list(PolarsRun(sums(Scan(table.schema, files(table, tmp_path)))).read(None))
 
 
-def test_what_polars_is_not_given() -> None:
-    assert not can_scan(pa.schema([("l", pa.list_(pa.int64()))]))
-    schema = pa.schema([("s", pa.string())])
-    assert not can_aggregate((Sum("s"),), schema) and not can_aggregate((Sum("s", ignore_nulls=False),), schema)
+def sums(relation: Relation) -> Grouped:
+    return Grouped(pa.schema([("k", pa.int64()), ("sum(v)", pa.int64())]), relation, ("k",), (Sum("v"),))
+
+
+HOWS = ("inner", "left_outer", "left_semi", "left_anti")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_joins_are_the_same(seed: int, tmp_path: Path) -> None:
+    left, right = random_table(seed, 120), random_table(seed + 100, 50).rename_columns(["g", "j", "s", "c", "m"])
+    chance = random.Random(seed)
+    pairs = chance.sample([("i", "j"), ("s", "s"), ("b", "c")], chance.randint(1, 3))
+    left_on, right_on = tuple(one for one, _ in pairs), tuple(other for _, other in pairs)
+    how = HOWS[seed % len(HOWS)]
+    options: tuple[Any, ...] = (left_on, right_on, how, None, "_r")
+    expected = joined(left, right, *options)
+    (tmp_path / "left").mkdir()
+    (tmp_path / "right").mkdir()
+    paths, more = files(left, tmp_path / "left"), files(right, tmp_path / "right")
+    one, other = ray.data.read_parquet(tmp_path / "left"), ray.data.read_parquet(tmp_path / "right")
+    relation = whole_run(one.join(other, how, None, *options[:2], None, "_r")._node, 1 << 30)
+    assert isinstance(relation, Joined) and relation.left.paths == paths and relation.right.paths == more
+    (found,) = PolarsRun(relation).read(None)
+    assert found.schema == expected.schema and shown(found) == shown(expected), (seed, options)
+
+
+PREDICATES = (
+    col("f") > 0.5,
+    col("f") >= -0.0,
+    lit(0.5) <= col("f"),
+    ~(col("f") > 0.5),
+    ~(col("f") < 0.5),
+    (col("f") != 1.5) | (col("s") == "a"),
+    (col("i") > 0) & ~(col("b") == True),  # noqa: E712 - an expression
+    (col("f") * (1 - col("f"))) < col("i") * 0.5 + 2.0,
+    col("i").is_in([3, -1]) | col("s").is_null(),
+    ~col("i").is_in([3]),
+    col("s").str.contains("a") | col("s").str.starts_with("\u00e9"),
+    (col("f") / 0.0) > 1.0,
+)
+
+
+@pytest.mark.parametrize("number", range(len(PREDICATES)))
+def test_expressions_are_the_same(number: int, tmp_path: Path) -> None:
+    table, predicate = random_table(number, 200), PREDICATES[number]
+    relation = Where(table.schema, Scan(table.schema, files(table, tmp_path)), predicate)
+    if not can_run(relation):
+        assert number == 7, "numbers beside computed numbers, of which either may be NaN"
+        return
+    (found,) = PolarsRun(relation).read(None)
+    assert shown(found) == shown(filtered(table, predicate)), predicate
+
+
+def test_what_polars_is_not_given(tmp_path: Path) -> None:
+    def scan(**types: pa.DataType) -> Scan:
+        return Scan(pa.schema(list(types.items())), (str(tmp_path / "none.parquet"),))
+
+    assert not can_run(scan(x=pa.list_(pa.int64()))) and not can_run(scan(x=pa.decimal128(10, 2)))
+    text = scan(k=pa.int64(), v=pa.string())
+    for aggregation in (Sum("v"), Sum("k", ignore_nulls=False)):
+        assert not can_run(Grouped(text.schema, text, ("k",), (aggregation,)))
+    wide = sums(scan(k=pa.int64(), v=pa.int64()))
+    assert can_run(wide) and not can_run(Where(wide.schema, wide, col("k") > 1)), "nobody would look at the sums"
+    floats = scan(k=pa.float64())
+    assert not can_run(Joined(floats.schema, floats, floats, ("k",), ("k",), "inner"))
+    assert not can_run(Where(text.schema, text, col("k") + 1 > 2)), "whole numbers may wrap around"
+
+
+def test_a_filter_below_a_join_and_columns_above_it_are_one_run(tmp_path: Path) -> None:
+    table = pa.table({"k": [1, 2, 3, 4], "v": [1.0, 2.0, 3.0, 4.0]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    data = ray.data.read_parquet(tmp_path)
+    kept = data.filter(expr=col("v") > 1.5).select_columns(["k"])
+    found = data.join(kept, "inner", on=("k",)).with_column("w", col("v") * 2)
+    found = found.groupby(None).aggregate(Sum("w", alias_name="w"))
+    relation = whole_run(optimized(found._node), 1 << 30)
+    assert relation is not None
+    assert [part.to_pylist() for part in PolarsRun(relation).read(None)] == [[{"w": 18.0}]]
+    assert whole_run(optimized(found._node), 1) is None, "more than a call may hold"
 
 
 @pytest.mark.usefixtures("session")

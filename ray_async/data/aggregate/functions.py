@@ -164,6 +164,12 @@ class Sum(Aggregation):
         except pa.ArrowInvalid:
             raise OverflowError(f"{self.name} does not fit into 64 bits") from None
 
+    def type_of(self, schema: pa.Schema) -> pa.DataType | None:
+        kind = None if self.on is None else schema.field(self.on).type
+        if kind is None or pa.types.is_floating(kind):
+            return None if kind is None else pa.float64()
+        return pa.int64() if pa.types.is_signed_integer(kind) else None
+
 
 def _may_overflow(column: pa.ChunkedArray) -> bool:
     bounds = pc.min_max(column).as_py()
@@ -217,6 +223,11 @@ class Mean(Aggregation):
 
     def arrow(self, table: pa.Table) -> ArrowAggregate:
         return ArrowAggregate("mean", self._number_column(table, "mean"), self._scalar_options())
+
+    def type_of(self, schema: pa.Schema) -> pa.DataType | None:
+        kind = None if self.on is None else schema.field(self.on).type
+        plain = kind is not None and (pa.types.is_integer(kind) or pa.types.is_floating(kind))
+        return pa.float64() if plain else None
 
 
 class Std(Aggregation):

@@ -67,7 +67,7 @@ class DatasetBase:
         return found
 
     def _execution(self, node: nodes.PlanNode | None = None) -> Execution:
-        self._last = Execution(self._node if node is None else node, self._context, self._executions)
+        self._last = Execution(self._node if node is None else node, self._context, self._executions, self._name or "")
         self._executions += 1
         return self._last
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
 from ray_async.data.dataset.columns import Columns
 from ray_async.data.dataset.converting_frames import ConvertingFrames
 from ray_async.data.dataset.iterating import Iterating
@@ -13,6 +17,7 @@ from ray_async.data.dataset.writing_formats import WritingFormats
 from ray_async.data.dataset.writing_tables import WritingTables
 from ray_async.data.plan.explain import explained, outline
 from ray_async.data.stats.report import report
+from ray_async.data.stats.timeline import events, save_timeline
 
 __all__ = ("Dataset",)
 
@@ -42,8 +47,32 @@ class Dataset(
         return text
 
     def stats(self) -> str:
-        """Where the last run spent its time: for each stage calls, rows, bytes, and seconds in workers."""
+        """Where the last run spent its time: for each stage rows, bytes, calls, seconds in workers, and waits."""
         return report(self._last_run, self._name)
+
+    def timeline(self, filename: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
+        """When each call of the last run began and ended, in which process; of each stage the last 10,000.
+
+        Args:
+            filename: where to write it: as ``.json`` a trace for chrome://tracing or ui.perfetto.dev, as ``.png``,
+                ``.svg`` or ``.pdf`` a picture.
+
+        Returns:
+            The events of the trace.
+
+        Raises:
+            ValueError: It has not been run yet, or the file's ending is of no format.
+            ImportError: A picture is asked for, and matplotlib is not installed.
+
+        Example:
+            >>> ds.materialize().timeline("timeline.png")
+        """
+        run = self._last_run
+        if run is None:
+            raise ValueError("the dataset has not been run yet, so it has no timeline")
+        if filename is not None:
+            save_timeline(run, Path(filename))
+        return events(run)
 
     @staticmethod
     def copy(dataset: Dataset) -> Dataset:

@@ -13,7 +13,7 @@ from ray_async.data.block.schema import conformed, unified
 from ray_async.data.block.tensors import PythonObjectType
 from ray_async.data.engine.grouping import group_numbers
 
-__all__ = ("JOIN_TYPES", "joined", "key_schema")
+__all__ = ("JOIN_TYPES", "joined", "joined_names", "key_schema")
 
 JOIN_TYPES = (
     "inner",
@@ -150,7 +150,7 @@ def _side_by_side(
             values = pc.if_else(pa.array(rows < 0), other.column(twin).cast(kind), one.column(name).cast(kind))
             one = one.set_column(index, name, values)
     rest = [name for name in right.column_names if name not in keys[1]]
-    names, more = _names(list(left.column_names), rest, keys[0], suffixes)
+    names, more = joined_names(list(left.column_names), rest, keys[0], suffixes)
     return pa.Table.from_arrays([*one.columns, *(other.column(name) for name in rest)], names=[*names, *more])
 
 
@@ -158,9 +158,14 @@ def _indices(rows: np.ndarray[Any, Any]) -> pa.Array:
     return pa.array(rows, mask=rows < 0)
 
 
-def _names(
+def joined_names(
     left: list[str], right: list[str], keys: Sequence[str], suffixes: tuple[str | None, str | None]
 ) -> tuple[list[str], list[str]]:
+    """The names of both sides' columns in the result.
+
+    Raises:
+        ValueError: Two would have the same.
+    """
     both = set(left) & set(right)
     one = [name + (suffixes[0] or "") if name in both and name not in keys else name for name in left]
     other = [name + (suffixes[1] or "") if name in both else name for name in right]

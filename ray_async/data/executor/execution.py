@@ -20,6 +20,8 @@ from ray_async.data.executor.remote import RemoteExecution
 from ray_async.data.plan import nodes
 from ray_async.data.plan.optimizer import optimized
 from ray_async.data.plan.physical import PhysicalPlan, Planner
+from ray_async.data.progress.live import LiveProgress, wanted_display
+from ray_async.data.progress.meter import Meter
 
 __all__ = ("Execution", "Run")
 
@@ -36,6 +38,8 @@ class Run:
         inline: whether it ran in the calling process.
         began: `time.perf_counter` at its start.
         ended: the same at its end; None while it runs.
+        complete: whether all was consumed.
+        meter: what each stage waited for; None of a run in the calling process.
     """
 
     machine: Machine
@@ -43,6 +47,7 @@ class Run:
     began: float = field(default_factory=time.perf_counter)
     ended: float | None = None
     complete: bool = False
+    meter: Meter | None = None
 
 
 class Execution:
@@ -52,13 +57,16 @@ class Execution:
         node: the plan.
         context: settings.
         number: how many executions the dataset had before.
+        title: the dataset's name, for progress.
 
     Attributes:
         run: statistics of it, once it has begun.
     """
 
-    def __init__(self, node: nodes.PlanNode, context: DataContext, number: int = 0) -> None:
+    def __init__(self, node: nodes.PlanNode, context: DataContext, number: int = 0, title: str = "") -> None:
         self._number = number
+        self._title = title
+        self._progress: LiveProgress | None = None
         self._context = context
         self._node = optimized(node)
         self.inline = _work(self._node) <= context.inline_bytes
@@ -88,7 +96,7 @@ class Execution:
                 yield found
             return
         plan, limits = self._remote_plan()
-        async with RemoteExecution(plan, limits) as execution:
+        async with RemoteExecution(plan, limits, self._watch) as execution:
             self._begin(execution.machine)
             while (bundle := await execution.next()) is not None:
                 yield bundle
@@ -98,7 +106,7 @@ class Execution:
         return [bundle async for bundle in self.stream()]
 
     def _pumped(self, plan: PhysicalPlan, limits: Limits, ahead: int) -> Iterator[RowBundle]:
-        yield from Pump(plan, limits, ahead, self._begin)
+        yield from Pump(plan, limits, ahead, self._begin, self._watch)
         self._end()
 
     @property
@@ -133,8 +141,16 @@ class Execution:
         plan.patience = self._context.execution_no_progress_timeout_s
         return plan, Limits(cpus, budget, self._context.max_errored_blocks)
 
+    def _watch(self, machine: Machine) -> LiveProgress:
+        """Progress of a run on workers, measured always and shown where it is asked for."""
+        context = self._context
+        self._progress = LiveProgress(
+            machine, wanted_display(context), self._title, each=context.enable_operator_progress_bars
+        )
+        return self._progress
+
     def _begin(self, machine: Machine, *, inline: bool = False) -> None:
-        self.run = Run(machine, inline)
+        self.run = Run(machine, inline, meter=None if self._progress is None else self._progress.meter)
 
     def _end(self) -> None:
         if self.run is not None:

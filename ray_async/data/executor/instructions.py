@@ -53,12 +53,16 @@ class StageResult:
         value: a small value beside the blocks, for instance a sample.
         seconds: wall time in the operator.
         user_seconds: wall time of that in functions of the user's.
+        began: when the operator began, in seconds since the epoch.
+        process: id of the process in which it ran.
     """
 
     outputs: tuple[RowBundle, ...] = ()
     value: Any = None
     seconds: float = 0.0
     user_seconds: float = 0.0
+    began: float = 0.0
+    process: int = 0
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,15 @@ class Machine:
         """Whether no output will come any more."""
         return self.error is not None or self.stages[-1].over
 
+    def has_credit(self, stage: CallStage) -> bool:
+        """Whether a stage may start calls as far as memory goes."""
+        return self._has_credit(stage)
+
+    def actors_of(self, index: int) -> int | None:
+        """Actors of a stage's pool; None where it has none."""
+        pool = self._pools.get(index)
+        return None if pool is None else len(pool)
+
     @property
     def running(self) -> int:
         """Calls that run, or wait for a worker."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.executor.machine import Limits
-from ray_async.data.executor.remote import RemoteExecution
+from ray_async.data.executor.remote import RemoteExecution, Watch
 from ray_async.data.plan.physical import PhysicalPlan
 
 __all__ = ("Pump",)
@@ -25,13 +25,17 @@ class Pump:
         limits: what they may use.
         ahead: bundles that wait for the consumer.
         started: is called with the execution when it has begun.
+        watch: as of `RemoteExecution`.
     """
 
-    def __init__(self, plan: PhysicalPlan, limits: Limits, ahead: int, started: Any = None) -> None:
+    def __init__(
+        self, plan: PhysicalPlan, limits: Limits, ahead: int, started: Any = None, watch: Watch | None = None
+    ) -> None:
         self._plan = plan
         self._limits = limits
         self._ahead = max(1, ahead)
         self._started = started
+        self._watch = watch
         self._queue: queue.SimpleQueue[RowBundle | BaseException | None] = queue.SimpleQueue()
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,7 +90,7 @@ class Pump:
         self._room = asyncio.Semaphore(self._ahead)
         self._ready.set()
         try:
-            async with RemoteExecution(self._plan, self._limits) as execution:
+            async with RemoteExecution(self._plan, self._limits, self._watch) as execution:
                 if self._started is not None:
                     self._started(execution.machine)
                 while True:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import ray_async as ray
 from ray_async.data.block.bundle import RowBundle
@@ -29,7 +29,18 @@ from ray_async.data.operators.function import FUNCTION_NOTE
 from ray_async.data.plan.physical import PhysicalPlan
 from ray_async.exceptions import RayActorError, RayTaskError
 
-__all__ = ("RemoteExecution",)
+__all__ = ("RemoteExecution", "Watch")
+
+
+class Watcher(Protocol):
+    """Who looks at an execution while it runs."""
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+Watch: TypeAlias = Callable[[Machine], Watcher]
 
 
 class RemoteExecution:
@@ -38,6 +49,7 @@ class RemoteExecution:
     Args:
         plan: the stages.
         limits: what they may use.
+        watch: makes of the machine what is told when the execution begins and when it ends.
 
     Example:
         >>> async with RemoteExecution(plan, limits) as execution:
@@ -45,9 +57,10 @@ class RemoteExecution:
         ...         consume(bundle)
     """
 
-    def __init__(self, plan: PhysicalPlan, limits: Limits) -> None:
+    def __init__(self, plan: PhysicalPlan, limits: Limits, watch: Watch | None = None) -> None:
         self._plan = plan
         self.machine = Machine(plan.specs, limits)
+        self._watch = watch(self.machine) if watch is not None else None
         self._changed = asyncio.Event()
         self._tasks: dict[int, tuple[Any, asyncio.Future[Any]]] = {}
         self._remote: dict[int, Any] = {}
@@ -58,6 +71,8 @@ class RemoteExecution:
 
     async def __aenter__(self) -> RemoteExecution:
         self._carry(self.machine.start())
+        if self._watch is not None:
+            self._watch.start()
         return self
 
     async def __aexit__(
@@ -70,6 +85,8 @@ class RemoteExecution:
         """Stop all that runs."""
         if self._closed:
             return
+        if self._watch is not None:
+            self._watch.close()
         self._carry(self.machine.stop())
         self._closed = True
 

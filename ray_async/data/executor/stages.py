@@ -24,6 +24,7 @@ from ray_async.data.executor.instructions import (
 __all__ = (
     "BarrierStage",
     "BundlesStage",
+    "CallRecord",
     "CallStage",
     "LimitStage",
     "MapStage",
@@ -33,6 +34,10 @@ __all__ = (
     "UnionStage",
     "stage_of",
 )
+
+
+#: Calls of a stage that are remembered for its timeline.
+RECORDS = 10_000
 
 
 @dataclass
@@ -48,6 +53,27 @@ class StageCounts:
     blocks: int = 0
     seconds: float = 0.0
     user_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """A call that has ended.
+
+    Attributes:
+        began: seconds since the epoch.
+        seconds: how long it took.
+        process: the process id of its worker.
+        number: which of its stage's calls it was.
+        rows: rows that it gave.
+        bytes: their bytes.
+    """
+
+    began: float
+    seconds: float
+    process: int
+    number: int
+    rows: int
+    bytes: int
 
 
 @dataclass(eq=False)
@@ -94,6 +120,10 @@ class Stage:
     @property
     def over(self) -> bool:
         raise NotImplementedError
+
+    def given(self) -> tuple[int, int]:
+        """Rows and bytes of its outputs so far."""
+        return self.counts.rows, self.counts.bytes
 
     def stop(self) -> None:
         """Give up: nothing more is wanted of this stage and of those that it reads from."""
@@ -150,6 +180,7 @@ class LimitStage(Stage):
         else:
             self.left -= bundle.rows
         self.counts.rows += bundle.rows
+        self.counts.bytes += bundle.bytes
         return bundle
 
     @property
@@ -176,6 +207,7 @@ class UnionStage(Stage):
             bundle = stage.take()
             if bundle is not None:
                 self.counts.rows += bundle.rows
+                self.counts.bytes += bundle.bytes
                 return bundle
             if not stage.over:
                 return None
@@ -207,6 +239,9 @@ class CallStage(Stage):
         self.again: deque[Slot] = deque()
         self.held = 0
         self.stopped = False
+        #: What is known of the last calls: when each began and how long it took, where, and what it gave.
+        self.records: deque[CallRecord] = deque(maxlen=RECORDS)
+        self._held_rows = 0
         self._numbers = 0
         self._calls_done = 0
         self._call_bytes = 0
@@ -239,14 +274,24 @@ class CallStage(Stage):
         self.counts.tasks += 1
         self.counts.seconds += result.seconds
         self.counts.user_seconds += result.user_seconds
+        rows = sum(bundle.rows for bundle in result.outputs)
+        self.records.append(CallRecord(result.began, result.seconds, result.process, slot.call.number, rows, size))
         self.counts.rows_in += sum(bundle.rows for bundle in slot.call.inputs)
-        self.counts.rows_given += sum(bundle.rows for bundle in result.outputs)
+        self.counts.rows_given += rows
         if not self.stopped:
             self._keep(slot, result, size)
 
     def _keep(self, slot: Slot, result: StageResult, size: int) -> None:
         slot.outputs.extend(result.outputs)
         self.held += size
+        self._held_rows += sum(bundle.rows for bundle in result.outputs)
+
+    def given(self) -> tuple[int, int]:
+        return self.counts.rows + self._held_rows, self.counts.bytes + self.held
+
+    def has_work(self) -> bool:
+        """Whether there is a call to start, as far as can be seen without taking anything."""
+        return bool(self.again)
 
     def output(self, slot: Slot, result: StageResult) -> None:
         """Keep what a call gives while it runs, unless it has given that before it was run again."""
@@ -287,6 +332,7 @@ class CallStage(Stage):
             if head.outputs:
                 bundle = head.outputs.popleft()
                 self.held -= bundle.bytes
+                self._held_rows -= bundle.rows
                 self.counts.rows += bundle.rows
                 self.counts.bytes += bundle.bytes
                 self.counts.blocks += 1
@@ -308,7 +354,7 @@ class CallStage(Stage):
             self.stopped = True
             self.slots.clear()
             self.again.clear()
-            self.held = 0
+            self.held = self._held_rows = 0
             super().stop()
 
 
@@ -359,6 +405,11 @@ class MapStage(CallStage):
         self._pending = [whole.part(rows, whole.rows)] if rest else []
         self._pending_rows = rest
         return StageCall(None, (whole.part(0, rows),)) if rest else StageCall(None, (whole,))
+
+    def has_work(self) -> bool:
+        if self.again or self._reads_left:
+            return True
+        return any(bool(stage.held) for stage in self.inputs if isinstance(stage, CallStage))
 
     @property
     def has_call(self) -> bool:
@@ -419,6 +470,9 @@ class BarrierStage(CallStage):
             self._advance([slot.result or StageResult() for slot in self._step_slots])
         return self._queue.popleft() if self._queue else None
 
+    def has_work(self) -> bool:
+        return bool(self.again or self._queue)
+
     def next_slot(self) -> Slot | None:
         fresh = not self.again
         slot = super().next_slot()
@@ -441,6 +495,7 @@ class BarrierStage(CallStage):
     def _append(self, bundles: Sequence[RowBundle]) -> None:
         slot = Slot(StageCall(None), deque(bundles), done=True)
         self.held += sum(bundle.bytes for bundle in bundles)
+        self._held_rows += sum(bundle.rows for bundle in bundles)
         self.slots.append(slot)
 
     def _keep(self, slot: Slot, result: StageResult, size: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ def run_call(
         inputs: the tables of each of its bundles.
         keep: stores a block and returns its handle.
     """
-    began = time.perf_counter()
+    began, clock = time.perf_counter(), time.time()
     outputs: list[RowBundle] = []
     value: Any = None
     operator.prepare()
@@ -60,7 +61,8 @@ def run_call(
             value = item.value
             continue
         outputs.append(RowBundle((Piece(keep(item), 0, item.num_rows, item.nbytes, item.schema),)))
-    return StageResult(tuple(outputs), value, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return StageResult(tuple(outputs), value, seconds, began=clock, process=os.getpid())
 
 
 @dataclass

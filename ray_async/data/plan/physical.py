@@ -8,7 +8,7 @@ from typing import Any
 
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.compute import ActorPoolStrategy, Resources, TaskPoolStrategy
-from ray_async.data.engine.polars_runs import ScanRun, can_aggregate, can_scan
+from ray_async.data.engine.polars_runs import PolarsRun
 from ray_async.data.executor.instructions import (
     BarrierSpec,
     BundlesSpec,
@@ -38,9 +38,9 @@ from ray_async.data.operators.steps import BatchMap, ChainStep, RowFilter, RowFl
 from ray_async.data.operators.writing import WriteStep
 from ray_async.data.operators.zipping import ZipStrategy
 from ray_async.data.plan import nodes
+from ray_async.data.plan.relational import whole_run
 from ray_async.data.plan.seeds import seed_of_execution
 from ray_async.data.sources.base import Parallelism
-from ray_async.data.sources.parquet import ParquetSource
 
 __all__ = ("PhysicalPlan", "Planner")
 
@@ -122,6 +122,11 @@ class Planner:
 
     def _stage(self, node: nodes.PlanNode, *, for_functions: bool = False) -> int:
         """The index of the stage whose output is the node's."""
+        run = whole_run(node, self.call_bytes) if self.whole_runs else None
+        if run is not None:
+            return self.plan.add(
+                MapSpec(f"{node.label} in Polars", (), (None,)), MapOperator((), PolarsRun(run), self.block_bytes)
+            )
         if isinstance(node, nodes.Blocks):
             return self.plan.add(BundlesSpec(node.label, (), tuple(self._bundles(node, for_functions))))
         if isinstance(node, nodes.Union):
@@ -130,11 +135,6 @@ class Planner:
         if isinstance(node, nodes.Limit):
             below = self._stage(node.input, for_functions=for_functions)
             return self.plan.add(LimitSpec(node.label, (below,), node.rows))
-        run = self._whole_run(node)
-        if run is not None:
-            return self.plan.add(
-                MapSpec(f"{node.label} in Polars", (), (None,)), MapOperator((), run, self.block_bytes)
-            )
         strategy = self._strategy(node)
         if strategy is not None:
             inputs = tuple(self._stage(part) for part in node.inputs)
@@ -148,25 +148,6 @@ class Planner:
         whole = RowBundle.of(node.bundles)
         count = Parallelism(self.cpus, self.block_bytes).count(whole.rows, whole.bytes)
         return whole.cut(even_sizes(whole.rows, count)) if count > len(node.bundles) else node.bundles
-
-    def _whole_run(self, node: nodes.PlanNode) -> ScanRun | None:
-        """A sort or an aggregation of Parquet files that the engine does from the scan on."""
-        if not self.whole_runs or not isinstance(node, (nodes.Sort, nodes.Aggregate)):
-            return None
-        read = node.input
-        if not isinstance(read, nodes.Read) or not isinstance(read.source, ParquetSource) or read.resources.options:
-            return None
-        paths, schema = read.source.plain_paths, read.source.schema()
-        if not paths or not node.keys or not can_scan(schema):
-            return None
-        if isinstance(node, nodes.Sort):
-            if node.boundaries is not None:
-                return None
-            fits = read.source.size() <= self.call_bytes
-            return ScanRun(paths, schema, node.keys, node.descending) if fits else None
-        if node.first_seen or not can_aggregate(node.aggregations, schema):
-            return None
-        return ScanRun(paths, schema, node.keys, aggregations=node.aggregations)
 
     def _strategy(self, node: nodes.PlanNode) -> Strategy | None:
         if isinstance(node, nodes.Sort):

@@ -247,12 +247,12 @@ class ParquetSource(RowSource):
 
     def select(self, columns: Sequence[str]) -> RowSource:
         check_columns(columns, self._whole_schema.names)
-        return replace(self, columns=tuple(columns))
+        return self._changed(columns=tuple(columns))
 
     def where(self, predicate: Expr) -> RowSource | None:
         if self.columns is not None and not predicate.columns() <= set(self.columns):
             return None
-        return replace(self, predicate=predicate if self.predicate is None else self.predicate & predicate)
+        return self._changed(predicate=predicate if self.predicate is None else self.predicate & predicate)
 
     def first(self, rows: int) -> RowSource | None:
         """The first files that have so many rows."""
@@ -271,16 +271,29 @@ class ParquetSource(RowSource):
     @property
     def plain_paths(self) -> tuple[str, ...] | None:
         """The files, where these columns of them are all that is read: local, whole, and of one schema; else None."""
-        changed = (self.given, self.arrow_filter, self.shuffle, self.predicate)
-        if self.include_paths or any(part is not None for part in changed):
-            return None
-        if not self._all_known or not is_local(self.listing.filesystem):
+        extras = self.include_paths or any(part is not None for part in (self.given, self.arrow_filter, self.shuffle))
+        if extras or not self._all_known or not is_local(self.listing.filesystem):
             return None
         if not self._footers or any(footer.schema != self._footers[0].schema for footer in self._footers):
             return None
         if self.partitioning is not None and any(self.partitioning.values(file) for file in self.listing.files):
             return None
         return tuple(file.path for file in self.listing.files)
+
+    def without_predicate(self) -> ParquetSource:
+        """The same with all rows, and with the columns that the predicate reads."""
+        if self.predicate is None or self.columns is None:
+            return self._changed(predicate=None)
+        more = sorted(self.predicate.columns() - set(self.columns))
+        return self._changed(predicate=None, columns=(*self.columns, *more))
+
+    def _changed(self, **changes: Any) -> ParquetSource:
+        """The same files, of which what is known stays known."""
+        found = replace(self, **changes)
+        for name in ("_footers", "_whole_schema"):
+            if name in self.__dict__:
+                found.__dict__[name] = self.__dict__[name]
+        return found
 
     def input_files(self) -> list[str]:
         return [file.path for file in self.listing.files]

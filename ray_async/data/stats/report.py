@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 
 from ray_async.data.executor.execution import Run
+from ray_async.data.executor.stages import CallStage, Stage
+from ray_async.data.progress.text import size
 
 __all__ = ("report",)
 
+#: Waits that are not worth a word.
+_SHORT_S = 0.05
+
 
 def report(run: Run | None, name: str | None = None) -> str:
-    """A line for each stage of a run."""
+    """Lines for each stage of a run: what it gave, its calls, and what it has waited for."""
     title = f"Dataset {name}" if name else "Dataset"
     if run is None:
         return f"{title}: not run yet"
@@ -19,20 +24,42 @@ def report(run: Run | None, name: str | None = None) -> str:
     where = "in the calling process" if run.inline else "on workers"
     lines = [f"{title}: {state}, {wall:.3f} s, {where}"]
     width = max(len(stage.name) for stage in run.machine.stages)
+    waits = _waits(run)
     for stage in run.machine.stages:
         counts = stage.counts
-        text = f"  {stage.name:<{width}}  {counts.rows:>12,} rows  {_bytes(counts.bytes):>10}"
-        if counts.tasks:
-            text += f"  {counts.tasks:>6} calls, {counts.seconds:.3f} s"
-        if counts.failed:
-            text += f"  {counts.failed} failed"
-        lines.append(text)
+        lines.append(f"  {stage.name:<{width}}  {counts.rows:>12,} rows  {size(counts.bytes):>10}{_rate(stage, wall)}")
+        details = [_work(stage)] if counts.tasks or counts.failed else []
+        if waits.get(stage.name):
+            details.append(f"waited for {waits[stage.name]}")
+        if details:
+            lines.append(f"      {'; '.join(details)}")
     return "\n".join(lines)
 
 
-def _bytes(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
+def _rate(stage: Stage, wall: float) -> str:
+    return f"  {stage.counts.rows / wall:>12,.0f} rows/s" if stage.counts.tasks and wall > 0 else ""
+
+
+def _work(stage: Stage) -> str:
+    counts = stage.counts
+    text = f"{_calls(counts.tasks)}, {counts.seconds:.3f} s"
+    if isinstance(stage, CallStage) and len(stage.records) > 1:
+        seconds = sorted(record.seconds for record in stage.records)
+        text += f" ({seconds[0]:.3f} to {seconds[-1]:.3f}, median {seconds[len(seconds) // 2]:.3f})"
+        text += f" in {len({record.process for record in stage.records})} processes"
+    return f"{text}, {counts.failed} failed" if counts.failed else text
+
+
+def _calls(count: int) -> str:
+    return f"{count:,} call{'' if count == 1 else 's'}"
+
+
+def _waits(run: Run) -> dict[str, str]:
+    """For each stage what it has waited for, the longest first."""
+    if run.meter is None:
+        return {}
+    found = {}
+    for name, waits in zip(run.meter.names, run.meter.waits, strict=True):
+        longest = sorted(waits.items(), key=lambda item: -item[1])
+        found[name] = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in longest if seconds >= _SHORT_S)
+    return found
