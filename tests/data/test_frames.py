@@ -89,7 +89,7 @@ class TestHuggingFace:
         whole = offline.Dataset.from_list(ROWS)
         dataset = ray.data.from_huggingface(whole.filter(lambda row: row["a"] > 1).select([1, 0]))
         assert dataset.take_all() == [{"a": 3, "s": None}, {"a": 2, "s": "y"}]
-        assert ray.data.from_huggingface(whole, override_num_blocks=3).num_blocks() == 3  # type: ignore[attr-defined]
+        assert ray.data.from_huggingface(whole, override_num_blocks=3).num_blocks() == 3
         with pytest.raises(TypeError, match="splits"):
             ray.data.from_huggingface(offline.DatasetDict({"train": whole}))
 

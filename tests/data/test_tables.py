@@ -74,7 +74,7 @@ class TestSQL:
         with pytest.raises(ValueError, match="two columns 'n'"):
             ray.data.read_sql("SELECT n, n FROM t", connect).take_all()
         with pytest.raises(TypeError, match="connection_factory"):
-            ray.data.read_sql("SELECT 1", path)  # type: ignore[arg-type]
+            ray.data.read_sql("SELECT 1", path)
 
     @pytest.mark.parametrize("keys", [["n"], ["n", "x"]])
     def test_shards_are_all_rows_once(self, keys: list[str], path: str) -> None:
