@@ -130,11 +130,14 @@ class Result:
 
         Args:
             path: The directory.
-            storage_filesystem: Only local directories can be read so far.
+            storage_filesystem: must be None: what lies elsewhere is fetched by `Tuner.restore`.
 
         Raises:
+            NotImplementedError: A file system is given.
             RuntimeError: It holds no result.
         """
+        if storage_filesystem is not None:
+            raise NotImplementedError("Result.from_path reads local directories; Tuner.restore fetches from elsewhere")
         folder = Path(os.path.expanduser(path))
         file = folder / "result.json"
         if not file.exists():

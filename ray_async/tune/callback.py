@@ -128,7 +128,7 @@ class CallbackList:
 
         self._spec = spec
         self._folder = folder
-        self._callbacks: Sequence[Callback] = default_callbacks(spec, folder)
+        self._callbacks: Sequence[Callback] = default_callbacks(spec)
         # Callbacks of the user's own may write into a trial's directory, so they find it there.
         self._needs_folders = any(not type(one).__module__.startswith("ray_async.") for one in self._callbacks)
         self._reporter = _reporter(spec)

@@ -9,6 +9,8 @@ import pytest
 
 import ray_async as ray
 
+# Dask and datasets start threads with their first work, once for the process; they are no test's leak.
+pytestmark = pytest.mark.keeps_resources
 ROWS = [{"a": 1, "s": "x"}, {"a": 2, "s": "y"}, {"a": 3, "s": None}]
 
 

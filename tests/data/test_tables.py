@@ -15,7 +15,8 @@ from ray_async.data.expressions import col
 from ray_async.data.sinks.tables import RowStream
 from ray_async.data.sources.base import Parallelism
 
-pytestmark = pytest.mark.usefixtures("session")
+# Engines of Lance, Delta and ADBC start threads with their first work, once for the process; they are no test's leak.
+pytestmark = [pytest.mark.usefixtures("session"), pytest.mark.keeps_resources]
 ROWS = [{"n": index, "s": None if index % 3 else f"é{index}", "x": index / 2} for index in range(10)]
 
 

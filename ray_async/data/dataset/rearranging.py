@@ -12,6 +12,7 @@ from ray_async.data.expressions.rows import RandomExpr
 from ray_async.data.plan import nodes
 from ray_async.data.plan.columns import check_columns
 from ray_async.data.plan.seeds import Seed, fixed_seed
+from ray_async.data.unused import note_unused
 
 if TYPE_CHECKING:
     from ray_async.data.dataset.dataset import Dataset
@@ -96,6 +97,13 @@ class Rearranging(Consuming):
             UnknownColumnError: A key is no column.
             TypeError: Keys cannot be compared.
         """
+        note_unused(
+            "join",
+            "no aggregators run, and keys are always checked",
+            partition_size_hint=partition_size_hint,
+            aggregator_ray_remote_args=aggregator_ray_remote_args,
+            validate_schemas=validate_schemas,
+        )
         if join_type not in JOIN_TYPES:
             raise ValueError(f"join_type must be one of {', '.join(JOIN_TYPES)}, but is {join_type!r}")
         keys = []
@@ -215,6 +223,7 @@ class Rearranging(Consuming):
                 ``keys`` without a number of blocks.
             UnknownColumnError: A key is no column.
         """
+        note_unused("repartition", "blocks have the rows asked for in any case", strict=strict)
         if (num_blocks is None) == (target_num_rows_per_block is None):
             raise ValueError("Exactly one of `num_blocks` or `target_num_rows_per_block` must be set")
         if target_num_rows_per_block is not None and shuffle:

@@ -14,6 +14,7 @@ from ray_async.data.operators.shuffling import even_sizes
 from ray_async.data.plan import nodes
 from ray_async.data.plan.columns import check_columns
 from ray_async.data.plan.seeds import RandomSeedConfig, drawn_seed
+from ray_async.data.unused import note_unused
 
 if TYPE_CHECKING:
     from ray_async.data.dataset.dataset import Dataset
@@ -143,6 +144,7 @@ class Splitting(Consuming):
                 seed for "hash".
             UnknownColumnError: There is no such column.
         """
+        note_unused("streaming_train_test_split", "the split is made where the rows are read", **ray_remote_kwargs)
         if not 0 < test_size < 1:
             raise ValueError(f"test_size must be between 0 and 1, but is {test_size}")
         if split_type == "random":
@@ -179,6 +181,7 @@ class Splitting(Consuming):
         Raises:
             ValueError: The number is not positive.
         """
+        note_unused("streaming_split", "all consumers are on one machine", locality_hints=locality_hints)
         import ray_async as ray
         from ray_async.data.iteration.split_coordinator import SplitCoordinator
         from ray_async.data.iteration.split_iterator import SplitIterator

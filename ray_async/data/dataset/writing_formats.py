@@ -18,6 +18,7 @@ from ray_async.data.sinks.save_mode import SaveMode
 from ray_async.data.sinks.tfrecords import TFRecordFormat
 from ray_async.data.sinks.webdataset import WebDatasetFormat
 from ray_async.data.sources.optional import check_installed
+from ray_async.data.unused import note_unused
 
 __all__ = ("WriteOptions", "WritingFormats")
 
@@ -115,6 +116,7 @@ class WritingFormats(Writing):
             ImportError: protobuf or google-crc32c is not installed.
             TypeError: A column has no form there, for instance times and structs.
         """
+        note_unused("write_tfrecords", "the columns' types say what becomes of them", tf_schema=tf_schema)
         check_installed("google_crc32c", "google-crc32c", "write_tfrecords")
         self._write_format(path, TFRecordFormat(), options)
 

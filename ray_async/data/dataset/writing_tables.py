@@ -13,6 +13,7 @@ from ray_async.data.sinks.save_mode import SaveMode
 from ray_async.data.sinks.sql import SQLSink
 from ray_async.data.sinks.tables import RowStream, TableSink
 from ray_async.data.sources.optional import check_installed
+from ray_async.data.unused import ONE_WRITER, note_unused
 
 __all__ = ("WritingTables",)
 
@@ -40,6 +41,7 @@ class WritingTables(Consuming):
         Raises:
             Exception: What the database raises; nothing is written then.
         """
+        note_unused("write_sql", ONE_WRITER, concurrency=concurrency, ray_remote_args=ray_remote_args)
         self._write_table(SQLSink(sql, connection_factory))
 
     def write_delta(
@@ -69,6 +71,7 @@ class WritingTables(Consuming):
         Raises:
             ImportError: deltalake is not installed.
         """
+        note_unused("write_delta", ONE_WRITER, concurrency=concurrency, ray_remote_args=ray_remote_args)
         check_installed("deltalake", "deltalake", "write_delta")
         given = {
             "partition_by": None if partition_by is None else list(partition_by),
@@ -109,6 +112,8 @@ class WritingTables(Consuming):
             ValueError: The mode is none of these.
             OSError: It exists, and the mode is "create".
         """
+        note_unused("write_lance", ONE_WRITER, concurrency=concurrency, ray_remote_args=ray_remote_args)
+        note_unused("write_lance", "rows are not held back for larger files", min_rows_per_file=min_rows_per_file)
         check_installed("lance", "pylance", "write_lance")
         if SaveMode(mode) is SaveMode.IGNORE:
             raise ValueError("write_lance has the modes create, append and overwrite")
@@ -145,6 +150,7 @@ class WritingTables(Consuming):
             ValueError: The mode is none of these.
             pyiceberg.exceptions.NoSuchTableError: There is no table.
         """
+        note_unused("write_iceberg", ONE_WRITER, concurrency=concurrency, ray_remote_args=ray_remote_args)
         check_installed("pyiceberg", "pyiceberg", "write_iceberg")
         if SaveMode(mode) not in (SaveMode.APPEND, SaveMode.OVERWRITE):
             raise ValueError("write_iceberg has the modes append and overwrite")
@@ -171,6 +177,7 @@ class WritingTables(Consuming):
         Raises:
             ImportError: PyMongo is not installed.
         """
+        note_unused("write_mongo", ONE_WRITER, concurrency=concurrency, ray_remote_args=ray_remote_args)
         check_installed("pymongo", "pymongo", "write_mongo")
         self._write_table(MongoSink(uri, database, collection))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ray_async.data.collate_fn import CollateFn
 from ray_async.data.iteration.tf_batches import Names
 from ray_async.data.iteration.torch_dataset import Features
+from ray_async.data.unused import note_unused
 
 if TYPE_CHECKING:
     from ray_async.data.schema import Schema
@@ -126,6 +127,7 @@ class FrameworkIteration(ABC):
             ValueError: Both ``collate_fn`` and ``dtypes`` or ``paddings``.
             TypeError: A column has no type there.
         """
+        note_unused("iter_jax_batches", "each process has batches of its own", synchronize_batches=synchronize_batches)
         from ray_async.data.iteration.jax_batches import JaxArrays
         from ray_async.data.sources.optional import check_installed
 

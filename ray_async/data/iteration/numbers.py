@@ -18,7 +18,11 @@ def stacked(name: str, array: np.ndarray[Any, Any], framework: str) -> np.ndarra
     """
     if array.dtype == object:
         try:
-            array = np.stack([np.asarray(value) for value in array]) if len(array) else array.astype(np.float64)
+            array = (
+                np.stack([np.array(list(value) if np.ndim(value) else value) for value in array])
+                if len(array)
+                else array.astype(np.float64)
+            )
         except ValueError:
             raise TypeError(
                 f"column {name!r} has arrays of different shapes, of which {framework} makes no tensor: use collate_fn"

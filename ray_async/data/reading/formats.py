@@ -15,6 +15,7 @@ from ray_async.data.sources.partitioning import Partitioning
 from ray_async.data.sources.tfrecords import TFRecordReadFormat, types_of_schema
 from ray_async.data.sources.video import VideoReadFormat
 from ray_async.data.sources.webdataset import WebDatasetReadFormat
+from ray_async.data.unused import note_unused
 
 __all__ = (
     "read_arrow",
@@ -113,6 +114,7 @@ def read_webdataset(
 
     Errors: as `read_arrow`; a member that is there twice is a ValueError.
     """
+    note_unused("read_webdataset", "files are opened as all others are", verbose_open=verbose_open)
     format = WebDatasetReadFormat(decoder, _kept(fileselect), _kept(filerename), _kept(suffixes), expand_json)
     endings = [f"tar{ending}" for ending in _COMPRESSED] + ["tgz"]
     return dataset_of_files(paths, format, endings, **options)

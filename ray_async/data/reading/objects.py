@@ -23,6 +23,7 @@ from ray_async.data.operators.shuffling import even_sizes
 from ray_async.data.plan import nodes
 from ray_async.data.sources.huggingface import HuggingFaceSource
 from ray_async.data.sources.numbers import RangeSource
+from ray_async.data.unused import note_unused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +64,7 @@ def range(
         >>> ray.data.range(3).take_all()
         [{'id': 0}, {'id': 1}, {'id': 2}]
     """
+    note_unused("range", "numbers are made where they are needed", concurrency=concurrency)
     if n < 0:
         raise ValueError(f"n must be zero or positive, but is {n}")
     return Dataset(nodes.Read(RangeSource(n), block_count(override_num_blocks, parallelism)))
@@ -82,6 +84,7 @@ def range_tensor(
         n: how many.
         shape: of each tensor.
     """
+    note_unused("range_tensor", "numbers are made where they are needed", concurrency=concurrency)
     return Dataset(nodes.Read(RangeSource(n, tuple(shape)), block_count(override_num_blocks, parallelism)))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from ray_async.ignored_option import note_ignored
 from ray_async.tune.integration.report_plan import ReportPlan
 
 __all__ = ("ReportCheckpointCallback", "TuneReportCallback", "TuneReportCheckpointCallback")
@@ -75,8 +76,8 @@ class KerasReportCheckpointCallback(ReportCheckpointCallback):
 
     Args:
         metrics: As of `ReportCheckpointCallback`.
-        filename: Has no effect.
-        frequency: Has no effect.
+        filename: Has no effect: the file is ``model.keras``. Noted in the log if it is given.
+        frequency: Has no effect: each report has a checkpoint. Noted in the log if it is given.
         on: The hook or hooks.
     """
 
@@ -87,6 +88,10 @@ class KerasReportCheckpointCallback(ReportCheckpointCallback):
         frequency: int = 1,
         on: str | Sequence[str] = "epoch_end",
     ) -> None:
+        if filename != "checkpoint":
+            note_ignored("TuneReportCheckpointCallback(filename=...)", f"the file is {self.CHECKPOINT_NAME}")
+        if frequency != 1:
+            note_ignored("TuneReportCheckpointCallback(frequency=...)", "each report has a checkpoint")
         super().__init__(checkpoint_on=on, report_metrics_on=on, metrics=metrics)
 
 

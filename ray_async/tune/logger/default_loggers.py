@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 __all__ = ("default_callbacks",)
 
 
-def default_callbacks(spec: SearchSpec, folder: str) -> list[Callback]:
+def default_callbacks(spec: SearchSpec) -> list[Callback]:
     """The user's callbacks, and the default loggers that are not among them.
 
     Args:
         spec: The search.
-        folder: The experiment's directory.
     """
     callbacks: list[Callback] = list(spec.run.callbacks or ())
     if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") == "1":
