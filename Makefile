@@ -90,9 +90,9 @@ demo-data: build $(VENV)/.demo-data ## embed real texts and pictures with live b
 
 DATA_TIMELINE ?= data-timeline.png
 
-# Three processes share the test files: most tests wait for other processes most of the time. One after the other,
+# Four processes share the test files: most tests wait for other processes most of the time. One after the other,
 # with the debugger's prompt: make test PARALLEL= PYTEST_ARGS=--pdb
-PARALLEL ?= --numprocesses 3 --dist loadfile --no-loadscope-reorder
+PARALLEL ?= --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: build ## run all tests (some: PYTEST_ARGS=tests/core)
 	$(PY) -m pytest $(PARALLEL) $(PYTEST_ARGS)

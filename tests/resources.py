@@ -24,10 +24,8 @@ KEPT_DESCRIPTORS = ("/dev/null", "/dev/urandom", "/dev/random", "/dev/tty", "/de
 KEPT_THREADS = ("asyncio_",)
 # Directories that the first session makes and all later ones share.
 KEPT_FOLDERS = ("ray-async", "nodes")
-# The place of a process's start time in /proc/PID/stat, counted from behind its state and parent.
-STARTED = 17
-# The process whose children are the kernel's threads.
-KERNEL = 2
+# Parents of the first process and of the kernel's threads, which are no test's.
+KERNEL = (0, 2)
 
 
 @dataclass(frozen=True)
@@ -101,8 +99,8 @@ def session_is_live() -> bool:
     return bool(is_initialized is not None and is_initialized())
 
 
-# Processes seen before that are no test's, by pid and the time of their start: their environments need no second look.
-_STRANGERS: set[tuple[int, str]] = set()
+# Processes seen before that are no test's, by pid, with the inode of /proc/PID: another process has another one.
+_STRANGERS: dict[int, int] = {}
 
 
 def _processes() -> dict[int, str]:
@@ -112,24 +110,26 @@ def _processes() -> dict[int, str]:
     wanted = f"{TMPDIR_VARIABLE}={marker}".encode()
     found = {}
     for name in os.listdir(PROC):
-        if not name.isdigit() or int(name) == os.getpid():
+        if not name.isdigit() or (pid := int(name)) == os.getpid():
             continue
         try:
-            state, parent, *rest = _read(f"{PROC}/{name}/stat").decode(errors="replace").rpartition(")")[2].split()
-            identity = int(name), rest[STARTED]
-            if identity in _STRANGERS:
+            inode = os.stat(f"/proc/{name}").st_ino
+            if _STRANGERS.get(pid) == inode:
                 continue
-            environment = _read(f"{PROC}/{name}/environ")
+            state, parent, *_ = _read(f"/proc/{name}/stat").decode(errors="replace").rpartition(")")[2].split()
+            if int(parent) in KERNEL:
+                _STRANGERS[pid] = inode
+                continue
+            environment = _read(f"/proc/{name}/environ")
             # A zombie has no environment any more; it is ours when it is our child.
             if int(parent) != os.getpid() and wanted not in environment.split(b"\0"):
-                # For a moment at its start a process shows none, but threads of the kernel never have any.
-                if environment or int(parent) == KERNEL:
-                    _STRANGERS.add(identity)
+                if environment:  # for a moment at its start a process shows none
+                    _STRANGERS[pid] = inode
                 continue
-            command = _read(f"{PROC}/{name}/cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+            command = _read(f"/proc/{name}/cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # It ended while we looked, or belongs to another user.
-        found[int(name)] = f"pid {name} (state {state}, parent {parent}) {command[:160]}"
+        found[pid] = f"pid {name} (state {state}, parent {parent}) {command[:160]}"
     return found
 
 
