@@ -1,4 +1,4 @@
-"""A hundred sessions in one process: no growth."""
+"""Many sessions in one process, one after the other: no growth."""
 
 import asyncio
 import gc
@@ -48,16 +48,19 @@ def descriptors():
     )
 
 
+CYCLES = 40
+
+
 @pytest.mark.timeout(600)
-def test_a_hundred_cycles():
+def test_cycles():
     for _ in range(5):
         cycle()
     gc.collect()
     before = resident(), len(descriptors()), threading.active_count()
-    for i in range(100):
+    for i in range(CYCLES):
         cycle(with_array=i % 10 == 0)
     gc.collect()
     assert len(descriptors()) == before[1], descriptors()
     assert threading.active_count() == before[2], threading.enumerate()
-    assert resident() - before[0] < 4096, "KiB in a hundred sessions"
+    assert resident() - before[0] < 2048, f"KiB in {CYCLES} sessions"
     assert mappings() == [], "the memory of ended sessions"

@@ -5,15 +5,14 @@ import pytest
 from tests.output.script import run
 
 SCRIPT = """
-import os, sys, tempfile
+import os, shutil, sys, tempfile
 import ray_async as ray
 folder = tempfile.mkdtemp()
 path = os.path.join(folder, "only_here.py")
 open(path, "w").write("value = 1")
 sys.path.append(folder)
 import only_here
-os.unlink(path)
-os.rmdir(folder)
+shutil.rmtree(folder)
 ray.init(num_cpus=1, log_to_driver=False)
 @ray.remote
 def function(): return only_here.value

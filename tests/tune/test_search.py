@@ -143,11 +143,11 @@ def test_experiments_as_values() -> None:
     [
         ({"local_dir": "x"}, DeprecationWarning),
         ({"config": [1]}, ValueError),
-        ({"restore": "x"}, NotImplementedError),
+        ({"restore": "x"}, FileNotFoundError),
         ({"mode": "best"}, ValueError),
         ({"scheduler": "asha"}, ValueError),
         ({"resume": True}, ValueError),
-        ({"storage_path": "s3://bucket"}, tune.TuneError),
+        ({"storage_path": "nosuch://bucket"}, tune.TuneError),
     ],
 )
 def test_what_run_refuses(options: dict[str, Any], error: type[BaseException]) -> None:

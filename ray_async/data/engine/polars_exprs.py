@@ -51,7 +51,8 @@ def _kind(expr: Expr, schema: pa.Schema) -> str | None:
         return _kind_of_type(schema.field(expr.column).type) if expr.column in schema.names else None
     if isinstance(expr, LiteralExpr):
         return _kind_of_value(expr.value)
-    assert isinstance(expr, CallExpr)
+    if not isinstance(expr, CallExpr):
+        return None
     kinds = [_kind(arg, schema) for arg in expr.args]
     if None in kinds:
         return None

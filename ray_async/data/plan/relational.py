@@ -63,7 +63,7 @@ def _relation(node: nodes.PlanNode) -> Relation | None:
         return Where(schema, first, node.predicate)
     if isinstance(node, nodes.Project):
         exprs = node.exprs
-        return None if not exprs else Projected(schema, first, exprs)
+        return None if not exprs or node.resources is not None else Projected(schema, first, exprs)
     if isinstance(node, nodes.Limit):
         return Head(schema, first, node.rows)
     if isinstance(node, nodes.Sort) and node.keys and node.boundaries is None:
