@@ -134,7 +134,9 @@ def resized(tables: Iterable[pa.Table], rows: int | None, *, drop_last: bool = F
     for table in tables:
         if rows is None:
             if table.num_rows:
-                yield table
+                passed = [table]
+                del table
+                yield passed.pop()
             continue
         start = 0
         while count + table.num_rows - start >= rows:

@@ -75,14 +75,16 @@ class UserFunction:
             return
         call, args, kwargs = self._call, self.args, self.kwargs
         assert call is not None
+        # While the stages after it work, none holds its value or result: a hundred stages hold one batch, not a hundred.
         for value in values:
             try:
-                result = call(value, *args, **kwargs)
+                results = [call(value, *args, **kwargs)]
             except Exception as error:
                 raise self._blamed(error) from error.__cause__
             except GeneratorExit as error:
                 raise self._blamed(error) from None
-            yield result
+            del value
+            yield results.pop()
 
     @property
     def is_generator(self) -> bool:

@@ -109,6 +109,11 @@ class RowFilter:
             yield table.filter(pa.array(mask, type=pa.bool_())) if table.num_columns else table.slice(0, sum(mask))
 
 
+def _once(values: list[Any]) -> Iterator[Any]:
+    """The last of the values, without holding it."""
+    yield values.pop()
+
+
 @dataclass
 class BatchMap:
     """A function from batch to batch, or to an iterator of batches.
@@ -133,20 +138,26 @@ class BatchMap:
         texts = KnownTexts()
 
         def batches() -> Iterator[Any]:
+            # Nothing is held while the function and the stages after it work; see `UserFunction.over`.
             for table in tables:
-                batch = batch_of(table, self.batch_format, writable=self.writable)
+                made = [batch_of(table, self.batch_format, writable=self.writable)]
                 if self.batch_format == "pandas":
-                    texts.remember(batch, table)
-                yield batch
+                    texts.remember(made[0], table)
+                del table
+                yield made.pop()
 
         for result in self.function.over(batches()):
-            for batch in self._batches(result):
-                yield self._table(batch, texts)
+            found = iter(self._batches(result))
+            del result
+            for batch in found:
+                tables_made = [self._table(batch, texts)]
+                del batch
+                yield tables_made.pop()
 
     def _batches(self, result: Any) -> Iterable[Any]:
         if isinstance(result, Collected) or hasattr(result, "__next__"):
             return self.function.items(result)
-        return [] if isinstance(result, list) and not result else [result]
+        return iter(()) if isinstance(result, list) and not result else _once([result])
 
     def _table(self, batch: Any, texts: KnownTexts) -> pa.Table:
         try:
