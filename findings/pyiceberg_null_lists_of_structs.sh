@@ -38,8 +38,9 @@ for name in table.column_names:
     print(name, "in the file", pq.read_table(path)[name].to_pylist())
     print(name, "read", target.scan().to_arrow()[name].to_pylist())
 PROGRAM
-cd "$folder"
-seen=$("$folder/venv/bin/python" -W ignore program.py)
+mkdir "$folder/run"
+cd "$folder/run"
+seen=$("$folder/venv/bin/python" -W ignore ../program.py)
 printf '%s\n' "$seen"
 grep -qF "structs written [[{'a': 1}], None, []]" <<< "$seen"
 grep -qF "structs in the file [[{'a': 1}], [], []]" <<< "$seen"

@@ -269,7 +269,7 @@ def test_random_events(start, wait_until):
     sent: collections.Counter[str] = collections.Counter()
     with Memory() as memory:
         used = get_session().arena.used
-        for _ in range(40):
+        for _ in range(25):
             for _ in range(100):
                 kind = choice.choice([*EventKind, *UNKNOWN_KINDS])
                 place = memory.data + choice.randrange(0, used, 64)
@@ -319,7 +319,7 @@ def test_random_memory(start, part, wait_until):
             "everything": (memory.waiters, memory.data + used),
         }
         low, high = ranges[part]
-        for _ in range(60):
+        for _ in range(40):
             for _ in range(30):
                 at = choice.randrange(low, high, 8)
                 memory.map[at : at + 8] = choice.choice(

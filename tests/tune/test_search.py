@@ -1,6 +1,7 @@
 """Searches as a whole: budgets, limits, slots, metrics by any name, and `tune.run`."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def test_a_time_budget_ends_a_search_without_end() -> None:
     def endless(config: dict[str, Any]) -> None:
         while True:
             tune.report({"x": config["x"]})
+            time.sleep(0.001)
 
     grid = fit(endless, {"x": tune.uniform(0, 1)}, num_samples=-1, time_budget_s=6.0)
     assert len(grid) >= 4 and grid.num_errors == 0

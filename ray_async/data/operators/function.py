@@ -75,7 +75,7 @@ class UserFunction:
             return
         call, args, kwargs = self._call, self.args, self.kwargs
         assert call is not None
-        # While the stages after it work, none holds its value or result: a hundred stages hold one batch, not a hundred.
+        # While the stages after it work, it holds neither value nor result: a hundred stages hold one batch.
         for value in values:
             try:
                 results = [call(value, *args, **kwargs)]
