@@ -7,10 +7,10 @@ import math
 import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ray_async.air.checkpoint import Checkpoint
+from ray_async.air.trial_files import TrialFiles
 
 __all__ = ("Result",)
 
@@ -130,33 +130,30 @@ class Result:
 
         Args:
             path: The directory.
-            storage_filesystem: must be None: what lies elsewhere is fetched by `Tuner.restore`.
+            storage_filesystem: A file system of pyarrow on which the directory lies; None: this machine's.
 
         Raises:
-            NotImplementedError: A file system is given.
             RuntimeError: It holds no result.
         """
-        if storage_filesystem is not None:
-            raise NotImplementedError("Result.from_path reads local directories; Tuner.restore fetches from elsewhere")
-        folder = Path(os.path.expanduser(path))
-        file = folder / "result.json"
-        if not file.exists():
-            raise RuntimeError(f"there is no result.json in {folder}")
-        lines = file.read_text().splitlines()
-        rows = [json.loads(line) for line in lines if line.endswith("}")]
+        files = TrialFiles(path, storage_filesystem)
+        written = files.read("result.json")
+        if written is None:
+            raise RuntimeError(f"there is no result.json in {files.path}")
+        rows = [json.loads(line) for line in written.decode().splitlines() if line.endswith("}")]
         metrics = dict(rows[-1]) if rows else {}
-        parameters = folder / "params.pkl"
-        if parameters.exists():
-            metrics["config"] = pickle.loads(parameters.read_bytes())
+        parameters, error = files.read("params.pkl"), files.read("error.pkl")
+        if parameters is not None:
+            metrics["config"] = pickle.loads(parameters)
         by_name = {row["checkpoint_dir_name"]: row for row in rows if row.get("checkpoint_dir_name")}
-        saved = sorted(child for child in folder.glob("checkpoint_*") if child.is_dir())
-        kept = [(Checkpoint(child), by_name.get(child.name, {})) for child in saved]
-        error = folder / "error.pkl"
+        kept = [
+            (Checkpoint(os.path.join(files.path, name), storage_filesystem), by_name.get(name, {}))
+            for name in files.folders("checkpoint_")
+        ]
         return cls(
             metrics,
             checkpoint=kept[-1][0] if kept else None,
-            error=pickle.loads(error.read_bytes()) if error.exists() else None,
-            path=str(folder),
+            error=pickle.loads(error) if error is not None else None,
+            path=files.path,
             rows=lambda: rows,
             best_checkpoints=kept,
         )
