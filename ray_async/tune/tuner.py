@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_async.air.config import RunConfig
+from ray_async.tune.execution.renewal import renew_space
 from ray_async.tune.execution.restoring import replay
 from ray_async.tune.execution.search import Restored, Search
 from ray_async.tune.execution.search_spec import SPEC_FILE, SearchSpec
@@ -120,12 +121,13 @@ class Tuner:
             resume_unfinished: Whether trials that had not ended go on.
             resume_errored: Whether failed trials go on from their latest checkpoints.
             restart_errored: Whether failed trials begin anew.
-            param_space: The same search space, with other objects in it.
+            param_space: The same search space, with other objects in it: unfinished trials get these. What was drawn
+                stays.
             storage_filesystem: A file system of pyarrow or fsspec for that path; a URI needs none.
 
         Raises:
             TuneError: There is no experiment, or it is running.
-            ValueError: A search space with other keys.
+            ValueError: A search space with other keys, or with more or fewer values to choose from.
         """
         folder, storage = fetched(path, storage_filesystem)
         found = resolve(trainable)
@@ -136,17 +138,22 @@ class Tuner:
             spec.run.storage_filesystem = storage.filesystem
         else:
             spec.run.storage_path, spec.run.storage_filesystem = os.path.dirname(folder), None
+        packed, renewal = b"", None
         if param_space is not None:
-            _check_space(spec.space, param_space)
+            spec.space, renewal = renew_space(spec.space, param_space)
+        if renewal:
+            spec.renewals = (*spec.renewals, renewal)
+            # Searcher and scheduler are as they were before the search began.
+            packed = spec.pack()
         plan = _resume_config or ResumeConfig(
             unfinished="resume" if resume_unfinished else "skip",
             errored="restart" if restart_errored else "resume" if resume_errored else "skip",
         )
         state = spec.state(found, folder)
         size = journal_size(folder)
-        replay(state, folder)
-        state.begin_again(plan.errored, plan.unfinished)
-        tuner = cls(_search=Search(spec, found, folder, Restored(state, plan.errored, plan.unfinished, size)))
+        replay(state, folder, spec.renewals, anew=bool(renewal), plan=(plan.errored, plan.unfinished))
+        restored = Restored(state, plan.errored, plan.unfinished, size, packed)
+        tuner = cls(_search=Search(spec, found, folder, restored))
         tuner._trainable, tuner._spec = found, spec
         return tuner
 
@@ -160,11 +167,3 @@ class Tuner:
         """
         folder, storage = storage_of(path, storage_filesystem)
         return os.path.exists(os.path.join(folder, SPEC_FILE)) or (storage is not None and storage.holds(SPEC_FILE))
-
-
-def _check_space(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    if set(old) != set(new):
-        raise ValueError(
-            f"a restored search has the keys that it had: missing are {sorted(set(old) - set(new))}, new are "
-            f"{sorted(set(new) - set(old))}"
-        )
