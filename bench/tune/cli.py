@@ -60,8 +60,10 @@ def _show(row: Row, part: int, ray_python: str | None) -> bool:
 
 def _measured(python: str, row: str, package: str, size: int) -> dict[str, float] | None:
     command = [python, "-m", "bench.drivers.tune_search", row, package, str(size)]
+    # Compiled modules are kept, as they are where a package is installed.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
-        command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
     if done.returncode != 0:
         print(done.stderr, file=sys.stderr)

@@ -74,7 +74,7 @@ class TrialSession:
         """
         self._end_if_told()
         with self._lock:
-            packed = m.pack(_plain(metrics))
+            packed = dict(metrics) if m.is_plain(metrics) else m.pack(_plain(metrics))
             self._send(packed, self.store(checkpoint) if checkpoint is not None else None, done)
         self._wait(done)
 
@@ -88,7 +88,7 @@ class TrialSession:
             done: Whether this is the last report.
         """
         with self._lock:
-            packed = m.pack(_plain(metrics))
+            packed = dict(metrics) if m.is_plain(metrics) else m.pack(_plain(metrics))
             self.seal_checkpoint(name, folder)
             self._send(packed, name, done)
         self._wait(done)
