@@ -36,7 +36,7 @@ def test_constants_and_choices_are_renewed_and_domains_stay() -> None:
     space, renewal = renew_space(old, new)
     assert space["c"] == 2 and space["n"]["t"].name == "b" and space["k"].categories == ["x", "z"]
     assert space["u"] is old["u"]
-    config = {"c": 1, "n": {"t": Thing("a"), "l": [1, 2]}, "k": "y", "u": 0.25}
+    config: dict[str, Any] = {"c": 1, "n": {"t": Thing("a"), "l": [1, 2]}, "k": "y", "u": 0.25}
     renewed = renewal.config(config)
     assert (renewed["c"], renewed["n"]["t"].name, renewed["n"]["l"]) == (2, "b", [1, 3])
     assert (renewed["k"], renewed["u"]) == ("z", 0.25)
