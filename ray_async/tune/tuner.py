@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ray_async.air.config import RunConfig
+from ray_async.air.config import RunConfig, ScalingConfig
 from ray_async.tune.execution.renewal import renew_space
 from ray_async.tune.execution.restoring import replay
 from ray_async.tune.execution.search import Restored, Search
@@ -27,10 +28,11 @@ class Tuner:
     """A search for the best config of a trainable.
 
     Args:
-        trainable: A function of a config, a Trainable class, or a registered name.
+        trainable: A function of a config, a Trainable class, a registered name, or a trainer of `ray_async.train`,
+            whose parameters are below ``"train_loop_config"``.
         param_space: The search space: a dict of values, domains (``tune.uniform(0, 1)``), grids and nested dicts.
         tune_config: How it is searched.
-        run_config: How it is run, and where results go.
+        run_config: How it is run, and where results go; a trainer's own by default.
 
     Raises:
         TuneError: No trainable.
@@ -56,10 +58,10 @@ class Tuner:
         if _search is not None:
             return
         self._trainable = resolve(trainable)
-        run = copy.copy(run_config) if run_config is not None else RunConfig()
+        run = copy.copy(run_config) if run_config is not None else _own_run_config(trainable)
         self._spec = SearchSpec(
             trainable_name=trainable_name(trainable),
-            space=dict(param_space or {}),
+            space=_plain(param_space or {}),
             tune=copy.copy(tune_config) if tune_config is not None else TuneConfig(),
             run=run,
         )
@@ -140,7 +142,7 @@ class Tuner:
             spec.run.storage_path, spec.run.storage_filesystem = os.path.dirname(folder), None
         packed, renewal = b"", None
         if param_space is not None:
-            spec.space, renewal = renew_space(spec.space, param_space)
+            spec.space, renewal = renew_space(spec.space, _plain(param_space))
         if renewal:
             spec.renewals = (*spec.renewals, renewal)
             # Searcher and scheduler are as they were before the search began.
@@ -167,3 +169,17 @@ class Tuner:
         """
         folder, storage = storage_of(path, storage_filesystem)
         return os.path.exists(os.path.join(folder, SPEC_FILE)) or (storage is not None and storage.holds(SPEC_FILE))
+
+
+def _own_run_config(trainable: Any) -> RunConfig:
+    """The settings of a trainer, less those callbacks that its workers' reports go to; else those by default."""
+    own = getattr(trainable, "run_config", None)
+    if not isinstance(own, RunConfig):
+        return RunConfig()
+    callbacks = [callback for callback in own.callbacks or () if not hasattr(callback, "after_report")]
+    return dataclasses.replace(own, callbacks=callbacks)
+
+
+def _plain(space: Mapping[str, Any]) -> dict[str, Any]:
+    """A search space with its config of workers as a dict, in which domains are found."""
+    return {name: dict(vars(part)) if isinstance(part, ScalingConfig) else part for name, part in space.items()}

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from ray_async.air.checkpoint import Checkpoint
+from ray_async.air.plain_metrics import plain_metrics
 from ray_async.tune.error import TrialStopped
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.mailbox import Mailbox
@@ -74,7 +75,7 @@ class TrialSession:
         """
         self._end_if_told()
         with self._lock:
-            packed = dict(metrics) if m.is_plain(metrics) else m.pack(_plain(metrics))
+            packed = dict(metrics) if m.is_plain(metrics) else m.pack(plain_metrics(metrics))
             self._send(packed, self.store(checkpoint) if checkpoint is not None else None, done)
         self._wait(done)
 
@@ -88,7 +89,7 @@ class TrialSession:
             done: Whether this is the last report.
         """
         with self._lock:
-            packed = dict(metrics) if m.is_plain(metrics) else m.pack(_plain(metrics))
+            packed = dict(metrics) if m.is_plain(metrics) else m.pack(plain_metrics(metrics))
             self.seal_checkpoint(name, folder)
             self._send(packed, name, done)
         self._wait(done)
@@ -180,30 +181,3 @@ def _on_a_loop() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _plain(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Metrics with tensors of one number as that number.
-
-    Raises:
-        ValueError: A tensor of several numbers.
-    """
-    if not any(_is_tensor(value) or isinstance(value, dict) for value in metrics.values()):
-        return metrics
-    plain: dict[str, Any] = {}
-    for name, value in metrics.items():
-        if isinstance(value, dict):
-            value = _plain(value)
-        elif _is_tensor(value):
-            if value.numel() != 1:
-                raise ValueError(
-                    f"the metric {name!r} is a torch tensor of {value.numel()} numbers: report .tolist() or one number"
-                )
-            value = value.item()
-        plain[name] = value
-    return plain
-
-
-def _is_tensor(value: Any) -> bool:
-    kind = type(value)
-    return kind.__module__.startswith("torch") and hasattr(value, "numel")

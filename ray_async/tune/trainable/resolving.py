@@ -18,7 +18,7 @@ def resolve(trainable: Any) -> Any:
     """A function or class that can be run.
 
     Args:
-        trainable: A function of a config, a subclass of `Trainable`, or a registered name.
+        trainable: A function of a config, a subclass of `Trainable`, a registered name, or a trainer.
 
     Raises:
         TuneError: Nothing of these.
@@ -28,6 +28,8 @@ def resolve(trainable: Any) -> Any:
         raise TuneError("Tuner needs a trainable: a function of a config, a Trainable class, or a registered name")
     if isinstance(trainable, str):
         return registered_trainable(trainable)
+    if hasattr(trainable, "as_trainable"):
+        return trainable.as_trainable()
     if inspect.isclass(trainable):
         if not issubclass(trainable, Trainable):
             raise TuneError(f"a class that is tuned is a subclass of tune.Trainable, but got {trainable!r}")
