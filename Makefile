@@ -26,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve demo-data demo-tune test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve full-data bench-data bench-tune quality-tune full-tune clean distclean
+.PHONY: help venv build debug demo demo-serve demo-data demo-tune test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve rolling-serve full-serve full-data bench-data bench-tune quality-tune full-tune clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -204,6 +204,11 @@ bench-data: build $(VENV)/.bench-data $(PEERS)/.installed ## run the benchmarks 
 
 flat-serve: build $(VENV)/.bench-serve ## ten minutes of full load on Serve with disturbances: what grows (SOAK_MINUTES=10)
 	$(PY) -m bench.serve.flat --minutes $(SOAK_MINUTES)
+
+rolling-serve: build $(VENV)/.bench-serve ## updates and scaling down of Serve under full load: 0 of ROLLING_REQUESTS=100000 may fail
+	$(PY) -m bench.serve.rolling --requests $(ROLLING_REQUESTS)
+
+ROLLING_REQUESTS ?= 100000
 
 bench-tune: build $(VENV)/.bench ## run the benchmarks of Tune (BENCH_ARGS="--quick --only trials --ray-python PATH")
 	$(PY) -m bench.tune $(BENCH_ARGS)

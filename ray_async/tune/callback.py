@@ -187,7 +187,7 @@ class CallbackList:
             self._each("on_trial_result", effect.trial, result=effect.result)
         elif isinstance(effect, e.TrialStarted):
             self._each("on_trial_start", effect.trial)
-            if effect.trial.checkpoints.latest is not None or effect.trial.restore_from is not None:
+            if effect.trial.latest is not None or effect.trial.restore_from is not None:
                 self._each("on_trial_restore", effect.trial)
         elif isinstance(effect, e.CheckpointAdded):
             self._each("on_trial_save", effect.trial)

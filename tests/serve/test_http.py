@@ -361,6 +361,8 @@ def test_status_of_what_takes_http_and_ends_of_applications(http: httpx.Client) 
         serve.run(serve.deployment(lambda: "other").bind(), route_prefix="other")
     serve.run(serve.deployment(name="other")(lambda: "other").bind(), name="other")
     assert serve.status().proxies == {ray.get_runtime_context().get_node_id(): "HEALTHY"}
+    assert serve.status().http_accepted_by == "REPLICAS"
     serve.delete("other")
     serve.delete("other")
     assert "other" not in serve.status().applications
+    wait_until(lambda: serve.status().http_accepted_by == "CONTROLLER")

@@ -382,6 +382,7 @@ class Controller:
             is_tls=http is not None and http.ssl_certfile is not None,
             target_capacity=self.capacity,
             proxies=self._proxies(),
+            http_accepted_by=self.listening.accepted_by,
         )
 
     async def built(self) -> dict[str, BuiltApplication]:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import pickle
 from typing import Any, NamedTuple
 
-import cloudpickle
-
 from ray_async.exceptions import RayError, RayTaskError
+from ray_async.tune.journal.pickling import can_be_pickled, dumps
 
 __all__ = (
     "DONE",
@@ -203,14 +202,10 @@ def pack(metrics: dict[str, Any]) -> dict[str, Any] | bytes:
     if _PLAIN.issuperset(map(type, metrics.values())):
         return dict(metrics)
     try:
-        return pickle.dumps(metrics, 5)
-    except Exception:
-        try:
-            packed: bytes = cloudpickle.dumps(metrics)
-        except Exception as error:
-            bad = [name for name, value in metrics.items() if not _can_be_pickled(value)]
-            raise TypeError(f"metrics {bad} cannot be reported, since they cannot be pickled: {error}") from error
-        return packed
+        return dumps(metrics)
+    except Exception as error:
+        bad = [name for name, value in metrics.items() if not can_be_pickled(value)]
+        raise TypeError(f"metrics {bad} cannot be reported, since they cannot be pickled: {error}") from error
 
 
 def unpack(packed: dict[str, Any] | bytes) -> dict[str, Any]:
@@ -233,11 +228,3 @@ def error_of(packed: bytes) -> BaseException:
     """
     error = RayError.from_bytes(packed)
     return error.as_instanceof_cause() if isinstance(error, RayTaskError) else error
-
-
-def _can_be_pickled(value: Any) -> bool:
-    try:
-        cloudpickle.dumps(value)
-    except Exception:
-        return False
-    return True

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ray_async.exceptions import RayActorError, RayError
+from ray_async.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray_async.tune.error import TuneError
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.effects import (
     CheckpointRemoved,
@@ -29,7 +30,9 @@ from ray_async.tune.execution.pool import RunnerPlace, RunnerPool
 from ray_async.tune.execution.state import SearchState
 from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.journal.journal import SearchJournal
+from ray_async.tune.journal.pickling import can_be_pickled
 from ray_async.tune.journal.snapshot import SMALLEST, SnapshotClock
+from ray_async.tune.metric import flatten
 from ray_async.tune.placement_groups import PlacementGroupFactory
 
 __all__ = ("SearchLoop",)
@@ -43,6 +46,8 @@ BATCH_SECONDS = 0.1
 END_SECONDS = 30.0
 # Seconds after which a trial that says nothing is named, with its stack.
 SILENT_SECONDS = 600.0
+# What a call of a runner raises when its process has ended.
+DEATHS = (RayActorError, OutOfMemoryError, NodeDiedError)
 # Kinds of messages after which a runner has one trial less.
 _ENDS = (m.DONE, m.FAILED, m.STOPPED, m.PAUSED)
 
@@ -127,7 +132,7 @@ class SearchLoop:
         for runner in list(self._pool.runners):
             self._pool.close(runner)
         if not cut_off and self._snapshots.works and self._journal.size > SMALLEST:
-            self._journal.keep(state.parts())
+            self._journal.keep(state.parts(), state.trials)
 
     async def _wait_for_ends(self) -> None:
         """Wait for what trials still do when they are told to stop: save themselves, run their ``finally`` blocks."""
@@ -161,7 +166,7 @@ class SearchLoop:
         try:
             async with asyncio.timeout(5):
                 stack = await runner.actor.stack.remote()
-        except (TimeoutError, RayActorError) as error:
+        except (TimeoutError, *DEATHS) as error:
             stack = f"(its stack cannot be had: {error})"
         pid = runner.facts.pid if runner.facts is not None else "unknown"
         _logger.warning("%s %s (process %s); it is here:\n%s", self._state.trials[trial_id], what, pid, stack)
@@ -204,7 +209,9 @@ class SearchLoop:
                 packed = await runner.actor.exchange.remote(orders, judged, answers)
                 if not runner.closed:
                     self._take(runner, packed)
-        except RayActorError as error:
+        except DEATHS as error:
+            if isinstance(error, RayTaskError):
+                raise
             if not runner.closed:
                 self._lose(runner, error)
 
@@ -283,7 +290,7 @@ class SearchLoop:
         for runner in assigned:
             runner.wanted.set()
         if self._snapshots.is_due(time.monotonic(), self._journal.size):
-            self._snapshots.works = self._journal.keep(state.parts())
+            self._snapshots.works = self._journal.keep(state.parts(), state.trials)
         if state.is_over or state.end_reason is not None:
             self._over.set()
 
@@ -338,7 +345,12 @@ class SearchLoop:
     # Effects.
 
     def _record(self, records: list[Any]) -> None:
-        self._journal.append(records)
+        try:
+            self._journal.append(records)
+        except OSError:
+            raise
+        except Exception as error:  # whatever a class of the user's says of being pickled
+            raise _unpicklable(records, error) from error
 
     def _carry_out(self, current: RunnerPlace | None = None) -> None:
         """Do what the state wants done: what it has decided goes to the journal first, in one frame."""
@@ -389,6 +401,18 @@ def replay_loss(state: SearchState, record: tuple[Any, ...]) -> None:
         state.lose(trial, m.error_of(record[2]))
     else:
         state.give_back(trial)
+
+
+def _unpicklable(records: list[Any], error: Exception) -> TuneError:
+    """What to tell of records that cannot be pickled: the values of configs that are to blame."""
+    bad = [
+        f"{name!r} of trial {record[1]}"
+        for record in records
+        if record[0] in ("trial", "config")
+        for name, value in flatten(record[2]).items()
+        if not can_be_pickled(value)
+    ]
+    return TuneError(f"a config cannot be sent to a worker: {', '.join(bad) or 'it'} cannot be pickled ({error})")
 
 
 def _error_bytes(error: BaseException) -> bytes:

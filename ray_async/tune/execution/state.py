@@ -70,6 +70,8 @@ class SearchState:
         # A scheduler that takes trials as they come is not asked: the next one is found without looking at all of them.
         self._in_order = type(scheduler).choose_trial_to_run is TrialScheduler.choose_trial_to_run
         self._waiting = WaitingTrials()
+        # Trials of whose checkpoints one stays until another trial has loaded it.
+        self._donors: dict[str, Trial] = {}
 
     # What schedulers may ask and do: `TrialController`.
 
@@ -107,12 +109,13 @@ class SearchState:
             config: The trial's new config.
             tag: The trial's new tag.
         """
-        record = donor.checkpoints.latest
+        record = donor.latest
         trial.config = config
         trial.experiment_tag = tag
         if record is not None:
             trial.restore_from = record
             donor.checkpoints.pinned.append(record)
+            self._donors[donor.trial_id] = donor
             trial.judged_iteration = record.iteration
         self._effects.append(ConfigChanged(trial))
         if trial.status == Trial.RUNNING:
@@ -184,7 +187,7 @@ class SearchState:
         Args:
             trial: The trial.
         """
-        record = trial.restore_from or trial.checkpoints.latest
+        record = trial.restore_from or trial.latest
         judged = self.scheduler.judges or not self.settings.stop.is_empty
         return m.TrialOrder(
             trial_id=trial.trial_id,
@@ -316,10 +319,13 @@ class SearchState:
         record, trial.restore_from = trial.restore_from, None
         if record is None:
             return
-        for donor in self.trials.values():
-            if record in donor.checkpoints.pinned:
-                donor.checkpoints.pinned.remove(record)
+        for donor in list(self._donors.values()):
+            pinned = donor.checkpoints.pinned
+            if record in pinned:
+                pinned.remove(record)
                 self._effects += [CheckpointRemoved(donor, old) for old in donor.checkpoints.surplus()]
+            if not pinned:
+                del self._donors[donor.trial_id]
 
     def _saved(self, trial: Trial, saved: m.Saved) -> None:
         trial.is_saving = False
@@ -456,16 +462,17 @@ class SearchState:
                 self.scheduler.on_trial_add(self, trial)
             if plan == "restart":
                 self._wait(trial, Trial.PENDING)
-                trial.checkpoints.records.clear()
+                if trial.latest is not None:
+                    trial.checkpoints.records.clear()
                 trial.judged_iteration = 0
             self._live[trial.trial_id] = trial
 
     def parts(self) -> dict[str, Any]:
-        """What the search holds, for a snapshot: to be taken when all effects have been."""
+        """What the search holds beside its trials, for a snapshot: to be taken when all effects have been."""
         return {
             "folder": self._maker.folder,
-            "trials": self.trials,
-            "live": self._live,
+            "live": list(self._live),
+            "donors": list(self._donors),
             "source": self.source,
             "position": self.source.position(),
             "scheduler": self.scheduler,
@@ -475,13 +482,16 @@ class SearchState:
             "names": self._maker.names,
         }
 
-    def take_parts(self, parts: dict[str, Any]) -> None:
+    def take_parts(self, parts: dict[str, Any], trials: dict[str, Trial]) -> None:
         """Take what a search held when `parts` was called, in place of repeating its calls.
 
         Args:
             parts: What it held; its directory may be another one by now.
+            trials: Its trials.
         """
-        self.trials, self._live, self._cut_off = parts["trials"], parts["live"], parts["cut_off"]
+        self.trials, self._cut_off = trials, parts["cut_off"]
+        self._live = {trial_id: trials[trial_id] for trial_id in parts["live"]}
+        self._donors = {trial_id: trials[trial_id] for trial_id in parts["donors"]}
         self.source, self.scheduler = parts["source"], parts["scheduler"]
         self.source.go_to(parts["position"])
         self.settings.stop = parts["stop"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import threading
@@ -18,6 +19,7 @@ from ray_async.tune.storage.remote_storage import RemoteStorage
 
 __all__ = ("TrialSession",)
 
+_logger = logging.getLogger("ray_async.tune")
 # Reports further apart than this are judged before the trial goes on; others in batches.
 SLOW_SECONDS = 0.004
 
@@ -33,6 +35,10 @@ class TrialSession:
 
     def __init__(self, order: m.TrialOrder, mailbox: Mailbox, storage: RemoteStorage | None = None) -> None:
         self._storage = storage
+        if order.checkpoint and not os.path.isdir(order.checkpoint):
+            # Somebody has removed it: the trial begins anew, instead of failing again and again.
+            _logger.warning("trial %s begins anew: its checkpoint %s is gone", order.name, order.checkpoint)
+            order = order._replace(checkpoint=None, iteration=0, time_total=0.0)
         self.order = order
         self.iteration = order.iteration
         # Whether each report is judged before the trial goes on, however quick it is.

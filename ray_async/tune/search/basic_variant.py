@@ -6,12 +6,11 @@ to know nothing but how far it was.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from ray_async.tune.search.random_source import RandomSource
+from ray_async.tune.search.random_source import RandomSource, seed_of
 from ray_async.tune.search.search_algorithm import SearchAlgorithm, Suggestion
 from ray_async.tune.search.variant_generator import (
     assign,
@@ -56,7 +55,7 @@ class BasicVariantGenerator(SearchAlgorithm):
         self.max_concurrent = max_concurrent
         self._constant_grid_search = constant_grid_search
         # Drawn here, so that it is in the pickle from which a search is restored.
-        self._seed = RandomSource(random_state).seed()
+        self._seed = seed_of(random_state)
         self._space: dict[str, Any] = {}
         self._num_samples = 0
         self._prefix = ""
@@ -204,9 +203,9 @@ class _Streams:
     """
 
     def __init__(self, seed: int) -> None:
-        self._bits = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
-        self._begin = self._bits.state
-        self._source = RandomSource(np.random.Generator(self._bits))
+        self._seed = seed
+        self._random = random.Random(seed)
+        self._source = RandomSource(self._random)
 
     def at(self, counter: int) -> RandomSource:
         """The stream of a counter; the one before is over.
@@ -214,8 +213,7 @@ class _Streams:
         Args:
             counter: Which stream.
         """
-        self._begin["state"]["key"][1] = counter
-        self._bits.state = self._begin
+        self._random.seed((abs(self._seed) << 64) + counter)
         return self._source
 
 

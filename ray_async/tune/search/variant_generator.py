@@ -118,7 +118,7 @@ def generate_variants(
         ValueError: Functions wait for each other's values.
     """
     state_of: Callable[[int], Any] = random_state if callable(random_state) else lambda _: shared
-    shared = None if callable(random_state) else RandomSource(random_state)
+    shared = None if callable(random_state) else RandomSource.of(random_state)
     found = known if known is not None else list(unresolved_values(space))
     grids = [(path, values) for path, value in found if (values := _grid_values(value, path)) is not None]
     fixed = {path for path, _ in grids}
