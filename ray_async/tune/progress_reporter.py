@@ -188,7 +188,9 @@ class CLIReporter(ProgressReporter):
         best = best_of(trials, self._metric, self._mode, "last")
         if best is None:
             return []
-        return [f"Best {self._metric}: {lookup(best.last_result, self._metric)} of {best}, {best.config}"]
+        drawn = list(best.evaluated_params) or list(best.config)
+        config = ", ".join(f"{name}={_cell(lookup(best.config, name, ''))}" for name in drawn)
+        return [f"Best {self._metric}: {_cell(lookup(best.last_result, self._metric))} of {best}: {config}"]
 
     def _failures(self, trials: list[Trial]) -> list[str]:
         failed = [trial for trial in trials if trial.status == Trial.ERROR]

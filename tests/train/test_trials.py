@@ -115,6 +115,20 @@ def test_parameters_at_the_wrong_place_are_named() -> None:
         search(trainer, {"lr": tune.uniform(0, 1)}, RunConfig(verbose=0))
 
 
+def test_resources_of_a_trainer_are_said_in_its_scaling_config() -> None:
+    with pytest.raises(ValueError, match="ScalingConfig: num_workers"):
+        tune.with_resources(DataParallelTrainer(print), {"cpu": 2})
+    factory = ScalingConfig(num_workers=2, trainer_resources={"CPU": 1}, use_gpu=True).as_placement_group_factory()
+    assert factory.bundles == [{"CPU": 1.0}, {"GPU": 1.0}, {"GPU": 1.0}] and factory.strategy == "PACK"
+
+
+def test_a_trainer_with_a_bundle_of_its_own() -> None:
+    scaling = ScalingConfig(num_workers=2, trainer_resources={"CPU": 1}, resources_per_worker={"CPU": 0.5})
+    trainer = DataParallelTrainer(lambda: train.report({"loss": 1}), scaling_config=scaling)
+    grid = search(trainer, {}, RunConfig(verbose=0))
+    assert grid.num_errors == 0 and grid[0].metrics["loss"] == 1
+
+
 def test_a_trainer_that_a_trial_runs_by_itself_reports_to_it() -> None:
     def loop(config: dict[str, Any]) -> None:
         for step in range(2):

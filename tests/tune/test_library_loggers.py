@@ -77,6 +77,7 @@ def test_tensorboard_has_scalars_and_every_scalar_leaf_of_the_config(tmp_path: P
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.keeps_resources  # MLflow keeps its database open
 def test_mlflow_has_a_run_for_each_trial(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     logger = importlib.import_module("ray_async.tune.logger.mlflow")

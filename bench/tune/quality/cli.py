@@ -35,14 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [problem.name for problem in PROBLEMS]
     wanted = options.only.split(",") if options.only else [*names, "pbt"]
     worse = 0
-    with tempfile.TemporaryDirectory() as storage, ray.init(num_cpus=1, log_to_driver=False, include_dashboard=False):
+    chosen = [problem for problem in PROBLEMS if problem.name in wanted]
+    preload = [module for problem in chosen for module in problem.modules]
+    session = ray.init(num_cpus=4, log_to_driver=False, include_dashboard=False, preload=preload)
+    with tempfile.TemporaryDirectory() as storage, session:
         panels: list[Panel] = []
-        for problem in (problem for problem in PROBLEMS if problem.name in wanted):
-            found, bad = _stopping(problem, options.seeds, storage)
+        for problem in chosen:
+            found, bad = _stopping(problem, min(options.seeds, problem.seeds), storage)
             panels += found
             worse += bad
         if panels and options.plots:
-            title = f"Best so far, mean of {options.seeds} seeds with its 95 % confidence band"
+            title = "Best so far: mean over seeds with its 95 % confidence band"
             draw(panels, 3, title, str(options.plots / "tune_quality.png"))
         if "pbt" in wanted:
             bands, bad = _population(options.seeds, storage)
@@ -72,7 +75,13 @@ def _stopping(problem: Problem, seeds: int, storage: str) -> tuple[list[Panel], 
     worse = 0
     for family in (family for family in bands if family != "none"):
         panels.append(
-            (f"{problem.name}: {family}", "iterations in all", problem.label, bands[family] | bands["none"], True)
+            (
+                f"{problem.name}, {seeds} seeds: {family}",
+                "iterations in all",
+                problem.label,
+                bands[family] | bands["none"],
+                True,
+            )
         )
         ours, reference = (ends[name] for name in stopping.CONTENDERS[family])
         worse += _verdict(f"{problem.name} {family}", ours, reference, larger_is_better=False)

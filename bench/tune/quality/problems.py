@@ -24,6 +24,8 @@ class Problem:
         max_t: Iterations of a whole trial.
         learn: Gives the metric after each iteration; smaller is better.
         lowest: The least that there is; curves show how far a search is from it.
+        seeds: How many seeds it gets at most.
+        modules: What its workers import before the first trial.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Problem:
     max_t: int
     learn: Callable[[Any, int], Iterator[float]]
     lowest: float = 0.0
+    seeds: int = 100
+    modules: tuple[str, ...] = ()
 
     def points(self, seed: int, count: int) -> Any:
         """The configs of a seed, the same for all contenders.
@@ -87,5 +91,5 @@ def _network(point: Any, seed: int) -> Iterator[float]:
 PROBLEMS = (
     Problem("branin", "distance from Branin's minimum", 2, 81, _falling(branin, 60.0), BRANIN_MINIMUM),
     Problem("hartmann6", "distance from Hartmann6's minimum", 6, 81, _falling(hartmann6, 0.5), HARTMANN6_MINIMUM),
-    Problem("digits", "digits told wrongly (torch)", 4, 27, _network),
+    Problem("digits", "digits told wrongly (torch)", 4, 27, _network, seeds=5, modules=("torch", "sklearn.datasets")),
 )
