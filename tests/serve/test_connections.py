@@ -181,6 +181,38 @@ async def test_no_more_is_read_while_requests_wait() -> None:
         await server.stop()
 
 
+class LateApp(App):
+    """An application that goes on when its answer is complete."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    async def answer(self, connection: Any, scope: Any, receive: Any, send: Any) -> None:
+        await super().answer(connection, scope, receive, send)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+async def test_a_stop_after_the_answer_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    listener = bind("127.0.0.1", 0)
+    address, app = listener.getsockname(), LateApp()
+    server = HTTPServer(app, vars(HTTPOptions()))
+    await server.start(listener)
+    try:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204 No Content")
+    finally:
+        await server.stop()
+    writer.close()
+    await writer.wait_closed()
+    assert app.cancelled
+    assert caplog.records == []
+
+
 async def test_an_idle_connection_is_closed() -> None:
     listener = bind("127.0.0.1", 0)
     address = listener.getsockname()

@@ -395,6 +395,8 @@ class Connection(HttpToolsProtocol):
         try:
             await self._requests.answer(self, cycle.scope, receive, cycle.send)
         except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and cycle.response_complete:
+                raise  # of a server that stops: the client has its whole answer
             await cycle.run_asgi(partial(_raise, error))  # what uvicorn does then
         else:
             if not cycle.response_complete:
