@@ -65,7 +65,7 @@ def _stopping(problem: Problem, seeds: int, storage: str) -> tuple[list[Panel], 
         for name, run in contenders.items():
             trials = WHOLE if family == "none" else TRIALS
             curves = [
-                [value - problem.lowest for value in best_so_far(run(problem, seed, trials, storage), budget)]
+                [value - problem.lowest for value in best_so_far(run(problem, seed, trials, budget, storage), budget)]
                 for seed in range(seeds)
             ]
             ends[name] = [curve[-1] for curve in curves]
