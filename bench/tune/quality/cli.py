@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bands, bad = _population(options.seeds, storage)
             worse += bad
             if options.plots:
-                title = "The PBT paper's example: best value of a population of 4"
+                title = "The PBT paper's example, population of 4"
                 panel: Panel = (f"{options.seeds} seeds", "steps", "1.2 - t0² - t1²", bands, False)
                 draw([panel], 1, title, str(options.plots / "tune_quality_pbt.png"))
     return int(worse > 0)
@@ -83,7 +83,7 @@ def _stopping(problem: Problem, seeds: int, storage: str) -> tuple[list[Panel], 
                 True,
             )
         )
-        ours, reference = (ends[name] for name in stopping.CONTENDERS[family])
+        ours, reference, *_ = (ends[name] for name in stopping.CONTENDERS[family])
         worse += _verdict(f"{problem.name} {family}", ours, reference, larger_is_better=False)
     return panels, worse
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from ray_async.tune.schedulers import ASHAScheduler, HyperBandScheduler, MedianS
 __all__ = ("CONTENDERS", "Spent")
 
 REDUCTION = 3
+# Trials that the median rule wants before it ends any.
+SAMPLES = 5
 MILESTONES = frozenset(REDUCTION**power for power in range(6))
 # Metrics in the order in which they were reported: the budget is counted in these.
 Spent = list[float]
@@ -104,6 +107,24 @@ def _optuna(make: Callable[[Problem], optuna.pruners.BasePruner]) -> Callable[..
     return run
 
 
+def _median_rule(problem: Problem, seed: int, trials: int, budget: int, storage: str) -> Spent:
+    """The median rule as it was published (Golovin et al., "Google Vizier", 2017, section 3.2.2)."""
+    curves: list[list[float]] = []
+    heard: Spent = []
+    for point in problem.points(seed, trials).tolist():
+        curve: list[float] = []
+        for _, value in zip(range(problem.max_t), problem.learn(point, seed), strict=False):
+            curve.append(value)
+            heard.append(value)
+            if len(heard) >= budget:
+                return heard
+            averages = [statistics.fmean(other[: len(curve)]) for other in curves]
+            if len(averages) >= SAMPLES and min(curve) > statistics.median(averages):
+                break
+        curves.append(curve)
+    return heard
+
+
 #: By family, what runs a search of a seed: ours first, then the reference.
 CONTENDERS: dict[str, dict[str, Callable[..., Spent]]] = {
     "none": {"every trial to its end": _ours(lambda problem: None)},
@@ -127,8 +148,11 @@ CONTENDERS: dict[str, dict[str, Callable[..., Spent]]] = {
     },
     "median": {
         "MedianStoppingRule": _ours(
-            lambda problem: MedianStoppingRule(time_attr="training_iteration", grace_period=1, min_samples_required=5)
+            lambda problem: MedianStoppingRule(
+                time_attr="training_iteration", grace_period=1, min_samples_required=SAMPLES
+            )
         ),
-        "Optuna's MedianPruner": _optuna(lambda problem: optuna.pruners.MedianPruner(n_startup_trials=5)),
+        "the published rule": _median_rule,
+        "Optuna's MedianPruner": _optuna(lambda problem: optuna.pruners.MedianPruner(n_startup_trials=SAMPLES)),
     },
 }
