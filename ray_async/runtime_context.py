@@ -174,6 +174,10 @@ class RuntimeContext:
         """Give the directory of sessions."""
         return self._context.temp_dir
 
+    def get_spill_dir(self) -> str:
+        """Give the directory of what does not fit into memory; it may not exist yet, and goes with the session."""
+        return self._context.spill_dir
+
     def get_session_name(self) -> str:
         """Give the session's name."""
         return self._context.session_name

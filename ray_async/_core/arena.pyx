@@ -329,7 +329,7 @@ cdef class Arena:
         cdef u32 answers = atomic_load_u32(&h.super.spill_answers)
         cdef bint stuck = False
         cdef au32 word = 0
-        if size <= h.super.limit:
+        if size <= h.super.limit and not h.reserve:
             while now < deadline and not stuck and atomic_load_u32(&h.super.node_state) != RA_NODE_DOWN:
                 ra_event(h, RA_EV_FULL, min(size >> 12, <u64>0xfffffff))
                 with nogil:

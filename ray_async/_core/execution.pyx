@@ -10,7 +10,7 @@ from ray_async._core.object_ref cimport new_ref
 from ray_async._core.postponed cimport PostponedCalls, hand_back_when_dead
 from ray_async._core.steps cimport PlainCall
 from ray_async._core.store cimport complete_with
-from ray_async._core.stream cimport Stream, fail_returns, fail_returns_anyway
+from ray_async._core.stream cimport Stream, fail_returns, fail_returns_anyway, fail_returns_reserved
 from ray_async._core.submission cimport set_parent
 from ray_async._core.process import set_title
 from ray_async._core.store import read
@@ -280,8 +280,15 @@ cdef class Executor:
             try:
                 fail_returns(self.arena, record, error)
             except Exception as reason:
-                fail_returns_anyway(self.arena, record, self.unstorable(reason))
+                self.fail_without_room(record, error, reason)
         self.end(record)
+
+    cdef fail_without_room(self, u64 record, bytes error, reason):
+        """Complete the returns of a record with an error for which the store has no room: of what is kept for errors."""
+        try:
+            fail_returns_reserved(self.arena, record, error)
+        except Exception:
+            fail_returns_anyway(self.arena, record, self.unstorable(reason))
 
     def finish(self, u64 record):
         """End a record whose returns are complete."""

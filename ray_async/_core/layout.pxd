@@ -199,6 +199,7 @@ cdef extern from "objects.h" nogil:
         u64 split
         u8 closed
         u8 node_dead
+        u32 reserve
 
     u64 atomic_load_u64 "atomic_load"(au64 *)
     u32 atomic_load_u32 "atomic_load"(au32 *)
@@ -341,6 +342,7 @@ cdef extern from "objects.h" nogil:
     u32 ra_overflow_end(ra_heap *)
     u32 ra_chunks_used(ra_heap *)
     u64 RA_PLACES
+    u32 RA_RESERVE
     u32 ra_record_returns(ra_heap *, u64)
     void ra_hold_return(ra_heap *, u64)
     void ra_unpin(ra_heap *, u64)

@@ -127,11 +127,18 @@ cdef int complete_with(Arena arena, u64 entry, u32 state, object value) except -
 
 
 cdef int complete_failed(Arena arena, u64 entry, object error, int mark) except -1:
-    """Complete a pending entry with an error. One for which there is no room leaves its mark, which lies in the entry itself."""
+    """Complete a pending entry with an error. One for which there is no room takes of the reserve, and one that has no room
+    there either leaves its mark, which lies in the entry itself."""
+    try:
+        return complete_with(arena, entry, RA_ERROR, error)
+    except Exception:
+        arena.heap.reserve = RA_RESERVE
     try:
         return complete_with(arena, entry, RA_ERROR, error)
     except Exception:
         return complete_with(arena, entry, RA_ERROR, mark)
+    finally:
+        arena.heap.reserve = 0
 
 
 def fulfil(Arena arena, ObjectRef ref, value, bint error=False):

@@ -10,4 +10,5 @@ cdef class Stream:
 
 
 cdef int fail_returns(Arena arena, u64 record, object error) except -1
+cdef int fail_returns_reserved(Arena arena, u64 record, object error) except -1
 cdef int fail_returns_anyway(Arena arena, u64 record, object error) except -1

@@ -144,11 +144,20 @@ cdef int fail_returns(Arena arena, u64 record, object error) except -1:
     return 0
 
 
+cdef int fail_returns_reserved(Arena arena, u64 record, object error) except -1:
+    """The same, with what is kept beyond the limit for errors."""
+    arena.heap.reserve = RA_RESERVE
+    try:
+        return fail_returns(arena, record, error)
+    finally:
+        arena.heap.reserve = 0
+
+
 cdef int fail_returns_anyway(Arena arena, u64 record, object error) except -1:
     """The same. Those for whose error there is no room get a mark, which lies in the entry: nobody waits for ever."""
     cdef bint cancelled
     try:
-        return fail_returns(arena, record, error)
+        return fail_returns_reserved(arena, record, error)
     except Exception:
         cancelled = RA_R_FLAGS(atomic_load_u64(&ra_record_at(&arena.heap, record).word)) & RA_RF_CANCEL
         return fail_returns(arena, record, MARK_CANCELLED if cancelled else MARK_FAILED)

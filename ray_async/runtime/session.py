@@ -469,6 +469,7 @@ class CoreSession:
             namespace=self.namespace,
             session_name=os.path.basename(self.facts["session_dir"]),
             temp_dir=os.path.dirname(self.facts["session_dir"]),
+            spill_dir=self.facts.get("spill_path", ""),
             address=self.facts["address"],
         )
 

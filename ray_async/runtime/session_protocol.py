@@ -35,6 +35,7 @@ class ExecutionContext(NamedTuple):
         is_canceled: Whether a cancel has been asked for.
         session_name: Name of the session.
         temp_dir: Directory of sessions.
+        spill_dir: Directory of what does not fit into memory.
         address: Address of the cluster's head.
     """
 
@@ -59,6 +60,7 @@ class ExecutionContext(NamedTuple):
     is_canceled: bool = False
     session_name: str = ""
     temp_dir: str = ""
+    spill_dir: str = ""
     address: str = ""
 
 

@@ -138,6 +138,8 @@ class CallbackList:
         self._stateful = bool(_overridden(self._callbacks, "get_state"))
         self._saved = time.monotonic()
         self._methods = {name: _overridden(self._callbacks, name) for name in _HOOKS}
+        # A scheduler may have policies that are written without callbacks, too.
+        self._is_idle = not (self._callbacks or self._reporter or spec.tune.scheduler)
 
     @property
     def are_there(self) -> bool:
@@ -179,6 +181,8 @@ class CallbackList:
             effect: The effect.
         """
         self._iteration += 1
+        if self._is_idle:
+            return
         if self._stateful and time.monotonic() > self._saved + STATE_SECONDS:
             self.save()
         if self._reporter is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from ray_async._core.submission import (
     record_seq,
     set_parent,
 )
+from tests.core.conftest import joined
 from tests.core.session import Bench
 from tests.core.test_references import settle
 
@@ -270,10 +272,18 @@ def fill_up(arena: Arena) -> list[Any]:
     return kept
 
 
+@pytest.fixture(params=[1, 2])
+def tiny(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Arena, int]]:
+    """An arena of 4 MiB, and for how many times that it has places."""
+    for arena in joined(0, tmp_path, places=request.param):
+        yield arena, request.param
+
+
 @pytest.mark.parametrize("n_returns", [1, 3, -1])
 @pytest.mark.parametrize("by_worker", [False, True])
-def test_a_full_store_keeps_nobody_from_ending(small_arena: Arena, n_returns: int, by_worker: bool) -> None:
-    """The error finds no room: its mark lies in the entry."""
+def test_a_full_store_keeps_nobody_from_ending(tiny: tuple[Arena, int], n_returns: int, by_worker: bool) -> None:
+    """Some room beyond the limit is kept for errors. One that finds none leaves its mark, which lies in the entry."""
+    small_arena, places = tiny
     bench, errors = Bench(small_arena), []
     template = bench.template(lambda: 1, n_returns=n_returns, make_generator=lambda cursor: cursor)
     made = template(())
@@ -294,5 +304,6 @@ def test_a_full_store_keeps_nobody_from_ending(small_arena: Arena, n_returns: in
         assert store.is_ready(small_arena, ref)
         with pytest.raises(CancelledError):
             store.get_one(small_arena, ref)
-    assert errors == [store.FAILED if by_worker else store.CANCELLED] * len(refs)
+    mark = store.FAILED if by_worker else store.CANCELLED
+    assert errors == [mark if places == 1 else bytes(5_000)] * len(refs)
     del kept

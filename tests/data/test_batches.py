@@ -1,6 +1,8 @@
 """Batches in all formats, and blocks made of what functions return."""
 
 import math
+import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -126,3 +128,33 @@ def test_resizing_puts_tables_together_and_cuts_them() -> None:
     assert [table.num_rows for table in resized(tables, 4, drop_last=True)] == [4, 4]
     assert [table.num_rows for table in resized([*tables, tables[0].slice(0, 0)], None)] == [3, 3, 3]
     assert [v for table in resized(tables, 2) for v in table["a"].to_pylist()] == list(range(9))
+
+
+class FakeArray:
+    """What a CuPy array shows of itself."""
+
+    def __init__(self, values: np.ndarray[Any, Any]) -> None:
+        self.values = values
+
+    def get(self) -> np.ndarray[Any, Any]:
+        return self.values
+
+    def __array__(self) -> None:
+        raise TypeError("implicit conversion to a NumPy array is not allowed")
+
+
+def test_columns_on_a_gpu_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = [1]
+    FakeArray.__module__ = "cupy"
+    runtime = types.SimpleNamespace(getDeviceCount=lambda: devices[0])
+    fake = types.SimpleNamespace(asarray=FakeArray, cuda=types.SimpleNamespace(runtime=runtime))
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    batch = batch_of(pa.table({"x": [1.5, 2.5], "t": ["a", "b"]}), "cupy")
+    assert isinstance(batch["x"], FakeArray) and batch["t"].tolist() == ["a", "b"]
+    assert table_of_batch(batch).to_pylist() == [{"x": 1.5, "t": "a"}, {"x": 2.5, "t": "b"}]
+    devices[0] = 0
+    with pytest.raises(RuntimeError, match="num_gpus=1"):
+        batch_of(pa.table({"x": [1]}), "cupy")
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(ImportError, match="needs CuPy where the function runs"):
+        batch_of(pa.table({"x": [1]}), "cupy")

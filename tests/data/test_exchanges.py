@@ -6,6 +6,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 import ray_async as ray
 from ray_async.data.aggregate import Count, Max, Mean, Min, Std, Sum
+from ray_async.data.block.run_file import RunFile
 from tests.data.sizes import full
 from tests.faults.session import worker_pids
 
@@ -46,6 +48,82 @@ def cut(table: pa.Table, parts: int) -> Any:
     dataset.context.target_max_block_size = table.nbytes // parts
     dataset.context.inline_bytes = 0
     return dataset
+
+
+def spilling(dataset: Any) -> Any:
+    """The dataset with room for so little that all its barriers write files."""
+    dataset.context.execution_options.resource_limits.object_store_memory = 4000
+    dataset.context.inline_bytes = 0
+    return dataset
+
+
+def spill_folders() -> list[str]:
+    """Folders of barriers that exist."""
+    folder = Path(ray.get_runtime_context().get_spill_dir())
+    return [path.name for path in folder.glob("data-*")]
+
+
+def joined(other: Any, how: str, dataset: Any) -> Any:
+    """A join in an order of its own: full outer joins have rows without a number."""
+    return dataset.join(other, how, on=("v",)).sort(["n", "w"] if "semi" not in how else "n")
+
+
+def test_rows_in_files_are_those_in_the_store(small_calls: Any) -> None:
+    small_calls(8000)
+    rng = np.random.default_rng(1)
+    values = [None if value < 0.1 else float("nan") if value < 0.2 else round(value, 2) for value in rng.random(3000)]
+    table = pa.table({"v": values, "t": [f"{value}"[:3] for value in rng.random(3000)], "n": np.arange(3000)})
+
+    def check(make: Callable[[Any], Any]) -> None:
+        in_store, in_files = make(cut(table, 10)), spilling(make(cut(table, 10)))
+        assert repr(in_files.take_all()) == repr(in_store.take_all())
+
+    check(lambda dataset: dataset.sort(["v", "t"]))
+    check(lambda dataset: dataset.sort(["v", "t"], descending=[True, False]))
+    check(lambda dataset: dataset.random_shuffle(seed=5))
+    check(lambda dataset: dataset.groupby("t").map_groups(lambda frame: frame.head(2), batch_format="pandas"))
+    check(lambda dataset: dataset.groupby(["t", "v"]).aggregate(Sum("n"), Max("n", ignore_nulls=False)))
+    other = ray.data.from_arrow(pa.table({"v": [0.5, 0.25, None], "w": [1, 2, 3]}), override_num_blocks=3)
+    for how in ("inner", "left_outer", "full_outer", "left_semi"):
+        check(partial(joined, other, how))
+    assert not spill_folders()
+
+
+def test_a_sort_in_files_is_stable_and_even_for_one_key(small_calls: Any) -> None:
+    small_calls(16000)
+    keys = np.where(np.arange(20000) % 10 == 0, np.arange(20000), 7)
+    table = pa.table({"k": keys, "n": np.arange(20000)})
+    batches = iter(spilling(cut(table, 20).sort("k")).iter_batches(batch_size=None))
+    found = [next(batches)]
+    assert spill_folders(), "merges are still to come"
+    found += batches
+    assert not spill_folders()
+    assert np.concatenate([batch["n"] for batch in found]).tolist() == np.lexsort((np.arange(20000), keys)).tolist()
+    sizes = [len(batch["n"]) for batch in found]
+    assert len(sizes) > 8 and max(sizes) <= 2 * np.mean(sizes)
+
+
+def test_a_folder_that_takes_no_files_is_told(
+    small_calls: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    small_calls(8000)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("ray_async.data.executor.execution._spill_folder", lambda: str(tmp_path / "file" / "folder"))
+    with pytest.raises(ray.exceptions.OutOfDiskError, match="rows that do not fit into memory"):
+        spilling(ray.data.range(5000, override_num_blocks=4).random_shuffle()).take_all()
+
+
+def test_a_disk_that_is_full_in_the_middle_is_told(tmp_path: Path) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(ray.exceptions.OutOfDiskError, match=f"{tmp_path}"):
+            RunFile.written(pa.table({"x": np.zeros(100_000)}), str(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
 
 
 def test_sorts_by_two_keys_are_cut_evenly(small_calls: Any) -> None:
@@ -234,6 +312,19 @@ def test_killed_workers_lose_and_double_nothing(how: str, seed: int, small_calls
         found = ids(dataset)
     assert sorted(found) == expected, seed
     assert how != "sort" or found == expected[::-1]
+
+
+@pytest.mark.parametrize("seed", range(full(1, 50)))
+@pytest.mark.parametrize("how", ["shuffle", "sort", "repartition", "keys", "join", "groups", "sums"])
+def test_killed_workers_lose_and_double_nothing_in_files(how: str, seed: int, small_calls: Any) -> None:
+    small_calls(4000)
+    exchange, expected = EXCHANGES[how]
+    dataset = spilling(exchange(ray.data.range(ROWS, override_num_blocks=8).map(slowly)))
+    with Killer(seed):
+        found = ids(dataset)
+    assert sorted(found) == expected, seed
+    assert how != "sort" or found == expected[::-1]
+    assert not spill_folders()
 
 
 @pytest.mark.parametrize("seed", range(full(2, 20)))

@@ -254,6 +254,19 @@ def test_deaths_of_actors(end: str) -> None:
         strict.take_all()
 
 
+def test_when_every_block_is_deadly_the_run_ends() -> None:
+    class Deadly:
+        def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+            os._exit(1)
+
+    dataset = ray.data.range(20, override_num_blocks=5).map_batches(Deadly, concurrency=2)
+    dataset.context.max_errored_blocks = -1
+    assert ids(dataset) == []
+    strict = ray.data.range(20, override_num_blocks=5).map_batches(Deadly, concurrency=2)
+    with pytest.raises(ray.exceptions.RayActorError, match=r"MapBatches\(Deadly\)|exit code 1"):
+        strict.take_all()
+
+
 def test_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path) -> None:
     def die_once(row: dict[str, Any]) -> dict[str, Any]:
         mark = tmp_path / f"{row['id']}"

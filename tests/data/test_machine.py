@@ -9,6 +9,7 @@ import pytest
 
 from ray_async.data.block.bundle import Piece, RowBundle
 from ray_async.data.executor.balance import PoolLoad, shares_of
+from ray_async.data.executor.barrier import BarrierStage
 from ray_async.data.executor.instructions import (
     BarrierSpec,
     BarrierStep,
@@ -17,6 +18,7 @@ from ray_async.data.executor.instructions import (
     LimitSpec,
     MapSpec,
     PoolSpec,
+    Spill,
     StageCall,
     StageResult,
     StageSpec,
@@ -178,6 +180,65 @@ def test_a_barrier_waits_for_all_rows_and_runs_its_steps(seed: int) -> None:
     simulation = Simulation(specs)
     assert labels(simulation.run(seed)) == [((0,), (1,), (2,))]
     assert [start.call.params for start in simulation.started][3:] == ["split", "split", "split", "merge"]
+
+
+class Runs:
+    """Inputs that leave the store as they come, two sides of them."""
+
+    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        yield BarrierStep((StageCall("whole", tuple(b for side in inputs for b in side)),), last=True)
+        return ()
+
+    def runs(self, inputs: Sequence[Sequence[RowBundle]]) -> "Runs":
+        return self
+
+    def split(self, side: int, first_row: int, folder: str | None) -> object:
+        return (side, first_row, folder)
+
+    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+        sizes = [sum(output.pieces[0].rows for result in side for output in result.outputs) for side in runs]
+        yield BarrierStep((StageCall(("merge", *sizes), (bundle("merged", sum(sizes)),)),), last=True)
+        return ()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("limit", [5, 100])
+def test_a_barrier_gives_inputs_beyond_its_limit_to_calls_of_their_own(seed: int, limit: int) -> None:
+    specs: list[StageSpec] = [
+        MapSpec("left", reads=tuple(range(10))),
+        BundlesSpec("right", (), (bundle("large", rows=9, size=9),)),
+        BarrierSpec("join", (0, 1), Runs(), Spill("folder", limit, run_bytes=3)),
+    ]
+    simulation = Simulation(specs)
+    outputs = simulation.run(seed)
+    calls = [start.call for start in simulation.started if start.stage == 2]
+    if limit == 100:
+        assert [call.params for call in calls] == ["whole"]
+        return
+    assert [call.params for call in calls[:-1] if call.params[0] == 1] == [(1, row, "folder") for row in (0, 3, 6)]
+    lefts = [call for call in calls[:-1] if call.params[0] == 0]
+    assert [call.params[1] for call in lefts] == [
+        sum(len(c.inputs[0].pieces) for c in lefts[:i]) for i in range(len(lefts))
+    ]
+    assert labels([call.inputs[0] for call in lefts]) == list(range(10))
+    assert calls[-1].params == ("merge", 10, 9) and len(outputs) == 1
+    barrier = simulation.machine.stages[2]
+    assert isinstance(barrier, BarrierStage) and barrier.writes_files and barrier.calls_over
+
+
+class Refusing:
+    """A strategy that does not take its inputs."""
+
+    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        yield from ()
+        raise ValueError("these do not go together")
+
+
+def test_what_a_strategy_refuses_ends_the_plan() -> None:
+    simulation = Simulation([MapSpec("read", reads=(0, 1)), BarrierSpec("zip", (0,), Refusing())])
+    while simulation.running:
+        simulation.finish(min(simulation.running))
+    assert simulation.machine.over and str(simulation.machine.error) == "these do not go together"
 
 
 def test_calls_of_dead_actors_run_again_and_the_pool_is_filled_up() -> None:

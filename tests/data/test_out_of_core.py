@@ -11,7 +11,7 @@ import pytest
 import ray_async as ray
 from tests.data.sizes import FULL, full
 
-ROWS = full(20_000, 8_000_000)
+ROWS = full(6_000, 8_000_000)
 STORE = full(80, 256) << 20
 
 
@@ -36,7 +36,7 @@ def table(blocks: int) -> Any:
 
 def chain() -> Any:
     names = {"data": "data2", "v": "v2"}
-    one, other = table(40), table(40).rename_columns({"k": "k", **names})
+    one, other = table(full(8, 40)), table(full(8, 40)).rename_columns({"k": "k", **names})
     third = ray.data.range(ROWS).rename_columns({"id": "k"})
     return one.join(other, "inner", on=("k",)).join(third, "inner", on=("k",)).sort(["v", "k"])
 
@@ -63,8 +63,7 @@ def expected() -> tuple[int, int, bool]:
 @pytest.mark.usefixtures("small_session")
 @pytest.mark.timeout(1500)
 def test_two_joins_and_a_sort(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not FULL:
-        monkeypatch.setattr("ray_async.data.executor.execution.MAX_CALL_BYTES", 400_000)
+    little_room(monkeypatch)
     ray.data.range(2, override_num_blocks=2).map(lambda row: row).take_all()
     before = memory()
     with Peak() as peak:
@@ -83,6 +82,47 @@ def test_two_joins_and_a_sort(monkeypatch: pytest.MonkeyPatch) -> None:
     if FULL:
         print(f"peak {(peak.bytes - before) >> 20} MiB above the idle session, with {STORE >> 20} MiB of store")
         assert peak.bytes - before <= 1.5 * STORE + STORE
+
+
+@pytest.mark.keeps_resources
+@pytest.mark.usefixtures("small_session")
+@pytest.mark.timeout(1500)
+def test_a_shuffle_and_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    little_room(monkeypatch)
+    before = memory()
+    with Peak() as peak:
+        rows, total, in_place = 0, 0, 0
+        for batch in table(full(8, 40)).random_shuffle(seed=1).iter_batches(batch_size=None):
+            assert (batch["data"][:, 7] == batch["k"]).all()
+            in_place += int((np.arange(rows, rows + len(batch["k"])) == batch["k"]).sum())
+            rows, total = rows + len(batch["k"]), total + int(batch["k"].sum())
+        assert (rows, total) == (ROWS, ROWS * (ROWS - 1) // 2) and in_place < 50
+        counts = table(full(8, 40)).groupby("v").map_groups(lambda group: {"n": np.array([len(group["k"])])})
+        assert sorted(row["n"] for row in counts.take_all()) == sorted(np.bincount((np.arange(ROWS) * 31) % 1009))
+        assert table(full(8, 40)).groupby("k").count().count() == ROWS
+    if FULL:
+        print(f"peak {(peak.bytes - before) >> 20} MiB above the idle session, with {STORE >> 20} MiB of store")
+
+
+if FULL:  # it takes some gigabytes of memory
+
+    @pytest.mark.keeps_resources
+    @pytest.mark.usefixtures("small_session")
+    def test_a_row_of_two_gigabytes() -> None:
+        size = (2 << 30) + 16
+        dataset = ray.data.range(3, override_num_blocks=3)
+        whole = dataset.map(lambda row: {"id": row["id"], "x": bytes(size if row["id"] == 1 else 3)})
+        with pytest.raises(ray.exceptions.ObjectStoreFullError, match="does not fit into an object store") as caught:
+            whole.take_all()
+        assert any("Map(" in note for note in caught.value.__notes__)
+        assert [len(row["x"]) for row in ray.data.from_items([{"x": bytes(size)}, {"x": b""}]).iter_rows()] == [size, 0]
+
+
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have barriers write files of little data, too."""
+    if not FULL:
+        monkeypatch.setattr("ray_async.data.executor.execution.MAX_CALL_BYTES", 120_000)
+        monkeypatch.setattr("ray_async.data.executor.execution.STORE_SHARE", 0.002)
 
 
 def memory() -> int:

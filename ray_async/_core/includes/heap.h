@@ -36,6 +36,7 @@ typedef struct {
     u64 split;            /* offset from which on the arena is the overflow file */
     u8 closed;     /* after fork in the child, or after shutdown */
     u8 node_dead;  /* this process knows that the node is gone */
+    u32 reserve;   /* chunks that it may take beyond the limit now: while it tells an error for which there is no room */
     ra_slabs slabs[RA_SLAB_KINDS][RA_CLASSES];
 } ra_heap;
 
@@ -186,10 +187,12 @@ static inline void ra_run_set(ra_heap *h, u32 index, u32 n, u32 kind, u32 cls) {
     }
 }
 
+#define RA_RESERVE 32 /* chunks beyond the limit that errors may take, of all processes together */
+
 /* Claim `n` neighbouring chunks, lowest address first (of runs: above the floor first). Returns the first one's index, or -1 when there is no such run. */
 static inline int64_t ra_run_claim(ra_heap *h, u32 n, u32 kind, u32 cls) {
     ra_super *s = h->super;
-    if (atomic_fetch_add(&s->used, n) + n > s->limit >> RA_CHUNK_SHIFT) {
+    if (atomic_fetch_add(&s->used, n) + n > (s->limit >> RA_CHUNK_SHIFT) + h->reserve) {
         atomic_fetch_sub(&s->used, n);
         return -1;
     }

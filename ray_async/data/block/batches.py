@@ -10,13 +10,14 @@ import pyarrow as pa
 
 from ray_async.data.block.columns import column_of_array, column_of_values, numpy_of
 from ray_async.data.block.frames import KnownTexts, frame_of, table_of_frame
+from ray_async.data.block.gpu import from_gpu, is_on_gpu, to_gpu
 from ray_async.data.block.rows import empty_rows
 from ray_async.data.block.schema import concatenated
 
 __all__ = ("BATCH_FORMATS", "batch_of", "check_batch_format", "resized", "table_of_batch")
 
 #: The names that `batch_format` may have; None is the block itself.
-BATCH_FORMATS = ("default", "numpy", "pandas", "pyarrow", "polars")
+BATCH_FORMATS = ("default", "numpy", "pandas", "pyarrow", "polars", "cupy")
 
 
 def check_batch_format(name: str | None) -> str | None:
@@ -46,6 +47,8 @@ def batch_of(table: pa.Table, batch_format: str | None, *, writable: bool = Fals
         import polars
 
         return polars.from_arrow(table)
+    if batch_format == "cupy":
+        return to_gpu({name: numpy_of(table.column(i)) for i, name in enumerate(table.column_names)})
     return table
 
 
@@ -104,6 +107,8 @@ def _column(name: str, values: Any) -> pa.Array | pa.ChunkedArray:
         return column_of_values(values)
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
         return values
+    if is_on_gpu(values):
+        return _column(name, from_gpu(values))
     module = type(values).__module__.partition(".")[0]
     if module == "pandas" and hasattr(values, "to_numpy"):
         return table_of_frame(values.to_frame("0")).column(0)

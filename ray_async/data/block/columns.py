@@ -47,6 +47,8 @@ def column_of_values(values: Sequence[Any]) -> pa.Array:
         return column_of_values([value.numpy(force=True) if hasattr(value, "numpy") else value for value in values])
     try:
         return pa.array(values)
+    except pa.ArrowCapacityError:  # one value of two gigabytes or more
+        return pa.array(values, pa.large_string() if str in kinds else pa.large_binary())
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         return object_column(values)
 

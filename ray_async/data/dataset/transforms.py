@@ -168,7 +168,8 @@ class Transforms(DatasetBase):
             fn: from a batch to a batch, in any of the formats, or to an iterator of batches; may be ``async``.
             batch_size: rows of a batch; small blocks are put together for it, and the last batch of a call may have
                 fewer. None, "default" and "auto": whole blocks.
-            batch_format: "numpy" (also "default"): a dict of arrays; "pandas", "pyarrow", "polars"; None: as the block.
+            batch_format: "numpy" (also "default"): a dict of arrays; "cupy": the same on a GPU; "pandas", "pyarrow",
+                "polars"; None: as the block.
             zero_copy_batch: whether NumPy batches may be read-only views of the store; False makes them copies that may
                 be changed. Frames of pandas may always be changed.
             udf_modifying_row_count: accepted.

@@ -27,10 +27,9 @@ def sorted_table(table: pa.Table, keys: Sequence[str], descending: Sequence[bool
 
 def order_of(table: pa.Table, keys: Sequence[str], descending: Sequence[bool]) -> pa.Array:
     """The rows' indices in order."""
-    if len(keys) == 1 and not descending[0]:
-        fast = _numeric_order(table.column(keys[0]))
-        if fast is not None:
-            return fast
+    fast = _numeric_order([table.column(key) for key in keys], descending) if keys else None
+    if fast is not None:
+        return fast
     columns, orders = sort_columns(table, keys, descending)
     # Arrow's sort is stable only beside a last key that tells all rows apart.
     columns.append(pa.chunked_array([pa.array(np.arange(table.num_rows, dtype=np.int64))]))
@@ -40,12 +39,20 @@ def order_of(table: pa.Table, keys: Sequence[str], descending: Sequence[bool]) -
     return pc.sort_indices(keyed, sort_keys=list(zip(names, orders, strict=True)))  # nulls are put last by default
 
 
-def _numeric_order(column: pa.ChunkedArray) -> pa.Array | None:
+def _numeric_order(columns: Sequence[pa.ChunkedArray], descending: Sequence[bool]) -> pa.Array | None:
     """The order of numbers without nulls; NumPy puts NaN last, as it shall be."""
-    kind = column.type
-    if column.null_count or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        return None
-    return pa.array(np.argsort(column.to_numpy(), kind="stable"))
+    for column in columns:
+        if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+            return None
+    keys = [_ascending(column.to_numpy(), down) for column, down in zip(columns, descending, strict=True)]
+    return pa.array(np.argsort(keys[0], kind="stable") if len(keys) == 1 else np.lexsort(keys[::-1]))
+
+
+def _ascending(values: np.ndarray[Any, Any], down: bool) -> np.ndarray[Any, Any]:
+    """Values in whose order come those of a direction; NaN stays NaN."""
+    if not down:
+        return values
+    return -values if values.dtype.kind == "f" else ~values
 
 
 def sort_columns(

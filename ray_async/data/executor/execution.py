@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from math import inf
@@ -14,6 +16,7 @@ from ray_async.data.aggregate.custom import AggregateFn, AggregateFnV2
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.context import DataContext
 from ray_async.data.executor.inline import run_inline
+from ray_async.data.executor.instructions import Spill
 from ray_async.data.executor.machine import Limits, Machine
 from ray_async.data.executor.pump import Pump
 from ray_async.data.executor.remote import RemoteExecution
@@ -27,6 +30,7 @@ __all__ = ("Execution", "Run")
 
 STORE_SHARE = 0.4
 MAX_CALL_BYTES = 1 << 30
+MAX_RUN_BYTES = 128 << 20
 
 
 @dataclass
@@ -131,13 +135,16 @@ class Execution:
             ray.init()
         resources = _cluster()
         asked = self._context.execution_options.resource_limits
-        cpus = max(1, int(asked.cpu if asked.cpu is not None else resources.get("CPU", 1)))
+        lent = _lent_cpus()
+        cpus = max(1, int(asked.cpu if asked.cpu is not None else lent or resources.get("CPU", 1)))
         store = int(resources.get("object_store_memory", 1 << 30))
         budget = int(asked.object_store_memory) if asked.object_store_memory is not None else int(store * STORE_SHARE)
         block_bytes = max(1 << 16, min(self._context.target_max_block_size or budget, budget // (4 * cpus)))
         call_bytes = min(MAX_CALL_BYTES, max(1 << 20, store // 4))
-        planner = Planner(cpus, block_bytes, call_bytes, execution=self._number, apart=self._may_fail)
+        spill = Spill(_spill_folder(), max(call_bytes, budget // 2), min(MAX_RUN_BYTES, call_bytes // 2))
+        planner = Planner(cpus, block_bytes, call_bytes, execution=self._number, apart=self._may_fail, spill=spill)
         plan = planner.compile(self._node)
+        plan.lent = lent > 0
         plan.patience = self._context.execution_no_progress_timeout_s
         return plan, Limits(cpus, budget, self._context.max_errored_blocks)
 
@@ -156,6 +163,23 @@ class Execution:
         if self.run is not None:
             self.run.ended = time.perf_counter()
             self.run.complete = True
+
+
+def _lent_cpus() -> int:
+    """CPUs of the actor in which this runs, if it holds some: while it waits for the dataset, the dataset has them.
+
+    Actors do not give their CPUs back while they wait, as tasks do. So those of a pool that hold all CPUs would wait
+    for ever for the tasks of datasets of their own.
+    """
+    context = ray.get_runtime_context()
+    if context.get_actor_id() is None:
+        return 0
+    return int(context.get_assigned_resources().get("CPU", 0))
+
+
+def _spill_folder() -> str:
+    """A folder that does not exist, on the disk that the session spills to."""
+    return os.path.join(ray.get_runtime_context().get_spill_dir(), f"data-{uuid.uuid4().hex}")
 
 
 _seen: list[tuple[float, Any, dict[str, float]]] = []

@@ -43,6 +43,8 @@ def run_inline(machine: Machine, operators: Sequence[Operator | None]) -> Iterat
             continue
         if not waiting:
             carry(machine.taken())
+            if machine.error is not None:
+                raise machine.error
             if machine.over or not waiting:
                 return
         start = waiting.popleft()

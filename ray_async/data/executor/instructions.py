@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from ray_async.data.block.bundle import RowBundle
 
@@ -16,6 +16,9 @@ __all__ = (
     "LimitSpec",
     "MapSpec",
     "PoolSpec",
+    "RunPlan",
+    "Spill",
+    "SpillingStrategy",
     "StageCall",
     "StageResult",
     "StageSpec",
@@ -153,6 +156,33 @@ class BarrierStep:
 Steps: TypeAlias = Generator[BarrierStep, Sequence[StageResult], Sequence[RowBundle]]
 
 
+@dataclass(frozen=True)
+class Spill:
+    """Room outside of the store for what a barrier gathers.
+
+    Attributes:
+        folder: of its files.
+        limit: bytes that it gathers in the store; with more, all go into files while the others come.
+        run_bytes: bytes of one file, about.
+    """
+
+    folder: str
+    limit: int
+    run_bytes: int
+
+
+class RunPlan(Protocol):
+    """How a barrier works through what does not fit: each part by itself as it comes, then the results."""
+
+    def split(self, side: int, first_row: int, folder: str | None) -> Any:
+        """The parameters of a call for rows of an input; ``first_row`` is the number of the first of them."""
+        ...
+
+    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+        """Plan what remains to be done with the results of all these calls, by input, in the order of the rows."""
+        ...
+
+
 class Strategy(Protocol):
     """How a barrier turns all of its inputs into its outputs: pure, by steps of calls."""
 
@@ -161,13 +191,30 @@ class Strategy(Protocol):
         ...
 
 
+@runtime_checkable
+class SpillingStrategy(Strategy, Protocol):
+    """A strategy that can also do with inputs that do not fit into the store."""
+
+    def runs(self, inputs: Sequence[Sequence[RowBundle]]) -> RunPlan:
+        """Plan them for more than `Spill.limit`; ``inputs`` has what has come so far."""
+        ...
+
+
 @dataclass(frozen=True)
 class BarrierSpec:
-    """A stage that needs all rows of its inputs before it begins."""
+    """A stage that needs all rows of its inputs before it begins.
+
+    Attributes:
+        name: for errors, statistics and progress.
+        inputs: the stages that it reads from.
+        strategy: what it does with them.
+        spill: where they go if they are many; None: the store holds all of them. Of a `SpillingStrategy` alone.
+    """
 
     name: str
     inputs: tuple[int, ...]
     strategy: Strategy = field(compare=False)
+    spill: Spill | None = None
 
 
 StageSpec: TypeAlias = BundlesSpec | MapSpec | LimitSpec | UnionSpec | BarrierSpec

@@ -19,16 +19,28 @@ from dataclasses import dataclass
 
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.executor.balance import PoolLoad, shares_of
+from ray_async.data.executor.barrier import BarrierStage
 from ray_async.data.executor.instructions import (
+    BundlesSpec,
     Instruction,
+    LimitSpec,
     MapSpec,
     StageResult,
     StageSpec,
     StartTask,
     StopTask,
+    UnionSpec,
 )
 from ray_async.data.executor.pools import StagePool
-from ray_async.data.executor.stages import BarrierStage, CallStage, MapStage, Slot, Stage, stage_of
+from ray_async.data.executor.stages import (
+    BundlesStage,
+    CallStage,
+    LimitStage,
+    MapStage,
+    Slot,
+    Stage,
+    UnionStage,
+)
 
 __all__ = ("Limits", "Machine")
 
@@ -65,7 +77,7 @@ class Machine:
         self.limits = limits
         self.stages: list[Stage] = []
         for spec in specs:
-            self.stages.append(stage_of(spec, [self.stages[index] for index in spec.inputs]))
+            self.stages.append(_stage_of(spec, [self.stages[index] for index in spec.inputs]))
         self.error: BaseException | None = None
         self.skipped = 0
         self._pools = {
@@ -229,8 +241,13 @@ class Machine:
             started = False
             for index in range(len(self.stages) - 1, -1, -1):
                 stage = self.stages[index]
-                if isinstance(stage, CallStage):
+                if not isinstance(stage, CallStage):
+                    continue
+                try:
                     started |= self._serve(index, stage, instructions)
+                except Exception as error:  # a strategy's, of inputs that do not go together
+                    error.add_note(f"in stage {stage.name}")
+                    return [*instructions, *self.fail(error)]
             if not started:
                 break
         for index, pool in self._pools.items():
@@ -342,3 +359,16 @@ class Machine:
     def _wants_actor(self, stage: CallStage) -> bool:
         assert isinstance(stage, MapStage)
         return bool(stage.again) or not stage.exhausted
+
+
+def _stage_of(spec: StageSpec, inputs: Sequence[Stage]) -> Stage:
+    """The state of a stage that has not begun."""
+    if isinstance(spec, BundlesSpec):
+        return BundlesStage(spec)
+    if isinstance(spec, MapSpec):
+        return MapStage(spec, inputs)
+    if isinstance(spec, LimitSpec):
+        return LimitStage(spec, inputs)
+    if isinstance(spec, UnionSpec):
+        return UnionStage(spec, inputs)
+    return BarrierStage(spec, inputs)

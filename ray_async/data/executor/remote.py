@@ -23,11 +23,12 @@ from ray_async.data.executor.instructions import (
     StopTask,
 )
 from ray_async.data.executor.machine import Limits, Machine
+from ray_async.data.executor.spill_folders import SpillFolders
 from ray_async.data.executor.streaming import StreamReaders
 from ray_async.data.executor.worker import Runner, layout_of
 from ray_async.data.operators.function import FUNCTION_NOTE
 from ray_async.data.plan.physical import PhysicalPlan
-from ray_async.exceptions import RayActorError, RayTaskError
+from ray_async.exceptions import OutOfDiskError, RayActorError, RayTaskError
 
 __all__ = ("RemoteExecution", "Watch")
 
@@ -67,6 +68,7 @@ class RemoteExecution:
         self._actors: dict[int, Any] = {}
         self._opening: dict[int, asyncio.Future[Any]] = {}
         self._streams = StreamReaders(self.machine.wants)
+        self._folders = SpillFolders()
         self._closed = False
 
     async def __aenter__(self) -> RemoteExecution:
@@ -80,6 +82,7 @@ class RemoteExecution:
     ) -> None:
         self.close()
         await self._streams.close()
+        await self._folders.close_all()
 
     def close(self) -> None:
         """Stop all that runs."""
@@ -142,9 +145,14 @@ class RemoteExecution:
         self._streams.look_again()
 
     def _start_task(self, start: StartTask) -> None:
+        spec = self._plan.specs[start.stage]
+        try:
+            self._folders.open(start.stage, spec, self.machine.stages[start.stage])
+        except OutOfDiskError as error:
+            self._carry(self.machine.fail(error))
+            return
         layout, handles = layout_of(start.call)
         blocks = [reference_of(handle) for handle in handles]
-        spec = self._plan.specs[start.stage]
         if start.actor is not None and isinstance(spec, MapSpec) and spec.streams:
             method = self._actors[start.actor].stream.options(_generator_backpressure_num_objects=1)
             generator = method.remote(start.call.params, start.call.number, layout, *blocks)
@@ -166,7 +174,9 @@ class RemoteExecution:
             def run(params: Any, number: int, layout: Any, *blocks: Any) -> StageResult:
                 return runner.run(params, number, layout, *blocks)
 
-            options = {"name": self._plan.specs[stage].name, **self._plan.options[stage]}
+            options: dict[str, Any] = {"name": self._plan.specs[stage].name, **self._plan.options[stage]}
+            if self._plan.lent:
+                options.setdefault("num_cpus", 0)
             self._remote[stage] = ray.remote(run).options(**options)
         return self._remote[stage]
 
@@ -223,6 +233,7 @@ class RemoteExecution:
         error = future.exception()
         if error is None:
             self._carry(self.machine.finished(start.task, future.result()))
+            self._folders.close(start.stage, self.machine.stages[start.stage])
             return
         died = start.actor is not None and isinstance(error, RayActorError)
         told = self._told(error, self._plan.specs[start.stage].name)

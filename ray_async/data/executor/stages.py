@@ -9,20 +9,15 @@ from typing import Any
 
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.executor.instructions import (
-    BarrierSpec,
-    BarrierStep,
     BundlesSpec,
     LimitSpec,
     MapSpec,
     StageCall,
     StageResult,
-    StageSpec,
-    Steps,
     UnionSpec,
 )
 
 __all__ = (
-    "BarrierStage",
     "BundlesStage",
     "CallRecord",
     "CallStage",
@@ -32,7 +27,6 @@ __all__ = (
     "Stage",
     "StageCounts",
     "UnionStage",
-    "stage_of",
 )
 
 
@@ -435,88 +429,3 @@ class MapStage(CallStage):
     @property
     def over(self) -> bool:
         return self.exhausted and not self.running and not self.again and self._drained()
-
-
-class BarrierStage(CallStage):
-    """All of the inputs first, then the steps of calls that the strategy plans."""
-
-    def __init__(self, spec: BarrierSpec, inputs: Sequence[Stage]) -> None:
-        super().__init__(spec.name, inputs)
-        self._strategy = spec.strategy
-        self._gathered: list[list[RowBundle]] = [[] for _ in inputs]
-        self._steps: Steps | None = None
-        self._step: BarrierStep | None = None
-        self._queue: deque[StageCall] = deque()
-        self._step_slots: list[Slot] = []
-        self._planned = False
-
-    def gather(self) -> bool:
-        """Take what the inputs have; whether all is there."""
-        if self._steps is not None:
-            return True
-        for stage, bundles in zip(self.inputs, self._gathered, strict=True):
-            while (bundle := stage.take()) is not None:
-                bundles.append(bundle)
-        return all(stage.over for stage in self.inputs)
-
-    def _next_call(self) -> StageCall | None:
-        if self._steps is None:
-            if not self.gather():
-                return None
-            self._steps = self._strategy.steps(self._gathered)
-            self._gathered = []
-            self._advance(None)
-        while not self._queue and not self._planned and all(slot.done for slot in self._step_slots):
-            self._advance([slot.result or StageResult() for slot in self._step_slots])
-        return self._queue.popleft() if self._queue else None
-
-    def has_work(self) -> bool:
-        return bool(self.again or self._queue)
-
-    def next_slot(self) -> Slot | None:
-        fresh = not self.again
-        slot = super().next_slot()
-        if slot is not None and fresh:
-            self._step_slots.append(slot)
-        return slot
-
-    def _advance(self, results: Sequence[StageResult] | None) -> None:
-        assert self._steps is not None
-        self._step_slots = []
-        try:
-            self._step = next(self._steps) if results is None else self._steps.send(results)
-        except StopIteration as end:
-            self._planned = True
-            self._step = None
-            self._append(end.value or ())
-            return
-        self._queue.extend(self._step.calls)
-
-    def _append(self, bundles: Sequence[RowBundle]) -> None:
-        slot = Slot(StageCall(None), deque(bundles), done=True)
-        self.held += sum(bundle.bytes for bundle in bundles)
-        self._held_rows += sum(bundle.rows for bundle in bundles)
-        self.slots.append(slot)
-
-    def _keep(self, slot: Slot, result: StageResult, size: int) -> None:
-        if self._step is not None and self._step.last:
-            super()._keep(slot, result, size)
-        else:
-            self.slots.remove(slot)
-
-    @property
-    def over(self) -> bool:
-        return self.stopped or (self._planned and not self.running and not self.again and self._drained())
-
-
-def stage_of(spec: StageSpec, inputs: Sequence[Stage]) -> Stage:
-    """The state of a stage that has not begun."""
-    if isinstance(spec, BundlesSpec):
-        return BundlesStage(spec)
-    if isinstance(spec, MapSpec):
-        return MapStage(spec, inputs)
-    if isinstance(spec, LimitSpec):
-        return LimitStage(spec, inputs)
-    if isinstance(spec, UnionSpec):
-        return UnionStage(spec, inputs)
-    return BarrierStage(spec, inputs)

@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from ray_async.data.block.bundle import Piece, RowBundle
+from ray_async.data.block.run_file import RunFile
 from ray_async.data.executor.instructions import StageCall, StageResult
-from ray_async.data.operators.map_operator import Operator, Value
+from ray_async.data.operators.map_operator import InFile, Operator, Value
 
 __all__ = ("Layout", "layout_of", "run_call", "tables_of")
 
@@ -30,15 +31,15 @@ def layout_of(call: StageCall) -> tuple[Layout, list[Any]]:
     return layout, list(handles)
 
 
-def tables_of(layout: Layout, blocks: Sequence[pa.Table]) -> list[list[pa.Table]]:
+def tables_of(layout: Layout, blocks: Sequence[pa.Table | RunFile]) -> list[list[pa.Table]]:
     """The tables of each bundle."""
-    return [
-        [
-            blocks[index] if start == 0 and stop == blocks[index].num_rows else blocks[index].slice(start, stop - start)
-            for index, start, stop in bundle
-        ]
-        for bundle in layout
-    ]
+    return [[_rows_of(blocks[index], start, stop) for index, start, stop in bundle] for bundle in layout]
+
+
+def _rows_of(block: pa.Table | RunFile, start: int, stop: int) -> pa.Table:
+    if isinstance(block, RunFile):
+        return block.rows(start, stop)
+    return block if start == 0 and stop == block.num_rows else block.slice(start, stop - start)
 
 
 def run_call(
@@ -60,7 +61,9 @@ def run_call(
         if isinstance(item, Value):
             value = item.value
             continue
-        outputs.append(RowBundle((Piece(keep(item), 0, item.num_rows, item.nbytes, item.schema),)))
+        table = item.table if isinstance(item, InFile) else item
+        handle = RunFile.written(table, item.folder) if isinstance(item, InFile) else keep(table)
+        outputs.append(RowBundle((Piece(handle, 0, table.num_rows, table.nbytes, table.schema),)))
     seconds = time.perf_counter() - began
     return StageResult(tuple(outputs), value, seconds, began=clock, process=os.getpid())
 
@@ -71,13 +74,13 @@ class Runner:
 
     operator: Operator
 
-    def run(self, params: Any, number: int, layout: Layout, *blocks: pa.Table) -> StageResult:
+    def run(self, params: Any, number: int, layout: Layout, *blocks: pa.Table | RunFile) -> StageResult:
         """Run a call whose inputs are given as `layout_of` returns them."""
         import ray_async as ray
 
         return run_call(self.operator, StageCall(params, (), number), tables_of(layout, blocks), ray.put)
 
-    def stream(self, params: Any, number: int, layout: Layout, *blocks: pa.Table) -> Iterator[StageResult]:
+    def stream(self, params: Any, number: int, layout: Layout, *blocks: pa.Table | RunFile) -> Iterator[StageResult]:
         """Run a call, and give each block as it is made."""
         import ray_async as ray
 
@@ -89,6 +92,6 @@ class Runner:
             seconds = time.perf_counter() - began
             if item is None:
                 return
-            assert not isinstance(item, Value)  # barriers' calls alone have values, and these do not stream
+            assert not isinstance(item, (Value, InFile))  # barriers' calls alone have them, and these do not stream
             piece = Piece(ray.put(item), 0, item.num_rows, item.nbytes, item.schema)
             yield StageResult((RowBundle((piece,)),), None, seconds)

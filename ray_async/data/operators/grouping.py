@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,18 +12,18 @@ import pyarrow as pa
 from ray_async.data.aggregate.functions import Aggregation
 from ray_async.data.aggregate.partial import Partial, partials_of
 from ray_async.data.block.bundle import RowBundle, schema_of
-from ray_async.data.block.columns import python_of
-from ray_async.data.block.schema import concatenated, conformed
-from ray_async.data.engine.grouping import aggregated, group_bounds, group_numbers
-from ray_async.data.engine.keys import steady
-from ray_async.data.engine.ordering import sorted_table
-from ray_async.data.executor.instructions import BarrierStep, StageCall, Steps
+from ray_async.data.block.schema import concatenated
+from ray_async.data.engine.grouping import aggregated, group_bounds
+from ray_async.data.engine.keys import key_hashes
+from ray_async.data.executor.instructions import BarrierStep, RunPlan, StageCall, StageResult, Steps
+from ray_async.data.operators.exchange import FINE_PARTS, Exchange, SplitRows, parts_of, parts_of_size
 from ray_async.data.operators.function import UserFunction
 from ray_async.data.operators.map_operator import Value
+from ray_async.data.operators.sorting import SortKeys, SortStrategy
 from ray_async.data.operators.steps import BatchMap
 from ray_async.data.plan.columns import check_columns
 
-__all__ = ("AggregateStrategy", "GroupMap")
+__all__ = ("AggregateStrategy", "GroupMap", "HashedParts")
 
 
 @dataclass(frozen=True)
@@ -43,57 +44,20 @@ class AggregateRows:
 
 
 @dataclass(frozen=True)
-class SplitByHash:
-    """A bundle's rows in parts, equal keys in the same part.
+class HashedParts:
+    """The part of each row by the hash of its keys: equal keys are in the same part, whatever their types.
 
     Attributes:
         keys: the keys.
         parts: how many parts.
-        types: types that the keys are brought to before, if others are to be met that have them; None for their own.
     """
 
     keys: tuple[str, ...]
     parts: int
-    types: tuple[pa.DataType, ...] | None = None
 
-    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | Value]:
-        table = concatenated(inputs[0])
+    def __call__(self, table: pa.Table) -> tuple[pa.Table, np.ndarray[Any, np.dtype[Any]], int]:
         check_columns(self.keys, table.column_names)
-        numbers = group_numbers(table, self.keys).to_numpy()
-        count = int(numbers.max()) + 1 if len(numbers) else 0
-        first = np.zeros(count, dtype=np.int64)
-        first[numbers[::-1]] = np.arange(len(numbers) - 1, -1, -1)
-        part = self._parts_of(table.select(list(self.keys)).take(pa.array(first)))[numbers]
-        order = np.argsort(part, kind="stable")
-        moved = table.take(pa.array(order))
-        start = 0
-        for size in np.bincount(part, minlength=self.parts).tolist():
-            yield moved.slice(start, size)
-            start += size
-
-    def _parts_of(self, heads: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """The part of each group: by a hash that is the same in every process."""
-        import zlib
-
-        if self.types is not None:
-            heads = conformed(heads, pa.schema(list(zip(heads.column_names, self.types, strict=True))))
-        columns = [python_of(column) for column in heads.columns]
-        found = [
-            zlib.crc32(repr([steady(value) for value in row]).encode()) % self.parts
-            for row in zip(*columns, strict=True)
-        ]
-        return np.array(found, dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class ConcatGroups:
-    """The groups of all parts in the order of the keys."""
-
-    keys: tuple[str, ...]
-
-    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | Value]:
-        table = concatenated([table for bundle in inputs for table in bundle])
-        yield sorted_table(table, self.keys, [False] * len(self.keys)) if table.num_columns else table
+        return table, key_hashes(table, self.keys) % np.uint64(self.parts), self.parts
 
 
 @dataclass(frozen=True)
@@ -114,33 +78,81 @@ class AggregateStrategy:
 
     def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
         bundles = list(inputs[0])
-        size = sum(bundle.bytes for bundle in bundles)
-        whole = AggregateRows(self.keys, self.aggregations, self.first_seen)
-        if size <= self.call_bytes or self.first_seen:
+        if self.first_seen or sum(bundle.bytes for bundle in bundles) <= self.call_bytes:
+            whole = AggregateRows(self.keys, self.aggregations, self.first_seen)
             yield BarrierStep((StageCall(whole, tuple(bundles)),), last=True)
             return ()
+        return (yield from self._exchange(bundles).steps([bundles]))
+
+    def runs(self, inputs: Sequence[Sequence[RowBundle]]) -> RunPlan:
+        return self._exchange(inputs[0])
+
+    def _exchange(self, bundles: Sequence[RowBundle]) -> Exchange:
         partials = partials_of(self.aggregations, schema_of(bundles))
         if partials is not None:
-            parts = tuple(part for partial in partials for part in partial.parts)
-            each = AggregateRows(self.keys, parts, False)
-            results = yield BarrierStep(tuple(StageCall(each, (bundle,)) for bundle in bundles))
-            bundles = [output for result in results for output in result.outputs]
-            size = sum(bundle.bytes for bundle in bundles)
-        last = whole if partials is None else MergeGroups(self.keys, self.aggregations, tuple(partials))
-        if size <= self.call_bytes or not self.keys:
-            yield BarrierStep((StageCall(last, tuple(bundles)),), last=True)
-            return ()
-        yield from self._by_hash(last, bundles, -(-size // self.call_bytes) * 2)
+            return PartialGroups(self.keys, self.aggregations, tuple(partials), self.call_bytes)
+        last = AggregateRows(self.keys, self.aggregations, False)
+        return HashedGroups(self.keys, last, self.call_bytes)
+
+
+@dataclass(frozen=True)
+class HashedGroups(Exchange):
+    """All rows of a group in one call, which aggregates them.
+
+    Attributes:
+        keys: the keys.
+        last: what that call does.
+        call_bytes: size up to which one call does everything.
+    """
+
+    keys: tuple[str, ...]
+    last: AggregateRows | MergeGroups
+    call_bytes: int
+
+    def whole(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        yield BarrierStep((StageCall(self.last, tuple(inputs[0])),), last=True)
         return ()
 
-    def _by_hash(self, last: AggregateRows | MergeGroups, bundles: Sequence[RowBundle], parts: int) -> Steps:
-        splits = yield BarrierStep(tuple(StageCall(SplitByHash(self.keys, parts), (bundle,)) for bundle in bundles))
-        groups = yield BarrierStep(
-            tuple(StageCall(last, tuple(split.outputs[index] for split in splits)) for index in range(parts))
-        )
-        outputs = tuple(output for result in groups for output in result.outputs)
-        yield BarrierStep((StageCall(ConcatGroups(self.keys), outputs),), last=True)
+    def split(self, side: int, first_row: int, folder: str | None) -> SplitRows:
+        return SplitRows(HashedParts(self.keys, FINE_PARTS if self.keys else 1), folder)
+
+    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+        parts = parts_of(runs[0], parts_of_size(runs, self.call_bytes // 2))
+        groups = yield BarrierStep(tuple(StageCall(self.last, (part,)) for part in parts))
+        outputs = [output for result in groups for output in result.outputs]
+        del groups
+        keys = SortKeys(self.keys, (False,) * len(self.keys))
+        return (yield from SortStrategy(keys, max(1, self.call_bytes // 4), self.call_bytes).steps([outputs]))
+
+
+@dataclass(frozen=True)
+class PartialGroups(Exchange):
+    """Groups of each bundle, of which those of all rows are made. Nothing of the rows is kept beside.
+
+    Attributes:
+        keys: the keys.
+        aggregations: what is computed.
+        partials: in which steps.
+        call_bytes: size up to which one call does everything.
+    """
+
+    keys: tuple[str, ...]
+    aggregations: tuple[Aggregation, ...]
+    partials: tuple[Partial, ...]
+    call_bytes: int
+
+    def whole(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        whole = AggregateRows(self.keys, self.aggregations, False)
+        yield BarrierStep((StageCall(whole, tuple(inputs[0])),), last=True)
         return ()
+
+    def split(self, side: int, first_row: int, folder: str | None) -> AggregateRows:
+        return AggregateRows(self.keys, tuple(part for partial in self.partials for part in partial.parts), False)
+
+    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+        last = MergeGroups(self.keys, self.aggregations, self.partials)
+        bundles = [output for result in runs[0] for output in result.outputs]
+        return (yield from HashedGroups(self.keys, last, self.call_bytes).steps([bundles]))
 
 
 @dataclass(frozen=True)

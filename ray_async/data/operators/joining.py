@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from ray_async.data.block.bundle import RowBundle, schema_of
+from ray_async.data.block.bundle import RowBundle
 from ray_async.data.block.schema import concatenated
-from ray_async.data.engine.joining import joined, key_schema
-from ray_async.data.executor.instructions import BarrierStep, StageCall, Steps
-from ray_async.data.operators.grouping import SplitByHash
+from ray_async.data.engine.joining import joined
+from ray_async.data.executor.instructions import BarrierStep, StageCall, StageResult, Steps
+from ray_async.data.operators.exchange import FINE_PARTS, Exchange, SplitRows, parts_of, parts_of_size
+from ray_async.data.operators.grouping import HashedParts
 from ray_async.data.operators.map_operator import Value
 from ray_async.data.plan.columns import check_columns
 
@@ -54,7 +55,7 @@ class JoinRows:
 
 
 @dataclass(frozen=True)
-class JoinStrategy:
+class JoinStrategy(Exchange):
     """Rows of two sides whose keys are equal.
 
     Attributes:
@@ -65,33 +66,18 @@ class JoinStrategy:
     join: JoinRows
     call_bytes: int
 
-    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
-        left, right = (list(bundles) for bundles in inputs)
-        size = sum(bundle.bytes for bundle in left + right)
-        if size <= self.call_bytes:
-            call = replace(self.join, left_bundles=len(left))
-            yield BarrierStep((StageCall(call, (*left, *right)),), last=True)
-            return ()
-        parts = -(-size // self.call_bytes) * 2
-        types = self._key_types(left, right)
-        splits = yield BarrierStep(
-            tuple(StageCall(SplitByHash(self.join.left_on, parts, types), (bundle,)) for bundle in left)
-            + tuple(StageCall(SplitByHash(self.join.right_on, parts, types), (bundle,)) for bundle in right)
-        )
-        call = replace(self.join, left_bundles=len(left))
-        yield BarrierStep(
-            tuple(StageCall(call, tuple(split.outputs[index] for split in splits)) for index in range(parts)), last=True
-        )
+    def whole(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        call = replace(self.join, left_bundles=len(inputs[0]))
+        yield BarrierStep((StageCall(call, (*inputs[0], *inputs[1])),), last=True)
         return ()
 
-    def _key_types(self, left: Sequence[RowBundle], right: Sequence[RowBundle]) -> tuple[pa.DataType, ...] | None:
-        """Types in which both sides' keys have the same hashes; numbers have them anyway."""
-        one, other = schema_of(left), schema_of(right)
-        if one is None or other is None:
-            return None
-        names = [str(index) for index in range(len(self.join.left_on))]
-        sides = [
-            pa.schema([(name, schema.field(key).type) for name, key in zip(names, keys, strict=True)])
-            for schema, keys in ((one, self.join.left_on), (other, self.join.right_on))
-        ]
-        return tuple(key_schema(*sides).types)
+    def split(self, side: int, first_row: int, folder: str | None) -> SplitRows:
+        keys = self.join.right_on if side else self.join.left_on
+        return SplitRows(HashedParts(keys, FINE_PARTS), folder)
+
+    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+        ranges = parts_of_size(runs, self.call_bytes // 2)
+        sides = [parts_of(side, ranges) for side in runs]
+        call = replace(self.join, left_bundles=1)
+        yield BarrierStep(tuple(StageCall(call, pair) for pair in zip(*sides, strict=True)), last=True)
+        return ()

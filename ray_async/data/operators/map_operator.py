@@ -13,7 +13,7 @@ from ray_async.data.operators.columns import FilterStep, ReshapeStep
 from ray_async.data.operators.function import UserFunction
 from ray_async.data.operators.steps import ChainStep, NumberedStep
 
-__all__ = ("CallOperator", "MapOperator", "Operator", "Value", "blocks_of_size")
+__all__ = ("CallOperator", "InFile", "MapOperator", "Operator", "Value", "blocks_of_size")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,14 @@ class Value:
     value: Any
 
 
+@dataclass(frozen=True)
+class InFile:
+    """A block that is written into a folder, since the store has no room for all of its kind."""
+
+    table: pa.Table
+    folder: str
+
+
 class Operator(Protocol):
     """Work that is done on workers."""
 
@@ -30,7 +38,9 @@ class Operator(Protocol):
         """Make what lasts for many calls."""
         ...
 
-    def run(self, params: Any, inputs: Sequence[Sequence[pa.Table]], number: int) -> Iterator[pa.Table | Value]:
+    def run(
+        self, params: Any, inputs: Sequence[Sequence[pa.Table]], number: int
+    ) -> Iterator[pa.Table | InFile | Value]:
         """Do one call.
 
         Args:
@@ -119,5 +129,7 @@ class CallOperator:
     def prepare(self) -> None:
         return None
 
-    def run(self, params: Any, inputs: Sequence[Sequence[pa.Table]], number: int) -> Iterator[pa.Table | Value]:
+    def run(
+        self, params: Any, inputs: Sequence[Sequence[pa.Table]], number: int
+    ) -> Iterator[pa.Table | InFile | Value]:
         return params(inputs)  # type: ignore[no-any-return]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from ray_async.data.block.bundle import RowBundle
 from ray_async.data.block.schema import concatenated
 from ray_async.data.engine.ordering import sorted_table
-from ray_async.data.executor.instructions import BarrierStep, StageCall, Steps
-from ray_async.data.operators.grouping import SplitByHash
+from ray_async.data.executor.instructions import BarrierStep, StageCall, StageResult, Steps
+from ray_async.data.operators.exchange import Exchange, SplitRows, parts_of
+from ray_async.data.operators.grouping import HashedParts
 from ray_async.data.operators.map_operator import Value
 
 __all__ = ("PartitionStrategy",)
@@ -30,7 +30,7 @@ class OneBlock:
 
 
 @dataclass(frozen=True)
-class PartitionStrategy:
+class PartitionStrategy(Exchange):
     """So many blocks, each with all rows of its keys.
 
     Attributes:
@@ -42,13 +42,13 @@ class PartitionStrategy:
     keys: tuple[str, ...]
     blocks: int
     sort: bool
+    call_bytes: int = -1
 
-    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
-        split = SplitByHash(self.keys, self.blocks)
-        splits = yield BarrierStep(tuple(StageCall(split, (bundle,)) for bundle in inputs[0]))
+    def split(self, side: int, first_row: int, folder: str | None) -> SplitRows:
+        return SplitRows(HashedParts(self.keys, self.blocks), folder)
+
+    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
         merge = OneBlock(self.keys if self.sort else ())
-        yield BarrierStep(
-            tuple(StageCall(merge, tuple(split.outputs[part] for split in splits)) for part in range(self.blocks)),
-            last=True,
-        )
+        parts = parts_of(runs[0], [(part, part + 1) for part in range(self.blocks)])
+        yield BarrierStep(tuple(StageCall(merge, (part,)) for part in parts), last=True)
         return ()

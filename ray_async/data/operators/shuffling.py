@@ -9,6 +9,7 @@ import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,8 @@ import pyarrow as pa
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.block.random_numbers import random_keys
 from ray_async.data.block.schema import concatenated
-from ray_async.data.executor.instructions import BarrierStep, StageCall, Steps
+from ray_async.data.executor.instructions import BarrierStep, StageCall, StageResult, Steps
+from ray_async.data.operators.exchange import FINE_PARTS, Exchange, SplitRows, parts_of, parts_of_size
 from ray_async.data.operators.map_operator import Value
 
 __all__ = ("RandomOrderStrategy", "RandomizeBlocksStrategy", "RepartitionStrategy", "even_sizes")
@@ -25,24 +27,16 @@ _KEY = "\0key"
 
 
 @dataclass(frozen=True)
-class SplitRandomly:
-    """A bundle's rows in parts by their random keys, which come along as a column."""
+class RandomParts:
+    """The part of each row by its random key, which comes along as a column."""
 
     seed: int
     first_row: int
-    parts: int
 
-    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | Value]:
-        table = concatenated(inputs[0])
+    def __call__(self, table: pa.Table) -> tuple[pa.Table, np.ndarray[Any, np.dtype[Any]], int]:
         keys = random_keys(self.seed, self.first_row, table.num_rows)
-        table = table.append_column(_KEY, pa.array(keys))
-        part = (keys >> np.uint64(32)) * np.uint64(self.parts) >> np.uint64(32)
-        order = np.argsort(part, kind="stable")
-        moved = table.take(pa.array(order))
-        start = 0
-        for size in np.bincount(part.astype(np.int64), minlength=self.parts).tolist():
-            yield moved.slice(start, size)
-            start += size
+        part = keys >> np.uint64(64 - (FINE_PARTS - 1).bit_length())
+        return table.append_column(_KEY, pa.array(keys)), part, FINE_PARTS
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class ShuffleWhole:
 
 
 @dataclass(frozen=True)
-class RandomOrderStrategy:
+class RandomOrderStrategy(Exchange):
     """Rows in random order.
 
     Attributes:
@@ -85,29 +79,23 @@ class RandomOrderStrategy:
     block_bytes: int
     call_bytes: int
 
-    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
-        bundles = list(inputs[0])
-        size = sum(bundle.bytes for bundle in bundles)
-        if size <= self.call_bytes:
-            results = yield BarrierStep((StageCall(ShuffleWhole(self.seed), tuple(bundles)),))
-            parts = 1
-        else:
-            parts = -(-size // min(self.block_bytes, self.call_bytes))
-            starts = np.concatenate([[0], np.cumsum([bundle.rows for bundle in bundles])]).tolist()
-            splits = yield BarrierStep(
-                tuple(
-                    StageCall(SplitRandomly(self.seed, start, parts), (bundle,))
-                    for start, bundle in zip(starts, bundles, strict=False)
-                )
-            )
-            merge = MergeRandomly()
-            results = yield BarrierStep(
-                tuple(StageCall(merge, tuple(split.outputs[index] for split in splits)) for index in range(parts))
-            )
-        found = [output for result in results for output in result.outputs]
+    def whole(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        return (yield from self._last((StageCall(ShuffleWhole(self.seed), tuple(inputs[0])),)))
+
+    def split(self, side: int, first_row: int, folder: str | None) -> SplitRows:
+        return SplitRows(RandomParts(self.seed, first_row), folder)
+
+    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+        ranges = parts_of_size(runs, min(self.block_bytes, self.call_bytes))
+        calls = tuple(StageCall(MergeRandomly(), (part,)) for part in parts_of(runs[0], ranges))
+        return (yield from self._last(calls))
+
+    def _last(self, calls: tuple[StageCall, ...]) -> Steps:
+        """The calls that give the result, in as many blocks as are wanted."""
+        results = yield BarrierStep(calls, last=self.blocks is None)
         if self.blocks is None:
-            return found
-        whole = RowBundle.of(found)
+            return ()
+        whole = RowBundle.of(output for result in results for output in result.outputs)
         return whole.cut(even_sizes(whole.rows, self.blocks))
 
 

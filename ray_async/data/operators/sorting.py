@@ -1,4 +1,4 @@
-"""Sorting: of one call while the rows fit into one, else by ranges of keys that samples show."""
+"""Sorting: of one call while the rows fit into one; else sorted runs, cut at keys that samples show, and merged."""
 
 from __future__ import annotations
 
@@ -13,77 +13,62 @@ import pyarrow.compute as pc
 
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.block.schema import concatenated
+from ray_async.data.engine.cutting import Cut, SortKeys, cut_rows, cuts_of, with_places
 from ray_async.data.engine.grouping import group_bounds
-from ray_async.data.engine.ordering import order_of, sorted_table
+from ray_async.data.engine.ordering import sorted_table
 from ray_async.data.executor.instructions import BarrierStep, StageCall, StageResult, Steps
-from ray_async.data.operators.map_operator import Value, blocks_of_size
+from ray_async.data.operators.exchange import Exchange, SplitRows, kept_in, parts_of
+from ray_async.data.operators.map_operator import InFile, Value, blocks_of_size
 from ray_async.data.plan.columns import check_columns
 
-__all__ = ("BoundedSortStrategy", "GroupSortStrategy", "MergeSorted", "SampleKeys", "SortStrategy", "SplitByKeys")
+__all__ = ("BoundedSortStrategy", "GroupSortStrategy", "MergeSorted", "SortKeys", "SortRun", "SortStrategy")
 
 #: Rows that samples show of each part that the cuts make.
-SAMPLE_ROWS = 256
-_TIE = "\0tie"
+SAMPLE_ROWS = 128
 
 
 @dataclass(frozen=True)
-class SortKeys:
-    """Columns to sort by, each with its direction."""
+class SortRun:
+    """Rows in order, in one block, and samples of their keys.
 
-    names: tuple[str, ...]
-    descending: tuple[bool, ...]
-
-
-@dataclass(frozen=True)
-class SampleKeys:
-    """The keys of so many rows of a bundle, evenly spread, each with its row's number in the whole."""
+    Attributes:
+        keys: the keys.
+        part_bytes: size of the parts that will be cut.
+        folder: where the block is written; None for the store.
+    """
 
     keys: SortKeys
-    first_row: int
-    rows: int = SAMPLE_ROWS
+    part_bytes: int
+    folder: str | None = None
 
-    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | Value]:
-        table = _keyed(inputs[0], self.keys, self.first_row)
-        rows = np.unique(np.linspace(0, max(0, table.num_rows - 1), min(table.num_rows, self.rows)).astype(np.int64))
-        yield Value(table.take(pa.array(rows)))
-
-
-def _keyed(tables: Sequence[pa.Table], keys: SortKeys, first_row: int) -> pa.Table:
-    """The keys and, to tell equal rows apart, the rows' numbers."""
-    table = concatenated(tables)
-    check_columns(keys.names, table.column_names)
-    numbers = pa.array(np.arange(first_row, first_row + table.num_rows, dtype=np.int64))
-    return table.select(list(keys.names)).append_column(_TIE, numbers)
+    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | InFile | Value]:
+        table = concatenated([table for bundle in inputs for table in bundle])
+        check_columns(self.keys.names, table.column_names)
+        found = sorted_table(table, self.keys.names, self.keys.descending)
+        each = max(1, found.num_rows * self.part_bytes // max(1, found.nbytes) // SAMPLE_ROWS)
+        yield kept_in(self.folder, found)
+        yield Value(with_places(found.select(list(self.keys.names)), each))
 
 
 @dataclass(frozen=True)
-class SplitByKeys:
-    """A bundle's rows in parts, by where they lie among the cuts: rows of keys."""
+class CutRun:
+    """Where the cuts are in a sorted run.
+
+    Attributes:
+        keys: the keys.
+        cuts: rows that begin parts.
+        run: number of the run.
+        whole_groups: whether rows with equal keys stay together.
+    """
 
     keys: SortKeys
-    cuts: pa.Table
-    first_row: int
-    whole_groups: bool = False
+    cuts: tuple[Cut, ...]
+    run: int
+    whole_groups: bool
 
-    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | Value]:
-        table = concatenated(inputs[0])
-        keyed = _keyed([table], self.keys, self.first_row)
-        names = list(self.keys.names) if self.whole_groups else [*self.keys.names, _TIE]
-        both = concatenated([self.cuts.select(names), keyed.select(names)])
-        descending = list(self.keys.descending) + [False] * (len(names) - len(self.keys.names))
-        order = order_of(both, names, descending).to_numpy()
-        cuts = self.cuts.num_rows
-        places = np.cumsum(order < cuts)  # cuts come first among equals, since the sort is stable
-        part = np.empty(len(order), dtype=np.int64)
-        part[order] = places
-        parts = part[cuts:]
-        rows = np.argsort(parts, kind="stable")
-        sizes = np.bincount(parts, minlength=cuts + 1)
-        start = 0
-        moved = table.take(pa.array(rows))
-        for size in sizes.tolist():
-            yield moved.slice(start, size)
-            start += size
+    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | InFile | Value]:
+        table = concatenated(inputs[0]).select(list(self.keys.names))
+        yield Value(cut_rows(table, self.keys, self.cuts, self.run, self.whole_groups))
 
 
 @dataclass(frozen=True)
@@ -121,7 +106,7 @@ def _thinned(starts: Sequence[int], rows: int, most: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class SortStrategy:
+class SortStrategy(Exchange):
     """Rows in order of keys.
 
     Attributes:
@@ -134,50 +119,49 @@ class SortStrategy:
     block_bytes: int
     call_bytes: int
 
-    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
-        bundles = list(inputs[0])
-        size = sum(bundle.bytes for bundle in bundles)
-        if size <= self.call_bytes:
-            yield BarrierStep((StageCall(MergeSorted(self.keys, self.block_bytes), tuple(bundles)),), last=True)
-            return ()
-        parts = yield from _ranges(self.keys, bundles, -(-size // min(self.block_bytes, self.call_bytes)), False)
+    def whole(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        yield BarrierStep((StageCall(MergeSorted(self.keys, self.block_bytes), tuple(inputs[0])),), last=True)
+        return ()
+
+    def split(self, side: int, first_row: int, folder: str | None) -> SortRun:
+        return SortRun(self.keys, min(self.block_bytes, self.call_bytes), folder)
+
+    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+        parts = yield from _ranges(self.keys, runs[0], min(self.block_bytes, self.call_bytes), whole_groups=False)
         merge = MergeSorted(self.keys, self.block_bytes)
-        yield BarrierStep(tuple(StageCall(merge, tuple(part)) for part in parts), last=True)
+        yield BarrierStep(tuple(StageCall(merge, (part,)) for part in parts), last=True)
         return ()
 
 
 def _ranges(
-    keys: SortKeys, bundles: Sequence[RowBundle], count: int, whole_groups: bool
-) -> Generator[BarrierStep, Sequence[StageResult], list[list[RowBundle]]]:
-    """The rows in so many ranges of keys: for each range, its bundles in the order of the rows."""
-    starts = np.concatenate([[0], np.cumsum([bundle.rows for bundle in bundles])]).tolist()
-    total = max(1, starts[-1])
-    samples = yield BarrierStep(
-        tuple(
-            StageCall(SampleKeys(keys, start, -(-SAMPLE_ROWS * count * bundle.rows // total)), (bundle,))
-            for start, bundle in zip(starts, bundles, strict=False)
-        )
-    )
-    cuts = _cuts(keys, [result.value for result in samples], count)
-    splits = yield BarrierStep(
-        tuple(
-            StageCall(SplitByKeys(keys, cuts, start, whole_groups), (bundle,))
-            for start, bundle in zip(starts, bundles, strict=False)
-        )
-    )
-    return [[split.outputs[index] for split in splits] for index in range(cuts.num_rows + 1)]
-
-
-def _cuts(keys: SortKeys, samples: Sequence[pa.Table], count: int) -> pa.Table:
-    """Rows of keys that cut all rows into parts of about the same size."""
-    weighted = sorted_table(concatenated(samples), [*keys.names, _TIE], [*keys.descending, False])
-    rows = [weighted.num_rows * index // count for index in range(1, count)]
-    return weighted.take(pa.array(sorted(set(rows)), type=pa.int64()))
+    keys: SortKeys, runs: Sequence[StageResult], part_bytes: int, *, whole_groups: bool
+) -> Generator[BarrierStep, Sequence[StageResult], list[RowBundle]]:
+    """The rows of sorted runs in ranges of keys of about so many bytes, each in the order of the runs."""
+    blocks = [RowBundle.of(run.outputs) for run in runs]
+    count = -(-sum(block.bytes for block in blocks) // part_bytes)
+    cuts = cuts_of(keys, [run.value for run in runs], count)
+    calls = [
+        StageCall(CutRun(keys, cuts, number, whole_groups), (block,))
+        for number, block in enumerate(blocks)
+        if block.rows
+    ]
+    found = yield BarrierStep(tuple(calls))
+    bounds = [[0, *result.value, call.inputs[0].rows] for call, result in zip(calls, found, strict=True)]
+    parts: list[RowBundle] = []
+    for index in range(len(cuts) + 1):
+        pieces = [
+            call.inputs[0].part(bound[index], bound[index + 1])
+            for call, bound in zip(calls, bounds, strict=True)
+            if bound[index] < bound[index + 1]
+        ]
+        if pieces:
+            parts.append(RowBundle.of(pieces))
+    return parts
 
 
 @dataclass(frozen=True)
-class SplitAtBoundaries:
-    """A bundle's rows in parts by where the first key lies among the boundaries; null and NaN are in the last part.
+class BoundaryParts:
+    """The part of each row by where the first key lies among the boundaries; null and NaN are in the last part.
 
     Attributes:
         keys: the keys.
@@ -187,8 +171,7 @@ class SplitAtBoundaries:
     keys: SortKeys
     boundaries: tuple[Any, ...]
 
-    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | Value]:
-        table = concatenated(inputs[0])
+    def __call__(self, table: pa.Table) -> tuple[pa.Table, np.ndarray[Any, np.dtype[Any]], int]:
         check_columns(self.keys.names, table.column_names)
         last = len(self.boundaries)
         column = table.column(self.keys.names[0])
@@ -199,33 +182,29 @@ class SplitAtBoundaries:
             parts += pc.fill_null(beyond, False).to_numpy(zero_copy_only=False)
         nowhere = pc.fill_null(pc.is_nan(column), True) if pa.types.is_floating(column.type) else pc.is_null(column)
         parts[nowhere.to_numpy(zero_copy_only=False)] = last
-        moved = table.take(pa.array(np.argsort(parts, kind="stable")))
-        start = 0
-        for size in np.bincount(parts, minlength=last + 1).tolist():
-            yield moved.slice(start, size)
-            start += size
+        return table, parts, last + 1
 
 
 @dataclass(frozen=True)
-class BoundedSortStrategy:
+class BoundedSortStrategy(Exchange):
     """Rows in order of keys, in blocks that begin at given values of the first key."""
 
     keys: SortKeys
     boundaries: tuple[Any, ...]
+    call_bytes: int = -1
 
-    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
-        split = SplitAtBoundaries(self.keys, self.boundaries)
-        splits = yield BarrierStep(tuple(StageCall(split, (bundle,)) for bundle in inputs[0]))
+    def split(self, side: int, first_row: int, folder: str | None) -> SplitRows:
+        return SplitRows(BoundaryParts(self.keys, self.boundaries), folder)
+
+    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+        ranges = [(part, part + 1) for part in range(len(self.boundaries) + 1)]
         merge = MergeSorted(self.keys, 1 << 62)
-        parts = range(len(self.boundaries) + 1)
-        yield BarrierStep(
-            tuple(StageCall(merge, tuple(split.outputs[part] for split in splits)) for part in parts), last=True
-        )
+        yield BarrierStep(tuple(StageCall(merge, (part,)) for part in parts_of(runs[0], ranges)), last=True)
         return ()
 
 
 @dataclass(frozen=True)
-class GroupSortStrategy:
+class GroupSortStrategy(Exchange):
     """Rows sorted by keys, in bundles that hold whole groups.
 
     Attributes:
@@ -240,15 +219,19 @@ class GroupSortStrategy:
     call_bytes: int
     bundles: int
 
-    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
-        bundles = list(inputs[0])
-        size = sum(bundle.bytes for bundle in bundles)
-        if size <= self.call_bytes:
-            parts = [bundles]
-        else:
-            parts = yield from _ranges(self.keys, bundles, -(-size // min(self.block_bytes, self.call_bytes)), True)
+    def whole(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        return (yield from self._merged([RowBundle.of(inputs[0])]))
+
+    def split(self, side: int, first_row: int, folder: str | None) -> SortRun:
+        return SortRun(self.keys, min(self.block_bytes, self.call_bytes), folder)
+
+    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+        parts = yield from _ranges(self.keys, runs[0], min(self.block_bytes, self.call_bytes), whole_groups=True)
+        return (yield from self._merged(parts))
+
+    def _merged(self, parts: Sequence[RowBundle]) -> Steps:
         merge = MergeSorted(self.keys, self.block_bytes, bounds=max(1, self.bundles // len(parts)))
-        results = yield BarrierStep(tuple(StageCall(merge, tuple(part)) for part in parts))
+        results = yield BarrierStep(tuple(StageCall(merge, (part,)) for part in parts))
         found: list[RowBundle] = []
         for result in results:
             for output in result.outputs:

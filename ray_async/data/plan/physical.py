@@ -15,6 +15,8 @@ from ray_async.data.executor.instructions import (
     LimitSpec,
     MapSpec,
     PoolSpec,
+    Spill,
+    SpillingStrategy,
     StageSpec,
     Strategy,
     UnionSpec,
@@ -54,12 +56,14 @@ class PhysicalPlan:
         operators: what the calls of each stage run; None for stages without calls.
         options: options of each stage's tasks or actors.
         patience: seconds in which something must happen while it runs; None has no limit.
+        lent: whether its tasks run on the CPUs of the actor that waits for them.
     """
 
     specs: list[StageSpec] = field(default_factory=list)
     operators: list[Operator | None] = field(default_factory=list)
     options: list[Mapping[str, Any]] = field(default_factory=list)
     patience: float | None = None
+    lent: bool = False
 
     def add(self, spec: StageSpec, operator: Operator | None = None, options: Mapping[str, Any] | None = None) -> int:
         self.specs.append(spec)
@@ -94,6 +98,7 @@ class Planner:
         whole_runs: whether the engine may do sorts and aggregations of files from the scan on.
         execution: how many executions the dataset had before.
         apart: whether each file is read by a call of its own, since calls may fail.
+        spill: where rows go that barriers cannot hold in the store; None: they hold all.
     """
 
     def __init__(
@@ -105,7 +110,9 @@ class Planner:
         whole_runs: bool = True,
         execution: int = 0,
         apart: bool = False,
+        spill: Spill | None = None,
     ) -> None:
+        self.spill = spill
         self.apart = apart
         self.execution = execution
         self.whole_runs = whole_runs
@@ -138,8 +145,16 @@ class Planner:
         strategy = self._strategy(node)
         if strategy is not None:
             inputs = tuple(self._stage(part) for part in node.inputs)
-            return self.plan.add(BarrierSpec(node.label, inputs, strategy), CallOperator())
+            return self._barrier(node.label, inputs, strategy)
         return self._close(self._chain(node, for_functions))
+
+    def _barrier(self, name: str, inputs: tuple[int, ...], strategy: Strategy) -> int:
+        spill = self.spill if isinstance(strategy, SpillingStrategy) else None
+        if spill is not None:
+            spill = replace(spill, folder=f"{spill.folder}-{len(self.plan.specs)}")
+        if isinstance(strategy, AggregateStrategy) and strategy.first_seen:
+            spill = None  # one call looks at all rows
+        return self.plan.add(BarrierSpec(name, inputs, strategy, spill), CallOperator())
 
     def _bundles(self, node: nodes.Blocks, for_functions: bool) -> Sequence[RowBundle]:
         """Bundles that exist, cut so that every CPU gets some, if functions follow and the user did not decide."""
@@ -243,7 +258,7 @@ class Planner:
         keys = SortKeys(node.keys, (False,) * len(node.keys))
         strategy = GroupSortStrategy(keys, self.block_bytes, self.call_bytes, 2 * self.cpus)
         below = self._stage(node.input)
-        return self.plan.add(BarrierSpec(f"Sort({', '.join(node.keys)})", (below,), strategy), CallOperator())
+        return self._barrier(f"Sort({', '.join(node.keys)})", (below,), strategy)
 
     def _close(self, chain: _Chain, for_functions: bool = False) -> int:
         """The stage of a chain."""

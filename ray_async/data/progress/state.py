@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ray_async.data.executor.barrier import BarrierStage
 from ray_async.data.executor.machine import Machine
-from ray_async.data.executor.stages import BarrierStage, BundlesStage, CallStage, LimitStage, MapStage, Stage
+from ray_async.data.executor.stages import BundlesStage, CallStage, LimitStage, MapStage, Stage
 
 __all__ = ("CPU", "DONE", "INPUT", "MEMORY", "RUNNING", "STARTING", "StageState", "states_of")
 

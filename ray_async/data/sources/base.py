@@ -38,7 +38,8 @@ class Parallelism:
         """The number of parts for data of that many rows and bytes in memory."""
         if self.blocks is not None:
             return max(1, self.blocks)
-        by_size = -(-size // self.block_bytes)
+        # Functions may give many times what they get, and a call's outputs are all there before it ends.
+        by_size = -(-size // (max(1, self.block_bytes // 4) if self.for_functions else self.block_bytes))
         by_use = min(rows, 2 * self.cpus) if self.for_functions else 1
         return max(1, by_size, by_use)
 

@@ -86,6 +86,7 @@ class Drivers:
             "node_pid": os.getpid(),
             "address": config["address"],
             "session_dir": config["session_dir"],
+            "spill_path": config["spill_path"],
             "directory": config["directory"],
             "arena_fd": self._node.arena.fd,
             "labels": config.get("labels") or {},

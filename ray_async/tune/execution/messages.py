@@ -18,6 +18,7 @@ __all__ = (
     "DROP",
     "ENDING",
     "FAILED",
+    "GIVE_BACK",
     "PAUSE",
     "PAUSED",
     "REPORT",
@@ -33,6 +34,7 @@ __all__ = (
     "TrialOrder",
     "TrialReport",
     "error_of",
+    "is_plain",
     "pack",
     "unpack",
 )
@@ -49,6 +51,8 @@ REPORT, DONE, FAILED, STOPPED, PAUSED, SAVED, RETURNED = (
 )
 # To a runner.
 STOP, PAUSE, SAVE, DROP = "stop", "pause", "save", "drop"
+# For a trial that has not begun: another runner has nothing to do.
+GIVE_BACK = "give back"
 # After these a trial ends; DROP is STOP without a checkpoint, since the trial goes on from another one's.
 ENDING = (STOP, PAUSE, DROP)
 
@@ -170,6 +174,7 @@ class TrialOrder(NamedTuple):
         judged: Whether its reports are answered at all.
         experiment_name: Name of the experiment; the runner knows it, so it does not travel.
         resources: What the trial takes; the same.
+        waits: Whether it is to wait behind the one that runs, however long that takes.
     """
 
     trial_id: str
@@ -185,9 +190,19 @@ class TrialOrder(NamedTuple):
     judged: bool
     experiment_name: str = ""
     resources: Any = None
+    waits: bool = False
 
 
 _PLAIN = frozenset((float, int, str, bool, type(None)))
+
+
+def is_plain(metrics: dict[str, Any]) -> bool:
+    """Tell whether metrics are numbers and texts alone, so that they can be sent as they are.
+
+    Args:
+        metrics: The metrics.
+    """
+    return _PLAIN.issuperset(map(type, metrics.values()))
 
 
 def pack(metrics: dict[str, Any]) -> dict[str, Any] | bytes:
@@ -199,7 +214,7 @@ def pack(metrics: dict[str, Any]) -> dict[str, Any] | bytes:
     Raises:
         TypeError: They hold what cannot be pickled.
     """
-    if _PLAIN.issuperset(map(type, metrics.values())):
+    if is_plain(metrics):
         return dict(metrics)
     try:
         return dumps(metrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ray_async.tune.execution import messages as m
@@ -12,7 +12,7 @@ from ray_async.tune.execution.search_spec import SearchSpec
 from ray_async.tune.execution.state import SearchState
 from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.journal.journal import journal_size, read_journal
-from ray_async.tune.journal.snapshot import read_snapshot
+from ray_async.tune.journal.snapshot import collector_paused, read_snapshot
 from ray_async.tune.search.search_algorithm import Suggestion
 from ray_async.tune.tune_config import TuneConfig
 
@@ -38,13 +38,25 @@ def replay(
     Returns:
         How many records were repeated: those behind the last snapshot.
     """
-    count = start = 0
+    start = 0
     snapshot = read_snapshot(folder, journal_size(folder)) if not anew else None
     if snapshot is not None:
         start, parts, trials = snapshot
         state.take_parts(parts, trials)
     configs = _Configs(renewals)
-    for record in read_journal(folder, start):
+    with collector_paused():
+        count = _repeat(state, read_journal(folder, start), configs)
+    if plan is not None:
+        state.begin_again(*plan)
+        if anew:
+            configs.keep_ended(state, len(renewals))
+    return count
+
+
+def _repeat(state: SearchState, records: Iterable[Any], configs: _Configs) -> int:
+    """Make the calls of records, and return how many there were."""
+    count = 0
+    for record in records:
         count += 1
         kind = record[0]
         if kind == "trial":
@@ -68,10 +80,6 @@ def replay(
             state.begin_again(record[1], record[2])
             configs.keep_ended(state, *record[3:])
         state.take_effects()
-    if plan is not None:
-        state.begin_again(*plan)
-        if anew:
-            configs.keep_ended(state, len(renewals))
     return count
 
 

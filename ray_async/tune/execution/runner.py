@@ -82,14 +82,17 @@ class TrialRunner:
             self._directory.enter(order.path)
         air_session.set_current(session)
         try:
-            with output_to_files(self._options.log_files, order.path):
+            if self._options.log_files is None:
                 self._run.run(session, self._mailbox)
+            else:
+                with output_to_files(self._options.log_files, order.path):
+                    self._run.run(session, self._mailbox)
         except TrialStopped:
             return self._ended(session)
         except BaseException as error:  # of the user's code, whichever it is: it is the trial's outcome
             if self._mailbox.answer is not None:
                 return self._ended(session)
-            failure = self._described(error)
+            failure = self._described(error, order.name)
             return tuple(m.Ended(m.FAILED, order.trial_id, order.attempt, failure, session.seconds))
         finally:
             air_session.set_current(None)
@@ -108,11 +111,11 @@ class TrialRunner:
         kind = m.PAUSED if self._mailbox.answer == m.PAUSE else m.STOPPED
         return tuple(m.Ended(kind, session.order.trial_id, session.order.attempt, None, session.seconds))
 
-    def _described(self, error: BaseException) -> bytes:
+    def _described(self, error: BaseException, trial: str) -> bytes:
         failure = RayTaskError.from_exception(
             error,
             function_name=self._run.name,
-            proctitle=f"ray::{self._run.name}",
+            proctitle=f"ray::{trial}",
             pid=self._facts.pid,
             ip=self._facts.node_ip,
         )

@@ -27,13 +27,12 @@ from ray_async.tune.execution.effects import (
     TrialReported,
     TrialStarted,
 )
-from ray_async.tune.execution.report_result import FILLED, filled
+from ray_async.tune.execution.report_result import filled, missing_metric
 from ray_async.tune.execution.settings import SearchSettings
 from ray_async.tune.execution.trial_maker import TrialMaker
 from ray_async.tune.execution.waiting_trials import WaitingTrials
 from ray_async.tune.experiment.checkpoint_record import CheckpointRecord
 from ray_async.tune.experiment.trial import Trial
-from ray_async.tune.metric import MISSING, lookup
 from ray_async.tune.schedulers.trial_scheduler import TrialScheduler
 from ray_async.tune.search.search_algorithm import SearchAlgorithm, Suggestion
 
@@ -210,6 +209,11 @@ class SearchState:
             return not any(trial.status == Trial.RUNNING for trial in self._live.values())
         return not self._live and self.source.is_finished()
 
+    @property
+    def waits_for_suggestions(self) -> bool:
+        """Whether no trial lives, and the searcher has given none though it may."""
+        return self.end_reason is None and not self._live and not self.source.is_finished()
+
     # What runners say.
 
     def handle(self, facts: m.RunnerFacts, arrived: Sequence[Any]) -> None:
@@ -255,7 +259,7 @@ class SearchState:
         elif trial.restore_from is not None:
             self._unpin(trial)
         trial.note(result)
-        missing = self._missing(result)
+        missing = missing_metric(result, self.settings.required) if self.settings.strict_metrics else None
         if missing is not None:
             self._effects.append(TrialReported(trial, result))
             self._answer(trial, m.STOP)
@@ -293,18 +297,6 @@ class SearchState:
             self.source.on_trial_result(trial.trial_id, result)
         if decision == TrialScheduler.PAUSE:
             self._pause(trial)
-
-    def _missing(self, result: dict[str, Any]) -> BaseException | None:
-        """The failure of a result that lacks a metric that decides."""
-        if not self.settings.strict_metrics:
-            return None
-        for name, why in self.settings.required.items():
-            if lookup(result, name) is MISSING:
-                return ValueError(
-                    f"the trial did not report the metric {name!r}, which {why} needs. It reported "
-                    f"{sorted(set(result) - FILLED)}. (TUNE_DISABLE_STRICT_METRIC_CHECKING=1 allows that.)"
-                )
-        return None
 
     def _checkpoint(self, trial: Trial, name: str, result: dict[str, Any], iteration: int, seconds: float) -> None:
         record = CheckpointRecord(Checkpoint(f"{trial.path}/{name}"), result, iteration, seconds)
@@ -425,8 +417,6 @@ class SearchState:
         """Count all live trials as ended, as after a time budget."""
         for trial in list(self._live.values()):
             self.stop_trial(trial)
-
-    # Restoring.
 
     def replay_trial(self, suggestion: Suggestion) -> Trial:
         """Take a trial that was made before.

@@ -120,7 +120,9 @@ class TrialMaker:
 
 
 def _shortened(name: str, longest: int) -> str:
-    return name if 4 * len(name) <= longest else name.encode()[:longest].decode(errors="ignore")
+    if len(name) <= longest and name.isascii():
+        return name
+    return name.encode()[:longest].decode(errors="ignore")
 
 
 def _safe(name: str) -> str:

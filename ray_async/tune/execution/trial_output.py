@@ -65,16 +65,13 @@ class _Tee:
 
 
 @contextlib.contextmanager
-def output_to_files(names: tuple[str, str] | None, folder: str) -> Iterator[None]:
+def output_to_files(names: tuple[str, str], folder: str) -> Iterator[None]:
     """Write what is printed and logged into files too, for a ``with`` block.
 
     Args:
-        names: Names of the files for standard output and standard error, or one twice; None: no files.
+        names: Names of the files for standard output and standard error, or one twice.
         folder: The trial's directory.
     """
-    if names is None:
-        yield
-        return
     with contextlib.ExitStack() as stack:
         files: dict[str, IO[str]] = {}
         for name in names:

@@ -75,7 +75,7 @@ class TrialSession:
         """
         self._end_if_told()
         with self._lock:
-            packed = m.pack(plain_metrics(metrics))
+            packed = dict(metrics) if m.is_plain(metrics) else m.pack(plain_metrics(metrics))
             self._send(packed, self.store(checkpoint) if checkpoint is not None else None, done)
         self._wait(done)
 
@@ -89,7 +89,7 @@ class TrialSession:
             done: Whether this is the last report.
         """
         with self._lock:
-            packed = m.pack(plain_metrics(metrics))
+            packed = dict(metrics) if m.is_plain(metrics) else m.pack(plain_metrics(metrics))
             self.seal_checkpoint(name, folder)
             self._send(packed, name, done)
         self._wait(done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections import deque
 from typing import Any, NamedTuple
@@ -315,7 +316,7 @@ class Trial:
 
     def packed(self) -> tuple[Any, ...]:
         """All that the trial holds, for `unpacked`."""
-        return *[getattr(self, name) for name in _SLOTS], self.__dict__ or None
+        return *_FIELDS(self), self.__dict__ or None
 
     @staticmethod
     def packed_place(name: str) -> int:
@@ -349,6 +350,7 @@ class Trial:
 
 
 _SLOTS = tuple(name for name in Trial.__slots__ if name != "__dict__")
+_FIELDS = operator.attrgetter(*_SLOTS)
 
 
 def _moved(path: str, old: str, new: str) -> str:

@@ -68,13 +68,13 @@ class SearchGenerator(SearchAlgorithm):
             return None
         trial_id = f"{self._prefix}_{self._count:05d}"
         suggested = self.searcher.suggest(trial_id)
-        if isinstance(suggested, str):
-            if suggested != Searcher.FINISHED:
-                raise TuneError(f"{type(self.searcher).__name__}.suggest must return a config, but gave {suggested!r}")
-            self._finished = True
-            return None
         if suggested is None:
             return None
+        if isinstance(suggested, str) and suggested == Searcher.FINISHED:
+            self._finished = True
+            return None
+        if not isinstance(suggested, Mapping):
+            raise TuneError(f"{type(self.searcher).__name__}.suggest must return a config, but gave {suggested!r}")
         self._count += 1
         return self._suggestion(trial_id, suggested)
 

@@ -76,7 +76,9 @@ def resources_of(trainable: Any, given: Any) -> Callable[[dict[str, Any]], Place
     """
     wanted = given if given is not None else getattr(trainable, "_tune_resources", None)
     default: PlacementGroupFactory | None = None
-    if wanted is not None and not callable_resources(wanted):
+    by_class = inspect.isclass(trainable) and issubclass(trainable, Trainable)
+    if (wanted is not None and not callable_resources(wanted)) or (wanted is None and not by_class):
+        # One for all trials.
         default = resource_dict_to_pg_factory(wanted)
 
     def resources(config: dict[str, Any]) -> PlacementGroupFactory:
@@ -84,9 +86,7 @@ def resources_of(trainable: Any, given: Any) -> Callable[[dict[str, Any]], Place
             return default
         if wanted is not None:
             return resource_dict_to_pg_factory(wanted(config))
-        if inspect.isclass(trainable) and issubclass(trainable, Trainable):
-            return resource_dict_to_pg_factory(trainable.default_resource_request(config))
-        return resource_dict_to_pg_factory(None)
+        return resource_dict_to_pg_factory(trainable.default_resource_request(config))
 
     return resources
 
