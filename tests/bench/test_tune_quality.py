@@ -29,10 +29,10 @@ def test_best_so_far_and_bands() -> None:
 def test_all_contenders_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("bench.tune.quality.cli.TRIALS", 6)
+    monkeypatch.setattr("bench.tune.quality.cli.TRIALS", 4)
     monkeypatch.setattr("bench.tune.quality.cli.WHOLE", 1)
-    monkeypatch.setattr("bench.tune.quality.population.STEPS", 10)
-    main(["--seeds", "2", "--only", "branin,pbt", "--plots", str(tmp_path)])
+    monkeypatch.setattr("bench.tune.quality.population.STEPS", 5)
+    main(["--seeds", "1", "--only", "branin,pbt", "--plots", str(tmp_path)])
     printed = capsys.readouterr().out
     for name in ("ASHAScheduler", "HyperbandPruner", "MedianStoppingRule", "PopulationBasedTraining", "constant h"):
         assert name in printed

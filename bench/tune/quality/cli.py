@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bands, bad = _population(options.seeds, storage)
             worse += bad
             if options.plots:
-                title = "The PBT paper's example: best value of a population of 4"
+                title = "The PBT paper's example, population of 4"
                 panel: Panel = (f"{options.seeds} seeds", "steps", "1.2 - t0² - t1²", bands, False)
                 draw([panel], 1, title, str(options.plots / "tune_quality_pbt.png"))
     return int(worse > 0)
@@ -65,7 +65,7 @@ def _stopping(problem: Problem, seeds: int, storage: str) -> tuple[list[Panel], 
         for name, run in contenders.items():
             trials = WHOLE if family == "none" else TRIALS
             curves = [
-                [value - problem.lowest for value in best_so_far(run(problem, seed, trials, storage), budget)]
+                [value - problem.lowest for value in best_so_far(run(problem, seed, trials, budget, storage), budget)]
                 for seed in range(seeds)
             ]
             ends[name] = [curve[-1] for curve in curves]
@@ -83,7 +83,7 @@ def _stopping(problem: Problem, seeds: int, storage: str) -> tuple[list[Panel], 
                 True,
             )
         )
-        ours, reference = (ends[name] for name in stopping.CONTENDERS[family])
+        ours, reference, *_ = (ends[name] for name in stopping.CONTENDERS[family])
         worse += _verdict(f"{problem.name} {family}", ours, reference, larger_is_better=False)
     return panels, worse
 

@@ -10,11 +10,12 @@ from bench.tune.quality.bands import Band
 __all__ = ("Panel", "draw")
 
 Panel = tuple[str, str, str, Mapping[str, Band], bool]
-# Ours, the reference, what is without either.
+# Ours, the reference, what else there is.
 _STYLES: tuple[dict[str, Any], ...] = (
     {"color": "#2563eb", "linewidth": 2},
     {"color": "#dc2626", "linewidth": 2, "linestyle": "--"},
     {"color": "#94a3b8", "linewidth": 1.5, "linestyle": ":"},
+    {"color": "#475569", "linewidth": 1.5, "linestyle": "-."},
 )
 
 
