@@ -166,7 +166,7 @@ class Execution:
 
 
 def _lent_cpus() -> int:
-    """CPUs of the actor in which this runs, if it holds some: while it waits for the dataset, the dataset has them.
+    """CPUs of the actor in which this runs, if it holds some and no other is free: the dataset has them meanwhile.
 
     Actors do not give their CPUs back while they wait, as tasks do. So those of a pool that hold all CPUs would wait
     for ever for the tasks of datasets of their own.
@@ -174,7 +174,8 @@ def _lent_cpus() -> int:
     context = ray.get_runtime_context()
     if context.get_actor_id() is None:
         return 0
-    return int(context.get_assigned_resources().get("CPU", 0))
+    own = int(context.get_assigned_resources().get("CPU", 0))
+    return own if own and ray.available_resources().get("CPU", 0) < 1 else 0
 
 
 def _spill_folder() -> str:
