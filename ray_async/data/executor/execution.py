@@ -73,7 +73,7 @@ class Execution:
         self._progress: LiveProgress | None = None
         self._context = context
         self._node = optimized(node)
-        self.inline = _work(self._node) <= context.inline_bytes
+        self.inline = _only_passes_on(self._node) or _work(self._node) <= context.inline_bytes
         self.run: Run | None = None
 
     def bundles(self, ahead: int = 1) -> Iterator[RowBundle]:
@@ -196,8 +196,6 @@ def _cluster() -> dict[str, float]:
 
 def _work(node: nodes.PlanNode) -> float:
     """Bytes that the plan has to look at; infinite where functions of the user's run, or where nobody knows."""
-    if _only_passes_on(node):
-        return 0
     if isinstance(node, (nodes.MapRows, nodes.MapBatches, nodes.MapGroups)) or node.runs_functions:
         return inf
     if isinstance(node, nodes.Aggregate) and any(
