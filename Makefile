@@ -26,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve demo-data test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve full-serve full-data bench-data bench-tune full-tune clean distclean
+.PHONY: help venv build debug demo demo-serve demo-data demo-tune test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve rolling-serve full-serve full-data bench-data bench-tune quality-tune full-tune clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,15 @@ demo-data: build $(VENV)/.demo-data ## embed real texts and pictures with live b
 	@$(PY) -m examples.data_demo
 
 DATA_TIMELINE ?= data-timeline.png
+
+$(VENV)/.demo-tune: $(VENV)/.installed
+	$(PIP) 'scikit-learn>=1.4' 'optuna>=3.6' 'matplotlib>=3.8' 'pandas>=2.2'
+	@touch $@
+
+demo-tune: build $(VENV)/.demo-tune ## tune a network by ASHA and by TPE with a live table and plots; Ctrl-C, and again to go on (TUNE_DEMO=FOLDER)
+	@$(PY) -m examples.tune_demo --folder "$(TUNE_DEMO)"
+
+TUNE_DEMO ?= tune-demo
 
 # Four processes share the test files: most tests wait for other processes most of the time. One after the other,
 # with the debugger's prompt: make test PARALLEL= PYTEST_ARGS=--pdb
@@ -196,8 +205,17 @@ bench-data: build $(VENV)/.bench-data $(PEERS)/.installed ## run the benchmarks 
 flat-serve: build $(VENV)/.bench-serve ## ten minutes of full load on Serve with disturbances: what grows (SOAK_MINUTES=10)
 	$(PY) -m bench.serve.flat --minutes $(SOAK_MINUTES)
 
+rolling-serve: build $(VENV)/.bench-serve ## updates and scaling down of Serve under full load: 0 of ROLLING_REQUESTS=100000 may fail
+	$(PY) -m bench.serve.rolling --requests $(ROLLING_REQUESTS)
+
+ROLLING_REQUESTS ?= 100000
+
 bench-tune: build $(VENV)/.bench ## run the benchmarks of Tune (BENCH_ARGS="--quick --only trials --ray-python PATH")
 	$(PY) -m bench.tune $(BENCH_ARGS)
+
+quality-tune: build $(VENV)/.bench $(VENV)/.demo-tune ## what Tune's schedulers find within a budget, beside Optuna's pruners (BENCH_ARGS="--seeds 3 --plots docs")
+	@$(PIP) 'torch>=2.4' || echo "torch cannot be installed here: --only branin,hartmann6,pbt" >&2
+	$(PY) -m bench.tune.quality $(BENCH_ARGS)
 
 full-tune: build ## kill the driver of a search at hundreds of points, and compare each restored search with a whole one
 	TUNE_KILLS=300 $(PY) -m pytest --timeout 3000 $(PYTEST_ARGS) tests/tune/test_driver_kills.py

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import selectors
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +24,6 @@ __all__ = ("DriverContender", "Launch", "launches")
 
 ROOT = Path(__file__).parent.parent
 SAMPLE_SECONDS = 0.2
-END_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +82,13 @@ class _Driver:
         except OSError:
             self.errors.close()
             raise
+        # In a session of its own, as the driver: what ends the harness's group does not end it.
+        self.reaper = subprocess.Popen(
+            [sys.executable, "-m", "bench.drivers.reaper", self.mark],
+            stdin=subprocess.PIPE,
+            env={**inherited, "PYTHONPATH": str(ROOT)},
+            start_new_session=True,
+        )
         self.buffer = b""
 
     def send(self, request: Mapping[str, Any]) -> None:
@@ -128,32 +132,19 @@ class _Driver:
         assert self.process.stdin is not None
         self.process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(END_SECONDS)
+            self.process.wait(processes.END_SECONDS)
         self.kill()
 
     def kill(self) -> None:
         """Kill the driver and all its processes."""
         for pid in processes.processes_of(self.mark):
-            _kill_and_wait(pid)
+            processes.kill_and_wait(pid)
         self.process.kill()
         self.process.wait()
+        self.reaper.communicate()
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             assert stream is not None
             stream.close()
-
-
-def _kill_and_wait(pid: int) -> None:
-    """Kill a process and wait until it is gone, so that its end does not disturb who is measured next."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-        select.select([handle], [], [], END_SECONDS)
-    finally:
-        os.close(handle)
 
 
 class _Sampler:

@@ -73,7 +73,8 @@ OUTPUT = {
     ("docs/serving.md", 7): ["hello bob"],
     ("docs/tune.md", 0): ["{'x': 1} 0.2"],
     ("docs/tune.md", 1): ["{'x': 3.0} 3"],
-    ("docs/tune.md", 2): ["20 True"],
+    ("docs/tune.md", 2): ["{'train_loop_config': {'lr': 0.3}} 0.1 2"],
+    ("docs/tune.md", 3): ["20 True"],
     ("docs/types.md", 0): ["2"],
 }
 

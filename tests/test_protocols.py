@@ -224,10 +224,10 @@ UNREAD = {
     "from_torch": {"local_read"},
     "BayesOptSearch.__init__": {"verbose"},
     "validate_save_restore": {"num_gpus"},
-    "setup_mlflow": {"rank_zero_only"},
-    "setup_wandb": {"rank_zero_only"},
     "run_experiments": {"concurrent"},
     "Trainable.reset": {"logger_creator", "storage"},
+    "DataConfig.__init__": {"enable_shard_locality", "execution_options"},
+    "prepare_data_loader": {"auto_transfer"},
     # Interfaces of other libraries, and hooks that users' classes override.
     "FilenameProvider.get_filename_for_row": {"block_index", "row"},
     "DistributeResources.sharers": {"scheduler", "trial"},

@@ -64,9 +64,14 @@ def swallowed(source: str) -> list[int]:
             broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in BROAD)
             if broad and all(isinstance(part, ast.Pass) or is_ellipsis(part) for part in node.body):
                 lines.append(node.lineno)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("suppress", "contextlib.suppress"):
+        elif isinstance(node, ast.Call) and called(node.func) == "suppress":
             lines += [node.lineno for name in node.args if isinstance(name, ast.Name) and name.id in BROAD]
     return lines
+
+
+def called(function: ast.expr) -> str:
+    """The last name of what is called: of ``f()`` and of ``module.f()`` it is f."""
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
 
 
 def is_ellipsis(node: ast.stmt) -> bool:

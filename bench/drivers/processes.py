@@ -6,15 +6,21 @@ the memory that the environment is read from).
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
+import signal
 import time
 
 MARK = "BENCH_CONTENDER"
+END_SECONDS = 20.0  # given to a process that is to end
 SHARED_FILES = ("/memfd:", "/dev/shm/")
 
 __all__ = (
+    "END_SECONDS",
     "MARK",
     "cpu_seconds",
+    "kill_and_wait",
     "private_bytes",
     "processes_of",
     "shared_bytes",
@@ -42,6 +48,20 @@ def processes_of(mark: str) -> list[int]:
         found |= children
         grown = bool(children)
     return sorted(found)
+
+
+def kill_and_wait(pid: int) -> None:
+    """Kill a process and wait until it is gone, so that its end does not disturb who is measured next."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        select.select([handle], [], [], END_SECONDS)
+    finally:
+        os.close(handle)
 
 
 def cpu_seconds(pid: int) -> float:

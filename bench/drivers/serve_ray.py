@@ -164,12 +164,13 @@ class Cases:
     def replica(self, params: Mapping[str, Any]) -> Mapping[str, float]:
         """Replicas added one by one: the time of each, and what one that has answered holds for itself."""
         serve, count = self.session.serve, int(params["count"])
-        handle = serve.run(serve_deployments.echo(serve).bind())
+        echo = serve_deployments.echo(serve)  # one class: another one would be another version, and all be replaced
+        handle = serve.run(echo.bind())
         handle.remote().result()
         private = processes.private_bytes(handle.pid.remote().result())
         start = time.perf_counter()
         for number in range(2, 2 + count):
-            serve.run(serve_deployments.echo(serve, num_replicas=number).bind())
+            serve.run(echo.options(num_replicas=number).bind())
         elapsed = time.perf_counter() - start
         serve.delete("default")
         return {"wall": elapsed / count, "private": private}

@@ -170,9 +170,11 @@ def idle(package: str, size: int) -> dict[str, float]:
 
 
 def first(package: str, size: int) -> dict[str, float]:
-    """From `fit` to the first report."""
+    """From `fit` to the first report, in a session that has started."""
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     session = Session(package)
+    session.ray.get(session.ray.remote(lambda: 1).remote())
+    time.sleep(2)
 
     def train(config: dict[str, Any]) -> dict[str, float]:
         return {"at": time.time(), "loss": 0.0}

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.tune.bars_plot import draw
 from bench.tune.rows import ROWS, Row
 
 __all__ = ("main",)
@@ -17,6 +18,7 @@ __all__ = ("main",)
 OURS = "ray_async"
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 300
+RESULTS = ROOT / "build" / "bench-tune.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", metavar="ROWS", help="rows, with commas (default all)")
     parser.add_argument("--quick", action="store_true", help="a tenth of each size")
     parser.add_argument("--ray-python", metavar="PATH", help="an interpreter that has Ray Tune")
+    parser.add_argument("--draw", metavar="FILE", help="draw what the last runs have measured, and measure nothing")
     options = parser.parse_args(arguments)
+    if options.draw:
+        draw(_kept(), options.draw)
+        return 0
     wanted = set(options.only.split(",")) if options.only else {row.name for row in ROWS}
     failed = False
     for row in ROWS:
@@ -43,6 +49,7 @@ def _show(row: Row, part: int, ray_python: str | None) -> bool:
     seen = {name: _measured(sys.executable, row.name, name, size) for name in (OURS, *row.peers)}
     if ray_python and row.ray_size:
         seen["ray"] = _measured(ray_python, row.name, "ray", row.ray_size)
+    _keep(row.name, {name: values for name, values in seen.items() if values is not None})
     print(f"{row.name} ({size})", flush=True)
     for name, values in seen.items():
         shown = "failed" if values is None else "  ".join(f"{key} {value:,.4g}" for key, value in values.items())
@@ -58,10 +65,23 @@ def _show(row: Row, part: int, ray_python: str | None) -> bool:
     return True
 
 
+def _kept() -> dict[str, dict[str, dict[str, float]]]:
+    """What was measured so far, by row and contender."""
+    found: dict[str, dict[str, dict[str, float]]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return found
+
+
+def _keep(row: str, seen: dict[str, dict[str, float]]) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({**_kept(), row: seen}, indent=1))
+
+
 def _measured(python: str, row: str, package: str, size: int) -> dict[str, float] | None:
     command = [python, "-m", "bench.drivers.tune_search", row, package, str(size)]
+    # Compiled modules are kept, as they are where a package is installed.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
-        command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
     if done.returncode != 0:
         print(done.stderr, file=sys.stderr)

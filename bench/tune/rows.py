@@ -70,6 +70,6 @@ ROWS = (
     Row("reports", 200_000, (Bar("rate", 50_000),), ray_size=1_000),
     Row("asha_reports", 200_000, (Bar("rate", 20_000),), ray_size=1_000),
     Row("waiting", 2_000, (Bar("overhead", 0.03, at_most=True),), peers=("joblib",)),
-    Row("idle", 400, (Bar("idle", 0.02, at_most=True),)),
+    Row("idle", 2_000, (Bar("idle", 0.02, at_most=True),)),
     Row("first", 2, (Bar("seconds", 0.2, at_most=True),), ray_size=2),
 )

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ray_async.air.placement_groups import PlacementGroupFactory
+
 __all__ = ("CheckpointConfig", "FailureConfig", "RunConfig", "ScalingConfig", "SyncConfig")
 
 
@@ -157,3 +159,27 @@ class ScalingConfig:
             raise ValueError("resources_per_worker asks for a GPU, and use_gpu is False")
         if self.use_gpu and given.get("GPU") == 0:
             raise ValueError("use_gpu is True, and resources_per_worker has 0 GPUs")
+
+    @property
+    def worker_bundle(self) -> dict[str, float]:
+        """What each worker takes: a CPU, or a GPU, if nothing is said."""
+        bundle = dict(self.resources_per_worker or {})
+        if self.use_gpu:
+            bundle.setdefault("GPU", 1.0)
+        return bundle or {"CPU": 1.0}
+
+    def as_placement_group_factory(self) -> PlacementGroupFactory:
+        """Bundles of the process that leads the run, which takes nothing by default, and of the workers.
+
+        Raises:
+            ValueError: The number of workers is no number above 0.
+
+        Example:
+            >>> ScalingConfig(num_workers=2).as_placement_group_factory().bundles
+            [{'CPU': 1.0}, {'CPU': 1.0}]
+        """
+        number: Any = self.num_workers
+        if not isinstance(number, int) or number < 1:
+            raise ValueError(f"num_workers is a number above 0, but is {number!r}")
+        bundles = [dict(self.trainer_resources or {}), *(self.worker_bundle for _ in range(self.num_workers))]
+        return PlacementGroupFactory(bundles, self.placement_strategy)

@@ -67,6 +67,8 @@ class Result:
         self.error = error
         self.path = path
         self.best_checkpoints = list(best_checkpoints or ())
+        # What the training function of rank 0 has returned, where a trainer ran it.
+        self.return_value: Any = None
         self._filesystem = filesystem
         self._rows = rows
         self._frame: Any = metrics_dataframe

@@ -34,6 +34,8 @@ __all__ = ("node_config", "node_resources")
 # Every process of a session maps all of the store: far more than any machine has, and less than an address space holds.
 _LARGEST_STORE_BYTES = 32 << 40
 _NEURON_CORE = "aws-neuron-core"
+# Of a library of this package: the names of modules that its workers want.
+_WARM = "__warm_in_workers__"
 _LABEL_VARIABLES = {
     "ray.io/market-type": "RAY_NODE_MARKET_TYPE",
     "ray.io/node-group": "RAY_NODE_TYPE_NAME",
@@ -88,10 +90,17 @@ def node_config(options: InitOptions) -> dict[str, Any]:
         "spill_path": os.path.join(spill_root or session_dir, f"ray_async-spill-{os.path.basename(session_dir)}"),
         "address": f"{ip}:{_port()}",
         # What the driver has loaded its workers will want, too.
-        "warm": [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules],
+        "warm": _warm(),
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_", "MKL_"))},
         **decided,
     }
+
+
+def _warm() -> list[str]:
+    """Modules that workers will soon want: large ones that the driver has, and those that loaded libraries name."""
+    large = [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules]
+    ours = [module for name, module in list(sys.modules.items()) if name.startswith("ray_async.")]
+    return [*large, *(name for module in ours for name in vars(module).get(_WARM, ()))]
 
 
 def _tell_unknown(names: tuple[str, ...]) -> None:

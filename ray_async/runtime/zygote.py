@@ -45,7 +45,8 @@ _WARM = (
 )
 #: Of what a driver may have loaded, the modules that bring BLAS along.
 _WITH_THREAD_POOLS = ("numpy", "pandas")
-#: Of a module that is preloaded: the names of modules that are imported once the first worker is on its way.
+#: Of a module that is preloaded: the names of modules that are imported once the first worker is on its way, of one of
+#: those in turn: once another one is.
 NEXT = "__preload_next__"
 ENTRY = "from ray_async.runtime.boot import zygote_main; zygote_main()"
 """Program of an interpreter that becomes a zygote; it reads the configuration from its standard input."""
@@ -172,6 +173,7 @@ class Zygote:
         for name in names:
             with contextlib.suppress(ImportError), self._one_blas_thread():  # a worker that needs it will say so
                 __import__(name)
+            self._next += getattr(sys.modules.get(name), NEXT, ())
         gc.freeze()
 
     def _import_one(self) -> None:

@@ -23,9 +23,8 @@ from ray_async.serve.application import (
 )
 from ray_async.serve.config import ControllerOptions, HTTPOptions, ProxyLocation, gRPCOptions
 from ray_async.serve.context import current_replica, local_context
-from ray_async.serve.controller.actor import Controller
+from ray_async.serve.controller.controller_actor import ControllerActor
 from ray_async.serve.controller.remains import clear, end_actors
-from ray_async.serve.controller.reservation import remove_rooms
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.local_testing.local_application import delete_local, get_local, run_local, shutdown_local
@@ -325,6 +324,8 @@ def _controller() -> Any:
 
 def _end_replicas() -> None:
     """End what a controller that was killed for good has left: replicas, what they share, the front, gRPC's server."""
+    from ray_async.serve.controller.reservation import remove_rooms  # with much that drivers do not need
+
     end_actors(lambda name: name.startswith((REPLICA_PREFIX, DEPLOYMENT_ACTOR_PREFIX, FRONT, GRPC_SERVER)))
     remove_rooms(lambda _: True)
 
@@ -334,7 +335,7 @@ def _controller_or_new(how: ControllerOptions | None = None) -> Any:
         ray.init(preload=["ray_async.serve"])  # replicas start in less time where its imports are inherited
     place = folder()
     place.mkdir(exist_ok=True)
-    options = ray.remote(Controller).options(
+    options = ray.remote(ControllerActor).options(
         name=CONTROLLER,
         namespace=NAMESPACE,
         lifetime="detached",

@@ -43,10 +43,11 @@ def ingress(app: Any) -> Callable[[C], C]:
     ``self``, also by routers that are included before or after the class. Routes of other classes are left out.
 
     Args:
-        app: The application, or a function without arguments that makes it, called in the replica.
+        app: The application, or a function without arguments that makes it, called in the replica; or the import path
+            of either, as ``module:attribute``, which the replica imports.
 
     Raises:
-        ValueError: What is decorated is no class.
+        ValueError: What is decorated is no class, or the import path is none.
 
     Example:
         >>> app = FastAPI()
@@ -58,6 +59,8 @@ def ingress(app: Any) -> Callable[[C], C]:
         ...         return "hello"
     """
 
+    if isinstance(app, str) and not all(app.partition(":")):
+        raise ValueError(f"the import path of an ASGI application is module:attribute, but got {app!r}")
     let_state_be_pickled()
 
     def decorate(cls: C) -> C:
@@ -77,6 +80,10 @@ def instantiate(instance: Any) -> Any:
     if holder is None:
         return None
     app = holder[0]
+    if isinstance(app, str):
+        from pkgutil import resolve_name  # which other applications do without
+
+        app = resolve_name(app)
     if inspect.isfunction(app) and not inspect.signature(app).parameters:
         app = app()
     if hasattr(app, "router"):

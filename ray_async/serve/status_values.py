@@ -12,6 +12,7 @@ __all__ = (
     "ApplicationStatusOverview",
     "DeploymentStatus",
     "DeploymentStatusOverview",
+    "HTTPAcceptor",
     "ProxyStatus",
     "ServeStatus",
 )
@@ -40,6 +41,15 @@ class ProxyStatus(StrEnum):
     """What takes HTTP requests is doing on a node."""
 
     HEALTHY = "HEALTHY"
+
+
+class HTTPAcceptor(StrEnum):
+    """Who accepts HTTP connections."""
+
+    NOBODY = ""
+    REPLICAS = "REPLICAS"  # directly: nothing lies between a client and a replica
+    CONTROLLER = "CONTROLLER"  # while no replica runs
+    FRONT = "FRONT"  # the same, where applications scale to zero: an actor of its own, which routes what it accepts
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,7 @@ class ServeStatus:
         target_capacity: The share of all replicas that a config wants, in percent; None: it wants all.
         proxies: The nodes that take HTTP requests, by id. Replicas take them themselves, so the node is healthy where
             HTTP is served.
+        http_accepted_by: Who accepts HTTP connections now.
     """
 
     applications: dict[str, ApplicationStatusOverview] = field(default_factory=dict)
@@ -100,6 +111,7 @@ class ServeStatus:
     is_tls: bool = False
     target_capacity: float | None = None
     proxies: dict[str, ProxyStatus] = field(default_factory=dict)
+    http_accepted_by: HTTPAcceptor = HTTPAcceptor.NOBODY
 
     @property
     def url(self) -> str:

@@ -1,10 +1,11 @@
-"""Context of a training function: what it may ask about itself, in a trial a world of one worker."""
+"""Context of a training function: what it may ask about itself; a trial without a trainer is a world of one worker."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ray_async.air.session import current
+from ray_async.train.messages import WorldPlace
 
 __all__ = ("TrainContext", "get_context")
 
@@ -14,6 +15,10 @@ class TrainContext:
 
     def _of_trial(self, name: str) -> Any:
         return getattr(getattr(current(), "order", None), name, None)
+
+    def _place(self) -> WorldPlace:
+        place: WorldPlace = getattr(current(), "place", WorldPlace())
+        return place
 
     def get_experiment_name(self) -> str | None:
         """Name of the experiment."""
@@ -41,23 +46,23 @@ class TrainContext:
 
     def get_world_size(self) -> int:
         """How many workers there are."""
-        return 1
+        return self._place().world_size
 
     def get_world_rank(self) -> int:
         """Number of this worker."""
-        return 0
+        return self._place().world_rank
 
     def get_local_rank(self) -> int:
         """Number of this worker on its node."""
-        return 0
+        return self._place().local_rank
 
     def get_local_world_size(self) -> int:
         """How many workers there are on this node."""
-        return 1
+        return self._place().local_world_size
 
     def get_node_rank(self) -> int:
         """Number of this node."""
-        return 0
+        return self._place().node_rank
 
 
 def get_context() -> TrainContext:

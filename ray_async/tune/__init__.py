@@ -98,6 +98,9 @@ __all__ = (
     "with_resources",
 )
 
+# A session that begins with Tune loaded will soon run trials: its workers are forked with what these need.
+__warm_in_workers__ = ("ray_async.tune.execution.runner",)
+
 # Homes of the names: each is imported at its first use, so that a worker that runs a trial loads no searcher.
 _HOMES = {
     "air.checkpoint": ("Checkpoint",),

@@ -138,6 +138,8 @@ class CallbackList:
         self._stateful = bool(_overridden(self._callbacks, "get_state"))
         self._saved = time.monotonic()
         self._methods = {name: _overridden(self._callbacks, name) for name in _HOOKS}
+        # A scheduler may have policies that are written without callbacks, too.
+        self._is_idle = not (self._callbacks or self._reporter or spec.tune.scheduler)
 
     @property
     def are_there(self) -> bool:
@@ -179,6 +181,8 @@ class CallbackList:
             effect: The effect.
         """
         self._iteration += 1
+        if self._is_idle:
+            return
         if self._stateful and time.monotonic() > self._saved + STATE_SECONDS:
             self.save()
         if self._reporter is not None:
@@ -187,7 +191,7 @@ class CallbackList:
             self._each("on_trial_result", effect.trial, result=effect.result)
         elif isinstance(effect, e.TrialStarted):
             self._each("on_trial_start", effect.trial)
-            if effect.trial.checkpoints.latest is not None or effect.trial.restore_from is not None:
+            if effect.trial.latest is not None or effect.trial.restore_from is not None:
                 self._each("on_trial_restore", effect.trial)
         elif isinstance(effect, e.CheckpointAdded):
             self._each("on_trial_save", effect.trial)

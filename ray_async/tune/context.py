@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ray_async.air.session import current
-from ray_async.tune.execution.trial_session import TrialSession
 
 __all__ = ("TuneContext", "get_context")
 
@@ -14,8 +13,7 @@ class TuneContext:
     """What a trial's code may ask about itself; each answer is None outside of a trial."""
 
     def _order(self) -> Any:
-        session = current()
-        return session.order if isinstance(session, TrialSession) else None
+        return getattr(current(), "order", None)
 
     def get_experiment_name(self) -> str | None:
         """Name of the experiment."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 __all__ = ("json_text", "json_value", "pretty_print")
 
@@ -17,12 +16,12 @@ def json_value(value: Any) -> Any:
     Args:
         value: Any value.
     """
-    if isinstance(value, np.generic):
-        return json_value(value.item())
+    # A value of NumPy's cannot be there without NumPy; its floats are floats too.
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)):
+        return json_value(value.tolist())
     if value is None or isinstance(value, (bool, int, str, float)):
         return value
-    if isinstance(value, np.ndarray):
-        return json_value(value.tolist())
     if isinstance(value, Mapping):
         return {str(key): json_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -164,7 +164,7 @@ class CLIReporter(ProgressReporter):
             shown = shown[: max(height - 1, 1)]
         back = f"\x1b[{self._lines}F\x1b[J" if self._lines else ""
         self._lines = 0 if done else len(shown)
-        print(back + "\n".join(shown), file=sys.stdout, flush=True)
+        print(back + "\n".join(map(_painted, shown)), file=sys.stdout, flush=True)
 
     def text(self, trials: list[Trial], done: bool, *sys_info: Any) -> str:
         """The table and the lines around it.
@@ -176,7 +176,7 @@ class CLIReporter(ProgressReporter):
         """
         lines = [self._head(trials, done), *map(str, sys_info)]
         lines += self._best(trials)
-        rows = self._rows(trials)
+        rows = self._rows(trials, done)
         lines += _table(rows, self._max_length)
         if len(trials) > self._max_rows:
             lines.append(f"... {len(trials) - self._max_rows} more trials")
@@ -188,7 +188,9 @@ class CLIReporter(ProgressReporter):
         best = best_of(trials, self._metric, self._mode, "last")
         if best is None:
             return []
-        return [f"Best {self._metric}: {lookup(best.last_result, self._metric)} of {best}, {best.config}"]
+        drawn = list(best.evaluated_params) or list(best.config)
+        config = ", ".join(f"{name}={_cell(lookup(best.config, name, ''))}" for name in drawn)
+        return [f"Best {self._metric}: {_cell(lookup(best.last_result, self._metric))} of {best}: {config}"]
 
     def _failures(self, trials: list[Trial]) -> list[str]:
         failed = [trial for trial in trials if trial.status == Trial.ERROR]
@@ -215,14 +217,20 @@ class CLIReporter(ProgressReporter):
             head += f", about {_span(seconds / known * (self._total - ended))} left"
         return head
 
-    def _rows(self, trials: list[Trial]) -> list[list[str]]:
-        shown = sorted(trials, key=lambda trial: _ORDER.index(trial.status))
-        if self._sort and self._metric:
+    def _sorted(self, trials: list[Trial], done: bool) -> list[Trial]:
+        """The trials by state, those that run first until the end; of one state the best first."""
+        shown = list(trials)
+        if self._metric:
             sign = 1 if self._mode == "max" else -1
             shown.sort(
                 key=lambda trial: rank(sign * _or_nan(lookup(trial.last_result, self._metric or ""))), reverse=True
             )
-        shown = shown[: self._max_rows]
+        if not (self._sort and self._metric):
+            shown.sort(key=lambda trial: (_ORDER if done else _LIVE_ORDER).index(trial.status))
+        return shown
+
+    def _rows(self, trials: list[Trial], done: bool) -> list[list[str]]:
+        shown = self._sorted(trials, done)[: self._max_rows]
         parameters = self._parameter_columns or {
             name: name for trial in shown[:1] for name in list(trial.evaluated_params)[: self._infer_limit]
         }
@@ -265,7 +273,7 @@ class JupyterNotebookReporter(CLIReporter):
             sys_info: Further lines.
         """
         lines = [self._head(trials, done), *map(str, sys_info), *self._best(trials)]
-        head, *rows = self._rows(trials)
+        head, *rows = self._rows(trials, done)
         parts = [f"<div>{html.escape(line)}</div>" for line in lines]
         cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
         inner = "".join(
@@ -278,6 +286,10 @@ class JupyterNotebookReporter(CLIReporter):
 
 
 _ORDER = (Trial.TERMINATED, Trial.RUNNING, Trial.PAUSED, Trial.PENDING, Trial.ERROR)
+_LIVE_ORDER = (Trial.RUNNING, Trial.PAUSED, Trial.TERMINATED, Trial.ERROR, Trial.PENDING)
+_COLOURS = {
+    Trial.TERMINATED: 32, Trial.RUNNING: 36, Trial.PAUSED: 33, Trial.PENDING: 90, Trial.ERROR: 31,
+}  # fmt: skip
 
 
 def _titles(columns: Sequence[str] | Mapping[str, str] | None) -> dict[str, str] | None:
@@ -306,6 +318,15 @@ def _table(rows: list[list[str]], longest: int) -> list[str]:
     ]
     widths = [max(len(row[column]) for row in cut) for column in range(len(cut[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cut]
+
+
+def _painted(line: str) -> str:
+    """A line for a terminal: its state in that state's colour, the best in bold."""
+    for state, colour in _COLOURS.items():
+        before, found, after = line.partition(f"  {state}")
+        if found:
+            return f"{before}\x1b[{colour}m{found}\x1b[m{after}"
+    return f"\x1b[1m{line}\x1b[m" if line.startswith(("Best ", "Trials: ")) else line
 
 
 def _span(seconds: float) -> str:

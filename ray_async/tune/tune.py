@@ -193,7 +193,9 @@ def _resumed(spec: SearchSpec, trainable: Any, resume: Any, plan: ResumeConfig |
             return None
         raise TuneError(f"there is no experiment to resume in {folder}")
     errored = "restart" if "RESTART_ERRORED" in words else "resume" if "ERRORED" in words else "skip"
-    tuner = Tuner.restore(folder, trainable, _resume_config=plan or ResumeConfig(errored=errored))
+    tuner = Tuner.restore(
+        folder, trainable, param_space=spec.space or None, _resume_config=plan or ResumeConfig(errored=errored)
+    )
     search = tuner._search
     assert search is not None
     search.extend(spec.tune.num_samples)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ray_async.air.config import RunConfig
+from ray_async.air.config import RunConfig, ScalingConfig
+from ray_async.tune.execution.renewal import renew_space
 from ray_async.tune.execution.restoring import replay
 from ray_async.tune.execution.search import Restored, Search
 from ray_async.tune.execution.search_spec import SPEC_FILE, SearchSpec
@@ -26,10 +28,11 @@ class Tuner:
     """A search for the best config of a trainable.
 
     Args:
-        trainable: A function of a config, a Trainable class, or a registered name.
+        trainable: A function of a config, a Trainable class, a registered name, or a trainer of `ray_async.train`,
+            whose parameters are below ``"train_loop_config"``.
         param_space: The search space: a dict of values, domains (``tune.uniform(0, 1)``), grids and nested dicts.
         tune_config: How it is searched.
-        run_config: How it is run, and where results go.
+        run_config: How it is run, and where results go; a trainer's own by default.
 
     Raises:
         TuneError: No trainable.
@@ -55,10 +58,10 @@ class Tuner:
         if _search is not None:
             return
         self._trainable = resolve(trainable)
-        run = copy.copy(run_config) if run_config is not None else RunConfig()
+        run = copy.copy(run_config) if run_config is not None else _own_run_config(trainable)
         self._spec = SearchSpec(
             trainable_name=trainable_name(trainable),
-            space=dict(param_space or {}),
+            space=_plain(param_space or {}),
             tune=copy.copy(tune_config) if tune_config is not None else TuneConfig(),
             run=run,
         )
@@ -120,12 +123,13 @@ class Tuner:
             resume_unfinished: Whether trials that had not ended go on.
             resume_errored: Whether failed trials go on from their latest checkpoints.
             restart_errored: Whether failed trials begin anew.
-            param_space: The same search space, with other objects in it.
+            param_space: The same search space, with other objects in it: unfinished trials get these. What was drawn
+                stays.
             storage_filesystem: A file system of pyarrow or fsspec for that path; a URI needs none.
 
         Raises:
             TuneError: There is no experiment, or it is running.
-            ValueError: A search space with other keys.
+            ValueError: A search space with other keys, or with more or fewer values to choose from.
         """
         folder, storage = fetched(path, storage_filesystem)
         found = resolve(trainable)
@@ -136,17 +140,22 @@ class Tuner:
             spec.run.storage_filesystem = storage.filesystem
         else:
             spec.run.storage_path, spec.run.storage_filesystem = os.path.dirname(folder), None
+        packed, renewal = b"", None
         if param_space is not None:
-            _check_space(spec.space, param_space)
+            spec.space, renewal = renew_space(spec.space, _plain(param_space))
+        if renewal:
+            spec.renewals = (*spec.renewals, renewal)
+            # Searcher and scheduler are as they were before the search began.
+            packed = spec.pack()
         plan = _resume_config or ResumeConfig(
             unfinished="resume" if resume_unfinished else "skip",
             errored="restart" if restart_errored else "resume" if resume_errored else "skip",
         )
         state = spec.state(found, folder)
         size = journal_size(folder)
-        replay(state, folder)
-        state.begin_again(plan.errored, plan.unfinished)
-        tuner = cls(_search=Search(spec, found, folder, Restored(state, plan.errored, plan.unfinished, size)))
+        replay(state, folder, spec.renewals, anew=bool(renewal), plan=(plan.errored, plan.unfinished))
+        restored = Restored(state, plan.errored, plan.unfinished, size, packed)
+        tuner = cls(_search=Search(spec, found, folder, restored))
         tuner._trainable, tuner._spec = found, spec
         return tuner
 
@@ -162,9 +171,15 @@ class Tuner:
         return os.path.exists(os.path.join(folder, SPEC_FILE)) or (storage is not None and storage.holds(SPEC_FILE))
 
 
-def _check_space(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    if set(old) != set(new):
-        raise ValueError(
-            f"a restored search has the keys that it had: missing are {sorted(set(old) - set(new))}, new are "
-            f"{sorted(set(new) - set(old))}"
-        )
+def _own_run_config(trainable: Any) -> RunConfig:
+    """The settings of a trainer, less those callbacks that its workers' reports go to; else those by default."""
+    own = getattr(trainable, "run_config", None)
+    if not isinstance(own, RunConfig):
+        return RunConfig()
+    callbacks = [callback for callback in own.callbacks or () if not hasattr(callback, "after_report")]
+    return dataclasses.replace(own, callbacks=callbacks)
+
+
+def _plain(space: Mapping[str, Any]) -> dict[str, Any]:
+    """A search space with its config of workers as a dict, in which domains are found."""
+    return {name: dict(vars(part)) if isinstance(part, ScalingConfig) else part for name, part in space.items()}

@@ -1,6 +1,8 @@
 """Driver processes: the protocol, failures, and that nothing of them is left."""
 
 import os
+import select
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -95,6 +97,28 @@ def test_children_are_ended_with_their_driver(contender: DriverContender) -> Non
     contender.close()
     status = Path(f"/proc/{child}/stat")
     assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_children_are_ended_with_a_killed_harness(tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    harness = f"""
+import sys
+from bench.contender import DriverContender, Launch
+from tests.bench.test_contender import ScriptLaunch
+
+contender = DriverContender(ScriptLaunch("Scripted", sys.executable, {str(script)!r}), timeout=30)
+print(int(contender.measure("leave_child", {{}}, fresh=False)["child"]), flush=True)
+contender.measure("hang", {{}}, fresh=False)
+"""
+    with subprocess.Popen([sys.executable, "-c", harness], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        child = os.pidfd_open(int(process.stdout.readline()))
+        process.kill()
+    try:
+        assert select.select([child], [], [], 30)[0], "a child of the driver lives"
+    finally:
+        os.close(child)
 
 
 def test_a_missing_interpreter_is_an_absence() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ray_async._core import codec, object_ref, store
+from ray_async._core import codec, object_ref, store, submission
 from ray_async._core.arena import Arena, set_current
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
@@ -25,6 +25,7 @@ def hooks() -> None:
     codec.set_hooks(make_pickler=make_pickler, explain=explain)
     store.set_hooks(raise_error=raise_error, timed_out=timed_out, node_died=lambda: DamageError("the node is gone"))
     object_ref.set_hooks(out_of_band=lambda ref: None)
+    submission.set_hooks(carry=lambda options: options)  # asked for as soon as any test has loaded OpenTelemetry
 
 
 @pytest.fixture

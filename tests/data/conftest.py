@@ -15,6 +15,6 @@ pacsv.read_csv(io.BytesIO(b"x\n1\n"))
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
     """A node with two CPUs."""
-    ray.init(num_cpus=2, log_to_driver=False, preload=["pyarrow"])
+    ray.init(num_cpus=2, log_to_driver=False, preload=["pyarrow", "pandas", "pytest"])
     yield
     ray.shutdown()

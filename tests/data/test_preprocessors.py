@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import sklearn.feature_extraction.text as sklearn_text
-import sklearn.preprocessing as sklearn
 
 import ray_async as ray
 from ray_async.data import UnknownColumnError
@@ -66,22 +64,30 @@ def values(found: pa.Table, name: str) -> list[Any]:
     ]
 
 
+@pytest.fixture(scope="module")
+def sklearn() -> Any:
+    """Scikit-learn's preprocessors; its import takes seconds, which every run of any test would wait for."""
+    import sklearn.preprocessing
+
+    return sklearn.preprocessing
+
+
 @pytest.mark.parametrize(
-    ("ours", "theirs"),
+    ("ours", "theirs", "options"),
     [
-        (StandardScaler(COLUMNS), sklearn.StandardScaler()),
-        (MinMaxScaler(COLUMNS), sklearn.MinMaxScaler()),
-        (MaxAbsScaler(COLUMNS), sklearn.MaxAbsScaler()),
-        (RobustScaler(COLUMNS), sklearn.RobustScaler()),
-        (RobustScaler(COLUMNS, quantile_range=(0.1, 0.8)), sklearn.RobustScaler(quantile_range=(10, 80))),
-        (Normalizer(COLUMNS), sklearn.Normalizer()),
-        (Normalizer(COLUMNS, norm="l1"), sklearn.Normalizer(norm="l1")),
-        (Normalizer(COLUMNS, norm="max"), sklearn.Normalizer(norm="max")),
+        (StandardScaler(COLUMNS), "StandardScaler", {}),
+        (MinMaxScaler(COLUMNS), "MinMaxScaler", {}),
+        (MaxAbsScaler(COLUMNS), "MaxAbsScaler", {}),
+        (RobustScaler(COLUMNS), "RobustScaler", {}),
+        (RobustScaler(COLUMNS, quantile_range=(0.1, 0.8)), "RobustScaler", {"quantile_range": (10, 80)}),
+        (Normalizer(COLUMNS), "Normalizer", {}),
+        (Normalizer(COLUMNS, norm="l1"), "Normalizer", {"norm": "l1"}),
+        (Normalizer(COLUMNS, norm="max"), "Normalizer", {"norm": "max"}),
     ],
     ids=repr,
 )
-def test_numbers_are_those_of_sklearn(ours: Preprocessor, theirs: Any) -> None:
-    expected = theirs.fit_transform(NUMBERS.to_numpy())
+def test_numbers_are_those_of_sklearn(sklearn: Any, ours: Preprocessor, theirs: str, options: dict[str, Any]) -> None:
+    expected = getattr(sklearn, theirs)(**options).fit_transform(NUMBERS.to_numpy())
     ours.fit(of(NUMBERS))
     for batch in (NUMBERS, table(NUMBERS), {name: NUMBERS[name].to_numpy() for name in COLUMNS}):
         found = ours.transform_batch(batch)
@@ -94,7 +100,7 @@ def test_numbers_are_those_of_sklearn(ours: Preprocessor, theirs: Any) -> None:
 
 @pytest.mark.parametrize("power", [-1.0, 0, 0.5, 2, 3.0])
 @pytest.mark.parametrize("method", ["yeo-johnson", "box-cox"])
-def test_powers_are_those_of_sklearn(power: float, method: str) -> None:
+def test_powers_are_those_of_sklearn(sklearn: Any, power: float, method: str) -> None:
     data = NUMBERS[["a", "i"]] if method == "yeo-johnson" else NUMBERS[["a", "i"]].abs() + 1
     theirs = sklearn.PowerTransformer(method=method, standardize=False).fit(data.to_numpy())
     theirs.lambdas_ = np.array([power, power], dtype=float)
@@ -146,7 +152,7 @@ def test_imputers_that_cannot() -> None:
 
 
 class TestCategories:
-    def test_ordinals_are_those_of_sklearn(self) -> None:
+    def test_ordinals_are_those_of_sklearn(self, sklearn: Any) -> None:
         frame = pd.DataFrame(CATEGORIES)[["s", "n"]]
         expected = sklearn.OrdinalEncoder().fit_transform(frame)
         encoder = OrdinalEncoder(["s", "n"]).fit(of(CATEGORIES))
@@ -166,7 +172,7 @@ class TestCategories:
         whole = OrdinalEncoder(["l"], encode_lists=False).fit(of(CATEGORIES))
         assert whole.transform_batch(table(CATEGORIES))["l"].to_pylist() == [1, 2, 0, 3]
 
-    def test_one_hot_is_that_of_sklearn(self) -> None:
+    def test_one_hot_is_that_of_sklearn(self, sklearn: Any) -> None:
         frame = pd.DataFrame(CATEGORIES)[["s", "n"]]
         expected = sklearn.OneHotEncoder(sparse_output=False, handle_unknown="ignore").fit(frame)
         encoder = OneHotEncoder(["s", "n"]).fit(of(CATEGORIES))
@@ -187,7 +193,7 @@ class TestCategories:
         frequent = MultiHotEncoder(["l"], max_categories={"l": 1}).fit(of(CATEGORIES))
         assert values(frequent.transform_batch(table(CATEGORIES)), "l") == [[1], [1], [0], [2]]
 
-    def test_labels(self) -> None:
+    def test_labels(self, sklearn: Any) -> None:
         labels = [row["s"] for row in CATEGORIES]
         encoder = LabelEncoder("s").fit(of(CATEGORIES))
         expected = sklearn.LabelEncoder().fit_transform(labels).tolist()
@@ -267,9 +273,9 @@ class TestVectors:
         data = pa.table({"t": TEXTS})
         vectorizer = CountVectorizer(["t"]).fit(ray.data.from_arrow(data))
         assert dict(vectorizer.stats_["token_counts(t)"]) == {"the": 4, "cat": 1, "a": 1, "dog": 1}
-        theirs = sklearn_text.CountVectorizer(
-            token_pattern=r"\S+", vocabulary=list(vectorizer.stats_["token_counts(t)"])
-        )
+        from sklearn.feature_extraction.text import CountVectorizer as Theirs
+
+        theirs = Theirs(token_pattern=r"\S+", vocabulary=list(vectorizer.stats_["token_counts(t)"]))
         assert values(vectorizer.transform_batch(data), "t") == theirs.transform(TEXTS).toarray().tolist()
         assert values(vectorizer.transform_batch(pa.table({"t": ["new the"]})), "t") == [[1, 0, 0, 0]]
         short = CountVectorizer(["t"], max_features=1, tokenization_fn=str.split).fit(ray.data.from_arrow(data))
@@ -336,7 +342,7 @@ class TestLife:
 
 
 @pytest.mark.usefixtures("session")
-def test_datasets_on_workers() -> None:
+def test_datasets_on_workers(sklearn: Any) -> None:
     rows = [{"x": float(i), "s": "ab"[i % 2]} for i in range(4)]
     dataset = ray.data.from_items(rows, override_num_blocks=2)
     chain = Chain(StandardScaler(["x"]), OneHotEncoder(["s"]), Concatenator(["x", "s"], "v"))

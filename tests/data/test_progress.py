@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from matplotlib.figure import Figure
 
 import ray_async as ray
 from ray_async.data.block.bundle import Piece, RowBundle
@@ -29,10 +28,15 @@ from ray_async.data.progress.meter import Meter
 from ray_async.data.progress.state import CPU, DONE, INPUT, MEMORY, RUNNING, STARTING, StageState, states_of
 from ray_async.data.progress.text import amount, bar, clipped, lines, size
 
-# Matplotlib keeps the fonts open that its first picture with axes has needed; they are no test's leak.
-_figure = Figure()
-_figure.add_subplot().set_title("▏")
-_figure.savefig(io.BytesIO())
+
+@pytest.fixture(scope="module", autouse=True)
+def fonts() -> None:
+    """Matplotlib keeps the fonts open that its first picture with axes has needed; they are no test's leak."""
+    from matplotlib.figure import Figure  # here: its import takes seconds, which every run of any test would wait for
+
+    figure = Figure()
+    figure.add_subplot().set_title("▏")
+    figure.savefig(io.BytesIO())
 
 
 def result(rows: int, bytes_: int = 10) -> StageResult:

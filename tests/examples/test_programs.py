@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,15 @@ def test_program(arguments: list[str], expected: list[str]) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S)
     assert done.returncode == 0, done.stderr
     assert [words for words in expected if words not in done.stdout] == []
+
+
+def test_the_tune_program(tmp_path: Path) -> None:
+    """Torch is too large for the suite to install: the program runs where torch is."""
+    pytest.importorskip("torch")
+    command = [sys.executable, "-m", "examples.tune_experiment"]
+    variables = {**os.environ, "TUNE_STORAGE_PATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    assert "Trials: 20 of 20 (20 TERMINATED)" in done.stdout
+    *_, config, loss = done.stdout.splitlines()
+    assert config.startswith("Best config: {'lr': ") and float(loss.removeprefix("Best loss: ")) < 2

@@ -147,7 +147,7 @@ def test_the_form_of_permuted_arrays_is_kept(arena: Arena) -> None:
         np.zeros((2, 0, 2)).transpose(2, 0, 1),
         np.zeros(3, "V7"),
         np.zeros(3, "S0"),
-        np.datetime64("NaT"),
+        np.datetime64("NaT", "s"),
         np.longdouble(2),
         np.ones(3, np.clongdouble),
         np.ma.array([1.0, 2.0], mask=True),

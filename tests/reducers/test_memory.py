@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from pickle import PickleBuffer
 from typing import Any
@@ -12,6 +13,8 @@ from ray_async._core import store
 from ray_async._core.arena import Arena
 
 SIZE = 300_000
+# Text in arrays: the older code is deprecated where the newer one is.
+TEXT = "w" if sys.version_info >= (3, 13) else "u"
 
 
 def put(arena: Arena, value: Any) -> tuple[Any, int]:
@@ -22,7 +25,7 @@ def put(arena: Arena, value: Any) -> tuple[Any, int]:
 
 @pytest.mark.parametrize(
     "values",
-    [array("d", range(1000)), array("b"), array("u", "aä€"), array("Q", [2**64 - 1])],
+    [array("d", range(1000)), array("b"), array(TEXT, "aä€"), array("Q", [2**64 - 1])],
     ids=lambda values: values.typecode,
 )
 def test_machine_arrays(arena: Arena, values: Any) -> None:

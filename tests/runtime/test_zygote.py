@@ -80,12 +80,13 @@ class Sibling:
     def let_go(self, path):
         open(path, "w").close()
 
-    def has(self):
-        return "later" in sys.modules
+    def has(self, name):
+        return name in sys.modules
 
 with ray.init(num_cpus=1, preload=["first"]):
     ray.get(Sibling.remote().let_go.remote(sys.argv[1]), timeout=60)
-    print(ray.get(Sibling.remote().has.remote(), timeout=60))
+    print(ray.get(Sibling.remote().has.remote("later"), timeout=60))
+    print(ray.get(Sibling.remote().has.remote("last"), timeout=60))
 """
 
 
@@ -93,11 +94,13 @@ def test_what_a_preloaded_module_names_is_imported_after_the_first_worker(tmp_pa
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     (tmp_path / "first.py").write_text("__preload_next__ = ('later',)")
-    (tmp_path / "later.py").write_text(f"open({str(gate)!r}).close()")  # which waits for a worker
+    # Which waits for a worker.
+    (tmp_path / "later.py").write_text(f"__preload_next__ = ('last',)\nopen({str(gate)!r}).close()")
+    (tmp_path / "last.py").touch()
     program = tmp_path / "program.py"
     program.write_text(LATER)
     run = subprocess.run([sys.executable, program, gate], capture_output=True, text=True, timeout=100, check=True)
-    assert run.stdout.strip() == "True"
+    assert run.stdout.split() == ["True", "True"]
 
 
 COMPUTING = """

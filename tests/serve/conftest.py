@@ -9,12 +9,13 @@ import pytest
 import ray_async as ray
 from ray_async import serve
 from tests.serve.gate import Gate
+from tests.serve.preloaded import PRELOADED
 
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
     """A node with four CPUs and Serve."""
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     serve.start(serve.HTTPOptions(port=0))
     yield
     serve.shutdown()

@@ -206,6 +206,10 @@ def test_import_paths(shop: Path) -> None:
         assert build(find_application(path, arguments), "a", "/").ingress == "Greet"
     for path, arguments, words in (
         ("shop_of_nobody:app", {}, "no module 'shop_of_nobody'"),
+        ("shop_of_test:app", {}, "no module 'shop_of_test'.*Did you mean 'shop_of_tests'"),
+        ("shop_of_tests", {}, "'shop_of_tests' names no application: write it as module:attribute"),
+        ("shop_of_tests:", {}, "names no application"),
+        (str(shop / "shop_of_tests.py"), {}, "is a file: write shop_of_tests:app"),
         ("shop_of_tests:apple", {}, "no 'apple' in shop_of_tests.*Did you mean 'app'"),
         ("shop_of_tests:number", {}, "must be an application"),
         ("shop_of_tests:make_nothing", {}, "must give an application"),

@@ -20,6 +20,7 @@ from ray_async import serve
 from ray_async.exceptions import RayActorError
 from ray_async.serve.exceptions import BackPressureError, RequestCancelledError
 from tests.serve.controller import replica_pids, replica_states
+from tests.serve.preloaded import PRELOADED
 from tests.serve.sizes import size
 from tests.serve.test_metrics_page import scrape, value
 from tests.serve.waiting import ongoing, wait_until
@@ -31,7 +32,7 @@ WORK = 0.01  # seconds
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     serve.start(serve.HTTPOptions(port=0, metrics=True))
     yield
     serve.shutdown()

@@ -14,12 +14,13 @@ from ray_async.serve import api
 from ray_async.serve.application import ConfigSettings, build, with_environment
 from ray_async.serve.names import CONTROLLER, NAMESPACE
 from tests.serve.controller import kill_controller
+from tests.serve.preloaded import PRELOADED
 
 
 @pytest.fixture
 def node() -> Iterator[None]:
     """A node without Serve."""
-    ray.init(num_cpus=2, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=2, log_to_driver=False, preload=PRELOADED)
     yield
     serve.shutdown()
     ray.shutdown()

@@ -16,6 +16,7 @@ from starlette.requests import Request
 import ray_async as ray
 from ray_async import serve
 from tests.serve.fuzzed import STATUSES, frames, mutated
+from tests.serve.preloaded import PRELOADED
 from tests.serve.sizes import size
 from tests.serve.waiting import ongoing, wait_until
 
@@ -25,7 +26,7 @@ AT_A_TIME = 24  # connections
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     serve.start(serve.HTTPOptions(port=0, head_timeout_s=1, stall_timeout_s=1, keep_alive_timeout_s=2))
     yield
     serve.shutdown()

@@ -20,6 +20,7 @@ from ray_async.serve.names import GRPC_SERVER, NAMESPACE
 from ray_async.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 from tests.serve.grpc_services import NAME, Stub
 from tests.serve.log_lines import log_lines
+from tests.serve.preloaded import PRELOADED
 from tests.serve.waiting import wait_until
 
 SERVICE = "tests.serve.grpc_services.add_TextsServicer_to_server"
@@ -27,7 +28,7 @@ SERVICE = "tests.serve.grpc_services.add_TextsServicer_to_server"
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     serve.start(serve.HTTPOptions(port=0), grpc_options=serve.gRPCOptions(port=0, grpc_servicer_functions=(SERVICE,)))
     yield
     serve.shutdown()

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -324,6 +325,50 @@ def test_lifespan_and_a_builder(http: httpx.Client, gate: Any) -> None:
     assert ray.get(gate.wait.remote()) is None
 
 
+IMPORTED = """
+import os
+import fastapi
+
+app = fastapi.FastAPI()
+
+@app.get("/")
+def pid() -> int:
+    return os.getpid()
+
+def make() -> fastapi.FastAPI:
+    return app
+"""
+
+
+@pytest.mark.parametrize("name", ["app", "make"])
+def test_an_application_that_the_replica_imports(
+    http: httpx.Client, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imported_by_replicas.py").write_text(IMPORTED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    @serve.deployment
+    @serve.ingress(f"imported_by_replicas:{name}")
+    class Imported: ...
+
+    serve.run(Imported.bind(), name="imported")
+    assert "imported_by_replicas" not in sys.modules
+    assert [http.get("/").json()] == list(replica_pids().values())
+
+
+def test_import_paths_of_applications_that_are_none(http: httpx.Client) -> None:
+    for path in ("shop", "shop.app", ":app", "shop:"):
+        with pytest.raises(ValueError, match=f"is module:attribute, but got '{path}'"):
+            serve.ingress(path)
+
+    @serve.deployment
+    @serve.ingress("no_such_module:app")
+    class Missing: ...
+
+    with pytest.raises(RuntimeError, match="No module named 'no_such_module'"):
+        serve.run(Missing.bind(), name="missing")
+
+
 def test_a_taken_port() -> None:
     with socket.socket() as taken, pytest.raises(OSError, match="Serve cannot listen on"):
         taken.bind(("127.0.0.1", 0))
@@ -361,6 +406,8 @@ def test_status_of_what_takes_http_and_ends_of_applications(http: httpx.Client) 
         serve.run(serve.deployment(lambda: "other").bind(), route_prefix="other")
     serve.run(serve.deployment(name="other")(lambda: "other").bind(), name="other")
     assert serve.status().proxies == {ray.get_runtime_context().get_node_id(): "HEALTHY"}
+    assert serve.status().http_accepted_by == "REPLICAS"
     serve.delete("other")
     serve.delete("other")
     assert "other" not in serve.status().applications
+    wait_until(lambda: serve.status().http_accepted_by == "CONTROLLER")

@@ -16,6 +16,7 @@ from starlette.requests import Request
 import ray_async as ray
 from ray_async import serve
 from tests.serve.log_lines import log_lines
+from tests.serve.preloaded import PRELOADED
 from tests.serve.waiting import ongoing, wait_until
 
 SOON = {"x-request-timeout-seconds": "0.3"}
@@ -23,7 +24,7 @@ SOON = {"x-request-timeout-seconds": "0.3"}
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     serve.start(serve.HTTPOptions(port=0, root_path="/base", max_body_bytes=1000, request_timeout_s=100))
     yield
     serve.shutdown()

@@ -18,6 +18,8 @@ NOT_NEEDED = (
 PROGRAM = """
 import sys
 import ray_async.serve
+assert "ray_async.serve.controller.actor" not in sys.modules
+assert "ray_async.util.state" not in sys.modules
 from ray_async.serve.controller.actor import Controller
 print(sorted({name.partition(".")[0] for name in sys.modules} & set(sys.argv[1:])))
 """

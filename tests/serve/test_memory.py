@@ -11,6 +11,7 @@ from ray_async import serve
 from ray_async.exceptions import OutOfMemoryError
 from ray_async.runtime.memory_limits import memory_state
 from tests.serve.controller import replica_pids, replica_states
+from tests.serve.preloaded import PRELOADED
 from tests.serve.waiting import wait_until
 
 MOST = 3 << 30  # bytes that a replica may leak here
@@ -21,7 +22,7 @@ PIECE = 128 << 20
 def session() -> Iterator[None]:
     available = memory_state().available
     limits = {"memory_usage_threshold": 0.0001, "min_memory_free_bytes": available - min(MOST, available // 4)}
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"], _system_config=limits)
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED, _system_config=limits)
     serve.start(serve.HTTPOptions(port=0))
     yield
     serve.shutdown()

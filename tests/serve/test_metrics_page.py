@@ -19,6 +19,7 @@ from ray_async import serve
 from tests.serve.controller import kill_controller
 from tests.serve.gate import Gated
 from tests.serve.grpc_services import Stub
+from tests.serve.preloaded import PRELOADED
 from tests.serve.sizes import size
 from tests.serve.waiting import replicas, wait_until
 
@@ -28,7 +29,7 @@ Found = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     services = serve.gRPCOptions(port=0, grpc_servicer_functions=(SERVICE,))
     serve.start(serve.HTTPOptions(port=0, metrics=True), grpc_options=services)
     yield

@@ -21,6 +21,7 @@ from ray_async.serve.schema import (
     ServeDeploySchema,
     ServeInstanceDetails,
 )
+from tests.serve.preloaded import PRELOADED
 from tests.serve.waiting import wait_until
 
 AUTO = {"name": "a", "num_replicas": "auto"}
@@ -94,7 +95,7 @@ def test_deployments_there_and_back() -> None:
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[ServeSubmissionClient]:
     (tmp_path / "shop.py").write_text(SHOP)
-    ray.init(num_cpus=2, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=2, log_to_driver=False, preload=PRELOADED)
     serve.start(serve.HTTPOptions(port=0), rest_options=RESTOptions(0, path=(str(tmp_path),)))
     status = serve.status()
     token = Path(status.rest_token_file).read_text().strip()

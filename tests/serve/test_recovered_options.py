@@ -16,6 +16,7 @@ from ray_async import serve
 from ray_async.serve.names import folder
 from ray_async.serve.rest.options import RESTOptions
 from tests.serve.controller import kill_controller
+from tests.serve.preloaded import PRELOADED
 from tests.serve.waiting import wait_until
 
 FILES = Path(__file__).parent / "certificates"
@@ -30,7 +31,7 @@ def hello(request: Any) -> str:
 
 @pytest.fixture
 def https(tmp_path: Path) -> Iterator[httpx.Client]:
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     http = serve.HTTPOptions(port=0, metrics=True, ssl_keyfile=KEY, ssl_certfile=CERTIFICATE)
     logging = {"encoding": "JSON", "logs_dir": str(tmp_path)}
     serve.start(http, logging_config=logging, rest_options=RESTOptions(0))

@@ -12,6 +12,7 @@ import ray_async as ray
 from ray_async import serve
 from ray_async.serve.rest.options import RESTOptions
 from tests.serve.controller import kill_controller
+from tests.serve.preloaded import PRELOADED
 from tests.serve.waiting import wait_until
 
 PROGRAM = """
@@ -46,7 +47,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def session(program: Path) -> Iterator[None]:
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     serve.start(serve.HTTPOptions(port=0), rest_options=RESTOptions(0, path=(str(program.parent),)))
     yield
     serve.shutdown()

@@ -57,6 +57,7 @@ def test_a_front_that_is_killed_is_replaced(http: httpx.Client) -> None:
     for number in range(3):
         wait_until(at_zero)
         wait_until(front_pid)
+        wait_until(lambda: serve.status().http_accepted_by == "FRONT")
         pid = front_pid()
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda pid=pid: front_pid() not in (0, pid))  # type: ignore[misc]

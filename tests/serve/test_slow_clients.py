@@ -17,6 +17,7 @@ from ray_async.serve.config import HTTPOptions
 from ray_async.serve.ingress.listener import bind
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.ingress.slow_clients import Awaited, SlowClients
+from tests.serve.preloaded import PRELOADED
 from tests.serve.test_connections import App, read_all, read_until
 from tests.serve.test_tls import CERTIFICATE, KEY
 from tests.serve.waiting import ongoing, wait_until
@@ -26,7 +27,7 @@ LARGE = 32 << 20  # bytes: more than all buffers on the way take
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     serve.start(serve.HTTPOptions(port=0, head_timeout_s=1, stall_timeout_s=1))
     yield
     serve.shutdown()

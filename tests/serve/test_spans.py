@@ -16,6 +16,7 @@ from ray_async import serve
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.telemetry.spans import get_tracer
 from tests.serve.gate import Gated
+from tests.serve.preloaded import PRELOADED
 from tests.serve.span_file import spans
 from tests.serve.waiting import wait_until
 
@@ -25,7 +26,7 @@ PARENT = "b7ad6b7169203331"
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     serve.start(serve.HTTPOptions(port=0), tracing_config=serve.TracingConfig("tests.serve.span_file:processors"))
     yield
     serve.shutdown()

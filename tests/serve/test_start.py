@@ -15,12 +15,13 @@ from ray_async.serve.deploying.from_config import built_of, settings_of
 from ray_async.serve.deploying.schema import read_config
 from ray_async.serve.exceptions import RayServeException
 from tests.serve.controller import kill_controller
+from tests.serve.preloaded import PRELOADED
 
 
 @pytest.fixture
 def node() -> Iterator[None]:
     """A node without Serve."""
-    ray.init(num_cpus=2, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=2, log_to_driver=False, preload=PRELOADED)
     yield
     serve.shutdown()
     ray.shutdown()

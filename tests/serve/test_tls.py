@@ -19,6 +19,7 @@ from ray_async import serve
 from ray_async.serve.config import HTTPOptions
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.ingress.tls import check_tls
+from tests.serve.preloaded import PRELOADED
 
 FILES = Path(__file__).parent / "certificates"
 KEY, CERTIFICATE = str(FILES / "key.pem"), str(FILES / "certificate.pem")
@@ -28,7 +29,7 @@ TLS = {"port": 0, "ssl_keyfile": KEY, "ssl_certfile": CERTIFICATE}
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     serve.start(TLS)
     yield
     serve.shutdown()

@@ -15,6 +15,7 @@ import pytest
 import ray_async as ray
 from ray_async import serve
 from tests.serve.log_lines import log_lines
+from tests.serve.preloaded import PRELOADED
 from tests.serve.waiting import ongoing, wait_until
 
 CLIENT = """
@@ -36,7 +37,7 @@ with connect(address, open_timeout=60, close_timeout=60, ping_interval=None, add
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
-    ray.init(num_cpus=4, log_to_driver=False, preload=["ray_async.serve"])
+    ray.init(num_cpus=4, log_to_driver=False, preload=PRELOADED)
     options = {"websocket_ping_interval_s": 1, "websocket_ping_timeout_s": 1}
     serve.start(serve.HTTPOptions(port=0, metrics=True, **options))  # type: ignore[arg-type]
     yield

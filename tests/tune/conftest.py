@@ -11,7 +11,7 @@ import ray_async as ray
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
     """A node with four CPUs."""
-    ray.init(num_cpus=4, log_to_driver=False)
+    ray.init(num_cpus=4, log_to_driver=False, preload=["pytest"])
     yield
     ray.shutdown()
 

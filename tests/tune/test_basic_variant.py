@@ -114,6 +114,27 @@ def test_a_search_that_is_cut_anywhere_goes_on_where_it_was(cut: int) -> None:
     assert [(one.trial_id, one.config) for one in made if one] == [(one.trial_id, one.config) for one in whole]
 
 
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"u": tune.uniform(0, 1), "c": tune.choice(["a", "b"])},
+        {"u": tune.uniform(0, 1), "c": tune.choice([{"g": tune.grid_search([1, 2])}, {"g": 3}])},
+        {"u": tune.uniform(0, 1), "f": tune.sample_from(lambda config: {"g": tune.grid_search([1, 2])})},
+    ],
+)
+def test_a_search_without_grids_goes_on_where_it_was(space: dict[str, Any]) -> None:
+    whole = all_of(BasicVariantGenerator(random_state=3), space, 6)
+    for cut in range(len(whole) + 1):
+        again = BasicVariantGenerator(random_state=3)
+        again.setup(space, 6, "t")
+        for suggestion in whole[:cut]:
+            again.replay(suggestion)
+        rest = []
+        while (found := again.next_suggestion()) is not None:
+            rest.append((found.trial_id, found.config))
+        assert rest == [(one.trial_id, one.config) for one in whole[cut:]]
+
+
 def test_without_a_seed_no_value_is_drawn_twice() -> None:
     space = {"u": tune.uniform(0, 1)}
     first, second = (all_of(BasicVariantGenerator(), space, 20) for _ in range(2))

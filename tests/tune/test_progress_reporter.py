@@ -1,11 +1,14 @@
 """The progress table: what it has, and when it is printed."""
 
+import io
+import os
+import re
 from typing import Any
 
 import pytest
 
 from ray_async import tune
-from ray_async.tune import CLIReporter, ProgressReporter, RunConfig
+from ray_async.tune import CLIReporter, JupyterNotebookReporter, ProgressReporter, RunConfig
 from ray_async.tune.experiment.trial import Trial
 from tests.tune.test_tuner import fit
 
@@ -30,7 +33,7 @@ def test_the_table() -> None:
     reporter = CLIReporter(metric="loss", mode="min", total_samples=9)
     lines = reporter.text(TRIALS, done=True).splitlines()
     assert lines[0].startswith("Trials: 4 of 9 (1 ERROR, 1 PENDING, 1 RUNNING, 1 TERMINATED), ")
-    assert lines[0].endswith(", done") and lines[1].startswith("Best loss: 1.0 of f_t_2")
+    assert lines[0].endswith(", done") and lines[1].startswith("Best loss: 1 of f_t_2: lr=0.2, m/x=yyy")
     assert lines[2].split() == ["trial", "status", "lr", "m/x", "loss", "training_iteration"]
     assert lines[3].split() == ["f_t_1", "TERMINATED", "0.1", "y" * 17 + "...", "3", "2"]
     assert [line.split()[0] for line in lines[3:7]] == ["f_t_1", "f_t_2", "f_t_4", "f_t_3"]
@@ -85,3 +88,64 @@ def test_a_reporter_of_the_users_own() -> None:
     own = Own()
     fit(lambda config: {"loss": 1}, run=RunConfig(progress_reporter=own))
     assert own.ends[-1] is True and own.ends.count(True) == 1
+
+
+class Terminal(io.StringIO):
+    """A terminal of 60 x 8 characters: what is on it after all that was written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def screen(self) -> list[str]:
+        lines = [""]
+        for part in re.split(r"(\x1b\[\d*[A-Za-z])", self.getvalue()):
+            if found := re.fullmatch(r"\x1b\[(\d*)([A-Za-z])", part):
+                # Up so many lines, and clear what is below; colours leave no trace.
+                if found[2] == "F":
+                    lines = lines[: len(lines) - int(found[1])]
+                    lines[-1] = ""
+                else:
+                    assert found[2] in "Jm"
+                continue
+            first, *more = part.split("\n")
+            lines[-1] += first
+            lines += more
+        return lines
+
+
+def test_on_a_terminal_each_table_takes_the_place_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 8)))
+    print("before", file=terminal)
+    reporter = CLIReporter(metric="loss", mode="min", total_samples=9)
+    reporter.report(TRIALS[:1], done=False)
+    reporter.report(TRIALS, done=False)
+    between = terminal.screen()
+    assert between[0] == "before" and between[1].startswith("Trials: 4 of 9 (1 ERROR, 1 PENDING, 1 RUNNING")
+    assert sum(line.startswith("Trials: ") for line in between) == 1
+    # It never is higher or wider than the terminal, so that none of it is beyond reach.
+    assert len(between) - 2 <= 7 and max(map(len, between)) <= 60
+    # What runs is seen, however many have ended.
+    assert [line.split()[0] for line in between if line.startswith("f_t_")] == ["f_t_2", "f_t_1", "f_t_3", "f_t_4"]
+    reporter.report(TRIALS, done=True)
+    print("after", file=terminal)
+    after = terminal.screen()
+    assert sum(line.startswith("Trials: ") for line in after) == 1 and after[-2] == "after"
+    assert [line.split()[0] for line in after if line.startswith("f_t_")] == ["f_t_1", "f_t_2", "f_t_4", "f_t_3"]
+
+
+def test_a_notebook_shows_one_table_of_html_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr("IPython.display.clear_output", lambda wait: shown.clear())
+    reporter = JupyterNotebookReporter(metric="loss", mode="min")
+    odd = trial(5, "RUNNING", loss=0.5)
+    odd.evaluated_params = {"lr": "<b>&"}
+    odd.config = {"lr": "<b>&"}
+    reporter.report(TRIALS, done=False)
+    reporter.report([*TRIALS, odd], done=True)
+    (page,) = [one.data for one in shown]
+    assert page.count("<table>") == 1 and page.count("<tr>") == 6
+    assert "&lt;b&gt;&amp;" in page and "<b>" not in page
+    assert "Best loss: 0.5 of f_t_5" in page.replace("&#x27;", "'") and "last line" in page

@@ -42,3 +42,16 @@ def test_the_package_does_not_import_tune() -> None:
 def test_importing_tune_imports_neither_optuna_nor_pandas_nor_a_session() -> None:
     code = "import sys; from ray_async import tune; print(*{'optuna', 'pandas', 'torch', 'pyarrow'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+def test_a_random_search_and_its_workers_need_no_numpy() -> None:
+    code = (
+        "import sys; from ray_async import tune; from ray_async.tune.execution import runner, search, restoring\n"
+        "from ray_async.tune.search import BasicVariantGenerator\n"
+        "from ray_async.tune.logger.default_loggers import default_callbacks\n"
+        "found = BasicVariantGenerator(); tune.Tuner; tune.ResultGrid\n"
+        "found.setup({'u': tune.uniform(0, 1), 'n': tune.randn(0, 1), 'i': tune.randint(0, 9)}, 3, 't')\n"
+        "found.next_suggestion(); print(*{'numpy', 'pandas', 'pyarrow', 'torch', 'cloudpickle'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "cloudpickle"

@@ -49,7 +49,7 @@ def written(folder: Path, trials: int, scheduler: Any = None, keep_at: int | Non
         state.handle(FACTS, arrived)
         state.take_effects()
         if number + 1 == keep_at:
-            assert journal.keep(state.parts())
+            assert journal.keep(state.parts(), state.trials)
     journal.close()
     return spec
 
@@ -114,7 +114,7 @@ def test_a_directory_that_has_moved(tmp_path: Path) -> None:
 
 def test_a_searcher_that_cannot_be_pickled_has_no_snapshot(tmp_path: Path) -> None:
     journal = SearchJournal(str(tmp_path))
-    assert not journal.keep({"source": (step for step in range(3))})
+    assert not journal.keep({"source": (step for step in range(3))}, {})
     journal.close()
     assert not (tmp_path / NAME).exists()
 

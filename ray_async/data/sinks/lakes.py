@@ -76,11 +76,11 @@ class IcebergSink(TableSink):
     name = "WriteIceberg"
 
     def write(self, rows: RowStream) -> None:
-        table = iceberg_table(self.identifier, self.catalog_options, "write_iceberg")
         options: dict[str, Any] = {"snapshot_properties": dict(self.snapshot_properties)}
-        if self.mode is SaveMode.OVERWRITE:
+        with iceberg_table(self.identifier, self.catalog_options, "write_iceberg") as table:
+            if self.mode is not SaveMode.OVERWRITE:
+                table.append(rows.batches(), **options)
+                return
             if self.overwrite_filter is not None:
                 options["overwrite_filter"] = self.overwrite_filter
             table.overwrite(rows.batches(), **options)
-            return
-        table.append(rows.batches(), **options)

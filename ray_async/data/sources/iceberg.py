@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -38,7 +39,8 @@ class IcebergSource(RowSource):
 
     @cached_property
     def _table(self) -> Any:
-        return iceberg_table(self.identifier, self.catalog_options, "read_iceberg")
+        with iceberg_table(self.identifier, self.catalog_options, "read_iceberg") as table:
+            return table  # its files are read without the catalog
 
     @cached_property
     def _scan(self) -> Any:
@@ -84,8 +86,10 @@ class IcebergSource(RowSource):
         return [task.file.file_path for task in self._tasks]
 
 
-def iceberg_table(identifier: str, options: Mapping[str, Any], user: str) -> Any:
-    """A table of a catalog."""
+@contextmanager
+def iceberg_table(identifier: str, options: Mapping[str, Any], user: str) -> Iterator[Any]:
+    """A table of a catalog; the catalog is closed at the end."""
     given = dict(options)
-    catalog = library("pyiceberg.catalog", "pyiceberg", user)
-    return catalog.load_catalog(given.pop("name", "default"), **given).load_table(identifier)
+    load = library("pyiceberg.catalog", "pyiceberg", user).load_catalog
+    with closing(load(given.pop("name", "default"), **given)) as catalog:
+        yield catalog.load_table(identifier)

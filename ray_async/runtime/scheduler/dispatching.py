@@ -119,6 +119,11 @@ class Dispatcher:
             return Unschedulable(f"its placement group {spec.placement_group} was removed")
         if spec.bundle_index >= len(group.bundles):
             return Unschedulable(f"its placement group has no bundle {spec.bundle_index}")
+        usable = group.bundles if spec.bundle_index < 0 else group.bundles[spec.bundle_index :][:1]
+        # Nodes may come, but a group's bundles stay as they are.
+        if not any(needed.fits_in(bundle.units) for bundle in usable):
+            held = [bundle.to_dict() for bundle in usable]
+            return Unschedulable(f"no bundle of its placement group can hold {needed.to_dict()}: there are {held}")
         return bundle_tiers(group.pools_for(spec.bundle_index), needed)
 
     def _choose(self, demand: ActorQueue | ClassDemandState, spec: Requirements) -> ResourcePool | None:

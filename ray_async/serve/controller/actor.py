@@ -1,4 +1,4 @@
-"""The controller's actor: carries out what is decided, and answers `serve.run` and `serve.status`."""
+"""The controller: carries out what is decided, and answers `serve.run` and `serve.status`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ray_async.serve.application import BuiltApplication, ConfigSettings
 from ray_async.serve.board import SLOTS, Board
 from ray_async.serve.config import ControllerOptions, HTTPOptions, gRPCOptions
 from ray_async.serve.controller.application_state import ApplicationState
+from ray_async.serve.controller.controller_actor import ControllerActor
 from ray_async.serve.controller.deployment_state import DeploymentState
 from ray_async.serve.controller.grpc_starter import GrpcStarter
 from ray_async.serve.controller.journal import Journal
@@ -44,7 +45,7 @@ _PERIOD = 0.1  # seconds between two looks at everything
 _ROLL_BACK = 10.0  # seconds that a failed deploy has to be taken back before its caller is told
 
 
-class Controller:
+class Controller(ControllerActor):
     """Makes what runs equal to what was asked for; begins with what an earlier controller has written down.
 
     Args:
@@ -382,6 +383,7 @@ class Controller:
             is_tls=http is not None and http.ssl_certfile is not None,
             target_capacity=self.capacity,
             proxies=self._proxies(),
+            http_accepted_by=self.listening.accepted_by,
         )
 
     async def built(self) -> dict[str, BuiltApplication]:

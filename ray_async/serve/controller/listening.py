@@ -23,6 +23,7 @@ from ray_async.serve.ingress.front import Front
 from ray_async.serve.ingress.front_actor import FrontActor
 from ray_async.serve.ingress.listener import Listener, bind, find_listener, listener_path
 from ray_async.serve.names import FRONT, NAMESPACE
+from ray_async.serve.status_values import HTTPAcceptor
 
 __all__ = ("Listening",)
 
@@ -92,6 +93,15 @@ class Listening:
             return None, {}
         await self._ready.wait()
         return str(listener_path(self._folder)), asdict(self.http)
+
+    @property
+    def accepted_by(self) -> HTTPAcceptor:
+        """Who accepts connections now."""
+        if self.address is None:
+            return HTTPAcceptor.NOBODY
+        if not self._front_wanted:
+            return HTTPAcceptor.REPLICAS
+        return HTTPAcceptor.FRONT if self._is_kept else HTTPAcceptor.CONTROLLER
 
     def is_lacked(self, serves_http: bool, takes_http: bool) -> bool:
         """Whether a replica that shall take HTTP requests is still to do so; none is where HTTP is not served."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import pydantic
@@ -51,21 +53,41 @@ def find_attribute(import_path: str) -> Any:
         ConfigError: There is nothing there.
     """
     module_name, _, attribute = import_path.partition(":") if ":" in import_path else import_path.rpartition(".")
+    if not module_name or not attribute or "/" in import_path or _is_source(import_path):
+        raise ConfigError(_no_path(import_path))
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # the module is there, and something that it imports is not
-        raise ConfigError(f"there is no module {error.name!r}, which the import path {import_path!r} names") from None
+        near = "" if "." in error.name else _nearest(error.name, [one.name for one in pkgutil.iter_modules()])
+        raise ConfigError(
+            f"there is no module {error.name!r}, which the import path {import_path!r} names{near}"
+        ) from None
     for name in attribute.split("."):
         if not hasattr(found, name):
-            near = get_close_matches(name, [one for one in dir(found) if not one.startswith("_")], n=1)
-            hint = f". Did you mean {near[0]!r}?" if near else ""
+            near = _nearest(name, [one for one in dir(found) if not one.startswith("_")])
             raise ConfigError(
-                f"there is no {name!r} in {module_name}, which the import path {import_path!r} names{hint}"
+                f"there is no {name!r} in {module_name}, which the import path {import_path!r} names{near}"
             )
         found = getattr(found, name)
     return found
+
+
+def _no_path(text: str) -> str:
+    """What is wrong with a text that names no module, or nothing in it."""
+    if _is_source(text):
+        return f"{text!r} is a file: write {Path(text).stem}:app, where `app` is the application in it"
+    return f"{text!r} names no application: write it as module:attribute, or name a YAML file (.yaml, .yml)"
+
+
+def _is_source(text: str) -> bool:
+    return text.endswith(".py") and Path(text).is_file()
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = get_close_matches(name, names, n=1)
+    return f". Did you mean {near[0]!r}?" if near else ""
 
 
 def _argument(builder: Any, arguments: Mapping[str, Any]) -> Any:

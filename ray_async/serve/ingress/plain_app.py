@@ -3,18 +3,22 @@ and returns any value."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from ray_async.serve.ingress.encoding import encode
 from ray_async.serve.ingress.reply import Reply
+from ray_async.serve.ingress.unopened_request import UnopenedRequest
 from ray_async.serve.loaded import loaded
 from ray_async.serve.replica.runner import VALUES, Runner
 
 __all__ = ("PlainApp",)
 
 
+_LATER_S = 0.2  # seconds after a replica's start in which its first requests are answered
 _NONE: tuple[Any, ...] = ()
 _NOT_NAMED: dict[str, Any] = {}
 
@@ -29,10 +33,17 @@ class PlainApp:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._takes_request = runner.takes_any("__call__")
-        if self._takes_request:
-            from ray_async.serve.ingress.plain_request import PlainRequest  # with Starlette's
+        self._request: Callable[[Any, Any], Any] = self._first_request
+        if self._takes_request and "starlette.requests" not in sys.modules:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_LATER_S, loop.run_in_executor, None, _import_request)
 
-            self._request = PlainRequest
+    def _first_request(self, scope: Any, receive: Any) -> Any:
+        """A request, which Starlette's import does not hold up: most of a replica's start would be that."""
+        if "ray_async.serve.ingress.plain_request" not in sys.modules and "starlette.requests" not in sys.modules:
+            return UnopenedRequest(scope, receive)
+        self._request = _import_request()
+        return self._request(scope, receive)
 
     async def __call__(self, scope: Any, receive: Any, reply: Reply) -> None:
         """Answer a request."""
@@ -69,3 +80,10 @@ class PlainApp:
             headers = [(b"content-type", b"text/plain")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _import_request() -> Callable[[Any, Any], Any]:
+    """The class of requests as handlers get them."""
+    from ray_async.serve.ingress.plain_request import PlainRequest
+
+    return PlainRequest

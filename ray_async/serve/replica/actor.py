@@ -44,6 +44,9 @@ from ray_async.serve.stack_dump import stack_path, take_requests
 from ray_async.serve.telemetry.line_format import Origin
 from ray_async.serve.telemetry.telemetry import Telemetry
 
+# What the zygote imports once the first replica is on its way, which does without until somebody looks at a request.
+__preload_next__ = ("ray_async.serve.ingress.plain_request",)
+
 __all__ = ("ReplicaHost",)
 
 logger = logging.getLogger("ray_async.serve")

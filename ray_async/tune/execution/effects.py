@@ -1,4 +1,7 @@
-"""Effects: what the state of a search wants done, in the order in which it is to be done."""
+"""Effects: what the state of a search wants done, in the order in which it is to be done.
+
+They are made several times for each trial, and frozen ones would cost twice as much; nobody changes one.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ __all__ = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TrialAdded:
     """A trial was made."""
 
@@ -31,14 +34,14 @@ class TrialAdded:
     suggestion: Suggestion
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TrialStarted:
     """A trial starts, or goes on."""
 
     trial: Trial
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TrialReported:
     """A result was taken."""
 
@@ -46,7 +49,7 @@ class TrialReported:
     result: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CheckpointAdded:
     """A checkpoint was taken."""
 
@@ -54,7 +57,7 @@ class CheckpointAdded:
     record: CheckpointRecord
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CheckpointRemoved:
     """A checkpoint is not kept, and its files are to go."""
 
@@ -62,7 +65,7 @@ class CheckpointRemoved:
     record: CheckpointRecord
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TrialAnswered:
     """A running trial is to stop, to pause or to save."""
 
@@ -71,7 +74,7 @@ class TrialAnswered:
     answer: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TrialEnded:
     """A trial has ended for good."""
 
@@ -79,7 +82,7 @@ class TrialEnded:
     failed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TrialRecovered:
     """A trial has failed, and will be started again."""
 
@@ -87,7 +90,7 @@ class TrialRecovered:
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ConfigChanged:
     """A trial goes on with another config."""
 

@@ -23,7 +23,7 @@ BATCH_SECONDS = 0.02
 # Seconds that a trial runs before those behind it go back, for another runner to take them.
 HOLD_SECONDS = 0.02
 # Messages that may wait before a trial that reports has to.
-MAX_WAITING = 1_000
+MAX_WAITING = 2_000
 
 
 class Mailbox:
@@ -88,6 +88,8 @@ class Mailbox:
             self._judged = max(self._judged, judged[2])
         for trial_id, attempt, answer in answers:
             key = trial_id, attempt
+            if key == self._key and answer == m.GIVE_BACK:
+                continue
             if key == self._key:
                 # An end is not taken back by a wish to save.
                 if self._answer not in m.ENDING:
@@ -103,14 +105,17 @@ class Mailbox:
         limits = []
         if self._outbox:
             limits.append(self._outbox_since + BATCH_SECONDS - now)
-        if self._orders and self._key is not None:
+        if self._key is not None and any(not order.waits for order in self._orders):
             limits.append(self._since + HOLD_SECONDS - now)
         return min(limits) if limits else None
 
     def _give_back(self) -> None:
-        if self._orders and self._key is not None and time.monotonic() >= self._since + HOLD_SECONDS:
-            self._outbox.append((m.RETURNED, [order.trial_id for order in self._orders]))
-            self._orders.clear()
+        if self._key is None or time.monotonic() < self._since + HOLD_SECONDS:
+            return
+        returned = [order for order in self._orders if not order.waits]
+        if returned:
+            self._outbox.append((m.RETURNED, [order.trial_id for order in returned]))
+            self._orders = deque(order for order in self._orders if order.waits)
 
     # The trial's side.
 
@@ -144,6 +149,8 @@ class Mailbox:
         if first:
             self._outbox_since = time.monotonic()
         self._outbox.append(message)
+        # Half full, it is taken away before the trial would have to wait.
+        urgent = urgent or len(self._outbox) == MAX_WAITING // 2
         if urgent or first:
             self._urgent = self._urgent or urgent
             self._changed.notify_all()

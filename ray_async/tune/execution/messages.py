@@ -10,15 +10,15 @@ from __future__ import annotations
 import pickle
 from typing import Any, NamedTuple
 
-import cloudpickle
-
 from ray_async.exceptions import RayError, RayTaskError
+from ray_async.tune.journal.pickling import can_be_pickled, dumps
 
 __all__ = (
     "DONE",
     "DROP",
     "ENDING",
     "FAILED",
+    "GIVE_BACK",
     "PAUSE",
     "PAUSED",
     "REPORT",
@@ -34,6 +34,7 @@ __all__ = (
     "TrialOrder",
     "TrialReport",
     "error_of",
+    "is_plain",
     "pack",
     "unpack",
 )
@@ -50,6 +51,8 @@ REPORT, DONE, FAILED, STOPPED, PAUSED, SAVED, RETURNED = (
 )
 # To a runner.
 STOP, PAUSE, SAVE, DROP = "stop", "pause", "save", "drop"
+# For a trial that has not begun: another runner has nothing to do.
+GIVE_BACK = "give back"
 # After these a trial ends; DROP is STOP without a checkpoint, since the trial goes on from another one's.
 ENDING = (STOP, PAUSE, DROP)
 
@@ -171,6 +174,7 @@ class TrialOrder(NamedTuple):
         judged: Whether its reports are answered at all.
         experiment_name: Name of the experiment; the runner knows it, so it does not travel.
         resources: What the trial takes; the same.
+        waits: Whether it is to wait behind the one that runs, however long that takes.
     """
 
     trial_id: str
@@ -186,9 +190,19 @@ class TrialOrder(NamedTuple):
     judged: bool
     experiment_name: str = ""
     resources: Any = None
+    waits: bool = False
 
 
 _PLAIN = frozenset((float, int, str, bool, type(None)))
+
+
+def is_plain(metrics: dict[str, Any]) -> bool:
+    """Tell whether metrics are numbers and texts alone, so that they can be sent as they are.
+
+    Args:
+        metrics: The metrics.
+    """
+    return _PLAIN.issuperset(map(type, metrics.values()))
 
 
 def pack(metrics: dict[str, Any]) -> dict[str, Any] | bytes:
@@ -200,17 +214,13 @@ def pack(metrics: dict[str, Any]) -> dict[str, Any] | bytes:
     Raises:
         TypeError: They hold what cannot be pickled.
     """
-    if _PLAIN.issuperset(map(type, metrics.values())):
+    if is_plain(metrics):
         return dict(metrics)
     try:
-        return pickle.dumps(metrics, 5)
-    except Exception:
-        try:
-            packed: bytes = cloudpickle.dumps(metrics)
-        except Exception as error:
-            bad = [name for name, value in metrics.items() if not _can_be_pickled(value)]
-            raise TypeError(f"metrics {bad} cannot be reported, since they cannot be pickled: {error}") from error
-        return packed
+        return dumps(metrics)
+    except Exception as error:
+        bad = [name for name, value in metrics.items() if not can_be_pickled(value)]
+        raise TypeError(f"metrics {bad} cannot be reported, since they cannot be pickled: {error}") from error
 
 
 def unpack(packed: dict[str, Any] | bytes) -> dict[str, Any]:
@@ -233,11 +243,3 @@ def error_of(packed: bytes) -> BaseException:
     """
     error = RayError.from_bytes(packed)
     return error.as_instanceof_cause() if isinstance(error, RayTaskError) else error
-
-
-def _can_be_pickled(value: Any) -> bool:
-    try:
-        cloudpickle.dumps(value)
-    except Exception:
-        return False
-    return True

@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 from ray_async.tune.json_values import json_text
-from ray_async.tune.schedulers.pbt import PopulationBasedTraining
 
 if TYPE_CHECKING:
     from ray_async.tune.execution.state import SearchState
@@ -23,9 +22,10 @@ def write_policies(state: SearchState | None, folder: str) -> None:
     """
     scheduler = state.scheduler if state is not None else None
     scheduler = getattr(scheduler, "base_scheduler", scheduler)
-    if not isinstance(scheduler, PopulationBasedTraining):
+    take_policies = getattr(scheduler, "take_policies", None)
+    if take_policies is None:
         return
-    for trial_id, steps in scheduler.take_policies().items():
+    for trial_id, steps in take_policies().items():
         path = os.path.join(folder, f"pbt_policy_{trial_id}.txt")
         with open(f"{path}.part", "w") as file:
             file.writelines(f"{json_text(step)}\n" for step in steps)

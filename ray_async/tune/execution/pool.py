@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray_async as ray
-from ray_async.exceptions import TaskPlacementGroupRemoved
+from ray_async.exceptions import RayActorError, TaskPlacementGroupRemoved
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.runner import TrialRunner
 from ray_async.tune.execution.slots import slots
@@ -42,8 +42,8 @@ class RunnerPlace:
     # When it last said something, and whether its silence since then was told.
     heard: float = 0.0
     named: bool = False
-    # After a death in a batch: trials come one by one, to find the one that kills.
-    cautious: bool = False
+    # Trials that it was asked to give back, since another runner has nothing to do.
+    asked: set[str] = field(default_factory=set)
 
     @property
     def is_ready(self) -> bool:
@@ -97,14 +97,6 @@ class RunnerPool:
         Returns:
             Whether it runs; False if it was closed meanwhile.
         """
-        try:
-            await runner.group.ready()
-        except TaskPlacementGroupRemoved:
-            if runner.closed:
-                return False
-            raise
-        if runner.closed:
-            return False
         head = dict(runner.factory.head_bundle)
         # CPUs stay with the group, for the tasks that a trial starts while it waits for them.
         head.pop("CPU", None)
@@ -119,7 +111,12 @@ class RunnerPool:
             max_concurrency=4,
             scheduling_strategy=strategy,
         ).remote(self._trainable, self._options, runner.factory)
-        runner.facts = m.RunnerFacts(*await runner.actor.facts.remote())
+        try:
+            runner.facts = m.RunnerFacts(*await runner.actor.facts.remote())
+        except (TaskPlacementGroupRemoved, RayActorError):
+            if runner.closed:
+                return False
+            raise
         return not runner.closed
 
     def close(self, runner: RunnerPlace) -> None:

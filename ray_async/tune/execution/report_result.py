@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ray_async.tune.execution import messages as m
+from ray_async.tune.metric import MISSING, lookup
 
-__all__ = ("FILLED", "filled")
+__all__ = ("FILLED", "filled", "missing_metric")
 
 FILLED = frozenset(
     (
@@ -58,6 +60,22 @@ def filled(report: m.TrialReport, facts: m.RunnerFacts, config: dict[str, Any], 
     result["iterations_since_restore"] = iterations
     result["experiment_tag"] = tag
     return result
+
+
+def missing_metric(result: Mapping[str, Any], required: Mapping[str, str]) -> ValueError | None:
+    """The failure of a result that lacks a metric that decides.
+
+    Args:
+        result: The result.
+        required: Who needs which metric.
+    """
+    for name, why in required.items():
+        if name not in result and lookup(result, name) is MISSING:
+            return ValueError(
+                f"the trial did not report the metric {name!r}, which {why} needs. It reported "
+                f"{sorted(set(result) - FILLED)}. (TUNE_DISABLE_STRICT_METRIC_CHECKING=1 allows that.)"
+            )
+    return None
 
 
 @functools.lru_cache(maxsize=16)

@@ -19,6 +19,7 @@ from ray_async.tune.error import TrialStopped
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.mailbox import Mailbox
 from ray_async.tune.execution.trial_children import children, end_children
+from ray_async.tune.execution.trial_output import output_to_files
 from ray_async.tune.execution.trial_session import TrialSession
 from ray_async.tune.execution.working_directory import WorkingDirectory
 from ray_async.tune.trainable.running import RunOptions, TrainableRun
@@ -81,13 +82,17 @@ class TrialRunner:
             self._directory.enter(order.path)
         air_session.set_current(session)
         try:
-            self._run.run(session, self._mailbox)
+            if self._options.log_files is None:
+                self._run.run(session, self._mailbox)
+            else:
+                with output_to_files(self._options.log_files, order.path):
+                    self._run.run(session, self._mailbox)
         except TrialStopped:
             return self._ended(session)
         except BaseException as error:  # of the user's code, whichever it is: it is the trial's outcome
             if self._mailbox.answer is not None:
                 return self._ended(session)
-            failure = self._described(error)
+            failure = self._described(error, order.name)
             return tuple(m.Ended(m.FAILED, order.trial_id, order.attempt, failure, session.seconds))
         finally:
             air_session.set_current(None)
@@ -95,7 +100,9 @@ class TrialRunner:
             if not self._run.keeps_object:
                 end_children(before)
             # One that stays empty goes with the next trial, or now if there is none.
-            self._directory.leave(last=not self._mailbox.has_orders, reported=session.iteration > order.iteration)
+            self._directory.leave(
+                last=not self._mailbox.has_orders, reported=session.iteration > session.order.iteration
+            )
         if self._mailbox.answer in m.ENDING:
             return self._ended(session)
         return tuple(m.Done(m.DONE, order.trial_id, order.attempt, None, session.seconds))
@@ -104,11 +111,11 @@ class TrialRunner:
         kind = m.PAUSED if self._mailbox.answer == m.PAUSE else m.STOPPED
         return tuple(m.Ended(kind, session.order.trial_id, session.order.attempt, None, session.seconds))
 
-    def _described(self, error: BaseException) -> bytes:
+    def _described(self, error: BaseException, trial: str) -> bytes:
         failure = RayTaskError.from_exception(
             error,
             function_name=self._run.name,
-            proctitle=f"ray::{self._run.name}",
+            proctitle=f"ray::{trial}",
             pid=self._facts.pid,
             ip=self._facts.node_ip,
         )

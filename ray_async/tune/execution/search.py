@@ -19,11 +19,14 @@ from ray_async.tune.execution.pool import RunnerPool
 from ray_async.tune.execution.search_loop import SearchLoop
 from ray_async.tune.execution.search_spec import SPEC_FILE, SearchSpec
 from ray_async.tune.execution.state import SearchState
+from ray_async.tune.execution.trial_output import log_names
 from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.journal.journal import SearchJournal
+from ray_async.tune.journal.pickling import lost_references
 from ray_async.tune.search.basic_variant import BasicVariantGenerator
 from ray_async.tune.search.search_generator import SearchGenerator
 from ray_async.tune.storage.storage_mirror import StorageMirror
+from ray_async.tune.trainable.captured import warn_of_large
 from ray_async.tune.trainable.resolving import callable_resources, resources_of
 from ray_async.tune.trainable.running import RunOptions
 
@@ -41,12 +44,14 @@ class Restored:
         errored: What becomes of failed trials.
         unfinished: What becomes of those that had not ended.
         size: Bytes of the journal.
+        packed: The spec with what was given anew of the search space; empty where nothing was.
     """
 
     state: SearchState
     errored: str
     unfinished: str
     size: int
+    packed: bytes = b""
 
 
 class Search:
@@ -141,7 +146,24 @@ class Search:
             return
         if journal.opened_size != restored.size:
             raise TuneError(f"the experiment in {self.folder} has gone on since it was restored: restore it again")
-        journal.append([("again", restored.errored, restored.unfinished)])
+        self._refuse_lost_references()
+        if restored.packed:
+            _write(os.path.join(self.folder, SPEC_FILE), restored.packed)
+            journal.append([("again", restored.errored, restored.unfinished, len(self.spec.renewals))])
+        else:
+            journal.append([("again", restored.errored, restored.unfinished)])
+
+    def _refuse_lost_references(self) -> None:
+        """Refuse trials that would wait for objects of a session that is no more."""
+        configs = [(str(trial), trial.config) for trial in self.state.get_live_trials()]
+        if self.state.more_trials_may_come():
+            configs.append(("the search space", self.spec.space))
+        for name, config in configs:
+            for path, lost in lost_references(config):
+                raise TuneError(
+                    f"{name} has an {lost.kind} at {path!r} that cannot be had any more ({lost.reason}): give it anew, "
+                    "by Tuner.restore(path, trainable, param_space={...}) with the same keys"
+                )
 
     async def _main(self, journal: SearchJournal, callbacks: CallbackList, mirror: StorageMirror | None) -> None:
         spec = self.spec
@@ -158,7 +180,9 @@ class Search:
             storage=self.remote,
             shared_directories=callbacks.are_there,
             experiment_name=os.path.basename(self.folder),
+            log_files=log_names(spec.run.log_to_file),
         )
+        warn_of_large(self._trainable)
         pool = RunnerPool(ray.put(self._trainable), options)
 
         def listen(effect: Effect) -> None:

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ray_async.exceptions import RayActorError, RayError
+from ray_async.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray_async.tune.error import TuneError
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.effects import (
     CheckpointRemoved,
@@ -29,7 +30,9 @@ from ray_async.tune.execution.pool import RunnerPlace, RunnerPool
 from ray_async.tune.execution.state import SearchState
 from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.journal.journal import SearchJournal
+from ray_async.tune.journal.pickling import can_be_pickled
 from ray_async.tune.journal.snapshot import SMALLEST, SnapshotClock
+from ray_async.tune.metric import flatten
 from ray_async.tune.placement_groups import PlacementGroupFactory
 
 __all__ = ("SearchLoop",)
@@ -39,10 +42,19 @@ _logger = logging.getLogger("ray_async.tune")
 # Trials that one runner gets at once, and the time that they are to take together.
 MAX_BATCH = 512
 BATCH_SECONDS = 0.1
+# Trials that take longer than this are given back for runners that have nothing to do.
+SHARED_SECONDS = 0.005
+# Trials that take less than this have one that waits behind them.
+WAITING_SECONDS = 1.0
 # Seconds that running trials have to end when a search ends.
 END_SECONDS = 30.0
 # Seconds after which a trial that says nothing is named, with its stack.
 SILENT_SECONDS = 600.0
+# Seconds between two questions to a searcher that gives nothing while no trial lives, and after which it is given up.
+ASK_SECONDS = 0.1
+NOTHING_SECONDS = 4.0
+# What a call of a runner raises when its process has ended.
+DEATHS = (RayActorError, OutOfMemoryError, NodeDiedError)
 # Kinds of messages after which a runner has one trial less.
 _ENDS = (m.DONE, m.FAILED, m.STOPPED, m.PAUSED)
 
@@ -75,6 +87,8 @@ class SearchLoop:
         self._first = first
         self._time_budget = time_budget
         self._candidate: Trial | None = None
+        # Whether the last question for a trial gave none.
+        self._in_vain = False
         self._suspects: set[str] = set()
         self._places: dict[str, RunnerPlace] = {}
         # Mean seconds of a trial, the last ones counting most; None while none has ended.
@@ -95,7 +109,7 @@ class SearchLoop:
                 self._group = group
                 if not self._state.is_over:
                     self._grow(self._first)
-                watch = group.create_task(self._watch())
+                watches = [group.create_task(self._watch()), group.create_task(self._ask_again())]
                 self._fill()
                 try:
                     async with asyncio.timeout(self._time_budget):
@@ -103,7 +117,8 @@ class SearchLoop:
                 except TimeoutError:
                     self._state.end("the time budget is used up")
                 await self._wind_up()
-                watch.cancel()
+                for watch in watches:
+                    watch.cancel()
         except BaseExceptionGroup as errors:
             raise _first_leaf(errors) from None
         finally:
@@ -127,7 +142,7 @@ class SearchLoop:
         for runner in list(self._pool.runners):
             self._pool.close(runner)
         if not cut_off and self._snapshots.works and self._journal.size > SMALLEST:
-            self._journal.keep(state.parts())
+            self._journal.keep(state.parts(), state.trials)
 
     async def _wait_for_ends(self) -> None:
         """Wait for what trials still do when they are told to stop: save themselves, run their ``finally`` blocks."""
@@ -154,6 +169,22 @@ class SearchLoop:
                         next(iter(runner.trials)), f"has said nothing for {now - runner.heard:.0f} s"
                     )
 
+    async def _ask_again(self) -> None:
+        """Ask a searcher again that gave nothing while no trial lives: no end of one will be a reason to."""
+        since: float | None = None
+        while True:
+            await asyncio.sleep(ASK_SECONDS)
+            if not (self._in_vain and self._state.waits_for_suggestions):
+                since = None
+                continue
+            now = time.monotonic()
+            since = since if since is not None else now
+            if now > since + NOTHING_SECONDS:
+                source = self._state.source
+                name = type(getattr(source, "searcher", source)).__name__
+                raise TuneError(f"{name} has suggested no config for {NOTHING_SECONDS:g} s, and no trial runs")
+            self._fill()
+
     async def _name_silent(self, trial_id: str, what: str) -> None:
         runner = self._places.get(trial_id)
         if runner is None or runner.closed:
@@ -161,7 +192,7 @@ class SearchLoop:
         try:
             async with asyncio.timeout(5):
                 stack = await runner.actor.stack.remote()
-        except (TimeoutError, RayActorError) as error:
+        except (TimeoutError, *DEATHS) as error:
             stack = f"(its stack cannot be had: {error})"
         pid = runner.facts.pid if runner.facts is not None else "unknown"
         _logger.warning("%s %s (process %s); it is here:\n%s", self._state.trials[trial_id], what, pid, stack)
@@ -181,9 +212,8 @@ class SearchLoop:
         for _ in range(most - sum(runner.factory == factory for runner in self._pool.runners)):
             self._spawn(factory)
 
-    def _spawn(self, factory: PlacementGroupFactory, cautious: bool = False) -> None:
+    def _spawn(self, factory: PlacementGroupFactory) -> None:
         runner = self._pool.add(factory)
-        runner.cautious = cautious
         assert self._group is not None
         self._group.create_task(self._serve(runner))
 
@@ -204,7 +234,9 @@ class SearchLoop:
                 packed = await runner.actor.exchange.remote(orders, judged, answers)
                 if not runner.closed:
                     self._take(runner, packed)
-        except RayActorError as error:
+        except DEATHS as error:
+            if isinstance(error, RayTaskError):
+                raise
             if not runner.closed:
                 self._lose(runner, error)
 
@@ -229,6 +261,7 @@ class SearchLoop:
 
     def _leave(self, runner: RunnerPlace, trial_id: str) -> None:
         runner.trials.pop(trial_id, None)
+        runner.asked.discard(trial_id)
         if self._places.get(trial_id) is runner:
             del self._places[trial_id]
 
@@ -264,13 +297,15 @@ class SearchLoop:
         """
         state = self._state
         assigned: list[RunnerPlace] = []
+        batch = self._batch()
         while state.end_reason is None:
-            if self._candidate is None and not self._has_room():
+            if self._candidate is None and not self._has_room(batch):
                 break
             trial = self._candidate or self._choose()
+            self._in_vain = trial is None
             if trial is None:
                 break
-            runner = self._runner_for(trial)
+            runner = self._runner_for(trial, batch)
             if runner is None:
                 self._candidate = trial
                 break
@@ -280,12 +315,29 @@ class SearchLoop:
                 runner.heard = time.monotonic()
             assigned.append(runner)
         self._carry_out(current)
+        if self._candidate is None and state.end_reason is None and (self._duration or 0) > SHARED_SECONDS:
+            self._share()
         for runner in assigned:
             runner.wanted.set()
         if self._snapshots.is_due(time.monotonic(), self._journal.size):
-            self._snapshots.works = self._journal.keep(state.parts())
+            self._snapshots.works = self._journal.keep(state.parts(), state.trials)
         if state.is_over or state.end_reason is not None:
             self._over.set()
+
+    def _share(self) -> None:
+        """Have trials that wait behind others given back, for runners that have nothing to do."""
+        idle = [runner for runner in self._pool.runners if runner.is_ready and not runner.trials]
+        for runner in idle:
+            donors = [
+                one for one in self._pool.runners
+                if len(one.trials) > 1 + len(one.asked) and not one.orders and one.factory == runner.factory
+            ]  # fmt: skip
+            if not donors:
+                return
+            donor = max(donors, key=lambda one: len(one.trials) - len(one.asked))
+            trial_id = next(one for one in reversed(donor.trials) if one not in donor.asked)
+            donor.asked.add(trial_id)
+            donor.actor.post.remote([(trial_id, donor.trials[trial_id], m.GIVE_BACK)])
 
     def _choose(self) -> Trial | None:
         limit = self._state.settings.max_concurrent
@@ -293,16 +345,13 @@ class SearchLoop:
             return None
         return self._state.choose()
 
-    def _has_room(self) -> bool:
+    def _has_room(self, batch: int) -> bool:
         """Whether a trial could start; also before there are runners, where their kind depends on the trial."""
         if self._first is None and not self._pool.runners:
             return True
-        return any(self._room(runner) for runner in self._pool.runners)
+        return any(len(runner.trials) < batch and runner.is_ready for runner in self._pool.runners)
 
-    def _room(self, runner: RunnerPlace) -> bool:
-        return runner.is_ready and len(runner.trials) < self._batch(runner)
-
-    def _batch(self, runner: RunnerPlace) -> int:
+    def _batch(self) -> int:
         """How many trials a runner may have at once."""
         state = self._state
         if (
@@ -313,14 +362,19 @@ class SearchLoop:
             or state.settings.max_concurrent
         ):
             return 1
-        return max(1, min(MAX_BATCH, int(BATCH_SECONDS / max(self._duration, 1e-6))))
+        count = min(MAX_BATCH, int(BATCH_SECONDS / max(self._duration, 1e-6)))
+        # One waits behind one that takes a while, so that the way to here and back is made while that one runs.
+        return max(count, 2 if self._duration < WAITING_SECONDS else 1)
 
-    def _runner_for(self, trial: Trial) -> RunnerPlace | None:
+    def _runner_for(self, trial: Trial, batch: int) -> RunnerPlace | None:
         factory = trial.placement_group_factory
         fitting = [runner for runner in self._pool.runners if runner.factory == factory]
-        free = [runner for runner in fitting if self._room(runner)]
-        if free:
-            return min(free, key=lambda runner: len(runner.trials))
+        best, fewest = None, batch
+        for runner in fitting:
+            if len(runner.trials) < fewest and runner.is_ready:
+                best, fewest = runner, len(runner.trials)
+        if best is not None:
+            return best
         if not any(runner.is_ready for runner in fitting):
             # Another kind: those of other kinds that have nothing to do make room, now or when they have no trial left.
             for runner in [runner for runner in self._pool.runners if runner.is_ready and not runner.trials]:
@@ -332,13 +386,21 @@ class SearchLoop:
     def _assign(self, trial: Trial, runner: RunnerPlace) -> None:
         self._state.start(trial)
         runner.trials[trial.trial_id] = trial.attempt
-        runner.orders.append(self._state.order(trial))
+        order = self._state.order(trial)
+        if self._duration is not None and self._duration > BATCH_SECONDS / 2:
+            order = order._replace(waits=True)
+        runner.orders.append(order)
         self._places[trial.trial_id] = runner
 
     # Effects.
 
     def _record(self, records: list[Any]) -> None:
-        self._journal.append(records)
+        try:
+            self._journal.append(records)
+        except OSError:
+            raise
+        except Exception as error:  # whatever a class of the user's says of being pickled
+            raise _unpicklable(records, error) from error
 
     def _carry_out(self, current: RunnerPlace | None = None) -> None:
         """Do what the state wants done: what it has decided goes to the journal first, in one frame."""
@@ -389,6 +451,18 @@ def replay_loss(state: SearchState, record: tuple[Any, ...]) -> None:
         state.lose(trial, m.error_of(record[2]))
     else:
         state.give_back(trial)
+
+
+def _unpicklable(records: list[Any], error: Exception) -> TuneError:
+    """What to tell of records that cannot be pickled: the values of configs that are to blame."""
+    bad = [
+        f"{name!r} of trial {record[1]}"
+        for record in records
+        if record[0] in ("trial", "config")
+        for name, value in flatten(record[2]).items()
+        if not can_be_pickled(value)
+    ]
+    return TuneError(f"a config cannot be sent to a worker: {', '.join(bad) or 'it'} cannot be pickled ({error})")
 
 
 def _error_bytes(error: BaseException) -> bytes:

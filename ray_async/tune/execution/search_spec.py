@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-
 from ray_async.air.config import CheckpointConfig, FailureConfig, RunConfig
 from ray_async.tune.error import TuneError
+from ray_async.tune.execution.renewal import Renewal
 from ray_async.tune.execution.settings import SearchSettings
 from ray_async.tune.execution.state import SearchState
 from ray_async.tune.execution.stop_criteria import StopCriteria
 from ray_async.tune.execution.trial_maker import TrialMaker
 from ray_async.tune.experiment.checkpoint_record import saved_state
+from ray_async.tune.journal.pickling import can_be_pickled, dumps
 from ray_async.tune.schedulers.creation import create_scheduler
 from ray_async.tune.schedulers.trial_scheduler import FIFOScheduler, TrialScheduler
 from ray_async.tune.search.basic_variant import BasicVariantGenerator
@@ -54,6 +54,7 @@ class SearchSpec:
         restore: A checkpoint from which all trials begin.
         prefix: What ids of trials begin with.
         date: When it began, as names of directories have it.
+        renewals: What restores have given anew of the search space, in order.
     """
 
     trainable_name: str
@@ -65,6 +66,7 @@ class SearchSpec:
     restore: str | None = None
     prefix: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     date: str = field(default_factory=_date)
+    renewals: tuple[Renewal, ...] = ()
 
     @property
     def time_budget(self) -> float | None:
@@ -138,23 +140,17 @@ class SearchSpec:
             TuneError: Something in it cannot be pickled.
         """
         try:
-            packed: bytes = cloudpickle.dumps(self)
+            return dumps(self)
         except Exception as error:
             raise TuneError(
                 f"the search cannot be saved, since {self._unpicklable()} cannot be pickled: {error}"
             ) from error
-        return packed
 
     def _unpicklable(self) -> str:
         parts = {f"param_space[{key!r}]": value for key, value in self.space.items()}
         parts |= {f"TuneConfig.{name}": value for name, value in vars(self.tune).items()}
         parts |= {f"RunConfig.{name}": value for name, value in vars(self.run).items()}
-        bad = []
-        for name, value in parts.items():
-            try:
-                cloudpickle.dumps(value)
-            except Exception:  # whatever it raises is the reason to name it
-                bad.append(name)
+        bad = [name for name, value in parts.items() if not can_be_pickled(value)]
         return ", ".join(bad) or "it"
 
     def anew(self) -> SearchSpec:

@@ -27,13 +27,12 @@ from ray_async.tune.execution.effects import (
     TrialReported,
     TrialStarted,
 )
-from ray_async.tune.execution.report_result import FILLED, filled
+from ray_async.tune.execution.report_result import filled, missing_metric
 from ray_async.tune.execution.settings import SearchSettings
 from ray_async.tune.execution.trial_maker import TrialMaker
 from ray_async.tune.execution.waiting_trials import WaitingTrials
 from ray_async.tune.experiment.checkpoint_record import CheckpointRecord
 from ray_async.tune.experiment.trial import Trial
-from ray_async.tune.metric import MISSING, lookup
 from ray_async.tune.schedulers.trial_scheduler import TrialScheduler
 from ray_async.tune.search.search_algorithm import SearchAlgorithm, Suggestion
 
@@ -70,6 +69,8 @@ class SearchState:
         # A scheduler that takes trials as they come is not asked: the next one is found without looking at all of them.
         self._in_order = type(scheduler).choose_trial_to_run is TrialScheduler.choose_trial_to_run
         self._waiting = WaitingTrials()
+        # Trials of whose checkpoints one stays until another trial has loaded it.
+        self._donors: dict[str, Trial] = {}
 
     # What schedulers may ask and do: `TrialController`.
 
@@ -107,12 +108,13 @@ class SearchState:
             config: The trial's new config.
             tag: The trial's new tag.
         """
-        record = donor.checkpoints.latest
+        record = donor.latest
         trial.config = config
         trial.experiment_tag = tag
         if record is not None:
             trial.restore_from = record
             donor.checkpoints.pinned.append(record)
+            self._donors[donor.trial_id] = donor
             trial.judged_iteration = record.iteration
         self._effects.append(ConfigChanged(trial))
         if trial.status == Trial.RUNNING:
@@ -184,7 +186,7 @@ class SearchState:
         Args:
             trial: The trial.
         """
-        record = trial.restore_from or trial.checkpoints.latest
+        record = trial.restore_from or trial.latest
         judged = self.scheduler.judges or not self.settings.stop.is_empty
         return m.TrialOrder(
             trial_id=trial.trial_id,
@@ -206,6 +208,11 @@ class SearchState:
         if self.end_reason is not None:
             return not any(trial.status == Trial.RUNNING for trial in self._live.values())
         return not self._live and self.source.is_finished()
+
+    @property
+    def waits_for_suggestions(self) -> bool:
+        """Whether no trial lives, and the searcher has given none though it may."""
+        return self.end_reason is None and not self._live and not self.source.is_finished()
 
     # What runners say.
 
@@ -252,7 +259,7 @@ class SearchState:
         elif trial.restore_from is not None:
             self._unpin(trial)
         trial.note(result)
-        missing = self._missing(result)
+        missing = missing_metric(result, self.settings.required) if self.settings.strict_metrics else None
         if missing is not None:
             self._effects.append(TrialReported(trial, result))
             self._answer(trial, m.STOP)
@@ -291,18 +298,6 @@ class SearchState:
         if decision == TrialScheduler.PAUSE:
             self._pause(trial)
 
-    def _missing(self, result: dict[str, Any]) -> BaseException | None:
-        """The failure of a result that lacks a metric that decides."""
-        if not self.settings.strict_metrics:
-            return None
-        for name, why in self.settings.required.items():
-            if lookup(result, name) is MISSING:
-                return ValueError(
-                    f"the trial did not report the metric {name!r}, which {why} needs. It reported "
-                    f"{sorted(set(result) - FILLED)}. (TUNE_DISABLE_STRICT_METRIC_CHECKING=1 allows that.)"
-                )
-        return None
-
     def _checkpoint(self, trial: Trial, name: str, result: dict[str, Any], iteration: int, seconds: float) -> None:
         record = CheckpointRecord(Checkpoint(f"{trial.path}/{name}"), result, iteration, seconds)
         trial.checkpoint_index = int(name.rpartition("_")[2]) + 1
@@ -316,10 +311,13 @@ class SearchState:
         record, trial.restore_from = trial.restore_from, None
         if record is None:
             return
-        for donor in self.trials.values():
-            if record in donor.checkpoints.pinned:
-                donor.checkpoints.pinned.remove(record)
+        for donor in list(self._donors.values()):
+            pinned = donor.checkpoints.pinned
+            if record in pinned:
+                pinned.remove(record)
                 self._effects += [CheckpointRemoved(donor, old) for old in donor.checkpoints.surplus()]
+            if not pinned:
+                del self._donors[donor.trial_id]
 
     def _saved(self, trial: Trial, saved: m.Saved) -> None:
         trial.is_saving = False
@@ -420,8 +418,6 @@ class SearchState:
         for trial in list(self._live.values()):
             self.stop_trial(trial)
 
-    # Restoring.
-
     def replay_trial(self, suggestion: Suggestion) -> Trial:
         """Take a trial that was made before.
 
@@ -456,16 +452,17 @@ class SearchState:
                 self.scheduler.on_trial_add(self, trial)
             if plan == "restart":
                 self._wait(trial, Trial.PENDING)
-                trial.checkpoints.records.clear()
+                if trial.latest is not None:
+                    trial.checkpoints.records.clear()
                 trial.judged_iteration = 0
             self._live[trial.trial_id] = trial
 
     def parts(self) -> dict[str, Any]:
-        """What the search holds, for a snapshot: to be taken when all effects have been."""
+        """What the search holds beside its trials, for a snapshot: to be taken when all effects have been."""
         return {
             "folder": self._maker.folder,
-            "trials": self.trials,
-            "live": self._live,
+            "live": list(self._live),
+            "donors": list(self._donors),
             "source": self.source,
             "position": self.source.position(),
             "scheduler": self.scheduler,
@@ -475,13 +472,16 @@ class SearchState:
             "names": self._maker.names,
         }
 
-    def take_parts(self, parts: dict[str, Any]) -> None:
+    def take_parts(self, parts: dict[str, Any], trials: dict[str, Trial]) -> None:
         """Take what a search held when `parts` was called, in place of repeating its calls.
 
         Args:
             parts: What it held; its directory may be another one by now.
+            trials: Its trials.
         """
-        self.trials, self._live, self._cut_off = parts["trials"], parts["live"], parts["cut_off"]
+        self.trials, self._cut_off = trials, parts["cut_off"]
+        self._live = {trial_id: trials[trial_id] for trial_id in parts["live"]}
+        self._donors = {trial_id: trials[trial_id] for trial_id in parts["donors"]}
         self.source, self.scheduler = parts["source"], parts["scheduler"]
         self.source.go_to(parts["position"])
         self.settings.stop = parts["stop"]

@@ -32,7 +32,10 @@ def end_children(before: set[int]) -> list[int]:
     Returns:
         The process ids of those children that were ended.
     """
-    found = children() - before - _servants()
+    found = children()
+    if not found:
+        return []
+    found -= before | _servants()
     for pid in found:
         for descendant in [pid, *_descendants(pid)]:
             with contextlib.suppress(ProcessLookupError):

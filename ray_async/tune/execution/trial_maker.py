@@ -14,7 +14,7 @@ from ray_async.tune.experiment.checkpoint_record import CheckpointRecord
 from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.placement_groups import PlacementGroupFactory
 from ray_async.tune.search.search_algorithm import Suggestion
-from ray_async.tune.search.variant_generator import flatten_path, format_vars
+from ray_async.tune.search.variant_generator import Path, flatten_path, format_vars
 
 __all__ = ("TrialMaker",)
 
@@ -48,6 +48,7 @@ class TrialMaker:
     begin_with: CheckpointRecord | None = None
     _number: int = 0
     _directories: set[str] = field(default_factory=set)
+    _names_of: dict[Path, str] = field(default_factory=dict)
     _longest: int = field(default_factory=lambda: int(os.environ.get("TUNE_MAX_LEN_IDENTIFIER", MAX_IDENTIFIER)))
 
     @property
@@ -74,7 +75,7 @@ class TrialMaker:
             self.trainable_name,
             config=suggestion.config,
             trial_id=suggestion.trial_id,
-            evaluated_params={flatten_path(path): value for path, value in suggestion.drawn.items()},
+            evaluated_params={self._named(path): value for path, value in suggestion.drawn.items()},
             experiment_tag=f"{self._number}_{tag}" if tag else str(self._number),
             placement_group_factory=self.resources(suggestion.config),
             checkpoint_config=self.checkpoint_config,
@@ -85,6 +86,13 @@ class TrialMaker:
             trial.custom_trial_name = self._created("trial_name_creator", self.name_creator, trial)
         trial.path = f"{self.folder}/{self._directory(trial)}"
         return trial
+
+    def _named(self, path: Path) -> str:
+        """A path as text, the same object each time: there are thousands of trials."""
+        name = self._names_of.get(path)
+        if name is None:
+            name = self._names_of[path] = flatten_path(path)
+        return name
 
     def _directory(self, trial: Trial) -> str:
         if self.dirname_creator is not None:
@@ -112,7 +120,9 @@ class TrialMaker:
 
 
 def _shortened(name: str, longest: int) -> str:
-    return name if 4 * len(name) <= longest else name.encode()[:longest].decode(errors="ignore")
+    if len(name) <= longest and name.isascii():
+        return name
+    return name.encode()[:longest].decode(errors="ignore")
 
 
 def _safe(name: str) -> str:

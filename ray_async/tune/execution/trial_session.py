@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import threading
@@ -10,6 +11,7 @@ import time
 from typing import Any
 
 from ray_async.air.checkpoint import Checkpoint
+from ray_async.air.plain_metrics import plain_metrics
 from ray_async.tune.error import TrialStopped
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.mailbox import Mailbox
@@ -17,6 +19,7 @@ from ray_async.tune.storage.remote_storage import RemoteStorage
 
 __all__ = ("TrialSession",)
 
+_logger = logging.getLogger("ray_async.tune")
 # Reports further apart than this are judged before the trial goes on; others in batches.
 SLOW_SECONDS = 0.004
 
@@ -32,6 +35,10 @@ class TrialSession:
 
     def __init__(self, order: m.TrialOrder, mailbox: Mailbox, storage: RemoteStorage | None = None) -> None:
         self._storage = storage
+        if order.checkpoint and not os.path.isdir(order.checkpoint):
+            # Somebody has removed it: the trial begins anew, instead of failing again and again.
+            _logger.warning("trial %s begins anew: its checkpoint %s is gone", order.name, order.checkpoint)
+            order = order._replace(checkpoint=None, iteration=0, time_total=0.0)
         self.order = order
         self.iteration = order.iteration
         # Whether each report is judged before the trial goes on, however quick it is.
@@ -68,7 +75,7 @@ class TrialSession:
         """
         self._end_if_told()
         with self._lock:
-            packed = m.pack(_plain(metrics))
+            packed = dict(metrics) if m.is_plain(metrics) else m.pack(plain_metrics(metrics))
             self._send(packed, self.store(checkpoint) if checkpoint is not None else None, done)
         self._wait(done)
 
@@ -82,7 +89,7 @@ class TrialSession:
             done: Whether this is the last report.
         """
         with self._lock:
-            packed = m.pack(_plain(metrics))
+            packed = dict(metrics) if m.is_plain(metrics) else m.pack(plain_metrics(metrics))
             self.seal_checkpoint(name, folder)
             self._send(packed, name, done)
         self._wait(done)
@@ -174,30 +181,3 @@ def _on_a_loop() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _plain(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Metrics with tensors of one number as that number.
-
-    Raises:
-        ValueError: A tensor of several numbers.
-    """
-    if not any(_is_tensor(value) or isinstance(value, dict) for value in metrics.values()):
-        return metrics
-    plain: dict[str, Any] = {}
-    for name, value in metrics.items():
-        if isinstance(value, dict):
-            value = _plain(value)
-        elif _is_tensor(value):
-            if value.numel() != 1:
-                raise ValueError(
-                    f"the metric {name!r} is a torch tensor of {value.numel()} numbers: report .tolist() or one number"
-                )
-            value = value.item()
-        plain[name] = value
-    return plain
-
-
-def _is_tensor(value: Any) -> bool:
-    kind = type(value)
-    return kind.__module__.startswith("torch") and hasattr(value, "numel")

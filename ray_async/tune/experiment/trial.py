@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections import deque
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from ray_async.air.checkpoint import Checkpoint
 from ray_async.air.config import CheckpointConfig
 from ray_async.tune.error import TuneError
 from ray_async.tune.execution.report_result import FILLED
-from ray_async.tune.experiment.checkpoint_record import KeptCheckpoints
+from ray_async.tune.experiment.checkpoint_record import CheckpointRecord, KeptCheckpoints
 from ray_async.tune.metric import flatten, number
 from ray_async.tune.placement_groups import PlacementGroupFactory
 
@@ -109,16 +110,18 @@ class Trial:
     # Thousands of these lie in memory; `__dict__` is made for those alone that somebody hangs something on.
     __slots__ = (
         "__dict__",
+        "_checkpoint_config",
+        "_checkpoints",
+        "_first_result",
+        "_histories",
         "attempt",
         "checkpoint_index",
-        "checkpoints",
         "config",
         "custom_trial_name",
         "error",
         "error_file",
         "evaluated_params",
         "experiment_tag",
-        "histories",
         "is_saving",
         "judged_iteration",
         "last_result",
@@ -157,7 +160,9 @@ class Trial:
         self.evaluated_params = evaluated_params or {}
         self.experiment_tag = experiment_tag
         self.placement_group_factory = placement_group_factory or PlacementGroupFactory([{"CPU": 1}])
-        self.checkpoints = KeptCheckpoints(checkpoint_config or CheckpointConfig())
+        self._checkpoint_config = checkpoint_config
+        # Made when they are needed: of a trial that has none there is nothing.
+        self._checkpoints: KeptCheckpoints | None = None
         self.custom_trial_name = name
         self.path = path
         self.status = Trial.PENDING
@@ -174,15 +179,38 @@ class Trial:
         # The highest iteration that schedulers and searchers have seen.
         self.judged_iteration = 0
         self.checkpoint_index = 0
-        self.histories: dict[str, MetricHistory] = {}
+        # Of a trial that has reported once, all that is to be remembered is in that result.
+        self._first_result: dict[str, Any] | None = None
+        self._histories: dict[str, MetricHistory] | None = None
         # Where the next start begins, if that is not the latest checkpoint of its own.
         self.restore_from: Any = None
 
     @property
+    def checkpoints(self) -> KeptCheckpoints:
+        """The checkpoints that are kept."""
+        if self._checkpoints is None:
+            self._checkpoints = KeptCheckpoints(self._checkpoint_config or CheckpointConfig())
+        return self._checkpoints
+
+    @property
+    def latest(self) -> CheckpointRecord | None:
+        """The record of the latest checkpoint."""
+        return self._checkpoints.latest if self._checkpoints is not None else None
+
+    @property
     def checkpoint(self) -> Checkpoint | None:
         """The latest checkpoint."""
-        latest = self.checkpoints.latest
+        latest = self.latest
         return latest.checkpoint if latest is not None else None
+
+    @property
+    def histories(self) -> dict[str, MetricHistory]:
+        """What is remembered of each metric that is a number."""
+        if self._histories is None:
+            self._histories = {}
+            if self._first_result is not None:
+                self._remember(self._first_result)
+        return self._histories
 
     @property
     def local_path(self) -> str | None:
@@ -220,6 +248,12 @@ class Trial:
             result: All that was reported and filled in.
         """
         self.last_result = result
+        if self._histories is None and self._first_result is None:
+            self._first_result = result
+        else:
+            self._remember(result)
+
+    def _remember(self, result: dict[str, Any]) -> None:
         histories = self.histories
         for name, value in result.items():
             if name == "config":
@@ -264,9 +298,45 @@ class Trial:
             self.path = _moved(self.path, old, new)
         if self.error_file is not None:
             self.error_file = _moved(self.error_file, old, new)
+        if self._checkpoints is None and self.restore_from is None:
+            return
         records = [*self.checkpoints.records, *self.checkpoints.pinned]
         for record in [*records, self.restore_from] if self.restore_from is not None else records:
             record.checkpoint.path = _moved(record.checkpoint.path, old, new)
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether nothing of a trial that has ended well is shared with others: checkpoints, say."""
+        return (
+            self.status == Trial.TERMINATED
+            and self._checkpoints is None
+            and self.restore_from is None
+            and not self.__dict__
+        )
+
+    def packed(self) -> tuple[Any, ...]:
+        """All that the trial holds, for `unpacked`."""
+        return *_FIELDS(self), self.__dict__ or None
+
+    @staticmethod
+    def packed_place(name: str) -> int:
+        """Where a field lies in what `packed` gives."""
+        return _SLOTS.index(name)
+
+    @staticmethod
+    def unpacked(packed: tuple[Any, ...], trial: Trial | None = None) -> Trial:
+        """A trial of what `packed` gave.
+
+        Args:
+            packed: What a trial held.
+            trial: A trial that is to hold it; None: a new one.
+        """
+        made = trial if trial is not None else Trial.__new__(Trial)
+        for name, value in zip(_SLOTS, packed, strict=False):
+            setattr(made, name, value)
+        if packed[-1]:
+            made.__dict__.update(packed[-1])
+        return made
 
     def set_status(self, status: str) -> None:
         """Set the state."""
@@ -277,6 +347,10 @@ class Trial:
 
     def __repr__(self) -> str:
         return str(self)
+
+
+_SLOTS = tuple(name for name in Trial.__slots__ if name != "__dict__")
+_FIELDS = operator.attrgetter(*_SLOTS)
 
 
 def _moved(path: str, old: str, new: str) -> str:

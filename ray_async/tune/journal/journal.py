@@ -13,13 +13,15 @@ import pickle
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import cloudpickle
+from typing import TYPE_CHECKING, Any
 
 from ray_async.tune.error import TuneError
+from ray_async.tune.journal.pickling import dumps
 from ray_async.tune.journal.snapshot import JOURNAL, write_snapshot
 from ray_async.tune.journal.snapshot import NAME as SNAPSHOT_NAME
+
+if TYPE_CHECKING:
+    from ray_async.tune.experiment.trial import Trial
 
 __all__ = ("SearchJournal", "journal_size", "read_journal")
 
@@ -37,14 +39,6 @@ def _put_aside(folder: str) -> None:
     for name in (NAME, "tuner.pkl", SNAPSHOT_NAME):
         if os.path.exists(os.path.join(folder, name)):
             os.rename(os.path.join(folder, name), os.path.join(folder, f"{number}-{name}"))
-
-
-def _pickled(records: Sequence[Any]) -> bytes:
-    try:
-        return pickle.dumps(records, 5)
-    except Exception:  # whatever plain pickle says of lambdas and local classes; cloudpickle has the last word
-        packed: bytes = cloudpickle.dumps(records)
-        return packed
 
 
 class SearchJournal:
@@ -98,7 +92,7 @@ class SearchJournal:
         Raises:
             OSError: The disk is full, or the like; what was written in part is cut off.
         """
-        payload = _pickled(records)
+        payload = dumps(records)
         self._write(_FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
 
     def _write(self, data: bytes) -> None:
@@ -107,21 +101,23 @@ class SearchJournal:
         try:
             while view:
                 view = view[os.write(self._file, view) :]
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._file, began)
             os.lseek(self._file, began, os.SEEK_SET)
+            error.filename = error.filename or self.path
             raise
 
-    def keep(self, parts: Any) -> bool:
+    def keep(self, parts: Any, trials: dict[str, Trial]) -> bool:
         """Write a snapshot of the search as it is after all that was written.
 
         Args:
-            parts: What the search holds.
+            parts: What the search holds beside its trials.
+            trials: These, by id.
 
         Returns:
             Whether it could be pickled.
         """
-        return write_snapshot(self._folder, self.size, parts)
+        return write_snapshot(self._folder, self.size, parts, trials)
 
     @property
     def size(self) -> int:

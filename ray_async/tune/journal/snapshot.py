@@ -6,22 +6,29 @@ its journal is passed over, and the journal is repeated from its beginning.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import io
 import logging
 import os
 import pickle
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
-import cloudpickle
+from ray_async.tune.experiment.trial import Trial
+from ray_async.tune.journal.pickling import Pickler, dumps
 
-__all__ = ("SnapshotClock", "read_snapshot", "write_snapshot")
+__all__ = ("SnapshotClock", "collector_paused", "read_snapshot", "write_snapshot")
 
 NAME = "snapshot.bin"
 JOURNAL = "journal.bin"
-MAGIC = b"ray_async tune snapshot 1\n"
+MAGIC = b"ray_async tune snapshot 2\n"
 _HEAD = struct.Struct("<QIQI")
+_LENGTH = struct.Struct("<Q")
+# Trials in one pickle.
+_CHUNK = 256
 # A snapshot is due when so many seconds have passed and the journal has grown so much since the last one.
 SECONDS = 5.0
 GROWTH = 1.5
@@ -31,13 +38,14 @@ SMALLEST = 200_000
 _logger = logging.getLogger("ray_async.tune")
 
 
-def write_snapshot(folder: str, place: int, parts: Any) -> bool:
+def write_snapshot(folder: str, place: int, parts: Any, trials: dict[str, Trial]) -> bool:
     """Write a snapshot in place of the last one.
 
     Args:
         folder: The experiment's directory.
         place: Bytes of the journal that it stands for.
-        parts: What the search holds.
+        parts: What the search holds beside its trials.
+        trials: These, by id.
 
     Returns:
         Whether it could be pickled: a searcher or scheduler of the user's need not be.
@@ -45,27 +53,71 @@ def write_snapshot(folder: str, place: int, parts: Any) -> bool:
     Raises:
         OSError: The disk is full, or the like; the last snapshot stays.
     """
-    try:
-        packed = _packed(parts)
-    except Exception as error:  # whatever a user's class says of being pickled
-        _logger.debug("there is no snapshot of the search: %s", error)
-        return False
     path = os.path.join(folder, NAME)
     with open(f"{path}.part", "wb") as file:
-        file.write(MAGIC + _HEAD.pack(place, _mark(folder, place), len(packed), zlib.crc32(packed)) + packed)
+        file.write(MAGIC + bytes(_HEAD.size))
+        length = checksum = 0
+        try:
+            for piece in _pieces(parts, trials):
+                file.write(piece)
+                length, checksum = length + len(piece), zlib.crc32(piece, checksum)
+        except OSError:
+            raise
+        except Exception as error:  # whatever a user's class says of being pickled
+            _logger.debug("there is no snapshot of the search: %s", error)
+            file.close()
+            os.unlink(file.name)
+            return False
+        file.seek(len(MAGIC))
+        file.write(_HEAD.pack(place, _mark(folder, place), length, checksum))
     os.replace(f"{path}.part", path)
     return True
 
 
-def _packed(parts: Any) -> bytes:
-    try:
-        return pickle.dumps(parts, 5)
-    except Exception:  # of lambdas and local classes; cloudpickle has the last word
-        packed: bytes = cloudpickle.dumps(parts)
-        return packed
+class _Pickler(Pickler):
+    """Pickles what refers to trials: these are pickled by themselves."""
+
+    def persistent_id(self, obj: Any) -> str | None:
+        return obj.trial_id if isinstance(obj, Trial) else None
 
 
-def read_snapshot(folder: str, size: int) -> tuple[int, Any] | None:
+class _Unpickler(pickle.Unpickler):
+    """The other way round.
+
+    Args:
+        data: What was pickled.
+        trials: The trials, by id.
+    """
+
+    def __init__(self, data: memoryview, trials: dict[str, Trial]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._trials = trials
+
+    def persistent_load(self, pid: Any) -> Trial:
+        found = self._trials.get(pid)
+        if found is None:
+            found = self._trials[pid] = Trial.__new__(Trial)
+        return found
+
+
+def _pieces(parts: Any, trials: dict[str, Trial]) -> Iterator[bytes]:
+    """Frames: trials that stand alone, so many at a time, since a pickler remembers all that it has seen; an empty one;
+    and last all the others, with what the search holds."""
+    alone = [trial for trial in trials.values() if trial.stands_alone]
+    for start in range(0, len(alone), _CHUNK):
+        yield from _framed(dumps([trial.packed() for trial in alone[start : start + _CHUNK]]))
+    others = [trial.packed() for trial in trials.values() if not trial.stands_alone]
+    file = io.BytesIO()
+    _Pickler(file, 5).dump((parts, others, list(trials)))
+    yield from _framed(b"")
+    yield from _framed(file.getvalue())
+
+
+def _framed(data: bytes) -> tuple[bytes, bytes]:
+    return _LENGTH.pack(len(data)), data
+
+
+def read_snapshot(folder: str, size: int) -> tuple[int, Any, dict[str, Trial]] | None:
     """Read a snapshot.
 
     Args:
@@ -73,7 +125,7 @@ def read_snapshot(folder: str, size: int) -> tuple[int, Any] | None:
         size: Bytes of its journal.
 
     Returns:
-        Bytes of the journal that it stands for, and what the search held; None if there is no sound one.
+        Bytes of the journal that it stands for, what the search held, and its trials; None if there is no sound one.
     """
     path = os.path.join(folder, NAME)
     if not os.path.exists(path):
@@ -88,18 +140,37 @@ def read_snapshot(folder: str, size: int) -> tuple[int, Any] | None:
     if place > size or len(packed) != length or zlib.crc32(packed) != checksum or mark != _mark(folder, place):
         return None
     try:
-        return place, _loaded(packed)
+        with collector_paused():
+            return place, *_loaded(packed)
     except Exception as error:  # classes that are not as they were
         _logger.info("the snapshot in %s cannot be read, so the journal is repeated: %s", folder, error)
         return None
 
 
-def _loaded(packed: memoryview) -> Any:
-    # The collector would look at all trials again and again while they are made, and find nothing.
+def _loaded(data: memoryview) -> tuple[Any, dict[str, Trial]]:
+    trials: dict[str, Trial] = {}
+    while True:
+        (length,) = _LENGTH.unpack_from(data)
+        frame, data = data[_LENGTH.size : _LENGTH.size + length], data[_LENGTH.size + length :]
+        if not length:
+            break
+        for packed in pickle.loads(frame):
+            trial = Trial.unpacked(packed)
+            trials[trial.trial_id] = trial
+    parts, others, order = _Unpickler(data[_LENGTH.size :], trials).load()
+    place = Trial.packed_place("trial_id")
+    for packed in others:
+        trials[packed[place]] = Trial.unpacked(packed, trials.get(packed[place]))
+    return parts, {trial_id: trials[trial_id] for trial_id in order}
+
+
+@contextlib.contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keep the collector from looking at all trials again and again while they are made: it would find nothing."""
     was_on = gc.isenabled()
     gc.disable()
     try:
-        return pickle.loads(packed)
+        yield
     finally:
         if was_on:
             gc.enable()

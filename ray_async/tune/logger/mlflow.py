@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ray_async.tune.logger.logger_callback import LoggerCallback
+from ray_async.tune.logger.other_ranks import NoRun, is_other_rank
 from ray_async.tune.metric import flatten, number
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def setup_mlflow(
         run_name: The run's name; the trial's by default.
         create_experiment_if_not_exists: Whether a missing experiment is made.
         tags: Tags of the run.
-        rank_zero_only: Has no effect: a trial is one worker.
+        rank_zero_only: Whether workers of a trainer beside the first one get a module that does nothing.
 
     Returns:
         The module ``mlflow``.
@@ -147,6 +148,8 @@ def setup_mlflow(
 
     from ray_async.tune.context import get_context
 
+    if rank_zero_only and is_other_rank():
+        return NoRun()
     mlflow = _mlflow()
     if tracking_token:
         os.environ["MLFLOW_TRACKING_TOKEN"] = tracking_token

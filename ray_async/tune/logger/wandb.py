@@ -12,6 +12,7 @@ import numpy as np
 
 from ray_async.tune.json_values import json_value
 from ray_async.tune.logger.logger_callback import LoggerCallback
+from ray_async.tune.logger.other_ranks import NoRun, is_other_rank
 from ray_async.tune.metric import flatten
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def setup_wandb(
         config: The trial's config.
         api_key: The key.
         api_key_file: File that holds the key.
-        rank_zero_only: Has no effect: a trial is one worker.
+        rank_zero_only: Whether workers of a trainer beside the first one get a run that does nothing.
         kwargs: What ``wandb.init`` takes.
 
     Returns:
@@ -142,6 +143,8 @@ def setup_wandb(
     """
     from ray_async.tune.context import get_context
 
+    if rank_zero_only and is_other_rank():
+        return NoRun()
     key = _key(api_key, api_key_file)
     if key is not None:
         _wandb().login(key=key)

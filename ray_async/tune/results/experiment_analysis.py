@@ -118,7 +118,7 @@ class ExperimentAnalysis(ResultGrid):
     def trial_dataframes(self) -> dict[str, Any]:
         """All results of each trial as a frame, by trial id."""
         frames = {}
-        for trial, result in zip(self._trials, self._results, strict=True):
+        for trial, result in zip(self._trials, self, strict=True):
             frames[trial.trial_id] = result.metrics_dataframe
         return frames
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, overload
 
 from ray_async.air.result import Result
 from ray_async.tune.experiment.trial import Trial
@@ -30,7 +30,9 @@ def trial_result(trial: Trial, history: History | None, storage: RemoteStorage |
     if history is not None:
         end = last.get("training_iteration")
         rows = lambda: history.rows(trial.trial_id, end)  # noqa: E731
-    kept = [(record.checkpoint, record.metrics) for record in trial.checkpoints.records]
+    kept = []
+    if trial.latest is not None:
+        kept = [(record.checkpoint, record.metrics) for record in trial.checkpoints.records]
     path = trial.path or ""
     if storage is not None:
         kept = [(storage.checkpoint(checkpoint), held) for checkpoint, held in kept]
@@ -73,7 +75,8 @@ class ResultGrid:
         self._mode = mode or getattr(known, "default_mode", None)
         self._storage = storage
         self._history = History(self._path)
-        self._results = [trial_result(trial, self._history, storage) for trial in trials]
+        # Made when somebody looks at them.
+        self._results: dict[int, Result] = {}
 
     @property
     def experiment_path(self) -> str:
@@ -110,7 +113,7 @@ class ResultGrid:
             RuntimeError: No trial has the metric.
         """
         if len(self._trials) == 1:
-            return self._results[0]
+            return self[0]
         metric, mode = metric or self._metric, mode or self._mode
         if metric is None or mode is None:
             missing = "metric" if metric is None else "mode"
@@ -121,7 +124,7 @@ class ResultGrid:
                 f"No best trial found for the metric {metric!r}: no trial has reported a number for it. "
                 f"{self.num_errors} of {len(self)} trials failed."
             )
-        return self._results[self._trials.index(best)]
+        return self[self._trials.index(best)]
 
     def get_dataframe(self, filter_metric: str | None = None, filter_mode: str | None = None) -> Any:
         """The last results as a frame of pandas, a row for each trial.
@@ -133,7 +136,7 @@ class ResultGrid:
         import pandas
 
         rows = []
-        for result in self._results:
+        for result in self:
             row = dict(result.metrics)
             if filter_metric is not None:
                 check_mode(filter_mode, optional=False)
@@ -179,13 +182,25 @@ class ResultGrid:
         return plot(kind, data)
 
     def __len__(self) -> int:
-        return len(self._results)
+        return len(self._trials)
 
-    def __getitem__(self, index: int) -> Result:
-        return self._results[index]
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Result]: ...
+
+    def __getitem__(self, index: int | slice) -> Result | list[Result]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self._trials))[index]]
+        place = range(len(self._trials))[index]
+        found = self._results.get(place)
+        if found is None:
+            found = self._results[place] = trial_result(self._trials[place], self._history, self._storage)
+        return found
 
     def __iter__(self) -> Iterator[Result]:
-        return iter(self._results)
+        return (self[place] for place in range(len(self._trials)))
 
     @property
     def errors(self) -> list[BaseException]:
@@ -203,7 +218,7 @@ class ResultGrid:
         return sum(trial.status == Trial.TERMINATED for trial in self._trials)
 
     def __repr__(self) -> str:
-        inner = ",\n  ".join(repr(result).replace("\n", "\n  ") for result in self._results)
+        inner = ",\n  ".join(repr(result).replace("\n", "\n  ") for result in self)
         return f"ResultGrid<[\n  {inner}\n]>"
 
 

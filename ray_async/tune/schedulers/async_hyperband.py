@@ -8,6 +8,7 @@ Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, 
 
 from __future__ import annotations
 
+import bisect
 import math
 import random
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ class Bracket:
         self.rungs: list[tuple[float, dict[str, float]]] = [
             (min_t * factor ** (k + s), {}) for k in reversed(range(max(count, 0)))
         ]
+        # The scores of each rung in order, NaN as the worst: there may be thousands.
+        self._ordered: list[list[float]] = [[] for _ in self.rungs]
 
     def judge(self, trial_id: str, time: float, value: float) -> bool:
         """Note a score at the highest rung that is reached, and tell whether the trial goes on.
@@ -46,29 +49,35 @@ class Bracket:
             time: How far it is.
             value: Its score; larger is better, NaN is worse than any number.
         """
-        for milestone, reached in self.rungs:
+        for place, (milestone, reached) in enumerate(self.rungs):
             if time < milestone or trial_id in reached:
                 continue
-            cut = self.cutoff(reached)
+            cut = self.cutoff(place)
             reached[trial_id] = value
+            bisect.insort(self._ordered[place], -math.inf if math.isnan(value) else value)
             return not math.isnan(value) and (cut is None or value >= cut)
         return True
 
-    def cutoff(self, reached: dict[str, float]) -> float | None:
-        """The score that is good enough; None while nobody has got there, or NaN alone."""
-        known = sorted(-math.inf if math.isnan(value) else value for value in reached.values())
+    def cutoff(self, place: int) -> float | None:
+        """The score that is good enough at a rung; None while nobody has got there.
+
+        Args:
+            place: Which rung.
+        """
+        known = self._ordered[place]
         if not known:
             return None
         # The percentile at 1 - 1/factor, linear between neighbours.
-        place = (1 - 1 / self.factor) * (len(known) - 1)
-        low, high = known[math.floor(place)], known[math.ceil(place)]
+        spot = (1 - 1 / self.factor) * (len(known) - 1)
+        low, high = known[math.floor(spot)], known[math.ceil(spot)]
         # Between a number and infinity nothing can be interpolated: the lower one decides.
-        part = place - math.floor(place) if math.isfinite(high - low) else 0.0
+        part = spot - math.floor(spot) if math.isfinite(high - low) else 0.0
         return low + part * (high - low) if part else low
 
     def describe(self) -> str:
         """The rungs and their cutoffs in words."""
-        return " | ".join(f"Iter {milestone:.3f}: {self.cutoff(reached)}" for milestone, reached in self.rungs)
+        rungs = enumerate(self.rungs)
+        return " | ".join(f"Iter {milestone:.3f}: {self.cutoff(place)}" for place, (milestone, _) in rungs)
 
 
 class AsyncHyperBandScheduler(FIFOScheduler):

@@ -8,8 +8,6 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from ray_async.tune.error import TuneError
 from ray_async.tune.search.domain import Categorical, Domain, Float, Integer, Quantized
 
@@ -116,7 +114,7 @@ def _drawn(mutation: Any, source: random.Random) -> Any:
     if choices is not None:
         return source.choice(choices)
     if isinstance(mutation, Domain):
-        return mutation.sample(random_state=np.random.default_rng(source.getrandbits(63)))
+        return mutation.sample(random_state=source)
     return mutation()
 
 

@@ -1,12 +1,20 @@
 """Search: spaces, and the algorithms that draw or suggest configs of them."""
 
-from ray_async.tune.search.basic_variant import BasicVariantGenerator
-from ray_async.tune.search.concurrency_limiter import ConcurrencyLimiter
-from ray_async.tune.search.creation import create_searcher
-from ray_async.tune.search.repeater import Repeater
-from ray_async.tune.search.search_algorithm import SearchAlgorithm
-from ray_async.tune.search.search_generator import SearchGenerator
-from ray_async.tune.search.searcher import Searcher
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ray_async.submodules import submodule
+
+if TYPE_CHECKING:
+    from ray_async.tune.search.basic_variant import BasicVariantGenerator
+    from ray_async.tune.search.concurrency_limiter import ConcurrencyLimiter
+    from ray_async.tune.search.creation import create_searcher
+    from ray_async.tune.search.repeater import Repeater
+    from ray_async.tune.search.search_algorithm import SearchAlgorithm
+    from ray_async.tune.search.search_generator import SearchGenerator
+    from ray_async.tune.search.searcher import Searcher
 
 __all__ = (
     "BasicVariantGenerator",
@@ -17,3 +25,27 @@ __all__ = (
     "Searcher",
     "create_searcher",
 )
+
+# Homes of the names: each is imported at its first use, so that a search loads what it needs alone.
+_HOMES = {
+    "basic_variant": ("BasicVariantGenerator",),
+    "concurrency_limiter": ("ConcurrencyLimiter",),
+    "creation": ("create_searcher",),
+    "repeater": ("Repeater",),
+    "search_algorithm": ("SearchAlgorithm",),
+    "search_generator": ("SearchGenerator",),
+    "searcher": ("Searcher",),
+}
+_MODULES = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULES.get(name)
+    if module is None:
+        return submodule(__name__, name)
+    value = globals()[name] = getattr(import_module(module), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,14 +6,15 @@ to know nothing but how far it was.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from ray_async.tune.search.random_source import RandomSource
+from ray_async.tune.search.domain import Categorical, Domain
+from ray_async.tune.search.random_source import RandomSource, seed_of
 from ray_async.tune.search.search_algorithm import SearchAlgorithm, Suggestion
 from ray_async.tune.search.variant_generator import (
+    Prepared,
     assign,
     flatten_path,
     generate_variants,
@@ -21,7 +22,7 @@ from ray_async.tune.search.variant_generator import (
     has_unresolved_values,
     logger,
     lookup,
-    unresolved_values,
+    prepared,
 )
 
 __all__ = ("BasicVariantGenerator",)
@@ -56,7 +57,7 @@ class BasicVariantGenerator(SearchAlgorithm):
         self.max_concurrent = max_concurrent
         self._constant_grid_search = constant_grid_search
         # Drawn here, so that it is in the pickle from which a search is restored.
-        self._seed = RandomSource(random_state).seed()
+        self._seed = seed_of(random_state)
         self._space: dict[str, Any] = {}
         self._num_samples = 0
         self._prefix = ""
@@ -67,8 +68,9 @@ class BasicVariantGenerator(SearchAlgorithm):
         self._variants: Iterator[tuple[dict[tuple[Any, ...], Any], dict[str, Any]]] | None = None
         self._next: Suggestion | None = None
         self._streams: _Streams | None = None
+        self._plain: bool | None = None
         # What is to be drawn of the space, found once.
-        self._found: list[tuple[tuple[Any, ...], Any]] | None = None
+        self._found: Prepared | None = None
 
     def setup(self, space: Mapping[str, Any], num_samples: int, prefix: str) -> None:
         for point in self.points:
@@ -142,9 +144,27 @@ class BasicVariantGenerator(SearchAlgorithm):
     def replay(self, suggestion: Suggestion) -> None:
         self._next = None
         number = int(suggestion.trial_id.rpartition("_")[2])
+        if self._is_plain() and number >= self._count:
+            # What a sample draws depends on its number alone: nothing of those before is to be drawn again.
+            self._sample = self._count = number + 1
+            self._variant, self._variants = 1, None
+            return
         while self._count <= number:
             if self._advance() is None:
                 break
+
+    def _is_plain(self) -> bool:
+        """Whether each sample is one config: there are neither grids nor points, nor values that hold domains."""
+        if self._plain is None:
+            grids, domains = self._found = prepared(self._space)
+            nested = any(
+                isinstance(value, (dict, list, tuple, Domain))
+                for _, domain in domains
+                for value in (domain.categories if isinstance(domain, Categorical) else ())
+            )
+            functions = any(domain.is_function() for _, domain in domains)
+            self._plain = not (grids or self.points or nested or functions)
+        return self._plain
 
     def _peek(self) -> Suggestion | None:
         if self._next is None:
@@ -176,7 +196,7 @@ class BasicVariantGenerator(SearchAlgorithm):
 
         if sample >= len(self.points):
             if self._found is None:
-                self._found = list(unresolved_values(self._space))
+                self._found = prepared(self._space)
             yield from generate_variants(self._space, state, self._constant_grid_search, self._found)
             return
         space, given = _with_point(self._space, self.points[sample])
@@ -193,6 +213,7 @@ class BasicVariantGenerator(SearchAlgorithm):
             "_count": 0,
             "_streams": None,
             "_found": None,
+            "_plain": None,
         }
 
 
@@ -204,9 +225,9 @@ class _Streams:
     """
 
     def __init__(self, seed: int) -> None:
-        self._bits = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
-        self._begin = self._bits.state
-        self._source = RandomSource(np.random.Generator(self._bits))
+        self._seed = seed
+        self._random = random.Random(seed)
+        self._source = RandomSource(self._random)
 
     def at(self, counter: int) -> RandomSource:
         """The stream of a counter; the one before is over.
@@ -214,8 +235,7 @@ class _Streams:
         Args:
             counter: Which stream.
         """
-        self._begin["state"]["key"][1] = counter
-        self._bits.state = self._begin
+        self._random.seed((abs(self._seed) << 64) + counter)
         return self._source
 
 

@@ -38,7 +38,7 @@ class Sampler:
             size: How many; more than one come as a list.
             random_state: A generator or random state of NumPy, a seed, or None for NumPy's global state.
         """
-        source = RandomSource(random_state)
+        source = random_state if type(random_state) is RandomSource else RandomSource.of(random_state)
         if size == 1:
             return domain.cast(self.draw(domain, source))
         return [domain.cast(self.draw(domain, source)) for _ in range(size)]

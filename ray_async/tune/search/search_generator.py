@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
+import random
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from ray_async.tune.error import TuneError
 from ray_async.tune.metric import flatten
-from ray_async.tune.search.random_source import RandomSource
+from ray_async.tune.search.random_source import RandomSource, seed_of
 from ray_async.tune.search.search_algorithm import SearchAlgorithm, Suggestion
 from ray_async.tune.search.search_properties import take_search_properties
 from ray_async.tune.search.searcher import Searcher
@@ -42,7 +42,7 @@ class SearchGenerator(SearchAlgorithm):
         self._prefix = ""
         self._count = 0
         self._finished = False
-        self._seed = RandomSource().seed()
+        self._seed = seed_of(None)
 
     def setup(self, space: Mapping[str, Any], num_samples: int, prefix: str) -> None:
         self._space, self._num_samples, self._prefix = dict(space), num_samples, prefix
@@ -68,13 +68,13 @@ class SearchGenerator(SearchAlgorithm):
             return None
         trial_id = f"{self._prefix}_{self._count:05d}"
         suggested = self.searcher.suggest(trial_id)
-        if isinstance(suggested, str):
-            if suggested != Searcher.FINISHED:
-                raise TuneError(f"{type(self.searcher).__name__}.suggest must return a config, but gave {suggested!r}")
-            self._finished = True
-            return None
         if suggested is None:
             return None
+        if isinstance(suggested, str) and suggested == Searcher.FINISHED:
+            self._finished = True
+            return None
+        if not isinstance(suggested, Mapping):
+            raise TuneError(f"{type(self.searcher).__name__}.suggest must return a config, but gave {suggested!r}")
         self._count += 1
         return self._suggestion(trial_id, suggested)
 
@@ -85,7 +85,7 @@ class SearchGenerator(SearchAlgorithm):
             config = _put(config, path, value)
         drawn = {path: value for path, value in values.items() if path not in self._constants()}
         if has_unresolved_values(config):
-            source = RandomSource(np.random.default_rng((self._seed, self._count)))
+            source = RandomSource(random.Random((self._seed << 64) + self._count))
             for found, resolved in generate_variants(config, lambda _: source):
                 return Suggestion(trial_id, resolved, {**drawn, **found})
         return Suggestion(trial_id, config, drawn)
@@ -141,7 +141,9 @@ def _python(value: Any) -> Any:
     """A value as its Python type; containers are copies, so that no trial's change to one shows in another trial."""
     if isinstance(value, (list, dict, tuple, set)):
         return copy.deepcopy(value)
-    return value.item() if isinstance(value, np.generic) else value
+    # A value of NumPy's cannot be there without NumPy.
+    numpy = sys.modules.get("numpy")
+    return value.item() if numpy is not None and isinstance(value, numpy.generic) else value
 
 
 def _containers(space: Any) -> Any:

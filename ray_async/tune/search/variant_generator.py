@@ -6,6 +6,7 @@ functions read before the functions; what a drawn value holds of further domains
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -27,6 +28,7 @@ __all__ = (
     "has_unresolved_values",
     "logger",
     "lookup",
+    "prepared",
     "unresolved_values",
 )
 
@@ -96,11 +98,26 @@ def count_variants(space: Any, num_samples: int, points: int = 0) -> int:
     return grid_size(space) * max(num_samples, points)
 
 
+Prepared = tuple[list[tuple[Path, list[Any]]], list[tuple[Path, Any]]]
+
+
+def prepared(space: Any) -> Prepared:
+    """Grids with their values, and domains, of a space: by path.
+
+    Args:
+        space: The search space.
+    """
+    found = list(unresolved_values(space))
+    grids = [(path, values) for path, value in found if (values := _grid_values(value, path)) is not None]
+    fixed = {path for path, _ in grids}
+    return grids, [(path, value) for path, value in found if path not in fixed]
+
+
 def generate_variants(
     space: Mapping[str, Any],
     random_state: Any = None,
     constant_grid_search: bool = False,
-    known: list[tuple[Path, Any]] | None = None,
+    known: Prepared | None = None,
 ) -> Iterator[tuple[dict[Path, Any], dict[str, Any]]]:
     """All configs of one sample of a space: one, or one for each combination of its grids.
 
@@ -109,7 +126,7 @@ def generate_variants(
         random_state: A function that gives the random state of each variant by its number; or one for all: a seed, a
             generator or random state of NumPy, or None for NumPy's global state.
         constant_grid_search: Whether all combinations share what is drawn.
-        known: What `unresolved_values` gives for the space, where the caller has it.
+        known: What `prepared` gives for the space, where the caller has it.
 
     Yields:
         The values that were drawn, by path, and the config.
@@ -118,11 +135,8 @@ def generate_variants(
         ValueError: Functions wait for each other's values.
     """
     state_of: Callable[[int], Any] = random_state if callable(random_state) else lambda _: shared
-    shared = None if callable(random_state) else RandomSource(random_state)
-    found = known if known is not None else list(unresolved_values(space))
-    grids = [(path, values) for path, value in found if (values := _grid_values(value, path)) is not None]
-    fixed = {path for path, _ in grids}
-    domains = [(path, value) for path, value in found if path not in fixed]
+    shared = None if callable(random_state) else RandomSource.of(random_state)
+    grids, domains = known if known is not None else prepared(space)
     constant: dict[Path, Any] = {}
     if constant_grid_search:
         constant = _draw(_copied(space), domains, state_of(0), allow_missing=True)
@@ -216,6 +230,9 @@ def assign(spec: Any, path: Path, value: Any) -> Any:
     """
     if not path:
         return value
+    if len(path) == 1 and type(spec) is dict:
+        spec[path[0]] = value
+        return spec
     key, rest = path[0], path[1:]
     if isinstance(spec, tuple):
         return tuple(assign(item, rest, value) if index == key else item for index, item in enumerate(spec))
@@ -266,10 +283,21 @@ def format_vars(drawn: Mapping[Path, Any]) -> str:
     """
     parts = []
     for path, value in drawn.items():
-        names = [str(part) for part in path if str(part) != "config"]
-        name = "_".join(names[-1:] if not names or not names[-1].isdigit() else names[-2:])
-        parts.append(f"{_clean(name)}={_clean(f'{value:.4f}' if isinstance(value, float) else str(value))}")
+        kind = type(value)
+        # Of digits, dots and signs nothing is to be replaced.
+        text = f"{value:.4f}" if kind is float else str(value) if kind is int else _clean(_shown(value))
+        parts.append(f"{_tag(path)}={text}")
     return ",".join(parts)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _tag(path: Path) -> str:
+    names = [str(part) for part in path if str(part) != "config"]
+    return _clean("_".join(names[-1:] if not names or not names[-1].isdigit() else names[-2:]))
 
 
 def _clean(text: str) -> str:

@@ -19,7 +19,7 @@ __all__ = ("StorageMirror",)
 
 _logger = logging.getLogger("ray_async.tune")
 # Files that Tune itself writes for a trial; others are the user's artifacts.
-_OWN = ("params.json", "params.pkl", "result.json", "progress.csv", "error.txt", "error.pkl")
+_OWN = ("params.json", "params.pkl", "result.json", "progress.csv", "error.txt", "error.pkl", "stdout", "stderr")
 # Seconds from one copy of the journal to the next, at most.
 JOURNAL_SECONDS = 10.0
 

@@ -18,7 +18,7 @@ def resolve(trainable: Any) -> Any:
     """A function or class that can be run.
 
     Args:
-        trainable: A function of a config, a subclass of `Trainable`, or a registered name.
+        trainable: A function of a config, a subclass of `Trainable`, a registered name, or a trainer.
 
     Raises:
         TuneError: Nothing of these.
@@ -28,6 +28,8 @@ def resolve(trainable: Any) -> Any:
         raise TuneError("Tuner needs a trainable: a function of a config, a Trainable class, or a registered name")
     if isinstance(trainable, str):
         return registered_trainable(trainable)
+    if hasattr(trainable, "as_trainable"):
+        return trainable.as_trainable()
     if inspect.isclass(trainable):
         if not issubclass(trainable, Trainable):
             raise TuneError(f"a class that is tuned is a subclass of tune.Trainable, but got {trainable!r}")
@@ -74,7 +76,9 @@ def resources_of(trainable: Any, given: Any) -> Callable[[dict[str, Any]], Place
     """
     wanted = given if given is not None else getattr(trainable, "_tune_resources", None)
     default: PlacementGroupFactory | None = None
-    if wanted is not None and not callable_resources(wanted):
+    by_class = inspect.isclass(trainable) and issubclass(trainable, Trainable)
+    if (wanted is not None and not callable_resources(wanted)) or (wanted is None and not by_class):
+        # One for all trials.
         default = resource_dict_to_pg_factory(wanted)
 
     def resources(config: dict[str, Any]) -> PlacementGroupFactory:
@@ -82,9 +86,7 @@ def resources_of(trainable: Any, given: Any) -> Callable[[dict[str, Any]], Place
             return default
         if wanted is not None:
             return resource_dict_to_pg_factory(wanted(config))
-        if inspect.isclass(trainable) and issubclass(trainable, Trainable):
-            return resource_dict_to_pg_factory(trainable.default_resource_request(config))
-        return resource_dict_to_pg_factory(None)
+        return resource_dict_to_pg_factory(trainable.default_resource_request(config))
 
     return resources
 

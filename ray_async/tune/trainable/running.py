@@ -37,6 +37,7 @@ class RunOptions:
         experiment_name: Name of the experiment.
         export_formats: Formats in which a class exports its model at the end.
         storage: Where checkpoints are copied to as they are reported; None: nowhere.
+        log_files: Files for what trials print and log; None: none.
     """
 
     checkpoint_frequency: int = 0
@@ -47,6 +48,7 @@ class RunOptions:
     experiment_name: str = ""
     export_formats: tuple[str, ...] = ()
     storage: RemoteStorage | None = None
+    log_files: tuple[str, str] | None = None
 
 
 class TrainableRun:

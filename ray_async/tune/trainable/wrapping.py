@@ -80,11 +80,16 @@ def with_resources(trainable: Any, resources: Any) -> Any:
             that returns one of these.
 
     Raises:
-        ValueError: Resources of another kind.
+        ValueError: Resources of another kind, or a trainer, whose resources its `ScalingConfig` says.
 
     Example:
         >>> tuned = with_resources(lambda config: {"loss": 1}, {"cpu": 2})
     """
+    if hasattr(trainable, "as_trainable"):
+        raise ValueError(
+            f"what the workers of {type(trainable).__name__} take is said by its ScalingConfig: num_workers, "
+            "resources_per_worker and trainer_resources"
+        )
     if not callable_resources(resources) and not isinstance(resources, (Mapping, PlacementGroupFactory)):
         raise ValueError(f"resources are a dict, a PlacementGroupFactory or a function, but got {resources!r}")
     if isinstance(resources, Mapping):

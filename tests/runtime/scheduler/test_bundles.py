@@ -133,11 +133,14 @@ def test_requests_wait_for_their_group(harness: Make) -> None:
     assert len(h.slots_of(1)) == 1
 
 
-def test_a_request_larger_than_every_bundle_is_told(harness: Make) -> None:
+@pytest.mark.parametrize("index", [-1, 1])
+def test_a_request_larger_than_every_bundle_fails_at_once(harness: Make, index: int) -> None:
     h = two_nodes(harness)
-    h.group("p", CPU, CPU)
-    (warning,) = h.task_class(1, queued=1, spec={"placement_group": "p"}, CPU=2)
-    assert "no bundle of its placement group" in warning.message
+    h.group("p", {"CPU": 2} if index >= 0 else CPU, CPU)
+    spec = {"placement_group": "p", "bundle_index": index}
+    (failed,) = h.task_class(1, queued=1, spec=spec, CPU=2)
+    assert isinstance(failed, ins.ClassUnschedulable)
+    assert "no bundle of its placement group can hold {'CPU': 2.0}: there are [{'CPU': 1.0}" in failed.reason
 
 
 @pytest.mark.parametrize(("group", "index", "words"), [("gone", -1, "was removed"), ("p", 5, "no bundle 5")])

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray_async.tune.metric import lookup, number
-from ray_async.tune.search.library_searcher import Asked, LibrarySearcher
+from ray_async.tune.search.library_searcher import Asked, LibrarySearcher, SpaceExhausted
 from ray_async.tune.search.sample import choice, loguniform, randint, uniform
 
 try:
@@ -18,6 +18,7 @@ except ModuleNotFoundError as error:
     raise ImportError("AxSearch needs Ax: pip install ax-platform") from error
 
 from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
+from ax.exceptions.core import SearchSpaceExhausted
 
 __all__ = ("AxSearch",)
 
@@ -112,7 +113,10 @@ class AxSearch(LibrarySearcher):
             if searched and set(fixed) == set(searched):
                 index, found = self._client.attach_trial(fixed), fixed
             else:
-                trials = self._client.get_next_trials(max_trials=1, fixed_parameters=fixed or None)
+                try:
+                    trials = self._client.get_next_trials(max_trials=1, fixed_parameters=fixed or None)
+                except SearchSpaceExhausted:
+                    raise SpaceExhausted from None
                 if not trials:
                     return None
                 ((index, found),) = trials.items()

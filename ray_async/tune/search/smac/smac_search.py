@@ -6,6 +6,7 @@ Lindauer et al., "SMAC3: A Versatile Bayesian Optimization Package for Hyperpara
 from __future__ import annotations
 
 import copy
+import math
 import shutil
 import tempfile
 import weakref
@@ -66,6 +67,8 @@ class SMACSearch(LibrarySearcher):
         # All that was asked and told, in order: SMAC's own objects cannot be pickled.
         self._events: list[tuple[dict[str, Any] | None, int, float | None]] = []
         self._handles: list[Asked] = []
+        # The finite losses told so far, from the best to the worst: SMAC's models take no infinite ones.
+        self._bounds: tuple[float, float] | None = None
 
     def native_domains(self, space: Any) -> dict[str, Any] | None:
         if is_native(space):
@@ -123,12 +126,21 @@ class SMACSearch(LibrarySearcher):
     def tell(self, asked: Asked, loss: float) -> None:
         info, number = asked.handle
         self._events.append((None, number, loss))
-        self._smac.tell(info, TrialValue(cost=loss), save=False)
+        if math.isfinite(loss):
+            low, high = self._bounds or (loss, loss)
+            self._bounds = min(low, loss), max(high, loss)
+        self._smac.tell(info, TrialValue(cost=self._finite(loss)), save=False)
 
     def tell_failed(self, asked: Asked) -> None:
         info, number = asked.handle
         self._events.append((None, number, None))
-        self._smac.tell(info, TrialValue(cost=float("inf"), status=StatusType.CRASHED), save=False)
+        cost = self._finite(math.inf)
+        self._smac.tell(info, TrialValue(cost=cost, status=StatusType.CRASHED), save=False)
+
+    def _finite(self, loss: float) -> float:
+        """A loss as the models take it: as good as the best so far, or as bad as the worst, if it is infinite."""
+        low, high = self._bounds or (0.0, 0.0)
+        return loss if math.isfinite(loss) else high if loss > 0 else low
 
     def get_state(self) -> dict[str, Any]:
         live = {trial_id: asked.handle[1] for trial_id, asked in self._asked.items()}
@@ -139,7 +151,7 @@ class SMACSearch(LibrarySearcher):
         own = dict(state)
         live, events = own.pop("live"), own.pop("_events")
         super().set_state(own)
-        self._events, self._handles = [], []
+        self._events, self._handles, self._bounds = [], [], None
         if not self._begun:
             return
         self.begin()

@@ -1,0 +1,1 @@
+"""Tests of Train: training functions in several workers."""
