@@ -252,3 +252,23 @@ def test_the_traceback_of_many_alike_failures_is_shown_once(capfd: pytest.Captur
         ray.data.range(100, override_num_blocks=100).map(fail).take_all()
     shown = str(caught.value) + "".join(capfd.readouterr())
     assert shown.count("Traceback (most recent call last)") <= 1 and shown.count("raise ValueError") == 1
+
+
+class FullDisk:
+    """Lets its process write no file of more than four kilobytes."""
+
+    def __init__(self) -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return {**batch, "noise": np.random.default_rng(0).random(len(batch["id"]))}
+
+
+@pytest.mark.parametrize("how", ["write_parquet", "write_csv", "write_json"])
+def test_a_disk_that_is_full_while_rows_are_written(how: str, tmp_path: Path) -> None:
+    dataset = ray.data.range(20_000, override_num_blocks=2).map_batches(FullDisk, concurrency=1)
+    with pytest.raises(OSError, match=r"File too large|Errno 27"):
+        getattr(dataset, how)(str(tmp_path / "out"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")]

@@ -259,10 +259,10 @@ def test_when_every_block_is_deadly_the_run_ends() -> None:
         def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
             os._exit(1)
 
-    dataset = ray.data.range(20, override_num_blocks=5).map_batches(Deadly, concurrency=2)
+    dataset = ray.data.range(4, override_num_blocks=2).map_batches(Deadly, concurrency=2)
     dataset.context.max_errored_blocks = -1
     assert ids(dataset) == []
-    strict = ray.data.range(20, override_num_blocks=5).map_batches(Deadly, concurrency=2)
+    strict = ray.data.range(4, override_num_blocks=2).map_batches(Deadly, concurrency=2)
     with pytest.raises(ray.exceptions.RayActorError, match=r"MapBatches\(Deadly\)|exit code 1"):
         strict.take_all()
 

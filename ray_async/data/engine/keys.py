@@ -17,6 +17,9 @@ __all__ = ("key_hashes", "steady")
 
 _Hashes: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
 _NULL = 0x9E3779B97F4A7C15
+_BASE = 0xD6E8FEB86659FD93
+#: Bytes of texts that are worked on at a time.
+_PIECE = 1 << 18
 
 
 def steady(value: object) -> object:
@@ -103,9 +106,45 @@ def _number_hashes(column: pa.ChunkedArray) -> _Hashes:
 
 
 def _text_hashes(column: pa.ChunkedArray) -> _Hashes:
-    import polars as pl
+    found = np.empty(len(column), dtype=np.uint64)
+    first = 0
+    for chunk in column.cast(pa.large_binary()).chunks:
+        found[first : first + len(chunk)] = _bytes_hashes(chunk)
+        first += len(chunk)
+    if column.null_count:
+        found[pc.is_null(column).to_numpy()] = np.uint64(_NULL)
+    return found
 
-    plain = column.cast(pa.large_binary()) if not pa.types.is_large_binary(column.type) else column
-    series = pl.from_arrow(plain)
-    assert isinstance(series, pl.Series)
-    return series.hash(1).to_numpy().copy()
+
+def _bytes_hashes(texts: pa.Array) -> _Hashes:
+    """Polynomials of the texts' bytes, as differences of running sums over the bytes of all of them."""
+    _, places, bytes_of_all = texts.buffers()
+    ends = np.frombuffer(places, np.int64, len(texts) + 1, 8 * texts.offset) if len(texts) else np.zeros(1, np.int64)
+    data = np.frombuffer(bytes_of_all, np.uint8) if bytes_of_all is not None else np.zeros(0, np.uint8)
+    found = np.empty(len(texts), dtype=np.uint64)
+    row = 0
+    while row < len(texts):
+        last = max(row + 1, int(np.searchsorted(ends, ends[row] + _PIECE, "right")) - 1)
+        starts, stops = ends[row:last] - ends[row], ends[row + 1 : last + 1] - ends[row]
+        values = data[ends[row] : ends[last]].astype(np.uint64) + np.uint64(1)
+        sums = np.zeros(len(values) + 1, dtype=np.uint64)
+        np.cumsum(values * _powers(_BASE, len(values)), out=sums[1:])
+        inverse = _powers(pow(_BASE, -1, 1 << 64), len(values) + 1)
+        found[row:last] = _mixed((sums[stops] - sums[starts]) * inverse[starts] + (stops - starts).astype(np.uint64))
+        row = last
+    return found
+
+
+def _powers(base: int, count: int) -> _Hashes:
+    """The first powers of a number, modulo 2**64."""
+    known = _known.get(base)
+    if known is None or len(known) < count:
+        factors = np.full(max(count, _PIECE + 1), base, dtype=np.uint64)
+        factors[0] = 1
+        known = np.multiply.accumulate(factors)
+        if count <= _PIECE + 1:
+            _known[base] = known
+    return known[:count]
+
+
+_known: dict[int, _Hashes] = {}

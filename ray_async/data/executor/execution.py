@@ -73,7 +73,7 @@ class Execution:
         self._progress: LiveProgress | None = None
         self._context = context
         self._node = optimized(node)
-        self.inline = _work(self._node) <= context.inline_bytes
+        self.inline = _only_passes_on(self._node) or _work(self._node) <= context.inline_bytes
         self.run: Run | None = None
 
     def bundles(self, ahead: int = 1) -> Iterator[RowBundle]:
@@ -166,7 +166,7 @@ class Execution:
 
 
 def _lent_cpus() -> int:
-    """CPUs of the actor in which this runs, if it holds some: while it waits for the dataset, the dataset has them.
+    """CPUs of the actor in which this runs, if it holds some and no other is free: the dataset has them meanwhile.
 
     Actors do not give their CPUs back while they wait, as tasks do. So those of a pool that hold all CPUs would wait
     for ever for the tasks of datasets of their own.
@@ -174,7 +174,8 @@ def _lent_cpus() -> int:
     context = ray.get_runtime_context()
     if context.get_actor_id() is None:
         return 0
-    return int(context.get_assigned_resources().get("CPU", 0))
+    own = int(context.get_assigned_resources().get("CPU", 0))
+    return own if own and ray.available_resources().get("CPU", 0) < 1 else 0
 
 
 def _spill_folder() -> str:
@@ -195,8 +196,6 @@ def _cluster() -> dict[str, float]:
 
 def _work(node: nodes.PlanNode) -> float:
     """Bytes that the plan has to look at; infinite where functions of the user's run, or where nobody knows."""
-    if _only_passes_on(node):
-        return 0
     if isinstance(node, (nodes.MapRows, nodes.MapBatches, nodes.MapGroups)) or node.runs_functions:
         return inf
     if isinstance(node, nodes.Aggregate) and any(
