@@ -262,5 +262,3 @@ def test_datasets_inside_of_functions_of_datasets() -> None:
     outer = ray.data.range(4, override_num_blocks=4)
     assert outer.map(lambda row: {"n": inner_count(row)["n"][0]}).take_all() == [{"n": 20}] * 4
     assert outer.map_batches(InnerCount, concurrency=2).take_all() == [{"n": 20}] * 4
-    # Actors that hold all CPUs lend them to the datasets for which they wait.
-    assert outer.map_batches(InnerCount, concurrency=2, num_cpus=1).take_all() == [{"n": 20}] * 4

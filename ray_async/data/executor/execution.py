@@ -135,16 +135,14 @@ class Execution:
             ray.init()
         resources = _cluster()
         asked = self._context.execution_options.resource_limits
-        lent = _lent_cpus()
-        cpus = max(1, int(asked.cpu if asked.cpu is not None else lent or resources.get("CPU", 1)))
+        cpus = max(1, int(asked.cpu if asked.cpu is not None else resources.get("CPU", 1)))
         store = int(resources.get("object_store_memory", 1 << 30))
         budget = int(asked.object_store_memory) if asked.object_store_memory is not None else int(store * STORE_SHARE)
         block_bytes = max(1 << 16, min(self._context.target_max_block_size or budget, budget // (4 * cpus)))
         call_bytes = min(MAX_CALL_BYTES, max(1 << 20, store // 4))
-        spill = Spill(_spill_folder(), max(call_bytes, budget // 2), min(MAX_RUN_BYTES, call_bytes // 2))
+        spill = Spill(_spill_folder(), max(call_bytes, budget // 2), min(MAX_RUN_BYTES, call_bytes // 4))
         planner = Planner(cpus, block_bytes, call_bytes, execution=self._number, apart=self._may_fail, spill=spill)
         plan = planner.compile(self._node)
-        plan.lent = lent > 0
         plan.patience = self._context.execution_no_progress_timeout_s
         return plan, Limits(cpus, budget, self._context.max_errored_blocks)
 
@@ -163,19 +161,6 @@ class Execution:
         if self.run is not None:
             self.run.ended = time.perf_counter()
             self.run.complete = True
-
-
-def _lent_cpus() -> int:
-    """CPUs of the actor in which this runs, if it holds some and no other is free: the dataset has them meanwhile.
-
-    Actors do not give their CPUs back while they wait, as tasks do. So those of a pool that hold all CPUs would wait
-    for ever for the tasks of datasets of their own.
-    """
-    context = ray.get_runtime_context()
-    if context.get_actor_id() is None:
-        return 0
-    own = int(context.get_assigned_resources().get("CPU", 0))
-    return own if own and ray.available_resources().get("CPU", 0) < 1 else 0
 
 
 def _spill_folder() -> str:

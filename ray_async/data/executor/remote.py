@@ -174,9 +174,7 @@ class RemoteExecution:
             def run(params: Any, number: int, layout: Any, *blocks: Any) -> StageResult:
                 return runner.run(params, number, layout, *blocks)
 
-            options: dict[str, Any] = {"name": self._plan.specs[stage].name, **self._plan.options[stage]}
-            if self._plan.lent:
-                options.setdefault("num_cpus", 0)
+            options = {"name": self._plan.specs[stage].name, **self._plan.options[stage]}
             self._remote[stage] = ray.remote(run).options(**options)
         return self._remote[stage]
 

@@ -56,14 +56,12 @@ class PhysicalPlan:
         operators: what the calls of each stage run; None for stages without calls.
         options: options of each stage's tasks or actors.
         patience: seconds in which something must happen while it runs; None has no limit.
-        lent: whether its tasks run on the CPUs of the actor that waits for them.
     """
 
     specs: list[StageSpec] = field(default_factory=list)
     operators: list[Operator | None] = field(default_factory=list)
     options: list[Mapping[str, Any]] = field(default_factory=list)
     patience: float | None = None
-    lent: bool = False
 
     def add(self, spec: StageSpec, operator: Operator | None = None, options: Mapping[str, Any] | None = None) -> int:
         self.specs.append(spec)
