@@ -20,7 +20,7 @@ cdef enum:
 
 # The record that is being executed, as the parent of what is submitted meanwhile. A worker that runs one task at a time keeps
 # it in a variable; one that runs several, in threads or on a loop, in a context variable, which asyncio tasks that the record
-# has left behind still have: so it is noted with its generation, see ra_run_of.
+# has left behind still have: so it is noted with its generation, see ra_run_of. A worker can do the one after the other.
 cdef u64 _parent = 0
 cdef bint _concurrent = False
 _parent_var = contextvars.ContextVar("ray_async_parent", default=0)
@@ -547,6 +547,7 @@ cpdef set_parent(u64 record, bint concurrent=False):
         _concurrent = True
         _parent_var.set(run)
     else:
+        _concurrent = False
         _parent = run
 
 

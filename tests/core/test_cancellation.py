@@ -253,6 +253,17 @@ def test_what_a_call_has_left_behind_is_no_child_of_the_next_call_in_its_place(b
     assert is_cancelled(bench, ref) and not is_cancelled(bench, late)
 
 
+def test_a_task_of_a_worker_that_has_run_coroutines_before_is_a_parent(bench: Bench, arena: Arena) -> None:
+    set_parent(0, True)  # a worker whose last lease was for coroutines
+    children: list[Any] = []
+    ref = bench.template(lambda: children.append(bench.template(lambda: 1)(())))(())
+    record = bench.executor.pop(bench.queue)
+    number = record_seq(arena, record)
+    bench.executor.run_record(record)
+    assert bench.executor.facts(record_of(children[0]))["parent_seq"] == number
+    del ref
+
+
 def test_a_cancel_of_a_record_by_its_number_spares_the_next_one_in_its_place(bench: Bench, arena: Arena) -> None:
     ref, record = submit_running(bench, bench.template(lambda: 1))
     seq = record_seq(arena, record)
