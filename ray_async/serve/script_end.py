@@ -63,11 +63,13 @@ def serve_until_interrupt(line: str, wait: Callable[[], object], end: Callable[[
         SystemExit: Ctrl-C has come again; its status is that of an interrupted program.
     """
     print(line, flush=True)
+    notice = ""
     try:
         wait()
     except KeyboardInterrupt:
-        print("Finishing requests; Ctrl-C again ends at once.", flush=True)
+        notice = "Finishing requests; Ctrl-C again ends at once.\n"
     try:
+        print(notice, end="", flush=True)  # here: who has read it may press Ctrl-C before the next line runs
         end()
     except KeyboardInterrupt:
         ray.shutdown()
