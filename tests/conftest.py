@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 import pytest
 import uvloop
 
+from ray_async.runtime import node_config
 from tests.loop_watch import LoopWatch
 from tests.resources import TMPDIR_VARIABLE, Resources, leaks, session_is_live
 from tests.resources import wait_until as poll_until
@@ -66,9 +67,13 @@ def _first_own(item: pytest.Function) -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Sessions keep their files in pytest's folder, under a short name: paths of sockets have about 100 bytes."""
+    """Sessions keep their files in pytest's folder, under a short name: paths of sockets have about 100 bytes.
+
+    What this process has loaded for some of its tests is no sign that the workers of all the others will want it.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TMPDIR_VARIABLE, str(tmp_path_factory.mktemp("s", numbered=False)))
+        patch.setattr(node_config, "_warm", list)
         yield
 
 
