@@ -196,23 +196,31 @@ def test_a_thread_keeps_its_slot_after_its_request(http: httpx.Client, tmp_path:
 
 
 def test_what_a_thread_raises_after_its_request_is_logged_once(http: httpx.Client, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
+    gate, entered = tmp_path / "gate", tmp_path / "entered"
 
     @serve.deployment(max_ongoing_requests=1)
     class Held:
         def __call__(self, request: Request) -> None:
+            entered.write_text(request.headers.get("x-request-id", ""))
             while not gate.exists():
                 time.sleep(0.01)
             raise ValueError("much too late")
 
+    def is_held() -> bool:
+        """Ask once more, as long as no request has come to the handler in its time."""
+        name = f"late-{time.monotonic_ns()}"
+        assert http.get("/app", headers={**SOON, "x-request-id": name}).status_code == 408
+        return entered.exists()
+
     serve.run(Held.bind(), route_prefix="/app")
-    assert http.get("/app", headers={**SOON, "x-request-id": "late-one"}).status_code == 408
-    wait_until(lambda: log_lines("Request late-one is over, but its handler goes on, and holds a slot."))
+    wait_until(is_held)
+    name = entered.read_text()
+    wait_until(lambda: log_lines(f"Request {name} is over, but its handler goes on, and holds a slot."))
     gate.touch()
-    wait_until(lambda: log_lines("Request late-one failed after its end."))
+    wait_until(lambda: log_lines(f"Request {name} failed after its end."))
     wait_until(lambda: ongoing() == 0)
     assert http.get("/app").status_code == 500
-    assert len(log_lines("Request late-one failed after its end.")) == 1
+    assert len(log_lines(f"Request {name} failed after its end.")) == 1
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

@@ -76,7 +76,8 @@ def test_names_with_a_slash_and_names_in_a_nest() -> None:
 
     space = {"x": tune.grid_search([1.0, 2.0])}
     for name in ("val/loss", "eval/acc"):
-        grid = fit(train, space, metric=name, mode="max", scheduler=ASHAScheduler(max_t=3))
+        # One after the other: of two at once ASHA stops whichever comes second to a rung.
+        grid = fit(train, space, metric=name, mode="max", scheduler=ASHAScheduler(max_t=3), max_concurrent_trials=1)
         best = grid.get_best_result()
         assert best.config == {"x": 2.0} and best.metrics["training_iteration"] == 3
         assert {"val/loss", "eval"} <= set(best.metrics) and best.metrics["eval"] == {"acc": 4.0}

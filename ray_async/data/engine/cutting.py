@@ -50,8 +50,10 @@ class Cut:
 
 def with_places(keys: pa.Table, each: int) -> pa.Table:
     """Every so manyth row of a run's keys, with its number."""
-    rows = np.arange(0, keys.num_rows, each, dtype=np.int64)
-    return keys.take(pa.array(rows)).append_column(_ROW, pa.array(rows))
+    rows = pa.array(np.arange(0, keys.num_rows, each, dtype=np.int64))
+    # Not `Table.take`: of a table without columns, as without keys, it gives no rows.
+    columns = [column.take(rows) for column in keys.columns]
+    return pa.Table.from_arrays([*columns, rows], names=[*keys.column_names, _ROW])
 
 
 def cuts_of(keys: SortKeys, samples: Sequence[pa.Table], count: int) -> tuple[Cut, ...]:

@@ -328,6 +328,8 @@ class SearchLoop:
         """Have trials that wait behind others given back, for runners that have nothing to do."""
         idle = [runner for runner in self._pool.runners if runner.is_ready and not runner.trials]
         for runner in idle:
+            if self._take_unsent(runner):
+                continue
             donors = [
                 one for one in self._pool.runners
                 if len(one.trials) > 1 + len(one.asked) and not one.orders and one.factory == runner.factory
@@ -338,6 +340,22 @@ class SearchLoop:
             trial_id = next(one for one in reversed(donor.trials) if one not in donor.asked)
             donor.asked.add(trial_id)
             donor.actor.post.remote([(trial_id, donor.trials[trial_id], m.GIVE_BACK)])
+
+    def _take_unsent(self, idle: RunnerPlace) -> bool:
+        """Hand a runner that has nothing to do a trial that waits here until the call of another runner returns."""
+        for donor in self._pool.runners:
+            if donor.orders and len(donor.trials) > 1 and donor.factory == idle.factory:
+                trial = self._state.trials[donor.orders.pop().trial_id]
+                self._leave(donor, trial.trial_id)
+                record = ("returned", trial.trial_id)
+                self._record([record])
+                replay_loss(self._state, record)
+                chosen = self._choose()
+                if chosen is not None:
+                    self._assign(chosen, idle)
+                    idle.wanted.set()
+                return True
+        return False
 
     def _choose(self) -> Trial | None:
         limit = self._state.settings.max_concurrent
