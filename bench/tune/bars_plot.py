@@ -23,6 +23,7 @@ def draw(results: Results, path: str) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator, NullLocator
 
     bars = list(_bars(results))
     figure, axes = pyplot.subplots(figsize=(8, 0.5 * len(bars) + 1.2))
@@ -35,6 +36,10 @@ def draw(results: Results, path: str) -> None:
     axes.set_yticks(range(len(bars)), [label for label, _ in reversed(bars)], fontsize=8)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
+    axes.set_xmargin(0.12)  # for the names behind the bars
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("multiple of the bar (right is better)")
     figure.tight_layout()
     figure.savefig(path, dpi=120)
