@@ -54,7 +54,7 @@ def test_one_get_of_more_than_the_store_holds(start):
     assert (first[0], last[0]) == (0, 11)
 
 
-def test_views_that_lie_scattered_keep_no_large_object_out(start):
+def test_views_that_lie_scattered_keep_no_large_object_out(start, wait_until):
     start(object_store_memory=100 * MB)
     refs = [ray.put(np.full(128 * 1024, i % 256, dtype=np.uint8)) for i in range(500)]
     views = [(i, ray.get(refs[i])) for i in range(3, 500, 36)]
@@ -64,6 +64,7 @@ def test_views_that_lie_scattered_keep_no_large_object_out(start):
         large = ray.put(np.full(60 * MB, value, dtype=np.uint8))
         assert ray.get(ends.remote(large), timeout=60) == (value, value)
         del large
+        wait_until(lambda: statistics()["used"] < 60 * MB)  # its worker, too, has let go of it: else it is spilled
     facts = statistics()
     assert (facts["spilled"], facts["overflow"]) == (0, 0)
     assert facts["resident"] <= facts["limit"]
