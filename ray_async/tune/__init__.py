@@ -7,10 +7,9 @@ trials to runners, and writes all that happens to a journal, from which a search
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ray_async.submodules import submodule
+from ray_async.submodules import exported
 
 if TYPE_CHECKING:
     from ray_async.air.checkpoint import Checkpoint
@@ -144,11 +143,7 @@ _MODULES = {name: f"ray_async.{module}" for module, names in _HOMES.items() for 
 
 
 def __getattr__(name: str) -> object:
-    module = _MODULES.get(name)
-    if module is None:
-        return submodule(__name__, name)
-    value = globals()[name] = getattr(import_module(module), name)
-    return value
+    return exported(__name__, _MODULES, name)
 
 
 def __dir__() -> list[str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ray_async.submodules import submodule
+from ray_async.submodules import exported
 
 if TYPE_CHECKING:
     from ray_async.tune.json_values import pretty_print
@@ -26,11 +25,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    module = _MODULES.get(name)
-    if module is None:
-        return submodule(__name__, name)
-    value = globals()[name] = getattr(import_module(module), name)
-    return value
+    return exported(__name__, _MODULES, name)
 
 
 def __dir__() -> list[str]:

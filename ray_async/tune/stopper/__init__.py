@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ray_async.submodules import submodule
+from ray_async.submodules import exported
 
 if TYPE_CHECKING:
     from ray_async.tune.stopper.iterations import MaximumIterationStopper, TimeoutStopper
@@ -33,11 +32,7 @@ _MODULES = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for
 
 
 def __getattr__(name: str) -> object:
-    module = _MODULES.get(name)
-    if module is None:
-        return submodule(__name__, name)
-    value = globals()[name] = getattr(import_module(module), name)
-    return value
+    return exported(__name__, _MODULES, name)
 
 
 def __dir__() -> list[str]:
