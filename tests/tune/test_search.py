@@ -12,6 +12,7 @@ from ray_async import tune
 from ray_async.tune import RunConfig
 from ray_async.tune.schedulers import ASHAScheduler
 from ray_async.tune.search.optuna import OptunaSearch
+from tests.resources import wait_until
 from tests.tune.test_tuner import fit, only
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -67,6 +68,24 @@ def test_a_stopper_ends_the_search() -> None:
 
     grid = fit(lambda config: {"a": 1}, run=RunConfig(stop=Enough()), num_samples=-1, max_concurrent_trials=1)
     assert 5 <= len(grid) <= 6 and grid.num_errors == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 0.02])
+def test_one_long_trial_holds_up_no_other(tmp_path: Path, seconds: float) -> None:
+    count, ended = 24, tmp_path / "ended"
+    ended.mkdir()
+
+    def train(config: dict[str, Any]) -> dict[str, Any]:
+        if config["i"] == 1:
+            wait_until(lambda: len(list(ended.iterdir())) == count - 1, 60)
+        else:
+            time.sleep(seconds)
+            (ended / str(config["i"])).touch()
+        return {"loss": config["i"]}
+
+    halves = tune.with_resources(train, {"cpu": 2})
+    grid = fit(halves, {"i": tune.grid_search(list(range(count)))})
+    assert (grid.num_terminated, grid.num_errors) == (count, 0)
 
 
 def test_names_with_a_slash_and_names_in_a_nest() -> None:

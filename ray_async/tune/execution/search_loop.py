@@ -315,7 +315,7 @@ class SearchLoop:
                 runner.heard = time.monotonic()
             assigned.append(runner)
         self._carry_out(current)
-        if self._candidate is None and state.end_reason is None and (self._duration or 0) > SHARED_SECONDS:
+        if self._candidate is None and state.end_reason is None:
             self._share()
         for runner in assigned:
             runner.wanted.set()
@@ -330,6 +330,8 @@ class SearchLoop:
         for runner in idle:
             if self._take_unsent(runner):
                 continue
+            if (self._duration or 0) <= SHARED_SECONDS:
+                return
             donors = [
                 one for one in self._pool.runners
                 if len(one.trials) > 1 + len(one.asked) and not one.orders and one.factory == runner.factory
