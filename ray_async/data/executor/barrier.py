@@ -35,6 +35,7 @@ class BarrierStage(CallStage):
         self._strategy = spec.strategy
         self._spill = spec.spill
         self._gathered: list[list[RowBundle]] = [[] for _ in inputs]
+        self._gathered_bytes = 0  # until runs begin
         self._runs: _Runs | None = None
         self._steps: Steps | None = None
         self._step: BarrierStep | None = None
@@ -49,12 +50,10 @@ class BarrierStage(CallStage):
         for stage, bundles in zip(self.inputs, self._gathered, strict=True):
             while (bundle := stage.take()) is not None:
                 bundles.append(bundle)
-        if self._runs is None and self._spill is not None:
-            size = sum(bundle.bytes for bundles in self._gathered for bundle in bundles)
-            if size > self._spill.limit:
-                assert isinstance(self._strategy, SpillingStrategy)
-                plan = self._strategy.runs(self._gathered)
-                self._runs = _Runs(plan, self._spill, len(self.inputs))
+                self._gathered_bytes += bundle.bytes
+        if self._runs is None and self._spill is not None and self._gathered_bytes > self._spill.limit:
+            assert isinstance(self._strategy, SpillingStrategy)
+            self._runs = _Runs(self._strategy.runs(self._gathered), self._spill, len(self.inputs))
         return all(stage.over for stage in self.inputs)
 
     def _next_call(self) -> StageCall | None:
