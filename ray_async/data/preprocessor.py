@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import base64
 import pickle
+import warnings
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import cloudpickle
+import numpy as np
 import pyarrow as pa
 
 from ray_async.data.block.batches import batch_of, table_of_batch
 from ray_async.data.plan.columns import check_columns
+from ray_async.data.util.data_batch_conversion import BatchFormat
 
 if TYPE_CHECKING:
     from ray_async.data.dataset.dataset import Dataset
 
 __all__ = ("FitStatus", "Preprocessor", "PreprocessorNotFittedException", "check_outputs")
+
+_NO_METHOD = "{} needs a method _transform_pandas(frame) or _transform_numpy(arrays)"
+_FITTED_AGAIN = (
+    "`fit` has already been called on the preprocessor (or at least one contained preprocessors if this is a chain). "
+    "All previously fitted state will be overwritten!"
+)
 
 
 class PreprocessorNotFittedException(RuntimeError):
@@ -34,11 +43,16 @@ class FitStatus(StrEnum):
     FITTED = "FITTED"
 
 
+_Status: TypeAlias = FitStatus
+
+
 class Preprocessor(ABC):  # noqa: B024 - classes of users' own override what they have
     """The base class of preprocessors. `fit` learns of a dataset, `transform` changes one, `transform_batch` a batch.
 
     Classes of users' own override ``_fit(dataset)``, which sets ``stats_``, and ``_transform_pandas(frame)`` or
-    ``_transform_numpy(arrays)``; one that learns nothing sets ``_is_fittable = False``.
+    ``_transform_numpy(arrays)``; one that learns nothing sets ``_is_fittable = False``. Of one with both methods the
+    first is called, unless ``preferred_batch_format()`` says "numpy". ``_get_transform_config()`` may give options of
+    `map_batches`.
 
     Attributes:
         stats_: what was learnt.
@@ -49,13 +63,17 @@ class Preprocessor(ABC):  # noqa: B024 - classes of users' own override what the
         >>> scaler.transform_batch({"x": np.array([1.0])})
     """
 
+    FitStatus: ClassVar[type[_Status]] = _Status
     _is_fittable = True
+    _is_fitted = False
+    #: Whether a batch comes back in the form in which it was given, and not in that of the method that transforms.
+    _keeps_form = False
 
-    def fit_status(self) -> FitStatus:
+    def fit_status(self) -> _Status:
         """Whether it is ready to transform."""
         if not self._is_fittable:
             return FitStatus.NOT_FITTABLE
-        return FitStatus.FITTED if hasattr(self, "stats_") else FitStatus.NOT_FITTED
+        return FitStatus.FITTED if self._is_fitted or hasattr(self, "stats_") else FitStatus.NOT_FITTED
 
     def has_stats(self) -> bool:
         """Whether it has learnt something."""
@@ -71,8 +89,11 @@ class Preprocessor(ABC):  # noqa: B024 - classes of users' own override what the
         """
         if self._is_fittable:
             check_columns(self.get_input_columns(), ds.columns())
+            if self.fit_status() is FitStatus.FITTED:
+                warnings.warn(_FITTED_AGAIN, stacklevel=2)
             self.__dict__.pop("stats_", None)
             self._fit(ds)
+            self._is_fitted = True
         return self
 
     def transform(
@@ -94,32 +115,46 @@ class Preprocessor(ABC):  # noqa: B024 - classes of users' own override what the
 
         Raises:
             PreprocessorNotFittedException: It is not fitted.
+            NotImplementedError: Its class has no method that transforms.
         """
         self._check_fitted("transform", ", or fit_transform() called")
-        needs = {"num_cpus": num_cpus, "memory": memory, "concurrency": concurrency}
+        needs = {"batch_size": batch_size, "num_cpus": num_cpus, "memory": memory, "concurrency": concurrency}
         options: dict[str, Any] = {name: value for name, value in needs.items() if value is not None}
+        options = {**self._get_transform_config(), **options}
         form = self._batch_format()
-        return ds.map_batches(self.transform_batch, batch_size=batch_size, batch_format=form, **options)
+        if form == "pyarrow":
+            return ds.map_batches(self.transform_batch, batch_format=form, **options)
+        # The method itself, and not `transform_batch`, is the stage's function: plans and errors have its name.
+        return ds.map_batches(
+            getattr(self, f"_transform_{form}"), batch_format=BatchFormat(form), zero_copy_batch=True, **options
+        )
 
     def fit_transform(self, ds: Dataset, **options: Any) -> Dataset:
         """`fit`, then `transform` with the same options."""
         return self.fit(ds).transform(ds, **options)
 
     def transform_batch(self, data: Any) -> Any:
-        """A batch that is transformed: a DataFrame, an Arrow table or a dict of arrays, and the same comes back.
+        """A batch that is transformed: a DataFrame, an Arrow table, a dict of arrays, or an array.
+
+        Returns:
+            The same form of batch. Of users' own classes: what their method gives.
 
         Raises:
             PreprocessorNotFittedException: It is not fitted.
+            NotImplementedError: Its class has no method that transforms.
             ValueError: The data is something else.
         """
         self._check_fitted("transform_batch")
         form = _form(data)
         own = self._batch_format()
         if own == "pyarrow":
-            return _in_form(self._transform_table(table_of_batch(data)), form)
-        batch = data.copy() if form == own == "pandas" else data if form == own else _in_form(table_of_batch(data), own)
-        found = getattr(self, f"_transform_{own}")(batch if own == "pandas" else dict(batch))
-        return found if form == own else _in_form(table_of_batch(found), form)
+            return _in_form(self._transform_table(_table(data)), form)
+        method = getattr(self, f"_transform_{own}")
+        if own == "numpy" and isinstance(data, np.ndarray):
+            return method(data)
+        batch = data.copy() if form == own == "pandas" else data if form == own else _in_form(_table(data), own)
+        found = method(batch if own == "pandas" else dict(batch))
+        return _in_form(table_of_batch(found), form) if self._keeps_form and form != own else found
 
     def get_input_columns(self) -> list[str]:
         """The columns that it reads."""
@@ -150,15 +185,23 @@ class Preprocessor(ABC):  # noqa: B024 - classes of users' own override what the
         raise NotImplementedError(f"{type(self).__name__} needs a method _fit(dataset)")
 
     def _transform_table(self, table: pa.Table) -> pa.Table:
-        raise NotImplementedError(
-            f"{type(self).__name__} needs a method _transform_pandas(frame) or _transform_numpy(arrays)"
-        )
+        raise NotImplementedError(_NO_METHOD.format(type(self).__name__))
+
+    def preferred_batch_format(self) -> str:
+        """The form that is taken of a class that can transform both: "pandas" or "numpy"."""
+        return BatchFormat.PANDAS
+
+    def _determine_transform_to_use(self) -> str:
+        has = [form for form in ("pandas", "numpy") if hasattr(self, f"_transform_{form}")]
+        if not has and type(self)._transform_table is Preprocessor._transform_table:
+            raise NotImplementedError(_NO_METHOD.format(type(self).__name__))
+        return str(self.preferred_batch_format()) if len(has) == 2 else (has or ["pyarrow"])[0]
+
+    def _get_transform_config(self) -> dict[str, Any]:
+        return {}
 
     def _batch_format(self) -> str:
-        for form in ("pandas", "numpy"):
-            if hasattr(self, f"_transform_{form}"):
-                return form
-        return "pyarrow"
+        return str(self._determine_transform_to_use())
 
     def _check_fitted(self, what: str, remedy: str = "") -> None:
         if self.fit_status() in (FitStatus.NOT_FITTED, FitStatus.PARTIALLY_FITTED):
@@ -191,7 +234,7 @@ def check_outputs(columns: Sequence[str], output_columns: Sequence[str] | None) 
 def _form(data: Any) -> str:
     if isinstance(data, (pa.Table, pa.RecordBatch)):
         return "pyarrow"
-    if isinstance(data, Mapping):
+    if isinstance(data, (Mapping, np.ndarray)):
         return "numpy"
     kind = type(data)
     if kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] in ("pandas", "polars"):
@@ -199,6 +242,10 @@ def _form(data: Any) -> str:
     raise ValueError(
         f"transform_batch takes a DataFrame, an Arrow table or a dict of arrays, but got {type(data).__name__}"
     )
+
+
+def _table(data: Any) -> pa.Table:
+    return table_of_batch({"data": data} if isinstance(data, np.ndarray) else data)
 
 
 def _in_form(table: pa.Table, form: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.json as pajson
 import pyarrow.parquet as pq
 import pytest
 
@@ -128,6 +129,22 @@ class TestJSON:
         write(path, '{"a": 1}\n{"a": "x"}\n')
         with pytest.raises(ValueError, match=r"a\.json: column 'a' is int at first and str in line 2"):
             ray.data.read_json(path).take_all()
+
+    def test_types_of_columns(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.json", '{"a": 1, "b": "x"}\n{"a": 2}\n')
+        known = pa.schema([("a", pa.float64()), ("c", pa.string())])
+
+        def read(others: str) -> Any:
+            options = pajson.ParseOptions(explicit_schema=known, unexpected_field_behavior=others)
+            return ray.data.read_json(path, parse_options=options, read_options=pajson.ReadOptions(block_size=1))
+
+        assert read("ignore").take_all() == [{"a": 1.0, "c": None}, {"a": 2.0, "c": None}]
+        assert read("infer").take(1) == [{"a": 1.0, "c": None, "b": "x"}] and read("infer").count() == 2
+        with pytest.raises(ValueError, match=r"a\.json: 'b' is not in the explicit schema"):
+            read("error").take_all()
+        known = pa.schema([("b", pa.int64())])
+        with pytest.raises(ValueError, match=r"a\.json: column 'b'"):
+            read("ignore").take_all()
 
     def test_values_come_back_equal(self, tmp_path: Path) -> None:
         utc = datetime.datetime(1960, 1, 1, 12, 0, 0, 5, tzinfo=datetime.UTC)

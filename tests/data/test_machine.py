@@ -144,6 +144,27 @@ def test_a_limit_stops_what_stands_before_it() -> None:
     assert simulation.machine.running == 0
 
 
+def test_a_limit_whose_rows_wait_for_the_first_call_starts_no_more() -> None:
+    simulation = Simulation([MapSpec("read", reads=tuple(range(100))), LimitSpec("limit", (0,), 8)], rows=2)
+    while len(simulation.running) > 1:
+        simulation.finish(max(simulation.running))
+    assert 5 <= len(simulation.started) <= 8, "four calls give what is wanted, whatever the first one gives"
+    assert sum(b.rows for b in simulation.run()) == 8
+
+
+def test_a_limit_gets_its_rows_although_the_first_call_dies() -> None:
+    pool = PoolSpec(least=2, most=2, ahead=2)
+    simulation = Simulation([MapSpec("map", reads=tuple(range(100)), pool=pool), LimitSpec("limit", (0,), 6)], rows=2)
+    simulation.open_actors()
+    while len(simulation.running) > 1:
+        simulation.finish(max(simulation.running))
+    first = simulation.running.pop(min(simulation.running))
+    simulation.actors.discard(first.actor or 0)
+    simulation.carry(simulation.machine.actor_lost(first.actor or 0, OSError(), was_ready=True))
+    simulation.carry(simulation.machine.failed(first.task, OSError(), actor_died=True))
+    assert labels(simulation.run()) == [0, 1, 2]
+
+
 def test_small_bundles_are_put_together_and_none_is_lost() -> None:
     blocks = tuple(bundle(i, rows=3) for i in range(4))
     simulation = Simulation([BundlesSpec("blocks", (), blocks), MapSpec("map", (0,), least_rows=7)])

@@ -10,6 +10,7 @@ import pytest
 
 import ray_async as ray
 from ray_async.data import UnknownColumnError
+from ray_async.data.constants import MAX_REPR_LENGTH
 from ray_async.data.preprocessor import FitStatus
 from ray_async.data.preprocessors import (
     Categorizer,
@@ -36,6 +37,7 @@ from ray_async.data.preprocessors import (
     TorchVisionPreprocessor,
     UniformKBinsDiscretizer,
 )
+from ray_async.data.util.data_batch_conversion import BatchFormat
 
 NUMBERS = pd.DataFrame({"a": [1.0, 2.5, -3.0, 4.0, 10.0], "b": [3.0] * 5, "i": [-4, 0, 2, 10, 7]})
 COLUMNS = list(NUMBERS)
@@ -329,7 +331,8 @@ class TestLife:
             PowerTransformer(["a"], 1, method="log")
         with pytest.raises(ValueError, match="quantile_range"):
             RobustScaler(["a"], quantile_range=(0.9, 0.1))
-        assert repr(StandardScaler(["a"])) == "StandardScaler(columns=['a'], output_columns=['a'])"
+        shown = repr(StandardScaler(["a"]))
+        assert shown == "StandardScaler(columns=['a'], output_columns=['a'])" and len(shown) < MAX_REPR_LENGTH
 
     def test_one_of_a_users_own(self) -> None:
         class Double(Preprocessor):
@@ -338,7 +341,51 @@ class TestLife:
             def _transform_numpy(self, batch: dict[str, Any]) -> dict[str, Any]:
                 return {name: 2 * array for name, array in batch.items()}
 
-        assert Double().transform_batch(pa.table({"x": [1, 2]}))["x"].to_pylist() == [2, 4]
+        assert Double().transform_batch(pa.table({"x": [1, 2]}))["x"].tolist() == [2, 4]
+        assert Double().transform_batch({"x": np.array([1])})["x"].tolist() == [2]
+
+    def test_the_method_that_transforms(self) -> None:
+        class Both(Preprocessor):
+            _is_fittable = False
+            preferred = "pandas"
+
+            def preferred_batch_format(self) -> str:
+                return self.preferred
+
+            def _transform_pandas(self, frame: Any) -> Any:
+                return frame.assign(y=1)
+
+            def _transform_numpy(self, batch: Any) -> Any:
+                return batch * 2 if isinstance(batch, np.ndarray) else {**batch, "y": np.array([2] * len(batch["x"]))}
+
+        given = pa.table({"x": [1]})
+        assert (
+            Both().transform_batch(given)["y"].tolist() == [1] and type(Both().transform_batch(given)) is pd.DataFrame
+        )
+        assert list(Both().transform_batch(np.array([[1, 2]])).columns) == ["data", "y"]
+        Both.preferred = BatchFormat.NUMPY
+        assert Both().transform_batch(given)["y"].tolist() == [2]
+        assert Both().transform_batch(np.array([[1, 2]])).tolist() == [[2, 4]]
+
+        class Neither(Preprocessor):
+            _is_fittable = False
+
+        for call in (Neither().transform, Neither().transform_batch):
+            with pytest.raises(NotImplementedError, match="Neither needs a method _transform_pandas"):
+                call(ray.data.range(1) if call == Neither().transform else given)
+
+    def test_fitted_anew(self) -> None:
+        class Learns(Preprocessor):
+            def _fit(self, ds: Any) -> None:
+                pass
+
+        learns, scaler = Learns(), StandardScaler(["a"])
+        assert learns.fit_status() is Preprocessor.FitStatus.NOT_FITTED
+        assert learns.fit(of(NUMBERS)).fit_status() is FitStatus.FITTED and not learns.has_stats()
+        first = dict(scaler.fit(of(NUMBERS)).stats_)
+        with pytest.warns(UserWarning, match="`fit` has already been called"):
+            scaler.fit(ray.data.from_items([{"a": 7.0}]))
+        assert scaler.stats_ != first and scaler.stats_["mean(a)"] == 7.0
 
 
 @pytest.mark.usefixtures("session")
@@ -358,3 +405,19 @@ def test_datasets_on_workers(sklearn: Any) -> None:
     assert [row["s"] for row in labels.inverse_transform(labels.transform(dataset)).take_all()] == ["a", "b", "a", "b"]
     categories = Categorizer(["s"]).fit_transform(dataset)
     assert [row["s"] for row in categories.take_all()] == ["a", "b", "a", "b"]
+
+
+@pytest.mark.usefixtures("session")
+def test_one_of_a_users_own_on_workers() -> None:
+    class Lengths(Preprocessor):
+        _is_fittable = False
+
+        def _get_transform_config(self) -> dict[str, Any]:
+            return {"batch_size": 2}
+
+        def _transform_numpy(self, batch: dict[str, Any]) -> dict[str, Any]:
+            return {**batch, "n": np.full(len(batch["x"]), len(batch["x"]))}
+
+    dataset = ray.data.from_arrow(pa.table({"x": [1, 2, 3]}))
+    assert [row["n"] for row in Lengths().transform(dataset).take_all()] == [2, 2, 1]
+    assert [row["n"] for row in Lengths().transform(dataset, batch_size=3).take_all()] == [3, 3, 3]

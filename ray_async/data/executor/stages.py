@@ -158,6 +158,8 @@ class LimitStage(Stage):
     def __init__(self, spec: LimitSpec, inputs: Sequence[Stage]) -> None:
         super().__init__(spec.name, inputs)
         self.left = spec.rows
+        if isinstance(inputs[0], MapStage):
+            inputs[0].limit = self
         if not self.left:
             self.inputs[0].stop()
 
@@ -358,6 +360,8 @@ class MapStage(CallStage):
     def __init__(self, spec: MapSpec, inputs: Sequence[Stage]) -> None:
         super().__init__(spec.name, inputs)
         self.spec = spec
+        #: The limit that reads from this stage.
+        self.limit: LimitStage | None = None
         self._reads: Iterator[Any] = iter(spec.reads)
         self._reads_left = len(spec.reads)
         self._pending: list[RowBundle] = []
@@ -365,6 +369,8 @@ class MapStage(CallStage):
         self._rows_given = 0
 
     def _next_call(self) -> StageCall | None:
+        if self.limit is not None and self._held_rows >= self.limit.left:
+            return None  # enough rows are there; they wait for calls that stand before theirs
         if not self.inputs:
             if not self._reads_left:
                 return None

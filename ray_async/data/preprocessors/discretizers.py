@@ -18,6 +18,8 @@ __all__ = ("CustomKBinsDiscretizer", "UniformKBinsDiscretizer")
 
 
 class _Discretizer(Preprocessor):
+    _keeps_form = True
+
     def __init__(
         self,
         columns: Sequence[str],

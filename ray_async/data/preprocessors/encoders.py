@@ -188,6 +188,8 @@ class Categorizer(ColumnPreprocessor):
         output_columns: their new names; the same by default.
     """
 
+    _keeps_form = True
+
     def __init__(
         self,
         columns: Sequence[str],

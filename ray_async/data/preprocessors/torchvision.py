@@ -25,6 +25,7 @@ class TorchVisionPreprocessor(Preprocessor):
     """
 
     _is_fittable = False
+    _keeps_form = True
 
     def __init__(
         self,

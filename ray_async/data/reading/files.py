@@ -19,6 +19,7 @@ from ray_async.data.sources.listing import listed_files
 from ray_async.data.sources.parquet import ParquetSource
 from ray_async.data.sources.partitioning import Partitioning
 from ray_async.data.sources.texts import BinaryReadFormat, TextReadFormat
+from ray_async.data.unused import note_unused
 
 __all__ = (
     "read_binary_files",
@@ -201,11 +202,15 @@ def read_json(
 
     Args:
         lines: accepted; the form is seen in the file.
+        options: ``parse_options`` of `pyarrow.json.read_json`, with types of columns; ``read_options`` have no effect;
+            resources.
 
     Others, and errors: as `read_csv`.
     """
+    note_unused("read_json", "a file is read as a whole", read_options=options.pop("read_options", None))
+    format = JSONReadFormat(options.pop("parse_options", None))
     return _of_files(
-        paths, JSONReadFormat(), filesystem, arrow_open_stream_args, partition_filter, partitioning, include_paths,
+        paths, format, filesystem, arrow_open_stream_args, partition_filter, partitioning, include_paths,
         ignore_missing_paths, file_extensions, parallelism, override_num_blocks, concurrency, ray_remote_args, options,
     )  # fmt: skip
 

@@ -23,8 +23,13 @@ _ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 
 @dataclass(frozen=True)
 class JSONReadFormat:
-    """JSON. Numbers are read exactly; a column of nothing but ISO times becomes one of times."""
+    """JSON. Numbers are read exactly; a column of nothing but ISO times becomes one of times.
 
+    Attributes:
+        parse_options: `pyarrow.json.ParseOptions`: types of columns, and what becomes of columns that it does not name.
+    """
+
+    parse_options: Any = None
     name = "JSON"
     growth = 2.0
     compressed = True
@@ -41,10 +46,29 @@ class JSONReadFormat:
                 raise ValueError(f"Failed to read JSON file: {path}: {_mixed(rows, name)}")
             if pa.types.is_string(kind):
                 table = table.set_column(index, name, _with_times(table.column(index)))
-        yield table
+        yield table if self.parse_options is None else self._as_asked(table, path)
 
     def schema(self) -> None:
         return None
+
+    def _as_asked(self, table: pa.Table, path: str) -> pa.Table:
+        """A table with the columns and types of the options; columns that the file lacks are null."""
+        known, others = self.parse_options.explicit_schema, self.parse_options.unexpected_field_behavior
+        if known is None:
+            return table
+        columns = {}
+        for field in known:
+            column = table.column(field.name) if field.name in table.column_names else pa.nulls(len(table))
+            try:
+                columns[field.name] = pc.cast(column, field.type)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise ValueError(f"Failed to read JSON file: {path}: column {field.name!r}: {error}") from None
+        unnamed = [name for name in table.column_names if name not in columns]
+        if unnamed and others == "error":
+            raise ValueError(f"Failed to read JSON file: {path}: {unnamed[0]!r} is not in the explicit schema")
+        if others == "infer":
+            columns |= {name: table.column(name) for name in unnamed}
+        return pa.table(columns)
 
 
 def _rows(text: str, path: str) -> list[dict[str, Any]]:

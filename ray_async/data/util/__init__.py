@@ -1,0 +1,1 @@
+"""Ray's import paths of what else programs import from there."""
