@@ -79,12 +79,14 @@ class RequestContext:
         calls: Calls by handle that it has made and that are not done: they are cancelled with it.
         cancelled: Whether its handler must start nothing more, though it has not noticed yet: one that is in a thread.
         idempotent: Whether running it twice is no harm; so do its calls.
+        deadline: The time of `time.monotonic` at which who has its connection ends it; None: it may take any time.
     """
 
     # Set in the object where they are something else: one is made for each request.
     calls: set[Cancellable] | None = None
     cancelled = False
     idempotent = False
+    deadline: float | None = None
 
     def __init__(
         self,

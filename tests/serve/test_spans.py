@@ -1,10 +1,13 @@
 """Spans of OpenTelemetry: one for each request, calls by handle below it."""
 
 import asyncio
+import itertools
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import httpx
@@ -14,12 +17,16 @@ from starlette.requests import Request
 import ray_async as ray
 from ray_async import serve
 from ray_async.serve.exceptions import RayServeException
+from ray_async.serve.ingress import front as ingress
+from ray_async.serve.ingress.listener import bind
+from ray_async.serve.names import folder
 from ray_async.serve.telemetry.spans import get_tracer
 from tests.serve.gate import Gated
 from tests.serve.preloaded import PRELOADED
 from tests.serve.span_file import spans
 from tests.serve.waiting import wait_until
 
+NUMBERS = itertools.count()
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 
@@ -31,6 +38,28 @@ def session() -> Iterator[None]:
     yield
     serve.shutdown()
     ray.shutdown()
+
+
+@pytest.fixture
+def front(session: None) -> Iterator[httpx.Client]:
+    """A client of a front in this process, which hands all requests over."""
+    with asyncio.Runner() as runner, bind("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=runner.get_loop().run_forever)
+
+        async def begin() -> ingress.Front:
+            made = ingress.Front(listening, asdict(serve.HTTPOptions()), folder(), "other")
+            made.want(True)
+            return made
+
+        made = runner.run(begin())
+        thread.start()
+        try:
+            with httpx.Client(base_url="http://{}:{}".format(*listening.getsockname()), timeout=30) as client:
+                yield client
+        finally:
+            asyncio.run_coroutine_threadsafe(made.close(), runner.get_loop()).result(60)
+            runner.get_loop().call_soon_threadsafe(runner.get_loop().stop)
+            thread.join()
 
 
 @serve.deployment
@@ -64,12 +93,25 @@ class Back:
 
 def ask(http: httpx.Client, request_id: str, kind: str = "", **headers: str) -> dict[str, dict[str, Any]]:
     """Ask, and give the two spans of that."""
-    try:
-        http.get(f"/shop{kind}", headers={"x-request-id": request_id, **headers})
-    except httpx.RemoteProtocolError:
-        assert kind == "?kind=stream"
+    http.get(f"/shop{kind}", headers={"x-request-id": request_id, **headers})
+    return both_spans(request_id)
+
+
+def both_spans(request_id: str) -> dict[str, dict[str, Any]]:
     wait_until(lambda: len(spans(request_id)) == 2)
     return spans(request_id)
+
+
+def cut_off(http: httpx.Client) -> dict[str, dict[str, Any]]:
+    """Have an answer cut off by its time after it has begun, and give its spans."""
+    for number in range(8):
+        request_id = f"cut-{next(NUMBERS)}"
+        headers = {"x-request-id": request_id, "x-request-timeout-seconds": str(0.3 * 2**number)}
+        try:
+            assert http.get("/shop?kind=stream", headers=headers).status_code == 408  # it had not begun by then
+        except httpx.RemoteProtocolError:
+            return both_spans(request_id)
+    raise AssertionError("no answer begins")
 
 
 def test_calls_are_children_of_their_request(http: httpx.Client) -> None:
@@ -88,13 +130,19 @@ def test_calls_are_children_of_their_request(http: httpx.Client) -> None:
     assert found["GET /shop"]["context"]["trace_id"] != f"0x{TRACE}"
 
 
-def test_errors_and_answers_that_are_cut_off(http: httpx.Client) -> None:
+def test_errors(http: httpx.Client) -> None:
     serve.run(Front.bind(Back.bind()), name="shop", route_prefix="/shop")
     found = ask(http, "failing", "?kind=fail")
     for name, description in (("GET /shop", "500"), ("Back.fail", "ERROR")):
         assert found[name]["status"] == {"status_code": "ERROR", "description": description}
         assert found[name]["events"][0]["name"] == "exception"
-    found = ask(http, "cut", "?kind=stream", **{"x-request-timeout-seconds": "0.3"})
+
+
+@pytest.mark.parametrize("holder", ["replica", "front"])
+def test_answers_that_are_cut_off(http: httpx.Client, front: httpx.Client, holder: str) -> None:
+    """A front has no spans of its own: the replica's must say what the client has seen."""
+    serve.run(Front.bind(Back.bind()), name="shop", route_prefix="/shop")
+    found = cut_off(front if holder == "front" else http)
     assert found["GET /shop"]["status"] == {"status_code": "ERROR", "description": "408"}
     assert found["Back.count"]["parent_id"] == found["GET /shop"]["context"]["span_id"]
 

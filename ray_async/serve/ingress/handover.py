@@ -15,9 +15,10 @@ from ray_async.serve.request_router.pending_request import PendingRequest
 if TYPE_CHECKING:
     from ray_async.serve.handle.router import Candidate, Router
 
-__all__ = ("HERE", "Handover")
+__all__ = ("DEADLINE", "HERE", "Handover")
 
 HERE = object()
+DEADLINE = "serve.deadline"  # in the scope of a request on its way, if it has one: see `RequestContext`
 _OWN = frozenset(("app", "state", "extensions", "asgi"))  # of a scope: what stays in its process
 
 
@@ -60,7 +61,10 @@ class Handover(Call):
         # A slot that is not free although the board says so: the limit is being changed. The replica refuses, then.
         if slots is None or candidate.slot != slots.place or not slots.free:
             scope, *body = self._args
-            self._args = {key: value for key, value in scope.items() if key not in _OWN}, *body
+            sent = {key: value for key, value in scope.items() if key not in _OWN}
+            if self.request.deadline is not None:
+                sent[DEADLINE] = self.request.deadline
+            self._args = sent, *body
             super().send(candidate)
         else:
             slots.take()

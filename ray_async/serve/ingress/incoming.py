@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from time import monotonic
 from typing import Any
 
 from ray_async.serve.context import RequestContext, current_request
 from ray_async.serve.ingress.body import RestOfBody
+from ray_async.serve.ingress.handover import DEADLINE
 from ray_async.serve.ingress.local import Run
-from ray_async.serve.ingress.reply import IDEMPOTENT, ROUTE, Reply
+from ray_async.serve.ingress.reply import IDEMPOTENT, ROUTE, Reply, RequestTimeout, status_of
 from ray_async.serve.telemetry.telemetry import Telemetry
 
 __all__ = ("Incoming",)
@@ -53,6 +55,7 @@ class Incoming:
         request.multiplexed_model_id = model_id.decode("latin-1")
         if scope["method"] in IDEMPOTENT:
             request.idempotent = True
+        request.deadline = scope.pop(DEADLINE, None)
         current_request.set(request)
         scope["asgi"] = {"version": "3.0", "spec_version": "2.3"}
         messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(maxsize=16)
@@ -83,6 +86,14 @@ class Incoming:
             observed = self._telemetry.observe_here(scope, reply, request.route, request.task)
             try:
                 await self._run(scope, receive, reply)
+            except asyncio.CancelledError:
+                # Whoever has the connection has cancelled it: for its time is over, or because its client has left.
+                if request.deadline is not None and monotonic() >= request.deadline:
+                    late = RequestTimeout()
+                    reply.failure, _ = status_of(late)
+                    if observed is not None:
+                        observed.failed(late)
+                raise
             except Exception as error:
                 if observed is not None:
                     observed.failed(error)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.utils import ClientDisconnected
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ("Requests",)
 
 logger = logging.getLogger("ray_async.serve")
+_EARLY = 0.005  # seconds that a loop's timer may be early
 _HELD_S = 1.0  # seconds after which a handler that goes on after its request's end is told of
 _MODEL_ID, _TIMEOUT = b"serve_multiplexed_model_id", b"x-request-timeout-seconds"
 
@@ -225,6 +227,8 @@ class Requests:
         self, work: Coroutine[Any, Any, None], timeout: float | None, reply: Reply, request: RequestContext
     ) -> None:
         """Do the work, or raise when its time is over. A handler in a thread keeps its slot until it is done."""
+        if timeout is not None:
+            request.deadline = monotonic() + timeout - _EARLY
         task = asyncio.get_running_loop().create_task(work)
         request.task = task
         try:
