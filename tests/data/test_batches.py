@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from ray_async.data.block.batches import batch_of, resized, table_of_batch
+from ray_async.data.block.batches import batch_of, resized, sized_batches, table_of_batch
 from ray_async.data.block.frames import KnownTexts, frame_of, table_of_frame
 from ray_async.data.block.rows import table_of_rows
 
@@ -158,3 +158,21 @@ def test_columns_on_a_gpu_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(ImportError, match="needs CuPy where the function runs"):
         batch_of(pa.table({"x": [1]}), "cupy")
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 7, 100, None])
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("batch_format", ["numpy", "pyarrow"])
+def test_batches_of_a_stream_have_its_rows_in_order(rows: int | None, drop_last: bool, batch_format: str) -> None:
+    plain = [pa.table({"a": list(range(start, stop))}) for start, stop in ((0, 5), (5, 5), (5, 6), (6, 20), (20, 23))]
+    nulls = pa.table({"a": pa.chunked_array([[23, None], [25]])})
+    tables = [table.slice(0) for table in (*plain[:4], nulls, plain[4])]
+    batches = list(sized_batches(tables, rows, batch_format, drop_last=drop_last))
+    if batch_format == "numpy":
+        found = [[None if value != value else value for value in batch["a"].tolist()] for batch in batches]
+    else:
+        found = [batch.column("a").to_pylist() for batch in batches]
+    assert found == [table.column("a").to_pylist() for table in resized(tables, rows, drop_last=drop_last)]
+    if batch_format == "numpy" and rows is not None and rows <= 5:
+        assert np.shares_memory(batches[0]["a"], plain[0].column("a").to_numpy()), "a view"
+        assert not batches[0]["a"].flags.writeable

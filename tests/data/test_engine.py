@@ -12,11 +12,12 @@ import pytest
 
 import ray_async as ray
 from ray_async.data.aggregate import Count, Max, Mean, Min, Std, Sum
+from ray_async.data.engine import polars_parts
 from ray_async.data.engine.grouping import aggregated
 from ray_async.data.engine.joining import joined
 from ray_async.data.engine.ordering import sorted_table
 from ray_async.data.engine.polars_runs import PolarsRun, can_run
-from ray_async.data.engine.relation import Grouped, Joined, Relation, Scan, Sorted, Where
+from ray_async.data.engine.relation import Grouped, Joined, Projected, Relation, Scan, Sorted, Where
 from ray_async.data.expressions import col, lit
 from ray_async.data.expressions.evaluation import filtered
 from ray_async.data.plan.optimizer import optimized
@@ -193,3 +194,55 @@ def test_datasets_use_it_for_large_files(tmp_path: Path) -> None:
     ordered, groups = dataset.sort("n", descending=True), dataset.groupby("s").sum("n")
     assert [row["n"] for row in ordered.take_all()] == list(range(199, -1, -1)) and "in Polars" in ordered.stats()
     assert shown(groups.to_arrow()) == shown(aggregated(table, ["s"], [Sum("n")])) and "in Polars" in groups.stats()
+
+
+CHUNKS = (
+    ([[0, 1], [2, 3], [4, 5]], 3),
+    ([[4, 5, 5], [], [2], [0, 1]], 3),
+    ([[3, 0], [2, 2], [3, 1, 7]], 1),
+)
+
+
+@pytest.mark.parametrize("part_bytes", [1, 200, 1 << 20])
+@pytest.mark.parametrize(("chunks", "apart"), CHUNKS)
+def test_rows_are_brought_back_into_order(
+    chunks: list[list[int]], apart: int, part_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polars_parts, "PART_BYTES", part_bytes)
+    minor = iter([9, None, 8, 7, 6, 5, 4])
+    types = {"a": pl.UInt32, "b": pl.UInt32}
+    frame = pl.concat([pl.DataFrame({"a": chunk, "b": [next(minor) for _ in chunk]}, types) for chunk in chunks])
+    expected = sorted(frame.rows(), key=lambda row: (row[0], row[1] or 0))
+    parts = polars_parts.restored(frame, "a", "b")
+    tables = list(polars_parts.tables_of(parts, pa.schema([("b", pa.int64())])))
+    assert [value for table in tables for value in table.column("b").to_pylist()] == [row[1] for row in expected]
+    assert part_bytes == 200 or len(tables) == (apart if part_bytes == 1 else 1)
+
+
+@pytest.mark.parametrize("how", ["inner", "left_outer"])
+def test_what_is_made_of_a_join_in_parts_has_its_order(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polars_parts, "PART_BYTES", 1000)
+    left, right = random_table(1, 500), random_table(2, 60).rename_columns(["g", "j", "t", "c", "m"])
+    for name, table in (("left", left), ("right", right)):
+        (tmp_path / name).mkdir()
+        files(table, tmp_path / name)
+    one, other = ray.data.read_parquet(tmp_path / "left"), ray.data.read_parquet(tmp_path / "right")
+    found = one.join(other, how, None, ("i",), ("j",)).filter(expr=col("n") > 7).with_column("w", col("f") * 2)
+    relation = whole_run(optimized(found._node), 1 << 30)
+    assert isinstance(relation, Projected)
+    tables = list(PolarsRun(relation).read(None))
+    expected = filtered(joined(left, right, ("i",), ("j",), how, None, None), col("n") > 7)
+    names = ["n", "m", "s", "t"]
+    assert len(tables) > 3 and shown(pa.concat_tables(tables).select(names)) == shown(expected.select(names))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sorts_in_parts_are_the_same(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polars_parts, "PART_BYTES", 1000)
+    table = random_table(seed, 400)
+    scan = Scan(table.schema, files(table, tmp_path))
+    keys, descending = (("f",), (seed % 2 == 0,)) if seed < 2 else (("s", "b"), (True, False))
+    found = list(PolarsRun(Sorted(table.schema, scan, keys, descending)).read(None))
+    assert len(found) > 3 and shown(pa.concat_tables(found)) == shown(sorted_table(table, keys, descending)), seed

@@ -8,17 +8,15 @@ a worker, forked from a process without any.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from ray_async.data.aggregate.functions import Aggregation, Count, Max, Mean, Min, Std, Sum
-from ray_async.data.block.schema import conformed
 from ray_async.data.engine.polars_exprs import can_express, expressed
+from ray_async.data.engine.polars_parts import Part, gathered, place_of, restored, sliced, tables_of
 from ray_async.data.engine.relation import Grouped, Head, Joined, Projected, Relation, Scan, Sorted, Where
 
 if TYPE_CHECKING:
@@ -31,8 +29,6 @@ _HOW: dict[str, Any] = {"inner": "inner", "left_outer": "left", "left_semi": "se
 #: Beyond this, by floats, a sum of integers may have wrapped around.
 _LARGEST_SUM = 2.0**62
 _LEFT, _RIGHT = "\0left", "\0right"
-#: Bytes of Polars' columns that become Arrow's at a time.
-_PART_BYTES = 64 << 20
 
 
 def can_run(relation: Relation) -> bool:
@@ -98,32 +94,33 @@ class PolarsRun:
 
     def read(self, params: Any) -> Iterator[pa.Table]:
         """Run it; the parameters are not looked at, since there is one call."""
-        frame = _lazy(self.relation, ordered=True).collect()
-        schema = self.relation.schema
-        if isinstance(self.relation, Grouped):
-            _check_sums(frame, self.relation.aggregations)
-        frame = frame.select(schema.names)
-        yield from _tables(frame, schema)
+        yield from tables_of(_parts(self.relation), self.relation.schema)
 
 
-def _tables(frame: pl.DataFrame, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Arrow's columns of a frame, part by part, two at a time: texts are copied out of Polars' own form."""
-    import polars as pl
+def _parts(relation: Relation) -> list[Part]:
+    """The rows of the whole relation, in their order, and part by part where that is cheaper."""
+    if isinstance(relation, Sorted):
+        frame = _lazy(relation.input, ordered=True).collect().rechunk()
+        return gathered(frame, frame.select(_order(relation)).to_series())
+    numbered = _numbered(relation)
+    if numbered is not None:
+        return restored(numbered.collect(), _LEFT, _RIGHT)
+    frame = _lazy(relation, ordered=True).collect()
+    if isinstance(relation, Grouped):
+        _check_sums(frame, relation.aggregations)
+    return sliced(frame)
 
-    parts = max(1, int(frame.estimated_size()) // _PART_BYTES)
-    bounds = [frame.height * index // parts for index in range(parts + 1)]
-    newest = pl.CompatLevel.newest()
 
-    def converted(start: int, stop: int) -> pa.Table:
-        return conformed(frame.slice(start, stop - start).to_arrow(compat_level=newest), schema).combine_chunks()
-
-    if parts == 1:
-        yield converted(0, frame.height)
-        return
-    with ThreadPoolExecutor(2) as pool:
-        ready = [pool.submit(converted, start, stop) for start, stop in pairwise(bounds)]
-        while ready:
-            yield ready.pop(0).result()
+def _numbered(relation: Relation) -> pl.LazyFrame | None:
+    """The rows of a join, or what is made of each, in any order, with the numbers that tell theirs; else None."""
+    if isinstance(relation, Joined) and not _only_chooses(relation):
+        return _matched(relation, _lazy(relation.left, ordered=True), _lazy(relation.right, ordered=True), numbers=True)
+    below = _numbered(relation.input) if isinstance(relation, (Where, Projected)) else None
+    if below is not None and isinstance(relation, Where):
+        return below.filter(_predicate(relation))
+    if below is not None and isinstance(relation, Projected):
+        return below.select(*_exprs_of(relation), _LEFT, _RIGHT)
+    return None
 
 
 def _lazy(relation: Relation, *, ordered: bool) -> pl.LazyFrame:
@@ -133,11 +130,9 @@ def _lazy(relation: Relation, *, ordered: bool) -> pl.LazyFrame:
     if isinstance(relation, Scan):
         return pl.scan_parquet(list(relation.paths)).select(relation.schema.names)
     if isinstance(relation, Where):
-        predicate = expressed(relation.predicate, relation.input.schema)
-        return _lazy(relation.input, ordered=ordered).filter(predicate)
+        return _lazy(relation.input, ordered=ordered).filter(_predicate(relation))
     if isinstance(relation, Projected):
-        exprs = [expressed(expr, relation.input.schema).alias(name) for name, expr in relation.exprs]
-        return _lazy(relation.input, ordered=ordered).select(exprs)
+        return _lazy(relation.input, ordered=ordered).select(_exprs_of(relation))
     if isinstance(relation, Head):
         return _lazy(relation.input, ordered=True).head(relation.rows)
     if isinstance(relation, Sorted):
@@ -148,7 +143,28 @@ def _lazy(relation: Relation, *, ordered: bool) -> pl.LazyFrame:
     return _joined(relation, ordered)
 
 
+def _predicate(relation: Where) -> pl.Expr:
+    return expressed(relation.predicate, relation.input.schema)
+
+
+def _exprs_of(relation: Projected) -> list[pl.Expr]:
+    return [expressed(expr, relation.input.schema).alias(name) for name, expr in relation.exprs]
+
+
 def _sorted(frame: pl.LazyFrame, relation: Sorted) -> pl.LazyFrame:
+    by, descending = _keys(relation)
+    return frame.sort(by, descending=descending, nulls_last=True, maintain_order=True)
+
+
+def _order(relation: Sorted) -> pl.Expr:
+    """The numbers of the input's rows, in the order in which they come."""
+    import polars as pl
+
+    by, descending = _keys(relation)
+    return pl.arg_sort_by(by, descending=descending, nulls_last=True, maintain_order=True)
+
+
+def _keys(relation: Sorted) -> tuple[list[pl.Expr], list[bool]]:
     import polars as pl
 
     by: list[pl.Expr] = []
@@ -159,18 +175,32 @@ def _sorted(frame: pl.LazyFrame, relation: Sorted) -> pl.LazyFrame:
             descending.append(False)
         by.append(pl.col(key))
         descending.append(down)
-    return frame.sort(by, descending=descending, nulls_last=True, maintain_order=True)
+    return by, descending
+
+
+def _only_chooses(relation: Joined) -> bool:
+    """Whether a join gives rows of its left side alone."""
+    return _HOW[relation.how] in ("semi", "anti")
 
 
 def _joined(relation: Joined, ordered: bool) -> pl.LazyFrame:
-    import polars as pl
-
     left, right = _lazy(relation.left, ordered=ordered), _lazy(relation.right, ordered=ordered)
-    if _HOW[relation.how] in ("semi", "anti"):
+    if _only_chooses(relation):
         order: Any = "left" if ordered else "none"
         return left.join(
             right, left_on=relation.left_on, right_on=relation.right_on, how=_HOW[relation.how], maintain_order=order
         )
+    found = _matched(relation, left, right, numbers=ordered)
+    if ordered:
+        # Numbers of rows, and a sort by them, cost half of what a join takes that keeps the order by itself.
+        found = found.sort(place_of(_LEFT, _RIGHT))
+    return found.select(relation.schema.names)
+
+
+def _matched(relation: Joined, left: pl.LazyFrame, right: pl.LazyFrame, *, numbers: bool) -> pl.LazyFrame:
+    """The rows of a join in any order, with the numbers of the rows of both sides if these are asked for."""
+    import polars as pl
+
     keys = [f"\0{index}" for index in range(len(relation.left_on))]
     right = right.select(
         *(pl.col(name).alias(key) for name, key in zip(relation.right_on, keys, strict=True)),
@@ -179,14 +209,9 @@ def _joined(relation: Joined, ordered: bool) -> pl.LazyFrame:
     left = left.select(pl.col(name).alias(new) for name, new in relation.left_names)
     new_names = dict(relation.left_names)
     left_on = [new_names[name] for name in relation.left_on]
-    if not ordered:
-        return left.join(right, left_on=left_on, right_on=keys, how=_HOW[relation.how]).select(relation.schema.names)
-    # Numbers of rows, and a sort by them, cost half of what a join takes that keeps the order by itself.
-    found = left.with_row_index(_LEFT).join(
-        right.with_row_index(_RIGHT), left_on=left_on, right_on=keys, how=_HOW[relation.how]
-    )
-    place = pl.col(_LEFT).cast(pl.UInt64) * 2**32 + pl.col(_RIGHT).fill_null(0).cast(pl.UInt64)
-    return found.sort(place).select(relation.schema.names)
+    if numbers:
+        left, right = left.with_row_index(_LEFT), right.with_row_index(_RIGHT)
+    return left.join(right, left_on=left_on, right_on=keys, how=_HOW[relation.how])
 
 
 def _grouped(frame: pl.LazyFrame, relation: Grouped, ordered: bool) -> pl.LazyFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ray_async.data.block.batches import batch_of, check_batch_format, resized
+from ray_async.data.block.batches import check_batch_format, sized_batches
 from ray_async.data.block.rows import rows_of
 from ray_async.data.iteration.batching import check_batch_size, shuffled
 from ray_async.data.iteration.frameworks import FrameworkIteration
@@ -75,8 +75,7 @@ class DataIterator(FrameworkIteration):
         tables = self._tables(max(1, prefetch), whole_blocks=rows is None)
         if buffer_rows is not None and rows is not None:
             tables = shuffled(tables, buffer_rows, rows, seed)
-        for table in resized(tables, rows, drop_last=drop_last):
-            batch = batch_of(table, batch_format)
+        for batch in sized_batches(tables, rows, batch_format, drop_last=drop_last):
             yield batch if collate is None else collate(batch)
 
 

@@ -77,8 +77,11 @@ def moved(tensor: Any, device: Any, *, pin_memory: bool) -> Any:
     """
     import torch
 
+    gpu = (device == "auto" or pin_memory) and torch.cuda.is_available()
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if pin_memory and torch.cuda.is_available() and tensor.device.type == "cpu":
+        device = "cuda" if gpu else "cpu"
+    if device == "cpu" and tensor.is_cpu:
+        return tensor.pin_memory() if pin_memory and gpu else tensor
+    if pin_memory and gpu and tensor.is_cpu:
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=pin_memory) if str(device) != str(tensor.device) else tensor

@@ -80,6 +80,23 @@ class PlanNode:
 
 
 @dataclass(frozen=True, eq=False)
+class _Derives(PlanNode):
+    """A node whose schema takes work to derive of its inputs', for instance a join of empty tables: it is done once."""
+
+    def schema(self) -> pa.Schema | None:
+        found: pa.Schema | None = self.__dict__.get("_schema")
+        if found is None:
+            found = self.__dict__["_schema"] = self._derived()
+        return found
+
+    def _derived(self) -> pa.Schema | None:
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_schema"}
+
+
+@dataclass(frozen=True, eq=False)
 class Read(PlanNode):
     """A source; ``blocks`` is the number of reads that the user asked for."""
 
@@ -167,7 +184,7 @@ class MapBatches(_OneInput):
 
 
 @dataclass(frozen=True, eq=False)
-class Project(_OneInput):
+class Project(_Derives, _OneInput):
     """Columns computed of the input's, which replace them."""
 
     reshape: Reshape
@@ -191,7 +208,7 @@ class Project(_OneInput):
         columns = self.input.columns()
         return None if columns is None else self.reshape.exprs(columns)
 
-    def schema(self) -> pa.Schema | None:
+    def _derived(self) -> pa.Schema | None:
         known = self.input.schema()
         if known is None:
             return None
@@ -236,7 +253,7 @@ class Limit(_SameRows):
 
 
 @dataclass(frozen=True, eq=False)
-class Union(PlanNode):
+class Union(_Derives):
     """All rows of the first, then of the second, and so on."""
 
     parts: tuple[PlanNode, ...]
@@ -245,7 +262,7 @@ class Union(PlanNode):
     def inputs(self) -> tuple[PlanNode, ...]:
         return self.parts
 
-    def schema(self) -> pa.Schema | None:
+    def _derived(self) -> pa.Schema | None:
         schemas = [part.schema() for part in self.parts]
         known = [schema for schema in schemas if schema is not None]
         return unified(known) if len(known) == len(schemas) else None
@@ -255,7 +272,7 @@ class Union(PlanNode):
 
 
 @dataclass(frozen=True, eq=False)
-class Zip(PlanNode):
+class Zip(_Derives):
     """Rows of several side by side."""
 
     parts: tuple[PlanNode, ...]
@@ -264,7 +281,7 @@ class Zip(PlanNode):
     def inputs(self) -> tuple[PlanNode, ...]:
         return self.parts
 
-    def schema(self) -> pa.Schema | None:
+    def _derived(self) -> pa.Schema | None:
         schemas = [part.schema() for part in self.parts]
         if any(schema is None for schema in schemas):
             return None
@@ -277,7 +294,7 @@ class Zip(PlanNode):
 
 
 @dataclass(frozen=True, eq=False)
-class Join(PlanNode):
+class Join(_Derives):
     """Rows of two sides whose keys are equal."""
 
     left: PlanNode
@@ -296,7 +313,7 @@ class Join(PlanNode):
     def label(self) -> str:
         return f"Join({self.how})"
 
-    def schema(self) -> pa.Schema | None:
+    def _derived(self) -> pa.Schema | None:
         left, right = self.left.schema(), self.right.schema()
         if left is None or right is None:
             return None
@@ -359,7 +376,7 @@ class RandomizeBlocks(_SameRows):
 
 
 @dataclass(frozen=True, eq=False)
-class Aggregate(_OneInput):
+class Aggregate(_Derives, _OneInput):
     """One row for each group of equal keys, in order of the keys; one row in all without keys."""
 
     keys: tuple[str, ...]
@@ -370,7 +387,7 @@ class Aggregate(_OneInput):
     def label(self) -> str:
         return f"Aggregate({', '.join(self.keys)})" if self.keys else "Aggregate"
 
-    def schema(self) -> pa.Schema | None:
+    def _derived(self) -> pa.Schema | None:
         known = self.input.schema()
         if known is None or any(aggregation.type_of(known) is None for aggregation in self.aggregations):
             return None

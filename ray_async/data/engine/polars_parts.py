@@ -1,0 +1,133 @@
+"""Frames of Polars as Arrow tables, part by part: cut, gathered in an order, or brought back into one.
+
+Each part is made when its turn has come, two at a time, so that there is no second whole frame, and the memory of one
+part serves the next: fresh pages cost more than what is written to them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
+
+import pyarrow as pa
+
+from ray_async.data.block.schema import conformed
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ("Part", "gathered", "place_of", "restored", "sliced", "tables_of")
+
+Part: TypeAlias = "Callable[[], pl.DataFrame]"
+
+#: Bytes of Polars' columns that become Arrow's at a time.
+PART_BYTES = 64 << 20
+_AT_ONCE = 2
+
+
+def tables_of(parts: list[Part], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The parts as Arrow tables, in order.
+
+    Args:
+        parts: what makes them.
+        schema: the tables' columns, by name, and their types; a part may have others beside.
+    """
+    import polars as pl
+
+    newest = pl.CompatLevel.newest()
+
+    def converted(part: Part) -> pa.Table:
+        return conformed(part().select(schema.names).to_arrow(compat_level=newest), schema).combine_chunks()
+
+    if len(parts) == 1:
+        yield converted(parts[0])
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        waiting = iter(parts)
+        ready: deque[Future[pa.Table]] = deque()
+        for part in waiting:
+            ready.append(pool.submit(converted, part))
+            if len(ready) > _AT_ONCE:
+                yield ready.popleft().result()
+        while ready:
+            yield ready.popleft().result()
+
+
+def sliced(frame: pl.DataFrame) -> list[Part]:
+    """A frame's rows as they are."""
+    return [partial(frame.slice, start, stop - start) for start, stop in _bounds(frame)]
+
+
+def gathered(frame: pl.DataFrame, order: pl.Series) -> list[Part]:
+    """A frame's rows in an order.
+
+    Args:
+        frame: the rows, each column in one piece.
+        order: the number of the row that comes first, of the next, and so on.
+    """
+
+    def part(start: int, stop: int) -> pl.DataFrame:
+        return frame[order.slice(start, stop - start)]
+
+    return [partial(part, start, stop) for start, stop in _bounds(frame)]
+
+
+def restored(frame: pl.DataFrame, major: str, minor: str) -> list[Part]:
+    """A frame's rows in the order of two columns of numbers, which no two rows share both of.
+
+    Polars works on a frame in pieces that follow each other in its input, and where it need not keep an order it loses
+    that of the pieces, and of the rows within each. So the pieces are put in order, and then sorted each by itself;
+    those that overlap together.
+
+    Args:
+        frame: the rows.
+        major: the column that comes first; without nulls.
+        minor: the column that decides among rows of the same number; null comes first.
+    """
+    enough = max(1, frame.height // _count(frame))
+    groups: list[list[tuple[int, int]]] = []
+    rows = end = 0
+    for least, most, start, length in sorted(_ranges(frame.get_column(major))):
+        if not groups or (least > end and rows + length > enough):
+            groups.append([])
+            rows = 0
+        groups[-1].append((start, length))
+        rows += length
+        end = max(end, most)
+    return [partial(_in_order, frame, group, major, minor) for group in groups] or sliced(frame)
+
+
+def _ranges(numbers: pl.Series) -> Iterator[tuple[int, int, int, int]]:
+    """Of each chunk its least and its largest number, where it starts, and how many it has."""
+    start = 0
+    for chunk in numbers.get_chunks():
+        if len(chunk):
+            yield int(chunk.min()), int(chunk.max()), start, len(chunk)  # type: ignore[arg-type]
+        start += len(chunk)
+
+
+def _in_order(frame: pl.DataFrame, rows: list[tuple[int, int]], major: str, minor: str) -> pl.DataFrame:
+    import polars as pl
+
+    part = pl.concat([frame.slice(start, length) for start, length in rows], rechunk=True)
+    return part[part.select(place_of(major, minor).arg_sort()).to_series()]
+
+
+def place_of(major: str, minor: str) -> pl.Expr:
+    """One number by which rows are in the order of two columns of numbers of 32 bits."""
+    import polars as pl
+
+    return pl.col(major).cast(pl.UInt64) * 2**32 + pl.col(minor).fill_null(0).cast(pl.UInt64)
+
+
+def _count(frame: pl.DataFrame) -> int:
+    return max(1, int(frame.estimated_size()) // PART_BYTES)
+
+
+def _bounds(frame: pl.DataFrame) -> Iterator[tuple[int, int]]:
+    parts = _count(frame)
+    return pairwise(frame.height * index // parts for index in range(parts + 1))
