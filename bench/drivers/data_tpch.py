@@ -1,6 +1,7 @@
 """Six queries of TPC-H, with their validation parameters: by the Dataset API, in Polars, and in SQL.
 
-Prices are floats for all, and q9 looks at green parts, as the specification's text does.
+The first two join in the same order. Prices are floats for all, and q9 looks at green parts, as the specification's
+text does.
 """
 
 from __future__ import annotations
@@ -96,18 +97,18 @@ def _dataset_q5(data: Any, root: str) -> Any:
 
     regions = data.read_parquet(f"{root}/region").filter(expr=col("r_name") == "ASIA").select_columns(["r_regionkey"])
     nations = data.read_parquet(f"{root}/nation").select_columns(["n_nationkey", "n_name", "n_regionkey"])
-    nations = nations.join(regions, "inner", on=("n_regionkey",), right_on=("r_regionkey",))
     customers = data.read_parquet(f"{root}/customer").select_columns(["c_custkey", "c_nationkey"])
-    customers = customers.join(nations, "inner", on=("c_nationkey",), right_on=("n_nationkey",))
     day = col("o_orderdate")
     orders = data.read_parquet(f"{root}/orders").filter(expr=(day >= DATE(1994, 1, 1)) & (day < DATE(1995, 1, 1)))
     orders = orders.select_columns(["o_orderkey", "o_custkey"])
-    orders = orders.join(customers, "inner", on=("o_custkey",), right_on=("c_custkey",))
     lines = data.read_parquet(f"{root}/lineitem")
     lines = lines.select_columns(["l_orderkey", "l_suppkey", "l_extendedprice", "l_discount"])
     suppliers = data.read_parquet(f"{root}/supplier").select_columns(["s_suppkey", "s_nationkey"])
-    found = lines.join(orders, "inner", on=("l_orderkey",), right_on=("o_orderkey",))
-    found = found.join(suppliers, "inner", on=("l_suppkey", "c_nationkey"), right_on=("s_suppkey", "s_nationkey"))
+    found = regions.join(nations, "inner", on=("r_regionkey",), right_on=("n_regionkey",))
+    found = found.join(customers, "inner", on=("n_nationkey",), right_on=("c_nationkey",))
+    found = found.join(orders, "inner", on=("c_custkey",), right_on=("o_custkey",))
+    found = found.join(lines, "inner", on=("o_orderkey",), right_on=("l_orderkey",))
+    found = found.join(suppliers, "inner", on=("l_suppkey", "n_nationkey"), right_on=("s_suppkey", "s_nationkey"))
     found = found.with_column("volume", col("l_extendedprice") * (1 - col("l_discount")))
     return found.groupby("n_name").aggregate(Sum("volume", alias_name="revenue")).sort("revenue", descending=True)
 
@@ -134,15 +135,15 @@ def _dataset_q9(data: Any, root: str) -> Any:
     costs = data.read_parquet(f"{root}/partsupp").select_columns(["ps_partkey", "ps_suppkey", "ps_supplycost"])
     nations = data.read_parquet(f"{root}/nation").select_columns(["n_nationkey", "n_name"])
     suppliers = data.read_parquet(f"{root}/supplier").select_columns(["s_suppkey", "s_nationkey"])
-    suppliers = suppliers.join(nations, "inner", on=("s_nationkey",), right_on=("n_nationkey",))
     lines = data.read_parquet(f"{root}/lineitem").select_columns(
         ["l_orderkey", "l_partkey", "l_suppkey", "l_quantity", "l_extendedprice", "l_discount"]
     )
     orders = data.read_parquet(f"{root}/orders").select_columns(["o_orderkey", "o_orderdate"])
-    found = lines.join(parts, "inner", on=("l_partkey",), right_on=("p_partkey",))
-    found = found.join(costs, "inner", on=("l_partkey", "l_suppkey"), right_on=("ps_partkey", "ps_suppkey"))
-    found = found.join(suppliers, "inner", on=("l_suppkey",), right_on=("s_suppkey",))
+    found = parts.join(costs, "inner", on=("p_partkey",), right_on=("ps_partkey",))
+    found = found.join(suppliers, "inner", on=("ps_suppkey",), right_on=("s_suppkey",))
+    found = found.join(lines, "inner", on=("p_partkey", "ps_suppkey"), right_on=("l_partkey", "l_suppkey"))
     found = found.join(orders, "inner", on=("l_orderkey",), right_on=("o_orderkey",))
+    found = found.join(nations, "inner", on=("s_nationkey",), right_on=("n_nationkey",))
     gain = col("l_extendedprice") * (1 - col("l_discount")) - col("ps_supplycost") * col("l_quantity")
     found = found.with_columns({"o_year": col("o_orderdate").dt.year(), "profit": gain})
     found = found.groupby(["n_name", "o_year"]).aggregate(Sum("profit", alias_name="sum_profit"))
