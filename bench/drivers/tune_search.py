@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -45,11 +46,49 @@ def _reporting(package: str, count: int) -> Callable[[dict[str, Any]], None]:
 def _uneven(package: str) -> Callable[[dict[str, Any]], None]:
     def train(config: dict[str, Any]) -> None:
         tune = import_module(f"{package}.tune")
+        slept = 0.0
         for _ in range(9):
+            began = time.perf_counter()
             time.sleep(0.01 + 0.05 * config["x"])
-            tune.report({"loss": config["y"]})
+            slept += time.perf_counter() - began
+            tune.report({"loss": config["y"], "slept": slept})
 
     return train
+
+
+@dataclass
+class Span:
+    """One start of a trial in a worker.
+
+    Args:
+        begin: When it began, in seconds since the epoch.
+        end: When it reported for the last time.
+        busy: Seconds that its function has slept: waiting for the scheduler's verdicts is not among them.
+    """
+
+    begin: float
+    end: float
+    busy: float
+
+    def busy_until(self, until: float) -> float:
+        """Seconds of the same before a time: evenly spread."""
+        share = (min(self.end, until) - self.begin) / max(self.end - self.begin, 1e-9)
+        return self.busy * max(share, 0.0)
+
+
+def _spans(path: str) -> list[list[Span]]:
+    """What each worker of a search has run, in order, by its journal."""
+    from ray_async.tune.execution.messages import unpack
+    from ray_async.tune.journal.journal import read_journal
+
+    found: dict[int, dict[tuple[str, int], Span]] = {}
+    for record in read_journal(path):
+        for message in record[2] if record[0] == "messages" else ():
+            if message[0] == "report":
+                end, since = message[7], message[8][1]
+                busy = float(unpack(message[4]).get("slept", since))
+                found.setdefault(record[1][0], {})[message[1], message[2]] = Span(end - since, end, busy)
+    return [sorted(spans.values(), key=lambda span: span.begin) for spans in found.values()]
 
 
 class Session:
@@ -68,6 +107,11 @@ class Session:
         self.ray.init(num_cpus=cpus, log_to_driver=False)
         self.before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         self.cpu = time.process_time()
+
+    def settle(self) -> None:
+        """Wait until the session has started: what it imports at first is there for the workers that are to come."""
+        self.ray.get(self.ray.remote(lambda: 1).remote())
+        time.sleep(2)
 
     def fit(self, trainable: Any, samples: int, **config: Any) -> tuple[float, Any]:
         """Run a search; seconds, and its results."""
@@ -156,25 +200,36 @@ def waiting(package: str, size: int) -> dict[str, float]:
         began = time.perf_counter()
         joblib.Parallel(CPUS)(joblib.delayed(sleeping)(config) for config in configs)
         return {"overhead": (time.perf_counter() - began) / ideal - 1}
-    seconds, _ = Session(package, CPUS).fit(sleeping, size)
+    session = Session(package, CPUS)
+    session.settle()
+    seconds, _ = session.fit(sleeping, size)
     return {"overhead": seconds / ideal - 1}
 
 
 def idle(package: str, size: int) -> dict[str, float]:
-    """ASHA with trials of uneven length: the share of the workers' time in which no trial runs."""
+    """ASHA with trials of uneven length: the share of the workers' time in which no trial's function runs.
+
+    A worker's time begins with its first trial and ends when the last trial of the search begins: after that there is
+    nothing that it could do. ``whole`` counts all seconds from ``fit`` to its return instead.
+    """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     asha = import_module(f"{package}.tune.schedulers").ASHAScheduler(max_t=9, grace_period=1, reduction_factor=3)
-    seconds, grid = Session(package, CPUS).fit(_uneven(package), size, scheduler=asha)
-    busy = sum(result.metrics["time_total_s"] for result in grid)
-    return {"idle": 1 - busy / (CPUS * seconds)}
+    session = Session(package, CPUS)
+    session.settle()
+    seconds, _ = session.fit(_uneven(package), size, scheduler=asha)
+    workers = _spans(os.path.join(session.folder, "e"))
+    until = max(spans[-1].begin for spans in workers)
+    busy = sum(span.busy_until(until) for spans in workers for span in spans)
+    there = sum(until - spans[0].begin for spans in workers)
+    whole = sum(span.busy for spans in workers for span in spans) / (CPUS * seconds)
+    return {"idle": 1 - busy / there, "whole": 1 - whole}
 
 
 def first(package: str, size: int) -> dict[str, float]:
     """From `fit` to the first report, in a session that has started."""
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     session = Session(package)
-    session.ray.get(session.ray.remote(lambda: 1).remote())
-    time.sleep(2)
+    session.settle()
 
     def train(config: dict[str, Any]) -> dict[str, float]:
         return {"at": time.time(), "loss": 0.0}

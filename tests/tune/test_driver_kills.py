@@ -12,17 +12,12 @@ from typing import Any
 
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.state import SearchState
-from tests.tune.test_failures import drive
+from tests.tune.test_failures import drive, rows
 from tests.tune.test_snapshot import FACTS, restored, written
 
 KILLS = int(os.environ.get("TUNE_KILLS", "1"))
 REPORTS = 36
 TRIALS = 12
-
-
-def rows(text: str) -> list[list[str]]:
-    """Number, config and result of each trial; the first part of an id is the search's own."""
-    return [[row.split()[0][-5:], *row.split()[1:]] for row in text.splitlines()]
 
 
 def test_a_driver_that_is_killed_at_a_random_point_loses_nothing(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def test_run_raises_for_failed_trials() -> None:
 
 DRIVER = """
 import os, signal, sys
+import psutil
 import ray_async as ray
 from ray_async import tune
 
@@ -138,7 +139,11 @@ def main(folder, kill_after):
             nonlocal count
             count += 1
             if count == kill_after:
-                os.kill(os.getpid(), signal.SIGINT if "--interrupt" in sys.argv else signal.SIGKILL)
+                if "--node" in sys.argv:
+                    (node,) = [one for one in psutil.Process().children() if one.cmdline()[0] == "ray::node"]
+                    node.kill()
+                else:
+                    os.kill(os.getpid(), signal.SIGINT if "--interrupt" in sys.argv else signal.SIGKILL)
     ray.init(num_cpus=2, log_to_driver=False)
     from ray_async.tune.schedulers import TrialScheduler
     from ray_async.tune.search import BasicVariantGenerator
@@ -171,6 +176,23 @@ def drive(folder: Path, kill_after: int, *more: str) -> subprocess.CompletedProc
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=100)
 
 
+def rows(text: str) -> list[list[str]]:
+    """Number, config and result of each trial; the first part of an id is the search's own."""
+    return [[row.split()[0][-5:], *row.split()[1:]] for row in text.splitlines()]
+
+
+def test_a_node_that_is_killed_ends_the_search_and_a_restore_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "cut").mkdir()
+    expected = drive(tmp_path / "whole", 0)
+    assert expected.returncode == 0, expected.stderr
+    killed = drive(tmp_path / "cut", 7, "--node")
+    assert killed.returncode == 1 and "NodeDiedError" in killed.stderr
+    last = drive(tmp_path / "cut", 0)
+    assert last.returncode == 0, last.stderr
+    assert rows(last.stdout) == rows(expected.stdout) and len(rows(last.stdout)) == 12
+
+
 def test_a_driver_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     cut = tmp_path / "cut"
@@ -182,10 +204,6 @@ def test_a_driver_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -
         assert drive(cut, kill_after).returncode == -signal.SIGKILL
     last = drive(cut, 0)
     assert last.returncode == 0, last.stderr
-
-    def rows(text: str) -> list[list[str]]:
-        return [[row.split()[0][-5:], *row.split()[1:]] for row in text.splitlines()]
-
     assert rows(last.stdout) == rows(expected.stdout) and len(rows(last.stdout)) == 12
 
 

@@ -21,7 +21,7 @@ def test_orders_behind_a_long_trial_go_back_and_those_that_wait_stay() -> None:
     box = Mailbox()
     box._orders.extend([order(0), order(1), order(2, waits=True)])
     assert box.next_order().trial_id == "t0"
-    assert exchanged(box) == [(m.RETURNED, ["t1"])]
+    assert exchanged(box) == [(m.RETURNED, ["t1"], False)]
     assert box.next_order().trial_id == "t2"
 
 
@@ -30,7 +30,7 @@ def test_an_order_that_waits_is_given_back_when_it_is_wanted_and_one_that_runs_i
     box._orders.extend([order(0), order(1, waits=True)])
     box.next_order()
     box.post([("t0", 1, m.GIVE_BACK), ("t1", 1, m.GIVE_BACK)])
-    assert exchanged(box) == [(m.RETURNED, ["t1"])]
+    assert exchanged(box) == [(m.RETURNED, ["t1"], True)]
     assert box.answer is None and not box.has_orders
 
 
@@ -38,7 +38,7 @@ def test_a_stopped_trial_that_has_not_begun_is_given_back() -> None:
     box = Mailbox()
     box._orders.extend([order(0), order(1, waits=True)])
     box.next_order()
-    assert exchanged(box, answers=[("t1", 1, m.STOP)]) == [(m.RETURNED, ["t1"])]
+    assert exchanged(box, answers=[("t1", 1, m.STOP)]) == [(m.RETURNED, ["t1"], True)]
 
 
 def test_quick_reports_are_taken_away_before_the_trial_has_to_wait() -> None:

@@ -88,6 +88,25 @@ def test_one_long_trial_holds_up_no_other(tmp_path: Path, seconds: float) -> Non
     assert (grid.num_terminated, grid.num_errors) == (count, 0)
 
 
+def test_trials_behind_long_ones_are_not_handed_to_and_fro(tmp_path: Path) -> None:
+    run = RunConfig(storage_path=str(tmp_path), name="e", verbose=0)
+    journal = tmp_path / "e" / "journal.bin"
+
+    def is_at_rest() -> bool:
+        size = journal.stat().st_size
+        time.sleep(0.3)
+        return journal.stat().st_size == size
+
+    def train(config: dict[str, Any]) -> dict[str, Any]:
+        if config["i"] in (8, 9):
+            wait_until(is_at_rest, 30)
+        return {"loss": config["i"]}
+
+    halves = tune.with_resources(train, {"cpu": 2})
+    grid = fit(halves, {"i": tune.grid_search(list(range(40)))}, run)
+    assert (grid.num_terminated, grid.num_errors) == (40, 0)
+
+
 def test_names_with_a_slash_and_names_in_a_nest() -> None:
     def train(config: dict[str, Any]) -> None:
         for step in range(4):

@@ -12,6 +12,8 @@ from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.restoring import replay
 from ray_async.tune.execution.search_spec import SearchSpec
 from ray_async.tune.execution.state import SearchState
+from ray_async.tune.experiment.trial import Trial
+from ray_async.tune.journal import ended_trials
 from ray_async.tune.journal.journal import SearchJournal
 from ray_async.tune.journal.snapshot import NAME, SnapshotClock, read_snapshot
 from ray_async.tune.schedulers import ASHAScheduler
@@ -110,6 +112,35 @@ def test_a_directory_that_has_moved(tmp_path: Path) -> None:
     state, repeated = restored(moved, spec)
     assert repeated == 0 and all(str(trial.path).startswith(f"{moved}/") for trial in state.get_trials())
     moved.rename(tmp_path)
+
+
+def test_ended_trials_are_pickled_once_and_what_changes_later_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_trials, "CHUNK", 2)
+    spec = written(tmp_path, 7)
+    state, _ = restored(tmp_path, spec)
+    pack, packed = Trial.packed, []
+
+    def counted(trial: Trial) -> tuple[Any, ...]:
+        packed.append(trial.trial_id)
+        return pack(trial)
+
+    monkeypatch.setattr(Trial, "packed", counted)
+    journal = SearchJournal(str(tmp_path))
+    for trial in state.get_trials()[:5]:
+        journal.note_end(trial)
+    assert len(packed) == 4
+    for _ in range(3):
+        assert journal.keep(state.parts(), state.trials)
+    assert [packed.count(trial.trial_id) for trial in state.get_trials()] == [1] * 6 + [3]
+    first = state.get_trials()[0]
+    first.remark = "late"
+    assert journal.keep(state.parts(), state.trials)
+    journal.close()
+    again, behind = restored(tmp_path, spec)
+    assert behind == 0 and shown(again) == shown(state)
+    assert again.get_trials()[0].remark == "late"
 
 
 def test_a_searcher_that_cannot_be_pickled_has_no_snapshot(tmp_path: Path) -> None:

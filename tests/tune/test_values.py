@@ -59,6 +59,7 @@ def test_a_tensor_of_one_number_is_that_number_and_others_are_refused_by_name() 
 def test_a_trial_that_reports_nothing_is_done_without_metrics_of_its_own() -> None:
     result = only(fit(returning(None), {"x": 1}))
     assert result.error is None and result.metrics["done"] is True
+    assert result.config == {"x": 1}
 
 
 def test_what_is_reported_and_then_returned_are_both_there() -> None:

@@ -97,7 +97,7 @@ class Mailbox:
                 continue
             for order in [order for order in self._orders if (order.trial_id, order.attempt) == key]:
                 self._orders.remove(order)
-                self._put((m.RETURNED, [trial_id]), True)
+                self._put((m.RETURNED, [trial_id], True), True)
 
     def _patience(self) -> float | None:
         """Seconds that the waiting call has to wait on; None: until something changes."""
@@ -114,7 +114,7 @@ class Mailbox:
             return
         returned = [order for order in self._orders if not order.waits]
         if returned:
-            self._outbox.append((m.RETURNED, [order.trial_id for order in returned]))
+            self._outbox.append((m.RETURNED, [order.trial_id for order in returned], False))
             self._orders = deque(order for order in self._orders if order.waits)
 
     # The trial's side.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray_async as ray
-from ray_async.exceptions import RayActorError, TaskPlacementGroupRemoved
+from ray_async.exceptions import NodeDiedError, RayActorError, TaskPlacementGroupRemoved
 from ray_async.tune.execution import messages as m
 from ray_async.tune.execution.runner import TrialRunner
 from ray_async.tune.execution.slots import slots
@@ -44,6 +44,16 @@ class RunnerPlace:
     named: bool = False
     # Trials that it was asked to give back, since another runner has nothing to do.
     asked: set[str] = field(default_factory=set)
+    # Whether the trial that it runs takes so long that it has handed back those behind it.
+    holds: bool = False
+
+    def room(self, batch: int) -> int:
+        """How many trials it may have at once: behind a long one more than one would only come back.
+
+        Args:
+            batch: How many a runner may have in general.
+        """
+        return min(batch, 2) if self.holds else batch
 
     @property
     def is_ready(self) -> bool:
@@ -77,6 +87,15 @@ class RunnerPool:
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             found = self._slots[factory] = slots(factory, nodes)
         return found
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the session is gone, with all runners."""
+        try:
+            ray.nodes()
+        except NodeDiedError:
+            return True
+        return False
 
     def add(self, factory: PlacementGroupFactory) -> RunnerPlace:
         """Ask for another runner; `start` waits until there is room for it.

@@ -24,6 +24,7 @@ from ray_async.tune.execution.effects import (
     Effect,
     TrialAdded,
     TrialAnswered,
+    TrialEnded,
     TrialStarted,
 )
 from ray_async.tune.execution.pool import RunnerPlace, RunnerPool
@@ -42,6 +43,8 @@ _logger = logging.getLogger("ray_async.tune")
 # Trials that one runner gets at once, and the time that they are to take together.
 MAX_BATCH = 512
 BATCH_SECONDS = 0.1
+# Trials that take longer than this come one by one, with one that waits behind the one that runs.
+LONG_SECONDS = 0.01
 # Trials that take longer than this are given back for runners that have nothing to do.
 SHARED_SECONDS = 0.005
 # Trials that take less than this have one that waits behind them.
@@ -235,7 +238,8 @@ class SearchLoop:
                 if not runner.closed:
                     self._take(runner, packed)
         except DEATHS as error:
-            if isinstance(error, RayTaskError):
+            # Without a session no trial is to blame: a restore goes on with all that ran.
+            if isinstance(error, RayTaskError) or self._pool.has_ended:
                 raise
             if not runner.closed:
                 self._lose(runner, error)
@@ -250,10 +254,12 @@ class SearchLoop:
             if kind == m.REPORT:
                 runner.judged = message[1], message[2], message[8][0]
             elif kind in _ENDS:
+                runner.holds = False
                 seconds = message[4]
                 self._duration = seconds if self._duration is None else 0.9 * self._duration + 0.1 * seconds
                 self._leave(runner, message[1])
             elif kind == m.RETURNED:
+                runner.holds = runner.holds or not message[2]
                 for trial_id in message[1]:
                     self._leave(runner, trial_id)
         self._state.handle(runner.facts, arrived)
@@ -330,11 +336,11 @@ class SearchLoop:
         for runner in idle:
             if self._take_unsent(runner):
                 continue
-            if (self._duration or 0) <= SHARED_SECONDS:
-                return
+            slow = (self._duration or 0) > SHARED_SECONDS
             donors = [
                 one for one in self._pool.runners
                 if len(one.trials) > 1 + len(one.asked) and not one.orders and one.factory == runner.factory
+                and (slow or one.holds)
             ]  # fmt: skip
             if not donors:
                 return
@@ -369,29 +375,25 @@ class SearchLoop:
         """Whether a trial could start; also before there are runners, where their kind depends on the trial."""
         if self._first is None and not self._pool.runners:
             return True
-        return any(len(runner.trials) < batch and runner.is_ready for runner in self._pool.runners)
+        return any(len(runner.trials) < runner.room(batch) and runner.is_ready for runner in self._pool.runners)
 
     def _batch(self) -> int:
         """How many trials a runner may have at once."""
         state = self._state
-        if (
-            self._duration is None
-            or self._suspects
-            or state.source.learns
-            or state.scheduler.lockstep
-            or state.settings.max_concurrent
-        ):
+        one_by_one = state.source.learns or state.scheduler.lockstep or state.settings.max_concurrent
+        if self._duration is None or self._suspects or one_by_one:
             return 1
-        count = min(MAX_BATCH, int(BATCH_SECONDS / max(self._duration, 1e-6)))
-        # One waits behind one that takes a while, so that the way to here and back is made while that one runs.
-        return max(count, 2 if self._duration < WAITING_SECONDS else 1)
+        if self._duration > LONG_SECONDS:
+            # One waits behind one that takes a while, so that the way to here and back is made while that one runs.
+            return 2 if self._duration < WAITING_SECONDS else 1
+        return min(MAX_BATCH, int(BATCH_SECONDS / max(self._duration, 1e-6)))
 
     def _runner_for(self, trial: Trial, batch: int) -> RunnerPlace | None:
         factory = trial.placement_group_factory
         fitting = [runner for runner in self._pool.runners if runner.factory == factory]
         best, fewest = None, batch
         for runner in fitting:
-            if len(runner.trials) < fewest and runner.is_ready:
+            if len(runner.trials) < min(fewest, runner.room(batch)) and runner.is_ready:
                 best, fewest = runner, len(runner.trials)
         if best is not None:
             return best
@@ -407,7 +409,7 @@ class SearchLoop:
         self._state.start(trial)
         runner.trials[trial.trial_id] = trial.attempt
         order = self._state.order(trial)
-        if self._duration is not None and self._duration > BATCH_SECONDS / 2:
+        if runner.holds or (self._duration is not None and self._duration > LONG_SECONDS):
             order = order._replace(waits=True)
         runner.orders.append(order)
         self._places[trial.trial_id] = runner
@@ -442,6 +444,8 @@ class SearchLoop:
             else:
                 if isinstance(effect, CheckpointRemoved):
                     self._remove(effect)
+                elif isinstance(effect, TrialEnded):
+                    self._journal.note_end(effect.trial)
                 self._listen(effect)
 
     def _answer(self, effect: TrialAnswered, current: RunnerPlace | None) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ray_async.tune.error import TuneError
+from ray_async.tune.journal.ended_trials import EndedTrials
 from ray_async.tune.journal.pickling import dumps
 from ray_async.tune.journal.snapshot import JOURNAL, write_snapshot
 from ray_async.tune.journal.snapshot import NAME as SNAPSHOT_NAME
@@ -54,6 +55,7 @@ class SearchJournal:
 
     def __init__(self, folder: str, anew: bool = False) -> None:
         self._folder = folder
+        self._ended = EndedTrials()
         self.path = os.path.join(folder, NAME)
         if anew and os.path.exists(self.path):
             _put_aside(folder)
@@ -117,7 +119,15 @@ class SearchJournal:
         Returns:
             Whether it could be pickled.
         """
-        return write_snapshot(self._folder, self.size, parts, trials)
+        return write_snapshot(self._folder, self.size, parts, trials, self._ended)
+
+    def note_end(self, trial: Trial) -> None:
+        """Take a trial that has ended, so that the next snapshots have less to do.
+
+        Args:
+            trial: The trial.
+        """
+        self._ended.add(trial)
 
     @property
     def size(self) -> int:

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ray_async.tune.experiment.trial import Trial
-from ray_async.tune.journal.pickling import Pickler, dumps
+from ray_async.tune.journal.ended_trials import EndedTrials
+from ray_async.tune.journal.pickling import Pickler
 
 __all__ = ("SnapshotClock", "collector_paused", "read_snapshot", "write_snapshot")
 
@@ -27,8 +28,6 @@ JOURNAL = "journal.bin"
 MAGIC = b"ray_async tune snapshot 2\n"
 _HEAD = struct.Struct("<QIQI")
 _LENGTH = struct.Struct("<Q")
-# Trials in one pickle.
-_CHUNK = 256
 # A snapshot is due when so many seconds have passed and the journal has grown so much since the last one.
 SECONDS = 5.0
 GROWTH = 1.5
@@ -38,7 +37,7 @@ SMALLEST = 200_000
 _logger = logging.getLogger("ray_async.tune")
 
 
-def write_snapshot(folder: str, place: int, parts: Any, trials: dict[str, Trial]) -> bool:
+def write_snapshot(folder: str, place: int, parts: Any, trials: dict[str, Trial], ended: EndedTrials) -> bool:
     """Write a snapshot in place of the last one.
 
     Args:
@@ -46,6 +45,7 @@ def write_snapshot(folder: str, place: int, parts: Any, trials: dict[str, Trial]
         place: Bytes of the journal that it stands for.
         parts: What the search holds beside its trials.
         trials: These, by id.
+        ended: Those among them that were pickled when they ended.
 
     Returns:
         Whether it could be pickled: a searcher or scheduler of the user's need not be.
@@ -58,7 +58,7 @@ def write_snapshot(folder: str, place: int, parts: Any, trials: dict[str, Trial]
         file.write(MAGIC + bytes(_HEAD.size))
         length = checksum = 0
         try:
-            for piece in _pieces(parts, trials):
+            for piece in _pieces(parts, trials, ended):
                 file.write(piece)
                 length, checksum = length + len(piece), zlib.crc32(piece, checksum)
         except OSError:
@@ -100,12 +100,13 @@ class _Unpickler(pickle.Unpickler):
         return found
 
 
-def _pieces(parts: Any, trials: dict[str, Trial]) -> Iterator[bytes]:
-    """Frames: trials that stand alone, so many at a time, since a pickler remembers all that it has seen; an empty one;
-    and last all the others, with what the search holds."""
-    alone = [trial for trial in trials.values() if trial.stands_alone]
-    for start in range(0, len(alone), _CHUNK):
-        yield from _framed(dumps([trial.packed() for trial in alone[start : start + _CHUNK]]))
+def _pieces(parts: Any, trials: dict[str, Trial], ended: EndedTrials) -> Iterator[bytes]:
+    """Frames: trials that stand alone, some at a time; an empty one; and last the others, with what the search holds.
+
+    What the last one says of a trial holds, whatever is said before.
+    """
+    for pickled in ended.pickles(trials):
+        yield from _framed(pickled)
     others = [trial.packed() for trial in trials.values() if not trial.stands_alone]
     file = io.BytesIO()
     _Pickler(file, 5).dump((parts, others, list(trials)))

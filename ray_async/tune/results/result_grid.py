@@ -25,7 +25,8 @@ def trial_result(trial: Trial, history: History | None, storage: RemoteStorage |
         storage: Where the experiment is kept; None: in its local directory.
     """
     last = trial.last_result
-    metrics = last if last else {"config": trial.config, "trial_id": trial.trial_id}
+    # One that has reported nothing has a config all the same.
+    metrics = last if "config" in last else {"config": trial.config, "trial_id": trial.trial_id, **last}
     rows = None
     if history is not None:
         end = last.get("training_iteration")
