@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ray_async.command_parser import CommandParser
 from ray_async.config import ADDRESS, Settings
 from ray_async.runtime import node_control
 from ray_async.start_options import add_start_options, ignored_options, node_config
@@ -28,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     if words[:1] in (["serve"], ["tune"]):  # their own programs read their words, --help among them
         _library(words[0], words[1:])
-    arguments = _parser().parse_args(words)
+    if words[:1] == ["microbenchmark"]:  # argparse would take the first of its options for one of its own
+        return _microbenchmark(words[1:])
+    arguments = _parser().parse(words)
     try:
         status: int = arguments.run(arguments)
     except (node_control.NodeStartError, ConnectionError, OSError) as error:
@@ -36,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ray_async", description="Start, stop and look at a node of ray_async.")
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="ray_async", description="Start, stop and look at a node of ray_async.")
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     parser.add_argument("--logging-level", help=argparse.SUPPRESS)
     parser.add_argument("--logging-format", help=argparse.SUPPRESS)
@@ -60,9 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="deploy applications of Serve, and look at them", add_help=False)
     commands.add_parser("tune", help="look at experiments of Tune, and write pages of plots", add_help=False)
 
-    bench = commands.add_parser("microbenchmark", help="run the benchmark suite", add_help=False)
-    bench.add_argument("arguments", nargs=argparse.REMAINDER)
-    bench.set_defaults(run=_microbenchmark)
+    commands.add_parser("microbenchmark", help="run the benchmark suite", add_help=False)
     return parser
 
 
@@ -199,12 +200,12 @@ def _library(name: str, words: Sequence[str]) -> NoReturn:
     os.execv(sys.executable, [sys.executable, "-m", f"ray_async.{name}", *words])
 
 
-def _microbenchmark(arguments: argparse.Namespace) -> int:
+def _microbenchmark(words: Sequence[str]) -> int:
     import importlib.util
 
     if importlib.util.find_spec("bench") is None:
         return _fail("The benchmark suite is not part of the installed package: run this in a checkout of the sources.")
-    return subprocess.run([sys.executable, "-m", "bench", *arguments.arguments], check=False).returncode
+    return subprocess.run([sys.executable, "-m", "bench", *words], check=False).returncode
 
 
 def _fail(message: str) -> int:

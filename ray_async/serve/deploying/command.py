@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 import ray_async as ray
+from ray_async.command_parser import CommandParser
 from ray_async.serve import api
 from ray_async.serve.application import BuiltApplication, ConfigSettings, build
 from ray_async.serve.config import HTTPOptions, gRPCOptions
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 when the command could not do what it was asked to, or 130 after Ctrl-C.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse(argv)
     folder = str(Path(getattr(arguments, "app_dir", ".")).resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -54,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ray_async serve", description="Deploy applications, and look at them.")
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="ray_async serve", description="Deploy applications, and look at them.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="deploy, and go on until Ctrl-C; starts a node where none runs")

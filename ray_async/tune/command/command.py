@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ray_async.command_parser import CommandParser
 from ray_async.tune.command.tables import experiment_rows, trial_rows, written
 from ray_async.tune.error import TuneError
 
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 1 when it could not do what it was asked to.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse(argv)
     try:
         text = arguments.run(arguments)
     except (TuneError, ValueError, OSError, ImportError) as error:
@@ -34,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ray_async tune", description="Look at experiments of Tune.")
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="ray_async tune", description="Look at experiments of Tune.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for names, text, run in (
         (("list-trials", "ls"), "list the trials of an experiment", _list_trials),
