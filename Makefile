@@ -70,9 +70,12 @@ debug: $(VENV)/.installed ## compile a debug build in a copy of the tree (build/
 demo: build ## run the main example: measure the whole standard library in parallel
 	$(PY) -m examples.stdlib_metrics
 
-# The model's library is large; where it cannot be had, the demonstration takes a tiny model instead.
+# The model's library is large, and with GPUs' libraries 5 GB: their index has a build without them, which pip prefers. Where
+# nothing can be had, the demonstration takes a tiny model instead.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 $(VENV)/.demo-serve: $(VENV)/.installed
-	$(PIP) 'torch>=2.4' 'transformers>=4.44' || echo "transformers cannot be installed here"
+	$(PIP) --retries 1 --extra-index-url '$(TORCH_INDEX)' 'torch>=2.4' 'transformers>=4.44' \
+	|| echo "transformers cannot be installed here"
 	@touch $@
 
 demo-serve: build $(VENV)/.demo-serve ## serve a model behind HTTP, send load, plot latencies (DEMO_PLOT=latencies.png)
