@@ -157,6 +157,7 @@ def init(
         runtime_env: Environment of the job's tasks and actors.
         preload: Names of modules that all workers of the started node have when they start, instead of importing them
             at their first use (see docs/processes.md); those of the setting ``preload_python_modules`` are added.
+            Without effect where a running node is attached to.
         enable_resource_isolation: Refused: workers are not put into control groups.
         cgroup_path, system_reserved_cpu, system_reserved_memory: Of resource isolation; refused too.
         proxy_server_url: Noted, and without effect.

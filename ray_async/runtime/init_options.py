@@ -17,7 +17,6 @@ _NODE_SETTINGS = (
     "object_store_memory",
     "system_config",
     "node_name",
-    "preload",
 )
 
 
@@ -40,7 +39,8 @@ class InitOptions(NamedTuple):
         memory: Bytes offered as the resource ``memory``.
         spilling_directory: Where objects are spilled to.
         node_ip_address: The address that the node is known by.
-        preload: Modules that all workers have when they start.
+        preload: Modules that all workers have when they start; without effect on a running node, whose workers import
+            them at their first use.
         skip_env_hook: Whether the function that RAY_RUNTIME_ENV_HOOK names is left alone.
     """
 

@@ -61,6 +61,13 @@ def test_settings_of_a_node_are_refused_where_one_is_found(start_head: StartHead
         assert ray.cluster_resources()["CPU"] == 2
 
 
+def test_what_is_to_be_preloaded_keeps_nobody_from_a_running_node(start_head: StartHead) -> None:
+    start_head(7005, num_cpus=1)
+    for address in (None, "auto", "127.0.0.1:7005"):
+        with ray.init(address, preload=["wave"]) as context:
+            assert context.address_info["address"] == "127.0.0.1:7005"
+
+
 def test_a_bad_setting_is_told_to_the_starter() -> None:
     with pytest.raises(NodeStartError, match="object_store_memory must be at least"):
         node_control.start_head({"address": "127.0.0.1:7003", "object_store_memory": 1})

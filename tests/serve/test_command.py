@@ -88,6 +88,24 @@ def test_run_an_import_path(folder: Path) -> None:
         assert httpx.get(f"{url}/shop").text == "typed"
 
 
+def test_run_on_a_node_that_runs(folder: Path) -> None:
+    call(folder, "start", "--head", "--port", "7101", "--node-ip-address", "127.0.0.1", "--num-gpus", "1")
+    try:
+        for address in ((), ("--address", "127.0.0.1:7101")):
+            with running(folder, "shop:make", "word=typed", "--port", "0", *address) as (url, _):
+                assert httpx.get(url).text == "typed"
+        (folder / "script.py").write_text(
+            "import ray_async as ray, shop\nfrom ray_async import serve\n"
+            "handle = serve.run(shop.app, port=0, blocking=False)\n"
+            "print(handle.remote(None).result(), ray.cluster_resources()['GPU'])\nserve.shutdown()\n"
+        )
+        words = [sys.executable, "script.py"]
+        done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=100)
+        assert done.stdout.splitlines()[-1] == "hello 1.0", done.stderr
+    finally:
+        call(folder, "stop")
+
+
 def test_run_again_when_sources_change(folder: Path) -> None:
     with running(folder, "shop:app", "--port", "0", "--reload") as (url, lines):
         assert httpx.get(url).text == "hello"
