@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
 import pkgutil
+import sys
 import typing
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -60,10 +61,12 @@ def find_attribute(import_path: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # the module is there, and something that it imports is not
-        near = "" if "." in error.name else _nearest(error.name, [one.name for one in pkgutil.iter_modules()])
+        near = _nearest(error.name, _modules_beside(error.name))
         raise ConfigError(
             f"there is no module {error.name!r}, which the import path {import_path!r} names{near}"
         ) from None
+    if ":" not in import_path and _is_module(found, import_path):
+        raise ConfigError(f"{import_path!r} is a module: write {_example(import_path)}")
     for name in attribute.split("."):
         if not hasattr(found, name):
             near = _nearest(name, [one for one in dir(found) if not one.startswith("_")])
@@ -77,8 +80,27 @@ def find_attribute(import_path: str) -> Any:
 def _no_path(text: str) -> str:
     """What is wrong with a text that names no module, or nothing in it."""
     if _is_source(text):
-        return f"{text!r} is a file: write {Path(text).stem}:app, where `app` is the application in it"
+        return f"{text!r} is a file: write {_example(Path(text).stem)}"
     return f"{text!r} names no application: write it as module:attribute, or name a YAML file (.yaml, .yml)"
+
+
+def _is_module(package: Any, path: str) -> bool:
+    """Whether a path names a module of a package, and nothing else that the package has under that name."""
+    name = path.rpartition(".")[2]
+    if hasattr(package, name):
+        return inspect.ismodule(getattr(package, name))
+    return hasattr(package, "__path__") and importlib.util.find_spec(path) is not None
+
+
+def _example(module: str) -> str:
+    return f"{module}:app, where `app` is the application in it"
+
+
+def _modules_beside(name: str) -> list[str]:
+    """The names of the modules that lie where one was looked for."""
+    package, dot, _ = name.rpartition(".")
+    folders = getattr(sys.modules[package], "__path__", ()) if dot else None
+    return [f"{package}{dot}{one.name}" for one in pkgutil.iter_modules(folders)]
 
 
 def _is_source(text: str) -> bool:
