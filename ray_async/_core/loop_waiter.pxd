@@ -47,5 +47,6 @@ cdef class LoopWaiter:
     cdef int notice(self) except -1
     cdef int collect(self) except -1
     cdef int _settle(self, u64 entry) except -1
+    cdef bint _is_told(self, u64 entry) except -1
     cdef int _settle_one(self, Watch watch) except -1
     cdef int retake(self) except -1

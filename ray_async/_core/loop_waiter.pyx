@@ -269,9 +269,27 @@ cdef class LoopWaiter:
             self._settle(RA_CELL_OFFSET(cell))
         if atomic_exchange_u32(&ra_waiter_at(h, self.index).rescan, 0):
             for entry in list(self.pending):
-                if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) not in (RA_PENDING, RA_BUSY, RA_SPILLED):
+                if self._is_told(entry):
                     self._settle(entry)
         return 0
+
+    cdef bint _is_told(self, u64 entry) except -1:
+        """Whether a watched entry has been published since it was watched; else it is watched still, or again.
+
+        It may have been brought back from disk and have gone there again, before this loop looked: nobody watches it then, or only
+        who has come since.
+        """
+        cdef ra_heap *h = &self.arena.heap
+        cdef u64 word = atomic_load_u64(&ra_entry_at(h, entry).word)
+        if RA_STATE(word) not in (RA_PENDING, RA_BUSY, RA_SPILLED):
+            return True
+        if RA_WATCHER(word) == 0 and RA_STATE(word) != RA_PENDING:
+            return True
+        if not ra_watch(h, entry, self.index):
+            return True
+        if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) == RA_SPILLED:
+            ra_event(h, RA_EV_LOST, entry >> 6)
+        return False
 
     cdef int collect(self) except -1:
         """Settle what has completed, and arm the waiter."""

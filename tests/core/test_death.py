@@ -19,6 +19,7 @@ from ray_async._core.arena import Arena
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
 from ray_async._core.object_ref import load_ref
+from ray_async._core.spill_view import SpillView
 from tests.core.session import WORKER, references
 from tests.core.test_references import settle
 
@@ -170,3 +171,36 @@ def test_a_wake_up_for_an_earlier_object_in_the_same_place_settles_nothing(arena
     settled.append(later.settled)
     assert settled == [False, True]
     waiter.close()
+
+
+@pytest.mark.parametrize("watched_again", [False, True])
+def test_what_goes_to_disk_again_before_a_loop_has_looked_is_not_lost(arena: Arena, *, watched_again: bool) -> None:
+    """Two loops wait for an object on disk, which comes back and goes again at once: the store is full."""
+    spill, ref = SpillView(arena), store.put(arena, bytes(200_000))
+    entry = store.describe(arena, ref)["offset"]
+
+    def away(number: int) -> None:
+        assert spill.spill_begin(entry) is not None
+        spill.spill_done(entry, number)
+
+    def back() -> None:
+        memory = spill.restore_begin(entry)
+        assert memory is not None
+        spill.restore_done(entry, memory[0])
+
+    away(1)
+    waiters, futures = [LoopWaiter(arena) for _ in range(3)], [Flag() for _ in range(3)]
+    for waiter, future in zip(waiters[:2], futures, strict=False):
+        assert waiter.watch(ref, future)
+    back()
+    away(2)
+    if watched_again:
+        assert waiters[2].watch(ref, futures[2])
+    for waiter in waiters:
+        waiter.on_readable()
+    back()
+    for waiter in waiters:
+        waiter.on_readable()
+    assert [future.settled for future in futures] == [True, True, watched_again]
+    for waiter in waiters:
+        waiter.close()

@@ -18,6 +18,7 @@ from ray_async.data.context import DataContext
 from ray_async.data.executor.inline import run_inline
 from ray_async.data.executor.instructions import Spill
 from ray_async.data.executor.machine import Limits, Machine
+from ray_async.data.executor.own_process import cpus_of_actor
 from ray_async.data.executor.pump import Pump
 from ray_async.data.executor.remote import RemoteExecution
 from ray_async.data.plan import nodes
@@ -144,6 +145,8 @@ class Execution:
         planner = Planner(cpus, block_bytes, call_bytes, execution=self._number, apart=self._may_fail, spill=spill)
         plan = planner.compile(self._node)
         plan.patience = self._context.execution_no_progress_timeout_s
+        plan.own_cpus = cpus_of_actor()
+        plan.in_own_process = plan.own_cpus > 0 and ray.available_resources().get("CPU", 0.0) < 1
         return plan, Limits(cpus, budget, self._context.max_errored_blocks)
 
     def _watch(self, machine: Machine) -> LiveProgress:

@@ -78,6 +78,7 @@ class PoolSpec:
         ahead: calls that an actor is given at a time, of which it runs `at_once`.
         at_once: calls that an actor runs at a time.
         shares: whether it shares the CPUs with other such pools, which then have no more actors than CPUs together.
+        cpus: CPUs that one of its calls keeps busy.
     """
 
     least: int = 1
@@ -85,6 +86,7 @@ class PoolSpec:
     ahead: int = 2
     at_once: int = 1
     shares: bool = False
+    cpus: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -352,7 +352,7 @@ class Machine:
             if most is not None and len(stage.running) >= most:
                 return False
         tasks = sum(1 for other, _ in self._tasks.values() if other not in self._pools)
-        busy = sum(pool.busy for pool in self._pools.values())
+        busy = sum(pool.busy * pool.spec.cpus for pool in self._pools.values())
         # One more for each CPU waits at its worker, so that none idles while the machine is told of an end.
         return tasks < max(1, self.limits.cpus - busy) + self.limits.cpus
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
@@ -23,7 +27,9 @@ from ray_async.data.executor.instructions import (
     StopTask,
 )
 from ray_async.data.executor.machine import Limits, Machine
+from ray_async.data.executor.own_process import OwnProcess
 from ray_async.data.executor.spill_folders import SpillFolders
+from ray_async.data.executor.standstill import Waiting, has_begun, what_lacks
 from ray_async.data.executor.streaming import StreamReaders
 from ray_async.data.executor.worker import Runner, layout_of
 from ray_async.data.operators.function import FUNCTION_NOTE
@@ -31,6 +37,13 @@ from ray_async.data.plan.physical import PhysicalPlan
 from ray_async.exceptions import OutOfDiskError, RayActorError, RayTaskError
 
 __all__ = ("RemoteExecution", "Watch")
+
+_logger = logging.getLogger("ray_async.data")
+
+#: Seconds without the end of a call after which an actor's own process is taken, if no call has begun.
+OWN_PROCESS_S = 1.0
+#: The same after which is said what lacks.
+TOLD_S = 4.0
 
 
 class Watcher(Protocol):
@@ -63,12 +76,14 @@ class RemoteExecution:
         self.machine = Machine(plan.specs, limits)
         self._watch = watch(self.machine) if watch is not None else None
         self._changed = asyncio.Event()
-        self._tasks: dict[int, tuple[Any, asyncio.Future[Any]]] = {}
+        self._tasks: dict[int, tuple[Any, asyncio.Future[Any], StartTask]] = {}
         self._remote: dict[int, Any] = {}
         self._actors: dict[int, Any] = {}
-        self._opening: dict[int, asyncio.Future[Any]] = {}
+        self._opening: dict[int, tuple[int, Any, asyncio.Future[Any]]] = {}
         self._streams = StreamReaders(self.machine.wants)
         self._folders = SpillFolders()
+        self._own: OwnProcess | None = OwnProcess() if plan.in_own_process else None
+        self._said = False
         self._closed = False
 
     async def __aenter__(self) -> RemoteExecution:
@@ -91,6 +106,8 @@ class RemoteExecution:
         if self._watch is not None:
             self._watch.close()
         self._carry(self.machine.stop())
+        if self._own is not None:
+            self._own.close()
         self._closed = True
 
     async def next(self) -> RowBundle | None:
@@ -116,16 +133,61 @@ class RemoteExecution:
             await self._change()
 
     async def _change(self) -> None:
-        """Wait until a call ends."""
-        try:
-            async with asyncio.timeout(self._plan.patience):
-                await self._changed.wait()
-        except TimeoutError:
+        """Wait until a call ends; meanwhile look whether any can begin."""
+        began, patience = time.monotonic(), self._plan.patience
+        if self._plan.own_cpus and self._own is None and await self._none_ends_in(OWN_PROCESS_S):
+            await self._consider_own_process()
+        if not self._said and await self._none_ends_in(TOLD_S if patience is None else min(TOLD_S, patience / 2)):
+            await self._say_what_lacks()
+        if await self._none_ends_in(None if patience is None else max(0.0, began + patience - time.monotonic())):
             calls = "; ".join(f"{len(tasks)} of {name}" for name, tasks in self.machine.calls().items())
             raise TimeoutError(
                 f"no call has ended for {self._plan.patience:g} seconds, though there are {calls}: what do they wait "
                 "for? DataContext.execution_no_progress_timeout_s is how long that may take"
-            ) from None
+            )
+
+    async def _none_ends_in(self, seconds: float | None) -> bool:
+        """Whether no call ends in so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    def _waiting(self) -> list[Waiting]:
+        """Calls and actors that were asked for, as far as they run in other processes."""
+        found = []
+        for reference, _, start in self._tasks.values():
+            if reference is not None and start.actor is None:
+                found.append(Waiting(self._plan.specs[start.stage].name, self._plan.options[start.stage], reference))
+        for stage, reference, _ in self._opening.values():
+            options = {**self._plan.options[stage], "num_cpus": 0}
+            found.append(Waiting(f"an actor of {self._plan.specs[stage].name}", options, reference))
+        return found
+
+    async def _consider_own_process(self) -> None:
+        """Run here what waits for a CPU, if nothing else has begun: the actor holds one, and waits."""
+        moved = [start for reference, _, start in self._tasks.values() if reference is not None and self._fits(start)]
+        if not moved or await asyncio.to_thread(has_begun, self._waiting()) or self._changed.is_set():
+            return
+        self._own = OwnProcess()
+        for start in moved:
+            self._stop_task(start.task)
+            self._start_task(start)
+
+    def _fits(self, start: StartTask) -> bool:
+        return start.actor is None and OwnProcess.takes(self._plan.options[start.stage])
+
+    async def _say_what_lacks(self) -> None:
+        waiting = self._waiting()
+        busy = any(reference is None or start.actor is not None for reference, _, start in self._tasks.values())
+        if busy or not waiting or await asyncio.to_thread(has_begun, waiting):
+            return
+        message = await asyncio.to_thread(what_lacks, waiting)
+        if message is not None and not self._changed.is_set():
+            self._said = True
+            _logger.warning("%s", message)
 
     # Instructions
 
@@ -151,19 +213,24 @@ class RemoteExecution:
         except OutOfDiskError as error:
             self._carry(self.machine.fail(error))
             return
+        if self._own is not None and self._fits(start):
+            own = self._own.run(start.stage, spec.name, _operator(self._plan, start.stage), start.call)
+            self._await(start, None, own)
+            return
         layout, handles = layout_of(start.call)
         blocks = [reference_of(handle) for handle in handles]
         if start.actor is not None and isinstance(spec, MapSpec) and spec.streams:
             method = self._actors[start.actor].stream.options(_generator_backpressure_num_objects=1)
             generator = method.remote(start.call.params, start.call.number, layout, *blocks)
             future = self._streams.read(start.task, generator, lambda given: self._given(start.task, given))
-            self._tasks[start.task] = (generator, future)
-            future.add_done_callback(partial(self._done, start))
+            self._await(start, generator, future)
             return
         function = self._function(start.stage) if start.actor is None else self._actors[start.actor].run
         reference = function.remote(start.call.params, start.call.number, layout, *blocks)
-        future = reference.as_future()
-        self._tasks[start.task] = (reference, future)
+        self._await(start, reference, reference.as_future())
+
+    def _await(self, start: StartTask, reference: Any, future: asyncio.Future[Any]) -> None:
+        self._tasks[start.task] = (reference, future, start)
         future.add_done_callback(partial(self._done, start))
 
     def _function(self, stage: int) -> Any:
@@ -182,10 +249,10 @@ class RemoteExecution:
         entry = self._tasks.pop(task, None)
         if entry is None:
             return
-        reference, future = entry
+        reference, future, _ = entry
         future.cancel()
-        if isinstance(reference, ray.ObjectRefGenerator):
-            return  # the reader that goes ends its call
+        if reference is None or isinstance(reference, ray.ObjectRefGenerator):
+            return  # in this process a call runs to its end; of a stream, the reader that goes ends its call
         # An actor's call may have begun and cannot be cancelled then; its actor is stopped soon after.
         with contextlib.suppress(ValueError, TypeError, ray.exceptions.RayError):
             ray.cancel(reference)
@@ -195,19 +262,22 @@ class RemoteExecution:
     def _start_actor(self, start: StartActor) -> None:
         spec = self._plan.specs[start.stage]
         assert isinstance(spec, MapSpec) and spec.pool is not None
-        options = {"num_cpus": 0, **self._plan.options[start.stage]}
+        # The machine counts who is busy. So a pool never holds the CPUs that its reads need, or datasets inside of it.
+        options = {**self._plan.options[start.stage], "num_cpus": 0}
         options.pop("name", None)
-        actor = ray.remote(StageActor).options(**options).remote(Runner(_operator(self._plan, start.stage)))
+        threads = 0 if os.environ.get("OMP_NUM_THREADS") else int(spec.pool.cpus)
+        actor = ray.remote(StageActor).options(**options).remote(Runner(_operator(self._plan, start.stage)), threads)
         self._actors[start.actor] = actor
-        future = actor.open.remote().as_future()
-        self._opening[start.actor] = future
+        reference = actor.open.remote()
+        future = reference.as_future()
+        self._opening[start.actor] = (start.stage, reference, future)
         future.add_done_callback(partial(self._opened, start.actor, spec.name))
 
     def _stop_actor(self, actor: int) -> None:
         handle = self._actors.pop(actor, None)
         opening = self._opening.pop(actor, None)
         if opening is not None:
-            opening.cancel()
+            opening[2].cancel()
         if handle is not None:
             ray.kill(handle)
 
@@ -226,7 +296,11 @@ class RemoteExecution:
             self._carry(self.machine.actor_lost(actor, self._told(error, stage), was_ready=False))
 
     def _done(self, start: StartTask, future: asyncio.Future[Any]) -> None:
-        if self._tasks.pop(start.task, None) is None or future.cancelled():
+        entry = self._tasks.get(start.task)
+        if entry is None or entry[1] is not future:
+            return  # it was stopped; and perhaps begun anew, elsewhere
+        del self._tasks[start.task]
+        if future.cancelled():
             return
         error = future.exception()
         if error is None:
@@ -251,10 +325,19 @@ class RemoteExecution:
 
 
 class StageActor:
-    """An actor of a stage's pool; the user's class is made by `open`, so that its error arrives as it is."""
+    """An actor of a stage's pool; the user's class is made by `open`, so that its error arrives as it is.
 
-    def __init__(self, runner: Runner) -> None:
+    Args:
+        runner: what it runs.
+        threads: threads that libraries should use; with 0 or 1 as many as they do anyway.
+    """
+
+    def __init__(self, runner: Runner, threads: int) -> None:
         self._runner = runner
+        if threads > 1:  # as a worker has them that holds so many CPUs
+            os.environ["OMP_NUM_THREADS"] = str(threads)
+            if "torch" in sys.modules:
+                sys.modules["torch"].set_num_threads(threads)
 
     def open(self) -> None:
         self._runner.operator.prepare()

@@ -56,12 +56,16 @@ class PhysicalPlan:
         operators: what the calls of each stage run; None for stages without calls.
         options: options of each stage's tasks or actors.
         patience: seconds in which something must happen while it runs; None has no limit.
+        own_cpus: CPUs that the actor holds that runs the plan and waits for it; 0 elsewhere.
+        in_own_process: whether plain tasks run in that actor's process from the start.
     """
 
     specs: list[StageSpec] = field(default_factory=list)
     operators: list[Operator | None] = field(default_factory=list)
     options: list[Mapping[str, Any]] = field(default_factory=list)
     patience: float | None = None
+    own_cpus: float = 0.0
+    in_own_process: bool = False
 
     def add(self, spec: StageSpec, operator: Operator | None = None, options: Mapping[str, Any] | None = None) -> int:
         self.specs.append(spec)
@@ -273,7 +277,7 @@ class Planner:
         if chain.read is not None:
             reads = tuple(chain.read.source.reads(self._parallelism(chain.read, for_functions)))
         compute = chain.resources.compute
-        pool = self._pool(compute) if isinstance(compute, ActorPoolStrategy) else None
+        pool = self._pool(compute, options.get("num_cpus")) if isinstance(compute, ActorPoolStrategy) else None
         streams = pool is not None and any(function.is_generator for function in chain.functions)
         if pool is not None and streams:
             pool = replace(pool, ahead=1)  # a call that waits behind one that pauses could wait for long
@@ -289,11 +293,15 @@ class Planner:
         )
         return self.plan.add(spec, operator, options)
 
-    def _pool(self, strategy: ActorPoolStrategy) -> PoolSpec:
-        most = strategy.most or max(self.cpus, strategy.least)
+    def _pool(self, strategy: ActorPoolStrategy, cpus: float | None) -> PoolSpec:
+        """A pool whose actors take so many CPUs each: no more of them than have their CPUs at the same time."""
+        most, least = strategy.most or max(self.cpus, strategy.least), strategy.least
+        if cpus:
+            most = min(most, max(1, int(self.cpus / cpus)))
         at_once = strategy.max_concurrent_calls_per_actor or 1
         ahead = strategy.max_tasks_in_flight_per_actor or max(2, 2 * at_once)
-        return PoolSpec(strategy.least, most, ahead, at_once, shares=strategy.most is None)
+        shares = strategy.most is None
+        return PoolSpec(min(least, most), most, ahead, at_once, shares=shares, cpus=1.0 if cpus is None else cpus)
 
     def _step(self, node: nodes.PlanNode) -> ChainStep:
         if isinstance(node, nodes.MapRows):
