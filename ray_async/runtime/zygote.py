@@ -169,7 +169,9 @@ class Zygote:
         """Import what has waited for the first worker, before there is another one: that is to have it."""
         if not self._next:
             return
-        names, self._next = self._next, []
+        # Who says what comes next will want more than one worker: what each of them loads at first is had once, too.
+        names, self._next = [*(name for name in self._warm if name in _WARM), *self._next], []
+        self._warm = [name for name in self._warm if name not in _WARM]
         for name in names:
             with contextlib.suppress(ImportError), self._one_blas_thread():  # a worker that needs it will say so
                 __import__(name)

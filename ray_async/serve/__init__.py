@@ -41,7 +41,7 @@ except ModuleNotFoundError as error:
     raise
 
 # What the zygote imports once the first worker, the controller, is on its way: replicas are forked with it.
-__preload_next__ = ("ray_async.serve.replica.actor",)
+__preload_next__ = ("ray_async.serve.replica.actor", "ray_async.runtime_context")
 
 __all__ = (
     "Application",
