@@ -377,3 +377,21 @@ def test_shuffles_sorts_and_groups_by_parts_give_the_same(monkeypatch: pytest.Mo
         assert got["mean(b)"] == pytest.approx(want["mean(b)"])
     assert cut.random_shuffle(seed=5).take_all() == expected["shuffle"]
     assert cut.groupby("a").map_groups(lambda f: f.head(1)).take_all() == expected["mapped"]
+
+
+def test_errors_of_a_run_have_no_context_of_its_loop() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        ray.data.range(1).map(lambda row: {"x": 1 // row["id"]}).take_all()
+    found: list[BaseException] = []
+    error: BaseException | None = caught.value
+    while error is not None:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    assert not any("event loop" in str(each) for each in found)
+
+
+def test_numbers_of_blocks_are_whole_numbers() -> None:
+    wrong: Any
+    for wrong in ("3", 2.5):
+        with pytest.raises(TypeError, match="whole numbers"):
+            ray.data.range(1).repartition(wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from ray_async.data.dataset.base import DatasetBase
@@ -228,8 +229,10 @@ class Rearranging(Consuming):
             raise ValueError("Exactly one of `num_blocks` or `target_num_rows_per_block` must be set")
         if target_num_rows_per_block is not None and shuffle:
             raise ValueError("`shuffle` must be False when `target_num_rows_per_block` is set.")
-        number = num_blocks if num_blocks is not None else target_num_rows_per_block
-        if number is None or number < 1:
+        number: Any = num_blocks if num_blocks is not None else target_num_rows_per_block
+        if not isinstance(number, Integral):
+            raise TypeError(f"numbers of blocks and rows are whole numbers, but {number!r} is not")
+        if number < 1:
             raise ValueError(f"the number must be positive, but is {number}")
         if sort and not keys:
             raise ValueError("`sort` needs `keys`: the columns to sort each block by")

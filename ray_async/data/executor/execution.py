@@ -88,11 +88,9 @@ class Execution:
         """All bundles of the result."""
         if self.inline:
             return list(self._inline())
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(self._collected())
-        return list(self.bundles(ahead=1 << 30))
+        if _runs_a_loop():
+            return list(self.bundles(ahead=1 << 30))
+        return asyncio.run(self._collected())
 
     async def stream(self) -> AsyncIterator[RowBundle]:
         """The bundles of the result for a coroutine."""
@@ -164,6 +162,15 @@ class Execution:
         if self.run is not None:
             self.run.ended = time.perf_counter()
             self.run.complete = True
+
+
+def _runs_a_loop() -> bool:
+    """Whether an event loop runs in this thread; asked apart, so that no error of a run has this one as its context."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _spill_folder() -> str:
