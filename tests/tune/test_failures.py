@@ -123,7 +123,7 @@ def test_run_raises_for_failed_trials() -> None:
 
 
 DRIVER = """
-import os, signal, sys
+import os, signal, sys, threading
 import psutil
 import ray_async as ray
 from ray_async import tune
@@ -144,6 +144,10 @@ def main(folder, kill_after):
                     node.kill()
                 else:
                     os.kill(os.getpid(), signal.SIGINT if "--interrupt" in sys.argv else signal.SIGKILL)
+        def on_experiment_end(self, trials, **info):
+            if "--blocks" in sys.argv:
+                print("waits", flush=True)
+                threading.Event().wait()
     ray.init(num_cpus=2, log_to_driver=False)
     from ray_async.tune.schedulers import TrialScheduler
     from ray_async.tune.search import BasicVariantGenerator
@@ -168,12 +172,16 @@ if __name__ == "__main__":
 """
 
 
-def drive(folder: Path, kill_after: int, *more: str) -> subprocess.CompletedProcess[str]:
+def command(folder: Path, kill_after: int, *more: str) -> list[str]:
     script = folder / "driver.py"
     script.write_text(DRIVER)
-    command = [sys.executable, str(script), str(folder), str(kill_after), *more]
+    return [sys.executable, str(script), str(folder), str(kill_after), *more]
+
+
+def drive(folder: Path, kill_after: int, *more: str) -> subprocess.CompletedProcess[str]:
+    arguments = command(folder, kill_after, *more)
     variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=100)
+    return subprocess.run(arguments, env=variables, capture_output=True, text=True, timeout=100)
 
 
 def rows(text: str) -> list[list[str]]:
@@ -211,5 +219,20 @@ def test_ctrl_c_saves_and_returns(tmp_path: Path) -> None:
     first = drive(tmp_path, 5, "--interrupt")
     assert first.returncode in (0, 1), first.stderr
     assert "Tuner.restore" in first.stderr
+    last = drive(tmp_path, 0)
+    assert last.returncode == 0 and len(last.stdout.splitlines()) == 12, last.stderr
+
+
+def test_a_second_ctrl_c_ends_a_callback_that_blocks_and_names_it(tmp_path: Path) -> None:
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    arguments = command(tmp_path, 5, "--interrupt", "--blocks")
+    with subprocess.Popen(
+        arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as driver:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "waits\n"
+        driver.send_signal(signal.SIGINT)
+        _, told = driver.communicate(timeout=60)
+    assert driver.returncode != 0 and "on_experiment_end of Killer" in told
     last = drive(tmp_path, 0)
     assert last.returncode == 0 and len(last.stdout.splitlines()) == 12, last.stderr
