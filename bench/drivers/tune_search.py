@@ -5,10 +5,12 @@ python -m bench.drivers.tune_search ROW LIBRARY SIZE
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -104,6 +106,7 @@ class Session:
         self.tune: Any = import_module(f"{package}.tune")
         self.package = package
         self.folder = tempfile.mkdtemp(prefix="bench-tune-")
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         self.ray.init(num_cpus=cpus, log_to_driver=False)
         self.before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         self.cpu = time.process_time()
