@@ -27,6 +27,8 @@ Part: TypeAlias = "Callable[[], pl.DataFrame]"
 #: Bytes of Polars' columns that become Arrow's at a time.
 PART_BYTES = 64 << 20
 _AT_ONCE = 2
+#: Rows that are sorted together, where they need not be more: few enough for the caches.
+_RUN_ROWS = 1 << 17
 
 
 def tables_of(parts: list[Part], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -80,25 +82,34 @@ def restored(frame: pl.DataFrame, major: str, minor: str) -> list[Part]:
     """A frame's rows in the order of two columns of numbers, which no two rows share both of.
 
     Polars works on a frame in pieces that follow each other in its input, and where it need not keep an order it loses
-    that of the pieces, and of the rows within each. So the pieces are put in order, and then sorted each by itself;
-    those that overlap together.
+    that of the pieces, and of the rows within each. So the pieces are put in order, and then sorted, some at
+    a time; those that overlap together.
 
     Args:
         frame: the rows.
-        major: the column that comes first; without nulls.
-        minor: the column that decides among rows of the same number; null comes first.
+        major: the column that comes first; without nulls. The parts do not have it.
+        minor: the column that decides among rows of the same number; null comes first. Nor this one.
     """
     enough = max(1, frame.height // _count(frame))
-    groups: list[list[tuple[int, int]]] = []
+    together = min(enough, _RUN_ROWS)
+    runs: list[list[tuple[int, int]]] = []
     rows = end = 0
     for least, most, start, length in sorted(_ranges(frame.get_column(major))):
-        if not groups or (least > end and rows + length > enough):
-            groups.append([])
+        if not runs or (least > end and rows + length > together):
+            runs.append([])
             rows = 0
-        groups[-1].append((start, length))
+        runs[-1].append((start, length))
         rows += length
         end = max(end, most)
-    return [partial(_in_order, frame, group, major, minor) for group in groups] or sliced(frame)
+    parts: list[list[list[tuple[int, int]]]] = []
+    held = enough
+    for run in runs:
+        if held >= enough:
+            parts.append([])
+            held = 0
+        parts[-1].append(run)
+        held += sum(length for _, length in run)
+    return [partial(_in_order, frame, part, major, minor) for part in parts] or sliced(frame)
 
 
 def _ranges(numbers: pl.Series) -> Iterator[tuple[int, int, int, int]]:
@@ -110,11 +121,14 @@ def _ranges(numbers: pl.Series) -> Iterator[tuple[int, int, int, int]]:
         start += len(chunk)
 
 
-def _in_order(frame: pl.DataFrame, rows: list[tuple[int, int]], major: str, minor: str) -> pl.DataFrame:
+def _in_order(frame: pl.DataFrame, runs: list[list[tuple[int, int]]], major: str, minor: str) -> pl.DataFrame:
     import polars as pl
 
-    part = pl.concat([frame.slice(start, length) for start, length in rows], rechunk=True)
-    return part[part.select(place_of(major, minor).arg_sort()).to_series()]
+    place, found = place_of(major, minor), []
+    for run in runs:
+        rows = pl.concat([frame.slice(start, length) for start, length in run], rechunk=True)
+        found.append(rows.drop(major, minor)[rows.select(place.arg_sort()).to_series()])
+    return pl.concat(found, rechunk=True)
 
 
 def place_of(major: str, minor: str) -> pl.Expr:
