@@ -74,7 +74,9 @@ class Report:
         """Of how many rounds the rows are medians."""
         counts = {cost.cost.rounds for row in self.rows for cost in row.costs.values() if cost.cost} or {self.rounds}
         low, high = min(counts), max(counts)
-        return f"{low} rounds" if low == high else f"{low} to {high} rounds"
+        if low == high:
+            return "1 round" if low == 1 else f"{low} rounds"
+        return f"{low} to {high} rounds"
 
     def to_json(self) -> str:
         """The run as JSON; `from_json` reads it back."""

@@ -63,10 +63,10 @@ def draw_scaling(report: Report, path: Path) -> None:
     parts[0].set_ylabel("seconds (log scale)")
     parts[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     figure.suptitle(_caption(report, "Time against rows, from Parquet files"), fontsize=10, x=0.01, ha="left")
-    figure.tight_layout(rect=(0, 0, 1, 0.9))
+    figure.tight_layout(rect=(0, 0, 1, 0.98))
     handles, labels = parts[0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, fontsize=8, frameon=False, ncol=len(names), loc="upper left", bbox_to_anchor=(0, 0.95)
+        handles, labels, fontsize=8, frameon=False, ncol=len(names), loc="upper left", bbox_to_anchor=(0, 0.955)
     )
     figure.savefig(path, dpi=130)
     pyplot.close(figure)

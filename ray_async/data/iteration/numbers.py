@@ -36,4 +36,6 @@ def stacked(name: str, array: np.ndarray[Any, Any], framework: str) -> np.ndarra
 
 def dtype_of(dtypes: Any, name: str) -> Any:
     """The dtype that is asked for a column: one for all, or one for each; None for its own."""
+    if dtypes is None:
+        return None
     return dtypes.get(name) if isinstance(dtypes, Mapping) else dtypes
