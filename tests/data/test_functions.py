@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -395,3 +396,23 @@ def test_numbers_of_blocks_are_whole_numbers() -> None:
     for wrong in ("3", 2.5):
         with pytest.raises(TypeError, match="whole numbers"):
             ray.data.range(1).repartition(wrong)
+
+
+class Echo:
+    """Keeps a connection from its first row on."""
+
+    def __init__(self) -> None:
+        self.streams: Any = None
+
+    async def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self.streams is None:
+            one, self.other = socket.socketpair()
+            self.streams = await asyncio.open_connection(sock=one)
+        reader, _ = self.streams
+        self.other.sendall(b"%d\n" % row["id"])
+        return {"id": int(await reader.readline())}
+
+
+def test_what_an_instance_keeps_serves_all_its_calls() -> None:
+    numbers = ray.data.range(6, override_num_blocks=6)
+    assert ids(numbers.map(Echo, compute=ActorPoolStrategy(size=1, max_concurrent_calls_per_actor=1))) == list(range(6))

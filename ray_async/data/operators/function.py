@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -38,9 +39,10 @@ class UserFunction:
     constructor_kwargs: dict[str, Any] = field(default_factory=dict)
     at_once: int = 100
     _call: Callable[..., Any] | None = field(default=None, repr=False)
+    _loop: asyncio.Runner | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_call": None}
+        return {**self.__dict__, "_call": None, "_loop": None}
 
     def prepare(self) -> None:
         """Make the instance of a class; what its constructor raises is the stage's error."""
@@ -124,7 +126,7 @@ class UserFunction:
 
     def _over_async(self, values: Iterable[Any]) -> Iterator[Any]:
         """Calls that run at the same time on an event loop; what an async generator yields is taken as it comes."""
-        with asyncio.Runner() as runner:
+        with self._runner() as runner:
             iterator = iter(values)
             waiting: deque[asyncio.Task[Any] | Stream] = deque()
             try:
@@ -137,6 +139,17 @@ class UserFunction:
                     waiting.popleft()
             finally:
                 runner.run(_cancelled([entry.task if isinstance(entry, Stream) else entry for entry in waiting]))
+
+    @contextlib.contextmanager
+    def _runner(self) -> Iterator[asyncio.Runner]:
+        """The loop of a call; of an instance one for all: what it keeps, such as connections, is bound to it."""
+        if not inspect.isclass(self.function):
+            with asyncio.Runner() as runner:
+                yield runner
+            return
+        if self._loop is None:
+            self._loop = asyncio.Runner()
+        yield self._loop
 
     async def _fill(self, waiting: deque[asyncio.Task[Any] | Stream], values: Iterator[Any]) -> None:
         while len(waiting) < self.at_once:
