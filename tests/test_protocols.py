@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_async._core.node_view import EventKind
+from ray_async._core.constants import EventKind
 from ray_async.options import ActorOptions, MethodOptions, TaskOptions
 from ray_async.runtime.death import DeathCause
 from ray_async.runtime.init_options import InitOptions

@@ -331,7 +331,7 @@ cdef class Arena:
         cdef au32 word = 0
         if size <= h.super.limit and not h.reserve:
             while now < deadline and not stuck and atomic_load_u32(&h.super.node_state) != RA_NODE_DOWN:
-                ra_event(h, RA_EV_FULL, min(size >> 12, <u64>0xfffffff))
+                ra_event(h, RA_EV_FULL, size)
                 with nogil:
                     ra_futex_wait(&word, 0, pause)
                 pause = min(pause * 2, <u64>50000000)

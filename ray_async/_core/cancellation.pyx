@@ -153,7 +153,7 @@ cdef class Sweep:
         for record in self.dropped:
             drop(self.arena, record, make_error(record))
         for record in self.asked:
-            ra_event(&self.arena.heap, RA_EV_CANCEL, <u64>record >> 6)
+            ra_event(&self.arena.heap, RA_EV_CANCEL, <u64>record)
         return 0
 
 
@@ -182,7 +182,7 @@ def cancel(Arena arena, u64 record, bint force, make_error, bint recursive=False
     if outcome == 2:
         if recursive and RA_R_FLAGS(word) & RA_RF_PARENT:
             carry_on(arena, record, seq, force, make_error)
-        ra_event(h, RA_EV_CANCEL, record >> 6)
+        ra_event(h, RA_EV_CANCEL, record)
     return outcome
 
 

@@ -18,7 +18,6 @@ from ray_async._core.store import read
 cdef enum:
     SPIN = 20000                # ns that a worker looks for the next task before it sleeps
     TIMED_OUT = 1               # of ra_futex_wait()
-    ONE_TASK = 8                # flag of a lease that is for a single task
     FEW_DEFINITIONS = 64
 
 LEFT, EXIT = 1, 2               # why serve() returned
@@ -439,8 +438,8 @@ cdef class Executor:
                     return EXIT
                 if flags & RA_PF_REVOKE and not actor:
                     return LEFT
-                if flags & ONE_TASK and not actor and ran:
-                    atomic_and_u32(&p.flags, ~<u32>ONE_TASK)
+                if flags & RA_PF_ONE_TASK and not actor and ran:
+                    atomic_and_u32(&p.flags, ~<u32>RA_PF_ONE_TASK)
                     return LEFT
                 if idle:
                     expected = lease
@@ -463,7 +462,7 @@ cdef class Executor:
                         return EXIT
                     continue
                 if atomic_load_u32(&q.overflowing):
-                    ra_event(h, RA_EV_OVERFLOW, queue >> 6)
+                    ra_event(h, RA_EV_OVERFLOW, queue)
                 until = ra_now_ns() + SPIN
                 while ra_queue_length(h, q) == 0 and ra_now_ns() < until:
                     ra_relax()
@@ -532,7 +531,7 @@ cdef class Executor:
     def wants_refill(self, u64 queue):
         """Have the node move overflowed records into the ring, if there are some."""
         if atomic_load_u32(&queue_at(&self.arena.heap, queue).overflowing):
-            ra_event(&self.arena.heap, RA_EV_OVERFLOW, queue >> 6)
+            ra_event(&self.arena.heap, RA_EV_OVERFLOW, queue)
 
     def say_idle(self, u64 queue):
         """Tell the node that the queue was found empty, if it wants to know."""

@@ -110,7 +110,7 @@ cdef class LoopWaiter:
             return 0
         self.arena.check_node()
         if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) == RA_SPILLED:
-            ra_event(h, RA_EV_LOST, entry >> 6)
+            ra_event(h, RA_EV_LOST, entry)
         waiting = self.pending.get(entry)
         if waiting is None:
             self.pending[entry] = watch

@@ -4,7 +4,7 @@ Offsets and numbers that come from other processes are checked before they are f
 """
 
 import os
-from enum import IntEnum
+from collections import namedtuple
 
 from libc.stdint cimport int64_t
 
@@ -15,26 +15,9 @@ from ray_async._core.object_view cimport raw_bytes
 cdef enum:
     MAX_EVENTS = 4096       # in one go, so that the loop gets its turn
 
-
-class EventKind(IntEnum):
-    """Kinds of the events that processes leave for the node, as the arena's layout numbers them."""
-
-    DEMAND = RA_EV_DEMAND
-    CLASS = RA_EV_CLASS
-    WAITING = RA_EV_WAITING
-    RETURNED = RA_EV_RETURNED
-    IDLE = RA_EV_IDLE
-    BLOCKED = RA_EV_BLOCKED
-    UNBLOCKED = RA_EV_UNBLOCKED
-    ACTOR = RA_EV_ACTOR
-    ACTOR_READY = RA_EV_ACTOR_READY
-    ACTOR_SCOPE = RA_EV_ACTOR_SCOPE
-    ACTOR_DRAIN = RA_EV_ACTOR_DRAIN
-    OVERFLOW = RA_EV_OVERFLOW
-    FULL = RA_EV_FULL
-    WORKER_UP = RA_EV_WORKER_UP
-    LOST = RA_EV_LOST
-    CANCEL = RA_EV_CANCEL
+ProcessRow = namedtuple(
+    "ProcessRow", "state pid kind flags blocked idle_since done current lease_state lease_subject", module=__name__
+)
 
 
 cdef inline u32 n_classes(ra_heap *h) noexcept nogil:
@@ -76,11 +59,13 @@ cdef class NodeView:
     def events(self):
         """Take the pending events: a list of ``(kind, argument)``; and whether some were lost, so that all must be looked at.
 
-        Kinds are numbers as they were found: any process may have written any.
+        Kinds are numbers as they were found: any process may have written any. Arguments are offsets, bytes, slots or
+        classes.
         """
         cdef ra_heap *h = self.arena.open()
         cdef ra_queue *q = queue_at(h, h.super.events)
         cdef u64 cell
+        cdef u32 kind
         cdef list found = []
         while len(found) < MAX_EVENTS:
             cell = ra_ring_take(q, RA_EVENTS_LOG2)
@@ -88,7 +73,8 @@ cdef class NodeView:
                 if ra_ring_mend(q, RA_EVENTS_LOG2):
                     atomic_store_u32(&h.super.node_rescan, 1)
                 break
-            found.append((RA_CELL_GEN(cell), (RA_CELL_OFFSET(cell) >> 6) - 1))
+            kind = RA_CELL_GEN(cell)
+            found.append((kind, ((RA_CELL_OFFSET(cell) >> 6) - 1) << ra_event_shift(kind)))
         return found, bool(atomic_exchange_u32(&h.super.node_rescan, 0))
 
     # -- classes and queues --
@@ -206,10 +192,10 @@ cdef class NodeView:
         return proc_at(h, slot)
 
     def process(self, u32 slot):
-        """A process's slot: ``(state, pid, kind, flags, blocked, idle_since, done, current, lease state, lease what)``."""
+        """A process's slot, as a `ProcessRow`."""
         cdef ra_proc *p = self._proc(slot)
         cdef u64 lease = atomic_load_u64(&p.lease)
-        return (
+        return ProcessRow(
             atomic_load_u32(&p.state), p.pid, p.kind, atomic_load_u32(&p.flags), atomic_load_u32(&p.blocked),
             atomic_load_u64(&p.idle_since), atomic_load_u64(&p.done), atomic_load_u64(&p.current),
             lease & 0xff, lease >> 32,

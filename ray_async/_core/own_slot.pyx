@@ -6,6 +6,26 @@ from ray_async._core.arena cimport Arena, add_counts
 from ray_async._core.layout cimport *
 
 
+def lease_state(u64 lease):
+    """The state in a lease word, a `LeaseState`'s number."""
+    return lease & 0xff
+
+
+def leased_class(u64 lease):
+    """The scheduling class that a lease word names."""
+    return lease >> 32
+
+
+def leased_actor(u64 lease):
+    """The offset of the actor that a lease word names."""
+    return lease >> 32 << 6
+
+
+def busy_lease(u64 lease):
+    """The word of the same lease while its worker has something to do."""
+    return (lease & ~<u64>0xff) | RA_LEASE_BUSY
+
+
 cdef class OwnSlot:
     """The slot of this process.
 
@@ -19,7 +39,7 @@ cdef class OwnSlot:
         self.arena = arena
 
     def announce(self, u32 kind, u64 argument):
-        """Send an event to the node."""
+        """Send an event to the node; the argument is an offset, a slot or a class."""
         ra_event(&self.arena.heap, kind, argument)
 
     @property

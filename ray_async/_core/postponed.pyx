@@ -40,7 +40,7 @@ cdef bint hand_back_when_dead(Arena arena, u64 actor, u64 record) except -1:
         h, record, &word, RA_R_WORD(RA_REC_QUEUED, RA_R_FLAGS(word), RA_R_ATTEMPT(word), RA_R_GEN(word), 0)
     ):
         pass
-    ra_event(h, RA_EV_ACTOR_DRAIN, actor >> 6)
+    ra_event(h, RA_EV_ACTOR_DRAIN, actor)
     return True
 
 

@@ -206,7 +206,7 @@ cdef u64 wait_for(
                 elif ra_watch(h, entries[i], index):
                     missing += 1
                     if restore and RA_STATE(word) == RA_SPILLED:
-                        ra_event(h, RA_EV_LOST, entries[i] >> 6)
+                        ra_event(h, RA_EV_LOST, entries[i])
                 else:
                     ready += 1
             if ready >= target:

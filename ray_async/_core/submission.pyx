@@ -268,7 +268,7 @@ def submit_actor(ActorCore actor, Template creation, tuple args, dict kwargs):
     a.creation = record
     # The node queues it when the actor has a place; a pending argument is waited for in the worker.
     atomic_store_u64(&ra_record_at(h, record).word, RA_R_WORD(RA_REC_WAITING, 0, 0, generation(ra_record_at(h, record).seq), 0))
-    ra_event(h, RA_EV_ACTOR, actor.offset >> 6)
+    ra_event(h, RA_EV_ACTOR, actor.offset)
     return ref
 
 
@@ -434,7 +434,7 @@ cdef class Template:
         if parent:
             ra_follow_parent(h, parent, parent_seq, record, generation(seq))
         if self.actor is not None and self.must_fail():
-            ra_event(h, RA_EV_ACTOR_DRAIN, self.actor.offset >> 6)
+            ra_event(h, RA_EV_ACTOR_DRAIN, self.actor.offset)
         if self.kflags & RA_KF_STREAM:
             return self.make_generator(result)
         return result if self.n_returns else None

@@ -13,6 +13,7 @@ from typing import Any
 
 from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
+from ray_async._core.constants import ProcessKind
 from ray_async.runtime import node_control, remains
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.log_setup import apply_log_setup, context_marks, log_setup
@@ -28,7 +29,6 @@ __all__ = ("DriverSession", "connect_driver")
 
 _logger = logging.getLogger("ray_async")
 
-DRIVER, WORKER = 2, 3
 _NODE_END_S = 5
 _PROCESS_END_S = 60
 _ATTACH_TIMEOUT_S = 30
@@ -111,14 +111,14 @@ def _start(options: InitOptions, launch: NodeLaunch) -> DriverSession:
 
 def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLaunch) -> DriverSession:
     arena = make_store(config)
-    slot = arena.join(DRIVER, -1, 1)
+    slot = arena.join(ProcessKind.DRIVER, -1, 1)
     job = job_config(options, 1)
     environment = _job_environment(options, config["session_dir"])
     prestart = []
     if config["prestart_worker"] and config["resources"].get("CPU", 0) >= 1 and not environment:
         prestart.append(
             {
-                "slot": arena.reserve(WORKER),
+                "slot": arena.reserve(ProcessKind.WORKER),
                 "env_key": "1:",
                 "job": job,
                 "runtime_env": {},
@@ -167,7 +167,7 @@ def _attach(found: NodeEntry, options: InitOptions) -> DriverSession:
     # The arena's descriptor is opened by way of the node's own, which only the same user may do.
     fd = os.open(f"/proc/{answer['node_pid']}/fd/{answer['arena_fd']}", os.O_RDWR | os.O_CLOEXEC)
     arena = Arena.attach(fd, answer["directory"])
-    arena.join(DRIVER, answer["slot"], answer["job"]["id"])
+    arena.join(ProcessKind.DRIVER, answer["slot"], answer["job"]["id"])
     listener = connect_unix(found.socket)
     facts = {**answer, "runtime_env": _job_environment(options, answer["session_dir"])}
     session = DriverSession(arena, facts, options, channel, listener, None)

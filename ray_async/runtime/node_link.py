@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
+from ray_async._core.constants import NodeState
 
 if TYPE_CHECKING:
     import socket
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ("NodeLink",)
 
 _NODE_START_S = 30.0
-_NODE_DOWN = 2
 _ERRORS: dict[str, Callable[[str], BaseException]] = {"ValueError": ValueError, "RuntimeError": RuntimeError}
 
 
@@ -61,7 +61,7 @@ class NodeLink:
             try:
                 return connect_unix(self._path)
             except (FileNotFoundError, ConnectionRefusedError) as error:
-                if time.monotonic() > deadline or self._arena.node_state == _NODE_DOWN:
+                if time.monotonic() > deadline or self._arena.node_state == NodeState.DOWN:
                     raise self._node_died() from error
                 time.sleep(0.005)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ray_async import exceptions as errors
 from ray_async._core import store, submission
 from ray_async._core.arena import get_current
+from ray_async._core.constants import EntryState
 from ray_async._core.object_view import holders
 from ray_async.config import ALLOW_OUT_OF_BAND_REFS, Settings
 
@@ -26,7 +27,6 @@ __all__ = (
 
 _SHORTEST_S = 0.1  # shorter timeouts are looks rather than waits, and are not made longer by a question
 _ANSWER_S = 0.2
-_PENDING, _SPILLED = 1, 5  # states of entries
 _KINDS = {
     "viewed": "objects that arrays and other views look into",
     "values": "other objects",
@@ -85,10 +85,10 @@ def locations(arena: Arena, numbers: dict[str, int], refs: list[Any]) -> list[di
     rows = []
     for ref in refs:
         facts = store.describe(arena, ref)
-        there = facts["state"] != _PENDING
+        there = facts["state"] != EntryState.PENDING
         node_ids = [node_id for node_id, number in numbers.items() if there and facts["copies"] >> number & 1]
         size = max(facts["size"], _LEAST_BYTES) if there else None
-        rows.append({"node_ids": node_ids, "object_size": size, "did_spill": facts["state"] == _SPILLED})
+        rows.append({"node_ids": node_ids, "object_size": size, "did_spill": facts["state"] == EntryState.SPILLED})
     return rows
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import cancellation, object_ref, store, submission
+from ray_async._core.constants import EntryState, RecordKind
 from ray_async.config import DEFAULT_ASYNC_TASK_CONCURRENCY, Settings
 from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
 from ray_async.ids import ActorID, JobID, NodeID, TaskID, WorkerID
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     import asyncio
 
 __all__ = ("CoreSession",)
-
-KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
 
 
 class CoreSession:
@@ -102,7 +101,7 @@ class CoreSession:
             queue=used.queue,
             keep=(export, used),
             retries=options.max_retries,
-            kind=KIND_TASK,
+            kind=RecordKind.TASK,
             retry_errors=bool(options.retry_exceptions),
             is_async=is_async,
             backpressure=max(0, options.generator_backpressure or 0),
@@ -177,7 +176,9 @@ class CoreSession:
 
             self._register_name(core, options.name, namespace, pack(cls.meta))
         opts = creation_options(self.arena, options.enable_task_events)
-        template = submission.Template(self.arena, export.ref, opts=opts, actor=core, n_returns=1, kind=KIND_ACTOR_INIT)
+        template = submission.Template(
+            self.arena, export.ref, opts=opts, actor=core, n_returns=1, kind=RecordKind.ACTOR_INIT
+        )
         submission.submit_actor(core, template, args, kwargs)
         return core
 
@@ -219,7 +220,7 @@ class CoreSession:
             opts=call_options(self.arena, options, facts["name"], spec["enable_task_events"]),
             actor=core,
             retries=retries,
-            kind=KIND_ACTOR_CALL,
+            kind=RecordKind.ACTOR_CALL,
             retry_errors=bool(options.retry_exceptions) and retries != 0,
             is_async=method.is_async,
             backpressure=max(0, options.generator_backpressure or spec["backpressure"]),
@@ -331,7 +332,7 @@ class CoreSession:
 
     def is_end(self, ref: Any) -> bool:
         """Whether a stream's item is the mark of its end."""
-        return bool(store.describe(self.arena, ref)["state"] == 4)
+        return bool(store.describe(self.arena, ref)["state"] == EntryState.END)
 
     def thread_future(self, ref: Any) -> Any:
         """Wait for a reference as a `concurrent.futures.Future`."""

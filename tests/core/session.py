@@ -8,11 +8,12 @@ from typing import Any, NoReturn
 
 from ray_async._core import store
 from ray_async._core.arena import Arena
+from ray_async._core.constants import ProcessKind
 from ray_async._core.execution import Executor
 from ray_async._core.object_ref import ObjectRef
 from ray_async._core.submission import Template, new_queue
 
-NODE, DRIVER, WORKER = 1, 2, 3
+NODE, DRIVER, WORKER = ProcessKind.NODE, ProcessKind.DRIVER, ProcessKind.WORKER
 
 
 class DamageError(Exception):

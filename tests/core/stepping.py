@@ -13,6 +13,7 @@ from typing import Any
 
 from ray_async._core import codec, store
 from ray_async._core.arena import Arena, set_current
+from ray_async._core.constants import RecordState
 from ray_async._core.execution import Executor
 from ray_async._core.node_view import NodeView
 from ray_async._core.object_ref import load_ref
@@ -22,7 +23,7 @@ from tests.core.session import NODE, WORKER
 __all__ = ("Stepper",)
 
 _TRACE_ME, _SINGLE_STEP = 0, 9
-WAITING, RUNNING = 2, 4
+WAITING, RUNNING = RecordState.WAITING, RecordState.RUNNING
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = [ctypes.c_long] * 4

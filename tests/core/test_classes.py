@@ -12,7 +12,7 @@ import pytest
 
 from ray_async._core import store
 from ray_async._core.arena import Arena
-from ray_async._core.node_view import EventKind
+from ray_async._core.constants import EventKind
 from ray_async._core.record_view import RecordView
 from ray_async._core.submission import Template, class_seq, get_class, lease_first, read_class_spec
 from tests.core.session import WORKER, Bench

@@ -12,7 +12,8 @@ import pytest
 from ray_async._core import store
 from ray_async._core.arena import Arena, ArenaFullError
 from ray_async._core.cancellation import ASKED, DROPPED, OVER, cancel
-from ray_async._core.node_view import EventKind, NodeView
+from ray_async._core.constants import EventKind
+from ray_async._core.node_view import NodeView
 from ray_async._core.object_view import ObjectView
 from ray_async._core.own_slot import OwnSlot
 from ray_async._core.record_view import RecordView
@@ -217,7 +218,7 @@ def test_a_full_queue_overflows_and_keeps_order(bench: Bench, arena: Arena, node
     for number in range(room + 500):
         append((number,))
     assert node.queue_length(bench.queue) == room + 1
-    assert (EventKind.OVERFLOW, bench.queue >> 6) in node.events()[0]
+    assert (EventKind.OVERFLOW, bench.queue) in node.events()[0]
     assert node.refill(bench.queue)  # no room yet
     assert bench.run_all() == room
     append((room + 500,))
@@ -304,7 +305,7 @@ def test_pending_arguments_wait_for_the_node(bench: Bench, arena: Arena, node: A
     ref = bench.template(lambda x: x + 1)((promise,))
     assert bench.run_all() == 0
     record = record_of(ref)
-    assert (EventKind.WAITING, record >> 6) in node.events()[0]
+    assert (EventKind.WAITING, record) in node.events()[0]
     store.fulfil(arena, promise, 4)
     assert RecordView(node.arena).release(record)
     assert not RecordView(node.arena).release(record)
@@ -438,7 +439,7 @@ def test_an_actor(bench: Bench, arena: Arena, node: Any) -> None:
     actor = new_actor(arena, store.put_raw(arena, b"{}"))
     creation = Template(arena, bench.template(lambda *a: None).fn, actor=actor, kind=1)
     ready = submit_actor(actor, creation, (1, 2), {})
-    assert (EventKind.ACTOR, actor.entry >> 6) in node.events()[0]
+    assert (EventKind.ACTOR, actor.entry) in node.events()[0]
     assert bench.executor.creation_of_actor(actor.entry) == record_of(ready)
     assert RecordView(node.arena).release(record_of(ready))
     queue = bench.executor.queue_of_actor(actor.entry)
@@ -458,7 +459,7 @@ def test_an_actor(bench: Bench, arena: Arena, node: Any) -> None:
         actor_core(first)
     offset = actor.entry
     del copy, actor, creation, call, ready, first, second
-    assert (EventKind.ACTOR_SCOPE, offset >> 6) in node.events()[0]
+    assert (EventKind.ACTOR_SCOPE, offset) in node.events()[0]
     assert ObjectView(node.arena).actor_references(offset) == 0
     ObjectView(node.arena).free_actor(offset)
 

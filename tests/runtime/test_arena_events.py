@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from ray_async._core.node_view import EventKind
+from ray_async._core.constants import EventKind
 from ray_async.runtime.node.arena_events import ArenaEvents
 from ray_async.runtime.node.process import Node
 from ray_async.runtime.scheduler import events
@@ -19,8 +19,8 @@ def test_every_kind_reaches_its_part_of_the_node() -> None:
     delivery.deliver([(kind, 3) for kind in EventKind])
     assert delivery.counts == {kind.name.lower(): 1 for kind in EventKind}
     node.classes.demanded.assert_called_once_with(3)
-    node.tasks.cancel_requested.assert_called_once_with(3 << 6)
-    node.spilling.make_room.assert_called_once_with(3 << 12)
+    node.tasks.cancel_requested.assert_called_once_with(3)
+    node.spilling.make_room.assert_called_once_with(3)
     node.to_worker.assert_any_call(3, events.WorkerBlocked)
 
 

@@ -12,6 +12,7 @@ import pytest
 from ray_async._core import codec, object_ref, store
 from ray_async._core.arena import Arena
 from ray_async._core.cancellation import cancel
+from ray_async._core.constants import RecordState
 from ray_async._core.record_view import RecordView
 from ray_async._core.submission import record_of, record_seq
 from ray_async.runtime.death import DeathCause
@@ -20,7 +21,7 @@ from ray_async.serialization import explain, make_pickler
 from tests.core.conftest import joined
 from tests.core.session import Bench, raise_error, timed_out
 
-QUEUED, RUNNING = 3, 4
+QUEUED, RUNNING = RecordState.QUEUED, RecordState.RUNNING
 
 
 @pytest.fixture

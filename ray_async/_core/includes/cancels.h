@@ -23,7 +23,7 @@ static inline void ra_flag_cancel(ra_heap *h, u64 record, u32 gen, u32 flags) {
         if (RA_R_GEN(w) != gen || RA_R_FLAGS(w) & RA_RF_CANCEL) return;
     } while (!atomic_compare_exchange_weak(&r->word, &w, w | (u64)flags << 8));
     ra_hint_runner(h, w);
-    ra_event(h, RA_EV_CANCEL, record >> 6);
+    ra_event(h, RA_EV_CANCEL, record);
 }
 
 /* What runs, as asyncio tasks note it that may outlive it: offset of the record 0-47 | its generation 48-63. */

@@ -275,7 +275,12 @@ typedef struct {
 enum { RA_PROC_FREE = 0, RA_PROC_STARTING = 1, RA_PROC_ALIVE = 2, RA_PROC_DEAD = 3 };
 enum { RA_PROC_NODE = 1, RA_PROC_DRIVER = 2, RA_PROC_WORKER = 3, RA_PROC_ZYGOTE = 4 };
 enum { RA_LEASE_NONE = 0, RA_LEASE_IDLE = 1, RA_LEASE_BUSY = 2, RA_LEASE_ACTOR = 3 };
-enum { RA_PF_REVOKE = 1, RA_PF_CANCEL = 2, RA_PF_EXIT = 4 };
+enum {
+    RA_PF_REVOKE = 1,
+    RA_PF_CANCEL = 2,
+    RA_PF_EXIT = 4,
+    RA_PF_ONE_TASK = 8, /* the lease is for a single task */
+};
 
 /* lease word: state 0-7 | sequence 8-31 | class or actor offset / 64 in 32-63 */
 #define RA_LEASE_WORD(state, seq, what) ((u64)(state) | (u64)((seq)&0xffffff) << 8 | (u64)(u32)(what) << 32)
@@ -357,7 +362,7 @@ typedef struct {
     au64 on_disk;       /* bytes of spilled objects, as the node counts them */
 } ra_super;
 
-/* Events for the node: kind in a cell's generation field, argument (an offset / 64, a slot, a class) in the offset field. */
+/* Events for the node: kind in a cell's generation field, argument in the offset field, in the units of `ra_event_shift`. */
 enum {
     RA_EV_DEMAND = 1,
     RA_EV_CLASS = 2,
@@ -376,6 +381,24 @@ enum {
     RA_EV_LOST = 18, /* a spilled object is wanted, or not any more */
     RA_EV_CANCEL = 19,
 };
+
+#define RA_EVENT_MOST 0xfffffffdu
+
+/* log2 of the unit in which an event's argument is counted: blocks for offsets, pages for sizes; slots and classes as they are. */
+static inline u32 ra_event_shift(u32 kind) {
+    switch (kind) {
+    case RA_EV_WAITING:
+    case RA_EV_ACTOR:
+    case RA_EV_ACTOR_READY:
+    case RA_EV_ACTOR_SCOPE:
+    case RA_EV_ACTOR_DRAIN:
+    case RA_EV_OVERFLOW:
+    case RA_EV_LOST:
+    case RA_EV_CANCEL: return 6;
+    case RA_EV_FULL: return 12;
+    default: return 0;
+    }
+}
 
 #define RA_AT(base, type, offset) ((type *)((base) + (offset)))
 

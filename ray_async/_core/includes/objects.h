@@ -179,7 +179,7 @@ static inline void ra_entry_clear(ra_heap *h, u64 entry, u64 w, u64 *stack) {
             return;
         }
     } else if (RA_STATE(w) == RA_SPILLED) { /* the node frees it together with the file */
-        ra_event(h, RA_EV_LOST, entry >> 6);
+        ra_event(h, RA_EV_LOST, entry);
         return;
     }
     if (RA_FLAGS(w) & RA_EF_IN_RECORD)
@@ -205,7 +205,7 @@ static inline void ra_unpin_into(ra_heap *h, u64 entry, u64 *stack) {
         u64 w = atomic_load(&e->word);
         if (RA_STATE(w) == RA_MAKING) return; /* its maker is dead, and what it made goes as a whole */
         if (RA_FORMAT(w) == RA_F_ACTOR) { /* the last but one is the node's own: what is left then is to be ended */
-            ra_event(h, RA_EV_ACTOR_SCOPE, entry >> 6);
+            ra_event(h, RA_EV_ACTOR_SCOPE, entry);
             return;
         }
         int unread = RA_FLAGS(w) & RA_EF_STREAM && RA_STATE(w) == RA_PENDING;
@@ -370,7 +370,7 @@ static inline void ra_record_publish(ra_heap *h, u64 record, u32 state) {
     if (state == RA_REC_QUEUED)
         ra_enqueue(h, record);
     else
-        ra_event(h, RA_EV_WAITING, record >> 6);
+        ra_event(h, RA_EV_WAITING, record);
     ra_in_order();
     ra_plain_store(publishing, 0);
 }

@@ -333,9 +333,12 @@ static inline int ra_wake(ra_heap *h, u32 index) {
     return 1;
 }
 
+/* Leave an event for the node. The argument is an offset, a size, a slot or a class; a size that no cell can hold is cut. */
 static inline void ra_event(ra_heap *h, u32 kind, u64 argument) {
     ra_super *s = h->super;
-    if (!ra_ring_push(RA_AT(h->base, ra_queue, s->events), RA_EVENTS_LOG2, (argument + 1) << 6, kind)) /* offset 0 would say empty */
+    u64 units = argument >> ra_event_shift(kind);
+    if (units > RA_EVENT_MOST) units = RA_EVENT_MOST;
+    if (!ra_ring_push(RA_AT(h->base, ra_queue, s->events), RA_EVENTS_LOG2, (units + 1) << 6, kind)) /* offset 0 would say empty */
         atomic_store(&s->node_rescan, 1);
     u32 node = atomic_load(&s->node_waiter);
     if (node) ra_wake(h, node - 1);
@@ -386,7 +389,7 @@ static inline void ra_enqueue(ra_heap *h, u64 offset) {
         u64 top = atomic_load(&q->overflow);
         do atomic_store(&r->next, top);
         while (!atomic_compare_exchange_weak(&q->overflow, &top, offset));
-        if (atomic_exchange(&q->overflowing, 1) == 0) ra_event(h, RA_EV_OVERFLOW, r->queue >> 6);
+        if (atomic_exchange(&q->overflowing, 1) == 0) ra_event(h, RA_EV_OVERFLOW, r->queue);
     }
     ra_queue_wake(h, q);
 }

@@ -126,10 +126,10 @@ static inline void ra_reap_publishing(ra_heap *h, ra_proc *p) {
     if (!ra_block_check(h, record, RA_CHUNK_REC)) return;
     ra_record *r = ra_record_at(h, record);
     u32 state = RA_R_STATE(atomic_load(&r->word));
-    if (state == RA_REC_WAITING) ra_event(h, RA_EV_WAITING, record >> 6);
+    if (state == RA_REC_WAITING) ra_event(h, RA_EV_WAITING, record);
     if (state != RA_REC_QUEUED || !ra_queue_check(h, r->queue)) return;
     if (!ra_is_listed(h, RA_AT(h->base, ra_queue, r->queue), record)) ra_enqueue(h, record);
-    if (r->actor) ra_event(h, RA_EV_ACTOR_DRAIN, r->actor >> 6);
+    if (r->actor) ra_event(h, RA_EV_ACTOR_DRAIN, r->actor);
 }
 
 /* The references that an unpublished payload has pinned already. */

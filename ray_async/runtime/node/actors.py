@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
+from ray_async._core.constants import ActorState, RecordState, WorkerFlag
 from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS
 from ray_async.ids import ActorID, JobID
 from ray_async.runtime import placement_spec
@@ -28,10 +29,13 @@ __all__ = ("Actor", "Actors", "died")
 
 _logger = logging.getLogger("ray_async.node")
 
-PENDING, ALIVE, RESTARTING, DEAD = 1, 2, 3, 4
-_STATE_NAMES = {PENDING: "PENDING_CREATION", ALIVE: "ALIVE", RESTARTING: "RESTARTING", DEAD: "DEAD"}
+_STATE_NAMES = {
+    ActorState.PENDING: "PENDING_CREATION",
+    ActorState.ALIVE: "ALIVE",
+    ActorState.RESTARTING: "RESTARTING",
+    ActorState.DEAD: "DEAD",
+}
 _REMEMBERED = 1000  # dead actors, for listings
-QUEUED, RUNNING = 3, 4  # states of records
 
 
 class Actor:
@@ -65,7 +69,7 @@ class Actor:
         self.id = ActorID(identity)
         self.name: str = spec["name"]
         self.namespace: str = spec["namespace"]
-        self.state = PENDING
+        self.state = ActorState.PENDING
         self.worker: WorkerProcess | None = None
         self.restarts = 0
         self.scheduler_id = ""
@@ -80,7 +84,7 @@ class Actor:
     @property
     def is_alive(self) -> bool:
         """True once ``__init__`` has returned, while the actor goes on."""
-        return self.state == ALIVE
+        return self.state == ActorState.ALIVE
 
     @property
     def verdict(self) -> Restart | Stay:
@@ -172,7 +176,7 @@ class Actors:
     def placed(self, scheduler_id: str, worker: WorkerProcess) -> None:
         """The scheduler has found a worker for an actor: wait for the arguments of ``__init__``, in the worker."""
         actor = self._by_id.get(scheduler_id)
-        if actor is None or actor.state == DEAD:
+        if actor is None or actor.state == ActorState.DEAD:
             self._node.workers.kill(worker, DeathCause.ACTOR_ENDED)
             return
         actor.worker = worker
@@ -185,9 +189,9 @@ class Actors:
     def ready(self, offset: int) -> None:
         """``__init__`` has returned."""
         actor = self.by_offset.get(offset)
-        if actor is not None and actor.state in (PENDING, RESTARTING):
-            actor.state = ALIVE
-            self._objects.set_actor(offset, ALIVE, actor.worker.slot if actor.worker else 0)
+        if actor is not None and actor.state in (ActorState.PENDING, ActorState.RESTARTING):
+            actor.state = ActorState.ALIVE
+            self._objects.set_actor(offset, ActorState.ALIVE, actor.worker.slot if actor.worker else 0)
             if actor.scope_ended:
                 self.out_of_scope(offset)
 
@@ -220,7 +224,7 @@ class Actors:
         """End an actor's process; with ``no_restart`` the actor too. One that has no process yet loses a restart."""
         self.submitted(offset)  # this may have come before the word of its creation
         actor = self.by_offset.get(offset)
-        if actor is None or actor.state == DEAD:
+        if actor is None or actor.state == ActorState.DEAD:
             return
         if no_restart:
             self._end_for(actor, DeathCause.KILLED)
@@ -245,9 +249,9 @@ class Actors:
         if self._objects.actor_references(offset) > references:
             return
         actor.scope_ended = True
-        if actor.state == ALIVE and self._view.queue_length(actor.queue) == 0 and not self._running(actor):
+        if actor.state == ActorState.ALIVE and self._view.queue_length(actor.queue) == 0 and not self._running(actor):
             self._end_for(actor, DeathCause.OUT_OF_SCOPE, gently=True)
-        elif actor.state in (PENDING, RESTARTING) and self._view.queue_length(actor.queue) == 0:
+        elif actor.state in (ActorState.PENDING, ActorState.RESTARTING) and self._view.queue_length(actor.queue) == 0:
             self._end_for(actor, DeathCause.OUT_OF_SCOPE, "all references to it were gone before it was created")
 
     def _running(self, actor: Actor) -> bool:
@@ -257,18 +261,22 @@ class Actors:
             for record in self._records.find_records(actor=actor.offset)
             if record != actor.creation
         )
-        return any(state in (QUEUED, RUNNING) for state in states)
+        return any(state in (RecordState.QUEUED, RecordState.RUNNING) for state in states)
 
     def tick(self) -> None:
         """Look at the actors that end once they have nothing to do."""
         for actor in list(self.by_offset.values()):
-            if actor.state != DEAD and self._objects.actor_references(actor.offset) <= 1 and not actor.spec["detached"]:
+            if (
+                actor.state != ActorState.DEAD
+                and self._objects.actor_references(actor.offset) <= 1
+                and not actor.spec["detached"]
+            ):
                 attempt(self.out_of_scope, actor.offset)
 
     def may_restart(self, offset: int) -> bool:
         """Whether calls of a dying actor may be kept for its next life."""
         actor = self.by_offset.get(offset)
-        return actor is not None and actor.state != DEAD and isinstance(actor.verdict, Restart)
+        return actor is not None and actor.state != ActorState.DEAD and isinstance(actor.verdict, Restart)
 
     def worker_died(self, worker: WorkerProcess, death: DeathExplainer) -> bool:
         """Restart or bury the actor of a dead worker. Returns whether it had one."""
@@ -276,7 +284,7 @@ class Actors:
         if actor is None:
             return False
         actor.worker = None
-        if actor.state == DEAD:
+        if actor.state == ActorState.DEAD:
             self._unplace(actor)
             self._fail_postponed(actor)
             return True
@@ -300,20 +308,20 @@ class Actors:
         return True
 
     def _restart(self, actor: Actor) -> None:
-        if actor.state == RESTARTING:
+        if actor.state == ActorState.RESTARTING:
             self._place(actor)
 
     def _count_restart(self, actor: Actor) -> None:
         actor.restarts += 1
-        actor.state = RESTARTING
-        self._objects.set_actor(actor.offset, RESTARTING)
+        actor.state = ActorState.RESTARTING
+        self._objects.set_actor(actor.offset, ActorState.RESTARTING)
         self._objects.count_restart(actor.offset)
         self._fail_unretried(actor)
 
     def owner_died(self, owner: str) -> None:
         """End what a worker had created that crashed, or whose actor has ended; detached actors stay."""
         for actor in list(self.by_offset.values()):
-            if actor.spec.get("owner") == owner and not actor.spec["detached"] and actor.state != DEAD:
+            if actor.spec.get("owner") == owner and not actor.spec["detached"] and actor.state != ActorState.DEAD:
                 attempt(self._end_for, actor, DeathCause.OWNER_DIED)
 
     def _end_for(self, actor: Actor, cause: DeathCause, reason: str = "", gently: bool = False) -> None:
@@ -346,7 +354,7 @@ class Actors:
             reason: what their callers get, or why the actors are dead.
         """
         for actor in list(self.by_offset.values()):
-            if actor.state != DEAD and actor.worker is None and actor.spec.get("env_key") == env_key:
+            if actor.state != ActorState.DEAD and actor.worker is None and actor.spec.get("env_key") == env_key:
                 actor.error = self._death_error(actor, reason)
                 environment = isinstance(reason, errors.RuntimeEnvSetupError)
                 actor.ended = DeathCause.ENVIRONMENT_FAILED if environment else DeathCause.CANNOT_START
@@ -354,8 +362,8 @@ class Actors:
 
     def _end(self, actor: Actor, gently: bool = False) -> None:
         """The actor is dead: its queue fails, its name is free, its worker goes."""
-        actor.state = DEAD
-        self._objects.set_actor(actor.offset, DEAD)
+        actor.state = ActorState.DEAD
+        self._objects.set_actor(actor.offset, ActorState.DEAD)
         if actor.name and self._names.get((actor.namespace, actor.name), (0, ""))[0] == actor.offset:
             del self._names[actor.namespace, actor.name]
         worker = actor.worker
@@ -364,7 +372,7 @@ class Actors:
             self._unplace(actor)
         if worker is not None:
             if gently:
-                self._view.flag(worker.slot, 4)
+                self._view.flag(worker.slot, WorkerFlag.EXIT)
                 grace = self._node.settings.get(ACTOR_GRACEFUL_SHUTDOWN_MS) / 1000
                 self._node.later(grace, lambda: self._node.workers.kill(worker, DeathCause.ACTOR_ENDED))
             else:
@@ -391,11 +399,11 @@ class Actors:
         actor = self.by_offset.get(offset)
         if actor is None:
             return
-        if actor.state == RESTARTING and not actor.drains:
+        if actor.state == ActorState.RESTARTING and not actor.drains:
             # Many such calls come together; one look over the records serves them all.
             actor.drains = True
             self._node.later(0.001, lambda: self._fail_unretried(actor))
-        if actor.state != DEAD:
+        if actor.state != ActorState.DEAD:
             return
         payload = self._error_of_unbegun(actor)
         self._node.tasks.fail_queue(actor.queue, lambda record, facts: payload)
@@ -413,12 +421,12 @@ class Actors:
     def _fail_unretried(self, actor: Actor) -> None:
         """Fail the calls that may not wait for the actor's next life."""
         actor.drains = False
-        if actor.state != RESTARTING:
+        if actor.state != ActorState.RESTARTING:
             return
         error = errors.ActorUnavailableError("The actor is restarting.", actor.id.binary())
         error.call_began = False
         payload = errors.to_payload(error)
-        for record in self._records.find_records(state=QUEUED, actor=actor.offset):
+        for record in self._records.find_records(state=RecordState.QUEUED, actor=actor.offset):
             facts = self._node.executor.facts(record)
             may_wait = facts["retries"] != 0 or facts["attempt"] != 0  # those that are run again have that left
             if not may_wait and self._records.claim(record, queued=True):
@@ -427,7 +435,7 @@ class Actors:
     def _fail_postponed(self, actor: Actor) -> None:
         """Fail the calls that the actor's process had set aside until their arguments come."""
         payload = self._error_of_unbegun(actor)
-        for record in self._records.find_records(state=QUEUED, actor=actor.offset):
+        for record in self._records.find_records(state=RecordState.QUEUED, actor=actor.offset):
             if self._records.claim(record, queued=True):
                 self._node.executor.fail(record, payload)
 
@@ -453,7 +461,7 @@ class Actors:
         """
         for actor in self.by_offset.values():
             if actor.worker is not None and actor.worker.slot == slot and actor.spec["detached"]:
-                if actor.state == DEAD:
+                if actor.state == ActorState.DEAD:
                     raise ValueError("the actor that asks for this has ended")
                 return actor.offset
         return 0
@@ -461,7 +469,7 @@ class Actors:
     def job_ended(self, job: int) -> None:
         """End the actors of a job whose driver is gone, except the detached ones."""
         for actor in list(self.by_offset.values()):
-            if actor.job == job and not actor.spec["detached"] and actor.state != DEAD:
+            if actor.job == job and not actor.spec["detached"] and actor.state != ActorState.DEAD:
                 attempt(self._end_for, actor, DeathCause.JOB_ENDED)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -485,7 +493,7 @@ class Actors:
             "required_resources": actor.spec["resources"],
             "repr_name": "",
             "labels": dict(actor.spec.get("own_labels") or {}),
-            "death_cause": self._words_of(actor) if actor.state == DEAD else None,
+            "death_cause": self._words_of(actor) if actor.state == ActorState.DEAD else None,
         }
 
     @staticmethod

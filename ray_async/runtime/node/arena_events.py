@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ray_async._core.node_view import EventKind
+from ray_async._core.constants import EventKind
 from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.scheduler import events
 
@@ -57,7 +57,7 @@ class ArenaEvents:
 
 
 def handlers(node: Node) -> dict[int, Handler]:
-    """Every kind of event and its handler. An argument is a number or slot, or an object's offset in units of 64 bytes.
+    """Every kind of event and its handler. An argument is a class, a slot, an offset or a size in bytes.
 
     Args:
         node: the process's parts, all of them made.
@@ -65,22 +65,18 @@ def handlers(node: Node) -> dict[int, Handler]:
     return {
         EventKind.DEMAND: node.classes.demanded,
         EventKind.CLASS: node.classes.learn,
-        EventKind.WAITING: _at_offset(node.tasks.waiting),
+        EventKind.WAITING: node.tasks.waiting,
         EventKind.RETURNED: node.leases.returned,
         EventKind.IDLE: node.idle,
         EventKind.BLOCKED: lambda slot: node.to_worker(slot, events.WorkerBlocked),
         EventKind.UNBLOCKED: lambda slot: node.to_worker(slot, events.WorkerUnblocked),
-        EventKind.ACTOR: _at_offset(node.actors.submitted),
-        EventKind.ACTOR_READY: _at_offset(node.actors.ready),
-        EventKind.ACTOR_SCOPE: _at_offset(node.actors.out_of_scope),
-        EventKind.ACTOR_DRAIN: _at_offset(node.actors.drain),
-        EventKind.OVERFLOW: _at_offset(node.tasks.overflow),
-        EventKind.FULL: lambda pages: node.spilling.make_room(pages << 12),
+        EventKind.ACTOR: node.actors.submitted,
+        EventKind.ACTOR_READY: node.actors.ready,
+        EventKind.ACTOR_SCOPE: node.actors.out_of_scope,
+        EventKind.ACTOR_DRAIN: node.actors.drain,
+        EventKind.OVERFLOW: node.tasks.overflow,
+        EventKind.FULL: node.spilling.make_room,
         EventKind.WORKER_UP: node.worker_up,
-        EventKind.LOST: _at_offset(node.spilling.wanted),
-        EventKind.CANCEL: _at_offset(node.tasks.cancel_requested),
+        EventKind.LOST: node.spilling.wanted,
+        EventKind.CANCEL: node.tasks.cancel_requested,
     }
-
-
-def _at_offset(handler: Handler) -> Handler:
-    return lambda argument: handler(argument << 6)

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
+from ray_async._core.constants import LeaseState
 from ray_async.runtime import placement_spec
 from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.scheduler import events
@@ -19,7 +20,6 @@ __all__ = ("Classes",)
 
 _logger = logging.getLogger("ray_async.node")
 
-_IDLE, _BUSY = 1, 2  # states of a lease word
 _MAKE_ROOM_S = 0.01
 _LONGEST_REST = 15  # ticks
 
@@ -93,9 +93,9 @@ class Classes:
         for worker in list(self._node.workers.by_slot.values()):  # an event may start one
             if worker.lease == class_id:
                 state = self._view.lease_state(worker.slot)
-                if state == _BUSY:
+                if state == LeaseState.BUSY:
                     schedule(events.LeaseBusy(worker.slot))
-                elif state == _IDLE:
+                elif state == LeaseState.IDLE:
                     schedule(events.LeaseIdle(worker.slot))
         if queued:
             self._hungry.add(class_id)

@@ -203,7 +203,8 @@ class Control:
         workers = self._node.workers.by_slot.values()
         figures: Message = dict(self._node.view.statistics())
         figures["workers"] = [
-            {"pid": w.pid, "slot": w.slot, "done": self._node.view.process(w.slot)[6], "name": w.name} for w in workers
+            {"pid": w.pid, "slot": w.slot, "done": self._node.view.process(w.slot).done, "name": w.name}
+            for w in workers
         ]
         figures["classes"] = len(self._node.classes)
         figures["environments"] = len(self._node.environments)

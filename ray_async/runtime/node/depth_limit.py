@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ray_async import exceptions as errors
-from ray_async.runtime.node.tasks import KIND_TASK
+from ray_async._core.constants import RecordKind
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
@@ -45,15 +45,15 @@ class DepthLimit:
         for slot, worker in self._node.workers.by_slot.items():
             if worker.name:
                 continue  # an actor's
-            _, _, _, _, blocked, _, done, *_ = self._node.view.process(slot)
-            if not blocked:
+            row = self._node.view.process(slot)
+            if not row.blocked:
                 return None
-            finished[slot] = done
+            finished[slot] = row.done
         return finished
 
     def _fail_children(self, message: str) -> None:
         payload = errors.to_payload(errors.TaskUnschedulableError(message))
         records = self._node.records
         for record, _, parent, _, _, kind, _ in records.unfinished_descendants():
-            if parent and kind == KIND_TASK and records.claim(record, queued=True):
+            if parent and kind == RecordKind.TASK and records.claim(record, queued=True):
                 self._node.executor.fail(record, payload)

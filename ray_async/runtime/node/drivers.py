@@ -9,6 +9,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from ray_async._core.constants import ProcessKind
 from ray_async.ids import NodeID
 from ray_async.runtime.death import DeathCause
 from ray_async.runtime.scheduler import events
@@ -73,7 +74,7 @@ class Drivers:
             "logging": dict(message.get("logging") or {}),
             "imports": [str(name) for name in message.get("imports") or ()],
         }
-        slot = self._node.arena.reserve(2)
+        slot = self._node.arena.reserve(ProcessKind.DRIVER)
         self._node.environments.add_job(job)
         self.add(job["id"], pid, slot, owns_node=False)
         peer.facts.update(slot=slot, pid=pid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from ray_async._core.constants import WorkerFlag
 from ray_async.runtime.node.workers import WorkerProcess
 from ray_async.runtime.scheduler import events, instructions
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
 
 __all__ = ("Leases",)
-
-_GIVE_BACK, _ONE_TASK = 1, 8  # flags of a worker
 
 
 class Leases:
@@ -45,9 +44,9 @@ class Leases:
             if self._view.take_idle(lease.slot):
                 self._follow(worker)
             else:
-                self._view.flag(lease.slot, _GIVE_BACK)
+                self._view.flag(lease.slot, WorkerFlag.REVOKE)
         if lease.max_tasks:
-            self._view.flag(lease.slot, _ONE_TASK)
+            self._view.flag(lease.slot, WorkerFlag.ONE_TASK)
 
     def _follow(self, worker: WorkerProcess) -> None:
         class_id, worker.follows = worker.follows, 0
@@ -67,7 +66,7 @@ class Leases:
             class_id, worker.lease = worker.lease, None
             asyncio.get_event_loop().call_soon(self._took_back, slot, class_id)
         elif urgent:
-            self._view.flag(slot, _GIVE_BACK)
+            self._view.flag(slot, WorkerFlag.REVOKE)
         else:
             asyncio.get_event_loop().call_soon(self._node.schedule, events.LeaseBusy(slot))
 
@@ -98,7 +97,7 @@ class Leases:
             return
         if self._view.leased_class(placed.slot) and not self._view.take_idle(placed.slot):
             # The driver's lease of the start still runs a task: the actor follows it.
-            self._view.flag(placed.slot, _GIVE_BACK)
+            self._view.flag(placed.slot, WorkerFlag.REVOKE)
             self._node.later(0.002, lambda: self.place_actor(placed))
             return
         self._node.control.accelerators[placed.slot] = {name: list(ids) for name, ids in placed.accelerator_ids}

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
+from ray_async._core.constants import RecordKind, RecordState
 from ray_async.ids import JobID
 from ray_async.runtime.exit_status import ExitStatus
 
@@ -16,17 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ("Listing",)
 
-# States of records, by number (see the arena's layout); a new one is not yet submitted.
-_STATES = {
-    2: "PENDING_ARGS_AVAIL",
-    3: "PENDING_NODE_ASSIGNMENT",
-    4: "RUNNING",
-    5: "FINISHED",
-    6: "FAILED",
+# A new record is not yet submitted, so it has no name here.
+_STATES: dict[int, str] = {
+    RecordState.WAITING: "PENDING_ARGS_AVAIL",
+    RecordState.QUEUED: "PENDING_NODE_ASSIGNMENT",
+    RecordState.RUNNING: "RUNNING",
+    RecordState.DONE: "FINISHED",
+    RecordState.CANCELLED: "FAILED",
 }
 _WITHOUT_ROOM = "its error is not known: there was no room for it"
 _REMEMBERED = 1000  # dead workers, and tasks that ran in them
-_TYPES = ("NORMAL_TASK", "ACTOR_CREATION_TASK", "ACTOR_TASK")
+_TYPES: dict[int, str] = {
+    RecordKind.TASK: "NORMAL_TASK",
+    RecordKind.ACTOR_INIT: "ACTOR_CREATION_TASK",
+    RecordKind.ACTOR_CALL: "ACTOR_TASK",
+}
 
 
 class Listing:
@@ -60,10 +65,12 @@ class Listing:
         failure = node.records.failure(record) if state in ("FINISHED", "FAILED") else None
         if failure is not None and not facts["cancelled"]:  # a cancel while it ran is no failure, as in Ray
             state = "FAILED"
-        if facts["kind"] == 1 and state == "RUNNING" and actor is not None and actor.is_alive:
+        if facts["kind"] == RecordKind.ACTOR_INIT and state == "RUNNING" and actor is not None and actor.is_alive:
             state = "FINISHED"  # its record is kept, as if it ran, for a restart
         function = node.tasks.function_of(record)
-        if facts["kind"] == 2 and node.records.record_state(record) == 3:  # the node may not know its actor yet
+        if (
+            facts["kind"] == RecordKind.ACTOR_CALL and node.records.record_state(record) == RecordState.QUEUED
+        ):  # the node may not know its actor yet
             state = "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"
         return {
             "task_id": node.task_id(record).hex(),

@@ -6,6 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from ray_async._core.constants import LeaseState
 from ray_async.config import (
     MEMORY_MONITOR_REFRESH_MS,
     MEMORY_USAGE_THRESHOLD,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ("MemoryMonitor",)
 
-IDLE, BUSY, ACTOR = 1, 2, 3
 _SELDOM_S = 2.0
 _PLENTY = 0.75
 
@@ -57,12 +57,12 @@ class MemoryMonitor:
     def anyone_works(self) -> bool:
         """Whether a worker may be taking memory. What does not run does not grow: an idle session costs nothing."""
         view = self._node.view
-        return any(view.lease_state(slot) in (BUSY, ACTOR) for slot in self._node.workers.by_slot)
+        return any(view.lease_state(slot) in (LeaseState.BUSY, LeaseState.ACTOR) for slot in self._node.workers.by_slot)
 
     def _recycle(self) -> None:
         """End idle workers that have grown past the limit; the next lease starts a fresh one."""
         for worker in list(self._node.workers.by_slot.values()):
-            if worker.lease is None or self._node.view.lease_state(worker.slot) != IDLE:
+            if worker.lease is None or self._node.view.lease_state(worker.slot) != LeaseState.IDLE:
                 continue
             if self._rss(worker) > self._limit and self._node.view.take_idle(worker.slot):
                 self._node.workers.kill(worker, DeathCause.SPARE, f"It had grown past {self._limit} bytes.")

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ray_async._core import store, submission
-from ray_async.runtime.node import actors
+from ray_async._core.constants import ActorState, RecordKind, RecordState
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
 
 __all__ = ("PendingExplainer",)
 
-_WAITING, _QUEUED, _RUNNING = 2, 3, 4  # states of records
-_TASK, _CREATION = 0, 1  # kinds of records
 _DEPTH = 4  # arguments of arguments
 
 
@@ -33,11 +31,11 @@ class PendingExplainer:
         if not records.is_record(record):
             return ""
         state, name = records.record_state(record), self._node.tasks.name_of(record)
-        if state == _WAITING:
+        if state == RecordState.WAITING:
             return f"{name} waits for an argument{self._argument(record, depth)}"
-        if state == _QUEUED:
+        if state == RecordState.QUEUED:
             return self._queued(record, name)
-        if state == _RUNNING:
+        if state == RecordState.RUNNING:
             worker = self._node.workers.by_slot.get(records.runner(record))
             return f"{name} is running{f' in process {worker.pid}' if worker is not None else ''}."
         return ""
@@ -54,20 +52,20 @@ class PendingExplainer:
     def _queued(self, record: int, name: str) -> str:
         node = self._node
         facts = node.executor.facts(record)
-        if facts["kind"] == _TASK:
+        if facts["kind"] == RecordKind.TASK:
             reason = node.classes.explain(node.records.queue_of(record))
             return f"{name} is queued{f'; {reason}' if reason else ''}."
         actor = node.actors.by_offset.get(facts["actor"])
         if actor is None:
             return f"{name} is queued for an actor that the node does not know yet."
-        if facts["kind"] == _CREATION or actor.state in (actors.PENDING, actors.RESTARTING):
+        if facts["kind"] == RecordKind.ACTOR_INIT or actor.state in (ActorState.PENDING, ActorState.RESTARTING):
             return f"{name} is queued; {self._creation(actor)}."
         ahead = node.view.queue_length(actor.queue)
         return f"{name} is queued for its actor, which runs other calls; {ahead} wait in its queue."
 
     def _creation(self, actor: Any) -> str:
         """What an actor that does not live yet waits for."""
-        again = "is to be restarted" if actor.state == actors.RESTARTING else "is not created yet"
+        again = "is to be restarted" if actor.state == ActorState.RESTARTING else "is not created yet"
         placed = self._node.scheduler.report.explain_actor(actor.scheduler_id)
         if actor.worker is None:
             return f"its actor {again}: {placed}"

@@ -16,6 +16,7 @@ from typing import Any
 from ray_async import exceptions as errors
 from ray_async._core import arena as arena_module
 from ray_async._core import execution, submission
+from ray_async._core.constants import ProcessKind, RecordKind, RecordState
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
 from ray_async._core.object_view import ObjectView
@@ -67,8 +68,6 @@ __all__ = ("Node", "run_node")
 
 _logger = logging.getLogger("ray_async.node")
 
-NODE = 1
-IDLE, BUSY = 1, 2
 #: Seconds between looks at everything: while things happen, while something runs for long, while nothing does. An idle
 #: session is to cost nothing.
 TICK_S, WORKING_TICK_S, LONGEST_TICK_S = 0.5, 2.0, 4.0
@@ -131,7 +130,7 @@ class Node:
         self.arena = arena
         self.config = config
         self.settings = Settings(config.get("system_config") or {})
-        arena.join(NODE)
+        arena.join(ProcessKind.NODE)
         arena_module.set_current(arena)
         self.waiter = LoopWaiter(arena)
         self.view = NodeView(arena, self.waiter.index)
@@ -297,9 +296,9 @@ class Node:
     def _look_at_everything(self) -> None:
         """Events were lost, or came before there was a node."""
         self.classes.learn_all()
-        for record in self.records.find_records(state=2):
+        for record in self.records.find_records(state=RecordState.WAITING):
             facts = self.executor.facts(record)
-            if facts["kind"] == 0:
+            if facts["kind"] == RecordKind.TASK:
                 attempt(self.tasks.waiting, record)
 
     def schedule(self, event: Any) -> None:

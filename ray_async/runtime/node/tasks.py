@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import cancellation, submission
+from ray_async._core.constants import RecordKind, RecordState, WorkerFlag
 from ray_async.config import TASK_OOM_RETRY_DELAY_BASE_MS, TASK_RETRY_DELAY_MS
 from ray_async.runtime.death import DeathCause
 from ray_async.runtime.node.attempt import attempt
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 __all__ = ("Tasks",)
 
 _logger = logging.getLogger("ray_async.node")
-
-NEW, WAITING, QUEUED, RUNNING = 1, 2, 3, 4
-KIND_TASK, KIND_ACTOR_INIT, KIND_ACTOR_CALL = 0, 1, 2
-
 
 _INTERRUPTS = 5
 _LOOKED_AT = 1000  # waiting records at each tick
@@ -93,7 +90,7 @@ class Tasks:
                 pending.stop(self._node)
 
     def _is_waiting(self, record: int) -> bool:
-        return self._records.is_record(record) and self._records.record_state(record) == WAITING
+        return self._records.is_record(record) and self._records.record_state(record) == RecordState.WAITING
 
     # -- overflow ------------------------------------------------------------------------------------------------------
 
@@ -128,19 +125,19 @@ class Tasks:
             make_error: gives the stored error for a record.
             victims: whether it was killed for the sake of one of several tasks: the others then spend no retry.
         """
-        for record in self._records.find_records(state=RUNNING, runner=slot):
+        for record in self._records.find_records(state=RecordState.RUNNING, runner=slot):
             attempt(self._runner_died, record, slot, make_error, victims)
 
     def _runner_died(self, record: int, slot: int, make_error: DeathExplainer, victims: bool) -> None:
         facts = self._executor.facts(record)
-        if facts["kind"] == KIND_ACTOR_INIT:
+        if facts["kind"] == RecordKind.ACTOR_INIT:
             return  # the actor's matter
         if self._records.outcome(record):
             self._records.finish(record, slot)
             return
         self._node.listing.lost_run(record, facts["seq"], make_error.worker)
         self._records.repair(record, slot)
-        if victims and facts["kind"] == KIND_TASK and not facts["cancelled"]:
+        if victims and facts["kind"] == RecordKind.TASK and not facts["cancelled"]:
             self._report_retry(record, facts, make_error, facts["retries"])
             self._executor.requeue(record, facts["retries"])
         else:
@@ -151,8 +148,10 @@ class Tasks:
             self._executor.fail(record, self.cancelled(record))
         elif make_error.cause is DeathCause.GROUP_REMOVED:  # there is no place to run again
             self._executor.fail(record, make_error(record, facts))
-        elif (facts["kind"] == KIND_TASK and facts["retries"] != 0) or (
-            facts["kind"] == KIND_ACTOR_CALL and facts["retries"] != 0 and self._node.actors.may_restart(facts["actor"])
+        elif (facts["kind"] == RecordKind.TASK and facts["retries"] != 0) or (
+            facts["kind"] == RecordKind.ACTOR_CALL
+            and facts["retries"] != 0
+            and self._node.actors.may_restart(facts["actor"])
         ):
             self._retry(record, facts, make_error)
         else:
@@ -160,7 +159,7 @@ class Tasks:
 
     def _report_retry(self, record: int, facts: dict[str, Any], death: DeathExplainer, left: int) -> None:
         """Report a task that is run again to its driver; of an actor's calls the report of its restart says enough."""
-        if facts["kind"] == KIND_TASK:
+        if facts["kind"] == RecordKind.TASK:
             name = self.name_of(record)
             self._node.survived.task_retried(facts["job"], name, death.worker.pid, death.summary, left)
 
@@ -171,7 +170,7 @@ class Tasks:
         delay_ms = self._retry_delay_ms
         if death.out_of_memory:
             delay_ms = max(delay_ms, self._oom_delay_ms << min(facts["attempt"], _DOUBLINGS))
-        if delay_ms and facts["kind"] == KIND_TASK:
+        if delay_ms and facts["kind"] == RecordKind.TASK:
             self._records.hold(record)  # the dead worker's slot is somebody else's soon
             key = record, facts["seq"]
             self._held.add(key)
@@ -225,7 +224,7 @@ class Tasks:
         # Once more: the record may have ended since it was found, and one of another job have its place.
         if self._records.is_record(record):
             facts = self._executor.facts(record)
-            if facts["job"] == job and facts["kind"] == KIND_TASK:
+            if facts["job"] == job and facts["kind"] == RecordKind.TASK:
                 self.cancel(record, facts["seq"], force=True)
 
     # -- cancels -------------------------------------------------------------------------------------------------------
@@ -239,9 +238,9 @@ class Tasks:
         if not facts["cancelled"] or not self.is_unfinished(record, facts["seq"]):
             return
         state = self._records.record_state(record)
-        if state in (WAITING, QUEUED):
+        if state in (RecordState.WAITING, RecordState.QUEUED):
             self.cancel(record, facts["seq"], facts["forced"])
-        if state != RUNNING:
+        if state != RecordState.RUNNING:
             return
         if facts["left"]:
             cancellation.carry_on(self._view.arena, record, facts["seq"], False, self.cancelled)
@@ -253,7 +252,7 @@ class Tasks:
             return
         if not self.is_unfinished(record, facts["seq"]):
             return  # the worker is another record's
-        if facts["forced"] and facts["kind"] == KIND_TASK:
+        if facts["forced"] and facts["kind"] == RecordKind.TASK:
             self._node.workers.kill(worker, DeathCause.CANCELLED)
             return
         self._interrupt(record, facts["seq"], 0)
@@ -265,7 +264,7 @@ class Tasks:
         """
         worker = self._node.workers.by_slot.get(self._records.runner(record))
         if worker is not None:
-            self._view.flag(worker.slot, 2)
+            self._view.flag(worker.slot, WorkerFlag.CANCEL)
             self._node.workers.interrupt(worker)
             self._asked[record, seq] = times + 1
 
@@ -273,7 +272,7 @@ class Tasks:
         """Whether this very record is still to run, or runs."""
         if not self._records.is_record(record) or self._executor.facts(record)["seq"] != seq:
             return False
-        return bool(WAITING <= self._records.record_state(record) <= RUNNING)
+        return bool(RecordState.WAITING <= self._records.record_state(record) <= RecordState.RUNNING)
 
     def cancel(self, record: int, seq: int, force: bool) -> None:
         """Cancel a task or an actor's call, if it is still the one with this number."""

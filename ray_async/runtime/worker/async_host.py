@@ -21,6 +21,8 @@ from weakref import getweakrefcount
 from ray_async import exceptions as errors
 from ray_async._core import execution
 from ray_async._core.codec import ArgRef
+from ray_async._core.constants import WorkerFlag
+from ray_async._core.own_slot import busy_lease
 from ray_async._core.steps import PlainCall, Steps
 from ray_async._core.submission import set_parent
 from ray_async.runtime.patience import Patience
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ("AsyncHost", "host_async_actor", "running_definition", "serve_async_class")
 
-REVOKE, CANCEL, EXIT = 1, 2, 4
 _TICK_S, _LONGEST_TICK_S = 0.5, 4.0
 _BATCH = 128
 _CALLS_THAT_WAIT = 64  # after one that had to wait, for which the next ones get asyncio tasks of their own
@@ -109,7 +110,7 @@ class AsyncHost:
         self._context = copy_context()  # what the context of each call is a copy of
         self._loop: asyncio.AbstractEventLoop = worker.loop()
         self._over: asyncio.Future[None] | None = None
-        self._leaving_flags = EXIT
+        self._leaving_flags: int = WorkerFlag.EXIT
         self._lease: tuple[int, int] | None = None  # its word while idle, while busy
         self._idle = True
         self._timer: Any = None
@@ -145,17 +146,17 @@ class AsyncHost:
             self._worker.create_actor(creation, function, definition, args, kwargs)
         set_parent(0, True)
         if self._worker.actor_ready:
-            await self._serve(EXIT)
+            await self._serve(WorkerFlag.EXIT)
 
     async def serve_lease(self, lease: int) -> int:
         """Serve a class until the lease is wanted back; what runs is finished first."""
-        self._lease = (lease, (lease & ~0xFF) | 2)
-        await self._serve(REVOKE | EXIT)
+        self._lease = (lease, busy_lease(lease))
+        await self._serve(WorkerFlag.REVOKE | WorkerFlag.EXIT)
         while self._claimed:
             await asyncio.sleep(0)
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()))
-        return execution.EXIT if self._own_slot.flags & EXIT else execution.LEFT
+        return execution.EXIT if self._own_slot.flags & WorkerFlag.EXIT else execution.LEFT
 
     async def _serve(self, leaving_flags: int) -> None:
         """Take records as they come, until the node sets one of the flags or the lease is gone."""
@@ -267,8 +268,8 @@ class AsyncHost:
 
     def _see_cancels(self) -> None:
         """Cancel what was cancelled, before what waited goes on: whoever cancels may release it next."""
-        if self._own_slot.flags & CANCEL:
-            self._own_slot.clear_flag(CANCEL)
+        if self._own_slot.flags & WorkerFlag.CANCEL:
+            self._own_slot.clear_flag(WorkerFlag.CANCEL)
             self._look_for_cancels()
 
     def _look_for_cancels(self) -> None:

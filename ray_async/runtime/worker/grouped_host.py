@@ -12,7 +12,8 @@ from contextvars import copy_context
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from ray_async.runtime.worker.async_host import CANCEL, AsyncHost, running_definition
+from ray_async._core.constants import WorkerFlag
+from ray_async.runtime.worker.async_host import AsyncHost, running_definition
 from ray_async.runtime.worker.forked_child import runs_a_loop
 from ray_async.runtime.worker.stall_watch import StallWatch
 
@@ -82,7 +83,7 @@ class GroupedHost(AsyncHost):
     def _hand_over(self) -> None:
         """Give calls to the loops of their groups until the process is to end."""
         for record in iter(lambda: self._executor.take(self._queue), 0):
-            if self._own_slot.flags & CANCEL:
+            if self._own_slot.flags & WorkerFlag.CANCEL:
                 self._spread_cancels()  # before what was called after the cancel
             try:
                 group = self._group_of(record)
@@ -114,7 +115,7 @@ class GroupedHost(AsyncHost):
         self._worker.session.loops.binding().before_resuming(self._see_cancels)
 
     def _see_cancels(self) -> None:
-        if self._own_slot.flags & CANCEL:
+        if self._own_slot.flags & WorkerFlag.CANCEL:
             self._spread_cancels()
         loop, cancels = asyncio.get_running_loop(), self._cancels
         if self._seen[loop] is not cancels:
@@ -123,7 +124,7 @@ class GroupedHost(AsyncHost):
 
     def _spread_cancels(self) -> None:
         """Have each loop look for what was cancelled, before all that it is given from now on."""
-        self._own_slot.clear_flag(CANCEL)
+        self._own_slot.clear_flag(WorkerFlag.CANCEL)
         self._cancels = object()
         for loop in self._loops.values():
             loop.call_soon_threadsafe(self._see_cancels)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ray_async import exceptions as errors
 from ray_async._core import execution, store
 from ray_async._core.arena import Arena
-from ray_async._core.node_view import EventKind
-from ray_async._core.own_slot import OwnSlot
+from ray_async._core.constants import EventKind, LeaseState, ProcessKind
+from ray_async._core.own_slot import OwnSlot, lease_state, leased_actor, leased_class
 from ray_async._core.process import set_title
 from ray_async.config import Settings
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
@@ -43,9 +43,6 @@ __all__ = ("Worker", "end_worker", "run_worker")
 
 _logger = logging.getLogger("ray_async")
 
-WORKER = 3
-LEASE_ACTOR = 3
-
 
 def end_worker(arena: Arena, config: dict[str, Any]) -> NoReturn:
     """Be a worker until the node says otherwise, then end the process."""
@@ -69,7 +66,7 @@ def run_worker(arena: Arena, config: dict[str, Any]) -> int:
 
     faulthandler.enable()
     set_title(b"ray::IDLE")
-    slot = arena.join(WORKER, config["slot"], config["job"]["id"])
+    slot = arena.join(ProcessKind.WORKER, config["slot"], config["job"]["id"])
     worker = Worker(arena, config)
     try:
         worker.prepare()
@@ -237,15 +234,14 @@ class Worker:
             if lease == 0:
                 return
             seen = lease
-            what = lease >> 32
-            if lease & 0xFF == LEASE_ACTOR:
-                self._serve_actor(what << 6, lease)
+            if lease_state(lease) == LeaseState.ACTOR:
+                self._serve_actor(leased_actor(lease), lease)
                 return
             queue = self.executor.enter(lease)
             if queue == 0:  # the node took the lease back, and the class may be gone
                 seen = self.own_slot.give_back(lease)
                 continue
-            code = self._serve_class(queue, what, lease)
+            code = self._serve_class(queue, leased_class(lease), lease)
             self.executor.leave()
             if self.executor.before_rest is not None:
                 self.executor.before_rest()
@@ -469,7 +465,7 @@ class Worker:
             self.actor_title = self.actor_repr() or ""
         # The record is kept, with its arguments, for a restart; the node ends it with the actor.
         self.executor.complete(record, None)
-        self.own_slot.announce(EventKind.ACTOR_READY, self.actor >> 6)
+        self.own_slot.announce(EventKind.ACTOR_READY, self.actor)
 
     def _creation_failed(self, record: int, definition: Definition | None, error: BaseException) -> None:
         described = errors.from_payload(failure_payload(self, definition, error))
