@@ -9,7 +9,7 @@ from enum import Enum
 
 from ray_async.record import Record
 
-from ..exceptions import (
+from ray_async.exceptions import (
     ActorDiedError,
     ActorDiedErrorContext,
     NodeDiedError,
@@ -17,8 +17,8 @@ from ..exceptions import (
     RayError,
     WorkerCrashedError,
 )
-from .cgroup import MemoryEvents
-from .exit_status import ExitStatus
+from ray_async.runtime.cgroup import MemoryEvents
+from ray_async.runtime.exit_status import ExitStatus
 
 __all__ = ("DeathCause", "DeathReport", "Deceased", "Evidence", "split_fault_stack")
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from ray_async.record import Record
 
-from ..config import (
+from ray_async.config import (
     OBJECT_STORE_MAX_MEMORY_BYTES,
     OBJECT_STORE_MEMORY_PROPORTION,
     USE_MULTIPROCESSING_CPU_COUNT,
     Settings,
 )
-from .cgroup import Cgroup
+from ray_async.runtime.cgroup import Cgroup
 
 __all__ = (
     "MIN_OBJECT_STORE_BYTES",
