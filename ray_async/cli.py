@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from ray_async.command_parser import CommandParser
 from ray_async.config import ADDRESS, Settings
-from ray_async.runtime import node_control
+from ray_async.runtime.start import node_control
 from ray_async.start_options import add_start_options, ignored_options, node_config
 
 __all__ = ("main",)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 import pytest
 import uvloop
 
-from ray_async.runtime import node_config
+from ray_async.runtime.start import node_config
 from tests.loop_watch import LoopWatch
 from tests.resources import TMPDIR_VARIABLE, Resources, leaks, session_is_live
 from tests.resources import wait_until as poll_until

@@ -8,8 +8,8 @@ import pytest
 
 import ray_async
 from ray_async import cli
-from ray_async.runtime import node_control
-from ray_async.runtime.node_control import NodeEntry, NodeStartError, StopOutcome
+from ray_async.runtime.start import node_control
+from ray_async.runtime.start.node_control import NodeEntry, NodeStartError, StopOutcome
 from ray_async.status_report import format_status
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import ray_async as ray
 from ray_async.cluster_utils import Cluster
-from ray_async.runtime import node_control
+from ray_async.runtime.start import node_control
 from ray_async.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 

@@ -105,7 +105,9 @@ def connect(options: InitOptions) -> Session:
         ConnectionError: The address names no running node.
     """
     with slot.lock:
-        session: Session = import_module("ray_async.runtime.session_start").start_session(options.with_environment())
+        session: Session = import_module("ray_async.runtime.start.session_start").start_session(
+            options.with_environment()
+        )
         set_session(session)
         _end_on_sigterm()
         return session

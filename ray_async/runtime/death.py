@@ -7,8 +7,6 @@ import re
 from collections.abc import Sequence
 from enum import Enum
 
-from ray_async.record import Record
-
 from ray_async.exceptions import (
     ActorDiedError,
     ActorDiedErrorContext,
@@ -17,6 +15,7 @@ from ray_async.exceptions import (
     RayError,
     WorkerCrashedError,
 )
+from ray_async.record import Record
 from ray_async.runtime.cgroup import MemoryEvents
 from ray_async.runtime.exit_status import ExitStatus
 

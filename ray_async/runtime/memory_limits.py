@@ -10,14 +10,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ray_async.record import Record
-
 from ray_async.config import (
     OBJECT_STORE_MAX_MEMORY_BYTES,
     OBJECT_STORE_MEMORY_PROPORTION,
     USE_MULTIPROCESSING_CPU_COUNT,
     Settings,
 )
+from ray_async.record import Record
 from ray_async.runtime.cgroup import Cgroup
 
 __all__ = (

@@ -31,9 +31,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Started]:
         found.append((options, FakeSession()))
         return found[-1][1]
 
-    module = ModuleType("ray_async.runtime.session_start")
+    module = ModuleType("ray_async.runtime.start.session_start")
     module.start_session = start_session
-    monkeypatch.setitem(sys.modules, "ray_async.runtime.session_start", module)
+    monkeypatch.setitem(sys.modules, "ray_async.runtime.start.session_start", module)
     for name in ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_ENABLE_AUTO_CONNECT", "RAY_JOB_CONFIG_JSON_ENV_VAR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(slot, "session", None)

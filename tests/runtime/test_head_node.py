@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import ray_async as ray
-from ray_async.runtime import node_control
-from ray_async.runtime.node_control import NodeEntry, NodeStartError
+from ray_async.runtime.start import node_control
+from ray_async.runtime.start.node_control import NodeEntry, NodeStartError
 
 StartHead = Callable[..., NodeEntry]
 

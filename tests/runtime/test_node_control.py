@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ray_async.runtime import node_control
-from ray_async.runtime.node_control import (
+from ray_async.runtime.start import node_control
+from ray_async.runtime.start.node_control import (
     NodeEntry,
     NodeStartError,
     find_node,

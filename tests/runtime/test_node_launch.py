@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import ray_async as ray
-from ray_async.runtime.node_launch import MARKER, NodeLaunch
+from ray_async.runtime.start.node_launch import MARKER, NodeLaunch
 from tests.resources import wait_until
 
 PATIENCE_S = 30

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_async.runtime.standard_descriptors import fill_standard_descriptors
+from ray_async.runtime.start.standard_descriptors import fill_standard_descriptors
 from tests.resources import wait_until
 
 TIMEOUT_S = 90

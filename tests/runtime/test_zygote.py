@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 import ray_async as ray
-from ray_async.runtime import zygote
+from ray_async.runtime.start import zygote
 
 TIMEOUT_S = 60
 PROGRAM = """
 import sys
-import ray_async.runtime.boot, ray_async.runtime.zygote
+import ray_async.runtime.start.boot, ray_async.runtime.start.zygote
 for name in {names}:
     __import__(name)
 print(*sys.modules)

@@ -31,10 +31,7 @@ from ray_async.config import (
     Settings,
 )
 from ray_async.ids import TaskID
-from ray_async.runtime import node_control
-from ray_async.runtime.boot import start_zygote
 from ray_async.runtime.death import DeathCause
-from ray_async.runtime.early_end import forbid_early_end
 from ray_async.runtime.event_loop import new_event_loop
 from ray_async.runtime.exit_status import ExitStatus
 from ray_async.runtime.node import descendants
@@ -63,6 +60,9 @@ from ray_async.runtime.node.workers import WorkerProcess, Workers
 from ray_async.runtime.scheduler import events, instructions
 from ray_async.runtime.scheduler.settings import SchedulerSettings
 from ray_async.runtime.scheduler.state import Scheduler
+from ray_async.runtime.start import node_control
+from ray_async.runtime.start.boot import start_zygote
+from ray_async.runtime.start.early_end import forbid_early_end
 
 __all__ = ("Node", "run_node")
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray_async.exceptions import GetTimeoutError, NodeDiedError
-from ray_async.runtime import node_control
 from ray_async.runtime.current import get_session, has_session
+from ray_async.runtime.start import node_control
 from ray_async.transport.channel import Channel, ChannelClosedError, connect_unix
 from ray_async.util.control import control_session
 from ray_async.util.state.exception import ServerUnavailable

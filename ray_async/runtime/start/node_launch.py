@@ -18,7 +18,7 @@ __all__ = ("MARKER", "NodeLaunch")
 
 #: Environment variable that the node and all that it starts inherit; its value is the launch's own.
 MARKER = "RAY_ASYNC_SESSION"
-_BOOT = "from ray_async.runtime.boot import main; main()"
+_BOOT = "from ray_async.runtime.start.boot import main; main()"
 
 
 class NodeLaunch:
@@ -46,7 +46,7 @@ class NodeLaunch:
 
     def _environ(self) -> dict[str, str]:
         """This process's variables, and where this package is found: a changed sys.path would hide it from the node."""
-        package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        package = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
         path = os.environ.get("PYTHONPATH")
         search = os.pathsep.join([path, package] if path else [package])
         return {**os.environ, "PYTHONPATH": search, MARKER: self.marker}
@@ -91,7 +91,7 @@ class NodeLaunch:
 
     def end_early(self) -> None:
         """Have the process end at once, if it is not a node yet."""
-        from ray_async.runtime.early_end import END_EARLY
+        from ray_async.runtime.start.early_end import END_EARLY
 
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):

@@ -48,7 +48,7 @@ _WITH_THREAD_POOLS = ("numpy", "pandas")
 #: Of a module that is preloaded: the names of modules that are imported once the first worker is on its way, of one of
 #: those in turn: once another one is.
 NEXT = "__preload_next__"
-ENTRY = "from ray_async.runtime.boot import zygote_main; zygote_main()"
+ENTRY = "from ray_async.runtime.start.boot import zygote_main; zygote_main()"
 """Program of an interpreter that becomes a zygote; it reads the configuration from its standard input."""
 
 

@@ -25,7 +25,7 @@ from typing import Any
 from ray_async.config import TMPDIR, Settings
 from ray_async.record import Record
 from ray_async.runtime.machine_address import LOOPBACK
-from ray_async.runtime.standard_descriptors import fill_standard_descriptors
+from ray_async.runtime.start.standard_descriptors import fill_standard_descriptors
 
 __all__ = (
     "NodeEntry",

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ray_async.runtime.init_options import InitOptions
-from ray_async.runtime.standard_descriptors import fill_standard_descriptors
+from ray_async.runtime.start.standard_descriptors import fill_standard_descriptors
 
 if TYPE_CHECKING:
     from ray_async.runtime.driver import DriverSession
@@ -24,7 +24,7 @@ def start_session(options: InitOptions) -> DriverSession:
     fill_standard_descriptors()
     launch = None
     if options.address in (None, "local"):
-        from ray_async.runtime.node_launch import NodeLaunch
+        from ray_async.runtime.start.node_launch import NodeLaunch
 
         launch = NodeLaunch()
     try:

@@ -17,8 +17,8 @@ from typing import Any
 
 from ray_async._core.arena import Arena
 from ray_async._core.process import set_subreaper
-from ray_async.runtime.early_end import allow_early_end, forget_early_end
-from ray_async.runtime.standard_descriptors import fill_standard_descriptors
+from ray_async.runtime.start.early_end import allow_early_end, forget_early_end
+from ray_async.runtime.start.standard_descriptors import fill_standard_descriptors
 
 __all__ = ("become_node", "main", "redirect_output", "restore_signals", "start_zygote", "zygote_main")
 
@@ -78,7 +78,7 @@ def become_node(
         ours.close()
         for descriptor in close_in_zygote:
             os.close(descriptor)
-        from ray_async.runtime.zygote import Zygote
+        from ray_async.runtime.start.zygote import Zygote
 
         Zygote(arena, theirs, config, parent).run()
         os._exit(0)
@@ -112,7 +112,7 @@ def start_zygote(arena: Arena, config: dict[str, Any]) -> tuple[socket.socket, i
     """
     import subprocess
 
-    from ray_async.runtime.zygote import ENTRY
+    from ray_async.runtime.start.zygote import ENTRY
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with theirs:
@@ -137,7 +137,7 @@ def zygote_main() -> None:
     os.dup2(null, 0)
     os.close(null)
     restore_signals()
-    from ray_async.runtime.zygote import Zygote
+    from ray_async.runtime.start.zygote import Zygote
 
     os.set_inheritable(config["arena_fd"], False)
     sock = socket.socket(fileno=config["zygote_fd"])
