@@ -196,7 +196,7 @@ class ActorHandle(Generic[T]):
         return hash(self._actor_id)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from ray_async.runtime.actor_metas import pack  # not needed before a handle is sent
+        from ray_async.runtime.session.actor_metas import pack  # not needed before a handle is sent
 
         return _restore_handle, (self._ray_core, pack(self._ray_meta))
 
@@ -225,7 +225,7 @@ def typed(handle: ActorHandle[T]) -> T:
 
 def _restore_handle(core: ActorCore, pickled: bytes) -> ActorHandle[Any]:
     """A handle out of a pickle."""
-    from ray_async.runtime.actor_metas import unpack
+    from ray_async.runtime.session.actor_metas import unpack
 
     return ActorHandle(core, unpack(pickled))
 

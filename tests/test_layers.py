@@ -147,10 +147,10 @@ def test_imports_go_downward() -> None:
 @pytest.mark.parametrize(
     ("importer", "imported", "allowed"),
     [
-        ("ray_async.actors", "ray_async.runtime.session.Session", True),
-        ("ray_async.runtime.session", "ray_async.actors.ActorHandle", False),
-        ("ray_async.runtime.session", "ray_async.get", False),
-        ("ray_async.runtime.workers", "ray_async.runtime.session", True),
+        ("ray_async.actors", "ray_async.runtime.session.core_session.Session", True),
+        ("ray_async.runtime.session.core_session", "ray_async.actors.ActorHandle", False),
+        ("ray_async.runtime.session.core_session", "ray_async.get", False),
+        ("ray_async.runtime.workers", "ray_async.runtime.session.core_session", True),
         ("ray_async.transport.stream", "ray_async.gpu.handles", False),
         ("ray_async._core.arena", "ray_async.exceptions.ObjectStoreFullError", True),
         ("ray_async._core.arena", "ray_async.transport.stream", False),
@@ -177,10 +177,10 @@ def test_upward_imports_are_seen_in_python_and_cython(tmp_path: Path) -> None:
     (package / "runtime" / "__init__.py").write_text("def f():\n    from ..actors import ActorHandle\n")
     (package / "runtime" / "low.py").write_text("from .. import ids\nimport os, ray_async._core.arena\n")
     (package / "_core" / "arena.pyx").write_text(
-        "from libc.stdint cimport uint64_t\nfrom ray_async.runtime.session import Session  # no\n"
+        "from libc.stdint cimport uint64_t\nfrom ray_async.runtime.session.core_session import Session  # no\n"
         "cimport ray_async._core.queue\nfrom ..exceptions import A, B\n"
     )
     assert violations(package) == [
-        "ray_async/_core/arena.pyx:2: ray_async.runtime.session.Session: imports go downward only",
+        "ray_async/_core/arena.pyx:2: ray_async.runtime.session.core_session.Session: imports go downward only",
         "ray_async/runtime/__init__.py:2: ray_async.actors.ActorHandle: imports go downward only",
     ]

@@ -14,8 +14,8 @@ import pytest
 import ray_async as ray
 from ray_async.job_config import JobConfig
 from ray_async.runtime.current import get_session
-from ray_async.runtime.driver import job_config
 from ray_async.runtime.init_options import InitOptions
+from ray_async.runtime.session.driver import job_config
 from ray_async.runtime.start.early_end import END_EARLY
 from ray_async.runtime.start.node_launch import NodeLaunch
 from tests.resources import wait_until

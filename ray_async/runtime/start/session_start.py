@@ -10,7 +10,7 @@ from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.start.standard_descriptors import fill_standard_descriptors
 
 if TYPE_CHECKING:
-    from ray_async.runtime.driver import DriverSession
+    from ray_async.runtime.session.driver import DriverSession
 
 __all__ = ("start_session",)
 
@@ -28,7 +28,7 @@ def start_session(options: InitOptions) -> DriverSession:
 
         launch = NodeLaunch()
     try:
-        from ray_async.runtime.driver import connect_driver
+        from ray_async.runtime.session.driver import connect_driver
 
         return connect_driver(_hooked(options), launch)
     except BaseException:

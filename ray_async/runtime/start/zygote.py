@@ -31,7 +31,7 @@ _FIRST = (
     "ray_async.runtime.worker.process",
     "ray_async.runtime.worker.session",
     "ray_async.serialization",
-    "ray_async.runtime.reading",
+    "ray_async.runtime.session.reading",
 )
 #: Imported once the first workers are on their way, so that later ones have them for nothing.
 _WARM = (

@@ -43,7 +43,7 @@ def failure_payload(worker: Worker, definition: Definition | None, error: BaseEx
     arguments = error.__dict__.pop("_from_argument", None)
     of_argument = arguments is not None and isinstance(error, errors.RayError)
     if of_argument:
-        from ray_async.runtime.load_failure import name_argument  # few workers see such an argument
+        from ray_async.runtime.session.load_failure import name_argument  # few workers see such an argument
 
         error = name_argument(error, *arguments)
     kind = errors.RayTaskError

@@ -13,7 +13,7 @@ from ray_async.config import ALLOW_OUT_OF_BAND_REFS, Settings
 
 if TYPE_CHECKING:
     from ray_async._core.arena import Arena
-    from ray_async.runtime.session import CoreSession
+    from ray_async.runtime.session.core_session import CoreSession
 
 __all__ = (
     "check_out_of_band",

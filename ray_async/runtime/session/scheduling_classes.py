@@ -13,7 +13,7 @@ from ray_async._core import store, submission
 from ray_async.runtime import placement_spec
 
 if TYPE_CHECKING:
-    from ray_async.runtime.session import CoreSession
+    from ray_async.runtime.session.core_session import CoreSession
 
 __all__ = ("SchedulingClass", "SchedulingClasses")
 

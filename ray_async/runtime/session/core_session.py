@@ -14,12 +14,13 @@ from ray_async.config import DEFAULT_ASYNC_TASK_CONCURRENCY, Settings
 from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
 from ray_async.ids import ActorID, JobID, NodeID, TaskID, WorkerID
 from ray_async.options import ActorOptions, MethodOptions, TaskOptions
-from ray_async.runtime import core_hooks, placement_spec, reading
-from ray_async.runtime.call_options import call_options, creation_options
-from ray_async.runtime.context_variables import ContextCarrier
-from ray_async.runtime.exports import Exports
-from ray_async.runtime.node_link import NodeLink
-from ray_async.runtime.scheduling_classes import SchedulingClasses
+from ray_async.runtime import placement_spec
+from ray_async.runtime.session import core_hooks, reading
+from ray_async.runtime.session.call_options import call_options, creation_options
+from ray_async.runtime.session.context_variables import ContextCarrier
+from ray_async.runtime.session.exports import Exports
+from ray_async.runtime.session.node_link import NodeLink
+from ray_async.runtime.session.scheduling_classes import SchedulingClasses
 from ray_async.runtime.session_protocol import ExecutionContext
 from ray_async.transport.frames import decode_bytes, encode_bytes
 
@@ -172,7 +173,7 @@ class CoreSession:
         export = self.exports.export(facts, cls.cls, cls)
         core = submission.new_actor(self.arena, store.put_raw(self.arena, placement_spec.encode(spec)))
         if options.name:
-            from ray_async.runtime.actor_metas import pack  # not needed before an actor has a name
+            from ray_async.runtime.session.actor_metas import pack  # not needed before an actor has a name
 
             self._register_name(core, options.name, namespace, pack(cls.meta))
         opts = creation_options(self.arena, options.enable_task_events)
@@ -227,7 +228,7 @@ class CoreSession:
             **self._returns(options),
         )
         if spec["max_pending_calls"] > 0:
-            from ray_async.runtime.pending_calls import LimitedTemplate
+            from ray_async.runtime.session.pending_calls import LimitedTemplate
 
             return LimitedTemplate(self, core, template, spec["max_pending_calls"], spec["class_name"])
         return template
@@ -251,7 +252,7 @@ class CoreSession:
             )
         core = submission.actor_at_offset(self.arena, answer["actor"])
         self.tell("actor_found", actor=answer["actor"])
-        from ray_async.runtime.actor_metas import unpack
+        from ray_async.runtime.session.actor_metas import unpack
 
         return core, unpack(decode_bytes(answer["meta"]))
 

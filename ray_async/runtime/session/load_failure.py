@@ -6,7 +6,7 @@ from typing import Any
 
 from ray_async import exceptions as errors
 from ray_async.exceptions.remote_traceback import format_remote
-from ray_async.runtime.pickled_call import arguments_of, failing_step, names_of
+from ray_async.runtime.session.pickled_call import arguments_of, failing_step, names_of
 
 __all__ = ("load_failed", "name_argument")
 

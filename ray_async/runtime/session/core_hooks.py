@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ray_async import serialization
 from ray_async._core import arena as arena_module
 from ray_async._core import codec, object_ref, store, submission
-from ray_async.runtime import reading
+from ray_async.runtime.session import reading
 
 if TYPE_CHECKING:
-    from ray_async.runtime.session import CoreSession
+    from ray_async.runtime.session.core_session import CoreSession
 
 __all__ = ("install", "remove")
 
@@ -44,7 +44,7 @@ def install(session: CoreSession) -> None:
 
 
 def _load_failed(*facts: Any) -> BaseException:
-    from ray_async.runtime.load_failure import load_failed  # few sessions see such a value
+    from ray_async.runtime.session.load_failure import load_failed  # few sessions see such a value
 
     return load_failed(*facts)
 

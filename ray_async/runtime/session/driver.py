@@ -16,7 +16,7 @@ from ray_async._core.arena import Arena
 from ray_async._core.constants import ProcessKind
 from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.log_setup import apply_log_setup, context_marks, log_setup
-from ray_async.runtime.session import CoreSession
+from ray_async.runtime.session.core_session import CoreSession
 from ray_async.runtime.start import node_control, remains
 from ray_async.runtime.start.node_config import node_config
 from ray_async.runtime.start.node_control import NodeEntry
