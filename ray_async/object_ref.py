@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ray_async._core.object_ref import ObjectRef
-from ray_async.runtime.generators import DynamicObjectRefGenerator, ObjectRefGenerator
+from ray_async.runtime.awaiting.generators import DynamicObjectRefGenerator, ObjectRefGenerator
 
 __all__ = ("DynamicObjectRefGenerator", "ObjectID", "ObjectRef", "ObjectRefGenerator")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import ray_async as ray
-from ray_async.runtime import loops
+from ray_async.runtime.awaiting import loops
 from ray_async.runtime.current import get_session
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ray_async.runtime.patience import Patience
+from ray_async.runtime.awaiting.patience import Patience
 
 
 def looks(patience: Patience, occasions: int) -> list[int]:

@@ -69,7 +69,7 @@ class CoreSession:
     def loops(self) -> Any:
         """What awaits references; asyncio is imported with it."""
         if self._loops is None:
-            from ray_async.runtime.loops import Loops
+            from ray_async.runtime.awaiting.loops import Loops
 
             with self._loops_lock:  # the first loops may come in several threads at once
                 if self._loops is None:
@@ -118,7 +118,7 @@ class CoreSession:
 
     def make_generator(self, cursor: Any) -> Any:
         """Wrap the reading end of a stream."""
-        from ray_async.runtime.generators import ObjectRefGenerator
+        from ray_async.runtime.awaiting.generators import ObjectRefGenerator
 
         return ObjectRefGenerator(self, cursor)
 
@@ -323,7 +323,7 @@ class CoreSession:
 
     def arrivals(self, refs: list[Any]) -> Any:
         """Watch references (or generators' next items) on the running loop."""
-        from ray_async.runtime.arrivals import Arrivals
+        from ray_async.runtime.awaiting.arrivals import Arrivals
 
         return Arrivals(self, [self._waited(ref) for ref in refs])
 
@@ -337,7 +337,7 @@ class CoreSession:
 
     def thread_future(self, ref: Any) -> Any:
         """Wait for a reference as a `concurrent.futures.Future`."""
-        from ray_async.runtime.thread_future import thread_future
+        from ray_async.runtime.awaiting.thread_future import thread_future
 
         return thread_future(self, ref)
 

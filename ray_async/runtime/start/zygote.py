@@ -41,7 +41,7 @@ _WARM = (
     "ray_async.runtime.worker.actor_host",
     "ray_async.runtime.worker.exit_work",
     "ray_async.runtime.event_loop",
-    "ray_async.runtime.loops",
+    "ray_async.runtime.awaiting.loops",
 )
 #: Of what a driver may have loaded, the modules that bring BLAS along.
 _WITH_THREAD_POOLS = ("numpy", "pandas")

@@ -25,7 +25,7 @@ from ray_async._core.constants import WorkerFlag
 from ray_async._core.own_slot import busy_lease
 from ray_async._core.steps import PlainCall, Steps
 from ray_async._core.submission import set_parent
-from ray_async.runtime.patience import Patience
+from ray_async.runtime.awaiting.patience import Patience
 from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.definitions import first_items
 from ray_async.runtime.worker.failure import cancelled_payload, unstorable_payload

@@ -128,7 +128,7 @@ class Definition:
 
     def _collect(self, executor: Executor, record: int, items: Any) -> None:
         """Store all items and return their references; an error that is not retried is the last of them."""
-        from ray_async.runtime.generators import DynamicObjectRefGenerator
+        from ray_async.runtime.awaiting.generators import DynamicObjectRefGenerator
 
         iterator = self._iterator(items)
         refs: list[Any] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ray_async._core.submission import ENDED, UNREADY
 
 if TYPE_CHECKING:
-    from ray_async.runtime.generators import ObjectRefGenerator
+    from ray_async.runtime.awaiting.generators import ObjectRefGenerator
 
 __all__ = ("StreamValues",)
 

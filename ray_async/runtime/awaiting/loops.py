@@ -12,7 +12,7 @@ from typing import Any
 from ray_async._core import awaiting
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async.exceptions import RayTaskError
-from ray_async.runtime.patience import Patience
+from ray_async.runtime.awaiting.patience import Patience
 from ray_async.runtime.session import reading
 
 __all__ = ("LoopBinding", "Loops")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from ray_async._core.object_ref import ObjectRef
-    from ray_async.runtime.stream_values import StreamValues
+    from ray_async.runtime.awaiting.stream_values import StreamValues
 
 __all__ = ("DynamicObjectRefGenerator", "ObjectRefGenerator")
 
@@ -157,7 +157,7 @@ class ObjectRefGenerator(Generic[R]):
             >>> async for value in count.remote(3).values():
             ...     print(value)
         """
-        from ray_async.runtime.stream_values import StreamValues
+        from ray_async.runtime.awaiting.stream_values import StreamValues
 
         return StreamValues(self, self._session, self._cursor)
 
