@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from ray_async.runtime.progress import MAGIC, BarManager, instance
+from ray_async.runtime.logs.progress import MAGIC, BarManager, instance
 
 __all__ = ("MAGIC", "BarManager", "instance", "safe_print", "tqdm")
 

@@ -5,7 +5,7 @@ import pytest
 
 from ray_async.experimental import tqdm_ray
 from ray_async.experimental.tqdm_ray import MAGIC, BarManager
-from ray_async.runtime import progress
+from ray_async.runtime.logs import progress
 
 
 class Screen:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ray_async.runtime import output
-from ray_async.runtime.output import Output
+from ray_async.runtime.logs import driver_output as output
+from ray_async.runtime.logs.driver_output import Output
 from ray_async.transport.frames import pack
 from tests.resources import wait_until
 

@@ -15,7 +15,7 @@ from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
 from ray_async._core.constants import ProcessKind
 from ray_async.runtime.init_options import InitOptions
-from ray_async.runtime.log_setup import apply_log_setup, context_marks, log_setup
+from ray_async.runtime.logs.log_setup import apply_log_setup, context_marks, log_setup
 from ray_async.runtime.session.core_session import CoreSession
 from ray_async.runtime.start import node_control, remains
 from ray_async.runtime.start.node_config import node_config
@@ -220,7 +220,7 @@ class DriverSession(CoreSession):
         self._closed = False
         self._leased_first = False
         self._options = options
-        from ray_async.runtime.output import Output
+        from ray_async.runtime.logs.driver_output import Output
 
         plain = options.logging_config is not None  # its records say by themselves where they come from
         self._output = Output(listener, self.job_number, options.log_to_driver, facts["node_ip"], plain)

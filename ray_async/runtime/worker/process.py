@@ -135,7 +135,7 @@ class Worker:
             self.executor.trace = []
             self.executor.flush_trace = self._flush_trace
         if job.get("logging"):
-            from ray_async.runtime.log_setup import apply_log_setup, context_marks
+            from ray_async.runtime.logs.log_setup import apply_log_setup, context_marks
 
             apply_log_setup(job["logging"], lambda: context_marks(self.session.context()))
         environment = self.config.get("runtime_env") or {}

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ray_async.runtime.logs.prefix import Prefixer
+from ray_async.runtime.logs.progress import Bars
 from ray_async.runtime.logs.sink import LogSink
-from ray_async.runtime.progress import Bars
 from ray_async.transport.frames import FrameError, FrameReader, pack
 
 __all__ = ("Output",)
