@@ -3,7 +3,7 @@
 serve | tune | data | train             independent of each other; public API only
 api: tasks, actors, references, cli     whatever is not named below
 runtime                                 session, scheduler, workers, recovery
-transport | gpu                         independent of each other
+transport | gpu | machine               independent of each other
 _core                                   Cython
 exceptions, config, ids; and plain values: options, descriptors, signatures, resource requests
 """
@@ -36,13 +36,15 @@ LAYERS = {
     # What the pickler of the core does with types of its own, and with those of known libraries.
     "serialization": 2,
     "reducers": 2,
+    # What the machine and its operating system have and do.
+    "machine": 2,
     "transport": 2,
     "gpu": 2,
     "runtime": 3,
     **dict.fromkeys(LIBRARIES, API + 1),
 }
 # Parts of one rank that know each other; elsewhere in these ranks neighbours are strangers.
-INDEPENDENT = ("transport", "gpu", *LIBRARIES)
+INDEPENDENT = ("transport", "gpu", "machine", *LIBRARIES)
 CYTHON_IMPORT = re.compile(
     r"^\s*(?:from\s+(?P<origin>[\w.]+)\s+c?import\s+(?P<names>[^#]+)|c?import\s+(?P<whole>[^#]+))"
 )
@@ -108,7 +110,7 @@ def complaint(importer: str, imported: str) -> str | None:
     if here in LIBRARIES:
         if there in LIBRARIES:
             return "libraries are independent of each other"
-        if there in ("_core", "runtime", "transport", "gpu") or there.startswith("_"):
+        if there in ("_core", "runtime", "engine", "transport", "gpu", "machine") or there.startswith("_"):
             return "libraries use the public API only"
         return None
     if there in LIBRARIES or rank(there) > rank(here):

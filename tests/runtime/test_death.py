@@ -14,10 +14,10 @@ from ray_async.exceptions import (
     RayError,
     WorkerCrashedError,
 )
+from ray_async.machine.cgroup import MemoryEvents
+from ray_async.machine.exit_status import ExitStatus
 from ray_async.runtime import death
-from ray_async.runtime.cgroup import MemoryEvents
 from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence, split_fault_stack
-from ray_async.runtime.exit_status import ExitStatus
 
 TASK = Deceased("train", pid=42)
 ACTOR = Deceased("Counter.add", pid=43, actor_id="ab" * 16, class_name="Counter", actor_name="c", namespace="ns")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ray_async.config import Settings
-from ray_async.runtime.cgroup import Cgroup, MemoryEvents
-from ray_async.runtime.memory_limits import (
+from ray_async.machine.cgroup import Cgroup, MemoryEvents
+from ray_async.machine.memory_limits import (
     MIN_OBJECT_STORE_BYTES,
     MemoryState,
     cpu_count,

@@ -9,7 +9,7 @@ import pytest
 import ray_async as ray
 from ray_async import serve
 from ray_async.exceptions import OutOfMemoryError
-from ray_async.runtime.memory_limits import memory_state
+from ray_async.machine.memory_limits import memory_state
 from tests.serve.controller import replica_pids, replica_states
 from tests.serve.preloaded import PRELOADED
 from tests.serve.waiting import wait_until

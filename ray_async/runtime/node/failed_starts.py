@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ray_async.runtime.exit_status import ExitStatus
+from ray_async.machine.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.workers import WorkerProcess

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ray_async import exceptions as errors
 from ray_async._core.constants import RecordKind, RecordState
 from ray_async.ids import JobID
-from ray_async.runtime.exit_status import ExitStatus
+from ray_async.machine.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node

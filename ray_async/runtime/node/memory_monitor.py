@@ -13,8 +13,8 @@ from ray_async.config import (
     MIN_MEMORY_FREE_BYTES,
     WORKER_RSS_LIMIT_BYTES,
 )
+from ray_async.machine.memory_limits import MemoryGauge, process_rss
 from ray_async.runtime.death import DeathCause
-from ray_async.runtime.memory_limits import MemoryGauge, process_rss
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node

@@ -31,9 +31,9 @@ from ray_async.config import (
     Settings,
 )
 from ray_async.ids import TaskID
+from ray_async.machine.event_loop import new_event_loop
+from ray_async.machine.exit_status import ExitStatus
 from ray_async.runtime.death import DeathCause
-from ray_async.runtime.event_loop import new_event_loop
-from ray_async.runtime.exit_status import ExitStatus
 from ray_async.runtime.node import descendants
 from ray_async.runtime.node.actors import Actors
 from ray_async.runtime.node.arena_events import ArenaEvents

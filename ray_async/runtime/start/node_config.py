@@ -25,9 +25,9 @@ from ray_async.config import (
     Settings,
 )
 from ray_async.ids import NodeID
-from ray_async.runtime import memory_limits
+from ray_async.machine import memory_limits
+from ray_async.machine.address import machine_address
 from ray_async.runtime.init_options import InitOptions
-from ray_async.runtime.machine_address import machine_address
 from ray_async.runtime.start import node_control
 
 __all__ = ("node_config", "node_resources")

@@ -40,7 +40,7 @@ _WARM = (
     "ray_async.runtime.worker.async_host",
     "ray_async.runtime.worker.actor_host",
     "ray_async.runtime.worker.exit_work",
-    "ray_async.runtime.event_loop",
+    "ray_async.machine.event_loop",
     "ray_async.runtime.awaiting.loops",
 )
 #: Of what a driver may have loaded, the modules that bring BLAS along.

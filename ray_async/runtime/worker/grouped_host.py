@@ -33,7 +33,7 @@ class GroupLoop:
     """
 
     def __init__(self, name: str, worker: Worker) -> None:
-        from ray_async.runtime.event_loop import new_event_loop
+        from ray_async.machine.event_loop import new_event_loop
 
         self.loop = new_event_loop(worker.session.settings)
         self._worker = worker

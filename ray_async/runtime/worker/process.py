@@ -392,7 +392,7 @@ class Worker:
     def loop(self) -> Any:
         """The event loop of this worker's main thread, made at first use."""
         if self._loop is None:
-            from ray_async.runtime.event_loop import new_event_loop
+            from ray_async.machine.event_loop import new_event_loop
 
             self._loop = new_event_loop(self.session.settings)
         return self._loop
