@@ -11,12 +11,12 @@ from ray_async.descriptors import (
     is_async_callable,
     is_generator_callable,
 )
+from ray_async.engine.protocol import ActorCore
 from ray_async.invocation import make_invocation
 from ray_async.method_help import MethodDoc, MethodHelp, method_signature
 from ray_async.option_rules import METHOD_CALL_RULES, check_num_returns, validate_method_call_options
 from ray_async.options import MethodOptions
 from ray_async.remote_callable import RemoteCallable
-from ray_async.runtime.session_protocol import ActorCore
 
 if TYPE_CHECKING:
     import inspect

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Seque
 from types import TracebackType
 from typing import Any, TypeVar
 
+from ray_async.engine.current import get_session
 from ray_async.object_ref import ObjectRef, ObjectRefGenerator
-from ray_async.runtime.current import get_session
 
 __all__ = ("CancelScope", "as_completed", "cancel_scope", "cancelling", "ready", "wait")
 

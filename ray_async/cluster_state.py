@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray_async.runtime.current import get_session, has_session
-from ray_async.runtime.session_protocol import Session
+from ray_async.engine.current import get_session, has_session
+from ray_async.engine.protocol import Session
 
 __all__ = ("available_resources", "cluster_resources", "get_gpu_ids", "nodes", "timeline")
 

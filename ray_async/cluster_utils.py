@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray_async import lifecycle
+from ray_async.engine.current import get_session, has_session
 from ray_async.ignored_option import note_ignored
 from ray_async.resource_request import custom_resources_error, quantity_error
-from ray_async.runtime.current import get_session, has_session
 from ray_async.runtime.start import node_control
 
 __all__ = ("AutoscalingCluster", "Cluster", "ClusterNode", "cluster_not_supported")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ray_async.descriptors import InvocationDecorator
-from ray_async.runtime.current import get_session, slot
-from ray_async.runtime.session_protocol import CallTemplate, Session
+from ray_async.engine.current import get_session, slot
+from ray_async.engine.protocol import CallTemplate, Session
 from ray_async.signature import Signature
 
 __all__ = ("make_invocation",)

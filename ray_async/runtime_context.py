@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ray_async.engine.current import get_session, has_session
+from ray_async.engine.protocol import ExecutionContext, Session
 from ray_async.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
 from ray_async.language import SCRIPT_MODE, WORKER_MODE
-from ray_async.runtime.current import get_session, has_session
-from ray_async.runtime.session_protocol import ExecutionContext, Session
 
 if TYPE_CHECKING:
     from ray_async.actor import ActorHandle

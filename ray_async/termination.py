@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ray_async.actor import ActorHandle
+from ray_async.engine.current import get_session
 from ray_async.object_ref import ObjectRef, ObjectRefGenerator
-from ray_async.runtime.current import get_session
 
 __all__ = ("cancel", "kill")
 

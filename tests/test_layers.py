@@ -3,6 +3,7 @@
 serve | tune | data | train             independent of each other; public API only
 api: tasks, actors, references, cli     whatever is not named below
 runtime                                 session, scheduler, workers, recovery
+engine                                  the seam: what a session does, and the current one
 transport | gpu | machine               independent of each other
 _core                                   Cython
 exceptions, config, ids; and plain values: options, descriptors, signatures, resource requests
@@ -18,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "ray_async"
 LIBRARIES = ("serve", "tune", "data", "train")
-API = 4
+API = 5
 LAYERS = {
     "exceptions": 0,
     "config": 0,
@@ -40,7 +41,9 @@ LAYERS = {
     "machine": 2,
     "transport": 2,
     "gpu": 2,
-    "runtime": 3,
+    # What an engine is to the API: protocols, and the place where the current session is found.
+    "engine": 3,
+    "runtime": 4,
     **dict.fromkeys(LIBRARIES, API + 1),
 }
 # Parts of one rank that know each other; elsewhere in these ranks neighbours are strangers.

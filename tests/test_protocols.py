@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ray_async._core.constants import EventKind
+from ray_async.engine.init_options import InitOptions
 from ray_async.options import ActorOptions, MethodOptions, TaskOptions
 from ray_async.runtime.death import DeathCause
-from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.scheduler import events, instructions
 
 PACKAGE = Path(__file__).resolve().parent.parent / "ray_async"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray_async.runtime.current import has_session
+from ray_async.engine.current import has_session
 from ray_async.transport.frames import decode_bytes, encode_bytes
 from ray_async.util.control import control_session
 

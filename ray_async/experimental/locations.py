@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ray_async.runtime.current import get_session, has_session
+from ray_async.engine.current import get_session, has_session
 
 __all__ = ("get_local_object_locations", "get_object_locations")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ray_async.engine.current import get_session
 from ray_async.ignored_option import note_ignored
 from ray_async.object_ref import ObjectRef
-from ray_async.runtime.current import get_session
 
 __all__ = ("free",)
 

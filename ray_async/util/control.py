@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, cast, runtime_checkable
 
-from ray_async.runtime.current import get_session, slot
+from ray_async.engine.current import get_session, slot
 
 __all__ = ("ControlSession", "control_session", "result_is_wanted")
 

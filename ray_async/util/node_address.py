@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from ray_async.engine.current import get_session, has_session
 from ray_async.machine.address import OUTSIDE, machine_address
-from ray_async.runtime.current import get_session, has_session
 
 __all__ = ("get_node_instance_id", "get_node_ip_address")
 

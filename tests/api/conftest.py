@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from ray_async.runtime.current import slot
+from ray_async.engine.current import slot
 from tests.api.fake_session import FakeSession, Ref, RefGenerator
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import ray_async as ray
+from ray_async.engine.current import get_session, slot
+from ray_async.engine.init_options import InitOptions
 from ray_async.exceptions import RaySystemError
 from ray_async.job_config import JobConfig
 from ray_async.logging_config import LoggingConfig
-from ray_async.runtime.current import get_session, slot
-from ray_async.runtime.init_options import InitOptions
 from tests.api.fake_session import FakeSession
 
 Started = list[tuple[InitOptions, FakeSession]]

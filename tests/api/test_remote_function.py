@@ -8,7 +8,7 @@ import cloudpickle
 import pytest
 
 import ray_async as ray
-from ray_async.runtime.current import slot
+from ray_async.engine.current import slot
 from tests.api.fake_session import FakeSession, Ref, RefGenerator
 
 

@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 import ray_async as ray
-from ray_async.runtime.current import slot
+from ray_async.engine.current import slot
 from tests.gate import Gate
 
 # libuv opens one pipe for signals, with the first loop, and keeps it for the life of the process.

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import ray_async as ray
-from ray_async.runtime.current import get_session
+from ray_async.engine.current import get_session
 
 Cancelled = ray.exceptions.TaskCancelledError
 Wait = Callable[[Callable[[], object]], None]

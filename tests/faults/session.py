@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ray_async as ray
-from ray_async.runtime.current import get_session
+from ray_async.engine.current import get_session
 
 __all__ = ("SEED", "WorkerKiller", "node_pid", "session_dir", "state_of", "statistics", "worker_pids", "zygote_pid")
 

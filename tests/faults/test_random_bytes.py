@@ -16,7 +16,7 @@ import pytest
 import ray_async as ray
 from ray_async._core.constants import EventKind
 from ray_async._core.own_slot import OwnSlot
-from ray_async.runtime.current import get_session
+from ray_async.engine.current import get_session
 from ray_async.transport.channel import connect_unix
 from tests.faults.session import SEED, node_pid, session_dir, state_of, statistics, zygote_pid
 from tests.resources import wait_until as poll_until

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import ray_async as ray
+from ray_async.engine.current import get_session
 from ray_async.exceptions import ObjectStoreFullError, OutOfDiskError
-from ray_async.runtime.current import get_session
 from tests.faults.session import SEED, node_pid, statistics
 
 MB = 1 << 20

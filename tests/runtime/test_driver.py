@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import ray_async as ray
+from ray_async.engine.current import get_session
+from ray_async.engine.init_options import InitOptions
 from ray_async.job_config import JobConfig
-from ray_async.runtime.current import get_session
-from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.session.driver import job_config
 from ray_async.runtime.start.early_end import END_EARLY
 from ray_async.runtime.start.node_launch import NodeLaunch

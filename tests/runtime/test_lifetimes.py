@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import ray_async as ray
-from ray_async.runtime.current import get_session
+from ray_async.engine.current import get_session
 from ray_async.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from tests.gate import Gate
 from tests.resources import wait_until

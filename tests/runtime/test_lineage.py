@@ -11,8 +11,8 @@ import pytest
 
 import ray_async as ray
 from ray_async._core.arena import OVERFLOW
+from ray_async.engine.current import get_session
 from ray_async.exceptions import ObjectReconstructionFailedError
-from ray_async.runtime.current import get_session
 from tests.resources import wait_until
 
 TIMEOUT_S = 60

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 import ray_async as ray
-from ray_async.runtime.init_options import InitOptions
+from ray_async.engine.init_options import InitOptions
 from ray_async.runtime.logs.log_setup import apply_log_setup, log_setup
 from tests.output.script import run
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import ray_async as ray
+from ray_async.engine.current import get_session
 from ray_async.runtime.awaiting import loops
-from ray_async.runtime.current import get_session
 
 
 @ray.remote

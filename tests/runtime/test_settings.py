@@ -16,10 +16,10 @@ import pytest
 import ray_async as ray
 from ray_async._core import submission
 from ray_async.config import Settings
+from ray_async.engine.current import get_session
 from ray_async.exceptions import TaskCancelledError, WorkerCrashedError
 from ray_async.machine.event_loop import new_event_loop
 from ray_async.machine.memory_limits import MemoryState
-from ray_async.runtime.current import get_session
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from tests.resources import wait_until
 

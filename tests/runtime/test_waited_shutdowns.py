@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import ray_async as ray
+from ray_async.engine.current import get_session
 from ray_async.job_config import JobConfig
-from ray_async.runtime.current import get_session
 from ray_async.runtime.start import node_control
 from tests.faults.session import state_of
 

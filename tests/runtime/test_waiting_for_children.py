@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import ray_async as ray
-from ray_async.runtime.current import get_session
+from ray_async.engine.current import get_session
 
 TIMEOUT_S = 60
 N_PARENTS = 250  # more than one worker takes at once

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ray_async.engine.current import get_session
 from ray_async.record import Record
-from ray_async.runtime.current import get_session
 
 __all__ = ("Figures", "statistics")
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import ray_async as ray
-from ray_async.runtime.current import get_session
+from ray_async.engine.current import get_session
 from tests.resources import Resources, becomes_true, leaks
 from tests.soak.figures import Figures, statistics
 

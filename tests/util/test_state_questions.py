@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import ray_async as ray
-from ray_async.runtime.current import get_session
+from ray_async.engine.current import get_session
 from ray_async.runtime.start import node_control
 from ray_async.util import state
 

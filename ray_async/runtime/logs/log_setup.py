@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ray_async.runtime.init_options import InitOptions
-from ray_async.runtime.session_protocol import ExecutionContext
+from ray_async.engine.init_options import InitOptions
+from ray_async.engine.protocol import ExecutionContext
 
 __all__ = ("Marks", "apply_log_setup", "context_marks", "log_setup")
 

@@ -13,7 +13,7 @@ import shutil
 import sys
 from typing import Any
 
-from ray_async.runtime.init_options import InitOptions
+from ray_async.engine.init_options import InitOptions
 from ray_async.runtime.start.boot import become_node, redirect_output
 from ray_async.runtime.start.node_config import node_config
 from ray_async.runtime.start.store_memory import make_store, remove_store

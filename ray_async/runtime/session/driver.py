@@ -14,7 +14,7 @@ from typing import Any
 from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
 from ray_async._core.constants import ProcessKind
-from ray_async.runtime.init_options import InitOptions
+from ray_async.engine.init_options import InitOptions
 from ray_async.runtime.logs.log_setup import apply_log_setup, context_marks, log_setup
 from ray_async.runtime.session.core_session import CoreSession
 from ray_async.runtime.start import node_control, remains

@@ -24,10 +24,10 @@ from ray_async.config import (
     WORKER_OOM_SCORE_ADJUSTMENT,
     Settings,
 )
+from ray_async.engine.init_options import InitOptions
 from ray_async.ids import NodeID
 from ray_async.machine import memory_limits
 from ray_async.machine.address import machine_address
-from ray_async.runtime.init_options import InitOptions
 from ray_async.runtime.start import node_control
 
 __all__ = ("node_config", "node_resources")

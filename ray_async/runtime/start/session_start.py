@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ray_async.runtime.init_options import InitOptions
+from ray_async.engine.init_options import InitOptions
 from ray_async.runtime.start.standard_descriptors import fill_standard_descriptors
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ def run_exit_work(settings: Settings, actor: Any) -> None:
     arena = get_current()
     if arena is not None:
         arena.end_if_forked()
-    from ray_async.runtime import current
+    from ray_async.engine import current
 
     atexit.unregister(current.disconnect)
     _run_within(_THREADS_S, _run_thread_hooks)

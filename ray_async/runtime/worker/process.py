@@ -113,7 +113,7 @@ class Worker:
 
     def prepare(self) -> None:
         """Become the job's: path, directory, environment, session, signals."""
-        from ray_async.runtime import current
+        from ray_async.engine import current
         from ray_async.runtime.worker.session import WorkerSession
 
         job = self.config["job"]
@@ -271,7 +271,7 @@ class Worker:
 
     def enter_lease(self, facts: dict[str, Any]) -> None:
         """Become what a lease of a class or an actor wants, with the devices that the node chose."""
-        from ray_async.runtime import current
+        from ray_async.engine import current
 
         inherited = self.session.inherited_group()
         self.lease_facts = facts

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async._core import submission
 from ray_async.descriptors import ActorMeta, ClassDescriptor
+from ray_async.engine.protocol import ExecutionContext
 from ray_async.ids import PlacementGroupID
 from ray_async.runtime.session.core_session import CoreSession
-from ray_async.runtime.session_protocol import ExecutionContext
 from ray_async.runtime.worker.failure import WorkerExit
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ray_async.engine.current import get_session, has_session
 from ray_async.exceptions import GetTimeoutError, NodeDiedError
-from ray_async.runtime.current import get_session, has_session
 from ray_async.runtime.start import node_control
 from ray_async.transport.channel import Channel, ChannelClosedError, connect_unix
 from ray_async.util.control import control_session

@@ -148,7 +148,7 @@ def test_a_task_that_sigterm_ends(tmp_path: Path) -> None:
 SHARED_MEMORY = """
 import os, signal, sys, time
 import ray_async as ray
-from ray_async.runtime.current import get_session
+from ray_async.engine.current import get_session
 
 @ray.remote
 def shares():

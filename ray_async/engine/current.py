@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any
 
 from ray_async.config import ENABLE_AUTO_CONNECT, Settings
-from ray_async.runtime.init_options import InitOptions
-from ray_async.runtime.session_protocol import Session
+from ray_async.engine.init_options import InitOptions
+from ray_async.engine.protocol import Session
 
 __all__ = ("connect", "disconnect", "get_session", "has_session", "rebind", "set_session", "slot")
 
