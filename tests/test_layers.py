@@ -30,13 +30,11 @@ LAYERS = {
     "record": 0,
     "resource_request": 0,
     "signature": 0,
-    # What is done to a worker, and what its pickler looks up; both know nothing above the exceptions.
+    # What is done to a worker; it knows nothing above the exceptions.
     "runtime_env": 0,
-    "serializers": 0,
     "_core": 1,
-    # What the pickler of the core does with types of its own, and with those of known libraries.
+    # What the pickler of the core does with types of its own, of users, and of known libraries.
     "serialization": 2,
-    "reducers": 2,
     # What the machine and its operating system have and do.
     "machine": 2,
     "transport": 2,

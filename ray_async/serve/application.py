@@ -12,7 +12,7 @@ from functools import cached_property
 from types import FunctionType, ModuleType
 from typing import Any, Generic, TypeVar
 
-from ray_async import serialization
+from ray_async.serialization import pickling as serialization
 from ray_async.serve.asgi_class import let_state_be_pickled
 from ray_async.serve.autoscaling_config import AutoscalingPolicy
 from ray_async.serve.controller_options import ControllerOptions

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import ray_async as ray
-from ray_async import serialization
+from ray_async.serialization import pickling as serialization
 from ray_async.serve.context import current_replica, local_context
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.frozen_dataclass import dataclass

@@ -70,7 +70,7 @@ class _Inspection:
 
         import cloudpickle
 
-        from ray_async import serializers
+        from ray_async.serialization import registry as serializers
 
         class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             def reducer_override(self, part: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ray_async import serializers
+from ray_async.serialization import registry as serializers
 
 __all__ = ("deregister_serializer", "register_serializer")
 

@@ -13,7 +13,7 @@ from ray_async._core import codec, object_ref, store, submission
 from ray_async._core.arena import Arena, set_current
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
-from ray_async.serialization import explain, make_pickler
+from ray_async.serialization.pickling import explain, make_pickler
 from tests.core.session import NODE, DamageError, raise_error, timed_out
 
 MEBIBYTE = 1 << 20

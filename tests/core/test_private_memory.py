@@ -13,7 +13,7 @@ import pytest
 
 from ray_async._core import store
 from ray_async._core.arena import Arena
-from ray_async.reducers.memory import writable
+from ray_async.serialization.reducers.memory import writable
 from tests.core.session import Bench
 
 # Copied; copied, in a block that others share; a run of chunks; one that is looked through while others may run.

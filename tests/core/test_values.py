@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from ray_async import serializers
 from ray_async._core import store
 from ray_async._core.arena import Arena
 from ray_async._core.object_ref import ObjectRef
-from ray_async.serialization import dumps
+from ray_async.serialization import registry as serializers
+from ray_async.serialization.pickling import dumps
 
 Point = namedtuple("Point", "x y")
 

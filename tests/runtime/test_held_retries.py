@@ -17,7 +17,7 @@ from ray_async._core.record_view import RecordView
 from ray_async._core.submission import record_of, record_seq
 from ray_async.runtime.death import DeathCause
 from ray_async.runtime.node.tasks import Tasks
-from ray_async.serialization import explain, make_pickler
+from ray_async.serialization.pickling import explain, make_pickler
 from tests.core.conftest import joined
 from tests.core.session import Bench, raise_error, timed_out
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ray_async import serializers
+from ray_async.serialization import registry as serializers
 from ray_async.util.check_serialize import inspect_serializability
 from ray_async.util.serialization import deregister_serializer, register_serializer
 

@@ -136,7 +136,7 @@ class ObjectRefGenerator(Generic[R]):
         return f"ObjectRefGenerator({self._cursor.done.hex()})"
 
     def __reduce__(self) -> NoReturn:
-        from ray_async.serialization import PicklingRefused
+        from ray_async.serialization.pickling import PicklingRefused
 
         raise PicklingRefused(
             "an ObjectRefGenerator cannot be pickled: pass the references that it yields, or collect them first"

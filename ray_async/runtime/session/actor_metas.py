@@ -6,7 +6,7 @@ import pickle
 from weakref import WeakValueDictionary
 
 from ray_async.descriptors import ActorMeta
-from ray_async.serialization import dumps
+from ray_async.serialization.pickling import dumps
 
 __all__ = ("pack", "unpack")
 

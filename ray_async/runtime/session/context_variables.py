@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from contextvars import Context, ContextVar
 from typing import Any
 
-from ray_async import serializers
 from ray_async._core import store, submission
+from ray_async.serialization import registry as serializers
 
 __all__ = ("FIELD", "Applied", "ContextCarrier", "register")
 
@@ -61,7 +61,7 @@ def _describe(variable: ContextVar[Any]) -> tuple[str, bool, Any]:
             if default is _MISSING:
                 default = Context().run(_default_of, variable)
             return key, default is not _MISSING, None if default is _MISSING else default
-    from ray_async.serialization import PicklingRefused
+    from ray_async.serialization.pickling import PicklingRefused
 
     raise PicklingRefused(f"{variable!r} cannot be pickled: call register_context_variable() with it first")
 

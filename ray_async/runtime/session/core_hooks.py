@@ -5,10 +5,10 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from ray_async import serialization
 from ray_async._core import arena as arena_module
 from ray_async._core import codec, object_ref, store, submission
 from ray_async.runtime.session import reading
+from ray_async.serialization import pickling as serialization
 
 if TYPE_CHECKING:
     from ray_async.runtime.session.core_session import CoreSession

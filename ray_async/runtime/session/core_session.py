@@ -481,7 +481,7 @@ class CoreSession:
 
     def dumps(self, value: Any) -> bytes:
         """Pickle with the session's serializers; references inside are kept to the end of the session."""
-        from ray_async import serialization
+        from ray_async.serialization import pickling as serialization
 
         return bytes(serialization.dumps(value))
 

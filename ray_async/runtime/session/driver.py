@@ -153,7 +153,7 @@ def _job_environment(options: InitOptions, session_dir: str) -> dict[str, Any]:
         return {}
     from ray_async.runtime_env.packaging import package_env
     from ray_async.runtime_env.runtime_env import RuntimeEnv
-    from ray_async.serialization import dumps
+    from ray_async.serialization.pickling import dumps
 
     return dict(package_env(RuntimeEnv(**given), session_dir, dumps=dumps))
 

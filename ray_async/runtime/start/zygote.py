@@ -30,7 +30,7 @@ _FIRST = (
     "faulthandler",
     "ray_async.runtime.worker.process",
     "ray_async.runtime.worker.session",
-    "ray_async.serialization",
+    "ray_async.serialization.pickling",
     "ray_async.runtime.session.reading",
 )
 #: Imported once the first workers are on their way, so that later ones have them for nothing.

@@ -8,9 +8,9 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
-from ray_async import serialization
 from ray_async.config import IGNORE_UNHANDLED_ERRORS
 from ray_async.runtime.worker.breakpoints import explained
+from ray_async.serialization import pickling as serialization
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition

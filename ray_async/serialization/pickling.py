@@ -21,9 +21,9 @@ from ray_async._core.object_ref import ObjectRef
 from ray_async._core.submission import ActorCore, load_actor
 from ray_async.exceptions.pickler import dump, forgiving
 from ray_async.exceptions.rebuild import reduce_error
-from ray_async.reducers import reduce_value
-from ray_async.reducers.class_pickler import class_pickler
-from ray_async.serializers import reduce_registered
+from ray_async.serialization.reducers import reduce_value
+from ray_async.serialization.reducers.class_pickler import class_pickler
+from ray_async.serialization.registry import reduce_registered
 
 __all__ = ("dumps", "dumps_forgiving", "explain", "make_pickler")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ray_async.reducers.arrow_slices import Tree, cut
+from ray_async.serialization.reducers.arrow_slices import Tree, cut
 
 __all__ = ("reduce_arrow_array",)
 

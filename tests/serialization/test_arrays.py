@@ -11,7 +11,7 @@ import pytest
 
 from ray_async._core import store
 from ray_async._core.arena import Arena
-from tests.reducers.store_memory import in_store
+from tests.serialization.store_memory import in_store
 
 COUNT = 30_000
 NUMBERS = np.arange(COUNT)

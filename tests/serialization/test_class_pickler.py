@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from ray_async.serialization import dumps
+from ray_async.serialization.pickling import dumps
 
 # What the other process does: look at what has arrived, and send it back.
 OTHER = """
 import pickle, sys
-from ray_async.serialization import dumps
+from ray_async.serialization.pickling import dumps
 values = pickle.load(sys.stdin.buffer)
 def look(value):
     weak = hasattr(type(value), "__weakref__")

@@ -6,7 +6,7 @@ import sys
 from pickle import PickleBuffer
 from typing import Any
 
-from ray_async.reducers.memory import writable
+from ray_async.serialization.reducers.memory import writable
 
 __all__ = ("reduce_tensor",)
 

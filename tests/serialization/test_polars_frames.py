@@ -122,7 +122,7 @@ def test_columns_of_objects_are_refused_by_name(arena: Arena, wrap: Any) -> None
 
 def test_polars_is_not_imported_for_other_values() -> None:
     program = (
-        "import sys; from ray_async.reducers import reduce_value as reduce\n"
+        "import sys; from ray_async.serialization.reducers import reduce_value as reduce\n"
         "assert all(reduce(value, type(value)) is NotImplemented for value in (1j, {1}, object()))\n"
         "print({'polars', 'numpy', 'pyarrow', 'torch', 'cloudpickle'} & set(sys.modules))"
     )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ray_async.reducers.arrow_views import cut_views
+from ray_async.serialization.reducers.arrow_views import cut_views
 
 __all__ = ("Tree", "cut")
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ray_async._core import store
 from ray_async._core.arena import Arena
-from ray_async.reducers.arrow import reduce_arrow_array
-from tests.reducers.random_arrays import random_array
+from ray_async.serialization.reducers.arrow import reduce_arrow_array
+from tests.serialization.random_arrays import random_array
 
 ROWS = 20_000
 NUMBERS = pa.array(np.arange(ROWS))
