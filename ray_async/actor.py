@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Unpack
 
 from ray_async.actor_method import ActorMethod, method
-from ray_async.descriptors import BUILTIN_METHODS, ActorMeta, ClassDescriptor
 from ray_async.engine.current import get_session, has_session
 from ray_async.engine.protocol import ActorCore, Session
-from ray_async.option_rules import validate_actor_options
-from ray_async.options import ActorOptions, merge_options
 from ray_async.remote_callable import RemoteCallable
+from ray_async.spec.descriptors import BUILTIN_METHODS, ActorMeta, ClassDescriptor
+from ray_async.spec.option_rules import validate_actor_options
+from ray_async.spec.options import ActorOptions, merge_options
 
 if TYPE_CHECKING:
     from ray_async.call_types import AnyResult
-    from ray_async.option_types import ActorKeywords
+    from ray_async.spec.option_types import ActorKeywords
 
 __all__ = (
     "ActorClass",

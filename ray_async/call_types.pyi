@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from ray_async.object_ref import ObjectRef, ObjectRefGenerator
-from ray_async.option_types import MethodKeywords
+from ray_async.spec.option_types import MethodKeywords
 
 __all__ = ("AnyResult", "BoundMethod", "CountMethodDecorator", "MethodDecorator", "TypedCall", "TypedMethod")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ray_async.descriptors import InvocationDecorator
 from ray_async.engine.current import get_session, slot
 from ray_async.engine.protocol import CallTemplate, Session
-from ray_async.signature import Signature
+from ray_async.spec.descriptors import InvocationDecorator
+from ray_async.spec.signature import Signature
 
 __all__ = ("make_invocation",)
 

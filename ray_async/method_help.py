@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ray_async.descriptors import MethodDescriptor
+from ray_async.spec.descriptors import MethodDescriptor
 
 if TYPE_CHECKING:
     import inspect

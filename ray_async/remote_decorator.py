@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from ray_async.actor import ActorClass
-from ray_async.descriptors import is_generator_callable, is_plain_function
-from ray_async.option_rules import remote_usage, validate_actor_options, validate_task_options
 from ray_async.remote_function import RemoteFunction
+from ray_async.spec.descriptors import is_generator_callable, is_plain_function
+from ray_async.spec.option_rules import remote_usage, validate_actor_options, validate_task_options
 
 if TYPE_CHECKING:
     from ray_async.object_ref import ObjectRef, ObjectRefGenerator
-    from ray_async.option_types import RemoteKeywords
+    from ray_async.spec.option_types import RemoteKeywords
 
 __all__ = ("remote",)
 

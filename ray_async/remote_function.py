@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
-from ray_async.descriptors import FunctionDescriptor
 from ray_async.invocation import make_invocation
-from ray_async.option_rules import validate_task_options
-from ray_async.options import TaskOptions, merge_options
 from ray_async.remote_callable import RemoteCallable
+from ray_async.spec.descriptors import FunctionDescriptor
+from ray_async.spec.option_rules import validate_task_options
+from ray_async.spec.options import TaskOptions, merge_options
 
 if TYPE_CHECKING:
     from ray_async.call_types import TypedCall
-    from ray_async.option_types import TaskKeywords
+    from ray_async.spec.option_types import TaskKeywords
 
 __all__ = ("RemoteFunction",)
 

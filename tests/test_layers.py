@@ -6,7 +6,7 @@ runtime                                 session, scheduler, workers, recovery
 engine                                  the seam: what a session does, and the current one
 transport | gpu | machine               independent of each other
 _core                                   Cython
-exceptions, config, ids; and plain values: options, descriptors, signatures, resource requests
+exceptions, config, ids, frozen; spec: options, descriptors, signatures, resource requests; runtime_env
 """
 
 import ast
@@ -24,12 +24,10 @@ LAYERS = {
     "exceptions": 0,
     "config": 0,
     "ids": 0,
-    # Plain values that the API makes and the runtime reads.
-    "descriptors": 0,
-    "options": 0,
-    "record": 0,
-    "resource_request": 0,
-    "signature": 0,
+    "frozen": 0,
+    "suggestion": 0,
+    # What is asked for: plain values that the API makes and the runtime reads.
+    "spec": 0,
     # What is done to a worker; it knows nothing above the exceptions.
     "runtime_env": 0,
     "_core": 1,

@@ -10,9 +10,9 @@ import pytest
 
 from ray_async._core.constants import EventKind
 from ray_async.engine.init_options import InitOptions
-from ray_async.options import ActorOptions, MethodOptions, TaskOptions
 from ray_async.runtime.death import DeathCause
 from ray_async.runtime.scheduler import events, instructions
+from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
 
 PACKAGE = Path(__file__).resolve().parent.parent / "ray_async"
 CORE, NODE, SCHEDULER = PACKAGE / "_core", PACKAGE / "runtime" / "node", PACKAGE / "runtime" / "scheduler"

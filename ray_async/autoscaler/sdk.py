@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from ray_async.label_selector import label_selector_error
+from ray_async.spec.label_selector import label_selector_error
 
 __all__ = ("request_resources",)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
 from ray_async.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID, WorkerID
-from ray_async.options import ActorOptions, MethodOptions, TaskOptions
+from ray_async.spec.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
+from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
 
 __all__ = ("ActorCore", "CallTemplate", "ExecutionContext", "Session")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ray_async.record import Record
+from ray_async.frozen import Record
 
 __all__ = ("Cgroup", "MemoryEvents")
 

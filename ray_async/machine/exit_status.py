@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from ray_async.record import Record
+from ray_async.frozen import Record
 
 __all__ = ("ExitStatus",)
 

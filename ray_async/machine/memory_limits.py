@@ -16,8 +16,8 @@ from ray_async.config import (
     USE_MULTIPROCESSING_CPU_COUNT,
     Settings,
 )
+from ray_async.frozen import Record
 from ray_async.machine.cgroup import Cgroup
-from ray_async.record import Record
 
 __all__ = (
     "MIN_OBJECT_STORE_BYTES",

@@ -15,9 +15,9 @@ from ray_async.exceptions import (
     RayError,
     WorkerCrashedError,
 )
+from ray_async.frozen import Record
 from ray_async.machine.cgroup import MemoryEvents
 from ray_async.machine.exit_status import ExitStatus
-from ray_async.record import Record
 
 __all__ = ("DeathCause", "DeathReport", "Deceased", "Evidence", "split_fault_stack")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from ray_async.options import MethodOptions
-from ray_async.signature import Signature, constructor_signature, function_signature
+from ray_async.spec.options import MethodOptions
+from ray_async.spec.signature import Signature, constructor_signature, function_signature
 
 __all__ = (
     "METHOD_OPTIONS_ATTRIBUTE",

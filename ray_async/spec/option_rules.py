@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ray_async.label_selector import fallback_strategy_error, label_selector_error
-from ray_async.resource_request import custom_resources_error, quantity_error
+from ray_async.spec.label_selector import fallback_strategy_error, label_selector_error
+from ray_async.spec.resource_request import custom_resources_error, quantity_error
 from ray_async.suggestion import did_you_mean
 
 __all__ = (

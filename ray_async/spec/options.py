@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ray_async.config import DEFAULT_MAX_CONCURRENCY_ASYNC, TASK_MAX_RETRIES, Settings
-from ray_async.resource_request import resource_mapping
+from ray_async.spec.resource_request import resource_mapping
 
 __all__ = ("ActorOptions", "MethodOptions", "TaskOptions", "merge_options")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ray_async.label_selector import label_selector_error
+from ray_async.spec.label_selector import label_selector_error
 
 __all__ = ("VALID_PLACEMENT_GROUP_STRATEGIES", "validate_placement_group")
 

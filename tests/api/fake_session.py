@@ -6,10 +6,10 @@ import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
 from ray_async.engine.protocol import ExecutionContext
 from ray_async.ids import JobID, NodeID, WorkerID
-from ray_async.options import ActorOptions, MethodOptions, TaskOptions
+from ray_async.spec.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
+from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
 
 _numbers = itertools.count(1)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ray_async.option_rules import ACTOR_RULES, TASK_RULES, validate_actor_options, validate_task_options
-from ray_async.options import ActorOptions, MethodOptions, TaskOptions, merge_options
+from ray_async.spec.option_rules import ACTOR_RULES, TASK_RULES, validate_actor_options, validate_task_options
+from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions, merge_options
 
 
 def task(**options: Any) -> TaskOptions:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ray_async.signature import constructor_signature, function_signature
+from ray_async.spec.signature import constructor_signature, function_signature
 from tests.api.fake_session import round_trip
 
 

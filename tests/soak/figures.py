@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_async.engine.current import get_session
-from ray_async.record import Record
+from ray_async.frozen import Record
 
 __all__ = ("Figures", "statistics")
 

@@ -9,8 +9,8 @@ from typing import get_type_hints
 import pytest
 from mypy import api
 
-from ray_async.option_rules import ACTOR_RULES, METHOD_CALL_RULES, TASK_RULES
-from ray_async.option_types import ActorKeywords, MethodKeywords, RemoteKeywords, TaskKeywords
+from ray_async.spec.option_rules import ACTOR_RULES, METHOD_CALL_RULES, TASK_RULES
+from ray_async.spec.option_types import ActorKeywords, MethodKeywords, RemoteKeywords, TaskKeywords
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

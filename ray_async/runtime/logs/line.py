@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ray_async.record import Record
+from ray_async.frozen import Record
 
 __all__ = ("LogLine",)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ray_async.record import Record
+from ray_async.frozen import Record
 from ray_async.runtime.death import DeathCause
 
 __all__ = ("Restart", "Stay", "restart_verdict")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ray_async.record import Record
+from ray_async.frozen import Record
 from ray_async.runtime.scheduler.labels import LabelSelector
 from ray_async.runtime.scheduler.placement_groups import GroupStrategy
 from ray_async.runtime.scheduler.resources import ResourceSet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from ray_async.record import Record
+from ray_async.frozen import Record
 from ray_async.runtime.scheduler.pool import AcceleratorIds
 from ray_async.runtime.scheduler.resources import ResourceSet
 

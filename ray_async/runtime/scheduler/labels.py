@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from ray_async.record import Record
+from ray_async.frozen import Record
 
 __all__ = (
     "ANY_NODE",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ray_async.record import Record
+from ray_async.frozen import Record
 from ray_async.runtime.scheduler.labels import ANY_NODE, LabelSelector
 from ray_async.runtime.scheduler.policy.strategies import DEFAULT, Strategy
 from ray_async.runtime.scheduler.resources import EMPTY, ResourceSet

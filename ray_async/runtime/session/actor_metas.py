@@ -5,8 +5,8 @@ from __future__ import annotations
 import pickle
 from weakref import WeakValueDictionary
 
-from ray_async.descriptors import ActorMeta
 from ray_async.serialization.pickling import dumps
+from ray_async.spec.descriptors import ActorMeta
 
 __all__ = ("pack", "unpack")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ray_async._core import store
-from ray_async.options import MethodOptions, TaskOptions
+from ray_async.spec.options import MethodOptions, TaskOptions
 
 __all__ = ("call_options", "creation_options")
 

@@ -11,10 +11,8 @@ from ray_async import exceptions as errors
 from ray_async._core import cancellation, object_ref, store, submission
 from ray_async._core.constants import EntryState, RecordKind
 from ray_async.config import DEFAULT_ASYNC_TASK_CONCURRENCY, Settings
-from ray_async.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
 from ray_async.engine.protocol import ExecutionContext
 from ray_async.ids import ActorID, JobID, NodeID, TaskID, WorkerID
-from ray_async.options import ActorOptions, MethodOptions, TaskOptions
 from ray_async.runtime import placement_spec
 from ray_async.runtime.session import core_hooks, reading
 from ray_async.runtime.session.call_options import call_options, creation_options
@@ -22,6 +20,8 @@ from ray_async.runtime.session.context_variables import ContextCarrier
 from ray_async.runtime.session.exports import Exports
 from ray_async.runtime.session.node_link import NodeLink
 from ray_async.runtime.session.scheduling_classes import SchedulingClasses
+from ray_async.spec.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
+from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
 from ray_async.transport.frames import decode_bytes, encode_bytes
 
 if TYPE_CHECKING:

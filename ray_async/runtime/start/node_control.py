@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from ray_async.config import TMPDIR, Settings
+from ray_async.frozen import Record
 from ray_async.machine.address import LOOPBACK
-from ray_async.record import Record
 from ray_async.runtime.start.standard_descriptors import fill_standard_descriptors
 
 __all__ = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ray_async._core import submission
-from ray_async.descriptors import ActorMeta, ClassDescriptor
 from ray_async.engine.protocol import ExecutionContext
 from ray_async.ids import PlacementGroupID
 from ray_async.runtime.session.core_session import CoreSession
 from ray_async.runtime.worker.failure import WorkerExit
+from ray_async.spec.descriptors import ActorMeta, ClassDescriptor
 
 if TYPE_CHECKING:
     import asyncio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ray_async.record import Record
+from ray_async.frozen import Record
 from ray_async.runtime.scheduler.labels import LabelSelector
 from ray_async.runtime.scheduler.node_table import NodeRow
 from ray_async.runtime.scheduler.placement_groups import GroupStrategy

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from ray_async.record import Record
+from ray_async.frozen import Record
 
 
 class Point(Record):
