@@ -9,23 +9,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ray_async import actor, remote_function
-from ray_async.actor import ActorClass, ActorHandle, method, typed
-from ray_async.cluster_state import available_resources, cluster_resources, get_gpu_ids, nodes, timeline
-from ray_async.lifecycle import init, is_initialized, shutdown
-from ray_async.named_actors import get_actor
-from ray_async.object_ref import ObjectID, ObjectRef, ObjectRefGenerator
-from ray_async.objects import get, put, wait
-from ray_async.remote_decorator import remote
-from ray_async.remote_function import RemoteFunction
-from ray_async.termination import cancel, kill
+from ray_async.api.actor import ActorClass, ActorHandle, method, typed
+from ray_async.api.cluster_state import available_resources, cluster_resources, get_gpu_ids, nodes, timeline
+from ray_async.api.lifecycle import init, is_initialized, shutdown
+from ray_async.api.named_actors import get_actor
+from ray_async.api.object_ref import ObjectID, ObjectRef, ObjectRefGenerator
+from ray_async.api.objects import get, put, wait
+from ray_async.api.remote_decorator import remote
+from ray_async.api.remote_function import RemoteFunction
+from ray_async.api.termination import cancel, kill
 from ray_async.version import RAY_VERSION, __commit__, __version__
 
 if TYPE_CHECKING:
-    from ray_async import aio, exceptions, internal, job_config, logging_config, runtime_context
-    from ray_async.aio import cancel_scope, cancelling, ready
-    from ray_async.client_builder import client
-    from ray_async.context_variables import register_context_variable
+    from ray_async import (
+        actor,
+        aio,
+        exceptions,
+        internal,
+        job_config,
+        logging_config,
+        remote_function,
+        runtime_context,
+    )
+    from ray_async.api.aio import cancel_scope, cancelling, ready
+    from ray_async.api.client_builder import client
+    from ray_async.api.context_variables import register_context_variable
+    from ray_async.api.runtime_context import get_runtime_context
     from ray_async.ids import (
         ActorClassID,
         ActorID,
@@ -40,8 +49,7 @@ if TYPE_CHECKING:
     )
     from ray_async.language import LOCAL_MODE, SCRIPT_MODE, WORKER_MODE, Language
     from ray_async.log import logger
-    from ray_async.logging_config import LoggingConfig
-    from ray_async.runtime_context import get_runtime_context
+    from ray_async.spec.logging_config import LoggingConfig
 
 __all__ = (
     "LOCAL_MODE",
@@ -117,15 +125,16 @@ _IDS = (
 _LAZY = {
     **dict.fromkeys(_IDS, "ray_async.ids"),
     **dict.fromkeys(("LOCAL_MODE", "SCRIPT_MODE", "WORKER_MODE", "Language"), "ray_async.language"),
-    **dict.fromkeys(("cancel_scope", "cancelling", "ready"), "ray_async.aio"),
-    "client": "ray_async.client_builder",
+    **dict.fromkeys(("cancel_scope", "cancelling", "ready"), "ray_async.api.aio"),
+    "client": "ray_async.api.client_builder",
     "logger": "ray_async.log",
-    "register_context_variable": "ray_async.context_variables",
-    "LoggingConfig": "ray_async.logging_config",
-    "get_runtime_context": "ray_async.runtime_context",
+    "register_context_variable": "ray_async.api.context_variables",
+    "LoggingConfig": "ray_async.spec.logging_config",
+    "get_runtime_context": "ray_async.api.runtime_context",
 }
 # Submodules that `dir` shows; each other one is an attribute as well, imported at first use.
 _MODULES = (
+    "actor",
     "aio",
     "air",
     "autoscaler",
@@ -142,6 +151,7 @@ _MODULES = (
     "job_config",
     "job_submission",
     "logging_config",
+    "remote_function",
     "runtime_context",
     "runtime_env",
     "train",

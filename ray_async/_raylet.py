@@ -1,5 +1,6 @@
 """Ray's compiled core, for programs that import its classes by name; they are those of the public API."""
 
+from ray_async.api.object_ref import ObjectID, ObjectRef, ObjectRefGenerator
 from ray_async.exceptions import ObjectRefStreamEndOfStreamError
 from ray_async.ids import (
     ActorClassID,
@@ -14,7 +15,6 @@ from ray_async.ids import (
     WorkerID,
 )
 from ray_async.language import Language
-from ray_async.object_ref import ObjectID, ObjectRef, ObjectRefGenerator
 
 __all__ = (
     "ActorClassID",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from ray_async.object_ref import ObjectRef, ObjectRefGenerator
+from ray_async.api.object_ref import ObjectRef, ObjectRefGenerator
 from ray_async.spec.option_types import MethodKeywords
 
 __all__ = ("AnyResult", "BoundMethod", "CountMethodDecorator", "MethodDecorator", "TypedCall", "TypedMethod")

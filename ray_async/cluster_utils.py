@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ray_async import lifecycle
+from ray_async.api import lifecycle
 from ray_async.engine.current import get_session, has_session
 from ray_async.runtime.start import node_control
 from ray_async.spec.ignored_option import note_ignored

@@ -29,15 +29,15 @@ from mypy.types import (
 
 __all__ = ("RayAsyncPlugin", "plugin")
 
-_DECORATOR = "ray_async.remote_decorator.remote"
+_DECORATOR = "ray_async.api.remote_decorator.remote"
 _DECORATOR_CALLS = (
-    "ray_async.remote_decorator._Decorator.__call__",
-    "ray_async.remote_decorator._CountDecorator.__call__",
+    "ray_async.api.remote_decorator._Decorator.__call__",
+    "ray_async.api.remote_decorator._CountDecorator.__call__",
 )
-_FUNCTION = "ray_async.remote_function.RemoteFunction"
-_HANDLE = "ray_async.actor.ActorHandle"
+_FUNCTION = "ray_async.api.remote_function.RemoteFunction"
+_HANDLE = "ray_async.api.actor.ActorHandle"
 # The checker looks these up as attributes of modules, one after the other.
-_METHOD = "ray_async.actor.ActorMethod"
+_METHOD = "ray_async.api.actor.ActorMethod"
 _REFERENCE = "ray_async.ObjectRef"
 _STREAM = "ray_async.ObjectRefGenerator"
 _CALL = "ray_async.call_types.TypedCall"
@@ -103,7 +103,7 @@ def _make_actor_class(context: ClassDefContext) -> bool:
         Argument(Var("kwargs", anything), anything, None, ARG_STAR2),
     ]
     add_method_to_class(api, context.cls, "remote", rest, handle, is_classmethod=True)
-    made = api.named_type_or_none("ray_async.actor.ActorClass", [_instance(info)])
+    made = api.named_type_or_none("ray_async.api.actor.ActorClass", [_instance(info)])
     add_method_to_class(api, context.cls, "options", rest[1:], made or anything, is_classmethod=True)
     return True
 

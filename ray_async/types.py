@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ray_async.object_ref import ObjectRef
+from ray_async.api.object_ref import ObjectRef
 
 __all__ = ("ObjectRef",)

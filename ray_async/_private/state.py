@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray_async.cluster_state import available_resources, cluster_resources, nodes, timeline
+from ray_async.api.cluster_state import available_resources, cluster_resources, nodes, timeline
 from ray_async.util.control import control_session
 from ray_async.util.placement_group import placement_group_table as _table_of
 from ray_async.util.state import list_actors

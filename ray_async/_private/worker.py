@@ -1,11 +1,11 @@
 """Ray's module of the connected process, for programs that look up its mode, or call the API, through it."""
 
+from ray_async.api.lifecycle import init, is_initialized, shutdown
+from ray_async.api.objects import get, put, wait
+from ray_async.api.remote_decorator import remote
+from ray_async.api.runtime_context import ConnectedProcess
+from ray_async.api.termination import cancel, kill
 from ray_async.language import LOCAL_MODE, SCRIPT_MODE, WORKER_MODE
-from ray_async.lifecycle import init, is_initialized, shutdown
-from ray_async.objects import get, put, wait
-from ray_async.remote_decorator import remote
-from ray_async.runtime_context import ConnectedProcess
-from ray_async.termination import cancel, kill
 
 __all__ = (
     "LOCAL_MODE",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ray_async.api.object_ref import ObjectRef
 from ray_async.engine.current import get_session
-from ray_async.object_ref import ObjectRef
 from ray_async.spec.ignored_option import note_ignored
 
 __all__ = ("free",)

@@ -21,7 +21,7 @@ from ray_async.util.placement_group import (
 )
 
 if TYPE_CHECKING:
-    from ray_async.named_actors import list_named_actors
+    from ray_async.api.named_actors import list_named_actors
     from ray_async.util import accelerators, state
     from ray_async.util.actor_pool import ActorPool
     from ray_async.util.check_serialize import inspect_serializability
@@ -63,7 +63,7 @@ _HOMES = {
     "get_node_instance_id": "ray_async.util.node_address",
     "get_node_ip_address": "ray_async.util.node_address",
     "inspect_serializability": "ray_async.util.check_serialize",
-    "list_named_actors": "ray_async.named_actors",
+    "list_named_actors": "ray_async.api.named_actors",
     "log_once": "ray_async.util.debug",
     "map_unordered": "ray_async.util.completion",
     "register_serializer": "ray_async.util.serialization",

@@ -12,7 +12,7 @@ from tests.api.fake_session import FakeSession, Ref, RefGenerator
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
     """A fake session, current for the test, with its references in place of the compiled ones."""
-    for name in ("objects", "termination", "internal"):
+    for name in ("api.objects", "api.termination", "internal"):
         module = import_module(f"ray_async.{name}")
         monkeypatch.setattr(module, "ObjectRef", Ref)
         if hasattr(module, "ObjectRefGenerator"):

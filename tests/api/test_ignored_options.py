@@ -63,7 +63,7 @@ def test_a_pool_notes_its_context(notes: Callable[[], list[str]]) -> None:
 
 
 def test_init_notes_what_has_no_part_here(notes: Callable[[], list[str]]) -> None:
-    from ray_async.lifecycle import _note_ignored
+    from ray_async.api.lifecycle import _note_ignored
 
     _note_ignored(False, "127.0.0.1", None, None, {"_temp_dir": "/tmp", "_node_name": "n", "_redis_password": None})
     assert notes() == []
@@ -145,7 +145,7 @@ def test_a_node_that_runs_has_its_own(
 ) -> None:
     session = FakeSession()
     session.owns_node = owns_node
-    monkeypatch.setattr("ray_async.lifecycle.has_session", lambda: False)
-    monkeypatch.setattr("ray_async.lifecycle.connect", lambda options: session)
+    monkeypatch.setattr("ray_async.api.lifecycle.has_session", lambda: False)
+    monkeypatch.setattr("ray_async.api.lifecycle.connect", lambda options: session)
     ray.init("127.0.0.1:1", _memory=1 << 30, _temp_dir="/tmp")
     assert named(notes()) == noted

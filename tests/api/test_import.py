@@ -31,7 +31,7 @@ def loaded_after(statement: str) -> set[str]:
 
 def test_import_is_light() -> None:
     loaded = loaded_after("import ray_async")
-    assert "ray_async.remote_function" in loaded
+    assert "ray_async.api.remote_function" in loaded
     assert not loaded & HEAVY
     assert not {name for name in loaded for part in OPTIONAL if name.startswith(f"ray_async.{part}")}
 
@@ -63,7 +63,16 @@ def test_modules_that_programs_name() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["actor", "objects", "lifecycle", "options", "signature", "descriptors", "remote_function", "runtime.current"],
+    [
+        "actor",
+        "api.objects",
+        "api.lifecycle",
+        "spec.options",
+        "spec.signature",
+        "spec.descriptors",
+        "remote_function",
+        "engine.current",
+    ],
 )
 def test_modules_say_what_they_export(module: str) -> None:
     loaded = import_module(f"ray_async.{module}")

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 import ray_async as ray
-from ray_async.actor_method import ActorMethod
+from ray_async.api.actor_method import ActorMethod
 
 
 @ray.remote

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray_async.actor import ActorHandle
+from ray_async.api.actor import ActorHandle
+from ray_async.api.object_ref import ObjectRef, ObjectRefGenerator
 from ray_async.engine.current import get_session
-from ray_async.object_ref import ObjectRef, ObjectRefGenerator
 
 __all__ = ("cancel", "kill")
 

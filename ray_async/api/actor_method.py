@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
+from ray_async.api.invocation import make_invocation
+from ray_async.api.method_help import MethodDoc, MethodHelp, method_signature
+from ray_async.api.remote_callable import RemoteCallable
 from ray_async.engine.protocol import ActorCore
-from ray_async.invocation import make_invocation
-from ray_async.method_help import MethodDoc, MethodHelp, method_signature
-from ray_async.remote_callable import RemoteCallable
 from ray_async.spec.descriptors import (
     METHOD_OPTIONS_ATTRIBUTE,
     MethodDescriptor,
@@ -21,8 +21,8 @@ from ray_async.spec.options import MethodOptions
 if TYPE_CHECKING:
     import inspect
 
+    from ray_async.api.object_ref import ObjectRef, ObjectRefGenerator
     from ray_async.call_types import CountMethodDecorator, MethodDecorator, TypedCall, TypedMethod
-    from ray_async.object_ref import ObjectRef, ObjectRefGenerator
     from ray_async.spec.option_types import MethodKeywords
 
 __all__ = ("ActorMethod", "method")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from ray_async.actor import ActorClass
-from ray_async.remote_function import RemoteFunction
+from ray_async.api.actor import ActorClass
+from ray_async.api.remote_function import RemoteFunction
 from ray_async.spec.descriptors import is_generator_callable, is_plain_function
 from ray_async.spec.option_rules import remote_usage, validate_actor_options, validate_task_options
 
 if TYPE_CHECKING:
-    from ray_async.object_ref import ObjectRef, ObjectRefGenerator
+    from ray_async.api.object_ref import ObjectRef, ObjectRefGenerator
     from ray_async.spec.option_types import RemoteKeywords
 
 __all__ = ("remote",)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, SupportsFloat, TypeVar, overload
 
+from ray_async.api.object_ref import ObjectRef, ObjectRefGenerator
 from ray_async.engine.current import get_session
-from ray_async.object_ref import ObjectRef, ObjectRefGenerator
 
 __all__ = ("get", "put", "wait")
 

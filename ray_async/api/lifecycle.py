@@ -9,8 +9,8 @@ from typing import Any
 
 from ray_async.engine.current import connect, disconnect, get_session, has_session
 from ray_async.engine.init_options import InitOptions
-from ray_async.job_config import check_namespace
 from ray_async.spec.ignored_option import note_ignored
+from ray_async.spec.job_config import check_namespace
 from ray_async.spec.label_selector import label_selector_error
 from ray_async.spec.resource_request import custom_resources_error, quantity_error
 from ray_async.suggestion import did_you_mean
@@ -273,7 +273,7 @@ def _check(options: InitOptions) -> None:
         if given is not None and not isinstance(given, Mapping):
             raise TypeError(f"{name} must be a dict, but is {given!r}.")
     if options.logging_config is not None:
-        from ray_async.logging_config import LoggingConfig
+        from ray_async.spec.logging_config import LoggingConfig
 
         if not isinstance(options.logging_config, LoggingConfig):
             raise TypeError(f"logging_config must be a LoggingConfig, but is {options.logging_config!r}.")
@@ -305,7 +305,7 @@ def _preload(given: Sequence[str]) -> tuple[str, ...] | None:
 
 def _job_config(given: Any) -> Any:
     if isinstance(given, dict):
-        from ray_async.job_config import JobConfig
+        from ray_async.spec.job_config import JobConfig
 
         return JobConfig.from_json(given)
     return given

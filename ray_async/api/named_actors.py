@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray_async.actor import ActorHandle
+from ray_async.api.actor import ActorHandle
 from ray_async.engine.current import get_session
-from ray_async.job_config import check_namespace
+from ray_async.spec.job_config import check_namespace
 
 __all__ = ("get_actor", "list_named_actors")
 
