@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 import ray_async
-from ray_async import cli
+from ray_async.cli import command as cli
+from ray_async.cli.status_report import format_status
 from ray_async.runtime.start import node_control
 from ray_async.runtime.start.node_control import NodeEntry, NodeStartError, StopOutcome
-from ray_async.status_report import format_status
 
 
 class Control:

@@ -118,7 +118,7 @@ def test_clusters_note_what_they_do_not_have(monkeypatch: pytest.MonkeyPatch, no
     cluster: Any = Cluster()
     cluster._entry = object()
     monkeypatch.setattr(cluster, "_ask", lambda op, **_: {"node_id": "ab"} if op == "add_node" else {})
-    monkeypatch.setattr("ray_async.cluster_utils.ClusterNode", lambda *_: _Node())
+    monkeypatch.setattr("ray_async.local_cluster.cluster.ClusterNode", lambda *_: _Node())
     cluster._entry = _Node()
     node = cluster.add_node(num_cpus=1, node_name="n")
     assert notes() == []

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ray_async.cli.start_options import add_start_options, ignored_options, node_config
 from ray_async.command_parser import CommandParser
 from ray_async.config import ADDRESS, Settings
 from ray_async.runtime.start import node_control
-from ray_async.start_options import add_start_options, ignored_options, node_config
 
 __all__ = ("main",)
 
@@ -174,7 +174,7 @@ def _status_of(entry: node_control.NodeEntry, verbose: bool, titled: bool) -> st
         titled: whether the report begins with the address, and with whose node it is.
     """
     import ray_async as ray
-    from ray_async.status_report import format_status
+    from ray_async.cli.status_report import format_status
     from ray_async.util.control import control_session
 
     try:

@@ -1,0 +1,1 @@
+"""A cluster on one machine, for tests: logical nodes with resources, labels and workers of their own."""
