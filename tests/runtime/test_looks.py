@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import ray_async as ray
-from ray_async.runtime.worker.async_host import AsyncHost
+from ray_async.runtime.worker.hosts.async_host import AsyncHost
 
 TIMEOUT_S = 60
 

@@ -37,8 +37,8 @@ _FIRST = (
 _WARM = (
     "asyncio",
     "uvloop",
-    "ray_async.runtime.worker.async_host",
-    "ray_async.runtime.worker.actor_host",
+    "ray_async.runtime.worker.hosts.async_host",
+    "ray_async.runtime.worker.hosts.actor_host",
     "ray_async.runtime.worker.exit_work",
     "ray_async.machine.event_loop",
     "ray_async.runtime.awaiting.loops",

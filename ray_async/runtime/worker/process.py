@@ -37,7 +37,7 @@ from ray_async.runtime.worker.preloading import import_deferred
 from ray_async.runtime.worker.running import Executing, running
 
 if TYPE_CHECKING:
-    from ray_async.runtime.worker.async_host import AsyncHost
+    from ray_async.runtime.worker.hosts.async_host import AsyncHost
 
 __all__ = ("Worker", "end_worker", "run_worker")
 
@@ -256,7 +256,7 @@ class Worker:
         self.arena.gives_cpu_back = True
         try:
             if facts["kind"] == "async":
-                from ray_async.runtime.worker.async_host import serve_async_class
+                from ray_async.runtime.worker.hosts.async_host import serve_async_class
 
                 return int(serve_async_class(self, queue, lease, facts))
             return int(self.executor.serve(queue, lease))
@@ -433,7 +433,7 @@ class Worker:
     # -- actors --------------------------------------------------------------------------------------------------------
 
     def _serve_actor(self, offset: int, lease: int) -> None:
-        from ray_async.runtime.worker.actor_host import host_actor
+        from ray_async.runtime.worker.hosts.actor_host import host_actor
 
         self.actor = offset
         host_actor(self, offset, lease)

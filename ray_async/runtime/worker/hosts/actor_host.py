@@ -23,7 +23,7 @@ def host_actor(worker: Worker, offset: int, lease: int) -> None:
     worker.actor_spec = spec
     worker.enter_lease(spec)
     if spec["is_async"]:
-        from ray_async.runtime.worker.async_host import host_async_actor
+        from ray_async.runtime.worker.hosts.async_host import host_async_actor
 
         host_async_actor(worker, offset, spec)
         return

@@ -26,10 +26,10 @@ from ray_async._core.own_slot import busy_lease
 from ray_async._core.steps import PlainCall, Steps
 from ray_async._core.submission import set_parent
 from ray_async.runtime.awaiting.patience import Patience
-from ray_async.runtime.worker.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.definitions import first_items
 from ray_async.runtime.worker.failure import cancelled_payload, unstorable_payload
 from ray_async.runtime.worker.forked_child import runs_a_loop
+from ray_async.runtime.worker.hosts.actor_host import _refuse_group, run_in_thread
 from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
 from ray_async.runtime.worker.stream_writer import StreamWriter, close_generator
 
@@ -57,7 +57,7 @@ def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
     worker.on_loop = True
     queue, groups, limit = worker.executor.queue_of_actor(offset), spec["concurrency_groups"], spec["max_concurrency"]
     if groups:
-        from ray_async.runtime.worker.grouped_host import GroupedHost
+        from ray_async.runtime.worker.hosts.grouped_host import GroupedHost
 
         host: AsyncHost = GroupedHost(worker, queue, groups, limit)
     else:
