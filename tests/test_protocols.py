@@ -10,7 +10,7 @@ import pytest
 
 from ray_async._core.constants import EventKind
 from ray_async.engine.init_options import InitOptions
-from ray_async.runtime.death import DeathCause
+from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.scheduler import events, instructions
 from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
 
@@ -135,7 +135,7 @@ def test_every_reason_to_stop_a_worker_is_given_and_has_a_cause() -> None:
 
 
 def test_every_cause_of_death_is_found_or_decided_and_told() -> None:
-    path = PACKAGE / "runtime" / "death.py"
+    path = NODE / "death" / "evidence.py"
     (evidence,) = [node for node in tree(path).body if isinstance(node, ast.ClassDef) and node.name == "Evidence"]
     concluded = {ast.unparse(node) for node in ast.walk(evidence) if isinstance(node, ast.Attribute)}
     for cause in DeathCause:

@@ -16,8 +16,8 @@ from ray_async.exceptions import (
 )
 from ray_async.machine.cgroup import MemoryEvents
 from ray_async.machine.exit_status import ExitStatus
-from ray_async.runtime import death
-from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence, split_fault_stack
+from ray_async.runtime.node.death import evidence as death
+from ray_async.runtime.node.death.evidence import DeathCause, DeathReport, Deceased, Evidence, split_fault_stack
 
 TASK = Deceased("train", pid=42)
 ACTOR = Deceased("Counter.add", pid=43, actor_id="ab" * 16, class_name="Counter", actor_name="c", namespace="ns")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import ray_async as ray
-from ray_async.runtime.death import DeathCause
-from ray_async.runtime.node.failed_starts import FailedStarts
+from ray_async.runtime.node.death.evidence import DeathCause
+from ray_async.runtime.node.death.failed_starts import FailedStarts
 from ray_async.runtime.node.workers import WorkerProcess
 
 TIMEOUT_S = 60

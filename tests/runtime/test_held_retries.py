@@ -15,7 +15,7 @@ from ray_async._core.cancellation import cancel
 from ray_async._core.constants import RecordState
 from ray_async._core.record_view import RecordView
 from ray_async._core.submission import record_of, record_seq
-from ray_async.runtime.death import DeathCause
+from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.serialization.pickling import explain, make_pickler
 from tests.core.conftest import joined

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ray_async.runtime.death import DeathCause
+from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.restart import Restart, Stay, restart_verdict
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ray_async.config import Settings
-from ray_async.runtime.node.survived_deaths import SurvivedDeaths
+from ray_async.runtime.node.death.survived_deaths import SurvivedDeaths
 
 
 class Notices(SurvivedDeaths):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ray_async.config import Settings
-from ray_async.runtime.death import DeathCause
+from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.workers import Workers
 
 

@@ -12,8 +12,8 @@ from ray_async._core.constants import ActorState, RecordState, WorkerFlag
 from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS
 from ray_async.ids import ActorID, JobID
 from ray_async.runtime import placement_spec
-from ray_async.runtime.death import DeathCause
 from ray_async.runtime.node.attempt import attempt
+from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.pending_arguments import PendingArguments
 from ray_async.runtime.node.restart import Restart, Stay, restart_verdict
 from ray_async.runtime.scheduler import events
@@ -21,7 +21,7 @@ from ray_async.runtime.scheduler.resources import ResourceSet
 from ray_async.runtime.scheduler.specs import ActorSpec
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.death_explainer import DeathExplainer
+    from ray_async.runtime.node.death.death_explainer import DeathExplainer
     from ray_async.runtime.node.process import Node
     from ray_async.runtime.node.workers import WorkerProcess
 

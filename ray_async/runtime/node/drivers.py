@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async._core.constants import ProcessKind
 from ray_async.ids import NodeID
-from ray_async.runtime.death import DeathCause
+from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.scheduler import events
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ray_async.config import (
     WORKER_RSS_LIMIT_BYTES,
 )
 from ray_async.machine.memory_limits import MemoryGauge, process_rss
-from ray_async.runtime.death import DeathCause
+from ray_async.runtime.node.death.evidence import DeathCause
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node

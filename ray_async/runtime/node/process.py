@@ -33,28 +33,28 @@ from ray_async.config import (
 from ray_async.ids import TaskID
 from ray_async.machine.event_loop import new_event_loop
 from ray_async.machine.exit_status import ExitStatus
-from ray_async.runtime.death import DeathCause
-from ray_async.runtime.node import descendants
 from ray_async.runtime.node.actors import Actors
 from ray_async.runtime.node.arena_events import ArenaEvents
 from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.cancels import Cancels
 from ray_async.runtime.node.classes import Classes
 from ray_async.runtime.node.control import Control
-from ray_async.runtime.node.copies import Copies
-from ray_async.runtime.node.death_explainer import DeathExplainer
+from ray_async.runtime.node.death import descendants
+from ray_async.runtime.node.death.death_explainer import DeathExplainer
+from ray_async.runtime.node.death.evidence import DeathCause
+from ray_async.runtime.node.death.failed_starts import FailedStarts
+from ray_async.runtime.node.death.survived_deaths import SurvivedDeaths
 from ray_async.runtime.node.depth_limit import DepthLimit
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
-from ray_async.runtime.node.failed_starts import FailedStarts
 from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.leases import Leases
 from ray_async.runtime.node.listeners import Listeners
 from ray_async.runtime.node.listing import Listing
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
+from ray_async.runtime.node.objects.copies import Copies
+from ray_async.runtime.node.objects.spilling import Spilling
 from ray_async.runtime.node.pending_explainer import PendingExplainer
-from ray_async.runtime.node.spilling import Spilling
-from ray_async.runtime.node.survived_deaths import SurvivedDeaths
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
 from ray_async.runtime.scheduler import events, instructions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ray_async.frozen import Record
-from ray_async.runtime.death import DeathCause
+from ray_async.runtime.node.death.evidence import DeathCause
 
 __all__ = ("Restart", "Stay", "restart_verdict")
 

@@ -11,12 +11,12 @@ from ray_async import exceptions as errors
 from ray_async._core import cancellation, submission
 from ray_async._core.constants import RecordKind, RecordState, WorkerFlag
 from ray_async.config import TASK_OOM_RETRY_DELAY_BASE_MS, TASK_RETRY_DELAY_MS
-from ray_async.runtime.death import DeathCause
 from ray_async.runtime.node.attempt import attempt
+from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.pending_arguments import PendingArguments
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.death_explainer import DeathExplainer
+    from ray_async.runtime.node.death.death_explainer import DeathExplainer
     from ray_async.runtime.node.process import Node
 
 __all__ = ("Tasks",)

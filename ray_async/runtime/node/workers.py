@@ -15,9 +15,9 @@ from typing import Any
 from ray_async._core.node_view import NodeView
 from ray_async.config import KILL_CHILD_PROCESSES, WORKER_REGISTER_TIMEOUT_S, Settings
 from ray_async.machine.cgroup import Cgroup, MemoryEvents
-from ray_async.runtime.death import DeathCause
 from ray_async.runtime.logs.pump import LogPump
-from ray_async.runtime.node import descendants
+from ray_async.runtime.node.death import descendants
+from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.pipes import WorkerPipes
 from ray_async.transport.frames import FrameError, FrameReader, pack
 

@@ -14,7 +14,7 @@ import signal
 import socket
 from typing import Any
 
-from ray_async.runtime.node import descendants
+from ray_async.runtime.node.death import descendants
 
 __all__ = ("END_EARLY", "allow_early_end", "forbid_early_end", "forget_early_end")
 

@@ -10,7 +10,7 @@ import signal
 import time
 from typing import Any
 
-from ray_async.runtime.node.descendants import TRACKER_S
+from ray_async.runtime.node.death.descendants import TRACKER_S
 from ray_async.runtime.node.resource_trackers import is_resource_tracker, wait_for_ends
 from ray_async.runtime.start import node_control
 from ray_async.runtime.start.node_launch import MARKER

@@ -17,7 +17,7 @@ from ray_async.config import (
     OBJECT_SPILLING_THRESHOLD,
     SPILL_BUDGET_BYTES,
 )
-from ray_async.runtime.node.spill_files import SpillFiles
+from ray_async.runtime.node.objects.spill_files import SpillFiles
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node

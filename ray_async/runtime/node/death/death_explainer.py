@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
-from ray_async.runtime.death import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.node.actors import Actor, died
+from ray_async.runtime.node.death.evidence import DeathCause, DeathReport, Deceased, Evidence
 from ray_async.runtime.node.restart import Restart, Stay
 from ray_async.runtime.node.workers import WorkerProcess
 

@@ -27,7 +27,7 @@ MAX_STACK_LINES = 40
 _FAULT_START = re.compile(r"^(Fatal Python error|Windows fatal exception): ")
 _PROCESS_DIED = "its worker process has died"
 _FRAME = re.compile(r'  File "(?P<file>[^"]*)", line ')
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_PACKAGE = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3)) + os.sep
 _FAULT_LINE = re.compile(r"^(Current thread|Thread) 0x|^(Current thread's C stack|Stack) |^  \S")
 
 
