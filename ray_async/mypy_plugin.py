@@ -37,7 +37,7 @@ _DECORATOR_CALLS = (
 _FUNCTION = "ray_async.api.remote_function.RemoteFunction"
 _HANDLE = "ray_async.api.actor.ActorHandle"
 # The checker looks these up as attributes of modules, one after the other.
-_METHOD = "ray_async.api.actor.ActorMethod"
+_METHOD = "ray_async.actor.ActorMethod"
 _REFERENCE = "ray_async.ObjectRef"
 _STREAM = "ray_async.ObjectRefGenerator"
 _CALL = "ray_async.call_types.TypedCall"
