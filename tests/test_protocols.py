@@ -18,7 +18,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "ray_async"
 CORE, NODE, SCHEDULER = PACKAGE / "_core", PACKAGE / "runtime" / "node", PACKAGE / "runtime" / "scheduler"
 
 #: Calls that send a request to the node; the operation is their first argument that is a string.
-ASKERS = frozenset({"ask", "ask_within", "tell", "control", "control_ref", "request", "request_within", "send", "_ask"})
+ASKERS = frozenset(
+    {"ask", "ask_within", "tell", "control", "promise", "request", "request_within", "send", "_ask", "_promise"}
+)
 
 #: Operations that only people and tests ask for.
 DIAGNOSTIC = frozenset({"statistics"})
@@ -158,7 +160,10 @@ def asked(path: Path) -> Iterator[str]:
             yield from texts[:1]
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value == "op" and isinstance(value, ast.Constant):
+                named = (isinstance(key, ast.Constant) and key.value == "op") or (
+                    isinstance(key, ast.Attribute) and ast.unparse(key.value) == "StateKind"
+                )
+                if named and isinstance(value, ast.Constant):
                     yield str(value.value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ray_async.api.cluster_state import available_resources, cluster_resources, nodes, timeline
-from ray_async.util.control import control_session
+from ray_async.engine.current import get_session
 from ray_async.util.placement_group import placement_group_table as _table_of
 from ray_async.util.state import list_actors
 
@@ -75,5 +75,5 @@ def total_resources_per_node() -> dict[str, dict[str, float]]:
 
 def available_resources_per_node() -> dict[str, dict[str, float]]:
     """Give what each living node has free, by its id in hex (bytes for memory); what is used up is left out."""
-    session = control_session()
-    return {node_id: dict(session.control("available_resources", node_id=node_id)) for node_id in node_ids()}
+    state = get_session().state
+    return {node_id: state.available_resources(node_id) for node_id in node_ids()}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async.engine.current import get_session, has_session
-from ray_async.engine.protocol import Session
+
+if TYPE_CHECKING:
+    from ray_async.engine.state import State
 
 __all__ = ("available_resources", "cluster_resources", "get_gpu_ids", "nodes", "timeline")
 
@@ -19,7 +21,7 @@ def nodes() -> list[dict[str, Any]]:
     Raises:
         RaySystemError: Not connected.
     """
-    return _connected("nodes").nodes()
+    return _state("nodes").nodes()
 
 
 def cluster_resources() -> dict[str, float]:
@@ -32,7 +34,7 @@ def cluster_resources() -> dict[str, float]:
         >>> ray.cluster_resources()["CPU"]
         8.0
     """
-    return _connected("cluster_resources").cluster_resources()
+    return _state("cluster_resources").cluster_resources()
 
 
 def available_resources() -> dict[str, float]:
@@ -41,7 +43,7 @@ def available_resources() -> dict[str, float]:
     Raises:
         RaySystemError: Not connected.
     """
-    return _connected("available_resources").available_resources()
+    return _state("available_resources").available_resources()
 
 
 def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
@@ -58,7 +60,7 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
     """
     if not has_session():
         raise RuntimeError("timeline() needs a connection: call init() first.")
-    events = get_session().timeline()
+    events = get_session().state.timeline()
     if filename is None:
         return events
     import json
@@ -78,9 +80,9 @@ def get_gpu_ids() -> list[int] | list[str]:
     return [int(device) for device in ids] if all(device.isdigit() for device in ids) else list(ids)
 
 
-def _connected(what: str) -> Session:
+def _state(what: str) -> State:
     if not has_session():
         from ray_async.exceptions import RaySystemError
 
         raise RaySystemError(f"{what}() needs a connection: call init() first.")
-    return get_session()
+    return get_session().state

@@ -156,7 +156,7 @@ class RuntimeContext:
     def get_node_labels(self) -> dict[str, str]:
         """Give the labels of the node, its id among them."""
         node_id = self.get_node_id()
-        rows = (row for row in self._session.nodes() if row["NodeID"] == node_id)
+        rows = (row for row in self._session.state.nodes() if row["NodeID"] == node_id)
         return next((dict(row["Labels"]) for row in rows), {})
 
     def get_placement_group_id(self) -> str | None:

@@ -175,14 +175,14 @@ def _status_of(entry: node_control.NodeEntry, verbose: bool, titled: bool) -> st
     """
     import ray_async as ray
     from ray_async.cli.status_report import format_status
-    from ray_async.util.control import control_session
+    from ray_async.engine.current import get_session
 
     try:
         ray.init(address=entry.address, log_to_driver=False)
     except ConnectionError:
         return None
     try:
-        demands = control_session().control("pending_demands")
+        demands = get_session().state.pending_demands()
         report = format_status(
             ray.nodes(), ray.cluster_resources(), ray.available_resources(), demands, verbose=verbose
         )

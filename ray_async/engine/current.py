@@ -8,15 +8,24 @@ import signal
 import threading
 import weakref
 from collections.abc import Callable
-from importlib import import_module
 from types import FrameType
 from typing import Any
 
 from ray_async.config import ENABLE_AUTO_CONNECT, Settings
 from ray_async.engine.init_options import InitOptions
 from ray_async.engine.protocol import Session
+from ray_async.engine.registry import get_engine
 
-__all__ = ("connect", "disconnect", "get_session", "has_session", "rebind", "set_session", "slot")
+__all__ = (
+    "connect",
+    "disconnect",
+    "get_session",
+    "has_session",
+    "rebind",
+    "result_is_wanted",
+    "set_session",
+    "slot",
+)
 
 
 class Slot:
@@ -77,6 +86,12 @@ def has_session() -> bool:
     return slot.session is not None
 
 
+def result_is_wanted() -> bool:
+    """Whether anybody can still read what the running call returns; False once all who could have ended."""
+    session = slot.session
+    return session is None or session.result_is_wanted()
+
+
 def set_session(session: Session | None) -> None:
     """Make a session the process's current one, or None for no session."""
     with slot.lock:
@@ -105,9 +120,7 @@ def connect(options: InitOptions) -> Session:
         ConnectionError: The address names no running node.
     """
     with slot.lock:
-        session: Session = import_module("ray_async.runtime.start.session_start").start_session(
-            options.with_environment()
-        )
+        session = get_engine().start_session(options.with_environment())
         set_session(session)
         _end_on_sigterm()
         return session

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ray_async.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID, WorkerID
 from ray_async.spec.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
 from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
+
+if TYPE_CHECKING:
+    from ray_async.engine.groups import PlacementGroups
+    from ray_async.engine.key_values import KeyValueStore
+    from ray_async.engine.state import State
 
 __all__ = ("ActorCore", "CallTemplate", "ExecutionContext", "Session")
 
@@ -146,23 +151,27 @@ class Session(Protocol):
     def cancel_scope(self, scope: int) -> None:
         """Ask for everything that was started in a scope to be cancelled."""
 
-    def nodes(self) -> list[dict[str, Any]]:
-        """Describe the nodes."""
-
-    def cluster_resources(self) -> dict[str, float]:
-        """Sum what the nodes have."""
-
-    def available_resources(self) -> dict[str, float]:
-        """Sum what the nodes have free."""
-
-    def timeline(self) -> list[dict[str, Any]]:
-        """Give the events of finished tasks in Chrome's trace format."""
-
     def context(self) -> ExecutionContext:
         """Say what the calling thread or coroutine is executing."""
 
-    def control(self, op: str, **fields: Any) -> Any:
-        """Ask the node for anything else."""
+    def result_is_wanted(self) -> bool:
+        """Whether anybody can still read what the running call returns; False once all who could have ended."""
+        ...
+
+    @property
+    def groups(self) -> PlacementGroups:
+        """The placement groups of the session."""
+        ...
+
+    @property
+    def key_values(self) -> KeyValueStore:
+        """What processes of the session leave for each other."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """What there is in the session."""
+        ...
 
     def address_info(self) -> dict[str, Any]:
         """Give the addresses of the session's parts."""

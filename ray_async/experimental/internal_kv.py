@@ -5,11 +5,7 @@ All processes of a session see the same keys; values live as long as the node. T
 
 from __future__ import annotations
 
-from typing import Any
-
-from ray_async.engine.current import has_session
-from ray_async.transport.frames import decode_bytes, encode_bytes
-from ray_async.util.control import control_session
+from ray_async.engine.current import get_session, has_session
 
 __all__ = (
     "_internal_kv_del",
@@ -41,13 +37,12 @@ def _internal_kv_get(key: Text, *, namespace: Text | None = None) -> bytes | Non
         >>> _internal_kv_get("colour")
         b'red'
     """
-    value = _ask("kv_get", key, namespace)
-    return decode_bytes(value) if value is not None else None
+    return get_session().key_values.get(_bytes(key), _bytes(namespace or b""))
 
 
 def _internal_kv_exists(key: Text, *, namespace: Text | None = None) -> bool:
     """Say whether a key has a value."""
-    return bool(_ask("kv_exists", key, namespace))
+    return get_session().key_values.exists(_bytes(key), _bytes(namespace or b""))
 
 
 def _internal_kv_put(key: Text, value: Text, overwrite: bool = True, *, namespace: Text | None = None) -> bool:
@@ -62,23 +57,18 @@ def _internal_kv_put(key: Text, value: Text, overwrite: bool = True, *, namespac
     Raises:
         RuntimeError: The node keeps no more.
     """
-    return bool(_ask("kv_put", key, namespace, value=encode_bytes(_bytes(value)), overwrite=overwrite))
+    return get_session().key_values.put(_bytes(key), _bytes(value), _bytes(namespace or b""), overwrite)
 
 
 def _internal_kv_del(key: Text, *, del_by_prefix: bool = False, namespace: Text | None = None) -> int:
     """Remove a key, or all keys that begin with it; return how many there were."""
-    return int(_ask("kv_del", key, namespace, by_prefix=del_by_prefix))
+    return get_session().key_values.remove(_bytes(key), _bytes(namespace or b""), del_by_prefix)
 
 
 def _internal_kv_list(prefix: Text, *, namespace: Text | None = None) -> list[bytes]:
     """List the keys that begin with a prefix."""
-    return [decode_bytes(key) for key in _ask("kv_keys", prefix, namespace)]
+    return get_session().key_values.keys(_bytes(prefix), _bytes(namespace or b""))
 
 
 def _bytes(text: Text) -> bytes:
     return text.encode() if isinstance(text, str) else bytes(text)
-
-
-def _ask(op: str, key: Text, namespace: Text | None, **fields: Any) -> Any:
-    space = encode_bytes(_bytes(namespace or b""))
-    return control_session().control(op, key=encode_bytes(_bytes(key)), namespace=space, **fields)

@@ -1,17 +1,4 @@
-"""Placement groups: resources reserved together, over which tasks and actors are then spread.
-
-Requests to the node (see `ray_async.util.control`), ids in hexadecimal:
-
-    pg_create {"bundles": [{resource: float}], "strategy": str, "name": str, "lifetime": "detached" | None,
-               "soft_target_node_id": hex | None, "bundle_label_selector": [{label: condition}] | None}
-                                                          → {"placement_group_id": hex}
-    pg_remove {"placement_group_id": hex}                 → None; unknown and removed groups are no error
-    pg_get    {"name": str}                               → {"placement_group_id": hex, "bundles": [...]} | None
-    pg_table  {"placement_group_id": hex | None}          → {hex: row}; a row has what `placement_group_table` returns,
-                                                            with string indices in its "bundles" (JSON's keys)
-    pg_ready  {"placement_group_id": hex, "value": group} → a reference (control_ref) whose value is `value`, complete
-                                                            once the group is; an error once it is removed
-"""
+"""Placement groups: resources reserved together, over which tasks and actors are then spread."""
 
 from __future__ import annotations
 
@@ -19,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ray_async as ray
+from ray_async.engine.current import get_session
+from ray_async.engine.groups import GroupDescription, GroupRow
 from ray_async.util.bundles import VALID_PLACEMENT_GROUP_STRATEGIES, validate_placement_group
 
 # Checks of one argument each; programs written for Ray import them from here.
 from ray_async.util.bundles import _validate_bundle_label_selector as _validate_bundle_label_selector
 from ray_async.util.bundles import _validate_bundles as _validate_bundles
-from ray_async.util.control import control_session
 
 if TYPE_CHECKING:
     from ray_async.ids import PlacementGroupID
@@ -69,8 +57,8 @@ class PlacementGroup:
     def bundle_specs(self) -> list[dict[str, float]]:
         """The resources of each bundle."""
         if self.bundle_cache is None:
-            row = _rows(self.id.hex()).get(self.id.hex(), {"bundles": {}})
-            self.bundle_cache = [row["bundles"][index] for index in sorted(row["bundles"])]
+            bundles = _row(self.id).get("bundles", {})
+            self.bundle_cache = [bundles[index] for index in sorted(bundles)]
         return self.bundle_cache
 
     @property
@@ -84,7 +72,7 @@ class PlacementGroup:
         Example:
             >>> await placement_group([{"CPU": 1}]).ready()
         """
-        return control_session().control_ref("pg_ready", placement_group_id=self.id.hex(), value=self)
+        return get_session().groups.ready(self.id, self)
 
     def wait(self, timeout_seconds: float = 30) -> bool:
         """Wait until all bundles are reserved.
@@ -148,8 +136,6 @@ def placement_group(
         >>> group.wait(timeout_seconds=10)
         True
     """
-    from ray_async.ids import PlacementGroupID
-
     if strategy is not None and topology_strategy is not None:
         raise ValueError("strategy and topology_strategy cannot be given together")
     if topology_strategy:
@@ -157,16 +143,9 @@ def placement_group(
     strategy = strategy or "PACK"
     validate_placement_group(bundles, strategy, lifetime, _soft_target_node_id, bundle_label_selector)
     specs = [{resource: float(amount) for resource, amount in bundle.items()} for bundle in bundles]
-    reply = control_session().control(
-        "pg_create",
-        bundles=specs,
-        strategy=strategy,
-        name=name or "",
-        lifetime=lifetime,
-        soft_target_node_id=_soft_target_node_id,
-        bundle_label_selector=[dict(selector) for selector in bundle_label_selector or ()] or None,
-    )
-    return PlacementGroup(PlacementGroupID.from_hex(reply["placement_group_id"]), specs)
+    selectors = [dict(selector) for selector in bundle_label_selector or ()] or None
+    description = GroupDescription(specs, strategy, name or "", lifetime, _soft_target_node_id, selectors)
+    return PlacementGroup(get_session().groups.create(description), specs)
 
 
 def remove_placement_group(placement_group: PlacementGroup) -> None:
@@ -176,7 +155,7 @@ def remove_placement_group(placement_group: PlacementGroup) -> None:
         ValueError: the argument is not a placement group.
     """
     _check_group(placement_group)
-    control_session().control("pg_remove", placement_group_id=placement_group.id.hex())
+    get_session().groups.remove(placement_group.id)
 
 
 def get_placement_group(placement_group_name: str) -> PlacementGroup:
@@ -185,14 +164,12 @@ def get_placement_group(placement_group_name: str) -> PlacementGroup:
     Raises:
         ValueError: the name is empty, or there is no such group.
     """
-    from ray_async.ids import PlacementGroupID
-
     if not placement_group_name:
         raise ValueError("the name of a placement group to look up must not be empty")
-    found = control_session().control("pg_get", name=placement_group_name)
+    found = get_session().groups.find(placement_group_name)
     if found is None:
         raise ValueError(f"there is no placement group named {placement_group_name!r} in this namespace")
-    return PlacementGroup(PlacementGroupID.from_hex(found["placement_group_id"]), found["bundles"])
+    return PlacementGroup(found.id, found.bundles)
 
 
 def placement_group_table(placement_group: PlacementGroup | None = None) -> dict[str, Any]:
@@ -206,10 +183,9 @@ def placement_group_table(placement_group: PlacementGroup | None = None) -> dict
         ValueError: the argument is not a placement group.
     """
     if placement_group is None:
-        return _rows(None)
+        return dict(get_session().groups.table())
     _check_group(placement_group)
-    row: dict[str, Any] = _rows(placement_group.id.hex()).get(placement_group.id.hex(), {})
-    return row
+    return dict(_row(placement_group.id))
 
 
 def get_current_placement_group() -> PlacementGroup | None:
@@ -220,16 +196,8 @@ def get_current_placement_group() -> PlacementGroup | None:
     return PlacementGroup(PlacementGroupID.from_hex(current)) if current else None
 
 
-def _rows(placement_group_id: str | None) -> dict[str, Any]:
-    rows: dict[str, Any] = control_session().control("pg_table", placement_group_id=placement_group_id)
-    return {
-        group: {
-            **row,
-            "bundles": {int(index): bundle for index, bundle in row["bundles"].items()},
-            "bundles_to_node_id": {int(index): node for index, node in row["bundles_to_node_id"].items()},
-        }
-        for group, row in rows.items()
-    }
+def _row(group: PlacementGroupID) -> GroupRow:
+    return get_session().groups.table(group).get(group.hex(), {})
 
 
 def _check_group(group: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Generic
 
 import ray_async as ray
-from ray_async.util.control import result_is_wanted
+from ray_async.engine.current import result_is_wanted
 
 __all__ = ("Empty", "Full", "Queue")
 

@@ -61,6 +61,22 @@ class Core:
         return Core, (self.actor_id,)
 
 
+class FakeState:
+    """A cluster of one node."""
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"NodeID": "00", "Alive": True}]
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 2.0}
+
+    def available_resources(self) -> dict[str, float]:
+        return {"CPU": 1.0}
+
+    def timeline(self) -> list[dict[str, Any]]:
+        return [{"name": "f", "ph": "X"}]
+
+
 class FakeSession:
     """Runs calls at once and notes what it was asked for."""
 
@@ -137,26 +153,26 @@ class FakeSession:
     def cancel_scope(self, scope: int) -> None:
         self.calls.append(("cancel_scope", scope))
 
-    def nodes(self) -> list[dict[str, Any]]:
-        return [{"NodeID": "00", "Alive": True}]
-
-    def cluster_resources(self) -> dict[str, float]:
-        return {"CPU": 2.0}
-
-    def available_resources(self) -> dict[str, float]:
-        return {"CPU": 1.0}
-
-    def timeline(self) -> list[dict[str, Any]]:
-        return [{"name": "f", "ph": "X"}]
-
     def context(self) -> ExecutionContext:
         return self.now
 
     def free(self, refs: list[Any]) -> None:
         self.calls.append(("free", refs))
 
-    def control(self, op: str, **fields: Any) -> Any:
-        self.calls.append((op, fields))
+    def result_is_wanted(self) -> bool:
+        return True
+
+    @property
+    def groups(self) -> Any:
+        raise NotImplementedError
+
+    @property
+    def key_values(self) -> Any:
+        raise NotImplementedError
+
+    @property
+    def state(self) -> Any:
+        return FakeState()
 
     def address_info(self) -> dict[str, Any]:
         return {"address": "local", "webui_url": ""}

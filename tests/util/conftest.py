@@ -8,12 +8,17 @@ import importlib
 import inspect
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import ray_async
+from ray_async.engine.groups import GroupDescription, GroupRow, KnownGroup
 from ray_async.exceptions import ActorDiedError
+from ray_async.ids import PlacementGroupID
+
+GROUP_ID = "ab" * 18
 
 
 class FakeRef:
@@ -131,20 +136,30 @@ class FakeEngine:
         self.threads.shutdown()
 
 
-class FakeSession:
-    """Answers each control request with what the test put into `replies`, and notes the requests."""
+class FakeGroups:
+    """Placement groups that are never there: notes what is asked, and answers with what the test has put here."""
 
     def __init__(self) -> None:
-        self.requests: list[tuple[str, dict[str, Any]]] = []
-        self.replies: dict[str, Any] = {}
+        self.created: list[GroupDescription] = []
+        self.removed: list[PlacementGroupID] = []
+        self.known: KnownGroup | None = None
+        self.rows: dict[str, GroupRow] = {}
 
-    def control(self, op: str, **fields: Any) -> Any:
-        self.requests.append((op, fields))
-        return self.replies.get(op)
+    def create(self, description: GroupDescription) -> PlacementGroupID:
+        self.created.append(description)
+        return PlacementGroupID.from_hex(GROUP_ID)
 
-    def control_ref(self, op: str, **fields: Any) -> Any:
-        self.requests.append((op, fields))
-        return self.replies[op]
+    def remove(self, group: PlacementGroupID) -> None:
+        self.removed.append(group)
+
+    def find(self, name: str) -> KnownGroup | None:
+        return self.known
+
+    def table(self, group: PlacementGroupID | None = None) -> dict[str, GroupRow]:
+        return self.rows
+
+    def ready(self, group: PlacementGroupID, value: Any) -> Any:
+        return f"a reference to {value}"
 
 
 @pytest.fixture
@@ -157,9 +172,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> FakeSession:
-    session = FakeSession()
+def groups(monkeypatch: pytest.MonkeyPatch) -> FakeGroups:
+    groups = FakeGroups()
     # The package's attribute `placement_group` is the function, so the module is looked up by its full name.
     module = importlib.import_module("ray_async.util.placement_group")
-    monkeypatch.setattr(module, "control_session", lambda: session)
-    return session
+    monkeypatch.setattr(module, "get_session", lambda: SimpleNamespace(groups=groups))
+    return groups

@@ -27,6 +27,10 @@ from ray_async.transport.frames import decode_bytes, encode_bytes
 if TYPE_CHECKING:
     import asyncio
 
+    from ray_async.runtime.session.groups import NodeGroups
+    from ray_async.runtime.session.key_values import NodeKeyValues
+    from ray_async.runtime.session.state import SessionState
+
 __all__ = ("CoreSession",)
 
 
@@ -397,9 +401,8 @@ class CoreSession:
         """Ask the node for anything else; JSON in, JSON out. ``limit_s`` is as in `NodeLink.ask`."""
         return self.ask(op, **fields).get("value")
 
-    def control_ref(self, op: str, **fields: Any) -> Any:
+    def promise(self, op: str, value: Any, **fields: Any) -> Any:
         """Ask the node for something that it answers later, as a reference whose value is ``value``."""
-        value = fields.pop("value", None)
         holder = store.put(self.arena, value)
         promise = store.new_promise(self.arena)
         self.ask(
@@ -409,6 +412,31 @@ class CoreSession:
             **fields,
         )
         return promise
+
+    @property
+    def groups(self) -> NodeGroups:
+        """The placement groups of the session."""
+        from ray_async.runtime.session.groups import NodeGroups
+
+        return NodeGroups(self.ask, self.promise)
+
+    @property
+    def key_values(self) -> NodeKeyValues:
+        """What processes of the session leave for each other."""
+        from ray_async.runtime.session.key_values import NodeKeyValues
+
+        return NodeKeyValues(self.ask)
+
+    @property
+    def state(self) -> SessionState:
+        """What there is in the session."""
+        from ray_async.runtime.session.state import SessionState
+
+        return SessionState(self.ask)
+
+    def result_is_wanted(self) -> bool:
+        """Whether anybody can still read what the running call returns: a driver's code is no call."""
+        return True
 
     def node_fd(self) -> int:
         """A descriptor that is readable once the node is gone; -1 for none."""
@@ -421,22 +449,6 @@ class CoreSession:
     def own_loop(self) -> asyncio.AbstractEventLoop:
         """The loop of a process that has one but does not run it at the moment."""
         raise RuntimeError("no running event loop: await references in a coroutine, or use get()")
-
-    def nodes(self) -> list[dict[str, Any]]:
-        """Describe the nodes."""
-        return list(self.control("nodes"))
-
-    def cluster_resources(self) -> dict[str, float]:
-        """Sum what the nodes have."""
-        return dict(self.control("cluster_resources"))
-
-    def available_resources(self) -> dict[str, float]:
-        """Sum what the nodes have free."""
-        return dict(self.control("available_resources"))
-
-    def timeline(self) -> list[dict[str, Any]]:
-        """Events of finished tasks in Chrome's trace format."""
-        return list(self.control("timeline"))
 
     def address_info(self) -> dict[str, Any]:
         """Addresses of the session's parts."""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ray_async.engine.state import StateKind
 from ray_async.util.state.exception import RayStateApiException
 from ray_async.util.state.question import ask
 from ray_async.util.state.row import StateRow
@@ -56,7 +57,7 @@ def list_actors(
         ServerUnavailable: No node runs there, or it does not answer in time.
         TypeError: Another option.
     """
-    return _list(ask("actors", address, timeout, options), filters, limit)
+    return _list(ask(StateKind.ACTORS, address, timeout, options), filters, limit)
 
 
 def list_tasks(
@@ -67,7 +68,7 @@ def list_tasks(
     **options: Any,
 ) -> list[StateRow]:
     """List tasks and calls of actors, with arguments and errors as in `list_actors`."""
-    return _list(ask("tasks", address, timeout, options), filters, limit)
+    return _list(ask(StateKind.TASKS, address, timeout, options), filters, limit)
 
 
 def list_objects(
@@ -78,7 +79,7 @@ def list_objects(
     **options: Any,
 ) -> list[StateRow]:
     """List objects, with arguments and errors as in `list_actors`."""
-    return _list(ask("objects", address, timeout, options), filters, limit)
+    return _list(ask(StateKind.OBJECTS, address, timeout, options), filters, limit)
 
 
 def list_workers(
@@ -89,7 +90,7 @@ def list_workers(
     **options: Any,
 ) -> list[StateRow]:
     """List worker processes, the last thousand dead ones included, with arguments and errors as in `list_actors`."""
-    return _list(ask("workers", address, timeout, options), filters, limit)
+    return _list(ask(StateKind.WORKERS, address, timeout, options), filters, limit)
 
 
 def list_nodes(
@@ -100,7 +101,7 @@ def list_nodes(
     **options: Any,
 ) -> list[StateRow]:
     """List logical nodes, removed ones included, with arguments and errors as in `list_actors`."""
-    return _list(ask("state_nodes", address, timeout, options), filters, limit, _node_row)
+    return _list(ask(StateKind.NODES, address, timeout, options), filters, limit, _node_row)
 
 
 def list_placement_groups(
@@ -111,50 +112,50 @@ def list_placement_groups(
     **options: Any,
 ) -> list[StateRow]:
     """List placement groups, with arguments and errors as in `list_actors`."""
-    return _list(ask("pg_table", address, timeout, options), filters, limit)
+    return _list(ask(StateKind.PLACEMENT_GROUPS, address, timeout, options), filters, limit)
 
 
 def get_actor(id: str, address: str | None = None, timeout: float | None = 30, **options: Any) -> StateRow | None:
     """Describe the actor with an id in hexadecimal digits; None when there is none."""
-    return _one(ask("actors", address, timeout, options), "actor_id", id)
+    return _one(ask(StateKind.ACTORS, address, timeout, options), "actor_id", id)
 
 
 def get_task(id: Any, address: str | None = None, timeout: float | None = 30, **options: Any) -> StateRow | None:
     """Describe the task with an id in hexadecimal digits (or of a reference); None when there is none."""
     task_id = id.task_id().hex() if hasattr(id, "task_id") else id
-    return _one(ask("tasks", address, timeout, options), "task_id", task_id)
+    return _one(ask(StateKind.TASKS, address, timeout, options), "task_id", task_id)
 
 
 def get_objects(id: str, address: str | None = None, timeout: float | None = 30, **options: Any) -> list[StateRow]:
     """Describe the object with an id in hexadecimal digits: a list of one row or none."""
-    return _list(ask("objects", address, timeout, options), [("object_id", "=", id)], MAX_LIMIT)
+    return _list(ask(StateKind.OBJECTS, address, timeout, options), [("object_id", "=", id)], MAX_LIMIT)
 
 
 def get_worker(id: str, address: str | None = None, timeout: float | None = 30, **options: Any) -> StateRow | None:
     """Describe the worker with an id in hexadecimal digits; None when there is none."""
-    return _one(ask("workers", address, timeout, options), "worker_id", id)
+    return _one(ask(StateKind.WORKERS, address, timeout, options), "worker_id", id)
 
 
 def get_node(id: str, address: str | None = None, timeout: float | None = 30, **options: Any) -> StateRow | None:
     """Describe the logical node with an id in hexadecimal digits; None when there is none."""
-    return _one(ask("state_nodes", address, timeout, options), "node_id", id, _node_row)
+    return _one(ask(StateKind.NODES, address, timeout, options), "node_id", id, _node_row)
 
 
 def get_placement_group(
     id: str, address: str | None = None, timeout: float | None = 30, **options: Any
 ) -> StateRow | None:
     """Describe the placement group with an id in hexadecimal digits; None when there is none."""
-    return _one(ask("pg_table", address, timeout, options), "placement_group_id", id)
+    return _one(ask(StateKind.PLACEMENT_GROUPS, address, timeout, options), "placement_group_id", id)
 
 
 def summarize_tasks(address: str | None = None, timeout: float | None = 30, **options: Any) -> dict[str, Any]:
     """Count tasks by function and state."""
-    return _summary(ask("tasks", address, timeout, options), "func_or_class_name")
+    return _summary(ask(StateKind.TASKS, address, timeout, options), "func_or_class_name")
 
 
 def summarize_actors(address: str | None = None, timeout: float | None = 30, **options: Any) -> dict[str, Any]:
     """Count actors by class and state."""
-    return _summary(ask("actors", address, timeout, options), "class_name")
+    return _summary(ask(StateKind.ACTORS, address, timeout, options), "class_name")
 
 
 def _list(
