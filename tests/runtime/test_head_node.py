@@ -105,7 +105,7 @@ def test_another_driver_attaches_to_a_drivers_node(tmp_path: Path) -> None:
     script = """
         import sys
         import ray_async as ray
-        from ray_async.runtime import node_control
+        from ray_async.runtime.start import node_control
         assert node_control.find_node(None) is None, "a driver's node is not for everybody"
         for address in (sys.argv[1], "auto"):
             ray.init(address=address)
