@@ -9,7 +9,7 @@ from typing import Any
 
 from ray_async.engine.current import connect, disconnect, get_session, has_session
 from ray_async.engine.init_options import InitOptions
-from ray_async.spec.ignored_option import note_ignored
+from ray_async.ignored_option import note_ignored
 from ray_async.spec.job_config import check_namespace
 from ray_async.spec.label_selector import label_selector_error
 from ray_async.spec.resource_request import custom_resources_error, quantity_error

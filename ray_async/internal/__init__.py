@@ -7,7 +7,7 @@ from typing import Any
 
 from ray_async.api.object_ref import ObjectRef
 from ray_async.engine.current import get_session
-from ray_async.spec.ignored_option import note_ignored
+from ray_async.ignored_option import note_ignored
 
 __all__ = ("free",)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from ray_async.api import lifecycle
 from ray_async.engine.current import get_session, has_session
+from ray_async.ignored_option import note_ignored
 from ray_async.runtime.start import node_control
-from ray_async.spec.ignored_option import note_ignored
 from ray_async.spec.resource_request import custom_resources_error, quantity_error
 
 __all__ = ("AutoscalingCluster", "Cluster", "ClusterNode", "cluster_not_supported")

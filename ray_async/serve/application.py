@@ -12,7 +12,6 @@ from functools import cached_property
 from types import FunctionType, ModuleType
 from typing import Any, Generic, TypeVar
 
-from ray_async.serialization import pickling as serialization
 from ray_async.serve.asgi_class import let_state_be_pickled
 from ray_async.serve.autoscaling_config import AutoscalingPolicy
 from ray_async.serve.controller_options import ControllerOptions
@@ -23,6 +22,7 @@ from ray_async.serve.handle.handle import DeploymentHandle
 from ray_async.serve.options import DeploymentOptions
 from ray_async.serve.telemetry.logging_config import ServeLoggingConfig
 from ray_async.serve.telemetry.tracing_config import TracingConfig
+from ray_async.util.serialization import dumps
 
 __all__ = (
     "Application",
@@ -173,7 +173,7 @@ def build(target: Application, name: str, route_prefix: str | None) -> BuiltAppl
     path = tuple(os.path.abspath(entry) for entry in sys.path)
 
     def found(unique: str, node: Application, args: tuple[Any, ...], kwargs: dict[str, Any]) -> DeploymentHandle:
-        code = serialization.dumps((node.func_or_class, args, kwargs))  # with the names of its files
+        code = dumps((node.func_or_class, args, kwargs))  # with the names of its files
         options = replace(node.options, deployment_actors=resolved(node.options.deployment_actors))
         specs.append(DeploymentSpec(unique, options, code, path))
         return DeploymentHandle(unique, name)

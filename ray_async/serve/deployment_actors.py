@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import ray_async as ray
-from ray_async.serialization import pickling as serialization
 from ray_async.serve.context import current_replica, local_context
 from ray_async.serve.exceptions import RayServeException
 from ray_async.serve.frozen_dataclass import dataclass
 from ray_async.serve.names import DEPLOYMENT_ACTOR_PREFIX, NAMESPACE
+from ray_async.util.serialization import dumps
 
 __all__ = (
     "DeploymentActorConfig",
@@ -118,7 +118,7 @@ def _resolved(actor: DeploymentActorConfig) -> DeploymentActorConfig:
     from ray_async.serve.deploying.import_path import find_attribute  # it imports applications, which resolve these
 
     target = find_attribute(actor.actor_class) if isinstance(actor.actor_class, str) else actor.actor_class
-    code = serialization.dumps((target, actor.init_args, dict(actor.init_kwargs)))
+    code = dumps((target, actor.init_args, dict(actor.init_kwargs)))
     bare = replace(actor, actor_class=_path_of(actor.actor_class), code=code)
     try:
         json.dumps((bare.init_args, bare.init_kwargs))

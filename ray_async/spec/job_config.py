@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ray_async.spec.ignored_option import note_ignored
+from ray_async.ignored_option import note_ignored
 
 __all__ = ("JobConfig",)
 

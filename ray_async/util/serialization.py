@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ray_async.serialization import registry as serializers
+from ray_async.serialization.pickling import dumps
 
-__all__ = ("deregister_serializer", "register_serializer")
+__all__ = ("deregister_serializer", "dumps", "register_serializer")
 
 
 def register_serializer(cls: type, *, serializer: Callable[[Any], Any], deserializer: Callable[[Any], Any]) -> None:

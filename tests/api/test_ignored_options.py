@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import ray_async as ray
+from ray_async import ignored_option
 from ray_async.cluster_utils import Cluster
 from ray_async.job_config import JobConfig
-from ray_async.spec import ignored_option
 from ray_async.util import placement_group
 from ray_async.util.multiprocessing import Pool
 from tests.api.fake_session import FakeSession

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 import ray_async as ray
-from ray_async.spec import ignored_option
+from ray_async import ignored_option
 
 
 def test_what_changes_nothing_is_noted_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

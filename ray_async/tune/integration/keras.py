@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from ray_async.spec.ignored_option import note_ignored
+from ray_async.ignored_option import note_ignored
 from ray_async.tune.integration.report_plan import ReportPlan
 
 __all__ = ("ReportCheckpointCallback", "TuneReportCallback", "TuneReportCheckpointCallback")

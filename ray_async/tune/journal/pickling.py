@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import cloudpickle
 
+from ray_async import ObjectRef
 from ray_async.actor import ActorHandle
-from ray_async.api.object_ref import ObjectRef
 
 __all__ = ("LostReference", "Pickler", "can_be_pickled", "dumps", "lost_references")
 

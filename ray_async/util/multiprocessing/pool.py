@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ray_async as ray
-from ray_async.spec.ignored_option import note_ignored
+from ray_async.ignored_option import note_ignored
 from ray_async.util.multiprocessing.globals import WorkerGlobals
 from ray_async.util.multiprocessing.results import AsyncResult, IMapIterator, Outcome
 
