@@ -37,7 +37,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     add("--plot", type=Path, metavar="FILE", help="draw ray_async and its peers against the bars")
     add("--idioms", type=Path, metavar="FILE", help="draw the rates of asyncio's idioms beside plain asyncio")
-    add("--update-readme", type=Path, metavar="FILE", help="put the table between the markers of this document")
+    add(
+        "--update-readme",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="put the table between the markers of these documents",
+    )
     return parsed(parser, arguments, PEERS, known)
 
 
@@ -55,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         return 2
     write(report, options, ((options.plot, draw_plot), (options.idioms, draw_idioms)))
-    if options.update_readme is not None:
-        update_document(options.update_readme, render_table(report))
+    for document in options.update_readme or ():
+        update_document(document, lambda rows: render_table(report, rows))
     return exit_status(report)
 
 

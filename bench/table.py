@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench.result import Cost, Report, RowResult
 from bench.subject import OURS
 
 __all__ = ("render_table",)
 
 
-def render_table(report: Report) -> str:
-    """One line per row; each contender's cost as a multiple of the row's base.
+def render_table(report: Report, rows: Sequence[str] = ()) -> str:
+    """One line per row, for all rows or those that are named; each contender's cost as a multiple of the row's base.
 
     The column "1 =" names the base (a floor measured beside it, else ray_async itself) with its cost on this machine.
     Smaller is better everywhere. A peer that was given less work has its size in brackets; contenders that measured
@@ -22,7 +24,9 @@ def render_table(report: Report) -> str:
     lines = [_line(header), _line(["---"] * len(header))]
     subject = ""
     for row in report.rows:
-        if row.subject != subject:
+        if rows and row.name not in rows:
+            continue
+        if not rows and row.subject != subject:
             subject = row.subject
             lines.append(_line([f"**{subject}**", *[""] * (len(header) - 1)]))
         lines.append(_line(_cells(row, shown)))
