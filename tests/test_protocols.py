@@ -175,9 +175,11 @@ def answered() -> set[str]:
     """Operations in the tables of the node."""
     return {
         key.value
-        for node in ast.walk(tree(NODE / "control.py"))
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in ("self._answers", "self._notices")
+        for path in python_files(NODE / "requests")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) in ("Answers", "Notices")
         for key in getattr(node.value, "keys", ())
+        if key is not None
     }
 
 

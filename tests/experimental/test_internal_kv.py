@@ -6,7 +6,7 @@ import pytest
 
 import ray_async as ray
 from ray_async.experimental import internal_kv as kv
-from ray_async.runtime.node.key_values import KeyValues
+from ray_async.runtime.node.requests.key_values import KeyValues
 from ray_async.transport.frames import encode_bytes
 
 

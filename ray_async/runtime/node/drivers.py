@@ -93,10 +93,13 @@ class Drivers:
             "labels": config.get("labels") or {},
         }
 
-    def job_of_slot(self, slot: int | None) -> int:
-        """Job of the driver in a slot; 0 for none."""
-        driver = self._by_slot.get(slot) if slot is not None else None
-        return driver.job if driver is not None else 0
+    def job_of(self, peer: Peer) -> int:
+        """Job of the worker or driver at the other end of a connection; 0 for none."""
+        slot = peer.facts.get("slot")
+        if slot is None:
+            return 0
+        process = self._node.workers.by_slot.get(slot) or self._by_slot.get(slot)
+        return process.job if process is not None else 0
 
     def tick(self) -> None:
         """Where there are no pidfds: look for drivers that are gone."""

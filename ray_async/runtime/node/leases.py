@@ -32,7 +32,7 @@ class Leases:
         worker = self._by_slot.get(lease.slot)
         if worker is None:
             return
-        self._node.control.accelerators[lease.slot] = {name: list(ids) for name, ids in lease.accelerator_ids}
+        worker.accelerators = {name: list(ids) for name, ids in lease.accelerator_ids}
         worker.lease = lease.class_id
         given = self._view.leased_class(lease.slot)
         if given == 0:
@@ -100,5 +100,5 @@ class Leases:
             self._view.flag(placed.slot, WorkerFlag.REVOKE)
             self._node.later(0.002, lambda: self.place_actor(placed))
             return
-        self._node.control.accelerators[placed.slot] = {name: list(ids) for name, ids in placed.accelerator_ids}
+        worker.accelerators = {name: list(ids) for name, ids in placed.accelerator_ids}
         self._node.actors.placed(placed.actor_id, worker)

@@ -38,7 +38,6 @@ from ray_async.runtime.node.arena_events import ArenaEvents
 from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.cancels import Cancels
 from ray_async.runtime.node.classes import Classes
-from ray_async.runtime.node.control import Control
 from ray_async.runtime.node.death import descendants
 from ray_async.runtime.node.death.death_explainer import DeathExplainer
 from ray_async.runtime.node.death.evidence import DeathCause
@@ -55,6 +54,7 @@ from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.objects.copies import Copies
 from ray_async.runtime.node.objects.spilling import Spilling
 from ray_async.runtime.node.pending_explainer import PendingExplainer
+from ray_async.runtime.node.requests.control import Control
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
 from ray_async.runtime.scheduler import events, instructions

@@ -32,6 +32,7 @@ class WorkerProcess:
     """A worker as the node knows it."""
 
     __slots__ = (
+        "accelerators",
         "adopted",
         "env_key",
         "follows",
@@ -66,6 +67,7 @@ class WorkerProcess:
         self.pipes: WorkerPipes | None = None
         self.sequence = 0
         self.lease: Any = None
+        self.accelerators: dict[str, list[int]] = {}  # ids of the devices that its lease has
         #: Why the node ends it; None while it does not.
         self.kill_cause: DeathCause | None = None
         self.kill_detail = ""
@@ -236,6 +238,11 @@ class Workers:
         if (pid, stream) not in self._held:
             for message in self.pump.take_text(pid, stream):
                 self._on_output(message)
+
+    def accelerators_of(self, slot: int) -> dict[str, list[int]]:
+        """Ids of the devices that a worker's lease has."""
+        worker = self.by_slot.get(slot)
+        return worker.accelerators if worker is not None else {}
 
     def name(self, worker: WorkerProcess, name: str) -> None:
         """Say whose lines a worker prints; "" for none in particular."""

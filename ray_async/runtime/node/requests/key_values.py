@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ray_async.runtime.node.requests.messages import Answers
 from ray_async.transport.frames import decode_bytes, encode_bytes
 
 __all__ = ("KeyValues",)
@@ -20,6 +21,13 @@ class KeyValues:
         self._limit = limit
         self._size = 0
         self._values: dict[bytes, dict[bytes, bytes]] = {}
+        self.answers: Answers = {
+            "kv_get": lambda peer, m: {"value": self.get(m)},
+            "kv_put": lambda peer, m: {"value": self.put(m)},
+            "kv_exists": lambda peer, m: {"value": self.exists(m)},
+            "kv_del": lambda peer, m: {"value": self.remove(m)},
+            "kv_keys": lambda peer, m: {"value": self.keys(m)},
+        }
 
     def put(self, message: dict[str, Any]) -> bool:
         """Set a key's value, unless it has one and may not be overwritten; return whether the key was there.

@@ -1,0 +1,85 @@
+"""The control connections of the node: requests in, answers out. A bad request gets an error, and ends nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from ray_async.runtime.node.requests.actor_requests import ActorRequests
+from ray_async.runtime.node.requests.group_requests import GroupRequests
+from ray_async.runtime.node.requests.key_values import KeyValues
+from ray_async.runtime.node.requests.messages import Answers, Message, Notices
+from ray_async.runtime.node.requests.session_requests import SessionRequests
+from ray_async.runtime.node.requests.state_requests import StateRequests
+from ray_async.runtime.node.requests.timeline import Timeline
+from ray_async.transport.server import Peer, Server
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+
+__all__ = ("Control",)
+
+_logger = logging.getLogger("ray_async.node")
+
+
+class Control:
+    """The operations that processes of the session may ask for.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._server = Server(self._received, self._lost)
+        self._actors = ActorRequests(node)
+        session, timeline = SessionRequests(node), Timeline(node.config)
+        self._answers: Answers = {
+            **session.answers,
+            **self._actors.answers,
+            **GroupRequests(node).answers,
+            **StateRequests(node).answers,
+            **KeyValues().answers,
+            **timeline.answers,
+        }
+        self._notices: Notices = {**session.notices, **self._actors.notices, **timeline.notices}
+
+    async def start(self) -> None:
+        """Serve the driver's socket that came with the process, and listen for others."""
+        for key in ("control_fd", "listen_fd"):
+            if self._node.config.get(key, -1) >= 0:
+                await self._server.adopt(socket.socket(fileno=self._node.config[key]))
+        await self._server.listen(os.path.join(self._node.config["session_dir"], "node.sock"))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._server.close()
+
+    # -- messages ------------------------------------------------------------------------------------------------------
+
+    def _received(self, peer: Peer, message: Message) -> None:
+        op = message.get("op")
+        notice = self._notices.get(op) if isinstance(op, str) else None
+        answer = self._answers.get(op) if isinstance(op, str) else None
+        reply: Message
+        try:
+            if notice is not None:
+                notice(peer, message)
+                return
+            reply = answer(peer, message) if answer is not None else {"error": f"the node knows no request {op!r}"}
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            reply = {"error": f"{op}: {error}" if str(error) else f"{op}: a bad request", "kind": "ValueError"}
+        except RuntimeError as error:
+            reply = {"error": str(error), "kind": "RuntimeError"}
+        except Exception as error:
+            # The node outlives any request; the asker learns what went wrong.
+            _logger.exception("request %s failed", op)
+            reply = {"error": f"{op} failed in the node: {type(error).__name__}: {error}"}
+        if "id" in message:
+            peer.send({**reply, "id": message["id"]})
+
+    def _lost(self, peer: Peer) -> None:
+        self._node.listeners.discard(peer)
+        self._actors.lost(peer)

@@ -1,0 +1,16 @@
+"""Messages between processes and the node, and who answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ray_async.transport.server import Peer
+
+__all__ = ("Answers", "Message", "Notices")
+
+Message = dict[str, Any]
+#: By operation: what makes the answer to a request, and what takes note of a message that has none.
+Answers = dict[str, Callable[["Peer", Message], Message]]
+Notices = dict[str, Callable[["Peer", Message], None]]

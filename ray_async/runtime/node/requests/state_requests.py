@@ -1,0 +1,68 @@
+"""Requests about what there is: nodes, resources, tasks, objects, workers, actors, and figures of the node itself."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ray_async.runtime.node.requests.messages import Answers, Message
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+    from ray_async.transport.server import Peer
+
+__all__ = ("StateRequests",)
+
+_MEBIBYTE = 1 << 20
+_STORE = "object_store_memory"
+
+
+class StateRequests:
+    """Answers about the node's state.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.answers: Answers = {
+            "nodes": lambda peer, m: {"value": node.drivers.node_rows()},
+            "state_nodes": lambda peer, m: {"value": node.drivers.state_rows()},
+            "node_numbers": lambda peer, m: {"value": node.copies.numbers()},
+            "add_node": lambda peer, m: {"value": node.drivers.add_node(m)},
+            "remove_node": lambda peer, m: {"value": node.drivers.remove_node(str(m["node_id"]))},
+            "cluster_resources": lambda peer, m: {"value": node.scheduler.report.cluster_resources()},
+            "available_resources": self._available_resources,
+            "pending_demands": lambda peer, m: {"value": node.classes.pending()},
+            "explain_task": lambda peer, m: {"value": node.explainer.explain(int(m["record"]))},
+            "tasks": lambda peer, m: {"value": node.listing.tasks()},
+            "objects": lambda peer, m: {"value": node.listing.objects()},
+            "workers": lambda peer, m: {"value": node.listing.workers()},
+            "actors": lambda peer, m: {"value": node.actors.rows()},
+            "statistics": self._statistics,
+        }
+
+    def _available_resources(self, peer: Peer, message: Message) -> Message:
+        self._node.classes.tell_all()
+        node_id = message.get("node_id")  # of this node alone
+        found = self._node.scheduler.report.available_resources(node_id=node_id)
+        if node_id not in (None, self._node.config["node_id"]):
+            return {"value": found}
+        # Nobody asks the scheduler for the memory that objects take. Whole MiB: some KiB are queues, not objects.
+        free = found.pop(_STORE, 0.0) - (self._node.view.statistics()["used"] & ~(_MEBIBYTE - 1))
+        return {"value": {**found, _STORE: free} if free > 0 else found}
+
+    def _statistics(self, peer: Peer, message: Message) -> Message:
+        workers = self._node.workers.by_slot.values()
+        figures: Message = dict(self._node.view.statistics())
+        figures["workers"] = [
+            {"pid": w.pid, "slot": w.slot, "done": self._node.view.process(w.slot).done, "name": w.name}
+            for w in workers
+        ]
+        figures["classes"] = len(self._node.classes)
+        figures["environments"] = len(self._node.environments)
+        figures["zygote_pid"] = self._node.workers.zygote_pid
+        figures["node_pid"] = os.getpid()
+        figures["events"] = dict(self._node.events.counts)
+        return {"value": figures}
