@@ -1,18 +1,14 @@
-"""Drivers: who is attached to the node, and what happens when one goes. Also the table of logical nodes."""
+"""Drivers: who is attached to the node, and what happens when one goes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-import socket
-import time
 from typing import TYPE_CHECKING, Any
 
 from ray_async._core.constants import ProcessKind
-from ray_async.ids import NodeID
 from ray_async.runtime.node.death.evidence import DeathCause
-from ray_async.runtime.scheduler import events
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
@@ -20,8 +16,6 @@ if TYPE_CHECKING:
     from ray_async.transport.server import Peer
 
 __all__ = ("Drivers",)
-
-_REMEMBERED = 1000  # removed nodes, for listings
 
 
 class _Driver:
@@ -36,7 +30,7 @@ class _Driver:
 
 
 class Drivers:
-    """The node's drivers and logical nodes.
+    """The node's drivers.
 
     Args:
         node: the process's parts.
@@ -46,11 +40,6 @@ class Drivers:
         self._node = node
         self._by_slot: dict[int, _Driver] = {}
         self._next_job = 1
-        self._nodes: dict[str, dict[str, Any]] = {}
-        self._times: dict[str, dict[str, int]] = {}
-        self._add_row(node.config["node_id"], node.config, head=True)
-
-    # -- drivers -------------------------------------------------------------------------------------------------------
 
     def add(self, job: int, pid: int, slot: int, owns_node: bool) -> None:
         """Watch a driver's process."""
@@ -154,79 +143,6 @@ class Drivers:
             if worker.job == job:
                 self._node.workers.kill(worker, DeathCause.JOB_ENDED)
         self._node.environments.end_job(job)
-
-    # -- logical nodes -------------------------------------------------------------------------------------------------
-
-    def _add_row(self, node_id: str, facts: dict[str, Any], head: bool = False) -> None:
-        self._times[node_id] = {"start_time_ms": int(time.time() * 1000), "end_time_ms": 0}
-        self._nodes[node_id] = {
-            "NodeID": node_id,
-            "Alive": True,
-            "alive": True,
-            "NodeManagerAddress": facts.get("node_ip", self._node.config["node_ip"]),
-            "NodeManagerHostname": socket.gethostname(),
-            "NodeManagerPort": 0,
-            "ObjectManagerPort": 0,
-            "ObjectStoreSocketName": self._node.config["session_dir"],
-            "RayletSocketName": os.path.join(self._node.config["session_dir"], "node.sock"),
-            "MetricsExportPort": 0,
-            "MetricsAgentPort": 0,
-            "DashboardAgentListenPort": 0,
-            "NodeName": facts.get("node_name") or facts.get("node_ip", self._node.config["node_ip"]),
-            "RuntimeEnvAgentPort": 0,
-            "DeathReason": 0,
-            "DeathReasonMessage": "",
-            "Resources": dict(facts["resources"]),
-            "Labels": {**(facts.get("labels") or {}), "ray.io/node-id": node_id},
-            "IsHeadNode": head,
-        }
-
-    def node_rows(self) -> list[dict[str, Any]]:
-        """A description of each logical node, past ones too."""
-        return list(self._nodes.values())
-
-    def state_rows(self) -> list[dict[str, Any]]:
-        """The same, and when each came and went."""
-        return [{**row, **self._times[node_id]} for node_id, row in self._nodes.items()]
-
-    def add_node(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Add a logical node: resources and labels of its own, workers of its own."""
-        node_id = NodeID.from_random().hex()
-        resources = {f"node:{self._node.config['node_ip']}": 1.0, **_quantities(message["resources"])}
-        labels = {str(k): str(v) for k, v in (message.get("labels") or {}).items()}
-        self._add_row(node_id, {"resources": resources, "labels": labels, "node_name": message.get("node_name")})
-        self._node.copies.node_added(node_id)
-        self._node.schedule(events.NodeAdded(node_id, resources, labels))
-        return {"node_id": node_id}
-
-    def remove_node(self, node_id: str) -> dict[str, Any]:
-        """Take a logical node away: its workers die, what they ran is retried elsewhere or fails.
-
-        Raises:
-            ValueError: there is no such node.
-        """
-        row = self._nodes.get(node_id)
-        if row is None or not row["Alive"]:
-            raise ValueError(f"there is no node {node_id}")
-        row.update(Alive=False, alive=False, DeathReasonMessage="removed")
-        self._times[node_id]["end_time_ms"] = int(time.time() * 1000)
-        self._node.schedule(events.NodeRemoved(node_id))
-        for worker in list(self._node.workers.by_slot.values()):
-            if worker.node_id == node_id:
-                self._node.workers.kill(worker, DeathCause.NODE_DIED, "The node was removed.")
-        self._node.copies.node_removed(node_id)
-        self._forget_rows()
-        return {}
-
-    def _forget_rows(self) -> None:
-        """Keep rows of so many removed nodes, the last ones."""
-        removed = [node_id for node_id, row in self._nodes.items() if not row["Alive"]]
-        for node_id in removed[:-_REMEMBERED]:
-            del self._nodes[node_id], self._times[node_id]
-
-
-def _quantities(given: dict[str, Any]) -> dict[str, float]:
-    return {str(name): float(amount) for name, amount in given.items()}
 
 
 def _is_alive(pid: int) -> bool:

@@ -50,6 +50,7 @@ from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.leases import Leases
 from ray_async.runtime.node.listeners import Listeners
 from ray_async.runtime.node.listing import Listing
+from ray_async.runtime.node.logical_nodes import LogicalNodes
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.objects.copies import Copies
 from ray_async.runtime.node.objects.spilling import Spilling
@@ -160,6 +161,7 @@ class Node:
         self.spilling = Spilling(self)
         self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
+        self.logical_nodes = LogicalNodes(self)
         self.copies = Copies(self)
         self.depth = DepthLimit(self)
         self.listing = Listing(self)

@@ -27,11 +27,11 @@ class StateRequests:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.answers: Answers = {
-            "nodes": lambda peer, m: {"value": node.drivers.node_rows()},
-            "state_nodes": lambda peer, m: {"value": node.drivers.state_rows()},
+            "nodes": lambda peer, m: {"value": node.logical_nodes.rows()},
+            "state_nodes": lambda peer, m: {"value": node.logical_nodes.state_rows()},
             "node_numbers": lambda peer, m: {"value": node.copies.numbers()},
-            "add_node": lambda peer, m: {"value": node.drivers.add_node(m)},
-            "remove_node": lambda peer, m: {"value": node.drivers.remove_node(str(m["node_id"]))},
+            "add_node": lambda peer, m: {"value": node.logical_nodes.add(m)},
+            "remove_node": lambda peer, m: {"value": node.logical_nodes.remove(str(m["node_id"]))},
             "cluster_resources": lambda peer, m: {"value": node.scheduler.report.cluster_resources()},
             "available_resources": self._available_resources,
             "pending_demands": lambda peer, m: {"value": node.classes.pending()},

@@ -1,0 +1,104 @@
+"""Logical nodes: resources and labels of their own, workers of their own, in one node process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from ray_async.ids import NodeID
+from ray_async.runtime.node.death.evidence import DeathCause
+from ray_async.runtime.scheduler import events
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.process import Node
+
+__all__ = ("LogicalNodes",)
+
+_REMEMBERED = 1000  # removed nodes, for listings
+
+
+class LogicalNodes:
+    """The table of logical nodes, the head first.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._nodes: dict[str, dict[str, Any]] = {}
+        self._times: dict[str, dict[str, int]] = {}
+        self._add_row(node.config["node_id"], node.config, head=True)
+
+    def _add_row(self, node_id: str, facts: dict[str, Any], head: bool = False) -> None:
+        self._times[node_id] = {"start_time_ms": int(time.time() * 1000), "end_time_ms": 0}
+        self._nodes[node_id] = {
+            "NodeID": node_id,
+            "Alive": True,
+            "alive": True,
+            "NodeManagerAddress": facts.get("node_ip", self._node.config["node_ip"]),
+            "NodeManagerHostname": socket.gethostname(),
+            "NodeManagerPort": 0,
+            "ObjectManagerPort": 0,
+            "ObjectStoreSocketName": self._node.config["session_dir"],
+            "RayletSocketName": os.path.join(self._node.config["session_dir"], "node.sock"),
+            "MetricsExportPort": 0,
+            "MetricsAgentPort": 0,
+            "DashboardAgentListenPort": 0,
+            "NodeName": facts.get("node_name") or facts.get("node_ip", self._node.config["node_ip"]),
+            "RuntimeEnvAgentPort": 0,
+            "DeathReason": 0,
+            "DeathReasonMessage": "",
+            "Resources": dict(facts["resources"]),
+            "Labels": {**(facts.get("labels") or {}), "ray.io/node-id": node_id},
+            "IsHeadNode": head,
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A description of each logical node, past ones too."""
+        return list(self._nodes.values())
+
+    def state_rows(self) -> list[dict[str, Any]]:
+        """The same, and when each came and went."""
+        return [{**row, **self._times[node_id]} for node_id, row in self._nodes.items()]
+
+    def add(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Add a logical node: resources and labels of its own, workers of its own."""
+        node_id = NodeID.from_random().hex()
+        resources = {f"node:{self._node.config['node_ip']}": 1.0, **_quantities(message["resources"])}
+        labels = {str(k): str(v) for k, v in (message.get("labels") or {}).items()}
+        self._add_row(node_id, {"resources": resources, "labels": labels, "node_name": message.get("node_name")})
+        self._node.copies.node_added(node_id)
+        self._node.schedule(events.NodeAdded(node_id, resources, labels))
+        return {"node_id": node_id}
+
+    def remove(self, node_id: str) -> dict[str, Any]:
+        """Take a logical node away: its workers die, what they ran is retried elsewhere or fails.
+
+        Raises:
+            ValueError: there is no such node.
+        """
+        row = self._nodes.get(node_id)
+        if row is None or not row["Alive"]:
+            raise ValueError(f"there is no node {node_id}")
+        row.update(Alive=False, alive=False, DeathReasonMessage="removed")
+        self._times[node_id]["end_time_ms"] = int(time.time() * 1000)
+        self._node.schedule(events.NodeRemoved(node_id))
+        for worker in list(self._node.workers.by_slot.values()):
+            if worker.node_id == node_id:
+                self._node.workers.kill(worker, DeathCause.NODE_DIED, "The node was removed.")
+        self._node.copies.node_removed(node_id)
+        self._forget_rows()
+        return {}
+
+    def _forget_rows(self) -> None:
+        """Keep rows of so many removed nodes, the last ones."""
+        removed = [node_id for node_id, row in self._nodes.items() if not row["Alive"]]
+        for node_id in removed[:-_REMEMBERED]:
+            del self._nodes[node_id], self._times[node_id]
+
+
+def _quantities(given: dict[str, Any]) -> dict[str, float]:
+    return {str(name): float(amount) for name, amount in given.items()}
