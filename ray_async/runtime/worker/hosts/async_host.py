@@ -30,7 +30,8 @@ from ray_async.runtime.worker.definitions import first_items
 from ray_async.runtime.worker.failure import cancelled_payload, unstorable_payload
 from ray_async.runtime.worker.forked_child import runs_a_loop
 from ray_async.runtime.worker.hosts.actor_host import _refuse_group, run_in_thread
-from ray_async.runtime.worker.stall_watch import PACKAGE, StallWatch
+from ray_async.runtime.worker.hosts.frames import running_definition, running_record, runs_user_code
+from ray_async.runtime.worker.stall_watch import StallWatch
 from ray_async.runtime.worker.stream_writer import StreamWriter, close_generator
 
 if TYPE_CHECKING:
@@ -312,8 +313,7 @@ class AsyncHost:
             CancelledError: in user code of the very call that is cancelled, which may hold up the loop.
         """
         self._loop.call_soon_threadsafe(self._look_for_cancels)
-        caller = _caller_of_user_code(frame)
-        record = caller.f_locals["record"] if caller is not None else 0
+        record = running_record(frame)
         if lost.handling:
             return
         if record in self._tasks and record not in self._told and self._executor.is_cancelled(record):
@@ -374,6 +374,7 @@ class AsyncHost:
             if not waits:
                 self._begin_claimed()
 
+    @runs_user_code
     def _begin(self, record: int, call: PlainCall) -> Steps | None:
         """Run a claimed call to its end, or to where it waits; then returns what is to be awaited."""
         definition, context = call.definition, self._context.copy()
@@ -391,6 +392,7 @@ class AsyncHost:
                 self._forget(record)
         return steps
 
+    @runs_user_code
     async def _finish(self, record: int, definition: Definition, steps: Steps) -> None:
         """Run a call from where it waits to its end."""
         context = steps.context
@@ -401,6 +403,7 @@ class AsyncHost:
         finally:
             self._ended(record)
 
+    @runs_user_code
     async def _run_plain(self, record: int, call: PlainCall) -> None:
         """The usual case of a call that waits."""
         definition = call.definition
@@ -468,6 +471,7 @@ class AsyncHost:
             with contextlib.suppress(asyncio.CancelledError):  # as in other actors, the method asks is_canceled()
                 await asyncio.shield(future)
 
+    @runs_user_code
     async def _call(
         self, record: int, function: Callable[..., Any], definition: Definition, args: tuple[Any, ...], kwargs: Any
     ) -> None:
@@ -487,6 +491,7 @@ class AsyncHost:
                 result = first_items(result, facts["n_returns"], definition.name)
             executor.succeed(record, result)
 
+    @runs_user_code
     async def _stream(self, record: int, definition: Definition, facts: dict[str, Any], items: Any) -> None:
         executor = self._executor
         writer = StreamWriter(executor, record, facts, definition.name)
@@ -562,25 +567,3 @@ class AsyncHost:
             payload = unstorable_payload(reason)
         if payload is not None:
             executor.fail(record, payload)
-
-
-_CALLERS = tuple(
-    function.__code__
-    for function in (AsyncHost._call, AsyncHost._run_plain, AsyncHost._begin, AsyncHost._finish, AsyncHost._stream)
-)
-
-
-def _caller_of_user_code(frame: FrameType | None) -> FrameType | None:
-    """The frame that runs a record, if what it runs at ``frame`` is the user's code and not this package's."""
-    inner: FrameType | None = None
-    while frame is not None and frame.f_code not in _CALLERS:
-        inner, frame = frame, frame.f_back
-    if inner is None or inner.f_code.co_filename.startswith(PACKAGE):
-        return None
-    return frame
-
-
-def running_definition(frame: FrameType | None) -> str | None:
-    """Name of the task or method whose code is at ``frame``."""
-    caller = _caller_of_user_code(frame)
-    return caller.f_locals["definition"].name if caller is not None else None

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from ray_async._core.constants import WorkerFlag
 from ray_async.runtime.worker.forked_child import runs_a_loop
-from ray_async.runtime.worker.hosts.async_host import AsyncHost, running_definition
+from ray_async.runtime.worker.hosts.async_host import AsyncHost
+from ray_async.runtime.worker.hosts.frames import running_definition
 from ray_async.runtime.worker.stall_watch import StallWatch
 
 if TYPE_CHECKING:
