@@ -10,6 +10,7 @@ exceptions, config, ids, frozen; spec: options, descriptors, signatures, resourc
 """
 
 import ast
+import graphlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +168,35 @@ def violations(package: Path) -> list[str]:
 
 def test_imports_go_downward() -> None:
     assert violations(ROOT / PACKAGE) == []
+
+
+#: Folders that are import paths of Ray's alone: they pass on what is at home elsewhere.
+FACES = {"_common", "_private", "autoscaler", "dashboard", "internal", "job_submission", "widgets"}
+
+
+def arrows(package: Path) -> dict[str, set[str]]:
+    """Rooms at the top (a folder or a module), and those that each imports."""
+    found: dict[str, set[str]] = {}
+    for name, path in modules(package).items():
+        importer = part_of(name.removesuffix(path.suffix).removesuffix(".__init__"))
+        others = {
+            part_of(imported)
+            for _, imported in imports(name, path)
+            if imported.split(".")[0] == PACKAGE and is_module(imported)
+        }
+        found.setdefault(importer, set()).update(others - {importer})
+    found.pop("", None)  # the package itself exports what is in its rooms
+    return found
+
+
+def test_rooms_make_no_circle() -> None:
+    graphlib.TopologicalSorter(arrows(ROOT / PACKAGE)).prepare()
+
+
+def test_rooms_are_few() -> None:
+    folders = {path.parent.name for path in (ROOT / PACKAGE).glob("*/__init__.py")}
+    assert folders >= FACES
+    assert len(folders - FACES) <= 25, sorted(folders - FACES)
 
 
 @pytest.mark.parametrize(
