@@ -29,7 +29,7 @@ from ray_async.data.executor.instructions import (
 from ray_async.data.executor.machine import Limits, Machine
 from ray_async.data.executor.own_process import OwnProcess
 from ray_async.data.executor.spill_folders import SpillFolders
-from ray_async.data.executor.standstill import Waiting, has_begun, what_lacks
+from ray_async.data.executor.standstill import NotBegun, has_begun, what_lacks
 from ray_async.data.executor.streaming import StreamReaders
 from ray_async.data.executor.worker import Runner, layout_of
 from ray_async.data.operators.function import FUNCTION_NOTE
@@ -155,15 +155,15 @@ class RemoteExecution:
             return True
         return False
 
-    def _waiting(self) -> list[Waiting]:
+    def _waiting(self) -> list[NotBegun]:
         """Calls and actors that were asked for, as far as they run in other processes."""
         found = []
         for reference, _, start in self._tasks.values():
             if reference is not None and start.actor is None:
-                found.append(Waiting(self._plan.specs[start.stage].name, self._plan.options[start.stage], reference))
+                found.append(NotBegun(self._plan.specs[start.stage].name, self._plan.options[start.stage], reference))
         for stage, reference, _ in self._opening.values():
             options = {**self._plan.options[stage], "num_cpus": 0}
-            found.append(Waiting(f"an actor of {self._plan.specs[stage].name}", options, reference))
+            found.append(NotBegun(f"an actor of {self._plan.specs[stage].name}", options, reference))
         return found
 
     async def _consider_own_process(self) -> None:

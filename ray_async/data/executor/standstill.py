@@ -9,13 +9,13 @@ from typing import Any
 import ray_async as ray
 from ray_async.util import state
 
-__all__ = ("Waiting", "has_begun", "what_lacks")
+__all__ = ("NotBegun", "has_begun", "what_lacks")
 
 _NAMES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
 
 
 @dataclass(frozen=True)
-class Waiting:
+class NotBegun:
     """Calls or actors of a stage that wait to be started.
 
     Attributes:
@@ -36,7 +36,7 @@ class Waiting:
         return {name: amount for name, amount in {**found, **(given.get("resources") or {})}.items() if amount}
 
 
-def has_begun(waiting: Sequence[Waiting]) -> bool:
+def has_begun(waiting: Sequence[NotBegun]) -> bool:
     """Whether any of the calls runs, or the worker of any of the actors; asks the node."""
     rows = state.list_tasks(filters=[("state", "!=", "FINISHED")], limit=10_000)
     pending = {row.task_id: row.actor_id for row in rows if row.state.startswith("PENDING")}
@@ -49,7 +49,7 @@ def has_begun(waiting: Sequence[Waiting]) -> bool:
     return not waiting
 
 
-def what_lacks(waiting: Sequence[Waiting]) -> str | None:
+def what_lacks(waiting: Sequence[NotBegun]) -> str | None:
     """A sentence: who waits for what, how much of it is free, and which actors hold it; None where nothing lacks."""
     free, total = ray.available_resources(), ray.cluster_resources()
     for item in waiting:
