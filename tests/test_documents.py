@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OUTPUT = {
     ("README.md", 0): ["49", "[0, 1, 4, 9, 16]"],
@@ -108,7 +109,10 @@ def test_block(document: str, number: int, tmp_path: Path) -> None:
     assert done.stdout.splitlines() == OUTPUT[document, number], done.stderr
 
 
-def test_links_lead_to_files() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
-    local = [link for link in links if "://" not in link and not link.endswith(".png")]
-    assert local and [link for link in local if not (ROOT / link).is_file()] == []
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", *sorted(str(path.relative_to(ROOT)) for path in DOCS.rglob("*.md"))]
+)
+def test_links_lead_to_files(document: str) -> None:
+    path = ROOT / document
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text())
+    assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []

@@ -434,7 +434,7 @@ cdef list callbacks_on(LoopWaiter waiter, ObjectRef ref):
 
 @cython.final
 cdef class Face(FutureFace):
-    """References as futures. See docs/architecture.md, "References as futures"."""
+    """References as futures. See docs/architecture/arena.md, "References as futures"."""
 
     cdef object begin(self, ObjectRef ref, bint coroutine):
         cdef Awaiter awaiter
