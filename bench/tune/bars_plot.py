@@ -1,19 +1,39 @@
-"""Picture of measured rows: each value as a multiple of what it must reach, beside that of the peers."""
+"""Picture of measured rows: a panel for each value, with everyone who was measured and the bar that must be reached."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from bench.tune.rows import ROWS
+from bench.tune.rows import ROWS, Bar
 
 __all__ = ("draw",)
 
 Results = Mapping[str, Mapping[str, Mapping[str, float]]]
 
+_COLUMNS = 2
+#: What a value is called in a panel, and its unit.
+_WORDS = {
+    "rate": "per second",
+    "slowing": "time of the last tenth over the first",
+    "restore_s": "seconds to restore",
+    "megabytes": "MB over the bare driver",
+    "overhead": "time over the ideal, share",
+    "idle": "idle workers, share",
+    "seconds": "seconds to the first report",
+}
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    bar: Bar
+    limit: float
+    values: dict[str, float]
+
 
 def draw(results: Results, path: str) -> None:
-    """Write a picture: right of the line is better than the bar.
+    """Write a picture.
 
     Args:
         results: Values by row, contender and name.
@@ -23,39 +43,32 @@ def draw(results: Results, path: str) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
-    from matplotlib.ticker import LogLocator, NullLocator
 
-    bars = list(_bars(results))
-    figure, axes = pyplot.subplots(figsize=(8, 0.5 * len(bars) + 1.2))
-    for place, (_, shares) in enumerate(reversed(bars)):
-        height = 0.8 / len(shares)
-        for number, (name, share) in enumerate(shares.items()):
-            color = "C0" if name == "ray_async" else "0.6"
-            axes.barh(place + 0.4 - height * (number + 0.5), share, height, color=color)
-            axes.text(share, place + 0.4 - height * (number + 0.5), f" {name}", va="center", fontsize=7)
-    axes.set_yticks(range(len(bars)), [label for label, _ in reversed(bars)], fontsize=8)
-    axes.axvline(1, color="black", linewidth=1)
-    axes.set_xscale("log")
-    axes.set_xmargin(0.12)  # for the names behind the bars
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("multiple of the bar (right is better)")
+    panels = list(_panels(results))
+    rows = -(-len(panels) // _COLUMNS)
+    figure, grid = pyplot.subplots(rows, _COLUMNS, figsize=(10, 1.25 * rows), squeeze=False)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        names = list(panel.values)
+        for place, (name, value) in enumerate(reversed(panel.values.items())):
+            axes.barh(place, value, 0.7, color="C0" if name == "ray_async" else "0.7")
+            axes.text(value, place, f" {value:,.3g}" if value < 1000 else f" {value:,.0f}", va="center", fontsize=8)
+        axes.axvline(panel.limit, color="C3", linestyle="--", linewidth=1)
+        axes.set_yticks(range(len(names)), names[::-1], fontsize=8)
+        axes.set_xlim(0, 1.25 * max(panel.limit, *panel.values.values()))
+        axes.tick_params(axis="x", labelsize=7)
+        axes.set_title(f"{panel.title} ({'at most' if panel.bar.at_most else 'at least'} the dashed line)", fontsize=8)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
 
-def _bars(results: Results) -> Any:
+def _panels(results: Results) -> Iterator[_Panel]:
     for row in ROWS:
         seen = results.get(row.name, {})
         for bar in row.bars:
             reference = seen.get(bar.of, {}).get(bar.value, 1.0) if bar.of else 1.0
-            limit = bar.limit * reference
-            shares = {}
-            for name, values in seen.items():
-                value = values.get(bar.value)
-                if value is not None and limit > 0:
-                    shares[name] = limit / max(value, 1e-6) if bar.at_most else max(value, 1e-6) / limit
-            if shares:
-                yield f"{row.name}: {bar.value}", shares
+            values = {name: found[bar.value] for name, found in seen.items() if bar.value in found}
+            if values:
+                yield _Panel(f"{row.name}: {_WORDS.get(bar.value, bar.value)}", bar, bar.limit * reference, values)
