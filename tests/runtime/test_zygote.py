@@ -87,7 +87,7 @@ with ray.init(num_cpus=1, preload=["first"]):
     ray.get(Sibling.remote().let_go.remote(sys.argv[1]), timeout=60)
     print(ray.get(Sibling.remote().has.remote("later"), timeout=60))
     print(ray.get(Sibling.remote().has.remote("last"), timeout=60))
-    print(ray.get(Sibling.remote().has.remote("ray_async.runtime.worker.async_host"), timeout=60))
+    print(ray.get(Sibling.remote().has.remote("ray_async.runtime.worker.hosts.async_host"), timeout=60))
 """
 
 

@@ -92,7 +92,12 @@ def stopped(handle: Any, last: list[int]) -> bool:
 
 @pytest.mark.parametrize("kind", ["async", "sync", "stages"])
 @pytest.mark.parametrize("leaves", [False, True])
-def test_a_client_that_does_not_read(http: httpx.Client, kind: str, leaves: bool) -> None:
+@pytest.mark.parametrize("holder", ["replica", "front"])
+def test_a_client_that_does_not_read(
+    http: httpx.Client, front: httpx.Client, kind: str, leaves: bool, holder: str
+) -> None:
+    """Whoever holds the connection: a replica, or a front that hands the request over."""
+    http = http if holder == "replica" else front
     if kind == "stages":
         serve.run(Outer.bind(Middle.bind(Inner.bind())))
         handle = serve.get_deployment_handle("Inner", "default")

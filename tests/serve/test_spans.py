@@ -5,9 +5,7 @@ import itertools
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict
 from typing import Any
 
 import httpx
@@ -17,9 +15,6 @@ from starlette.requests import Request
 import ray_async as ray
 from ray_async import serve
 from ray_async.serve.exceptions import RayServeException
-from ray_async.serve.ingress import front as ingress
-from ray_async.serve.ingress.listener import bind
-from ray_async.serve.names import folder
 from ray_async.serve.telemetry.spans import get_tracer
 from tests.serve.gate import Gated
 from tests.serve.preloaded import PRELOADED
@@ -38,28 +33,6 @@ def session() -> Iterator[None]:
     yield
     serve.shutdown()
     ray.shutdown()
-
-
-@pytest.fixture
-def front(session: None) -> Iterator[httpx.Client]:
-    """A client of a front in this process, which hands all requests over."""
-    with asyncio.Runner() as runner, bind("127.0.0.1", 0) as listening:
-        thread = threading.Thread(target=runner.get_loop().run_forever)
-
-        async def begin() -> ingress.Front:
-            made = ingress.Front(listening, asdict(serve.HTTPOptions()), folder(), "other")
-            made.want(True)
-            return made
-
-        made = runner.run(begin())
-        thread.start()
-        try:
-            with httpx.Client(base_url="http://{}:{}".format(*listening.getsockname()), timeout=30) as client:
-                yield client
-        finally:
-            asyncio.run_coroutine_threadsafe(made.close(), runner.get_loop()).result(60)
-            runner.get_loop().call_soon_threadsafe(runner.get_loop().stop)
-            thread.join()
 
 
 @serve.deployment

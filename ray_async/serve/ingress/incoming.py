@@ -16,7 +16,14 @@ from ray_async.serve.telemetry.telemetry import Telemetry
 
 __all__ = ("Incoming",)
 
+_LIST_BYTES = 64 << 10  # of a list of messages: with them, lists that are not read would hold a whole response
+
 Fail = Callable[[dict[str, Any], Reply, RequestContext, Exception], Awaitable[None]]
+
+
+def size_of(message: dict[str, Any] | None) -> int:
+    """Bytes of a response's body in a message."""
+    return 0 if message is None else len(message.get("body", b""))
 
 
 class Incoming:
@@ -111,8 +118,10 @@ class Incoming:
         try:
             while not (messages.empty() and task.done()):
                 found = [await messages.get()]
-                while not messages.empty():
+                size = size_of(found[0])
+                while size < _LIST_BYTES and not messages.empty():
                     found.append(messages.get_nowait())
+                    size += size_of(found[-1])
                 if sent := [message for message in found if message is not None]:
                     yield sent
         finally:

@@ -34,7 +34,7 @@ from ray_async.serve.ingress.passing import passing_path
 from ray_async.serve.ingress.requests import Requests
 from ray_async.serve.ingress.server import HTTPServer
 from ray_async.serve.multiplexing.holdings import Holdings
-from ray_async.serve.replica.replica_actor import UNREAD, About, ReplicaActor
+from ray_async.serve.replica.replica_actor import UNREAD, UNREAD_LISTS, About, ReplicaActor
 from ray_async.serve.replica.routing_stats import RoutingStats
 from ray_async.serve.replica.runner import Runner, maybe_async
 from ray_async.serve.replica.slots import Slots
@@ -305,7 +305,7 @@ class ReplicaHost(ReplicaActor):
         """The next part of a body that comes here, for another replica that runs its request."""
         return await bodies.receive(number)
 
-    @ray.method(_generator_backpressure_num_objects=UNREAD)
+    @ray.method(_generator_backpressure_num_objects=UNREAD_LISTS)
     async def http(
         self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
     ) -> AsyncIterator[Any]:

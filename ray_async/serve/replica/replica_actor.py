@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from ray_async.serve.gang import GangContext
     from ray_async.serve.ingress.body import RestOfBody
 
-__all__ = ("UNREAD", "About", "ReplicaActor")
+__all__ = ("UNREAD", "UNREAD_LISTS", "About", "ReplicaActor")
 
 About = tuple[str, str, str, str, bool]  # method, request id, model id, route, whether it may run twice
 
 UNREAD = 64  # items of a stream that its caller has not read, at which the stream pauses
+UNREAD_LISTS = 16  # lists of a response's messages, likewise; each holds what `Incoming` puts together
 
 
 def _elsewhere() -> NoReturn:
@@ -106,7 +107,7 @@ class ReplicaActor:
         """The next part of a body that comes here, for another replica that runs its request."""
         _elsewhere()
 
-    @ray.method(_generator_backpressure_num_objects=UNREAD)
+    @ray.method(_generator_backpressure_num_objects=UNREAD_LISTS)
     async def http(
         self, about: About, scope: dict[str, Any], body: bytes, rest: RestOfBody | None
     ) -> AsyncIterator[Any]:
