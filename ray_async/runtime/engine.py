@@ -29,6 +29,6 @@ def state_at(address: str) -> State:
     Raises:
         ConnectionError: no node runs at the address.
     """
-    from ray_async.runtime.session.state import OtherState
+    from ray_async.runtime.session.other_state import OtherState
 
     return OtherState(address)

@@ -20,6 +20,7 @@ from ray_async.runtime.session.context_variables import ContextCarrier
 from ray_async.runtime.session.exports import Exports
 from ray_async.runtime.session.node_link import NodeLink
 from ray_async.runtime.session.scheduling_classes import SchedulingClasses
+from ray_async.runtime.session.state import SessionState
 from ray_async.spec.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
 from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
 from ray_async.transport.frames import decode_bytes, encode_bytes
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from ray_async.runtime.session.groups import NodeGroups
     from ray_async.runtime.session.key_values import NodeKeyValues
-    from ray_async.runtime.session.state import SessionState
 
 __all__ = ("CoreSession",)
 
@@ -430,8 +430,6 @@ class CoreSession:
     @property
     def state(self) -> SessionState:
         """What there is in the session."""
-        from ray_async.runtime.session.state import SessionState
-
         return SessionState(self.ask)
 
     def result_is_wanted(self) -> bool:
