@@ -195,13 +195,18 @@ def test_a_thread_keeps_its_slot_after_its_request(http: httpx.Client, tmp_path:
     assert entered.read_text() == "xx"
 
 
-def test_what_a_thread_raises_after_its_request_is_logged_once(http: httpx.Client, tmp_path: Path) -> None:
+@pytest.mark.parametrize("holder", ["replica", "front"])
+def test_what_a_thread_raises_after_its_request_is_logged_once(
+    http: httpx.Client, front: httpx.Client, holder: str, tmp_path: Path
+) -> None:
+    http = http if holder == "replica" else front
     gate, entered = tmp_path / "gate", tmp_path / "entered"
 
     @serve.deployment(max_ongoing_requests=1)
     class Held:
         def __call__(self, request: Request) -> None:
-            entered.write_text(request.headers.get("x-request-id", ""))
+            (tmp_path / "written").write_text(request.headers.get("x-request-id", ""))
+            (tmp_path / "written").rename(entered)
             while not gate.exists():
                 time.sleep(0.01)
             raise ValueError("much too late")

@@ -10,6 +10,7 @@ from typing import Any
 from ray_async.serve.context import RequestContext, current_request
 from ray_async.serve.ingress.body import RestOfBody
 from ray_async.serve.ingress.handover import DEADLINE
+from ray_async.serve.ingress.left_handlers import cancel_handler
 from ray_async.serve.ingress.local import Run
 from ray_async.serve.ingress.reply import IDEMPOTENT, ROUTE, Reply, RequestTimeout, status_of
 from ray_async.serve.telemetry.telemetry import Telemetry
@@ -125,11 +126,13 @@ class Incoming:
                 if sent := [message for message in found if message is not None]:
                     yield sent
         finally:
+            failure = None
             if not task.done():
                 request.cancel_calls()
-                task.cancel()
+                cancel_handler(task, request_id)
                 await asyncio.wait([task])
-            failure = None if task.cancelled() else task.exception()
+            elif not task.cancelled():
+                failure = task.exception()
         try:
             if failure is not None:
                 raise failure

@@ -16,6 +16,7 @@ from ray_async.serve.context import RequestContext, current_replica, current_req
 from ray_async.serve.handle.client import Client
 from ray_async.serve.ingress.body import Receive, RestOfBody, limited
 from ray_async.serve.ingress.incoming import Incoming
+from ray_async.serve.ingress.left_handlers import cancel_handler
 from ray_async.serve.ingress.lifespan import Lifespan
 from ray_async.serve.ingress.local import Local, Run
 from ray_async.serve.ingress.places import Place, Places
@@ -37,7 +38,6 @@ __all__ = ("Requests",)
 
 logger = logging.getLogger("ray_async.serve")
 _EARLY = 0.005  # seconds that a loop's timer may be early
-_HELD_S = 1.0  # seconds after which a handler that goes on after its request's end is told of
 _MODEL_ID, _TIMEOUT = b"serve_multiplexed_model_id", b"x-request-timeout-seconds"
 
 
@@ -72,7 +72,6 @@ class Requests:
         self._max_body = http["max_body_bytes"]
         self._root: str = http["root_path"]
         self._is_tls = http["ssl_certfile"] is not None
-        self._left: set[asyncio.Task[None]] = set()  # handlers that go on after their request's end
         self._routes = RouteTable(client)
         self._places = Places(client, self._routes, self._root, local)
         self._transfers = Transfers(client, self._match, self._run_here, local, news)
@@ -234,33 +233,16 @@ class Requests:
         try:
             done, _ = await asyncio.wait([task], timeout=timeout)
         except asyncio.CancelledError:
-            self._cancel(task, request)
+            cancel_handler(task, request.request_id)
             raise
         if not done:
             reply.expired = True
-            self._cancel(task, request)
+            cancel_handler(task, request.request_id)
             raise RequestTimeout
         try:
             task.result()
         finally:
             del task  # an error's traceback has this frame, and the task has the error
-
-    def _cancel(self, task: asyncio.Task[None], request: RequestContext) -> None:
-        task.cancel()
-        self._left.add(task)
-        held = self._loop.call_later(_HELD_S, self._say_held, request.request_id)
-
-        def ended(task: asyncio.Task[None]) -> None:
-            self._left.discard(task)
-            held.cancel()
-            if not task.cancelled() and (error := task.exception()) is not None:
-                logger.error("Request %s failed after its end.", request.request_id, exc_info=error)
-
-        task.add_done_callback(ended)
-
-    def _say_held(self, request_id: str) -> None:
-        """Tell that a handler goes on, in a thread most often, though its request is over: its slot is not free."""
-        logger.warning("Request %s is over, but its handler goes on, and holds a slot.", request_id)
 
     def _dispatch(
         self, scope: dict[str, Any], receive: Receive, reply: Reply, request: RequestContext, target: tuple[str, str]
