@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_children_end_with_their_own_children() -> None:
     assert not alive(grandchild) and children() == before
 
 
-@pytest.mark.parametrize("how", ["return", "raise", "stop"])
+@pytest.mark.parametrize("how", ["return", "raise", "stop", "kill"])
 def test_what_a_trial_leaves_behind_is_gone_when_the_next_one_begins(how: str, tmp_path: Path) -> None:
     def leaves(config: dict[str, Any]) -> None:
         earlier = [int(pid) for pid in Path(config["list"]).read_text().split()] if config["i"] else []
@@ -49,6 +50,8 @@ def test_what_a_trial_leaves_behind_is_gone_when_the_next_one_begins(how: str, t
         tune.report({"living": living, "earlier": len(earlier)})
         if config["how"] == "raise":
             raise ValueError("on purpose")
+        if config["how"] == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
         while config["how"] == "stop":
             tune.report({"living": living, "earlier": len(earlier)})
 
