@@ -11,9 +11,11 @@ from typing import Any
 import fastapi
 import httpx
 import pytest
+from uvicorn.protocols.utils import ClientDisconnected
 
 import ray_async as ray
 from ray_async import serve
+from ray_async.serve.ingress.websocket import Websocket
 from tests.serve.log_lines import log_lines
 from tests.serve.preloaded import PRELOADED
 from tests.serve.waiting import ongoing, wait_until
@@ -123,6 +125,21 @@ def test_ends(http: httpx.Client, gate: Any, kind: str, end: str) -> None:
     assert [line for line in log_lines() if is_failure(line)] == failures
     assert count(http, "num_http_requests") == counted + 1
     assert count(http, "num_http_error_requests") == 0
+
+
+def test_sending_after_a_ping_has_found_the_client_gone() -> None:
+    """The server has closed the websocket, and the loop has not said yet that the connection is lost."""
+
+    async def run() -> None:
+        websocket: Any = Websocket.__new__(Websocket)
+        websocket.writable = asyncio.Event()
+        websocket.writable.set()
+        websocket.close_sent, websocket.disconnected, websocket._closed_by_handler = True, False, False
+        with pytest.raises(ClientDisconnected):
+            await websocket.send({"type": "websocket.send", "text": "tick"})
+        assert websocket._knows
+
+    asyncio.run(run())
 
 
 def is_failure(line: str) -> bool:

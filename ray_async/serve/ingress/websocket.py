@@ -32,6 +32,7 @@ class Websocket(WebSocketsSansIOProtocol):
         self.gone = False  # whether the handler was cancelled since its client had gone
         self._knows = False  # whether the handler knows
         self._leaves = False  # whether its server ends
+        self._closed_by_handler = False
         self._answer: Any = partial(self.app.answer, self)
         self.app = self._answered
 
@@ -97,11 +98,17 @@ class Websocket(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         """Send a message; the error of a client that has gone tells the handler so."""
+        await self.writable.wait()
+        if self.close_sent and not self._closed_by_handler:
+            # A ping has found the client gone, or its server has closed it: the connection is about to be lost.
+            self._knows = True
+            raise ClientDisconnected
         try:
             await super().send(message)
         except ClientDisconnected:
             self._knows = True
             raise
+        self._closed_by_handler = self.close_sent
         if self.initial_response is not None and self.close_sent:  # refused by an answer, which is complete
             self.handshake_complete = True
 
