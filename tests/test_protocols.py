@@ -100,6 +100,15 @@ def test_every_kind_of_event_is_announced_and_handled() -> None:
     assert keys(NODE / "arena_events.py", "EventKind") == set(layout)
 
 
+def test_whoever_announces_an_event_gives_the_plain_offset() -> None:
+    """`ra_event` and the node's view know in which unit a kind of event travels; nobody else shifts."""
+    sources = [path for suffix in ("h", "pyx") for path in sorted(CORE.rglob(f"*.{suffix}"))]
+    shifted = [
+        (path.name, call) for path in sources for call in re.findall(r"ra_event\([^;\n]*>>[^;\n]*", path.read_text())
+    ]
+    assert shifted == []
+
+
 # -- the scheduler -----------------------------------------------------------------------------------------------------
 
 

@@ -288,7 +288,7 @@ cdef class LoopWaiter:
         if not ra_watch(h, entry, self.index):
             return True
         if RA_STATE(atomic_load_u64(&ra_entry_at(h, entry).word)) == RA_SPILLED:
-            ra_event(h, RA_EV_LOST, entry >> 6)
+            ra_event(h, RA_EV_LOST, entry)
         return False
 
     cdef int collect(self) except -1:

@@ -16,6 +16,7 @@ import pytest
 
 from ray_async._core import store
 from ray_async._core.arena import Arena
+from ray_async._core.constants import EventKind
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async._core.node_view import NodeView
 from ray_async._core.object_ref import load_ref
@@ -196,8 +197,12 @@ def test_what_goes_to_disk_again_before_a_loop_has_looked_is_not_lost(arena: Are
     away(2)
     if watched_again:
         assert waiters[2].watch(ref, futures[2])
+    node = NodeView(arena, 0)
+    node.events()
     for waiter in waiters:
         waiter.on_readable()
+    asked = [(EventKind.LOST, entry)] * 2 if watched_again else []  # by the loops that watch on
+    assert node.events()[0] == asked
     back()
     for waiter in waiters:
         waiter.on_readable()
