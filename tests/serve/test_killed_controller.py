@@ -267,7 +267,8 @@ def test_a_reconfigured_object_is_never_seen_before(http: httpx.Client, kind: An
             if number % 4 == 3:
                 kill_controller()
             elif number % 2:
-                os.kill(chance.choice(list(replica_pids("Configured").values())), signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # one that was to go has gone meanwhile
+                    os.kill(chance.choice(list(replica_pids("Configured").values())), signal.SIGKILL)
     assert load.failures == []
     assert set(load.answers) == {"a"}
 
