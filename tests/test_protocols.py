@@ -5,14 +5,21 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ray_async._core.constants import EventKind
 from ray_async.engine.init_options import InitOptions
+from ray_async.ids import PlacementGroupID
 from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.scheduler import events, instructions
-from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
+from ray_async.spec.actor_options import ActorOptions
+from ray_async.spec.method_options import MethodOptions
+from ray_async.spec.option_table import OPTIONS, Option
+from ray_async.spec.strategies import PlacementGroupSchedulingStrategy
+from ray_async.spec.task_options import TaskOptions
+from ray_async.util.placement_group import PlacementGroup
 
 PACKAGE = Path(__file__).resolve().parent.parent / "ray_async"
 CORE, NODE, SCHEDULER = PACKAGE / "_core", PACKAGE / "runtime" / "node", PACKAGE / "runtime" / "scheduler"
@@ -200,20 +207,159 @@ def test_every_operation_is_asked_for_and_answered() -> None:
 # -- options -----------------------------------------------------------------------------------------------------------
 
 
-@cache
-def read_of_options() -> set[str]:
-    """Names that are read of something called options, outside of the modules that make them."""
+def fields_read(module: str, fields: set[str]) -> set[str]:
+    """Which of some fields a module of the package reads of something that is called options."""
+    path = PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
     return {
         node.attr
-        for path in python_files(PACKAGE, without=("options.py", "option_rules.py"))
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("options") and node.attr in fields
+    }
+
+
+def options_of(description: type) -> list[Option]:
+    """Rows of the option table that are for a kind of callable."""
+    kind = {TaskOptions: "tasks", ActorOptions: "actors", MethodOptions: "methods"}[description]
+    return [option for option in OPTIONS if getattr(option, kind) is not None]
+
+
+#: Fields that the kind of callable decides on, and no option.
+DECIDED = {"is_async"}
+DESCRIPTIONS = (TaskOptions, ActorOptions, MethodOptions)
+
+
+@pytest.mark.parametrize("description", DESCRIPTIONS)
+def test_every_field_of_a_description_is_set_by_an_option(description: type) -> None:
+    assert {name for option in options_of(description) for name in option.sets} >= set(description._fields) - DECIDED
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.keyword)
+def test_an_option_sets_a_field_of_each_kind_that_has_it(option: Option) -> None:
+    for description in DESCRIPTIONS:
+        if option in options_of(description) and option.sets:
+            assert set(option.sets) & set(description._fields), f"{description.__name__} has none of {option.sets}"
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.keyword)
+def test_an_option_has_readers_of_all_that_it_sets(option: Option) -> None:
+    assert bool(option.sets) == bool(option.readers), "what is set is read by somebody, and what is not set by nobody"
+    read = {module: fields_read(module, set(option.sets)) for module in option.readers}
+    assert [module for module, found in read.items() if not found] == [], f"they read none of {option.sets}"
+    assert set().union(*read.values()) == set(option.sets)
+
+
+def names(path: Path) -> set[str]:
+    return {node.id for node in ast.walk(tree(path)) if isinstance(node, ast.Name)}
+
+
+def test_who_reads_an_option_stands_in_the_table() -> None:
+    """Else a new reader could be the only one, and the table would say nothing when it goes."""
+    classes = {description.__name__ for description in DESCRIPTIONS}
+    own = {f"spec.{kind}_options" for kind in ("task", "actor", "method")} | {"engine.testing.session_suite"}
+    found = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        for path in python_files(PACKAGE)
+        if names(path) & classes
+    }
+    fields = {name for option in OPTIONS for name in option.sets}
+    missing = [
+        f"{module} reads {name}"
+        for module in sorted(found - own)
+        for name in fields_read(module, fields)
+        if not any(name in option.sets and module in option.readers for option in OPTIONS)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.keyword)
+def test_an_option_changes_what_it_sets(option: Option) -> None:
+    """The description of a call with the option differs in those fields, and in no others, from one without it."""
+    if not option.sets:
+        return
+    for value, name in SAMPLES[option.keyword]:
+        given = {**name, option.keyword: value}
+        for description in DESCRIPTIONS:
+            if option in options_of(description):
+                changed = changes(description, name, given)
+                assert changed, f"{description.__name__} is the same whatever {option.keyword} is"
+                assert changed <= set(option.sets)
+
+
+def changes(description: type, before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    """Fields in which descriptions of two sets of options differ."""
+    one, other = describe(description, before), describe(description, after)
+    return {name for name in one._fields if _shown(getattr(one, name)) != _shown(getattr(other, name))}
+
+
+def _shown(value: object) -> object:
+    return vars(value) if isinstance(value, PlacementGroupSchedulingStrategy) else value
+
+
+def describe(description: type, given: dict[str, Any]) -> Any:
+    if description is TaskOptions:
+        return TaskOptions.resolve(given, is_generator=False)
+    if description is ActorOptions:
+        return ActorOptions.resolve(given, is_async=False)
+    return MethodOptions().merge(given, is_generator=False)
+
+
+GROUP = PlacementGroup(PlacementGroupID(b"g" * 18), [{"CPU": 1.0}] * 2)
+#: For each option a value that is not the default, and the options that it needs beside it.
+SAMPLES: dict[str, list[tuple[Any, dict[str, Any]]]] = {
+    "num_cpus": [(2, {})],
+    "num_gpus": [(1, {})],
+    "memory": [(100, {})],
+    "resources": [({"x": 1}, {})],
+    "accelerator_type": [("H100", {})],
+    "label_selector": [({"zone": "a"}, {})],
+    "fallback_strategy": [([{"label_selector": {"zone": "a"}}], {})],
+    "scheduling_strategy": [("SPREAD", {})],
+    "placement_group": [(GROUP, {}), (None, {})],
+    "placement_group_bundle_index": [(1, {"placement_group": GROUP})],
+    "placement_group_capture_child_tasks": [(True, {"placement_group": GROUP})],
+    "runtime_env": [({"env_vars": {"A": "b"}}, {})],
+    "name": [("n", {})],
+    "namespace": [("n", {})],
+    "get_if_exists": [(True, {"name": "n"})],
+    "lifetime": [("detached", {})],
+    "enable_task_events": [(False, {})],
+    "_labels": [({"a": "b"}, {})],
+    "num_returns": [(2, {})],
+    "_generator_backpressure_num_objects": [(2, {})],
+    "_actor_generator_backpressure_num_objects": [(2, {})],
+    "_num_objects_per_yield": [(2, {})],
+    "_generator_detached": [(True, {})],
+    "max_retries": [(7, {})],
+    "retry_exceptions": [(True, {}), ([ValueError], {})],
+    "max_task_retries": [(7, {})],
+    "max_restarts": [(7, {})],
+    "max_calls": [(7, {})],
+    "max_concurrency": [(7, {})],
+    "max_pending_calls": [(7, {})],
+    "concurrency_groups": [({"io": 2}, {})],
+    "concurrency_group": [("io", {})],
+    "allow_out_of_order_execution": [(True, {})],
+    "run_in_thread": [(True, {})],
+}
+
+
+def test_every_option_has_a_sample() -> None:
+    assert {option.keyword for option in OPTIONS if option.sets} == set(SAMPLES)
+
+
+@cache
+def read_of_init_options() -> set[str]:
+    """Names that are read of something called options, outside of the module that makes them."""
+    return {
+        node.attr
+        for path in python_files(PACKAGE, without=("init_options.py",))
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("options")
     }
 
 
-@pytest.mark.parametrize("options", [TaskOptions, ActorOptions, MethodOptions, InitOptions])
-def test_every_option_is_read_by_somebody(options: type) -> None:
-    assert set(options._fields) - read_of_options() == set()
+def test_every_option_of_init_is_read_by_somebody() -> None:
+    assert set(InitOptions._fields) - read_of_init_options() == set()
 
 
 #: Parameters of public functions that nothing reads, and why that is right.

@@ -9,9 +9,10 @@ from ray_async.api.actor_method import ActorMethod, method
 from ray_async.api.remote_callable import RemoteCallable
 from ray_async.engine.current import get_session, has_session
 from ray_async.engine.protocol import ActorCore, Session
+from ray_async.spec.actor_options import ActorOptions
 from ray_async.spec.descriptors import BUILTIN_METHODS, ActorMeta, ClassDescriptor
-from ray_async.spec.option_rules import validate_actor_options
-from ray_async.spec.options import ActorOptions, merge_options
+from ray_async.spec.option_checks import validate_actor_options
+from ray_async.spec.option_values import merge_options
 
 if TYPE_CHECKING:
     from ray_async.call_types import AnyResult
@@ -196,7 +197,7 @@ class ActorHandle(Generic[T]):
         return hash(self._actor_id)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from ray_async.runtime.session.actor_metas import pack  # not needed before a handle is sent
+        from ray_async.serialization.actor_metas import pack  # not needed before a handle is sent
 
         return _restore_handle, (self._ray_core, pack(self._ray_meta))
 
@@ -225,7 +226,7 @@ def typed(handle: ActorHandle[T]) -> T:
 
 def _restore_handle(core: ActorCore, pickled: bytes) -> ActorHandle[Any]:
     """A handle out of a pickle."""
-    from ray_async.runtime.session.actor_metas import unpack
+    from ray_async.serialization.actor_metas import unpack
 
     return ActorHandle(core, unpack(pickled))
 

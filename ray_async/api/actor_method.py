@@ -15,8 +15,9 @@ from ray_async.spec.descriptors import (
     is_async_callable,
     is_generator_callable,
 )
-from ray_async.spec.option_rules import METHOD_CALL_RULES, check_num_returns, validate_method_call_options
-from ray_async.spec.options import MethodOptions
+from ray_async.spec.method_options import MethodOptions
+from ray_async.spec.option_checks import check_num_returns, validate_method_call_options
+from ray_async.spec.option_table import METHOD_RULES
 
 if TYPE_CHECKING:
     import inspect
@@ -32,7 +33,7 @@ Result = TypeVar("Result", covariant=True)
 R = TypeVar("R")
 S = TypeVar("S")
 
-_DECORATOR_OPTIONS = frozenset(METHOD_CALL_RULES) - {"name", "_labels"}
+_DECORATOR_OPTIONS = frozenset(METHOD_RULES) - {"name", "_labels"}
 
 
 _DOC = """A method of a particular actor.

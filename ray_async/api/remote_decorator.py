@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, ove
 from ray_async.api.actor import ActorClass
 from ray_async.api.remote_function import RemoteFunction
 from ray_async.spec.descriptors import is_generator_callable, is_plain_function
-from ray_async.spec.option_rules import remote_usage, validate_actor_options, validate_task_options
+from ray_async.spec.option_checks import remote_usage, validate_actor_options, validate_task_options
 
 if TYPE_CHECKING:
     from ray_async.api.object_ref import ObjectRef, ObjectRefGenerator

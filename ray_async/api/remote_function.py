@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, Un
 from ray_async.api.invocation import make_invocation
 from ray_async.api.remote_callable import RemoteCallable
 from ray_async.spec.descriptors import FunctionDescriptor
-from ray_async.spec.option_rules import validate_task_options
-from ray_async.spec.options import TaskOptions, merge_options
+from ray_async.spec.option_checks import validate_task_options
+from ray_async.spec.option_values import merge_options
+from ray_async.spec.task_options import TaskOptions
 
 if TYPE_CHECKING:
     from ray_async.call_types import TypedCall

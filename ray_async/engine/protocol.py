@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ray_async.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID, WorkerID
+from ray_async.spec.actor_options import ActorOptions
 from ray_async.spec.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
-from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
+from ray_async.spec.method_options import MethodOptions
+from ray_async.spec.task_options import TaskOptions
 
 if TYPE_CHECKING:
     from ray_async.engine.groups import PlacementGroups

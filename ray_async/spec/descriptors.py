@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from ray_async.spec.options import MethodOptions
+from ray_async.spec.method_options import MethodOptions
 from ray_async.spec.signature import Signature, constructor_signature, function_signature
 
 __all__ = (

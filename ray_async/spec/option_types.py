@@ -1,4 +1,4 @@
-"""Types of options, by which type checkers refuse misspelt ones; `option_rules` checks them where programs run."""
+"""Types of options, by which type checkers refuse misspelt ones; `option_checks` checks them where programs run."""
 
 from __future__ import annotations
 

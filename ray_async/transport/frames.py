@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = ("FrameError", "FrameReader", "decode_bytes", "encode_bytes", "pack")
@@ -34,7 +35,7 @@ def decode_bytes(text: str) -> bytes:
         raise FrameError("not base64") from error
 
 
-def pack(message: dict[str, Any]) -> bytes:
+def pack(message: Mapping[str, object]) -> bytes:
     """One message as a frame."""
     body = json.dumps(message, separators=(",", ":")).encode()
     return _LENGTH.pack(len(body)) + body

@@ -19,13 +19,13 @@ Handler = Callable[["Peer", dict[str, Any]], Awaitable[None]]
 
 
 class Peer(asyncio.Protocol):
-    """One connection. ``facts`` is for the handler to remember things by."""
+    """One connection. ``notes`` are the handler's, to remember things by."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
-        self.facts: dict[str, Any] = {}
+        self.notes: dict[str, Any] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check who it is: only processes of our own user may talk to the node."""

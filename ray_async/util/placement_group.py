@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ray_async as ray
 from ray_async.engine.current import get_session
 from ray_async.engine.groups import GroupDescription, GroupRow
+from ray_async.spec.strategies import GroupHandle
 from ray_async.util.bundles import VALID_PLACEMENT_GROUP_STRATEGIES, validate_placement_group
 
 # Checks of one argument each; programs written for Ray import them from here.
@@ -29,7 +30,7 @@ __all__ = (
 )
 
 
-class PlacementGroup:
+class PlacementGroup(GroupHandle):
     """A handle of a placement group; it can be passed to tasks and actors.
 
     Args:

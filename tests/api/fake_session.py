@@ -8,8 +8,10 @@ from typing import Any
 
 from ray_async.engine.protocol import ExecutionContext
 from ray_async.ids import JobID, NodeID, WorkerID
+from ray_async.spec.actor_options import ActorOptions
 from ray_async.spec.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
-from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
+from ray_async.spec.method_options import MethodOptions
+from ray_async.spec.task_options import TaskOptions
 
 _numbers = itertools.count(1)
 

@@ -67,7 +67,7 @@ def test_modules_that_programs_name() -> None:
         "actor",
         "api.objects",
         "api.lifecycle",
-        "spec.options",
+        "spec.task_options",
         "spec.signature",
         "spec.descriptors",
         "remote_function",

@@ -208,7 +208,7 @@ class Actor:
 
 def test_the_node_answers_while_a_disk_is_slow(start, wait_until):
     start(object_store_memory=80 * MB)
-    fifo = Path(get_session().facts["spill_path"]) / "1"
+    fifo = Path(get_session().description["spill_path"]) / "1"
     fifo.parent.mkdir(parents=True, exist_ok=True)
     os.mkfifo(fifo)  # the first object that is spilled waits until somebody reads here
     tasks = Path(f"/proc/{node_pid()}/task")

@@ -33,7 +33,7 @@ def ends(array):
 
 
 def overflow_file():
-    return Path(get_session().facts["spill_path"]) / "overflow"
+    return Path(get_session().description["spill_path"]) / "overflow"
 
 
 @pytest.mark.parametrize("million", [10**6, MB])

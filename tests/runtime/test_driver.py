@@ -89,7 +89,7 @@ def test_an_interrupted_end_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
     ray.init("local", num_cpus=1)
     session: Any = get_session()
-    directory = Path(session.facts["session_dir"])
+    directory = Path(session.description["session_dir"])
     monkeypatch.setattr(NodeLaunch, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ray.shutdown()

@@ -15,7 +15,7 @@ class FakePeer:
     """A driver's connection that takes as much as a test lets it."""
 
     def __init__(self) -> None:
-        self.facts: dict[str, Any] = {}
+        self.notes: dict[str, Any] = {}
         self.waiting = 0
         self.sent: list[dict[str, Any]] = []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from ray_async.exceptions import TaskCancelledError, WorkerCrashedError
 from ray_async.machine.event_loop import new_event_loop
 from ray_async.machine.memory_limits import MemoryState
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
+from ray_async.spec.class_description import ClassDescription
 from tests.resources import wait_until
 
 TIMEOUT_S = 60
@@ -92,8 +92,8 @@ def test_async_tasks_in_flight_are_bounded_by_a_setting() -> None:
     with ray.init(num_cpus=1, _system_config={"default_async_task_concurrency": 7}):
         ray.get(nothing.remote(), timeout=TIMEOUT_S)
         session: Any = get_session()
-        spec = json.loads(submission.read_class_spec(session.arena, 1))
-        assert (spec["kind"], spec["tasks_per_worker"]) == ("async", 7)
+        tasks = ClassDescription.decode(submission.read_class_spec(session.arena, 1))
+        assert (tasks.is_async, tasks.tasks_per_worker) == (True, 7)
 
 
 @ray.remote(max_retries=1)

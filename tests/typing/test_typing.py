@@ -9,7 +9,7 @@ from typing import get_type_hints
 import pytest
 from mypy import api
 
-from ray_async.spec.option_rules import ACTOR_RULES, METHOD_CALL_RULES, TASK_RULES
+from ray_async.spec.option_table import ACTOR_RULES, METHOD_RULES, TASK_RULES
 from ray_async.spec.option_types import ActorKeywords, MethodKeywords, RemoteKeywords, TaskKeywords
 
 HERE = Path(__file__).parent
@@ -80,4 +80,4 @@ def test_the_options_of_types_are_those_of_the_rules() -> None:
     assert {*get_type_hints(TaskKeywords), "num_returns"} == {*TASK_RULES}
     assert {*get_type_hints(ActorKeywords)} == {*ACTOR_RULES}
     assert {*get_type_hints(RemoteKeywords), "num_returns"} == {*TASK_RULES, *ACTOR_RULES}
-    assert {*get_type_hints(MethodKeywords), "num_returns"} == {*METHOD_CALL_RULES}
+    assert {*get_type_hints(MethodKeywords), "num_returns"} == {*METHOD_RULES}

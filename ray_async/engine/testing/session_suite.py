@@ -10,8 +10,10 @@ from ray_async import exceptions as errors
 from ray_async.engine.groups import GroupDescription
 from ray_async.engine.protocol import ActorCore, Session
 from ray_async.engine.state import StateKind
+from ray_async.spec.actor_options import ActorOptions
 from ray_async.spec.descriptors import ClassDescriptor, FunctionDescriptor
-from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
+from ray_async.spec.method_options import MethodOptions
+from ray_async.spec.task_options import TaskOptions
 
 __all__ = ("SessionSuite",)
 

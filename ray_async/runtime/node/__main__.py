@@ -11,12 +11,15 @@ import json
 import os
 import shutil
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async.engine.init_options import InitOptions
 from ray_async.runtime.start.boot import become_node, redirect_output
 from ray_async.runtime.start.node_config import node_config
 from ray_async.runtime.start.store_memory import make_store, remove_store
+
+if TYPE_CHECKING:
+    from ray_async.runtime.messages.session_description import NodeConfig
 
 __all__ = ("head_config", "main")
 
@@ -34,7 +37,7 @@ _OPTIONS = {
 }
 
 
-def head_config(given: dict[str, Any]) -> dict[str, Any]:
+def head_config(given: dict[str, Any]) -> NodeConfig:
     """Complete a head's configuration as the command line gives it.
 
     Args:
@@ -56,7 +59,7 @@ def main() -> None:
     """Be a head node until SIGTERM."""
     given = json.loads(sys.stdin.buffer.read())
     answer = os.dup(1)
-    config: dict[str, Any] = {}
+    config: NodeConfig = {}
     try:
         config = head_config(given)
         session_dir = config["session_dir"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -11,14 +10,13 @@ from ray_async import exceptions as errors
 from ray_async._core.constants import ActorState, RecordState, WorkerFlag
 from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS
 from ray_async.ids import ActorID, JobID
-from ray_async.runtime import placement_spec
 from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.pending_arguments import PendingArguments
+from ray_async.runtime.node.requirements import actor_spec
 from ray_async.runtime.node.restart import Restart, Stay, restart_verdict
 from ray_async.runtime.scheduler import events
-from ray_async.runtime.scheduler.resources import ResourceSet
-from ray_async.runtime.scheduler.specs import ActorSpec
+from ray_async.spec.actor_description import ActorDescription
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.death.death_explainer import DeathExplainer
@@ -28,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ("Actor", "Actors", "died")
 
 _logger = logging.getLogger("ray_async.node")
+
+#: State, description, queue, creation, job, restarts, slot of an actor in the arena.
+_Facts = tuple[int, bytes | None, int, int, int, int, int]
 
 _STATE_NAMES = {
     ActorState.PENDING: "PENDING_CREATION",
@@ -43,6 +44,7 @@ class Actor:
 
     __slots__ = (
         "creation",
+        "description",
         "drains",
         "end_detail",
         "ended",
@@ -56,19 +58,18 @@ class Actor:
         "restarts",
         "scheduler_id",
         "scope_ended",
-        "spec",
         "state",
         "stays",
         "worker",
     )
 
-    def __init__(self, offset: int, facts: tuple[Any, ...], spec: dict[str, Any], identity: bytes) -> None:
+    def __init__(self, offset: int, facts: _Facts, description: ActorDescription, identity: bytes) -> None:
         _, _, self.queue, self.creation, self.job, _, _ = facts
         self.offset = offset
-        self.spec = spec
+        self.description = description
         self.id = ActorID(identity)
-        self.name: str = spec["name"]
-        self.namespace: str = spec["namespace"]
+        self.name = description.name
+        self.namespace = description.namespace
         self.state = ActorState.PENDING
         self.worker: WorkerProcess | None = None
         self.restarts = 0
@@ -89,7 +90,7 @@ class Actor:
     @property
     def verdict(self) -> Restart | Stay:
         """Verdict on the actor if its process died now; of a dead one, the verdict at its death."""
-        return self.stays or restart_verdict(self.ended, self.spec["max_restarts"], self.restarts)
+        return self.stays or restart_verdict(self.ended, self.description.max_restarts, self.restarts)
 
 
 class Actors:
@@ -153,25 +154,23 @@ class Actors:
             return
         facts = self._objects.actor(offset)
         try:
-            spec = json.loads(facts[1] or b"")
-            actor = Actor(offset, facts, spec, self._node.actor_id(offset))
+            description = ActorDescription.decode(facts[1] or b"")
+            actor = Actor(offset, facts, description, self._node.actor_id(offset))
         except (TypeError, ValueError, KeyError) as error:
             _logger.error("an actor with a description that cannot be read: %s", error)
             return
         self.by_offset[offset] = actor
-        self._node.environments.learn(spec)
+        self._node.environments.learn(description)
         self._objects.pin(offset)  # the node's own, until the actor is dead
         self._pinned.add(offset)
-        if spec["detached"]:
+        if description.detached:
             self._objects.pin(offset)
         self._place(actor)
 
     def _place(self, actor: Actor) -> None:
         actor.scheduler_id = f"{actor.id.hex()}:{actor.restarts}"
         self._by_id[actor.scheduler_id] = actor
-        wants = placement_spec.requirements(actor.spec)
-        placing = ResourceSet.of(actor.spec["placement_resources"])
-        self._node.schedule(events.ActorSubmitted(actor.scheduler_id, ActorSpec(**wants, placement_resources=placing)))
+        self._node.schedule(events.ActorSubmitted(actor.scheduler_id, actor_spec(actor.description)))
 
     def placed(self, scheduler_id: str, worker: WorkerProcess) -> None:
         """The scheduler has found a worker for an actor: wait for the arguments of ``__init__``, in the worker."""
@@ -180,7 +179,7 @@ class Actors:
             self._node.workers.kill(worker, DeathCause.ACTOR_ENDED)
             return
         actor.worker = worker
-        self._node.workers.name(worker, actor.spec["class_name"])
+        self._node.workers.name(worker, actor.description.class_name)
         self._records.claim_creation(actor.creation, worker.slot)
         self._objects.set_actor(actor.offset, actor.state, worker.slot)
         worker.sequence += 1
@@ -269,7 +268,7 @@ class Actors:
             if (
                 actor.state != ActorState.DEAD
                 and self._objects.actor_references(actor.offset) <= 1
-                and not actor.spec["detached"]
+                and not actor.description.detached
             ):
                 attempt(self.out_of_scope, actor.offset)
 
@@ -289,10 +288,10 @@ class Actors:
             self._fail_postponed(actor)
             return True
         verdict = actor.verdict
-        text = f"actor {actor.spec['class_name']} ({actor.id.hex()}), pid={worker.pid}, died: {death.summary}"
+        text = f"actor {actor.description.class_name} ({actor.id.hex()}), pid={worker.pid}, died: {death.summary}"
         _logger.log(logging.INFO if actor.ended is not None else logging.WARNING, "%s; verdict: %s", text, verdict.text)
         if isinstance(verdict, Restart):
-            name, identity = actor.spec["class_name"], actor.id.hex()
+            name, identity = actor.description.class_name, actor.id.hex()
             self._node.survived.actor_restarted(actor.job, name, identity, worker.pid, death.summary, verdict.left)
             self._count_restart(actor)
             self._records.reset_creation(actor.creation)
@@ -321,7 +320,7 @@ class Actors:
     def owner_died(self, owner: str) -> None:
         """End what a worker had created that crashed, or whose actor has ended; detached actors stay."""
         for actor in list(self.by_offset.values()):
-            if actor.spec.get("owner") == owner and not actor.spec["detached"] and actor.state != ActorState.DEAD:
+            if actor.description.owner == owner and not actor.description.detached and actor.state != ActorState.DEAD:
                 attempt(self._end_for, actor, DeathCause.OWNER_DIED)
 
     def _end_for(self, actor: Actor, cause: DeathCause, reason: str = "", gently: bool = False) -> None:
@@ -340,7 +339,7 @@ class Actors:
         """The scheduler has given an actor up."""
         actor = self._by_id.pop(scheduler_id, None)
         if actor is not None:
-            text = f"The actor {actor.spec['class_name']} cannot be scheduled because {reason}."
+            text = f"The actor {actor.description.class_name} cannot be scheduled because {reason}."
             actor.error = errors.to_payload(errors.ActorUnschedulableError(text))
             actor.scheduler_id = ""
             actor.ended = DeathCause.UNSCHEDULABLE
@@ -354,7 +353,7 @@ class Actors:
             reason: what their callers get, or why the actors are dead.
         """
         for actor in list(self.by_offset.values()):
-            if actor.state != ActorState.DEAD and actor.worker is None and actor.spec.get("env_key") == env_key:
+            if actor.state != ActorState.DEAD and actor.worker is None and actor.description.env_key == env_key:
                 actor.error = self._death_error(actor, reason)
                 environment = isinstance(reason, errors.RuntimeEnvSetupError)
                 actor.ended = DeathCause.ENVIRONMENT_FAILED if environment else DeathCause.CANNOT_START
@@ -380,7 +379,7 @@ class Actors:
         self._records.finish_creation(actor.creation, self._node.executor, self.error_of(actor))
         self.drain(actor.offset)
         self._fail_postponed(actor)
-        if actor.spec["detached"]:
+        if actor.description.detached:
             self._objects.unpin(actor.offset)
             self._node.groups.actor_ended(actor.offset)
         self._node.later(0.05, lambda: self._bury(actor))
@@ -446,11 +445,11 @@ class Actors:
             self._node.later(0.5, lambda: self._bury(actor))
             return
         del self.by_offset[actor.offset]
-        self._node.environments.release(actor.spec)
+        self._node.environments.release(actor.description)
         self._past.append(self._row(actor))
         self._pinned.discard(actor.offset)
         self._objects.unpin(actor.offset)  # the last one: the event of it frees the actor
-        if actor.spec["detached"]:
+        if actor.description.detached:
             self._node.drivers.end_job(actor.job)
 
     def detached_actor_of(self, slot: int | None) -> int:
@@ -460,7 +459,7 @@ class Actors:
             ValueError: that actor has ended, and its process is about to.
         """
         for actor in self.by_offset.values():
-            if actor.worker is not None and actor.worker.slot == slot and actor.spec["detached"]:
+            if actor.worker is not None and actor.worker.slot == slot and actor.description.detached:
                 if actor.state == ActorState.DEAD:
                     raise ValueError("the actor that asks for this has ended")
                 return actor.offset
@@ -469,7 +468,7 @@ class Actors:
     def job_ended(self, job: int) -> None:
         """End the actors of a job whose driver is gone, except the detached ones."""
         for actor in list(self.by_offset.values()):
-            if actor.job == job and not actor.spec["detached"] and actor.state != ActorState.DEAD:
+            if actor.job == job and not actor.description.detached and actor.state != ActorState.DEAD:
                 attempt(self._end_for, actor, DeathCause.JOB_ENDED)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -479,7 +478,7 @@ class Actors:
     def _row(self, actor: Actor) -> dict[str, Any]:
         return {
             "actor_id": actor.id.hex(),
-            "class_name": actor.spec["class_name"],
+            "class_name": actor.description.class_name,
             "state": _STATE_NAMES[actor.state],
             "name": actor.name,
             "ray_namespace": actor.namespace,
@@ -488,11 +487,11 @@ class Actors:
             "pid": actor.worker.pid if actor.worker else 0,
             "num_restarts": actor.restarts,
             "restart_verdict": actor.verdict.text,
-            "is_detached": bool(actor.spec["detached"]),
-            "placement_group_id": actor.spec.get("group"),
-            "required_resources": actor.spec["resources"],
+            "is_detached": actor.description.detached,
+            "placement_group_id": actor.description.place.group,
+            "required_resources": actor.description.place.resources,
             "repr_name": "",
-            "labels": dict(actor.spec.get("own_labels") or {}),
+            "labels": dict(actor.description.own_labels),
             "death_cause": self._words_of(actor) if actor.state == ActorState.DEAD else None,
         }
 
@@ -506,6 +505,6 @@ class Actors:
 def died(actor: Actor, text: str) -> errors.ActorDiedError:
     """The error for callers of a dead actor."""
     context = errors.ActorDiedErrorContext(
-        actor.id.hex(), text, class_name=actor.spec["class_name"], name=actor.name, ray_namespace=actor.namespace
+        actor.id.hex(), text, class_name=actor.description.class_name, name=actor.name, ray_namespace=actor.namespace
     )
     return errors.ActorDiedError(context)

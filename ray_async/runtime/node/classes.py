@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core.constants import LeaseState
-from ray_async.runtime import placement_spec
 from ray_async.runtime.node.attempt import attempt
+from ray_async.runtime.node.requirements import class_spec
 from ray_async.runtime.scheduler import events
-from ray_async.runtime.scheduler.specs import ClassSpec, TaskKind
+from ray_async.spec.class_description import ClassDescription
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.process import Node
@@ -35,7 +34,7 @@ class Classes:
         self._node = node
         self._view = node.view
         self._records = node.records
-        self._known: dict[int, tuple[int, dict[str, Any]]] = {}  # queue and description
+        self._known: dict[int, tuple[int, ClassDescription]] = {}  # queue and description
         self._hungry: set[int] = set()  # those in whose queues tasks were at the last look
         self._ending: set[int] = set()  # nobody can use them any more, and workers may not have left their queues yet
         self._kept: set[int] = set()  # unused ones that a look over all records has found to be needed
@@ -61,16 +60,14 @@ class Classes:
             return
         data, queue = found
         try:
-            spec = json.loads(data)
-            wants = placement_spec.requirements(spec)
-            kind = TaskKind.ASYNC if spec.get("kind") == "async" else TaskKind.SYNC
-            parsed = ClassSpec(kind=kind, tasks_per_worker=int(spec.get("tasks_per_worker", 1)), **wants)
+            description = ClassDescription.decode(data)
+            spec = class_spec(description)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             _logger.error("scheduling class %d has a description that cannot be read: %s", class_id, error)
             return
-        self._known[class_id] = (queue, spec)
-        self._node.environments.learn(spec)
-        self._node.schedule(events.ClassAdded(class_id, parsed))
+        self._known[class_id] = (queue, description)
+        self._node.environments.learn(description)
+        self._node.schedule(events.ClassAdded(class_id, spec))
         self.tell_demand(class_id)
 
     def learn_all(self) -> None:
@@ -162,9 +159,9 @@ class Classes:
         self._ending.add(class_id)
         self._hungry.discard(class_id)
         self._node.tasks.forget_queue(queue)
-        _, spec = self._known.pop(class_id, (0, None))
-        if spec is not None:
-            self._node.environments.release(spec)
+        _, description = self._known.pop(class_id, (0, None))
+        if description is not None:
+            self._node.environments.release(description)
             self._node.schedule(events.ClassRemoved(class_id))
 
     def _free_ended(self) -> None:
@@ -189,15 +186,16 @@ class Classes:
 
     def pending(self) -> list[dict[str, Any]]:
         """What waits: rows of ``resources`` and ``count``."""
-        lengths = [(self._view.queue_length(queue), spec) for queue, spec in self._known.values()]
-        return [{"resources": spec["resources"], "count": count} for count, spec in lengths if count]
+        lengths = [(self._view.queue_length(queue), known.place) for queue, known in self._known.values()]
+        return [{"resources": place.resources, "count": count} for count, place in lengths if count]
 
     def unschedulable(self, class_id: int, reason: str) -> None:
         """No node will ever run a class's tasks: fail them."""
         if class_id not in self._known:
             return
-        queue, spec = self._known[class_id]
-        if "group" in spec and self._node.groups.is_removed(spec["group"]):
+        queue, description = self._known[class_id]
+        group = description.place.group
+        if group is not None and self._node.groups.is_removed(group):
             payload = errors.to_payload(errors.TaskPlacementGroupRemoved())
         else:
             payload = errors.to_payload(errors.TaskUnschedulableError(f"it cannot run because {reason}"))
@@ -211,6 +209,6 @@ class Classes:
             error: what the tasks fail with.
         """
         payload = errors.to_payload(error)
-        for queue, spec in self._known.values():
-            if spec.get("env_key") == env_key:
+        for queue, description in self._known.values():
+            if description.env_key == env_key:
                 self._node.tasks.fail_queue(queue, lambda record, facts: payload)

@@ -11,6 +11,7 @@ from ray_async._core.constants import ProcessKind
 from ray_async.runtime.node.death.evidence import DeathCause
 
 if TYPE_CHECKING:
+    from ray_async.runtime.messages.job_description import JobDescription
     from ray_async.runtime.node.process import Node
     from ray_async.runtime.node.workers import WorkerProcess
     from ray_async.transport.server import Peer
@@ -54,7 +55,7 @@ class Drivers:
     def attach(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
         """A process of this user joins as a driver: it gets a job, and the arena's descriptor by another message."""
         pid = int(message["pid"])
-        job: dict[str, Any] = {
+        job: JobDescription = {
             "id": self._next_job,
             "namespace": str(message["namespace"]),
             "sys_path": [str(p) for p in message["sys_path"]],
@@ -66,7 +67,7 @@ class Drivers:
         slot = self._node.arena.reserve(ProcessKind.DRIVER)
         self._node.environments.add_job(job)
         self.add(job["id"], pid, slot, owns_node=False)
-        peer.facts.update(slot=slot, pid=pid)
+        peer.notes.update(slot=slot, pid=pid)
         config = self._node.config
         return {
             "job": job,
@@ -84,7 +85,7 @@ class Drivers:
 
     def job_of(self, peer: Peer) -> int:
         """Job of the worker or driver at the other end of a connection; 0 for none."""
-        slot = peer.facts.get("slot")
+        slot = peer.notes.get("slot")
         if slot is None:
             return 0
         process = self._node.workers.by_slot.get(slot) or self._by_slot.get(slot)
@@ -118,7 +119,7 @@ class Drivers:
         return [worker for worker in workers if worker.job == driver.job]
 
     def _has_detached(self, job: int) -> bool:
-        return any(a.job == job and a.spec["detached"] for a in self._node.actors.by_offset.values())
+        return any(a.job == job and a.description.detached for a in self._node.actors.by_offset.values())
 
     def _died(self, driver: _Driver) -> None:
         if driver.pidfd >= 0:

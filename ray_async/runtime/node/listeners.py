@@ -29,7 +29,7 @@ class Listeners:
 
     def add(self, peer: Peer, job: int) -> None:
         """A driver listens from now on, and gets what its workers have written already."""
-        peer.facts["job"] = job
+        peer.notes["job"] = job
         self._jobs[peer] = job
         early, self._early = self._early, deque(maxlen=_MAX_EARLY)
         for message in early:

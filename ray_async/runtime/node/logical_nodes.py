@@ -30,15 +30,19 @@ class LogicalNodes:
         self._node = node
         self._nodes: dict[str, dict[str, Any]] = {}
         self._times: dict[str, dict[str, int]] = {}
-        self._add_row(node.config["node_id"], node.config, head=True)
+        config = node.config
+        name = config.get("node_name") or config["node_ip"]
+        self._add_row(config["node_id"], name, config["resources"], config.get("labels") or {}, head=True)
 
-    def _add_row(self, node_id: str, facts: dict[str, Any], head: bool = False) -> None:
+    def _add_row(
+        self, node_id: str, name: str, resources: dict[str, float], labels: dict[str, str], head: bool = False
+    ) -> None:
         self._times[node_id] = {"start_time_ms": int(time.time() * 1000), "end_time_ms": 0}
         self._nodes[node_id] = {
             "NodeID": node_id,
             "Alive": True,
             "alive": True,
-            "NodeManagerAddress": facts.get("node_ip", self._node.config["node_ip"]),
+            "NodeManagerAddress": self._node.config["node_ip"],
             "NodeManagerHostname": socket.gethostname(),
             "NodeManagerPort": 0,
             "ObjectManagerPort": 0,
@@ -47,12 +51,12 @@ class LogicalNodes:
             "MetricsExportPort": 0,
             "MetricsAgentPort": 0,
             "DashboardAgentListenPort": 0,
-            "NodeName": facts.get("node_name") or facts.get("node_ip", self._node.config["node_ip"]),
+            "NodeName": name,
             "RuntimeEnvAgentPort": 0,
             "DeathReason": 0,
             "DeathReasonMessage": "",
-            "Resources": dict(facts["resources"]),
-            "Labels": {**(facts.get("labels") or {}), "ray.io/node-id": node_id},
+            "Resources": dict(resources),
+            "Labels": {**labels, "ray.io/node-id": node_id},
             "IsHeadNode": head,
         }
 
@@ -69,7 +73,8 @@ class LogicalNodes:
         node_id = NodeID.from_random().hex()
         resources = {f"node:{self._node.config['node_ip']}": 1.0, **_quantities(message["resources"])}
         labels = {str(k): str(v) for k, v in (message.get("labels") or {}).items()}
-        self._add_row(node_id, {"resources": resources, "labels": labels, "node_name": message.get("node_name")})
+        name = message.get("node_name") or self._node.config["node_ip"]
+        self._add_row(node_id, name, resources, labels)
         self._node.copies.node_added(node_id)
         self._node.schedule(events.NodeAdded(node_id, resources, labels))
         return {"node_id": node_id}

@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import arena as arena_module
@@ -65,6 +65,9 @@ from ray_async.runtime.start import node_control
 from ray_async.runtime.start.boot import start_zygote
 from ray_async.runtime.start.early_end import forbid_early_end
 
+if TYPE_CHECKING:
+    from ray_async.runtime.messages.session_description import NodeConfig
+
 __all__ = ("Node", "run_node")
 
 _logger = logging.getLogger("ray_async.node")
@@ -86,7 +89,7 @@ def run_node(
     arena: Any,
     zygote: socket.socket,
     zygote_pid: int,
-    config: dict[str, Any],
+    config: NodeConfig,
     on_ready: Callable[[], None] | None = None,
 ) -> None:
     """Be the node until the session ends; ``on_ready`` is called once processes can connect."""
@@ -125,7 +128,7 @@ class Node:
         arena: Any,
         zygote: socket.socket,
         zygote_pid: int,
-        config: dict[str, Any],
+        config: NodeConfig,
         on_ready: Callable[[], None] | None = None,
     ) -> None:
         self.arena = arena
@@ -356,10 +359,10 @@ class Node:
         if job is None:
             self.schedule(events.WorkerStartFailed(node_id, env_key, 1))
             return
-        facts = {"labels": dict(self.config.get("labels") or {})}
+        labels = dict(self.config.get("labels") or {})
         environment = self.environments.environment(env_key)
         try:
-            self.workers.fork(node_id, env_key, job, environment, facts, self.copies.number(node_id))
+            self.workers.fork(node_id, env_key, job, environment, labels, self.copies.number(node_id))
         except RuntimeError as error:  # there is no place for another process
             _logger.error("a worker could not be started: %s", error)
             self.schedule(events.WorkerStartFailed(node_id, env_key, 1))

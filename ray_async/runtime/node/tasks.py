@@ -16,6 +16,7 @@ from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.pending_arguments import PendingArguments
 
 if TYPE_CHECKING:
+    from ray_async._core.record_facts import RecordFacts
     from ray_async.runtime.node.death.death_explainer import DeathExplainer
     from ray_async.runtime.node.process import Node
 
@@ -143,7 +144,7 @@ class Tasks:
         else:
             self._lost_run(record, facts, make_error)
 
-    def _lost_run(self, record: int, facts: dict[str, Any], make_error: DeathExplainer) -> None:
+    def _lost_run(self, record: int, facts: RecordFacts, make_error: DeathExplainer) -> None:
         if facts["cancelled"]:
             self._executor.fail(record, self.cancelled(record))
         elif make_error.cause is DeathCause.GROUP_REMOVED:  # there is no place to run again
@@ -157,13 +158,13 @@ class Tasks:
         else:
             self._executor.fail(record, make_error(record, facts))
 
-    def _report_retry(self, record: int, facts: dict[str, Any], death: DeathExplainer, left: int) -> None:
+    def _report_retry(self, record: int, facts: RecordFacts, death: DeathExplainer, left: int) -> None:
         """Report a task that is run again to its driver; of an actor's calls the report of its restart says enough."""
         if facts["kind"] == RecordKind.TASK:
             name = self.name_of(record)
             self._node.survived.task_retried(facts["job"], name, death.worker.pid, death.summary, left)
 
-    def _retry(self, record: int, facts: dict[str, Any], death: DeathExplainer) -> None:
+    def _retry(self, record: int, facts: RecordFacts, death: DeathExplainer) -> None:
         """Run a record again, a task perhaps after a wait; calls of an actor keep their order."""
         retries = facts["retries"] - 1 if facts["retries"] > 0 else -1
         self._report_retry(record, facts, death, retries)

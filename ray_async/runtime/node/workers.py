@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async._core.node_view import NodeView
 from ray_async.config import KILL_CHILD_PROCESSES, WORKER_REGISTER_TIMEOUT_S, Settings
@@ -20,6 +20,11 @@ from ray_async.runtime.node.death import descendants
 from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.pipes import WorkerPipes
 from ray_async.transport.frames import FrameError, FrameReader, pack
+
+if TYPE_CHECKING:
+    from ray_async.runtime.messages.job_description import JobDescription
+    from ray_async.runtime.messages.session_description import WorkerRequest
+    from ray_async.spec.class_description import Environment
 
 __all__ = ("WorkerProcess", "Workers")
 
@@ -128,20 +133,26 @@ class Workers:
         asyncio.get_running_loop().add_reader(self._zygote.fileno(), self._on_zygote)
 
     def fork(
-        self, node_id: str, env_key: str, job: dict[str, Any], environment: Any, facts: dict[str, Any], number: int = 0
+        self,
+        node_id: str,
+        env_key: str,
+        job: JobDescription,
+        environment: Environment,
+        labels: dict[str, str],
+        number: int = 0,
     ) -> WorkerProcess:
-        """Ask the zygote for a worker; ``number`` is its logical node's."""
+        """Ask the zygote for a worker; ``labels`` and ``number`` are its logical node's."""
         slot = self._view.reserve()
         self._view.set_node(slot, number)
         worker = WorkerProcess(slot, node_id, env_key, job["id"])
         self.by_slot[slot] = worker
-        request = {
+        request: WorkerRequest = {
             "slot": slot,
             "env_key": env_key,
             "job": job,
             "runtime_env": environment,
             "node_id": node_id,
-            **facts,
+            "labels": labels,
         }
         self._send(request)
         return worker
@@ -152,7 +163,7 @@ class Workers:
         worker.adopted = True
         return worker
 
-    def _send(self, request: dict[str, Any]) -> None:
+    def _send(self, request: WorkerRequest) -> None:
         data = pack(request)
         self._zygote.setblocking(True)
         try:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ray_async._core import store
-from ray_async.spec.options import MethodOptions, TaskOptions
+from ray_async._core.call_options import CallOptions
+from ray_async.spec.method_options import MethodOptions
+from ray_async.spec.task_options import TaskOptions
+
+if TYPE_CHECKING:
+    from ray_async._core.arena import Arena
+    from ray_async._core.object_ref import ObjectRef
 
 __all__ = ("call_options", "creation_options")
 
 
-def call_options(arena: Any, options: TaskOptions | MethodOptions, name: str, listed: bool = True) -> Any:
+def call_options(
+    arena: Arena, options: TaskOptions | MethodOptions, name: str, listed: bool = True
+) -> ObjectRef[CallOptions] | None:
     """Store the rarely set options, once for all calls of a template; None when there are none.
 
     Values are plain, for the node reads those that listings show and unpickles nothing; what else there is, is a
@@ -22,7 +30,7 @@ def call_options(arena: Any, options: TaskOptions | MethodOptions, name: str, li
         name: the function's own name.
         listed: whether listings show the call, where its options do not say so.
     """
-    found: dict[str, Any] = {}
+    found: CallOptions = {}
     if options.name is not None and options.name != name:
         found["name"] = options.name
     if isinstance(options.retry_exceptions, tuple):
@@ -40,6 +48,7 @@ def call_options(arena: Any, options: TaskOptions | MethodOptions, name: str, li
     return store.put(arena, found) if found else None
 
 
-def creation_options(arena: Any, listed: bool) -> Any:
+def creation_options(arena: Arena, listed: bool) -> ObjectRef[CallOptions] | None:
     """Store the options of a call of ``__init__``; None when there are none."""
-    return None if listed else store.put(arena, {"enable_task_events": False})
+    found: CallOptions = {"enable_task_events": False}
+    return None if listed else store.put(arena, found)

@@ -1,6 +1,6 @@
 """Context variables that were registered, and OpenTelemetry's context, on their way with a call.
 
-Values are captured at the call and lie in its options under `FIELD`; where nothing is registered, nothing is captured
+Values are captured at the call and lie in its options as `context`; where nothing is registered, nothing is captured
 and the call has no options. A variable is known by `module:name` where it is a module's global, else by its own name.
 """
 
@@ -13,11 +13,12 @@ from contextvars import Context, ContextVar
 from typing import Any
 
 from ray_async._core import store, submission
+from ray_async._core.call_options import CallOptions
+from ray_async._core.object_ref import ObjectRef
 from ray_async.serialization import registry as serializers
 
-__all__ = ("FIELD", "Applied", "ContextCarrier", "register")
+__all__ = ("Applied", "ContextCarrier", "register")
 
-FIELD = "context"
 _TELEMETRY = "opentelemetry"
 _MISSING = object()
 _UNCHANGING = frozenset({str, int, bytes, bool, float})
@@ -121,10 +122,11 @@ class ContextCarrier:
         last = self._last
         if last is not None and last[0] is options and _same(last[1], found):
             return last[2]
-        shared = store.read(self._arena, options) if options is not None else {}
+        shared: CallOptions = store.read(self._arena, options) if options is not None else {}
         # The node reads the other options, as long as they are plain.
-        carried = store.put(self._arena, found) if shared else found
-        ref = store.put(self._arena, {**shared, FIELD: carried})
+        carried: dict[str, object] | ObjectRef[Any] = store.put(self._arena, found) if shared else found
+        with_context: CallOptions = {**shared, "context": carried}
+        ref = store.put(self._arena, with_context)
         self._last = options, found, ref
         return ref
 

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core import cancellation, object_ref, store, submission
-from ray_async._core.constants import EntryState, RecordKind
-from ray_async.config import DEFAULT_ASYNC_TASK_CONCURRENCY, Settings
+from ray_async._core.constants import EntryState
+from ray_async.config import Settings
 from ray_async.engine.protocol import ExecutionContext
 from ray_async.ids import ActorID, JobID, NodeID, TaskID, WorkerID
-from ray_async.runtime import placement_spec
-from ray_async.runtime.session import core_hooks, reading
-from ray_async.runtime.session.call_options import call_options, creation_options
+from ray_async.runtime.session import core_hooks, reading, templates
 from ray_async.runtime.session.context_variables import ContextCarrier
 from ray_async.runtime.session.exports import Exports
 from ray_async.runtime.session.node_link import NodeLink
 from ray_async.runtime.session.scheduling_classes import SchedulingClasses
 from ray_async.runtime.session.state import SessionState
-from ray_async.spec.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
-from ray_async.spec.options import ActorOptions, MethodOptions, TaskOptions
-from ray_async.transport.frames import decode_bytes, encode_bytes
+from ray_async.transport.frames import decode_bytes
 
 if TYPE_CHECKING:
     import asyncio
 
+    from ray_async._core.arena import Arena
+    from ray_async._core.submission import Template
+    from ray_async.engine.protocol import ActorCore
+    from ray_async.runtime.messages.session_description import SessionDescription
     from ray_async.runtime.session.groups import NodeGroups
     from ray_async.runtime.session.key_values import NodeKeyValues
+    from ray_async.runtime.session.pending_calls import LimitedTemplate
+    from ray_async.spec.actor_description import ActorDescription
+    from ray_async.spec.actor_options import ActorOptions
+    from ray_async.spec.class_description import ClassDescription
+    from ray_async.spec.descriptors import ActorMeta, ClassDescriptor, FunctionDescriptor, MethodDescriptor
+    from ray_async.spec.method_options import MethodOptions
+    from ray_async.spec.task_options import TaskOptions
+    from ray_async.transport.channel import Channel
 
 __all__ = ("CoreSession",)
 
@@ -39,7 +46,7 @@ class CoreSession:
 
     Args:
         arena: the session's shared memory, joined.
-        facts: what the node says of the session: node_ip, session_dir, job, node_id, namespace, address...
+        description: what the node says of the session.
         channel: a connection to the node that exists already.
     """
 
@@ -50,14 +57,14 @@ class CoreSession:
         """True if this process started the node."""
         return False
 
-    def __init__(self, arena: Any, facts: dict[str, Any], channel: Any = None) -> None:
+    def __init__(self, arena: Arena, description: SessionDescription, channel: Channel | None = None) -> None:
         self.arena = arena
-        self.facts = facts
-        self.settings = Settings(facts.get("system_config") or {})
-        self.namespace: str = facts["job"]["namespace"]
-        self.job_number: int = facts["job"]["id"]
-        self.link = NodeLink(arena, facts["session_dir"], lambda: self.node_died(), channel)
-        self._classes = SchedulingClasses(self, self._class_added)
+        self.description = description
+        self.settings = Settings(description.get("system_config") or {})
+        self.namespace: str = description["job"]["namespace"]
+        self.job_number: int = description["job"]["id"]
+        self.link = NodeLink(arena, description["session_dir"], lambda: self.node_died(), channel)
+        self.classes = SchedulingClasses(self, self._class_added)
         self._loops: Any = None
         self._loops_lock = threading.Lock()
         self.exports = Exports(self)
@@ -82,43 +89,9 @@ class CoreSession:
 
     # -- tasks ---------------------------------------------------------------------------------------------------------
 
-    def task_template(self, function: FunctionDescriptor, options: TaskOptions) -> Any:
+    def task_template(self, function: FunctionDescriptor, options: TaskOptions) -> Template:
         """Prepare calls of a function."""
-        facts = {
-            "kind": "function",
-            "name": function.name,
-            "qualname": f"{function.module}.{function.name}",
-            "is_async": function.is_async,
-            "is_generator": function.is_generator,
-            "max_calls": options.max_calls,
-        }
-        is_async = function.is_async and options.num_returns != "dynamic"
-        spec = self._classes.describe(options)
-        placement_spec.check_fits(function.name, options, options.resources)
-        spec["kind"] = "async" if is_async else "sync"
-        if is_async:
-            spec["tasks_per_worker"] = self.settings.get(DEFAULT_ASYNC_TASK_CONCURRENCY)
-        export, used = self.exports.export(facts, function.function), self._classes.use(spec)
-        return submission.Template(
-            self.arena,
-            export.ref,
-            opts=call_options(self.arena, options, function.name),
-            queue=used.queue,
-            keep=(export, used),
-            retries=options.max_retries,
-            kind=RecordKind.TASK,
-            retry_errors=bool(options.retry_exceptions),
-            is_async=is_async,
-            backpressure=max(0, options.generator_backpressure or 0),
-            **self._returns(options),
-        )
-
-    def _returns(self, options: TaskOptions | MethodOptions) -> dict[str, Any]:
-        if options.num_returns == "streaming":
-            return {"n_returns": -1, "make_generator": self.make_generator, "detached": options.generator_detached}
-        if options.num_returns == "dynamic":
-            return {"n_returns": 1}
-        return {"n_returns": options.num_returns}
+        return templates.task_template(self, function, options)
 
     def make_generator(self, cursor: Any) -> Any:
         """Wrap the reading end of a stream."""
@@ -130,118 +103,41 @@ class CoreSession:
         """The placement group that children of what runs here go to, and whether there is one."""
         return None, False
 
-    def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
+    def _class_added(self, class_id: int, description: ClassDescription) -> None:
         """A new class is in the table."""
 
     # -- actors --------------------------------------------------------------------------------------------------------
 
     def create_actor(
-        self, cls: ClassDescriptor, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any] | None
-    ) -> Any:
+        self, cls: ClassDescriptor, options: ActorOptions, args: tuple[object, ...], kwargs: dict[str, object] | None
+    ) -> ActorCore:
         """Start an actor; returns at once.
 
         Raises:
             ActorAlreadyExistsError: the name is taken.
             ValueError: the actor fits in no bundle of its placement group.
         """
-        namespace = options.namespace if options.namespace is not None else self.namespace
-        spec = self._classes.describe(options)
-        placement_spec.check_fits(cls.qualname, options, {**options.placement_resources, **options.resources})
-        lifetime = options.lifetime or self.facts["job"].get("default_actor_lifetime") or "non_detached"
-        spec.update(
-            name=options.name or "",
-            namespace=namespace,
-            detached=lifetime == "detached",
-            owner=self.owner(),
-            placement_resources=dict(options.placement_resources),
-            max_restarts=options.max_restarts,
-            max_task_retries=options.max_task_retries,
-            max_concurrency=options.max_concurrency,
-            max_pending_calls=options.max_pending_calls,
-            concurrency_groups=dict(options.concurrency_groups),
-            is_async=options.is_async,
-            run_in_thread=options.run_in_thread,
-            ordered=not options.allow_out_of_order,
-            class_name=cls.name,
-            module=cls.module,
-            backpressure=options.generator_backpressure or 0,
-            enable_task_events=options.enable_task_events,
-            own_labels=dict(options.labels or {}),
-        )
-        facts = {
-            "kind": "class",
-            "name": f"{cls.name}.__init__",
-            "qualname": f"{cls.module}.{cls.qualname}",
-            "options": {"max_concurrency": options.max_concurrency},
-        }
-        export = self.exports.export(facts, cls.cls, cls)
-        core = submission.new_actor(self.arena, store.put_raw(self.arena, placement_spec.encode(spec)))
-        if options.name:
-            from ray_async.runtime.session.actor_metas import pack  # not needed before an actor has a name
+        from ray_async.runtime.session.actor_creation import create_actor  # many programs have no actors
 
-            self._register_name(core, options.name, namespace, pack(cls.meta))
-        opts = creation_options(self.arena, options.enable_task_events)
-        template = submission.Template(
-            self.arena, export.ref, opts=opts, actor=core, n_returns=1, kind=RecordKind.ACTOR_INIT
-        )
-        submission.submit_actor(core, template, args, kwargs)
-        return core
+        return create_actor(self, cls, options, args, kwargs)
 
-    def _register_name(self, core: Any, name: str, namespace: str, meta: bytes) -> None:
-        answer = self.ask("name_actor", actor=core.entry, name=name, namespace=namespace, meta=encode_bytes(meta))
-        if answer.get("taken"):
-            raise errors.ActorAlreadyExistsError(
-                f"The name {name} (namespace={namespace}) is already taken. Please use a different name, or "
-                "get the existing actor with get_actor()."
-            )
-
-    def actor_template(self, core: Any, method: MethodDescriptor, options: MethodOptions) -> Any:
+    def actor_template(
+        self, core: ActorCore, method: MethodDescriptor, options: MethodOptions
+    ) -> Template | LimitedTemplate:
         """Prepare calls of a method.
 
         Raises:
-            RaySystemError: the handle is from another session.
+            ActorHandleNotFoundError: the handle is from another session.
         """
-        if not core.usable:
-            raise errors.ActorHandleNotFoundError("this actor handle belongs to a session that has been shut down")
-        spec = json.loads(self.actor_spec(core.entry))
-        retries = options.max_task_retries if options.max_task_retries is not None else spec["max_task_retries"]
-        facts: dict[str, Any] = {
-            "kind": "method",
-            "method": method.name,
-            "qualname": f"{spec['module']}.{spec['class_name']}.{method.name}",
-            "name": f"{spec['class_name']}.{method.name}",
-            "group": method.options.concurrency_group,
-            "is_async": method.is_async,
-            "is_generator": method.is_generator,
-        }
-        in_thread = options.run_in_thread if options.run_in_thread is not None else spec["run_in_thread"]
-        if in_thread and spec["is_async"] and not method.is_async:
-            facts["options"] = {"thread": True}
-        export = self.exports.export(facts)
-        template = submission.Template(
-            self.arena,
-            export.ref,
-            keep=export,
-            opts=call_options(self.arena, options, facts["name"], spec["enable_task_events"]),
-            actor=core,
-            retries=retries,
-            kind=RecordKind.ACTOR_CALL,
-            retry_errors=bool(options.retry_exceptions) and retries != 0,
-            is_async=method.is_async,
-            backpressure=max(0, options.generator_backpressure or spec["backpressure"]),
-            **self._returns(options),
-        )
-        if spec["max_pending_calls"] > 0:
-            from ray_async.runtime.session.pending_calls import LimitedTemplate
+        return templates.method_template(self, own_core(core), method, options)
 
-            return LimitedTemplate(self, core, template, spec["max_pending_calls"], spec["class_name"])
-        return template
-
-    def actor_spec(self, offset: int) -> bytes:
+    def actor_description(self, offset: int) -> ActorDescription:
         """Description of an actor, as its creator wrote it."""
-        return bytes(submission.read_actor_spec(self.arena, offset))
+        from ray_async.spec.actor_description import ActorDescription  # many programs have no actors
 
-    def get_actor(self, name: str, namespace: str | None) -> tuple[Any, ActorMeta]:
+        return ActorDescription.decode(bytes(submission.read_actor_spec(self.arena, offset)))
+
+    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorCore, ActorMeta]:
         """Find a named actor.
 
         Raises:
@@ -256,15 +152,13 @@ class CoreSession:
             )
         core = submission.actor_at_offset(self.arena, answer["actor"])
         self.tell("actor_found", actor=answer["actor"])
-        from ray_async.runtime.session.actor_metas import unpack
+        from ray_async.serialization.actor_metas import unpack
 
         return core, unpack(decode_bytes(answer["meta"]))
 
-    def kill_actor(self, core: Any, no_restart: bool) -> None:
+    def kill_actor(self, core: ActorCore, no_restart: bool) -> None:
         """End an actor's process."""
-        if not core.usable:
-            raise errors.ActorHandleNotFoundError("this actor handle belongs to a session that has been shut down")
-        self.ask("kill_actor", actor=core.entry, no_restart=no_restart)
+        self.ask("kill_actor", actor=own_core(core).entry, no_restart=no_restart)
 
     def owner(self) -> str:
         """Id of the worker that what is created here ends with; "" for a driver, which its whole job ends with."""
@@ -450,18 +344,18 @@ class CoreSession:
 
     def address_info(self) -> dict[str, Any]:
         """Addresses of the session's parts."""
-        facts = self.facts
+        description = self.description
         return {
-            "node_ip_address": facts["node_ip"],
-            "object_store_address": facts["session_dir"],
-            "raylet_socket_name": os.path.join(facts["session_dir"], "node.sock"),
+            "node_ip_address": description["node_ip"],
+            "object_store_address": description["session_dir"],
+            "raylet_socket_name": os.path.join(description["session_dir"], "node.sock"),
             "webui_url": "",
-            "session_dir": facts["session_dir"],
+            "session_dir": description["session_dir"],
             "metrics_export_port": 0,
-            "gcs_address": facts["address"],
-            "address": facts["address"],
+            "gcs_address": description["address"],
+            "address": description["address"],
             "dashboard_agent_listening_port": 0,
-            "node_id": facts["node_id"],
+            "node_id": description["node_id"],
         }
 
     # -- context -------------------------------------------------------------------------------------------------------
@@ -474,15 +368,15 @@ class CoreSession:
         """What the calling thread or coroutine is executing."""
         return ExecutionContext(
             job_id=JobID.from_int(self.job_number),
-            node_id=NodeID.from_hex(self.facts["node_id"]),
+            node_id=NodeID.from_hex(self.description["node_id"]),
             worker_id=self.worker_id(),
             is_driver=True,
-            runtime_env=self.facts.get("runtime_env") or {},
+            runtime_env=self.description.get("runtime_env") or {},
             namespace=self.namespace,
-            session_name=os.path.basename(self.facts["session_dir"]),
-            temp_dir=os.path.dirname(self.facts["session_dir"]),
-            spill_dir=self.facts.get("spill_path", ""),
-            address=self.facts["address"],
+            session_name=os.path.basename(self.description["session_dir"]),
+            temp_dir=os.path.dirname(self.description["session_dir"]),
+            spill_dir=self.description.get("spill_path", ""),
+            address=self.description["address"],
         )
 
     def worker_id(self) -> WorkerID:
@@ -505,6 +399,17 @@ class CoreSession:
         if self._loops is not None:
             self._loops.close()
         self.exports.clear()
-        self._classes.clear()
+        self.classes.clear()
         self.arena.close()
         core_hooks.remove()
+
+
+def own_core(core: ActorCore) -> submission.ActorCore:
+    """An actor of the session that there is.
+
+    Raises:
+        ActorHandleNotFoundError: the handle is from another session.
+    """
+    if not isinstance(core, submission.ActorCore) or not core.usable:
+        raise errors.ActorHandleNotFoundError("this actor handle belongs to a session that has been shut down")
+    return core

@@ -9,7 +9,7 @@ import shutil
 import socket
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
@@ -24,6 +24,11 @@ from ray_async.runtime.start.node_launch import NodeLaunch
 from ray_async.runtime.start.store_memory import make_store, remove_store
 from ray_async.runtime.start.worker_imports import worker_imports
 from ray_async.transport.channel import Channel, connect_unix
+
+if TYPE_CHECKING:
+    from ray_async.runtime.messages.job_description import JobDescription
+    from ray_async.runtime.messages.session_description import NodeConfig, SessionDescription, WorkerRequest
+    from ray_async.spec.class_description import ClassDescription
 
 __all__ = ("DriverSession", "connect_driver")
 
@@ -50,7 +55,7 @@ def connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSes
     session = _connect_driver(options, launch)
     if "root" in setup:
         apply_log_setup(setup, lambda: context_marks(session.context()))
-    _logger.info("%s node %s", "started" if session.owns_node else "attached to", session.facts["node_id"])
+    _logger.info("%s node %s", "started" if session.owns_node else "attached to", session.description["node_id"])
     return session
 
 
@@ -71,7 +76,7 @@ def _connect_driver(options: InitOptions, launch: NodeLaunch | None) -> DriverSe
     return _start(options, launch)
 
 
-def job_config(options: InitOptions, number: int) -> dict[str, Any]:
+def job_config(options: InitOptions, number: int) -> JobDescription:
     """What workers must know of a driver's job."""
     config = options.job_config
     setup = log_setup(options)
@@ -109,12 +114,12 @@ def _start(options: InitOptions, launch: NodeLaunch) -> DriverSession:
         raise
 
 
-def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLaunch) -> DriverSession:
+def _become_driver(options: InitOptions, config: NodeConfig, launch: NodeLaunch) -> DriverSession:
     arena = make_store(config)
     slot = arena.join(ProcessKind.DRIVER, -1, 1)
     job = job_config(options, 1)
     environment = _job_environment(options, config["session_dir"])
-    prestart = []
+    prestart: list[WorkerRequest] = []
     if config["prestart_worker"] and config["resources"].get("CPU", 0) >= 1 and not environment:
         prestart.append(
             {
@@ -126,11 +131,13 @@ def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLau
             }
         )
     config.update(
-        job=job,
-        driver_pid=os.getpid(),
-        driver_slot=slot,
-        marker=launch.marker,
-        prestart=prestart,
+        {
+            "job": job,
+            "driver_pid": os.getpid(),
+            "driver_slot": slot,
+            "marker": launch.marker,
+            "prestart": prestart,
+        }
     )
     ours, theirs = socket.socketpair()
     listen_ours, listen_theirs = socket.socketpair()
@@ -139,8 +146,8 @@ def _become_driver(options: InitOptions, config: dict[str, Any], launch: NodeLau
     entry = node_control.node_entry(launch.pid, config["address"], config["session_dir"], public=False)
     if entry is not None:
         node_control.register_node(entry)
-    facts = {**config, "runtime_env": environment}
-    session = DriverSession(arena, facts, options, Channel(ours), listen_ours, launch)
+    description: NodeConfig = {**config, "runtime_env": environment}
+    session = DriverSession(arena, description, options, Channel(ours), listen_ours, launch)
     session.watch_node(launch.pid)
     return session
 
@@ -169,8 +176,9 @@ def _attach(found: NodeEntry, options: InitOptions) -> DriverSession:
     arena = Arena.attach(fd, answer["directory"])
     arena.join(ProcessKind.DRIVER, answer["slot"], answer["job"]["id"])
     listener = connect_unix(found.socket)
-    facts = {**answer, "runtime_env": _job_environment(options, answer["session_dir"])}
-    session = DriverSession(arena, facts, options, channel, listener, None)
+    description = cast("SessionDescription", answer)
+    description["runtime_env"] = _job_environment(options, description["session_dir"])
+    session = DriverSession(arena, description, options, channel, listener, None)
     session.watch_node(answer["node_pid"])
     return session
 
@@ -196,7 +204,7 @@ class DriverSession(CoreSession):
 
     Args:
         arena: the session's shared memory, joined.
-        facts: what the node was told, or says.
+        description: what the node was told, or says.
         options: of ``init``.
         channel: control connection.
         listener: the connection on which workers' output arrives.
@@ -207,14 +215,14 @@ class DriverSession(CoreSession):
 
     def __init__(
         self,
-        arena: Any,
-        facts: dict[str, Any],
+        arena: Arena,
+        description: SessionDescription,
         options: InitOptions,
         channel: Channel,
         listener: socket.socket,
         launch: NodeLaunch | None,
     ) -> None:
-        super().__init__(arena, facts, channel)
+        super().__init__(arena, description, channel)
         self._listener = listener
         self._launch = launch
         self._closed = False
@@ -223,21 +231,20 @@ class DriverSession(CoreSession):
         from ray_async.runtime.logs.driver_output import Output
 
         plain = options.logging_config is not None  # its records say by themselves where they come from
-        self._output = Output(listener, self.job_number, options.log_to_driver, facts["node_ip"], plain)
+        self._output = Output(listener, self.job_number, options.log_to_driver, description["node_ip"], plain)
 
     @property
     def owns_node(self) -> bool:
         """Whether this driver started the node."""
         return self._launch is not None
 
-    def _class_added(self, class_id: int, spec: dict[str, Any]) -> None:
+    def _class_added(self, class_id: int, description: ClassDescription) -> None:
         """The first plain class goes to the worker that was forked with the node, without waiting for the node."""
         from ray_async._core import submission
 
-        plain = set(spec) <= {"resources", "job", "env_key", "kind"} and spec["resources"] in ({"CPU": 1}, {})
-        if plain and spec["kind"] == "sync" and self.facts.get("prestart") and not self._leased_first:
+        if description.is_plain and self.description.get("prestart") and not self._leased_first:
             self._leased_first = True
-            submission.lease_first(self.arena, self.facts["prestart"][0]["slot"], class_id)
+            submission.lease_first(self.arena, self.description["prestart"][0]["slot"], class_id)
 
     def watch_node(self, pid: int) -> None:
         """Notice the end of the node process in every wait."""
@@ -251,7 +258,7 @@ class DriverSession(CoreSession):
         if self._launch is not None and self._launch.poll() is not None:
             text += f" (exit status {self._launch.returncode})"
         with contextlib.suppress(OSError):
-            with open(os.path.join(self.facts["session_dir"], "node.log"), "rb") as log:
+            with open(os.path.join(self.description["session_dir"], "node.log"), "rb") as log:
                 words = log.read()[-2000:].decode("utf-8", "replace").strip()
             if words:
                 text += f". Its last words:\n{words}"
@@ -292,4 +299,4 @@ class DriverSession(CoreSession):
             launch.kill()
             if launch.returncode != 0:  # it could not clean up
                 remains.end_processes(launch.marker)
-            remains.remove_files(self.facts, launch.pid)
+            remains.remove_files(self.description, launch.pid)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import pickle
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ray_async._core import store
 from ray_async.config import FUNCTION_SIZE_ERROR_BYTES, FUNCTION_SIZE_WARN_BYTES
+from ray_async.spec.definition_export import DefinitionExport, DefinitionKind
+
+if TYPE_CHECKING:
+    from ray_async._core.object_ref import ObjectRef
+    from ray_async.runtime.session.core_session import CoreSession
 
 __all__ = ("Export", "Exports")
 
 _logger = logging.getLogger("ray_async")
-_KINDS = {"function": "remote function", "class": "actor"}
+_KINDS = {DefinitionKind.FUNCTION: "remote function", DefinitionKind.CLASS: "actor"}
 _RECENT = 64  # exports that are kept a while longer than what uses them: the next call may want the same
 
 
@@ -28,7 +32,7 @@ class Export:
 
     __slots__ = ("__weakref__", "ref")
 
-    def __init__(self, ref: Any) -> None:
+    def __init__(self, ref: ObjectRef[bytes]) -> None:
         self.ref = ref
 
 
@@ -39,17 +43,17 @@ class Exports:
         session: whose store and serializers are used.
     """
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: CoreSession) -> None:
         self._session = session
         self._used: WeakValueDictionary[bytes, Export] = WeakValueDictionary()
         self._recent: deque[Export] = deque(maxlen=_RECENT)
-        self._pickled: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
+        self._pickled: WeakKeyDictionary[object, bytes] = WeakKeyDictionary()
 
-    def export(self, facts: dict[str, Any], target: Any = None, descriptor: Any = None) -> Export:
+    def export(self, definition: DefinitionExport, target: object = None, descriptor: object = None) -> Export:
         """Store a definition, unless the same one is stored already.
 
         Args:
-            facts: what workers must know of it.
+            definition: what workers must know of it.
             target: the function or class; pickled by value where it cannot be imported.
             descriptor: of the target, if what was pickled for it before will do.
 
@@ -60,10 +64,9 @@ class Exports:
         """
         if target is not None:
             data = self._pickle(target, descriptor)
-            self._check_size(_KINDS[facts["kind"]], facts["name"].removesuffix(".__init__"), len(data))
-            facts = {**facts, "target": data}
-        # The name stands before the pickle, for the node, which unpickles nothing.
-        payload = facts["name"].encode() + b"\n" + pickle.dumps(facts, protocol=5)
+            self._check_size(_KINDS[definition.kind], definition.name.removesuffix(".__init__"), len(data))
+            definition = definition._replace(target=data)
+        payload = definition.encode()
         key = hashlib.blake2b(payload, digest_size=16).digest()
         found = self._used.get(key)
         if found is None:
@@ -72,10 +75,10 @@ class Exports:
             self._recent.append(found)
         return found
 
-    def _pickle(self, target: Any, descriptor: Any) -> bytes:
+    def _pickle(self, target: object, descriptor: object) -> bytes:
         data = self._pickled.get(descriptor) if descriptor is not None else None
         if data is None:
-            data = bytes(self._session.dumps(target))
+            data = self._session.dumps(target)
             if descriptor is not None:
                 self._pickled[descriptor] = data
         return data

@@ -5,15 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from ray_async._core import store, submission
-from ray_async.runtime import placement_spec
+from ray_async.spec.class_description import ClassDescription, Environment
+from ray_async.spec.placement import Placement, describe_placement
 
 if TYPE_CHECKING:
+    from ray_async._core.object_ref import ObjectRef
     from ray_async.runtime.session.core_session import CoreSession
+    from ray_async.spec.actor_options import ActorOptions
+    from ray_async.spec.task_options import TaskOptions
 
 __all__ = ("SchedulingClass", "SchedulingClasses")
 
@@ -30,7 +34,7 @@ class SchedulingClass:
 
     __slots__ = ("__weakref__", "_reference", "queue")
 
-    def __init__(self, queue: int, reference: Any) -> None:
+    def __init__(self, queue: int, reference: ObjectRef[bytes]) -> None:
         self.queue = queue
         self._reference = reference
 
@@ -43,56 +47,58 @@ class SchedulingClasses:
         added: called with the id and the description of a class that was not there before.
     """
 
-    def __init__(self, session: CoreSession, added: Callable[[int, dict[str, Any]], None]) -> None:
+    def __init__(self, session: CoreSession, added: Callable[[int, ClassDescription], None]) -> None:
         self._session = session
         self._added = added
         self._used: WeakValueDictionary[bytes, SchedulingClass] = WeakValueDictionary()
         self._recent: deque[SchedulingClass] = deque(maxlen=_RECENT)
         self._lock = threading.RLock()
 
-    def describe(self, options: Any) -> dict[str, Any]:
-        """What a task or actor with these options needs, wants and runs in."""
+    def place(self, options: TaskOptions | ActorOptions) -> tuple[Placement, str, Environment | None]:
+        """Where a task or actor with these options runs, the key of its environment, and the environment."""
         session = self._session
         group, captures = session.inherited_group()
-        spec = placement_spec.describe(options, inherited_group=group, captures=captures)
-        spec["job"] = session.job_number
+        place = describe_placement(options, inherited_group=group, captures=captures)
         environment = self._environment(options.runtime_env)
-        if environment:
-            from ray_async.runtime_env.worker_setup import environment_key
+        if not environment:
+            return place, f"{session.job_number}:", None
+        from ray_async.runtime_env.worker_setup import environment_key
 
-            spec["runtime_env"] = environment
-            spec["env_key"] = f"{session.job_number}:{environment_key(environment)}"
-        else:
-            spec["env_key"] = f"{session.job_number}:"
-        return spec
+        return place, f"{session.job_number}:{environment_key(environment)}", environment
 
-    def _environment(self, given: Any) -> dict[str, Any]:
+    def describe(self, options: TaskOptions, is_async: bool, tasks_per_worker: int) -> ClassDescription:
+        """What tasks with these options need, want and run in."""
+        place, env_key, environment = self.place(options)
+        return ClassDescription(place, self._session.job_number, env_key, environment, is_async, tasks_per_worker)
+
+    def _environment(self, given: Mapping[str, object] | None) -> Environment:
         """The environment of a call: the job's (or the running task's), with what is given merged over it."""
-        facts = self._session.facts
-        own = facts.get("runtime_env") or {}
+        description = self._session.description
+        own = description.get("runtime_env") or {}
         if not given:
             return dict(own)
         from ray_async.runtime_env.packaging import package_env
         from ray_async.runtime_env.runtime_env import merge_runtime_env
 
-        return dict(package_env(merge_runtime_env(own, given), facts["session_dir"], dumps=self._session.dumps))
+        merged = merge_runtime_env(own, given)
+        return dict(package_env(merged, description["session_dir"], dumps=self._session.dumps))
 
-    def use(self, spec: dict[str, Any]) -> SchedulingClass:
+    def use(self, description: ClassDescription) -> SchedulingClass:
         """The class with this description, which is made where there is none in the session.
 
         Raises:
             RuntimeError: the session has as many classes as it can have, and all of them are in use.
         """
-        key = placement_spec.encode(spec)
+        key = description.encode()
         with self._lock:
             found = self._used.get(key)
             if found is None:
-                found = self._used[key] = self._find(key, spec)
+                found = self._used[key] = self._find(key, description)
             if not self._recent or self._recent[-1] is not found:
                 self._recent.append(found)
             return found
 
-    def _find(self, key: bytes, spec: dict[str, Any]) -> SchedulingClass:
+    def _find(self, key: bytes, description: ClassDescription) -> SchedulingClass:
         """Find or make a class; where the table is full, wait until the node has ended some."""
         arena = self._session.arena
         deadline, pause = time.monotonic() + _PATIENCE_S, 0.001
@@ -109,7 +115,7 @@ class SchedulingClasses:
             found = submission.get_class(arena, store.put_raw(arena, key), key)
         class_id, queue, reference, made = found
         if made:
-            self._added(class_id, spec)
+            self._added(class_id, description)
         return SchedulingClass(queue, reference)
 
     def clear(self) -> None:

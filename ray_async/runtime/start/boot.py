@@ -13,12 +13,15 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ray_async._core.arena import Arena
 from ray_async._core.process import set_subreaper
 from ray_async.runtime.start.early_end import allow_early_end, forget_early_end
 from ray_async.runtime.start.standard_descriptors import fill_standard_descriptors
+
+if TYPE_CHECKING:
+    from ray_async.runtime.messages.session_description import NodeConfig
 
 __all__ = ("become_node", "main", "redirect_output", "restore_signals", "start_zygote", "zygote_main")
 
@@ -34,8 +37,8 @@ def main() -> None:
         if len(descriptors) != 3:
             return  # the driver has thought better of it, or is gone
         with channel.makefile("rb") as stream:
-            config: dict[str, Any] = json.loads(stream.read())
-    config.update(zip(("arena_fd", "control_fd", "listen_fd"), descriptors, strict=True))
+            config: NodeConfig = json.loads(stream.read())
+    config["arena_fd"], config["control_fd"], config["listen_fd"] = descriptors
     redirect_output(os.path.join(config["session_dir"], "node.log"))
     arena = Arena.attach(config["arena_fd"], config["directory"])
     become_node(arena, config, close_in_zygote=(config["control_fd"], config["listen_fd"]))
@@ -53,7 +56,7 @@ def redirect_output(path: str) -> None:
 
 def become_node(
     arena: Arena,
-    config: dict[str, Any],
+    config: NodeConfig,
     *,
     on_ready: Callable[[], None] | None = None,
     close_in_zygote: tuple[int, ...] = (),
@@ -100,7 +103,7 @@ def restore_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def start_zygote(arena: Arena, config: dict[str, Any]) -> tuple[socket.socket, int]:
+def start_zygote(arena: Arena, config: NodeConfig) -> tuple[socket.socket, int]:
     """Start a zygote in place of one that has died, by exec, since the node has a loop and threads by now.
 
     Args:
@@ -122,9 +125,9 @@ def start_zygote(arena: Arena, config: dict[str, Any]) -> tuple[socket.socket, i
             pass_fds=(arena.fd, theirs.fileno()),
         )
         assert process.stdin is not None
-        facts = {**config, "prestart": [], "arena_fd": arena.fd, "zygote_fd": theirs.fileno(), "node_pid": os.getpid()}
+        descriptors = {"arena_fd": arena.fd, "zygote_fd": theirs.fileno()}
         with contextlib.suppress(BrokenPipeError), process.stdin:
-            process.stdin.write(json.dumps(facts).encode())
+            process.stdin.write(json.dumps({**config, **descriptors, "prestart": [], "node_pid": os.getpid()}).encode())
     # The node reaps it by its pid; the object must not do so first, or complain that nobody has.
     process.returncode = 0
     return ours, process.pid
@@ -132,7 +135,7 @@ def start_zygote(arena: Arena, config: dict[str, Any]) -> tuple[socket.socket, i
 
 def zygote_main() -> None:
     """Read the configuration from standard input and be a zygote."""
-    config: dict[str, Any] = json.loads(sys.stdin.buffer.read())
+    config: NodeConfig = json.loads(sys.stdin.buffer.read())
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)

@@ -1,4 +1,4 @@
-"""What a new node is told: its resources, limits and directories."""
+"""Configuration of a new node: its resources, limits and directories."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from ray_async.engine.init_options import InitOptions
 from ray_async.ids import NodeID
 from ray_async.machine import memory_limits
 from ray_async.machine.address import machine_address
+from ray_async.runtime.messages.session_description import NodeConfig
 from ray_async.runtime.start import node_control
 
 __all__ = ("node_config", "node_resources")
@@ -45,7 +46,7 @@ _LABEL_VARIABLES = {
 }
 
 
-def node_config(options: InitOptions) -> dict[str, Any]:
+def node_config(options: InitOptions) -> NodeConfig:
     """Work out a node's configuration and make its session directory.
 
     Args:
@@ -111,7 +112,7 @@ def _tell_unknown(names: tuple[str, ...]) -> None:
     logging.getLogger("ray_async").warning("_system_config: no setting here has the name %s", ", ".join(names))
 
 
-def _from_settings(settings: Settings, preloaded: tuple[str, ...]) -> dict[str, Any]:
+def _from_settings(settings: Settings, preloaded: tuple[str, ...]) -> NodeConfig:
     """What settings alone decide, and the modules to be preloaded, of which there are more."""
     preload = list(dict.fromkeys([*preloaded, *_preloaded(settings)]))
     return {

@@ -12,7 +12,10 @@ import os
 import select
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ray_async.runtime.messages.session_description import NodeConfig
 
 __all__ = ("MARKER", "NodeLaunch")
 
@@ -51,7 +54,7 @@ class NodeLaunch:
         search = os.pathsep.join([path, package] if path else [package])
         return {**os.environ, "PYTHONPATH": search, MARKER: self.marker}
 
-    def configure(self, config: dict[str, Any], descriptors: list[int]) -> None:
+    def configure(self, config: NodeConfig, descriptors: list[int]) -> None:
         """Tell the process what it is to be; it may be dead already, which whoever waits for it is told.
 
         Args:

@@ -8,12 +8,15 @@ import select
 import shutil
 import signal
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ray_async.runtime.node.death.descendants import TRACKER_S
 from ray_async.runtime.node.resource_trackers import is_resource_tracker, wait_for_ends
 from ray_async.runtime.start import node_control
 from ray_async.runtime.start.node_launch import MARKER
+
+if TYPE_CHECKING:
+    from ray_async.runtime.messages.session_description import SessionDescription
 
 __all__ = ("await_ends", "end_processes", "remove_files")
 
@@ -83,7 +86,7 @@ def _is_running(pid: int) -> bool:
         os.close(descriptor)
 
 
-def remove_files(config: dict[str, Any], node_pid: int) -> None:
+def remove_files(config: SessionDescription, node_pid: int) -> None:
     """Remove a session's directory, its spilled objects and its node's entry in the registry."""
     shutil.rmtree(config["spill_path"], ignore_errors=True)
     shutil.rmtree(config["session_dir"], ignore_errors=True)

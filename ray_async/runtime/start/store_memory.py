@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ray_async._core.arena import OVERFLOW, Arena
+
+if TYPE_CHECKING:
+    from ray_async.runtime.messages.session_description import NodeConfig
 
 __all__ = ("make_store", "remove_store")
 
@@ -15,7 +18,7 @@ _TIMES = 8  # the file has places for so many times the store's limit; what it t
 _CHUNK = 65536
 
 
-def make_store(config: dict[str, Any]) -> Arena:
+def make_store(config: NodeConfig) -> Arena:
     """Make the arena of a new session.
 
     Args:
@@ -39,12 +42,12 @@ def make_store(config: dict[str, Any]) -> Arena:
     return arena
 
 
-def remove_store(config: dict[str, Any]) -> None:
+def remove_store(config: NodeConfig) -> None:
     """Remove what `make_store` has left on the disk, for a session that does not come to be."""
     shutil.rmtree(config["spill_path"], ignore_errors=True)
 
 
-def _make_overflow(config: dict[str, Any], size: int) -> None:
+def _make_overflow(config: NodeConfig, size: int) -> None:
     """The sparse file behind the store; none where the disk takes none, which spilling tells when it is tried."""
     path, link = os.path.join(config["spill_path"], OVERFLOW), os.path.join(config["directory"], OVERFLOW)
     try:

@@ -16,11 +16,14 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from ray_async._core.arena import Arena
 from ray_async._core.process import die_with_parent, set_subreaper, set_title
 from ray_async.transport.frames import FrameReader, pack
+
+if TYPE_CHECKING:
+    from ray_async.runtime.messages.session_description import NodeConfig, WorkerConfig, WorkerRequest
 
 __all__ = ("ENTRY", "Zygote")
 
@@ -62,7 +65,7 @@ class Zygote:
         node_pid: whose death ends us.
     """
 
-    def __init__(self, arena: Arena, sock: socket.socket, config: dict[str, Any], node_pid: int) -> None:
+    def __init__(self, arena: Arena, sock: socket.socket, config: NodeConfig, node_pid: int) -> None:
         self._arena = arena
         self._socket = sock
         self._config = config
@@ -109,8 +112,8 @@ class Zygote:
                     data = b""  # the node was killed with answers of ours unread
                 if not data:
                     return
-                for request in self._reader.feed(data):
-                    self._fork(request)
+                for asked in self._reader.feed(data):
+                    self._fork(cast("WorkerRequest", asked))
                     self._import_next()
 
     def _preload(self, names: list[str]) -> None:
@@ -198,7 +201,7 @@ class Zygote:
             if "OPENBLAS_NUM_THREADS" not in self._config["environ"]:
                 os.environ.pop("OPENBLAS_NUM_THREADS", None)
 
-    def _fork(self, request: dict[str, Any]) -> None:
+    def _fork(self, request: WorkerRequest) -> None:
         zygote = os.getpid()
         fds: list[int] = []
         try:
@@ -219,7 +222,7 @@ class Zygote:
         os.close(out_read)
         os.close(err_read)
 
-    def _become_worker(self, request: dict[str, Any], zygote: int, out: int, err: int) -> None:
+    def _become_worker(self, request: WorkerRequest, zygote: int, out: int, err: int) -> None:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -236,7 +239,7 @@ class Zygote:
             if self._config["niceness"]:
                 os.nice(self._config["niceness"])
             random.seed()
-            config = {**self._config, **request, "arena_fd": self._arena.fd}
+            config: WorkerConfig = {**self._config, **request, "arena_fd": self._arena.fd}
             if request.get("runtime_env"):
                 from ray_async.runtime.worker.fresh import become_fresh
                 from ray_async.runtime_env.worker_setup import needs_exec

@@ -1,4 +1,4 @@
-"""Exported functions and methods as a worker sees them: how each kind of callable is run."""
+"""Definitions: exported functions and methods as a worker sees them, and how each kind of callable is run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async.runtime.worker.running import UserCode
 from ray_async.runtime.worker.stream_writer import StreamWriter
+from ray_async.spec.definition_export import DefinitionExport, DefinitionKind
 
 if TYPE_CHECKING:
     from ray_async._core.execution import Executor
+    from ray_async._core.record_facts import RecordFacts
     from ray_async.runtime.worker.process import Worker
 
 __all__ = ("Definition", "first_items", "load_definition")
@@ -32,6 +34,7 @@ class Definition:
         "calls",
         "calls_that_wait",
         "group",
+        "in_thread",
         "is_async",
         "is_generator",
         "kind",
@@ -39,7 +42,6 @@ class Definition:
         "max_calls",
         "method",
         "name",
-        "options",
         "plain_coroutine",
         "qualname",
         "special",
@@ -47,25 +49,29 @@ class Definition:
         "worker",
     )
 
-    def __init__(self, worker: Worker, facts: dict[str, Any]) -> None:
+    def __init__(self, worker: Worker, export: DefinitionExport) -> None:
         self.worker = worker
-        self.kind: str = facts["kind"]
-        self.name: str = facts["name"]
-        self.qualname: str = facts.get("qualname", self.name)
-        self.is_async: bool = facts.get("is_async", False)
-        self.is_generator: bool = facts.get("is_generator", False)
-        self.max_calls: int = facts.get("max_calls", 0)
-        self.group: str | None = facts.get("group")
-        self.method: str | None = facts.get("method")
-        self.options: dict[str, Any] = facts.get("options", {})
+        self.kind = export.kind
+        self.name = export.name
+        self.qualname = export.qualname
+        self.is_async = export.is_async
+        self.is_generator = export.is_generator
+        self.max_calls = export.max_calls
+        self.group = export.group
+        self.method = export.method
+        self.in_thread = export.in_thread
         #: What ps shows as the command line of the process while it runs this, and the name of its thread, which is
         #: short: the function, or the class of the actor.
         self.line = b"ray::" + self.name.encode()
-        self.title = b"ray::" + (self.name if self.kind == "function" else self.name.partition(".")[0]).encode()
+        self.title = (
+            b"ray::" + (self.name if self.kind is DefinitionKind.FUNCTION else self.name.partition(".")[0]).encode()
+        )
         self.calls = 0
         self.calls_that_wait = 0  # so many of the next calls are taken to have to wait, of a plain coroutine function
         self.plain_coroutine = False
-        self.special = self.is_async or self.is_generator or self.kind == "class" or self.method in _SPECIAL_METHODS
+        self.special = (
+            self.is_async or self.is_generator or self.kind is DefinitionKind.CLASS or self.method in _SPECIAL_METHODS
+        )
 
     def used_up(self) -> bool:
         """Count a call; whether the worker has run as many of this function as one process may."""
@@ -86,7 +92,7 @@ class Definition:
         options = executor.options(record)
         facts = executor.facts(record)
         with self.worker.executing(record, self, options):
-            if self.kind == "class":
+            if self.kind is DefinitionKind.CLASS:
                 self.worker.create_actor(record, function, self, args, kwargs)
                 return
             with UserCode(executor):
@@ -95,7 +101,7 @@ class Definition:
                 result = function(*args, **kwargs)
                 if inspect.iscoroutine(result):
                     result = self.worker.run_coroutine(result)
-            if self.options.get("thread") and executor.is_cancelled(record):
+            if self.in_thread and executor.is_cancelled(record):
                 raise KeyboardInterrupt  # it was not interrupted, but what it gives does not count
             if facts["stream"]:
                 self._stream(executor, record, facts, result)
@@ -151,7 +157,7 @@ class Definition:
             return self.worker.iterate(items)
         return iter(_checked(items, self.name))
 
-    def _stream(self, executor: Executor, record: int, facts: dict[str, Any], items: Any) -> None:
+    def _stream(self, executor: Executor, record: int, facts: RecordFacts, items: Any) -> None:
         writer = StreamWriter(executor, record, facts, self.name)
         iterator = self._iterator(items)
         following = iterator.__next__
@@ -215,14 +221,13 @@ _SPECIAL_METHODS = {"__ray_ready__", "__ray_call__", "__ray_terminate__"}
 
 def load_definition(worker: Worker, payload: bytes) -> tuple[Callable[..., Any], Definition]:
     """Unpickle an export and bind it: a function is itself, a method is looked up on the worker's actor."""
-    facts = pickle.loads(payload.partition(b"\n")[2])
-    if facts["kind"] != "method":
-        facts = {**facts, "target": _load_target(facts)}
-        definition = Definition(worker, facts)
-        definition.plain_coroutine = _is_plain_coroutine(definition, facts["target"])
-        return facts["target"], definition
-    definition = Definition(worker, facts)
-    name = facts["method"]
+    export = DefinitionExport.decode(payload)
+    definition = Definition(worker, export)
+    name = export.method
+    if name is None:
+        target = _load_target(export)
+        definition.plain_coroutine = _is_plain_coroutine(definition, target)
+        return target, definition
     instance = worker.actor_instance
     if name == "__ray_ready__":
         return lambda: True, definition
@@ -239,13 +244,13 @@ def load_definition(worker: Worker, payload: bytes) -> tuple[Callable[..., Any],
     return method, definition
 
 
-def _load_target(facts: dict[str, Any]) -> Any:
+def _load_target(export: DefinitionExport) -> Any:
     try:
-        return pickle.loads(facts["target"])
+        return pickle.loads(export.target)
     except Exception as error:
         what = "The remote function"
-        if facts["kind"] == "class":
-            what = f"The actor with name {facts['name'].partition('.')[0]}"
+        if export.kind is DefinitionKind.CLASS:
+            what = f"The actor with name {export.name.partition('.')[0]}"
         raise RuntimeError(
             f"{what} failed to import on the worker: {type(error).__name__}: {error}. Is all that it needs installed "
             "there, and in the module search path?"
@@ -256,4 +261,4 @@ def _is_plain_coroutine(definition: Definition, function: Callable[..., Any]) ->
     """Whether a call gives a coroutine and nothing else has to be looked at."""
     code = getattr(function, "__code__", None)  # what is only marked as a coroutine function may give anything
     is_coroutine = code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
-    return is_coroutine and not definition.group and not definition.options.get("thread")
+    return is_coroutine and not definition.group and not definition.in_thread

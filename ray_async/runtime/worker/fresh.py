@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from ray_async.runtime.messages.session_description import WorkerConfig
 
 __all__ = ("become_fresh", "main")
 
@@ -17,7 +20,7 @@ _ENTRY = "from ray_async.runtime.worker.fresh import main; main()"
 _VARIABLE = "RAY_ASYNC_WORKER_CONFIG_FD"
 
 
-def become_fresh(config: dict[str, Any]) -> NoReturn:
+def become_fresh(config: WorkerConfig) -> NoReturn:
     """Replace this process, forked from the zygote, by a new interpreter with the environment's variables.
 
     Args:
@@ -54,5 +57,5 @@ def main() -> None:
 
     fd = int(os.environ.pop(_VARIABLE))
     with open(fd, "rb") as file:
-        config: dict[str, Any] = json.load(file)
+        config: WorkerConfig = json.load(file)
     end_worker(Arena.attach(config["arena_fd"], config["directory"]), config)

@@ -30,21 +30,25 @@ from ray_async.runtime.worker.failure import (
     wants_retry,
 )
 from ray_async.runtime.worker.forked_child import prepare_for_forks, runs_a_loop
+from ray_async.runtime.worker.lease import ClassLeases, WorkerLease
 from ray_async.runtime.worker.lease_environment import LeaseEnvironment
-from ray_async.runtime.worker.lease_facts import LeaseFacts
 from ray_async.runtime.worker.lost_interrupt import LostInterrupts
 from ray_async.runtime.worker.preloading import import_deferred
 from ray_async.runtime.worker.running import Executing, running
+from ray_async.spec.class_description import ClassDescription, Environment
 
 if TYPE_CHECKING:
+    from ray_async._core.call_options import CallOptions
+    from ray_async.runtime.messages.session_description import WorkerConfig
     from ray_async.runtime.worker.hosts.async_host import AsyncHost
+    from ray_async.runtime.worker.session import WorkerSession
 
 __all__ = ("Worker", "end_worker", "run_worker")
 
 _logger = logging.getLogger("ray_async")
 
 
-def end_worker(arena: Arena, config: dict[str, Any]) -> NoReturn:
+def end_worker(arena: Arena, config: WorkerConfig) -> NoReturn:
     """Be a worker until the node says otherwise, then end the process."""
     code = 1
     try:
@@ -60,7 +64,7 @@ def end_worker(arena: Arena, config: dict[str, Any]) -> NoReturn:
         os._exit(code)
 
 
-def run_worker(arena: Arena, config: dict[str, Any]) -> int:
+def run_worker(arena: Arena, config: WorkerConfig) -> int:
     """Be a worker until the node says otherwise; returns the process's exit code."""
     import faulthandler
 
@@ -87,7 +91,7 @@ class Worker:
         config: the node's configuration with this worker's slot, job, logical node and environment.
     """
 
-    def __init__(self, arena: Arena, config: dict[str, Any]) -> None:
+    def __init__(self, arena: Arena, config: WorkerConfig) -> None:
         self.arena = arena
         self.config = config
         self.node_ip: str = config["node_ip"]
@@ -95,18 +99,16 @@ class Worker:
         self.executor = execution.Executor(arena, self._load, self._failed, self._withdrawn, unstorable_payload)
         self.actor: int = 0
         self.actor_instance: Any = None
-        self.actor_spec: dict[str, Any] = {}
-        self.actor_facts: dict[str, Any] = {}
         self.actor_ready = False
         self.actor_title = ""
-        self.lease_facts: dict[str, Any] = {}
-        self.session: Any = None
+        self.lease: WorkerLease | None = None
+        self.session: WorkerSession
         self._loop: Any = None
         self._exiting = False
         self.on_loop = False
         self.async_host: AsyncHost | None = None
         self._warned = False
-        self._lease_facts = LeaseFacts(arena)
+        self._class_leases = ClassLeases(arena)
         self._lost_interrupts = LostInterrupts(self._interrupt_lost, self._interrupt_is_due)
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ class Worker:
         rows, trace[:] = list(trace), []
         self.session.tell("trace", pid=os.getpid(), rows=rows)
 
-    def _apply_environment(self, environment: dict[str, Any]) -> None:
+    def _apply_environment(self, environment: Environment) -> None:
         from ray_async.runtime_env.worker_setup import apply
 
         try:
@@ -174,7 +176,7 @@ class Worker:
 
     def dumps(self, value: object) -> bytes:
         """Pickle with the session's serializers."""
-        return bytes(self.session.dumps(value))
+        return self.session.dumps(value)
 
     def _task_name(self) -> str:
         """What the calling thread or asyncio task runs, for the prefix of its lines.
@@ -252,35 +254,32 @@ class Worker:
 
     def _serve_class(self, queue: int, class_id: int, lease: int) -> int:
         """Run tasks of a class while the lease holds; returns why that ended."""
-        facts = self._lease(class_id)
+        served = self._class_leases.of(class_id)
+        self.enter_lease(served)
         self.arena.gives_cpu_back = True
         try:
-            if facts["kind"] == "async":
+            tasks = served.description
+            if isinstance(tasks, ClassDescription) and tasks.is_async:
                 from ray_async.runtime.worker.hosts.async_host import serve_async_class
 
-                return int(serve_async_class(self, queue, lease, facts))
+                return int(serve_async_class(self, queue, lease, tasks.tasks_per_worker))
             return int(self.executor.serve(queue, lease))
         finally:
             self.arena.gives_cpu_back = False
 
-    def _lease(self, class_id: int) -> dict[str, Any]:
-        """Facts of a scheduling class, from its description."""
-        facts = self._lease_facts.of(class_id)
-        self.enter_lease(facts)
-        return facts
-
-    def enter_lease(self, facts: dict[str, Any]) -> None:
+    def enter_lease(self, lease: WorkerLease) -> None:
         """Become what a lease of a class or an actor wants, with the devices that the node chose."""
         from ray_async.engine import current
 
         inherited = self.session.inherited_group()
-        self.lease_facts = facts
+        self.lease = lease
         if self.session.inherited_group() != inherited:
             current.rebind()
-        if "accelerators" not in facts and not DEVICE_RESOURCES.isdisjoint(facts["resources"]):
+        held = lease.place.resources
+        if lease.accelerators is None and not DEVICE_RESOURCES.isdisjoint(held):
             given = self.session.ask("lease_accelerators", slot=self.arena.slot)["accelerators"]
-            facts["accelerators"] = {name: self.environment.names(name, ids) for name, ids in given.items()}
-        self.environment.enter(facts["resources"], facts.get("accelerators", {}))
+            lease.accelerators = {name: self.environment.names(name, ids) for name, ids in given.items()}
+        self.environment.enter(held, lease.accelerators or {})
 
     def _withdrawn(self, record: int) -> BaseException:
         """Why the result of an actor's call does not count: the call had asked for the end, or is cancelled."""
@@ -354,7 +353,7 @@ class Worker:
         self._flush_output()
         os._exit(code)
 
-    def executing(self, record: int, definition: Definition, options: dict[str, Any]) -> Executing:
+    def executing(self, record: int, definition: Definition, options: CallOptions) -> Executing:
         """Note what the current thread or asyncio task runs."""
         return Executing(self, record, definition, options)
 
@@ -362,7 +361,7 @@ class Worker:
         """Record the times (ns) of an execution, if they are wanted."""
         if self.executor.trace is not None:
             self.executor.trace.append((name, started, ended, seq))
-            if self.lease_facts.get("is_async") or len(self.executor.trace) > 1000:
+            if (self.lease is not None and self.lease.description.is_async) or len(self.executor.trace) > 1000:
                 self._flush_trace(self.executor.trace)
 
     @property
@@ -447,7 +446,6 @@ class Worker:
         kwargs: dict[str, Any],
     ) -> None:
         """Run ``__init__`` and complete the creation's record."""
-        self.actor_facts = definition.options
         try:
             self.executor.in_user_code = True
             try:

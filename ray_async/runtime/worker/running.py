@@ -1,4 +1,4 @@
-"""What the current thread or asyncio task executes."""
+"""Executions: what the current thread or asyncio task runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ray_async._core import store
 from ray_async._core.object_ref import ObjectRef
 from ray_async._core.process import now_ns, set_title
-from ray_async.runtime.session.context_variables import FIELD, Applied
+from ray_async.runtime.session.context_variables import Applied
 
 if TYPE_CHECKING:
+    from ray_async._core.call_options import CallOptions
     from ray_async._core.execution import Executor
     from ray_async.runtime.worker.definitions import Definition
     from ray_async.runtime.worker.process import Worker
@@ -25,7 +26,7 @@ class Running(NamedTuple):
     seq: int
     name: str
     function_name: str
-    options: dict[str, Any]
+    options: CallOptions
 
 
 running: contextvars.ContextVar[Running | None] = contextvars.ContextVar("ray_async_running", default=None)
@@ -47,16 +48,16 @@ class Executing:
 
     __slots__ = ("_applied", "_definition", "_name", "_renamed", "_seq", "_started", "_token", "_traced", "_worker")
 
-    def __init__(self, worker: Worker, record: int, definition: Definition, options: dict[str, Any]) -> None:
+    def __init__(self, worker: Worker, record: int, definition: Definition, options: CallOptions) -> None:
         self._worker = worker
         self._definition = definition
-        self._seq: int = worker.executor.facts(record)["seq"]
-        self._name: str = options.get("name") or definition.name
+        self._seq = worker.executor.facts(record)["seq"]
+        self._name = options.get("name") or definition.name
         self._token = running.set(Running(record, self._seq, self._name, definition.qualname, options))
         self._started = now_ns()
         self._renamed = "name" in options and record == worker.executor.record
         self._traced = options.get("enable_task_events", True)
-        context = options.get(FIELD)
+        context = options.get("context")
         if isinstance(context, ObjectRef):
             context = store.read(worker.arena, context)
         self._applied: Applied | None = None if context is None else Applied(context)

@@ -14,6 +14,12 @@ from ray_async.spec.descriptors import ActorMeta, ClassDescriptor
 if TYPE_CHECKING:
     import asyncio
 
+    from ray_async._core.arena import Arena
+    from ray_async._core.submission import ActorCore
+    from ray_async.runtime.messages.session_description import WorkerConfig
+    from ray_async.runtime.worker.process import Worker
+    from ray_async.spec.actor_description import ActorDescription
+
 __all__ = ("WorkerSession",)
 
 #: Kinds of devices that programs ask for, whether there are any or not.
@@ -25,13 +31,13 @@ class WorkerSession(CoreSession):
 
     Args:
         arena: the session's shared memory, joined.
-        facts: the node's configuration of this worker.
+        config: the node's configuration of this worker.
         worker: the process.
     """
 
-    def __init__(self, arena: Any, facts: dict[str, Any], worker: Any) -> None:
+    def __init__(self, arena: Arena, config: WorkerConfig, worker: Worker) -> None:
         self._worker = worker
-        super().__init__(arena, facts)
+        super().__init__(arena, config)
 
     def own_loop(self) -> asyncio.AbstractEventLoop:
         """The worker's loop."""
@@ -46,9 +52,9 @@ class WorkerSession(CoreSession):
 
     def inherited_group(self) -> tuple[str | None, bool]:
         """The placement group of the lease, if it captures children."""
-        spec = self._worker.lease_facts
-        if spec.get("group") and spec.get("capture"):
-            return spec["group"], True
+        lease = self._worker.lease
+        if lease is not None and lease.place.group and lease.place.capture:
+            return lease.place.group, True
         return None, False
 
     def context(self) -> ExecutionContext:
@@ -58,27 +64,26 @@ class WorkerSession(CoreSession):
         worker = self._worker
         base = super().context()
         record = submission.current_parent()
-        spec = worker.lease_facts
-        is_actor = worker.actor != 0
-        if not record and not is_actor:
+        lease = worker.lease
+        if lease is None or not (record or worker.actor):
             return base._replace(is_driver=False)
+        place, actor = lease.place, lease.actor
         now = running.get()
         definition = None if now or not record else worker.executor.prepare(record)[1]
-        group = spec.get("group")
         return base._replace(
             is_driver=False,
             task_id=self.task_id_of(record) if record else None,
             task_name=now.name if now else (definition.name if definition else None),
             function_name=now.function_name if now else (definition.qualname if definition else None),
-            actor_id=self.actor_id_of(worker.actor) if is_actor else None,
-            actor_name=spec.get("name", "") if is_actor else None,
-            actor=self._own_handle(worker) if is_actor else None,
-            is_async_actor=bool(spec.get("is_async")) if is_actor else False,
-            assigned_resources=spec.get("resources", {}),
-            accelerator_ids=dict.fromkeys(_ACCELERATORS, ()) | spec.get("accelerators", {}),
-            placement_group_id=PlacementGroupID.from_hex(group) if group else None,
-            captures_placement_group=bool(spec.get("capture")),
-            was_reconstructed=is_actor and submission.actor_restarts(self.arena, worker.actor) > 0,
+            actor_id=self.actor_id_of(worker.actor) if actor else None,
+            actor_name=actor.name if actor else None,
+            actor=self._own_handle(worker, actor) if actor else None,
+            is_async_actor=actor is not None and actor.is_async,
+            assigned_resources=place.resources,
+            accelerator_ids={**{kind: [] for kind in _ACCELERATORS}, **(lease.accelerators or {})},
+            placement_group_id=PlacementGroupID.from_hex(place.group) if place.group else None,
+            captures_placement_group=place.capture,
+            was_reconstructed=actor is not None and submission.actor_restarts(self.arena, worker.actor) > 0,
             is_canceled=record != 0 and worker.executor.is_cancelled(record),
         )
 
@@ -96,6 +101,6 @@ class WorkerSession(CoreSession):
         self._worker.executor.exiting = submission.current_parent()
         return WorkerExit(0)
 
-    def _own_handle(self, worker: Any) -> tuple[Any, ActorMeta]:
-        meta = ClassDescriptor(type(worker.actor_instance), tuple(worker.lease_facts["concurrency_groups"])).meta
+    def _own_handle(self, worker: Worker, actor: ActorDescription) -> tuple[ActorCore, ActorMeta]:
+        meta = ClassDescriptor(type(worker.actor_instance), tuple(actor.concurrency_groups)).meta
         return submission.actor_at_offset(self.arena, worker.actor), meta

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ray_async._core.execution import Executor
+    from ray_async._core.record_facts import RecordFacts
 
 __all__ = ("StreamWriter", "close_generator")
 
@@ -23,13 +24,13 @@ class StreamWriter:
 
     __slots__ = ("_add", "_name", "_per_yield", "_skip", "limit", "stream")
 
-    def __init__(self, executor: Executor, record: int, facts: dict[str, Any], name: str) -> None:
+    def __init__(self, executor: Executor, record: int, facts: RecordFacts, name: str) -> None:
         self.stream = executor.stream(record)
-        self.limit: int = facts["backpressure"]  # unread items at which the generator pauses; 0: none
+        self.limit = facts["backpressure"]  # unread items at which the generator pauses; 0: none
         self._add = self.stream.add
         self._name = name
         self._skip, _ = self.stream.position()  # a retry goes on after the items that exist already
-        self._per_yield: int = executor.options(record).get("objects_per_yield", 1)
+        self._per_yield = executor.options(record).get("objects_per_yield", 1)
 
     def write(self, item: Any) -> None:
         """Make the objects of one ``yield`` items of the stream.

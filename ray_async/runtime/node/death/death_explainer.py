@@ -11,6 +11,7 @@ from ray_async.runtime.node.restart import Restart, Stay
 from ray_async.runtime.node.workers import WorkerProcess
 
 if TYPE_CHECKING:
+    from ray_async._core.record_facts import RecordFacts
     from ray_async.runtime.node.process import Node
 
 __all__ = ("DeathExplainer",)
@@ -58,7 +59,7 @@ class DeathExplainer:
         """The cause in a few words."""
         return self._evidence.summary
 
-    def __call__(self, record: int, facts: dict[str, Any]) -> bytes:
+    def __call__(self, record: int, facts: RecordFacts) -> bytes:
         """The error of a task or of an actor's call that the worker ran."""
         node, worker = self._node, self._worker
         if facts["actor"]:
@@ -82,11 +83,11 @@ class DeathExplainer:
         if actor.ended is DeathCause.EXIT_ACTOR:
             return died(actor, f"It has ended: {actor.end_detail}.")
         deceased = Deceased(
-            actor.spec["class_name"],
+            actor.description.class_name,
             pid=self._worker.pid,
             node_ip=self._node.config["node_ip"],
             actor_id=actor.id.hex(),
-            class_name=actor.spec["class_name"],
+            class_name=actor.description.class_name,
             actor_name=actor.name,
             namespace=actor.namespace,
         )

@@ -48,9 +48,10 @@ class Control:
 
     async def start(self) -> None:
         """Serve the driver's socket that came with the process, and listen for others."""
-        for key in ("control_fd", "listen_fd"):
-            if self._node.config.get(key, -1) >= 0:
-                await self._server.adopt(socket.socket(fileno=self._node.config[key]))
+        config = self._node.config
+        for inherited in (config.get("control_fd", -1), config.get("listen_fd", -1)):
+            if inherited >= 0:
+                await self._server.adopt(socket.socket(fileno=inherited))
         await self._server.listen(os.path.join(self._node.config["session_dir"], "node.sock"))
 
     def close(self) -> None:

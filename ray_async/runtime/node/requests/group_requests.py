@@ -31,7 +31,7 @@ class GroupRequests:
         }
 
     def _create(self, peer: Peer, message: Message) -> Message:
-        maker = self._node.actors.detached_actor_of(peer.facts.get("slot"))
+        maker = self._node.actors.detached_actor_of(peer.notes.get("slot"))
         return {"value": self._node.groups.create(message, self._node.drivers.job_of(peer), maker)}
 
     def _remove(self, peer: Peer, message: Message) -> Message:

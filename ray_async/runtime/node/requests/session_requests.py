@@ -36,8 +36,8 @@ class SessionRequests:
         }
 
     def _hello(self, peer: Peer, message: Message) -> None:
-        peer.facts["slot"] = int(message["slot"])
-        peer.facts["pid"] = int(message["pid"])
+        peer.notes["slot"] = int(message["slot"])
+        peer.notes["pid"] = int(message["pid"])
 
     def _shutdown(self, peer: Peer, message: Message) -> None:
         self._node.drivers.left(int(message["slot"]))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ray_async._core.submission import set_parent
+from ray_async.runtime.worker.lease import WorkerLease
 
 if TYPE_CHECKING:
+    from ray_async.runtime.worker.definitions import Definition
     from ray_async.runtime.worker.process import Worker
+    from ray_async.spec.actor_description import ActorDescription
 
 __all__ = ("host_actor",)
 
@@ -19,23 +21,22 @@ __all__ = ("host_actor",)
 def host_actor(worker: Worker, offset: int, lease: int) -> None:
     """Create the actor and serve its queue until it ends."""
     executor = worker.executor
-    spec = json.loads(worker.session.actor_spec(offset))
-    worker.actor_spec = spec
-    worker.enter_lease(spec)
-    if spec["is_async"]:
+    actor = worker.session.actor_description(offset)
+    worker.enter_lease(WorkerLease(actor))
+    if actor.is_async:
         from ray_async.runtime.worker.hosts.async_host import host_async_actor
 
-        host_async_actor(worker, offset, spec)
+        host_async_actor(worker, offset, actor)
         return
     executor.run_record(executor.creation_of_actor(offset))
     if not worker.actor_ready:
         return
-    if spec["max_concurrency"] > 1 or spec["concurrency_groups"]:
+    if actor.max_concurrency > 1 or actor.concurrency_groups:
         executor.sync_actor = True
-        ThreadedHost(worker, offset, spec).serve()
+        ThreadedHost(worker, offset, actor).serve()
     else:
         executor.sync_actor = True
-        executor.ordered = spec["ordered"]
+        executor.ordered = actor.ordered
         executor.serve(executor.queue_of_actor(offset), lease)
 
 
@@ -45,11 +46,11 @@ class ThreadedHost:
     The main thread takes calls from the actor's queue and hands them over, so that it stays free for signals.
     """
 
-    def __init__(self, worker: Worker, offset: int, spec: dict[str, Any]) -> None:
+    def __init__(self, worker: Worker, offset: int, actor: ActorDescription) -> None:
         self._worker = worker
         self._queue = worker.executor.queue_of_actor(offset)
         self._inboxes: dict[str, queue.SimpleQueue[int]] = {}
-        for group, size in {**spec["concurrency_groups"], "": spec["max_concurrency"]}.items():
+        for group, size in {**actor.concurrency_groups, "": actor.max_concurrency}.items():
             inbox: queue.SimpleQueue[int] = queue.SimpleQueue()
             self._inboxes[group] = inbox
             for index in range(size):
@@ -73,7 +74,7 @@ class ThreadedHost:
             run_in_thread(self._worker, inbox.get())
 
 
-def _refuse_group(worker: Worker, record: int, definition: Any, group: str, known: list[str]) -> None:
+def _refuse_group(worker: Worker, record: int, definition: Definition, group: str, known: list[str]) -> None:
     error = ValueError(f"the actor has no concurrency group {group!r}; declared are {[k for k in known if k]}")
     payload = worker._failed(worker.executor, record, None, definition, error)
     if payload is not None:

@@ -35,9 +35,11 @@ from ray_async.runtime.worker.stall_watch import StallWatch
 from ray_async.runtime.worker.stream_writer import StreamWriter, close_generator
 
 if TYPE_CHECKING:
+    from ray_async._core.record_facts import RecordFacts
     from ray_async.runtime.worker.definitions import Definition
     from ray_async.runtime.worker.lost_interrupt import LostInterrupts
     from ray_async.runtime.worker.process import Worker
+    from ray_async.spec.actor_description import ActorDescription
 
 __all__ = ("AsyncHost", "host_async_actor", "running_definition", "serve_async_class")
 
@@ -47,16 +49,15 @@ _CALLS_THAT_WAIT = 64  # after one that had to wait, for which the next ones get
 _MAX_THREADS = 256
 _ABANDONED_S = 0.2  # between looks whether a stream still has a consumer
 _ITEMS_IN_A_ROW = 128  # that a generator which never waits may yield before others on its loop have a turn
-TASKS_PER_WORKER = 100
 
 
 @runs_a_loop
-def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
+def host_async_actor(worker: Worker, offset: int, actor: ActorDescription) -> None:
     """Create an async actor and serve it: ``__init__`` and all methods run on one loop."""
     loop = worker.loop()
     asyncio.set_event_loop(loop)
     worker.on_loop = True
-    queue, groups, limit = worker.executor.queue_of_actor(offset), spec["concurrency_groups"], spec["max_concurrency"]
+    queue, groups, limit = worker.executor.queue_of_actor(offset), actor.concurrency_groups, actor.max_concurrency
     if groups:
         from ray_async.runtime.worker.hosts.grouped_host import GroupedHost
 
@@ -70,11 +71,10 @@ def host_async_actor(worker: Worker, offset: int, spec: dict[str, Any]) -> None:
 
 
 @runs_a_loop
-def serve_async_class(worker: Worker, queue: int, lease: int, facts: dict[str, Any]) -> int:
-    """Serve a class of async tasks while the lease holds; returns why it ended."""
+def serve_async_class(worker: Worker, queue: int, lease: int, limit: int) -> int:
+    """Serve a class of async tasks, so many at once, while the lease holds; returns why it ended."""
     loop = worker.loop()
     asyncio.set_event_loop(loop)
-    limit = facts.get("tasks_per_worker", TASKS_PER_WORKER)
     host = AsyncHost(worker, queue, limit)
     try:
         return int(loop.run_until_complete(host.serve_lease(lease)))
@@ -451,7 +451,7 @@ class AsyncHost:
             async with self._gates[group]:
                 if executor.is_cancelled(record):
                     raise asyncio.CancelledError
-                if definition.options.get("thread"):
+                if definition.in_thread:
                     await self._in_thread(record)
                     return
                 with worker.executing(record, definition, options):
@@ -492,7 +492,7 @@ class AsyncHost:
             executor.succeed(record, result)
 
     @runs_user_code
-    async def _stream(self, record: int, definition: Definition, facts: dict[str, Any], items: Any) -> None:
+    async def _stream(self, record: int, definition: Definition, facts: RecordFacts, items: Any) -> None:
         executor = self._executor
         writer = StreamWriter(executor, record, facts, definition.name)
         try:
