@@ -120,7 +120,7 @@ def test_a_disk_that_is_full_in_the_middle_is_told(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
         with pytest.raises(ray.exceptions.OutOfDiskError, match=f"{tmp_path}"):
-            RunFile.written(pa.table({"x": np.zeros(100_000)}), str(tmp_path))
+            RunFile.written([pa.table({"x": np.zeros(100_000)})], str(tmp_path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.iterdir())

@@ -1,8 +1,10 @@
 """The executor's decisions, in simulation: no process, no time."""
 
+import gc
 import heapq
 import itertools
 import random
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -245,6 +247,55 @@ def test_a_barrier_gives_inputs_beyond_its_limit_to_calls_of_their_own(seed: int
     assert calls[-1].params == ("merge", 10, 9) and len(outputs) == 1
     barrier = simulation.machine.stages[2]
     assert isinstance(barrier, BarrierStage) and barrier.writes_files and barrier.calls_over
+
+
+class Handle:
+    """A block that is watched."""
+
+
+def test_a_barrier_lets_go_of_blocks_that_nobody_needs_any_more() -> None:
+    """Of the inputs of calls that have ended, and of outputs that were taken while others are still made."""
+
+    class Last:
+        def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+            parts = list(inputs[0])
+            del inputs
+            yield BarrierStep((StageCall("last", (parts.pop(0),)) for _ in range(len(parts))), last=True)
+            return ()
+
+    inputs, outputs = [Handle(), Handle()], [Handle(), Handle()]
+    seen = [weakref.ref(handle) for handle in (inputs[0], outputs[0])]
+    specs: list[StageSpec] = [
+        BundlesSpec("blocks", (), tuple(bundle(handle) for handle in inputs)),
+        BarrierSpec("sort", (0,), Last()),
+    ]
+    machine = Machine(specs, Limits())
+    first, second = [one for one in machine.start() if isinstance(one, StartTask)]
+    machine.finished(first.task, StageResult((bundle(outputs[0]),), value=1))
+    assert machine.take() is not None and not machine.over
+    del specs, inputs[0], outputs[0], first
+    gc.collect()
+    assert [reference() for reference in seen] == [None, None]
+    machine.finished(second.task, StageResult())
+    assert machine.take() is None and machine.over
+
+
+def test_runs_take_no_more_of_an_input_than_the_next_of_them_needs() -> None:
+    specs: list[StageSpec] = [
+        MapSpec("read", reads=tuple(range(50))),
+        BarrierSpec("sort", (0,), Runs(), Spill("folder", 5, run_bytes=3)),
+    ]
+    machine = Machine(specs, Limits(cpus=8, budget=20))
+    running = [one for one in machine.start() if isinstance(one, StartTask)]
+    reads = 0
+    while any(start.stage == 0 for start in running):  # no run ever ends
+        start = next(start for start in running if start.stage == 0)
+        running.remove(start)
+        reads += 1
+        more = machine.finished(start.task, StageResult((bundle(reads),)))
+        running += [one for one in more if isinstance(one, StartTask)]
+    # The limit, what its calls may have in hand, and the stage's own share before it: ten bytes each at most.
+    assert reads <= 30
 
 
 class Refusing:

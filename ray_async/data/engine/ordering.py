@@ -27,6 +27,8 @@ def sorted_table(table: pa.Table, keys: Sequence[str], descending: Sequence[bool
 
 def order_of(table: pa.Table, keys: Sequence[str], descending: Sequence[bool]) -> pa.Array:
     """The rows' indices in order."""
+    if table.num_rows < 2:
+        return pa.array(np.arange(table.num_rows))
     fast = _numeric_order([table.column(key) for key in keys], descending) if keys else None
     if fast is not None:
         return fast

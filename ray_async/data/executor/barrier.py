@@ -8,13 +8,11 @@ into one file. So inputs of any size take a bounded part of the store, and are w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 from ray_async.data.block.bundle import RowBundle
 from ray_async.data.executor.instructions import (
     BarrierSpec,
-    BarrierStep,
     RunPlan,
     Spill,
     SpillingStrategy,
@@ -38,8 +36,9 @@ class BarrierStage(CallStage):
         self._gathered_bytes = 0  # until runs begin
         self._runs: _Runs | None = None
         self._steps: Steps | None = None
-        self._step: BarrierStep | None = None
-        self._queue: deque[StageCall] = deque()
+        self._last = False  # whether the calls of the step give the outputs
+        self._calls: Iterator[StageCall] = iter(())
+        self._following: StageCall | None = None
         self._step_slots: list[Slot] = []
         self._planned = False
 
@@ -48,13 +47,22 @@ class BarrierStage(CallStage):
         if self._steps is not None:
             return True
         for stage, bundles in zip(self.inputs, self._gathered, strict=True):
-            while (bundle := stage.take()) is not None:
+            while self._takes(bundles) and (bundle := stage.take()) is not None:
                 bundles.append(bundle)
                 self._gathered_bytes += bundle.bytes
         if self._runs is None and self._spill is not None and self._gathered_bytes > self._spill.limit:
             assert isinstance(self._strategy, SpillingStrategy)
             self._runs = _Runs(self._strategy.runs(self._gathered), self._spill, len(self.inputs))
         return all(stage.over for stage in self.inputs)
+
+    def _takes(self, gathered: Sequence[RowBundle]) -> bool:
+        """Whether more is taken of an input: once runs have begun, no more than the next of them needs."""
+        return self._runs is None or not self._runs.enough(gathered)
+
+    def expected(self) -> int:
+        if self._runs is None or self._steps is not None:
+            return super().expected()
+        return sum(bundle.bytes for slot in self.running for bundle in slot.call.inputs)  # the outputs are in files
 
     def _next_call(self) -> StageCall | None:
         if self._steps is None:
@@ -66,9 +74,12 @@ class BarrierStage(CallStage):
             if not complete or not self._step_is_done():
                 return None
             self._begin_steps()
-        while not self._queue and not self._planned and self._step_is_done():
+        while self._following is None and not self._planned and self._step_is_done():
             self._advance([slot.result or StageResult() for slot in self._step_slots])
-        return self._queue.popleft() if self._queue else None
+        call = self._following
+        if call is not None:
+            self._following = next(self._calls, None)
+        return call
 
     def _begin_steps(self) -> None:
         if self._runs is None:
@@ -82,7 +93,7 @@ class BarrierStage(CallStage):
         return all(slot.done for slot in self._step_slots)
 
     def has_work(self) -> bool:
-        return bool(self.again or self._queue)
+        return bool(self.again) or self._following is not None
 
     @property
     def writes_files(self) -> bool:
@@ -92,8 +103,8 @@ class BarrierStage(CallStage):
     @property
     def calls_over(self) -> bool:
         """Whether no call will be made any more, so that nothing reads its files."""
-        last = self._planned or (self._step is not None and self._step.last)
-        return self.stopped or (last and not self._queue and not self.running and not self.again)
+        last = self._planned or self._last
+        return self.stopped or (last and self._following is None and not self.running and not self.again)
 
     def next_slot(self) -> Slot | None:
         fresh = not self.again
@@ -106,13 +117,15 @@ class BarrierStage(CallStage):
         assert self._steps is not None
         self._step_slots = []
         try:
-            self._step = next(self._steps) if results is None else self._steps.send(results)
+            step = next(self._steps) if results is None else self._steps.send(results)
         except StopIteration as end:
             self._planned = True
-            self._step = None
+            self._last = False
             self._append(end.value or ())
             return
-        self._queue.extend(self._step.calls)
+        self._calls = iter(step.calls)
+        self._following = next(self._calls, None)
+        self._last = step.last
 
     def _append(self, bundles: Sequence[RowBundle]) -> None:
         slot = Slot(StageCall(None), deque(bundles), done=True)
@@ -121,8 +134,8 @@ class BarrierStage(CallStage):
         self.slots.append(slot)
 
     def _keep(self, slot: Slot, result: StageResult, size: int) -> None:
-        slot.call = replace(slot.call, inputs=())  # its blocks are not needed any more, though its result is
-        if self._step is not None and self._step.last:
+        if self._last:
+            slot.result = None  # its outputs go as they are taken, though the step goes on
             super()._keep(slot, result, size)
         else:
             self.slots.remove(slot)
@@ -148,10 +161,14 @@ class _Runs:
         self._rows = [0] * sides
         self._order: list[int] = []
 
+    def enough(self, bundles: Sequence[RowBundle]) -> bool:
+        """Whether rows of an input make a call."""
+        return sum(bundle.bytes for bundle in bundles) >= self._run_bytes
+
     def next_call(self, gathered: Sequence[list[RowBundle]], over: Sequence[bool]) -> StageCall | None:
         """A call for rows of an input that has enough of them, or no more to come."""
         for side, (bundles, last) in enumerate(zip(gathered, over, strict=True)):
-            if bundles and (last or sum(bundle.bytes for bundle in bundles) >= self._run_bytes):
+            if bundles and (last or self.enough(bundles)):
                 rows = self._taken(bundles)
                 params = self._plan.split(side, self._rows[side], self._folder)
                 self._rows[side] += rows.rows

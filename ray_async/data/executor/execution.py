@@ -21,6 +21,7 @@ from ray_async.data.executor.machine import Limits, Machine
 from ray_async.data.executor.own_process import cpus_of_actor
 from ray_async.data.executor.pump import Pump
 from ray_async.data.executor.remote import RemoteExecution
+from ray_async.data.executor.room import Room
 from ray_async.data.plan import nodes
 from ray_async.data.plan.optimizer import optimized
 from ray_async.data.plan.physical import PhysicalPlan, Planner
@@ -120,9 +121,7 @@ class Execution:
     def _inline(self) -> Iterator[RowBundle]:
         cpus = 1
         block_bytes = self._context.target_max_block_size or MAX_CALL_BYTES
-        planner = Planner(
-            cpus, block_bytes, MAX_CALL_BYTES, whole_runs=False, execution=self._number, apart=self._may_fail
-        )
+        planner = Planner(cpus, block_bytes, MAX_CALL_BYTES, execution=self._number, apart=self._may_fail)
         plan = planner.compile(self._node)
         machine = Machine(plan.specs, Limits(cpus, MAX_CALL_BYTES, self._context.max_errored_blocks))
         self._begin(machine, inline=True)
@@ -137,11 +136,19 @@ class Execution:
         cpus = max(1, int(asked.cpu if asked.cpu is not None else resources.get("CPU", 1)))
         store = int(resources.get("object_store_memory", 1 << 30))
         budget = int(asked.object_store_memory) if asked.object_store_memory is not None else int(store * STORE_SHARE)
-        block_bytes = max(1 << 16, min(self._context.target_max_block_size or budget, budget // (4 * cpus)))
-        call_bytes = min(MAX_CALL_BYTES, max(1 << 20, store // 4))
-        spill = Spill(_spill_folder(), max(call_bytes, budget // 2), min(MAX_RUN_BYTES, call_bytes // 4))
-        planner = Planner(cpus, block_bytes, call_bytes, execution=self._number, apart=self._may_fail, spill=spill)
+        target = self._context.target_max_block_size
+        room = Room.of(store, budget, cpus, _barriers(self._node), target, MAX_CALL_BYTES, MAX_RUN_BYTES)
+        planner = Planner(
+            cpus,
+            room.block,
+            room.call,
+            engine_bytes=min(MAX_CALL_BYTES, max(1 << 20, store // 4)),
+            execution=self._number,
+            apart=self._may_fail,
+            spill=Spill(_spill_folder(), room.gathered, room.run),
+        )
         plan = planner.compile(self._node)
+        plan.kept_bytes = room.kept
         plan.patience = self._context.execution_no_progress_timeout_s
         plan.own_cpus = cpus_of_actor()
         plan.in_own_process = plan.own_cpus > 0 and ray.available_resources().get("CPU", 0.0) < 1
@@ -187,6 +194,12 @@ def _cluster() -> dict[str, float]:
     if not _seen or now - _seen[0][0] > 1 or _seen[0][1] != job:
         _seen[:] = [(now, job, ray.cluster_resources())]
     return _seen[0][2]
+
+
+def _barriers(node: nodes.PlanNode) -> int:
+    """Nodes of a plan that need all rows of their inputs."""
+    gathering = (nodes.Sort, nodes.Aggregate, nodes.Shuffle, nodes.Repartition, nodes.Join, nodes.MapGroups)
+    return isinstance(node, gathering) + sum(_barriers(part) for part in node.inputs)
 
 
 def _work(node: nodes.PlanNode) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -146,11 +146,11 @@ class BarrierStep:
     """Calls of a barrier that may run at the same time.
 
     Attributes:
-        calls: the calls.
+        calls: the calls; each is asked for when it is about to begin.
         last: whether their outputs, in order of the calls, are the barrier's own.
     """
 
-    calls: tuple[StageCall, ...]
+    calls: Iterable[StageCall]
     last: bool = False
 
 

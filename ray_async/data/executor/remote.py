@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import logging
 import os
+import pickle
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
@@ -236,7 +238,7 @@ class RemoteExecution:
     def _function(self, stage: int) -> Any:
         """The remote function of a stage, made when it is first needed."""
         if stage not in self._remote:
-            runner = Runner(_operator(self._plan, stage))
+            runner = Runner(_operator(self._plan, stage), self._plan.kept_bytes)
 
             def run(params: Any, number: int, layout: Any, *blocks: Any) -> StageResult:
                 return runner.run(params, number, layout, *blocks)
@@ -266,7 +268,8 @@ class RemoteExecution:
         options = {**self._plan.options[start.stage], "num_cpus": 0}
         options.pop("name", None)
         threads = 0 if os.environ.get("OMP_NUM_THREADS") else int(spec.pool.cpus)
-        actor = ray.remote(StageActor).options(**options).remote(Runner(_operator(self._plan, start.stage)), threads)
+        runner = Runner(_operator(self._plan, start.stage), self._plan.kept_bytes)
+        actor = ray.remote(StageActor).options(**options).remote(runner, threads)
         self._actors[start.actor] = actor
         reference = actor.open.remote()
         future = reference.as_future()
@@ -304,7 +307,7 @@ class RemoteExecution:
             return
         error = future.exception()
         if error is None:
-            self._carry(self.machine.finished(start.task, future.result()))
+            self._carry(self.machine.finished(start.task, _own(future.result())))
             self._folders.close(start.stage, self.machine.stages[start.stage])
             return
         died = start.actor is not None and isinstance(error, RayActorError)
@@ -347,6 +350,17 @@ class StageActor:
 
     def stream(self, params: Any, number: int, layout: Any, *blocks: Any) -> Iterator[StageResult]:
         yield from self._runner.stream(params, number, layout, *blocks)
+
+
+def _own(result: StageResult) -> StageResult:
+    """A result whose value is this process's own.
+
+    A view of the store would keep the result there for as long as its barrier needs the value, and a result that is
+    kept keeps the arguments of its call: all the blocks.
+    """
+    if result.value is None:
+        return result
+    return replace(result, value=pickle.loads(pickle.dumps(result.value)))
 
 
 def _operator(plan: PhysicalPlan, stage: int) -> Any:

@@ -274,6 +274,7 @@ class CallStage(Stage):
         self.records.append(CallRecord(result.began, result.seconds, result.process, slot.call.number, rows, size))
         self.counts.rows_in += sum(bundle.rows for bundle in slot.call.inputs)
         self.counts.rows_given += rows
+        slot.call = replace(slot.call, inputs=())  # its blocks are not needed any more, though its outputs are
         if not self.stopped:
             self._keep(slot, result, size)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow as pa
 from ray_async.data.block.bundle import Piece, RowBundle
 from ray_async.data.block.run_file import RunFile
 from ray_async.data.executor.instructions import StageCall, StageResult
+from ray_async.data.executor.kept_memory import KeptMemory
 from ray_async.data.operators.map_operator import InFile, Operator, Value
 
 __all__ = ("Layout", "layout_of", "run_call", "tables_of")
@@ -61,27 +63,52 @@ def run_call(
         if isinstance(item, Value):
             value = item.value
             continue
-        table = item.table if isinstance(item, InFile) else item
-        handle = RunFile.written(table, item.folder) if isinstance(item, InFile) else keep(table)
-        outputs.append(RowBundle((Piece(handle, 0, table.num_rows, table.nbytes, table.schema),)))
+        if isinstance(item, InFile):
+            piece = RunFile.written(item.tables, item.folder)
+        else:
+            piece = Piece(keep(item), 0, item.num_rows, item.nbytes, item.schema)
+        outputs.append(RowBundle((piece,)))
+        del item  # its rows are where they belong, and the next ones need the memory
     seconds = time.perf_counter() - began
     return StageResult(tuple(outputs), value, seconds, began=clock, process=os.getpid())
 
 
 @dataclass
 class Runner:
-    """An operator in a worker: the body of a stage's tasks, and of the actors of its pool."""
+    """An operator in a worker: the body of a stage's tasks, and of the actors of its pool.
+
+    Attributes:
+        operator: the operator.
+        kept_bytes: free memory that the worker may keep between calls; None for any.
+    """
 
     operator: Operator
+    kept_bytes: int | None = None
+    _memory: KeptMemory | None = field(default=None, init=False)
 
     def run(self, params: Any, number: int, layout: Layout, *blocks: pa.Table | RunFile) -> StageResult:
         """Run a call whose inputs are given as `layout_of` returns them."""
         import ray_async as ray
 
-        return run_call(self.operator, StageCall(params, (), number), tables_of(layout, blocks), ray.put)
+        with self._tidied():
+            return run_call(self.operator, StageCall(params, (), number), tables_of(layout, blocks), ray.put)
+
+    @contextlib.contextmanager
+    def _tidied(self) -> Iterator[None]:
+        if self._memory is None and self.kept_bytes is not None:
+            self._memory = KeptMemory(self.kept_bytes)
+        yield
+        if self._memory is not None:
+            self._memory.look()
 
     def stream(self, params: Any, number: int, layout: Layout, *blocks: pa.Table | RunFile) -> Iterator[StageResult]:
         """Run a call, and give each block as it is made."""
+        with self._tidied():
+            yield from self._streamed(params, number, layout, blocks)
+
+    def _streamed(
+        self, params: Any, number: int, layout: Layout, blocks: Sequence[pa.Table | RunFile]
+    ) -> Iterator[StageResult]:
         import ray_async as ray
 
         self.operator.prepare()

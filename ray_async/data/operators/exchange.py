@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from ray_async.data.block.bundle import RowBundle
+from ray_async.data.block.gathering import gathered
 from ray_async.data.block.schema import concatenated
 from ray_async.data.executor.instructions import BarrierStep, RunPlan, StageCall, StageResult, Steps
 from ray_async.data.operators.map_operator import InFile, Value
@@ -51,13 +52,18 @@ class SplitRows:
         table, part, count = self.parts(concatenated([table for bundle in inputs for table in bundle]))
         if count <= 1 << 16:
             part = part.astype(np.uint16)  # small numbers are sorted by counting
-        yield kept_in(self.folder, table.take(pa.array(np.argsort(part, kind="stable"))))
-        yield Value(np.bincount(part, minlength=count))
+        order = np.argsort(part, kind="stable")
+        sizes = np.diff(np.searchsorted(part[order], np.arange(count + 1)))
+        del part
+        yield kept_in(self.folder, table, pa.array(order))
+        yield Value(sizes.astype(np.min_scalar_type(int(sizes.max(initial=0)))))
 
 
-def kept_in(folder: str | None, table: pa.Table) -> pa.Table | InFile:
-    """A block for the store, or for a folder if there is one."""
-    return table if folder is None else InFile(table, folder)
+def kept_in(folder: str | None, table: pa.Table, order: pa.Array) -> pa.Table | InFile:
+    """Rows in an order as a block for the store, or for a folder if there is one."""
+    if folder is not None:
+        return InFile(gathered(table, order), folder)
+    return table.take(order) if table.num_columns else table
 
 
 class Exchange:
@@ -88,7 +94,7 @@ class Exchange:
         if sum(bundle.bytes for bundles in inputs for bundle in bundles) <= self.call_bytes:
             return (yield from self.whole(inputs))
         counts = [len(bundles) for bundles in inputs]
-        step = BarrierStep(tuple(call for side, bundles in enumerate(inputs) for call in self._splits(side, bundles)))
+        step = BarrierStep([call for side, bundles in enumerate(inputs) for call in self._splits(side, bundles)])
         del inputs  # the blocks go as the calls end
         results = iter((yield step))
         return (yield from self.merge([list(itertools.islice(results, count)) for count in counts]))
@@ -119,13 +125,17 @@ def parts_of_size(runs: Sequence[Sequence[StageResult]], part_bytes: int) -> lis
     return ranges
 
 
-def parts_of(side: Sequence[StageResult], ranges: Sequence[tuple[int, int]]) -> list[RowBundle]:
-    """For each range of parts, the rows of one side, in the order of the runs."""
-    found: list[list[RowBundle]] = [[] for _ in ranges]
-    for result in side:
-        ends = np.concatenate([[0], np.cumsum(result.value)])
-        block = RowBundle.of(result.outputs)
-        for pieces, (start, stop) in zip(found, ranges, strict=True):
-            if ends[start] < ends[stop] or not pieces:  # an empty one tells the columns
-                pieces.append(block.part(int(ends[start]), int(ends[stop])))
-    return [RowBundle.of(pieces) for pieces in found]
+def parts_of(side: Sequence[StageResult], ranges: Sequence[tuple[int, int]]) -> Iterator[RowBundle]:
+    """For each range of parts, the rows of one side, in the order of the runs.
+
+    They are made one by one: a thousand ranges of a thousand runs are a million pieces.
+    """
+    bounds = np.array([0, *(stop for _, stop in ranges)])
+    ends = [np.concatenate([[0], np.cumsum(result.value, dtype=np.int64)])[bounds] for result in side]
+    blocks = [RowBundle.of(result.outputs) for result in side]
+    for index in range(len(ranges)):
+        pieces: list[RowBundle] = []
+        for block, end in zip(blocks, ends, strict=True):
+            if end[index] < end[index + 1] or not pieces:  # an empty one tells the columns
+                pieces.append(block.part(int(end[index]), int(end[index + 1])))
+        yield RowBundle.of(pieces)

@@ -25,6 +25,9 @@ from ray_async.data.plan.columns import check_columns
 
 __all__ = ("AggregateStrategy", "GroupMap", "HashedParts")
 
+#: Rows that are hashed at a time: hashing takes many times the memory of a small key.
+HASHED_ROWS = 1 << 16
+
 
 @dataclass(frozen=True)
 class AggregateRows:
@@ -57,7 +60,11 @@ class HashedParts:
 
     def __call__(self, table: pa.Table) -> tuple[pa.Table, np.ndarray[Any, np.dtype[Any]], int]:
         check_columns(self.keys, table.column_names)
-        return table, key_hashes(table, self.keys) % np.uint64(self.parts), self.parts
+        part = np.zeros(table.num_rows, dtype=np.min_scalar_type(self.parts))
+        for start in range(0, table.num_rows if self.keys else 0, HASHED_ROWS):
+            rows = table.slice(start, HASHED_ROWS)
+            part[start : start + HASHED_ROWS] = key_hashes(rows, self.keys) % np.uint64(self.parts)
+        return table, part, self.parts
 
 
 @dataclass(frozen=True)
@@ -69,12 +76,14 @@ class AggregateStrategy:
         aggregations: what is computed.
         first_seen: whether groups come in order of first appearance.
         call_bytes: size up to which one call aggregates everything.
+        part_bytes: size of what a call aggregates where there is more.
     """
 
     keys: tuple[str, ...]
     aggregations: tuple[Aggregation, ...]
     first_seen: bool
     call_bytes: int
+    part_bytes: int
 
     def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
         bundles = list(inputs[0])
@@ -90,9 +99,9 @@ class AggregateStrategy:
     def _exchange(self, bundles: Sequence[RowBundle]) -> Exchange:
         partials = partials_of(self.aggregations, schema_of(bundles))
         if partials is not None:
-            return PartialGroups(self.keys, self.aggregations, tuple(partials), self.call_bytes)
+            return PartialGroups(self.keys, self.aggregations, tuple(partials), self.call_bytes, self.part_bytes)
         last = AggregateRows(self.keys, self.aggregations, False)
-        return HashedGroups(self.keys, last, self.call_bytes)
+        return HashedGroups(self.keys, last, self.call_bytes, self.part_bytes)
 
 
 @dataclass(frozen=True)
@@ -103,11 +112,13 @@ class HashedGroups(Exchange):
         keys: the keys.
         last: what that call does.
         call_bytes: size up to which one call does everything.
+        part_bytes: size of what a call does where there is more.
     """
 
     keys: tuple[str, ...]
     last: AggregateRows | MergeGroups
     call_bytes: int
+    part_bytes: int
 
     def whole(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
         yield BarrierStep((StageCall(self.last, tuple(inputs[0])),), last=True)
@@ -117,12 +128,12 @@ class HashedGroups(Exchange):
         return SplitRows(HashedParts(self.keys, FINE_PARTS if self.keys else 1), folder)
 
     def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
-        parts = parts_of(runs[0], parts_of_size(runs, self.call_bytes // 2))
-        groups = yield BarrierStep(tuple(StageCall(self.last, (part,)) for part in parts))
+        parts = parts_of(runs[0], parts_of_size(runs, self.part_bytes))
+        groups = yield BarrierStep(StageCall(self.last, (part,)) for part in parts)
         outputs = [output for result in groups for output in result.outputs]
         del groups
         keys = SortKeys(self.keys, (False,) * len(self.keys))
-        return (yield from SortStrategy(keys, max(1, self.call_bytes // 4), self.call_bytes).steps([outputs]))
+        return (yield from SortStrategy(keys, self.part_bytes, self.call_bytes).steps([outputs]))
 
 
 @dataclass(frozen=True)
@@ -134,12 +145,14 @@ class PartialGroups(Exchange):
         aggregations: what is computed.
         partials: in which steps.
         call_bytes: size up to which one call does everything.
+        part_bytes: size of what a call does where there is more.
     """
 
     keys: tuple[str, ...]
     aggregations: tuple[Aggregation, ...]
     partials: tuple[Partial, ...]
     call_bytes: int
+    part_bytes: int
 
     def whole(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
         whole = AggregateRows(self.keys, self.aggregations, False)
@@ -152,7 +165,7 @@ class PartialGroups(Exchange):
     def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
         last = MergeGroups(self.keys, self.aggregations, self.partials)
         bundles = [output for result in runs[0] for output in result.outputs]
-        return (yield from HashedGroups(self.keys, last, self.call_bytes).steps([bundles]))
+        return (yield from HashedGroups(self.keys, last, self.call_bytes, self.part_bytes).steps([bundles]))
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,14 @@ class Value:
 
 @dataclass(frozen=True)
 class InFile:
-    """A block that is written into a folder, since the store has no room for all of its kind."""
+    """A block that is written into a folder, since the store has no room for all of its kind.
 
-    table: pa.Table
+    Attributes:
+        tables: its rows, made as they are written.
+        folder: the folder.
+    """
+
+    tables: Iterable[pa.Table]
     folder: str
 
 

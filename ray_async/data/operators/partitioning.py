@@ -50,5 +50,5 @@ class PartitionStrategy(Exchange):
     def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
         merge = OneBlock(self.keys if self.sort else ())
         parts = parts_of(runs[0], [(part, part + 1) for part in range(self.blocks)])
-        yield BarrierStep(tuple(StageCall(merge, (part,)) for part in parts), last=True)
+        yield BarrierStep((StageCall(merge, (part,)) for part in parts), last=True)
         return ()

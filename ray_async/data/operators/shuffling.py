@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,10 +87,10 @@ class RandomOrderStrategy(Exchange):
 
     def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
         ranges = parts_of_size(runs, min(self.block_bytes, self.call_bytes))
-        calls = tuple(StageCall(MergeRandomly(), (part,)) for part in parts_of(runs[0], ranges))
+        calls = (StageCall(MergeRandomly(), (part,)) for part in parts_of(runs[0], ranges))
         return (yield from self._last(calls))
 
-    def _last(self, calls: tuple[StageCall, ...]) -> Steps:
+    def _last(self, calls: Iterable[StageCall]) -> Steps:
         """The calls that give the result, in as many blocks as are wanted."""
         results = yield BarrierStep(calls, last=self.blocks is None)
         if self.blocks is None:

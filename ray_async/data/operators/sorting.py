@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ray_async.data.block.bundle import RowBundle
+from ray_async.data.block.gathering import rows_of_size
 from ray_async.data.block.schema import concatenated
 from ray_async.data.engine.cutting import Cut, SortKeys, cut_rows, cuts_of, with_places
 from ray_async.data.engine.grouping import group_bounds
-from ray_async.data.engine.ordering import sorted_table
+from ray_async.data.engine.ordering import order_of, sorted_table
 from ray_async.data.executor.instructions import BarrierStep, StageCall, StageResult, Steps
 from ray_async.data.operators.exchange import Exchange, SplitRows, kept_in, parts_of
 from ray_async.data.operators.map_operator import InFile, Value, blocks_of_size
@@ -44,10 +45,12 @@ class SortRun:
     def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | InFile | Value]:
         table = concatenated([table for bundle in inputs for table in bundle])
         check_columns(self.keys.names, table.column_names)
-        found = sorted_table(table, self.keys.names, self.keys.descending)
-        each = max(1, found.num_rows * self.part_bytes // max(1, found.nbytes) // SAMPLE_ROWS)
-        yield kept_in(self.folder, found)
-        yield Value(with_places(found.select(list(self.keys.names)), each))
+        order = order_of(table, self.keys.names, self.keys.descending)
+        each = max(1, rows_of_size(table, self.part_bytes) // SAMPLE_ROWS)
+        keys = table.select(list(self.keys.names))
+        yield kept_in(self.folder, table, order)
+        del table
+        yield Value(with_places(keys.take(order) if keys.num_columns else keys, each))
 
 
 @dataclass(frozen=True)
@@ -127,36 +130,36 @@ class SortStrategy(Exchange):
         return SortRun(self.keys, min(self.block_bytes, self.call_bytes), folder)
 
     def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
-        parts = yield from _ranges(self.keys, runs[0], min(self.block_bytes, self.call_bytes), whole_groups=False)
+        _, parts = yield from _ranges(self.keys, runs[0], min(self.block_bytes, self.call_bytes), whole_groups=False)
         merge = MergeSorted(self.keys, self.block_bytes)
-        yield BarrierStep(tuple(StageCall(merge, (part,)) for part in parts), last=True)
+        yield BarrierStep((StageCall(merge, (part,)) for part in parts), last=True)
         return ()
 
 
 def _ranges(
     keys: SortKeys, runs: Sequence[StageResult], part_bytes: int, *, whole_groups: bool
-) -> Generator[BarrierStep, Sequence[StageResult], list[RowBundle]]:
-    """The rows of sorted runs in ranges of keys of about so many bytes, each in the order of the runs."""
+) -> Generator[BarrierStep, Sequence[StageResult], tuple[int, Iterator[RowBundle]]]:
+    """How many ranges of keys have about so many bytes, and the rows of each in the order of the sorted runs."""
     blocks = [RowBundle.of(run.outputs) for run in runs]
     count = -(-sum(block.bytes for block in blocks) // part_bytes)
     cuts = cuts_of(keys, [run.value for run in runs], count)
-    calls = [
-        StageCall(CutRun(keys, cuts, number, whole_groups), (block,))
-        for number, block in enumerate(blocks)
-        if block.rows
-    ]
-    found = yield BarrierStep(tuple(calls))
-    bounds = [[0, *result.value, call.inputs[0].rows] for call, result in zip(calls, found, strict=True)]
-    parts: list[RowBundle] = []
-    for index in range(len(cuts) + 1):
+    calls = [(number, block) for number, block in enumerate(blocks) if block.rows]
+    found = yield BarrierStep(StageCall(CutRun(keys, cuts, number, whole_groups), (block,)) for number, block in calls)
+    blocks = [block for _, block in calls]
+    bounds = [np.array([0, *result.value, block.rows]) for block, result in zip(blocks, found, strict=True)]
+    return len(cuts) + 1, _pieces(blocks, bounds)
+
+
+def _pieces(blocks: Sequence[RowBundle], bounds: Sequence[np.ndarray[Any, Any]]) -> Iterator[RowBundle]:
+    """What lies between two bounds of each of the blocks, where there is anything, from the first bound to the last."""
+    for index in range(len(bounds[0]) - 1 if bounds else 0):
         pieces = [
-            call.inputs[0].part(bound[index], bound[index + 1])
-            for call, bound in zip(calls, bounds, strict=True)
+            block.part(int(bound[index]), int(bound[index + 1]))
+            for block, bound in zip(blocks, bounds, strict=True)
             if bound[index] < bound[index + 1]
         ]
         if pieces:
-            parts.append(RowBundle.of(pieces))
-    return parts
+            yield RowBundle.of(pieces)
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ class BoundedSortStrategy(Exchange):
     def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
         ranges = [(part, part + 1) for part in range(len(self.boundaries) + 1)]
         merge = MergeSorted(self.keys, 1 << 62)
-        yield BarrierStep(tuple(StageCall(merge, (part,)) for part in parts_of(runs[0], ranges)), last=True)
+        yield BarrierStep((StageCall(merge, (part,)) for part in parts_of(runs[0], ranges)), last=True)
         return ()
 
 
@@ -220,18 +223,19 @@ class GroupSortStrategy(Exchange):
     bundles: int
 
     def whole(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
-        return (yield from self._merged([RowBundle.of(inputs[0])]))
+        return (yield from self._merged(1, [RowBundle.of(inputs[0])]))
 
     def split(self, side: int, first_row: int, folder: str | None) -> SortRun:
         return SortRun(self.keys, min(self.block_bytes, self.call_bytes), folder)
 
     def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
-        parts = yield from _ranges(self.keys, runs[0], min(self.block_bytes, self.call_bytes), whole_groups=True)
-        return (yield from self._merged(parts))
+        size = min(self.block_bytes, self.call_bytes)
+        count, parts = yield from _ranges(self.keys, runs[0], size, whole_groups=True)
+        return (yield from self._merged(count, parts))
 
-    def _merged(self, parts: Sequence[RowBundle]) -> Steps:
-        merge = MergeSorted(self.keys, self.block_bytes, bounds=max(1, self.bundles // len(parts)))
-        results = yield BarrierStep(tuple(StageCall(merge, (part,)) for part in parts))
+    def _merged(self, count: int, parts: Iterable[RowBundle]) -> Steps:
+        merge = MergeSorted(self.keys, self.block_bytes, bounds=max(1, self.bundles // count))
+        results = yield BarrierStep(StageCall(merge, (part,)) for part in parts)
         found: list[RowBundle] = []
         for result in results:
             for output in result.outputs:

@@ -21,7 +21,7 @@ def outline(node: nodes.PlanNode) -> str:
 def explained(node: nodes.PlanNode, context: DataContext) -> str:
     """The logical plan, the optimized one and the physical one, without running anything."""
     better = optimized(node)
-    planner = Planner(2, context.target_max_block_size or 1 << 30, 1 << 30)
+    planner = Planner(2, context.target_max_block_size or 1 << 30, 1 << 30, engine_bytes=1 << 30)
     plan = planner.compile(better)
     stages = [f"  {index}: {_stage(spec)}" for index, spec in enumerate(plan.specs)]
     where = "in the calling process" if Execution(node, context).inline else "on workers"

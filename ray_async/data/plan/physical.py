@@ -58,6 +58,7 @@ class PhysicalPlan:
         patience: seconds in which something must happen while it runs; None has no limit.
         own_cpus: CPUs that the actor holds that runs the plan and waits for it; 0 elsewhere.
         in_own_process: whether plain tasks run in that actor's process from the start.
+        kept_bytes: free memory that a worker may keep between calls; None for any.
     """
 
     specs: list[StageSpec] = field(default_factory=list)
@@ -66,6 +67,7 @@ class PhysicalPlan:
     patience: float | None = None
     own_cpus: float = 0.0
     in_own_process: bool = False
+    kept_bytes: int | None = None
 
     def add(self, spec: StageSpec, operator: Operator | None = None, options: Mapping[str, Any] | None = None) -> int:
         self.specs.append(spec)
@@ -97,7 +99,7 @@ class Planner:
         cpus: CPUs of the session.
         block_bytes: size of a full block.
         call_bytes: size up to which one call does what needs all rows at once.
-        whole_runs: whether the engine may do sorts and aggregations of files from the scan on.
+        engine_bytes: size of files up to which the engine may do what needs all rows, from the scan on; 0 for never.
         execution: how many executions the dataset had before.
         apart: whether each file is read by a call of its own, since calls may fail.
         spill: where rows go that barriers cannot hold in the store; None: they hold all.
@@ -109,7 +111,7 @@ class Planner:
         block_bytes: int,
         call_bytes: int,
         *,
-        whole_runs: bool = True,
+        engine_bytes: int = 0,
         execution: int = 0,
         apart: bool = False,
         spill: Spill | None = None,
@@ -117,7 +119,7 @@ class Planner:
         self.spill = spill
         self.apart = apart
         self.execution = execution
-        self.whole_runs = whole_runs
+        self.engine_bytes = engine_bytes
         self.cpus = cpus
         self.block_bytes = block_bytes
         self.call_bytes = call_bytes
@@ -131,7 +133,7 @@ class Planner:
 
     def _stage(self, node: nodes.PlanNode, *, for_functions: bool = False) -> int:
         """The index of the stage whose output is the node's."""
-        run = whole_run(node, self.call_bytes) if self.whole_runs else None
+        run = whole_run(node, self.engine_bytes) if self.engine_bytes else None
         if run is not None:
             return self.plan.add(
                 MapSpec(f"{node.label} in Polars", (), (None,)), MapOperator((), PolarsRun(run), self.block_bytes)
@@ -172,7 +174,9 @@ class Planner:
                 return BoundedSortStrategy(SortKeys(node.keys, node.descending), node.boundaries)
             return SortStrategy(SortKeys(node.keys, node.descending), self.block_bytes, self.call_bytes)
         if isinstance(node, nodes.Aggregate):
-            return AggregateStrategy(node.keys, node.aggregations, node.first_seen, self.call_bytes)
+            return AggregateStrategy(
+                node.keys, node.aggregations, node.first_seen, self.call_bytes, min(self.block_bytes, self.call_bytes)
+            )
         if isinstance(node, nodes.Shuffle):
             return RandomOrderStrategy(
                 seed_of_execution(node.seed, self.execution), node.blocks, self.block_bytes, self.call_bytes
@@ -187,8 +191,16 @@ class Planner:
             return ZipStrategy()
         if isinstance(node, nodes.Join):
             sides = (node.left.schema(), node.right.schema())
-            join = JoinRows(node.left_on, node.right_on, node.how, node.left_suffix, node.right_suffix, schemas=sides)
-            return JoinStrategy(join, self.call_bytes)
+            join = JoinRows(
+                node.left_on,
+                node.right_on,
+                node.how,
+                node.left_suffix,
+                node.right_suffix,
+                schemas=sides,
+                block_bytes=self.block_bytes,
+            )
+            return JoinStrategy(join, self.call_bytes, min(self.block_bytes, self.call_bytes))
         return None
 
     # Chains
