@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,79 @@ def test_coroutines_run_at_once_and_keep_the_order() -> None:
     assert ids(ray.data.range(50, override_num_blocks=1).map(slow)) == list(range(50))
     assert time.monotonic() - began < 60
     assert ids(ray.data.range(2, override_num_blocks=1).map_batches(batches)) == [0, 1, 0, 1]
+
+
+async def plus_one(batch: dict[str, Any]) -> dict[str, Any]:
+    await asyncio.sleep(0)
+    return {"id": batch["id"] + 1}
+
+
+async def each_twice(batch: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    for _ in range(2):
+        await asyncio.sleep(0)
+        yield {"id": batch["id"]}
+
+
+async def row_plus_one(row: dict[str, Any]) -> dict[str, Any]:
+    await asyncio.sleep(0)
+    return {"id": row["id"] + 1}
+
+
+def plus_one_in_a_loop(batch: dict[str, Any]) -> dict[str, Any]:
+    return asyncio.run(plus_one(batch))
+
+
+class PlusOne:
+    """An instance whose calls share what is bound to one loop."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+
+    async def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        async with self.lock:
+            return await plus_one(batch)
+
+
+class EachTwice:
+    """An instance whose calls are async generators."""
+
+    async def __call__(self, batch: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        async for made in each_twice(batch):
+            yield made
+
+
+#: Names of steps, with what each does to a dataset and to a list of numbers.
+ASYNC_STEPS: dict[str, tuple[Callable[[Any], Any], Callable[[list[int]], list[int]]]] = {
+    "function": (lambda ds: ds.map_batches(plus_one, batch_size=3), lambda ids: [n + 1 for n in ids]),
+    "generator": (lambda ds: ds.map_batches(each_twice, batch_size=1), lambda ids: [n for n in ids for _ in range(2)]),
+    "rows": (lambda ds: ds.map(row_plus_one), lambda ids: [n + 1 for n in ids]),
+    "own loop": (lambda ds: ds.map_batches(plus_one_in_a_loop, batch_size=3), lambda ids: [n + 1 for n in ids]),
+    "class": (
+        lambda ds: ds.map_batches(PlusOne, batch_size=3, compute=ActorPoolStrategy(size=1)),
+        lambda ids: [n + 1 for n in ids],
+    ),
+    "class of generators": (
+        lambda ds: ds.map_batches(EachTwice, batch_size=1, compute=ActorPoolStrategy(size=1)),
+        lambda ids: [n for n in ids for _ in range(2)],
+    ),
+}
+
+
+@pytest.mark.parametrize("first", ASYNC_STEPS)
+@pytest.mark.parametrize("second", ASYNC_STEPS)
+def test_async_functions_in_one_chain(first: str, second: str) -> None:
+    (one, one_of), (other, other_of) = ASYNC_STEPS[first], ASYNC_STEPS[second]
+    dataset = other(one(ray.data.range(12, override_num_blocks=1)))
+    assert ids(dataset) == other_of(one_of(list(range(12))))
+
+
+def test_an_async_function_that_fails_behind_another_one() -> None:
+    async def failing(batch: dict[str, Any]) -> dict[str, Any]:
+        raise KeyError(int(batch["id"][0]))
+
+    dataset = ray.data.range(6, override_num_blocks=1).map_batches(plus_one, batch_size=2)
+    with pytest.raises(KeyError, match="1"):
+        dataset.map_batches(failing, batch_size=2).take_all()
 
 
 def test_classes_run_in_pools_of_actors() -> None:

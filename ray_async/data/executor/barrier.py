@@ -156,21 +156,20 @@ class _Runs:
 
     def __init__(self, plan: RunPlan, spill: Spill, sides: int) -> None:
         self._plan = plan
-        self._folder = spill.folder
-        self._run_bytes = spill.run_bytes
+        self._spill = spill
         self._rows = [0] * sides
         self._order: list[int] = []
 
     def enough(self, bundles: Sequence[RowBundle]) -> bool:
         """Whether rows of an input make a call."""
-        return sum(bundle.bytes for bundle in bundles) >= self._run_bytes
+        return sum(map(self._spill.cost, bundles)) >= self._spill.run_bytes
 
     def next_call(self, gathered: Sequence[list[RowBundle]], over: Sequence[bool]) -> StageCall | None:
         """A call for rows of an input that has enough of them, or no more to come."""
         for side, (bundles, last) in enumerate(zip(gathered, over, strict=True)):
             if bundles and (last or self.enough(bundles)):
                 rows = self._taken(bundles)
-                params = self._plan.split(side, self._rows[side], self._folder)
+                params = self._plan.split(side, self._rows[side], self._spill.folder)
                 self._rows[side] += rows.rows
                 self._order.append(side)
                 return StageCall(params, (rows,))
@@ -179,15 +178,16 @@ class _Runs:
     def _taken(self, bundles: list[RowBundle]) -> RowBundle:
         """The rows of one call: the first bundles, or part of one that is large."""
         taken: list[RowBundle] = []
-        size = 0
-        while bundles and (not taken or size + bundles[0].bytes <= self._run_bytes):
+        size, most = 0, self._spill.run_bytes
+        while bundles and (not taken or size + self._spill.cost(bundles[0]) <= most):
             bundle = bundles.pop(0)
-            if not taken and bundle.bytes > 1.5 * self._run_bytes and bundle.rows > 1:
-                rows = max(1, bundle.rows * self._run_bytes // bundle.bytes)
+            cost = self._spill.cost(bundle)
+            if not taken and cost > 1.5 * most and bundle.rows > 1:
+                rows = max(1, bundle.rows * most // cost)
                 bundles.insert(0, bundle.part(rows, bundle.rows))
                 bundle = bundle.part(0, rows)
             taken.append(bundle)
-            size += bundle.bytes
+            size += self._spill.cost(bundle)
         return RowBundle.of(taken)
 
     def steps(self, results: Sequence[StageResult]) -> Steps:

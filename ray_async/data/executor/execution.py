@@ -22,6 +22,7 @@ from ray_async.data.executor.own_process import cpus_of_actor
 from ray_async.data.executor.pump import Pump
 from ray_async.data.executor.remote import RemoteExecution
 from ray_async.data.executor.room import Room
+from ray_async.data.operators.exchange import ROW_BYTES
 from ray_async.data.plan import nodes
 from ray_async.data.plan.optimizer import optimized
 from ray_async.data.plan.physical import PhysicalPlan, Planner
@@ -145,7 +146,7 @@ class Execution:
             engine_bytes=min(MAX_CALL_BYTES, max(1 << 20, store // 4)),
             execution=self._number,
             apart=self._may_fail,
-            spill=Spill(_spill_folder(), room.gathered, room.run),
+            spill=Spill(_spill_folder(), room.gathered, room.run, ROW_BYTES),
         )
         plan = planner.compile(self._node)
         plan.kept_bytes = room.kept

@@ -165,12 +165,18 @@ class Spill:
     Attributes:
         folder: of its files.
         limit: bytes that it gathers in the store; with more, all go into files while the others come.
-        run_bytes: bytes of one file, about.
+        run_bytes: what a call takes that writes one file, about.
+        row_bytes: what it takes for a row beside the row's own bytes.
     """
 
     folder: str
     limit: int
     run_bytes: int
+    row_bytes: int = 0
+
+    def cost(self, bundle: RowBundle) -> int:
+        """What a call takes for the rows of a bundle."""
+        return bundle.bytes + self.row_bytes * bundle.rows
 
 
 class RunPlan(Protocol):

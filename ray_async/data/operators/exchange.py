@@ -22,10 +22,13 @@ from ray_async.data.block.schema import concatenated
 from ray_async.data.executor.instructions import BarrierStep, RunPlan, StageCall, StageResult, Steps
 from ray_async.data.operators.map_operator import InFile, Value
 
-__all__ = ("FINE_PARTS", "Exchange", "PartsOfRows", "SplitRows", "kept_in", "parts_of", "parts_of_size")
+__all__ = ("FINE_PARTS", "ROW_BYTES", "Exchange", "PartsOfRows", "SplitRows", "kept_in", "parts_of", "parts_of_size")
 
 #: Parts of rows that do not fit, before those are put together that make about a call's worth of bytes.
 FINE_PARTS = 4096
+
+#: Bytes that a call takes for a row beside the row itself: hashes, numbers of groups, orders.
+ROW_BYTES = 32
 
 
 class PartsOfRows(Protocol):
@@ -107,12 +110,12 @@ class Exchange:
 
 
 def parts_of_size(runs: Sequence[Sequence[StageResult]], part_bytes: int) -> list[tuple[int, int]]:
-    """Ranges of parts that have about so many bytes together; those without rows are left out."""
+    """Ranges of parts for which calls take about so many bytes each; those without rows are left out."""
     results = [result for side in runs for result in side]
     sizes = np.zeros(len(results[0].value), dtype=np.float64)
     for result in results:
         rows = sum(bundle.rows for bundle in result.outputs)
-        sizes += result.value * (sum(bundle.bytes for bundle in result.outputs) / max(1, rows))
+        sizes += result.value * (sum(bundle.bytes for bundle in result.outputs) / max(1, rows) + ROW_BYTES)
     ranges: list[tuple[int, int]] = []
     start, held = 0, 0.0
     for index, size in enumerate(sizes.tolist()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -131,7 +132,10 @@ class UserFunction:
             waiting: deque[asyncio.Task[Any] | Stream] = deque()
             try:
                 while True:
-                    runner.run(self._fill(waiting, iterator))
+                    # Not on the loop: where the values come from there may be another loop, of an async function's.
+                    more = deque(itertools.islice(iterator, self.at_once - len(waiting)))
+                    if more:
+                        runner.run(self._begin(more, waiting))
                     if not waiting:
                         return
                     head = waiting[0]
@@ -151,13 +155,9 @@ class UserFunction:
             self._loop = asyncio.Runner()
         yield self._loop
 
-    async def _fill(self, waiting: deque[asyncio.Task[Any] | Stream], values: Iterator[Any]) -> None:
-        while len(waiting) < self.at_once:
-            try:
-                value = next(values)
-            except StopIteration:
-                return
-            waiting.append(self._started(value))
+    async def _begin(self, values: deque[Any], waiting: deque[asyncio.Task[Any] | Stream]) -> None:
+        while values:
+            waiting.append(self._started(values.popleft()))
 
     def _started(self, value: Any) -> asyncio.Task[Any] | Stream:
         assert self._call is not None
