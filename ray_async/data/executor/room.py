@@ -57,5 +57,5 @@ class Room:
         full = max(LEAST_BLOCK_BYTES, min(block or budget, each))
         gathered = budget // (max(1, barriers) + 1)
         call = min(most_call, max(LEAST_CALL_BYTES, gathered))
-        run = max(1, min(most_run, each, call // 2))
+        run = max(1, min(most_run, max(each, call // 4)))
         return cls(budget, full, call, min(full, call), max(call, gathered), run, int(store * KEPT_SHARE / cpus))

@@ -18,7 +18,7 @@ from ray_async.data.engine.cutting import Cut, SortKeys, cut_rows, cuts_of, with
 from ray_async.data.engine.grouping import group_bounds
 from ray_async.data.engine.ordering import order_of, sorted_table
 from ray_async.data.executor.instructions import BarrierStep, StageCall, StageResult, Steps
-from ray_async.data.operators.exchange import ROW_BYTES, Exchange, SplitRows, kept_in, parts_of
+from ray_async.data.operators.exchange import Exchange, SplitRows, kept_in, parts_of
 from ray_async.data.operators.map_operator import InFile, Value, blocks_of_size
 from ray_async.data.plan.columns import check_columns
 
@@ -141,7 +141,7 @@ def _ranges(
 ) -> Generator[BarrierStep, Sequence[StageResult], tuple[int, Iterator[RowBundle]]]:
     """How many ranges of keys have about so many bytes, and the rows of each in the order of the sorted runs."""
     blocks = [RowBundle.of(run.outputs) for run in runs]
-    count = -(-sum(block.bytes + ROW_BYTES * block.rows for block in blocks) // part_bytes)
+    count = -(-sum(block.bytes for block in blocks) // part_bytes)
     cuts = cuts_of(keys, [run.value for run in runs], count)
     calls = [(number, block) for number, block in enumerate(blocks) if block.rows]
     found = yield BarrierStep(StageCall(CutRun(keys, cuts, number, whole_groups), (block,)) for number, block in calls)
