@@ -90,3 +90,34 @@ def test_without_a_metric_it_says_so() -> None:
     scheduler = ASHAScheduler()
     with pytest.raises(ValueError, match="metric and mode"):
         scheduler.on_trial_add(None, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "iterations"),
+    [
+        ({"max_t": 9, "reduction_factor": 3}, (1, 3, 9)),
+        ({"max_t": 10, "reduction_factor": 3, "grace_period": 2}, (2, 6, 10)),
+        ({"max_t": 10, "reduction_factor": 3, "stop_last_trials": False}, (1, 3, 9)),
+        ({"max_t": 8, "reduction_factor": 1.5, "grace_period": 2.5}, (3, 4, 6, 8)),
+        ({"max_t": 9, "time_attr": "steps"}, None),
+    ],
+)
+def test_trials_end_at_iterations_that_are_known_before(options: dict[str, Any], iterations: Any) -> None:
+    source = random.Random(5)
+    curves = [[source.random() for _ in range(12)] for _ in range(30)]
+    simulation = Simulation(ASHAScheduler(**options), curves, slots=4)
+    simulation.start()
+    assert {order.verdicts_at for order in simulation.running.values()} == {iterations}
+    ends = set(simulation.run().ends())
+    assert iterations is None or ends <= {*iterations, 12}
+
+
+def test_who_judges_otherwise_judges_at_any_iteration() -> None:
+    class Strict(ASHAScheduler):
+        def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+            return self.STOP
+
+    for scheduler, stop in ((Strict(), None), (ASHAScheduler(), {"v": 3})):
+        simulation = Simulation(scheduler, flat(1, 2), stop=stop)
+        simulation.start()
+        assert [order.verdicts_at for order in simulation.running.values()] == [None]

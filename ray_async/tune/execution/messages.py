@@ -172,6 +172,7 @@ class TrialOrder(NamedTuple):
         checkpoint_index: Number of its next checkpoint.
         lockstep: Whether it waits at each report for the answer.
         judged: Whether its reports are answered at all.
+        verdicts_at: Iterations at which an answer may tell it to end; None: any.
         experiment_name: Name of the experiment; the runner knows it, so it does not travel.
         resources: What the trial takes; the same.
         waits: Whether it is to wait behind the one that runs, however long that takes.
@@ -188,6 +189,7 @@ class TrialOrder(NamedTuple):
     checkpoint_index: int
     lockstep: bool
     judged: bool
+    verdicts_at: tuple[int, ...] | None = None
     experiment_name: str = ""
     resources: Any = None
     waits: bool = False

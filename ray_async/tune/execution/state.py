@@ -200,6 +200,7 @@ class SearchState:
             checkpoint_index=trial.checkpoint_index,
             lockstep=self.scheduler.lockstep,
             judged=judged,
+            verdicts_at=self.scheduler.verdicts_at(trial) if self.settings.stop.is_empty else None,
         )
 
     @property

@@ -101,7 +101,7 @@ class TrialSession:
         self.iteration += 1
         self._sent += 1
         must = self.exact or order.lockstep or name is not None or spent > SLOW_SECONDS
-        self._waits = order.judged and not done and must
+        self._waits = must and not done and self._may_be_told()
         since = self._sent, now - self._began
         # The fields of `TrialReport`.
         message = (
@@ -109,6 +109,11 @@ class TrialSession:
             since, name, done,
         )  # fmt: skip
         self._mailbox.send(message, self._waits or spent > SLOW_SECONDS)
+
+    def _may_be_told(self) -> bool:
+        """Whether the answer to the last report may be another than to go on; the first one may lack a metric."""
+        order = self.order
+        return order.judged and (order.verdicts_at is None or self._sent == 1 or self.iteration in order.verdicts_at)
 
     def _wait(self, done: bool) -> None:
         if self._waits and not _on_a_loop():
@@ -119,12 +124,12 @@ class TrialSession:
             self._end_if_told()
 
     async def judged(self) -> None:
-        """Wait until all reports have been judged.
+        """Wait until all reports have been judged, if one may end the trial.
 
         Raises:
             TrialStopped: The trial is to end.
         """
-        if self.order.judged:
+        if self._may_be_told():
             await asyncio.to_thread(self._mailbox.wait_judged, self._sent)
         self._end_if_told()
 

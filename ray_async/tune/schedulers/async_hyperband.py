@@ -14,6 +14,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from ray_async.tune.metric import MISSING, check_mode, lookup, number, score
+from ray_async.tune.result import TRAINING_ITERATION
 from ray_async.tune.schedulers.trial_scheduler import FIFOScheduler, TrialController, TrialScheduler
 
 if TYPE_CHECKING:
@@ -163,6 +164,16 @@ class AsyncHyperBandScheduler(FIFOScheduler):
     def _judge(self, trial: Trial, time: float, result: dict[str, Any]) -> bool:
         value = score(result, self._metric or "", self._mode or "max")
         return self._bracket_of[trial.trial_id].judge(trial.trial_id, time, value)
+
+    def verdicts_at(self, trial: Trial) -> tuple[int, ...] | None:
+        bracket = self._bracket_of.get(trial.trial_id)
+        is_own = type(self).on_trial_result is AsyncHyperBandScheduler.on_trial_result
+        if bracket is None or not is_own or self._time_attr != TRAINING_ITERATION:
+            return None
+        milestones = {math.ceil(milestone) for milestone, _ in bracket.rungs}
+        if self._stop_last_trials:
+            milestones.add(math.ceil(self._max_t))
+        return tuple(sorted(milestones))
 
     def on_trial_complete(self, tune_controller: TrialController, trial: Trial, result: dict[str, Any]) -> None:
         time = number(lookup(result, self._time_attr))

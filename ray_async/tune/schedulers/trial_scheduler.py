@@ -110,6 +110,19 @@ class TrialScheduler:
     def on_trial_remove(self, tune_controller: TrialController, trial: Trial) -> None:
         """A trial was ended that did not run."""
 
+    def verdicts_at(self, trial: Trial) -> tuple[int, ...] | None:
+        """Iterations at whose reports it may end or change a trial: a trial does not wait for an answer at others.
+
+        It is asked each time that the trial starts.
+
+        Args:
+            trial: The trial.
+
+        Returns:
+            The iterations; None: any.
+        """
+        return None
+
     def is_full_length(self, trial: Trial, result: dict[str, Any]) -> bool:
         """Tell whether a trial that is stopped has run as far as any may: then it counts as ended by itself.
 
