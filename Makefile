@@ -26,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve demo-data demo-tune test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve rolling-serve full-serve full-data bench-data bench-tune quality-tune full-tune clean distclean
+.PHONY: help venv build debug demo demo-serve demo-data demo-tune test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve rolling-serve full-serve full-data bench-data bench-tune quality-tune full-tune test-libraries clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,26 @@ PARALLEL ?= --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: build ## run all tests (some: PYTEST_ARGS=tests/core)
 	$(PY) -m pytest $(PARALLEL) $(PYTEST_ARGS)
+
+# Libraries that are too large for the suite, which skips the tests that need them, and some that exclude each other (SMAC and
+# what Ax needs; Nevergrad wants an old bayesian-optimization): two environments of their own.
+LIBRARIES := build/libraries
+LIBRARY_TESTS ?= tests/tune/test_integrations.py tests/tune/test_library_loggers.py tests/tune/test_searcher_conformance.py \
+	tests/tune/test_searchers.py tests/tune/test_population_schedulers.py tests/train/test_torch_trainer.py tests/data/test_torch.py \
+	tests/data/test_frameworks.py tests/examples/test_programs.py
+SMAC_TESTS ?= tests/tune/test_searcher_conformance.py tests/tune/test_searchers.py
+
+$(LIBRARIES)/%/.libraries: pyproject.toml
+	@$(MAKE) --no-print-directory VENV=$(@D) venv
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --retries 1 --extra-index-url '$(TORCH_INDEX)' $(LIBRARIES_$*)
+	@touch $@
+
+LIBRARIES_many := 'torch>=2.4' 'lightning>=2.2' 'ax-platform>=1.0' 'hpbandster>=0.7.4' 'nevergrad>=1.0.8'
+LIBRARIES_smac := 'hpbandster>=0.7.4' 'smac>=2.2'
+
+test-libraries: build $(LIBRARIES)/many/.libraries $(LIBRARIES)/smac/.libraries ## run the tests that need large libraries: torch, Lightning, Ax, BOHB, Nevergrad, SMAC
+	$(LIBRARIES)/many/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS) $(LIBRARY_TESTS)
+	$(LIBRARIES)/smac/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS) $(SMAC_TESTS)
 
 # What holds native objects: the core, and sessions from end to end.
 DEBUG_TESTS ?= tests/core tests/runtime tests/api_async tests/api_sync tests/output

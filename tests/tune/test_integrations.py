@@ -47,7 +47,7 @@ Y = np.array([0, 1] * 10)
 @pytest.mark.parametrize(("rounds", "saved"), [(13, [5, 10, 13]), (15, [5, 10, 15])])
 @pytest.mark.filterwarnings("ignore")
 def test_xgboost_saves_every_fifth_round_and_the_last_one_once(notes: Notes, rounds: int, saved: list[int]) -> None:
-    xgboost = pytest.importorskip("xgboost")
+    xgboost = importlib.import_module("xgboost")
     callbacks = importlib.import_module("ray_async.tune.integration.xgboost")
     data = xgboost.DMatrix(X, Y)
     callback = callbacks.TuneReportCheckpointCallback({"loss": "eval-logloss"}, frequency=5)
@@ -63,7 +63,7 @@ def test_xgboost_saves_every_fifth_round_and_the_last_one_once(notes: Notes, rou
 @pytest.mark.parametrize(("rounds", "saved"), [(13, [5, 10, 13]), (15, [5, 10, 15])])
 @pytest.mark.filterwarnings("ignore")
 def test_lightgbm_saves_every_fifth_round_and_the_last_one_once(notes: Notes, rounds: int, saved: list[int]) -> None:
-    lightgbm = pytest.importorskip("lightgbm")
+    lightgbm = importlib.import_module("lightgbm")
     callbacks = importlib.import_module("ray_async.tune.integration.lightgbm")
     data = lightgbm.Dataset(X, Y, free_raw_data=False)
     parameters = {"objective": "binary", "metric": "binary_logloss", "verbose": -1, "num_threads": 1}
@@ -75,8 +75,9 @@ def test_lightgbm_saves_every_fifth_round_and_the_last_one_once(notes: Notes, ro
 
 @pytest.mark.filterwarnings("ignore")
 def test_lightning_reports_validations_and_not_the_trial_run(notes: Notes, tmp_path: Path) -> None:
+    # Too large for the suite: `make test-libraries` has them.
     lightning = pytest.importorskip("lightning.pytorch")
-    torch = pytest.importorskip("torch")
+    torch = importlib.import_module("torch")
     callbacks = importlib.import_module("ray_async.tune.integration.pytorch_lightning")
 
     class Model(lightning.LightningModule):  # type: ignore[name-defined, misc]
@@ -104,14 +105,48 @@ def test_lightning_reports_validations_and_not_the_trial_run(notes: Notes, tmp_p
     assert list(notes.saved) == [1, 2, 3]
 
 
+@pytest.fixture
+def keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    return importlib.import_module("keras")
+
+
+@pytest.fixture
+def model(keras: Any) -> Any:
+    made = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
+    made.compile(loss="mse")
+    return made
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_keras_reports_each_epoch(notes: Notes) -> None:
-    keras = pytest.importorskip("keras")
+def test_keras_reports_each_epoch(notes: Notes, model: Any) -> None:
     callbacks = importlib.import_module("ray_async.tune.integration.keras")
-    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
-    model.compile(loss="mse")
-    model.fit(X, Y, epochs=2, verbose=0, callbacks=[callbacks.ReportCheckpointCallback(metrics={"loss": "loss"})])
-    assert len(notes.reports) == 2 and list(notes.saved) == [1, 2]
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[callbacks.ReportCheckpointCallback(metrics={"mse": "loss"})])
+    assert [set(report) for report in notes.reports] == [{"mse"}] * 2 and list(notes.saved) == [1, 2]
+    assert notes.saved[1] == ["model.keras"] and type(notes.reports[0]["mse"]) is float
+    with pytest.raises(KeyError, match="auc"):
+        model.fit(X, Y, verbose=0, callbacks=[callbacks.TuneReportCallback("auc")])
+    with pytest.raises(ValueError, match="no hook 'midnight'"):
+        callbacks.ReportCheckpointCallback(report_metrics_on="midnight")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_keras_reports_what_an_evaluation_gives_and_the_model_comes_back(
+    notes: Notes, keras: Any, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callbacks = importlib.import_module("ray_async.tune.integration.keras")
+    loaded: list[Any] = []
+
+    def read(metrics: dict[str, Any], checkpoint: Checkpoint) -> None:
+        notes.reports.append(metrics)
+        loaded.append(keras.models.load_model(f"{checkpoint.path}/model.keras"))
+
+    monkeypatch.setattr(notes, "report", read)
+    callback = callbacks.ReportCheckpointCallback(checkpoint_on="test_end", report_metrics_on="test_end")
+    loss = model.evaluate(X, Y, verbose=0, callbacks=[callback])
+    assert notes.reports == [{"loss": pytest.approx(loss)}]
+    assert np.array_equal(loaded[0].predict(X, verbose=0), model.predict(X, verbose=0))
 
 
 def test_plans_refuse_what_they_cannot_do() -> None:

@@ -102,6 +102,14 @@ def test_points_come_first_flat_or_nested(make: Any) -> None:
     assert (second.config["m"]["lr"], second.config["kind"]) == (0.2, None)
 
 
+def test_points_come_in_the_types_of_their_domains(make: Any) -> None:
+    space = {"x": tune.uniform(0, 2), "k": tune.randint(0, 9)}
+    generator = begun(make(points_to_evaluate=[{"x": 1, "k": np.int64(3)}, {"x": np.float64(0.5), "k": 4.0}]), space)
+    first, second = generator.next_suggestion(), generator.next_suggestion()
+    assert first is not None and second is not None
+    assert [repr(one.config) for one in (first, second)] == ["{'x': 1.0, 'k': 3}", "{'x': 0.5, 'k': 4}"]
+
+
 def test_a_point_that_does_not_fit_is_refused_by_name(make: Any) -> None:
     with pytest.raises(ValueError, match="rate"):
         begun(make(points_to_evaluate=[{"m": {"rate": 0.1}}]))

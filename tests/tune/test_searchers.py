@@ -80,6 +80,18 @@ def test_optunas_own_answers_are_kept() -> None:
         searcher.suggest("a")
         searcher.on_trial_complete("a", {"loss": value})
         assert states(searcher)[-1] == state
+        # What comes after the end changes nothing.
+        searcher.on_trial_complete("a", {"loss": 7})
+        searcher.on_trial_stopped("a", {"loss": 7, "training_iteration": 1})
+        assert states(searcher)[-1] == state and searcher.study.trials[-1].value in (value, None)
+    for result, error in ((None, False), ({"other": 1}, False), ({"loss": "3.5"}, False), ({"loss": 1}, True)):
+        searcher.suggest("a")
+        searcher.on_trial_complete("a", result, error=error)
+        assert states(searcher)[-1] == TrialState.FAIL and searcher.study.trials[-1].value is None
+    searcher.suggest("a")
+    searcher.on_trial_result("a", {"loss": 0.9, "training_iteration": 1})
+    searcher.on_trial_stopped("a", {"loss": 0.7, "training_iteration": 2})
+    assert (states(searcher)[-1], searcher.study.trials[-1].value) == (TrialState.PRUNED, 0.7)
 
 
 def test_define_by_run_and_several_objectives() -> None:
@@ -102,6 +114,13 @@ def test_define_by_run_and_several_objectives() -> None:
         assert ("a" in suggestion.config) is (suggestion.config["kind"] == "a")
         generator.on_trial_complete(suggestion.trial_id, {"u": number, "v": number})
     assert len(searcher.study.best_trials) == 10
+
+
+def test_a_point_of_half_a_number_is_used_as_suggest_int_uses_it() -> None:
+    generator = begun(OptunaSearch(points_to_evaluate=[{"i": 2.5}], seed=1), {"i": tune.randint(0, 9)})
+    with pytest.warns(UserWarning, match="out of range"):
+        suggestion = generator.next_suggestion()
+    assert suggestion is not None and repr(suggestion.config) == "{'i': 2}"
 
 
 def test_points_with_rewards_are_not_run() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,19 @@ def test_an_analysis_is_a_sequence_of_results_with_the_questions_of_rays() -> No
     best = analysis.get_best_trial("loss", "min")
     assert best is not None and best.config == {"x": 1} and analysis.get_best_checkpoint(best, "loss", "min") is None
     assert analysis.get_last_checkpoint(best) is None
+
+
+def test_what_a_result_has() -> None:
+    result = only(fit(returning({"loss": 1}), {"x": 1}))
+    assert (result.config, result.error, result.checkpoint, result.best_checkpoints) == ({"x": 1}, None, None, [])
+    assert result.filesystem.type_name == "local" and Path(result.path).name.startswith("lambda_")
+    assert result.metrics_dataframe is not None and list(result.metrics_dataframe["loss"]) == [1]
+    assert result.get_best_checkpoint("loss", "min") is None
+
+
+def test_trials_share_workers() -> None:
+    grid = fit(lambda config: {"worker": os.getpid()}, num_samples=40)
+    assert len({result.metrics["worker"] for result in grid}) <= 4
 
 
 def test_optuna_draws_by_tpe_and_uses_a_point_out_of_range() -> None:

@@ -105,6 +105,23 @@ class Dimension:
             number = min(max(math.floor(number + 1e-12), self.lower), self.upper)
         return self.value(number)
 
+    def typed(self, value: Any) -> Any:
+        """A value that was given, in the domain's Python type.
+
+        Args:
+            value: The value.
+
+        Raises:
+            ValueError: It is no number, or none of the choices.
+        """
+        if self.choices is not None:
+            self.number(value)
+            return value
+        try:
+            return self.domain.cast(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{value!r} is no number for {self.name!r}") from error
+
     def number(self, value: Any) -> Any:
         """The number, or the index of a choice, for a config's value.
 

@@ -151,10 +151,8 @@ class LibrarySearcher(Searcher):
         }
         if unknown:
             raise ValueError(f"points_to_evaluate has {sorted(unknown)}, which the search space has not")
-        for name, value in values.items():
-            if name in self._dimensions:
-                self._dimensions[name].number(value)
-        return values
+        known = self._dimensions
+        return {name: known[name].typed(value) if name in known else value for name, value in values.items()}
 
     def values_in(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Values of the dimensions that a config has, by path.

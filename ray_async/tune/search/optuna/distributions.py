@@ -53,7 +53,10 @@ class Parameter:
             # Optuna has no steps on a logarithmic scale.
             rounded = round(round(value / sampler.q) * sampler.q, 12)
             return self.domain.cast(min(max(rounded, self.domain.lower), self.domain.upper))
-        return value
+        # A value that was given is kept as it was given: Optuna's own `suggest_int` makes it a whole number, too.
+        if isinstance(self.distribution, IntDistribution):
+            return int(value)
+        return float(value) if isinstance(self.distribution, FloatDistribution) else value
 
     def inner(self, value: Any) -> Any:
         """Optuna's value for the config's."""
