@@ -125,9 +125,10 @@ $(LIBRARIES)/%/.libraries: pyproject.toml
 LIBRARIES_many := 'torch>=2.4' 'lightning>=2.2' 'ax-platform>=1.0' 'hpbandster>=0.7.4' 'nevergrad>=1.0.8'
 LIBRARIES_smac := 'hpbandster>=0.7.4' 'smac>=2.2'
 
+# Several processes whose numerical libraries have as many threads each as there are cores only hold each other up.
 test-libraries: build $(LIBRARIES)/many/.libraries $(LIBRARIES)/smac/.libraries ## run the tests that need large libraries: torch, Lightning, Ax, BOHB, Nevergrad, SMAC
-	$(LIBRARIES)/many/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS) $(LIBRARY_TESTS)
-	$(LIBRARIES)/smac/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS) $(SMAC_TESTS)
+	OMP_NUM_THREADS=1 $(LIBRARIES)/many/bin/python -m pytest --timeout 600 $(PARALLEL) $(PYTEST_ARGS) $(LIBRARY_TESTS)
+	OMP_NUM_THREADS=1 $(LIBRARIES)/smac/bin/python -m pytest --timeout 600 $(PARALLEL) $(PYTEST_ARGS) $(SMAC_TESTS)
 
 # What holds native objects: the core, and sessions from end to end.
 DEBUG_TESTS ?= tests/core tests/runtime tests/api_async tests/api_sync tests/output
