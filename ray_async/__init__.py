@@ -142,6 +142,7 @@ _MODULES = (
     "cloudpickle",
     "cluster_utils",
     "compat",
+    "dag",
     "dashboard",
     "data",
     "exceptions",
@@ -160,7 +161,7 @@ _MODULES = (
     "util",
     "widgets",
 )
-_ABSENT = ("dag", "llm", "rllib", "workflow")
+_ABSENT = ("llm", "rllib", "workflow")
 
 
 def __getattr__(name: str) -> Any:

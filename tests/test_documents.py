@@ -45,6 +45,7 @@ OUTPUT = {
         "{'features': array([[0., 0., 0.]])}",
     ],
     ("docs/programs-for-ray.md", 0): ["2.60.0"],
+    ("docs/graphs.md", 0): ["[9, 18]", "[11, 12, 13]", "[2, 11]"],
     ("docs/processes.md", 0): ["True"],
     ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],
     ("docs/serve.md", 1): [],

@@ -388,6 +388,14 @@ UNREAD = {
     "validate_save_restore": {"num_gpus"},
     "run_experiments": {"concurrent"},
     "Trainable.reset": {"logger_creator", "storage"},
+    "DAGNode.experimental_compile": {
+        "_buffer_size_bytes",
+        "_default_communicator",
+        "_max_buffered_results",
+        "_overlap_gpu_communication",
+    },
+    "DAGNode.with_tensor_transport": {"hints"},
+    "InputNode.__init__": {"input_type"},
     "DataConfig.__init__": {"enable_shard_locality", "execution_options"},
     "prepare_data_loader": {"auto_transfer"},
     # Interfaces of other libraries, and hooks that users' classes override.

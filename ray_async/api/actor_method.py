@@ -113,6 +113,12 @@ class ActorMethod(RemoteCallable, Generic[P, Result]):
     def _call_name(self) -> str:
         return f"{self._class_name}.{self._descriptor.name}"
 
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        from ray_async.dag.class_node import ClassMethodNode, with_outputs  # not paid for by importing the package
+
+        call = ClassMethodNode(self._descriptor.name, self._call_name(), args, kwargs, {}, {}, method=self)
+        return with_outputs(call, self._options.num_returns)
+
     if not TYPE_CHECKING:  # for type checkers, it is no callable
 
         def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:

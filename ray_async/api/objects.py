@@ -49,15 +49,34 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     if isinstance(object_refs, ObjectRefGenerator):
         return object_refs
     if not isinstance(object_refs, list):
+        if _is_graph_result(object_refs):
+            return _get_graph_results(object_refs, timeout)
         raise ValueError(
             f"Invalid type of object refs, {type(object_refs)}: give an ObjectRef or a list of ObjectRefs."
         )
     for ref in object_refs:
         if not isinstance(ref, ObjectRef):
+            if any(map(_is_graph_result, object_refs)):
+                return _get_graph_results(object_refs, timeout)
             raise ValueError(f"Invalid type of object refs, a list with {type(ref)}: give a list of ObjectRefs only.")
     session = get_session()
     try:
         return session.get(object_refs, timeout) if object_refs else []
+    except Exception as error:
+        _drop_own_frames(error)
+        raise
+
+
+def _is_graph_result(ref: Any) -> bool:
+    """Whether this is a reference to a result of a compiled graph."""
+    return hasattr(ref, "_is_graph_result")
+
+
+def _get_graph_results(refs: Any, timeout: float | None) -> Any:
+    from ray_async.dag.compiled.ref import get_results
+
+    try:
+        return get_results(refs, timeout)
     except Exception as error:
         _drop_own_frames(error)
         raise

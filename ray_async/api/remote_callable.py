@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 __all__ = ("RemoteCallable",)
 
@@ -25,13 +25,15 @@ class RemoteCallable:
         """What messages call it."""
         raise NotImplementedError
 
-    def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse to build a task graph.
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        """Write a call down without making it.
 
-        Raises:
-            NotImplementedError: Always: this release has no ``dag`` module.
+        Args:
+            args: Arguments, which may be nodes: their results are passed on.
+            kwargs: Keyword arguments, likewise.
+
+        Returns:
+            A node of a graph, whose ``execute`` makes the call and those that it depends on; of a method with several
+            returns, a node for each.
         """
-        raise NotImplementedError(
-            f"bind() of {self._call_name()} needs the dag module, which is not part of this release: make calls with "
-            ".remote(), and pass what they return to other calls instead."
-        )
+        raise NotImplementedError

@@ -15,6 +15,7 @@ from ray_async.spec.task_options import TaskOptions
 
 if TYPE_CHECKING:
     from ray_async.call_types import TypedCall
+    from ray_async.dag.function_node import FunctionNode
     from ray_async.spec.option_types import TaskKeywords
 
 __all__ = ("RemoteFunction",)
@@ -85,6 +86,11 @@ class RemoteFunction(RemoteCallable, Generic[P, Result]):
 
     def _call_name(self) -> str:
         return self._descriptor.name
+
+    def bind(self, *args: Any, **kwargs: Any) -> FunctionNode:
+        from ray_async.dag.function_node import FunctionNode  # graphs are not paid for by importing the package
+
+        return FunctionNode(self, args, kwargs, self._default_options)
 
     if not TYPE_CHECKING:  # for type checkers, it is no callable
 

@@ -130,8 +130,7 @@ def test_direct_call_and_bind() -> None:
     remote = ray.remote(add)
     with pytest.raises(TypeError, match=re.escape("add.remote()")):
         remote()  # type: ignore[operator]
-    with pytest.raises(NotImplementedError, match="dag"):
-        remote.bind()
+    assert remote.bind(1, b=2).get_args() == (1,)
 
 
 @pytest.mark.parametrize(("args", "kwargs"), [((), {}), ((1,), {}), ((add,), {"num_cpus": 1})])
