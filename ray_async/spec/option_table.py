@@ -38,6 +38,7 @@ class Option(NamedTuple):
 _TEMPLATES = "runtime.session.templates"
 _CREATION = "runtime.session.actor_creation"
 _CALL = "runtime.session.call_options"
+_BIND = "api.actor_method"
 _CLASSES = "runtime.session.scheduling_classes"
 _PLACE = "spec.placement"
 
@@ -86,7 +87,7 @@ OPTIONS = (
     Option("enable_task_events", Rule((bool,)), Rule((bool,)), _FLAG, ("enable_task_events",), (_CALL, _CREATION)),
     Option("_labels", _LABELS, _LABELS, _LABELS, ("labels",), (_CALL, _CREATION)),
     # -- results --
-    Option("num_returns", _RETURNS, None, _RETURNS, ("num_returns",), (_TEMPLATES, _CALL)),
+    Option("num_returns", _RETURNS, None, _RETURNS, ("num_returns",), (_TEMPLATES, _CALL, _BIND)),
     Option("_generator_backpressure_num_objects", _UNREAD, None, _UNREAD, ("generator_backpressure",), (_TEMPLATES,)),
     Option(
         "_actor_generator_backpressure_num_objects",

@@ -87,7 +87,7 @@ def test_large_arrays_pass_without_a_copy_for_each_reader() -> None:
         received, writable = ray.get(graph.execute(sent))
         assert (received == sent).all()
         assert writable is False
-    del received
+        del received
     graph.teardown()
 
 
@@ -119,7 +119,7 @@ def test_a_result_is_given_once() -> None:
 def test_lists_have_nothing_else_in_them() -> None:
     graph = chain(1).experimental_compile()
     with pytest.raises(ValueError, match="'object_refs' must be a list of CompiledDAGRefs"):
-        ray.get([graph.execute(1), ray.put(1)])  # type: ignore[list-item]
+        ray.get([graph.execute(1), ray.put(1)])
     graph.teardown()
 
 

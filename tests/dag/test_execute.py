@@ -117,7 +117,12 @@ async def test_the_last_results_have_the_nodes_names() -> None:
 def test_a_graph_is_walked_and_replaced() -> None:
     dag = add.bind(add.bind(1), y=add.bind(2))
     seen: list[DAGNode] = []
-    assert dag.traverse_and_apply(lambda node: seen.append(node) or node) is dag  # type: ignore[func-returns-value]
+
+    def see(node: DAGNode) -> DAGNode:
+        seen.append(node)
+        return node
+
+    assert dag.traverse_and_apply(see) is dag
     assert len(seen) == 3
 
     def evaluate(node: DAGNode) -> Any:

@@ -13,7 +13,7 @@ from ray_async._core.arena import Arena
 from ray_async._core.channel import Bell
 from ray_async._core.object_ref import ObjectRef
 from ray_async.spec.descriptors import BUILTIN_METHODS
-from ray_async.spec.options import MethodOptions
+from ray_async.spec.method_options import MethodOptions
 
 __all__ = ("GraphExecution", "Life", "Member")
 

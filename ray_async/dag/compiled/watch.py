@@ -53,6 +53,8 @@ def _started(life: Life) -> dict[int, Member] | None:
                 return None
         try:
             pids[life.session.get([member.started], None)[0]] = member
+        except errors.ActorUnavailableError:
+            life.member_died(member)
         except errors.RayError as error:
             life.finish(error)
             life.member_died(member)
