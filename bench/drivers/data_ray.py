@@ -26,21 +26,25 @@ class DataSession(Session):
     store_bytes = 0
 
     def begin(self, params: Mapping[str, Any]) -> Any:
-        """The library, initialised with a store of `params["store_bytes"]`, and one warm worker for each CPU."""
+        """The library, initialised with a store of `params["store_bytes"]`, and one warm worker for each CPU.
+
+        `params["preload"]` is a module that workers have imported when they begin.
+        """
         size = int(params.get("store_bytes", 0)) or (8 << 30)
         if self.store_bytes and self.store_bytes != size:
             self.close()
         if self.store_bytes != size:
             self.store_bytes = size
-            self.__dict__["ray"] = self._started(size)
+            self.__dict__["ray"] = self._started(size, params.get("preload"))
         return self.ray
 
-    def _started(self, size: int) -> Any:
+    def _started(self, size: int, preload: object) -> Any:
         library = __import__(self.module)
         __import__(f"{self.module}.data")
+        more = {"preload": [preload]} if preload and self.module == "ray_async" else {}
         library.init(
             address="local", num_cpus=self.cpus, object_store_memory=size, include_dashboard=False,
-            log_to_driver=False, logging_level="ERROR",
+            log_to_driver=False, logging_level="ERROR", **more,
         )  # fmt: skip
         library.data.DataContext.get_current().enable_progress_bars = False
         library.data.range(self.cpus, override_num_blocks=self.cpus).map(data_functions.row_plus_one).take_all()

@@ -20,6 +20,7 @@ __all__ = (
     "END_SECONDS",
     "MARK",
     "cpu_seconds",
+    "cpu_seconds_of_ended",
     "kill_and_wait",
     "private_bytes",
     "processes_of",
@@ -71,6 +72,12 @@ def cpu_seconds(pid: int) -> float:
         return time.clock_gettime(clock)
     except OSError:
         return 0.0
+
+
+def cpu_seconds_of_ended(pid: int) -> float:
+    """CPU time of the children that the process has waited for, and of theirs, in ticks of the kernel's (10 ms)."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
 def private_bytes(pid: int) -> int:

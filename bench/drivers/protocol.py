@@ -82,7 +82,10 @@ def load() -> Iterator[None]:
 
 
 class Stopwatch:
-    """Wall time of this process and CPU time of all processes of its contender, between `start` and `stop`."""
+    """Wall time of this process and CPU time of all processes of its contender, between `start` and `stop`.
+
+    What ends in between counts if one of the processes has waited for it.
+    """
 
     def __init__(self) -> None:
         self.wall = 0.0
@@ -90,6 +93,7 @@ class Stopwatch:
         self._mark = os.environ.get(processes.MARK, "")
 
     def start(self) -> None:
+        self._ended_before = self._ended()
         self._before = self._cpu()
         self._start = time.perf_counter()
 
@@ -99,15 +103,22 @@ class Stopwatch:
         after = self._cpu()
         if os.getpid() in after:
             after[os.getpid()] = own
-        self.cpu = sum(used - self._before.get(pid, 0.0) for pid, used in after.items())
+        alive = sum(used - self._before.get(pid, 0.0) for pid, used in after.items())
+        counted = sum(used for pid, used in self._before.items() if pid not in after)
+        self.cpu = alive + max(0.0, self._ended() - self._ended_before - counted)
+
+    def _ended(self) -> float:
+        return sum(map(processes.cpu_seconds_of_ended, self._pids()))
 
     def metrics(self, operations: int) -> dict[str, float]:
         """Wall and CPU seconds per operation."""
         return {"wall": self.wall / operations, "cpu": self.cpu / operations}
 
     def _cpu(self) -> dict[int, float]:
-        pids = processes.processes_of(self._mark) if self._mark else [os.getpid()]
-        return {pid: processes.cpu_seconds(pid) for pid in pids}
+        return {pid: processes.cpu_seconds(pid) for pid in self._pids()}
+
+    def _pids(self) -> list[int]:
+        return processes.processes_of(self._mark) if self._mark else [os.getpid()]
 
 
 def repeat(operation: Callable[[], object], params: Mapping[str, Any], per: int = 1) -> dict[str, float]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import itertools
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-__all__ = ("FUNCTION_NOTE", "Collected", "UserFunction")
+from ray_async.data.operators.coroutines import Collected, Coroutines, new_runner
+
+__all__ = ("FUNCTION_NOTE", "UserFunction")
 
 #: How the note begins that is put on errors of user functions.
 FUNCTION_NOTE = "raised by the function of "
@@ -127,105 +128,24 @@ class UserFunction:
 
     def _over_async(self, values: Iterable[Any]) -> Iterator[Any]:
         """Calls that run at the same time on an event loop; what an async generator yields is taken as it comes."""
+        call = self._call
+        assert call is not None
+        if self.args or self.kwargs:
+            call = partial(_with_rest, call, self.args, self.kwargs)
         with self._runner() as runner:
-            iterator = iter(values)
-            waiting: deque[asyncio.Task[Any] | Stream] = deque()
-            try:
-                while True:
-                    # Not on the loop: where the values come from there may be another loop, of an async function's.
-                    more = deque(itertools.islice(iterator, self.at_once - len(waiting)))
-                    if more:
-                        runner.run(self._begin(more, waiting))
-                    if not waiting:
-                        return
-                    head = waiting[0]
-                    yield Collected(head.items(runner)) if isinstance(head, Stream) else runner.run(_awaited(head))
-                    waiting.popleft()
-            finally:
-                runner.run(_cancelled([entry.task if isinstance(entry, Stream) else entry for entry in waiting]))
+            yield from Coroutines(call, iter(values), self.at_once, self._blamed).results(runner)
 
     @contextlib.contextmanager
     def _runner(self) -> Iterator[asyncio.Runner]:
         """The loop of a call; of an instance one for all: what it keeps, such as connections, is bound to it."""
         if not inspect.isclass(self.function):
-            with asyncio.Runner() as runner:
+            with new_runner() as runner:
                 yield runner
             return
         if self._loop is None:
-            self._loop = asyncio.Runner()
+            self._loop = new_runner()
         yield self._loop
 
-    async def _begin(self, values: deque[Any], waiting: deque[asyncio.Task[Any] | Stream]) -> None:
-        while values:
-            waiting.append(self._started(values.popleft()))
 
-    def _started(self, value: Any) -> asyncio.Task[Any] | Stream:
-        assert self._call is not None
-        try:
-            result = self._call(value, *self.args, **self.kwargs)
-        except (Exception, GeneratorExit) as error:
-            raise self._blamed(error) from error.__cause__
-        if isinstance(result, AsyncIterator):
-            return Stream(result, self._blamed)
-        return asyncio.ensure_future(self._one(result))
-
-    async def _one(self, result: Any) -> Any:
-        try:
-            return await result
-        except (Exception, GeneratorExit) as error:
-            raise self._blamed(error) from error.__cause__
-
-
-async def _awaited(task: asyncio.Task[Any]) -> Any:
-    return await task
-
-
-async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class Stream:
-    """An async generator that runs on a loop, one item ahead of who takes them.
-
-    Args:
-        source: the generator.
-        blamed: makes an error of the function of what it raises.
-    """
-
-    def __init__(self, source: AsyncIterator[Any], blamed: Callable[[BaseException], BaseException]) -> None:
-        self._source = source
-        self._blamed = blamed
-        self._queue: asyncio.Queue[tuple[str, Any]] = asyncio.Queue(1)
-        self.task = asyncio.ensure_future(self._pump())
-
-    async def _pump(self) -> None:
-        try:
-            async for item in self._source:
-                await self._queue.put(("item", item))
-        except (Exception, GeneratorExit) as error:
-            await self._queue.put(("error", self._blamed(error)))
-        else:
-            await self._queue.put(("end", None))
-
-    def items(self, runner: asyncio.Runner) -> Iterator[Any]:
-        """What it yields, for a thread that runs the loop while it waits."""
-        while True:
-            kind, item = runner.run(self._queue.get())
-            if kind == "end":
-                return
-            if kind == "error":
-                raise item
-            yield item
-
-
-class Collected:
-    """What an async generator yields.
-
-    Attributes:
-        items: its items, as they come.
-    """
-
-    def __init__(self, items: Iterator[Any]) -> None:
-        self.items = items
+def _with_rest(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], value: Any) -> Any:
+    return call(value, *args, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -12,7 +13,8 @@ from ray_async.data.block.batches import batch_of, resized, table_of_batch
 from ray_async.data.block.frames import KnownTexts
 from ray_async.data.block.rows import rows_of, table_of_rows
 from ray_async.data.operators.code_reading import columns_read
-from ray_async.data.operators.function import Collected, UserFunction
+from ray_async.data.operators.coroutines import Collected
+from ray_async.data.operators.function import UserFunction
 
 __all__ = ("BatchMap", "ChainStep", "NumberedStep", "RowFilter", "RowFlatMap", "RowMap")
 
@@ -39,6 +41,15 @@ def _chunks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
             yield table.slice(start, ROWS_AT_A_TIME)
 
 
+def _streams(function: UserFunction, tables: Iterable[pa.Table]) -> Iterator[Iterator[dict[str, Any]]]:
+    """The rows, some thousands at a time; for coroutines all as one, since each end waits for those that still run."""
+    parts = (rows_of(chunk) for chunk in _chunks(tables))
+    if function.is_async:
+        yield chain.from_iterable(parts)
+    else:
+        yield from parts
+
+
 @dataclass
 class RowMap:
     """A function from row to row."""
@@ -46,9 +57,10 @@ class RowMap:
     function: UserFunction
 
     def run(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        for chunk in _chunks(tables):
-            rows = [self._checked(row) for row in self.function.over(rows_of(chunk))]
-            yield table_of_rows(rows)
+        for rows in _streams(self.function, tables):
+            results = map(self._checked, self.function.over(rows))
+            while part := list(islice(results, ROWS_AT_A_TIME)):
+                yield table_of_rows(part)
 
     def _checked(self, row: Any) -> Mapping[str, Any]:
         if isinstance(row, (dict, Mapping)):
@@ -67,9 +79,9 @@ class RowFlatMap:
 
     def run(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         function = self.function
-        for chunk in _chunks(tables):
+        for rows in _streams(function, tables):
             found: list[Mapping[str, Any]] = []
-            for result in function.over(rows_of(chunk)):
+            for result in function.over(rows):
                 plain = isinstance(result, (Mapping, str, bytes)) or not hasattr(result, "__iter__")
                 if plain and not isinstance(result, Collected):
                     raise ValueError(
@@ -104,8 +116,8 @@ class RowFilter:
             if read and read <= set(table.column_names):
                 narrow = table.select([name for name in table.column_names if name in read])
             mask: list[bool] = []
-            for chunk in _chunks([narrow]):
-                mask += [bool(kept) for kept in self.function.over(rows_of(chunk))]
+            for rows in _streams(self.function, [narrow]):
+                mask += map(bool, self.function.over(rows))
             yield table.filter(pa.array(mask, type=pa.bool_())) if table.num_columns else table.slice(0, sum(mask))
 
 
