@@ -34,6 +34,7 @@ Remote errors: something went wrong where the work ran.
     │   └── ActorUnavailableError                 for the moment
     ├── AsyncioActorExit                          exit_actor() inside an async actor
     └── ObjectLostError
+        ├── DeviceMemoryLostError                 it lay on a GPU, in memory of a process that has ended
         ├── ObjectFetchTimedOutError
         ├── ObjectFreedError
         ├── ObjectReconstructionFailedError
@@ -72,6 +73,7 @@ from .actor import (
 )
 from .base import CrossLanguageError, RayError, UnserializableException
 from .object import (
+    DeviceMemoryLostError,
     GetTimeoutError,
     ObjectFetchTimedOutError,
     ObjectFreedError,
@@ -173,6 +175,7 @@ __all__ = (
     "AsyncioActorExit",
     "AuthenticationError",
     "CrossLanguageError",
+    "DeviceMemoryLostError",
     "GetTimeoutError",
     "LocalRayletDiedError",
     "NodeDiedError",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from .base import RayError
 
 __all__ = (
+    "DeviceMemoryLostError",
     "GetTimeoutError",
     "ObjectFetchTimedOutError",
     "ObjectFreedError",
@@ -109,6 +110,23 @@ class OwnerDiedError(ObjectLostError):
     def _reason(self) -> str:
         owner = f" ({self.owner_address})" if self.owner_address else ""
         return f"Its owner{owner}, the process that called .remote() or put(), has ended."
+
+
+class DeviceMemoryLostError(ObjectLostError):
+    """Memory of a GPU that the object lies in is gone, with the process that it belonged to or by the program's doing.
+
+    Args:
+        object_ref_hex: hex id of the object.
+        reason: a sentence about what has happened, which names the process.
+    """
+
+    def __init__(self, object_ref_hex: str, reason: str) -> None:
+        super().__init__(object_ref_hex)
+        self.args = object_ref_hex, reason
+        self.reason = reason
+
+    def _reason(self) -> str:
+        return self.reason
 
 
 class ReconstructionFailure(IntEnum):

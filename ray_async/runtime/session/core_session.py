@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -396,6 +397,9 @@ class CoreSession:
 
     def leave_arena(self) -> None:
         """Touch the shared memory no more."""
+        gpu = sys.modules.get("ray_async.gpu.agent")  # nobody else imports it before there is an array on a GPU
+        if gpu is not None:
+            gpu.close_agents(keep=not self.owns_node)
         if self._loops is not None:
             self._loops.close()
         self.exports.clear()

@@ -13,8 +13,8 @@ __all__ = ("load_failed", "name_argument")
 _MAX_NAMES = 3
 
 
-def load_failed(error: Exception, pickled: bytes, buffers: list[bytes], ref: Any) -> errors.RaySystemError:
-    """The error for a pickled value that cannot be loaded.
+def load_failed(error: Exception, pickled: bytes, buffers: list[bytes], ref: Any) -> errors.RayError:
+    """The error for a pickled value that cannot be loaded; memory of a GPU that is gone has one of its own.
 
     Args:
         error: what was raised.
@@ -22,6 +22,8 @@ def load_failed(error: Exception, pickled: bytes, buffers: list[bytes], ref: Any
         buffers: the memory that lies beside it.
         ref: the object's reference; None for the arguments of a call.
     """
+    if isinstance(error, errors.DeviceMemoryLostError):
+        return error if ref is None else errors.DeviceMemoryLostError(ref.hex(), error.reason)
     if ref is not None:
         return _failed(f"the value of {ref!r}", names_of(pickled), error, ref.hex())
     arguments = arguments_of(pickled)

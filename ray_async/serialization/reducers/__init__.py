@@ -29,6 +29,7 @@ _HOMES = {
     "Series": (("polars",), "polars_frames.reduce_series"),
     "LazyFrame": (("polars",), "polars_frames.reduce_lazy_frame"),
     "Tensor": (("torch",), "tensors.reduce_tensor"),
+    "FakeArray": (("ray_async.gpu.fake.array",), "device_arrays.reduce_fake"),
 }
 _HEAP = 1 << 9  # the flag of classes that are made at run time; others are part of a module's code
 # Classes of modules stay; those that programs make come and go.

@@ -1,0 +1,167 @@
+"""Memory of this process that others refer to, each hand-over for as long as anybody has its reference.
+
+The object behind a hand-over's reference lies in the session's object store, which counts references by process: what a
+killed process had comes back there. So nothing is counted here. A hand-over is over when the only reference left is the
+one that this process keeps itself. That reference is looked at by the agent, and costs no message.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from ray_async._core import store
+from ray_async._core.arena import Arena
+from ray_async._core.object_view import ObjectView
+from ray_async.gpu.backend import Backend, Base, Located
+from ray_async.gpu.hand_over import HandOver, Source
+from ray_async.gpu.identity import ProcessIdentity
+from ray_async.gpu.points import Point, Points
+
+__all__ = ("Export", "Exports")
+
+
+class Export:
+    """A hand-over by this process that is not over yet.
+
+    Args:
+        ref: the reference that stays here.
+        array: keeps the memory.
+        located: where it is.
+        extent: first byte in the base and number of bytes.
+        point: when it had been written.
+        own: whether the memory was allocated here, and not received.
+    """
+
+    __slots__ = ("array", "extent", "located", "own", "point", "ref", "staged")
+
+    def __init__(
+        self, ref: Any, array: Any, located: Located, extent: tuple[int, int], point: Point | None, own: bool
+    ) -> None:
+        self.ref = ref
+        self.array = array
+        self.located = located
+        self.extent = extent
+        self.point = point
+        self.own = own
+        self.staged = False
+
+
+class Exports:
+    """The hand-overs of one process through one device library.
+
+    Args:
+        arena: the session's shared memory.
+        backend: the library.
+        process: this one.
+        points: its events.
+    """
+
+    def __init__(self, arena: Arena, backend: Backend, process: ProcessIdentity, points: Points) -> None:
+        self._arena = arena
+        self._view = ObjectView(arena)
+        self._backend = backend
+        self._process = process
+        self._points = points
+        self._lock = threading.Lock()
+        self._live: dict[int, Export] = {}  # by the offset of the object
+        self._handles: dict[tuple[int, int], bytes] = {}
+        self._over: list[Export] = []  # whose event has not happened yet
+
+    def add(self, array: Any, located: Located, source: Source | None, root: Any) -> HandOver:
+        """Begin a hand-over.
+
+        Args:
+            array: what is handed over.
+            located: where it is in this process.
+            source: whose allocation it is, if it was received.
+            root: the hand-over by which it was.
+        """
+        own = source is None
+        if source is None:
+            source = Source(self._backend.name, self._process, located.base, self._handle(located.base))
+        device = self._backend.device(located.base.device)
+        if device is None:  # memory that was opened by way of peer access
+            device = self._backend.default_device() or 0
+        point = self._points.mark(device, self._backend.stream(device))
+        ref = store.new_promise(self._arena)
+        offset = store.describe(self._arena, ref)["offset"]
+        before, after = located.form.span(located.itemsize)
+        begun = HandOver(
+            source=source,
+            offset=located.pointer - located.base.address,
+            extent=(located.pointer - before - located.base.address, before + after),
+            form=located.form,
+            # A second one: when the pickle that it is for fails, the first is the only one left.
+            ref=self._view.reference(offset),
+            root=root,
+            point=point,
+            process=self._process,
+        )
+        with self._lock:
+            self._live[offset] = Export(ref, array, located, begun.extent, point, own)
+        return begun
+
+    def _handle(self, base: Base) -> bytes:
+        key = base.address, base.generation
+        handle = self._handles.get(key)
+        if handle is None:
+            # At most one is kept for an address: what lay there before is gone.
+            handle = self._backend.export_base(base)
+            with self._lock:
+                for old in [old for old in self._handles if old[0] == base.address]:
+                    del self._handles[old]
+                self._handles[key] = handle
+        return handle
+
+    def event(self, point: Point) -> Any:
+        """The event behind a point of this process."""
+        return self._points.local_event(point)
+
+    def find(self, ref: Any) -> Export | None:
+        """The hand-over behind a reference; None if it is over, or another process's."""
+        return self.at(store.describe(self._arena, ref)["offset"])
+
+    def at(self, offset: int) -> Export | None:
+        """The hand-over whose object lies at an offset of the shared memory."""
+        with self._lock:
+            return self._live.get(offset)
+
+    def all(self) -> list[Export]:
+        """Those that are not over."""
+        with self._lock:
+            return list(self._live.values())
+
+    def sweep(self) -> int:
+        """End the hand-overs that nobody else refers to; returns how many are left."""
+        with self._lock:
+            live = list(self._live.items())
+        for offset, export in live:
+            if store.describe(self._arena, export.ref)["references"] == 1:
+                with self._lock:
+                    del self._live[offset]
+                self._over.append(export)
+        # An event that has not happened is not free yet; the array goes at once, as if it were dropped by the program.
+        waiting, self._over = self._over, []
+        for export in waiting:
+            export.array = None
+            if not store.is_ready(self._arena, export.ref):
+                store.fulfil(self._arena, export.ref, None)  # an object that is never completed is never freed
+            if export.point is not None and not self._points.give_back(export.point):
+                self._over.append(export)
+        with self._lock:
+            return len(self._live) + len(self._over)
+
+    def bytes_held(self) -> int:
+        """Bytes of this process's own allocations that hand-overs keep, each base once."""
+        with self._lock:
+            bases = {export.located.base for export in self._live.values() if export.own}
+        return sum(base.size for base in bases)
+
+    def close(self) -> None:
+        """Forget all; the references are given back with the session."""
+        with self._lock:
+            live, self._live = self._live, {}
+            self._handles.clear()
+        for export in live.values():
+            export.array = None

@@ -1,0 +1,52 @@
+"""What travels of a device array: plain numbers, and references that keep its memory."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ray_async.gpu.backend import Base, Form
+from ray_async.gpu.identity import ProcessIdentity
+from ray_async.gpu.points import Point
+
+__all__ = ("HandOver", "Source")
+
+
+class Source(NamedTuple):
+    """An allocation, and how other processes get at it.
+
+    Args:
+        backend: name of the device library.
+        process: whose allocation it is.
+        base: which it is.
+        handle: by which it is opened.
+    """
+
+    backend: str
+    process: ProcessIdentity
+    base: Base
+    handle: bytes
+
+
+class HandOver(NamedTuple):
+    """An array on its way.
+
+    Args:
+        source: the allocation that it lies in.
+        offset: bytes from the allocation's start to the array's first item.
+        extent: first byte in the allocation that the array uses, and how many bytes from there.
+        form: how it lies there.
+        ref: reference to this hand-over's object: while anybody has one, its point is kept, and its memory too if this
+            process allocated it. The object comes to hold a copy in host memory once that is asked for.
+        root: the same of the hand-over by which the array came to a process that passes it on; None at its origin.
+        point: when it had been written; None: before it was handed over.
+        process: who handed it over.
+    """
+
+    source: Source
+    offset: int
+    extent: tuple[int, int]
+    form: Form
+    ref: Any
+    root: Any
+    point: Point | None
+    process: ProcessIdentity
