@@ -1,8 +1,8 @@
 """The process's part in hand-overs of device arrays: one agent for each session and device library.
 
 It has a thread, from the first hand-over on, that ends what is over and answers other processes' wishes for copies.
-While hand-overs of this process live it looks at them after 10 ms, and then ever more seldom, at last four times a second;
-otherwise it sleeps.
+While hand-overs of this process live it looks at them after 10 ms, and then ever more seldom, at last four times a
+second; otherwise it sleeps.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import threading
 from typing import Any
 
 from ray_async._core.arena import Arena, get_current
-from ray_async.gpu.backend import Backend
+from ray_async.gpu.backend import DeviceBackend
 from ray_async.gpu.backends import backend_named
 from ray_async.gpu.caretaker import Caretaker
-from ray_async.gpu.exports import Exports
+from ray_async.gpu.exports import ArrayExports
 from ray_async.gpu.hand_over import HandOver
 from ray_async.gpu.identity import Peers, own_identity
 from ray_async.gpu.imports import Imports
@@ -41,7 +41,7 @@ class Agent:
         backend: the library whose arrays they are.
     """
 
-    def __init__(self, arena: Arena, backend: Backend) -> None:
+    def __init__(self, arena: Arena, backend: DeviceBackend) -> None:
         self.arena = arena
         self.backend = backend
         self.pid = os.getpid()
@@ -50,7 +50,7 @@ class Agent:
         os.makedirs(self.directory, 0o700, exist_ok=True)
         self.peers = Peers()
         self.points = Points(backend, self.process, self.directory)
-        self.exports = Exports(arena, backend, self.process, self.points)
+        self.exports = ArrayExports(arena, backend, self.process, self.points)
         self.caretaker = Caretaker(self._sweep)
         self.imports = Imports(backend, self.caretaker.wake)
         self.staging = Staging(arena, backend, self.process, self.directory, self.exports, self.peers)

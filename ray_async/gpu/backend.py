@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ("Backend", "Base", "Form", "Located", "MemoryGoneError")
+__all__ = ("Base", "DeviceBackend", "Form", "Located", "MemoryGoneError")
 
 
 class MemoryGoneError(Exception):
@@ -74,7 +74,7 @@ class Located(NamedTuple):
     refusal: str = ""
 
 
-class Backend(Protocol):
+class DeviceBackend(Protocol):
     """The device library behind one kind of array."""
 
     name: str

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ray_async.gpu.backend import Backend
+    from ray_async.gpu.backend import DeviceBackend
 
 __all__ = ("backend_named",)
 
 
+_HOMES = {
+    "cuda": "ray_async.gpu.cuda.backend",
+    "fake": "ray_async.gpu.fake.backend",
+}
+
+
 @cache
-def backend_named(name: str) -> Backend:
+def backend_named(name: str) -> DeviceBackend:
     """The library behind arrays of a kind: "cuda" or "fake".
 
     Raises:
-        ValueError: there is none of that name.
         ImportError: it is not installed here.
     """
-    if name == "fake":
-        from ray_async.gpu.fake.backend import FakeBackend
-
-        return FakeBackend()
-    if name == "cuda":
-        from ray_async.gpu.cuda.backend import CudaBackend
-
-        return CudaBackend()
-    raise ValueError(f"no device library is called {name!r}")
+    backend: DeviceBackend = import_module(_HOMES[name]).make_backend()
+    return backend

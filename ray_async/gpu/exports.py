@@ -13,15 +13,15 @@ from typing import Any
 from ray_async._core import store
 from ray_async._core.arena import Arena
 from ray_async._core.object_view import ObjectView
-from ray_async.gpu.backend import Backend, Base, Located
-from ray_async.gpu.hand_over import HandOver, Source
+from ray_async.gpu.backend import Base, DeviceBackend, Located
+from ray_async.gpu.hand_over import DeviceSource, HandOver
 from ray_async.gpu.identity import ProcessIdentity
 from ray_async.gpu.points import Point, Points
 
-__all__ = ("Export", "Exports")
+__all__ = ("ArrayExport", "ArrayExports")
 
 
-class Export:
+class ArrayExport:
     """A hand-over by this process that is not over yet.
 
     Args:
@@ -47,7 +47,7 @@ class Export:
         self.staged = False
 
 
-class Exports:
+class ArrayExports:
     """The hand-overs of one process through one device library.
 
     Args:
@@ -57,18 +57,18 @@ class Exports:
         points: its events.
     """
 
-    def __init__(self, arena: Arena, backend: Backend, process: ProcessIdentity, points: Points) -> None:
+    def __init__(self, arena: Arena, backend: DeviceBackend, process: ProcessIdentity, points: Points) -> None:
         self._arena = arena
         self._view = ObjectView(arena)
         self._backend = backend
         self._process = process
         self._points = points
         self._lock = threading.Lock()
-        self._live: dict[int, Export] = {}  # by the offset of the object
+        self._live: dict[int, ArrayExport] = {}  # by the offset of the object
         self._handles: dict[tuple[int, int], bytes] = {}
-        self._over: list[Export] = []  # whose event has not happened yet
+        self._over: list[ArrayExport] = []  # whose event has not happened yet
 
-    def add(self, array: Any, located: Located, source: Source | None, root: Any) -> HandOver:
+    def add(self, array: Any, located: Located, source: DeviceSource | None, root: Any) -> HandOver:
         """Begin a hand-over.
 
         Args:
@@ -79,7 +79,7 @@ class Exports:
         """
         own = source is None
         if source is None:
-            source = Source(self._backend.name, self._process, located.base, self._handle(located.base))
+            source = DeviceSource(self._backend.name, self._process, located.base, self._handle(located.base))
         device = self._backend.device(located.base.device)
         if device is None:  # memory that was opened by way of peer access
             device = self._backend.default_device() or 0
@@ -99,7 +99,7 @@ class Exports:
             process=self._process,
         )
         with self._lock:
-            self._live[offset] = Export(ref, array, located, begun.extent, point, own)
+            self._live[offset] = ArrayExport(ref, array, located, begun.extent, point, own)
         return begun
 
     def _handle(self, base: Base) -> bytes:
@@ -118,16 +118,16 @@ class Exports:
         """The event behind a point of this process."""
         return self._points.local_event(point)
 
-    def find(self, ref: Any) -> Export | None:
+    def find(self, ref: Any) -> ArrayExport | None:
         """The hand-over behind a reference; None if it is over, or another process's."""
         return self.at(store.describe(self._arena, ref)["offset"])
 
-    def at(self, offset: int) -> Export | None:
+    def at(self, offset: int) -> ArrayExport | None:
         """The hand-over whose object lies at an offset of the shared memory."""
         with self._lock:
             return self._live.get(offset)
 
-    def all(self) -> list[Export]:
+    def all(self) -> list[ArrayExport]:
         """Those that are not over."""
         with self._lock:
             return list(self._live.values())

@@ -8,10 +8,10 @@ from ray_async.gpu.backend import Base, Form
 from ray_async.gpu.identity import ProcessIdentity
 from ray_async.gpu.points import Point
 
-__all__ = ("HandOver", "Source")
+__all__ = ("DeviceSource", "HandOver")
 
 
-class Source(NamedTuple):
+class DeviceSource(NamedTuple):
     """An allocation, and how other processes get at it.
 
     Args:
@@ -42,7 +42,7 @@ class HandOver(NamedTuple):
         process: who handed it over.
     """
 
-    source: Source
+    source: DeviceSource
     offset: int
     extent: tuple[int, int]
     form: Form

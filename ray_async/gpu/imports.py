@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ray_async.gpu.backend import Backend, MemoryGoneError
-from ray_async.gpu.hand_over import Source
+from ray_async.gpu.backend import DeviceBackend, MemoryGoneError
+from ray_async.gpu.hand_over import DeviceSource
 from ray_async.gpu.identity import ProcessIdentity
 
 _CLOSING_S = 30.0
@@ -29,7 +29,7 @@ class Mapping:
 
     __slots__ = ("address", "closed", "closing", "device", "error", "lent", "loans", "opened", "source")
 
-    def __init__(self, source: Source, device: int) -> None:
+    def __init__(self, source: DeviceSource, device: int) -> None:
         self.source = source
         self.device = device
         self.address = 0
@@ -96,7 +96,7 @@ class Imports:
         wake: has the agent look soon; may be called anywhere, and takes no lock.
     """
 
-    def __init__(self, backend: Backend, wake: Callable[[], None]) -> None:
+    def __init__(self, backend: DeviceBackend, wake: Callable[[], None]) -> None:
         self._backend = backend
         self._wake: Callable[[], None] = wake
         self._lock = threading.Lock()
@@ -106,7 +106,7 @@ class Imports:
         self._waiting: list[_Return] = []
         self.opens = 0
 
-    def open(self, source: Source, device: int) -> Mapping:
+    def open(self, source: DeviceSource, device: int) -> Mapping:
         """The allocation, opened if it is not open yet, with one more loan.
 
         Raises:
@@ -138,7 +138,7 @@ class Imports:
             raise mapping.error
         return mapping
 
-    def _enter(self, key: _Key, source: Source, device: int) -> tuple[Mapping, bool]:
+    def _enter(self, key: _Key, source: DeviceSource, device: int) -> tuple[Mapping, bool]:
         """The mapping to use, and whether it is the caller's to open; or one that is in the way, which is closing."""
         with self._lock:
             mapping = self._open.get(key)
@@ -205,7 +205,7 @@ class Imports:
             del self._open[source.process, source.base.address, source.base.generation]
         mapping.closed.set()
 
-    def rows(self) -> list[tuple[Source, int]]:
+    def rows(self) -> list[tuple[DeviceSource, int]]:
         """The open allocations, each with its number of loans."""
         with self._lock:
             return [(mapping.source, mapping.loans) for mapping in self._open.values()]

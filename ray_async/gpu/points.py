@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ray_async.gpu.backend import Backend
+from ray_async.gpu.backend import DeviceBackend
 from ray_async.gpu.identity import ProcessIdentity
 
 __all__ = ("MAX_EVENTS", "Point", "PointReader", "Points")
@@ -30,22 +30,22 @@ class Point(NamedTuple):
 
     Args:
         process: whose event it is.
-        index: which of its events.
+        slot: which of its events.
         turn: which use of the event.
         handle: by which other processes open it.
     """
 
     process: ProcessIdentity
-    index: int
+    slot: int
     turn: int
     handle: bytes
 
 
 class _Event:
-    __slots__ = ("device", "event", "handle", "index", "turn")
+    __slots__ = ("device", "event", "handle", "slot", "turn")
 
-    def __init__(self, index: int, event: Any, handle: bytes, device: int) -> None:
-        self.index = index
+    def __init__(self, slot: int, event: Any, handle: bytes, device: int) -> None:
+        self.slot = slot
         self.event = event
         self.handle = handle
         self.device = device
@@ -62,7 +62,9 @@ class Points:
         limit: events at most.
     """
 
-    def __init__(self, backend: Backend, process: ProcessIdentity, directory: str, limit: int = MAX_EVENTS) -> None:
+    def __init__(
+        self, backend: DeviceBackend, process: ProcessIdentity, directory: str, limit: int = MAX_EVENTS
+    ) -> None:
         self._backend = backend
         self._process = process
         self._limit = min(limit, MAX_EVENTS)
@@ -89,27 +91,28 @@ class Points:
             return None
         self._backend.record(event.event, stream)
         with self._lock:  # not before it is recorded: who sweeps would take the last turn's end for this one's
-            self._used[event.index] = event, event.turn
-        return Point(self._process, event.index, event.turn, event.handle)
+            self._used[event.slot] = event, event.turn
+        return Point(self._process, event.slot, event.turn, event.handle)
 
     def _take(self, device: int) -> _Event | None:
         with self._lock:
             free = self._free.setdefault(device, [])
             event = free.pop() if free else None
+            slot = self._made
             if event is None:
-                if self._made >= self._limit:
+                if slot >= self._limit:
                     return None
-                index, self._made = self._made, self._made + 1
+                self._made += 1
         if event is None:
             made = self._backend.new_event(device)
-            event = _Event(index, made, self._backend.event_handle(made), device)
+            event = _Event(slot, made, self._backend.event_handle(made), device)
         event.turn += 1
         return event
 
     def local_event(self, point: Point) -> Any:
         """The event behind a point of this process, which the caller's hand-over keeps from being used again."""
         with self._lock:
-            return self._used[point.index][0].event
+            return self._used[point.slot][0].event
 
     def sweep(self) -> int:
         """Note which events have happened; returns how many have not."""
@@ -117,9 +120,9 @@ class Points:
             used = list(self._used.values())
         missing = 0
         for event, turn in used:
-            if self._done[event.index] != turn:
+            if self._done[event.slot] != turn:
                 if self._backend.happened(event.event):
-                    self._done[event.index] = turn
+                    self._done[event.slot] = turn
                 else:
                     missing += 1
         return missing
@@ -127,13 +130,13 @@ class Points:
     def give_back(self, point: Point) -> bool:
         """Let an event be used again that nobody waits for any more; False while it has not happened."""
         with self._lock:
-            event, _ = self._used[point.index]
-        if self._done[point.index] != point.turn:
+            event, _ = self._used[point.slot]
+        if self._done[point.slot] != point.turn:
             if not self._backend.happened(event.event):
                 return False
-            self._done[point.index] = point.turn
+            self._done[point.slot] = point.turn
         with self._lock:
-            del self._used[point.index]
+            del self._used[point.slot]
             self._free[event.device].append(event)
         return True
 
@@ -143,7 +146,7 @@ class Points:
             used = list(self._used.values())
         for event, turn in used:
             self._backend.await_event(event.event)
-            self._done[event.index] = turn
+            self._done[event.slot] = turn
 
     def counts(self) -> tuple[int, int]:
         """Events made, and those in use."""
@@ -165,7 +168,7 @@ class PointReader:
         directory: of the session's files about GPUs.
     """
 
-    def __init__(self, backend: Backend, directory: str) -> None:
+    def __init__(self, backend: DeviceBackend, directory: str) -> None:
         self._backend = backend
         self._directory = directory
         self._lock = threading.Lock()
@@ -182,11 +185,11 @@ class PointReader:
                 done = np.frombuffer(mmap.mmap(file.fileno(), _BYTES, prot=mmap.PROT_READ), np.uint64)
             with self._lock:
                 self._done[point.process] = done
-        return bool(done[point.index] >= point.turn)
+        return bool(done[point.slot] >= point.turn)
 
     def event(self, point: Point, device: int) -> Any:
         """The event behind a point, opened once."""
-        key = point.process, point.index, device
+        key = point.process, point.slot, device
         with self._lock:
             event = self._events.get(key)
         if event is None:

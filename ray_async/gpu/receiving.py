@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray_async._core import store
 from ray_async._core.arena import Arena
 from ray_async.exceptions import DeviceMemoryLostError
-from ray_async.gpu.backend import Backend, MemoryGoneError
+from ray_async.gpu.backend import DeviceBackend, MemoryGoneError
 from ray_async.gpu.hand_over import HandOver
 from ray_async.gpu.identity import Peers, ProcessIdentity
 from ray_async.gpu.imports import Imports
@@ -34,7 +33,7 @@ class Receiver:
     def __init__(
         self,
         arena: Arena,
-        backend: Backend,
+        backend: DeviceBackend,
         process: ProcessIdentity,
         peers: Peers,
         imports: Imports,
@@ -114,5 +113,3 @@ class Receiver:
 
     def _lost(self, begun: HandOver, reason: str) -> DeviceMemoryLostError:
         return DeviceMemoryLostError(begun.ref.hex(), reason)
-
-

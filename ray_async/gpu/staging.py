@@ -1,9 +1,9 @@
 """Copies in host memory: where memory of a GPU cannot be opened, and when its process ends in order.
 
-The copy becomes the value of the hand-over's object in the session's object store: all who need one find it there, it is
-spilled like other objects, and freed with the last reference. Who needs a copy sends the object's place to the process
-that has the memory, and waits for the object. A copy holds the bytes between the first and the last item of an array, so
-slices of that array, which others passed on, are found in it too.
+The copy becomes the value of the hand-over's object in the session's object store: all who need one find it there, it
+is spilled like other objects, and freed with the last reference. Who needs a copy sends the object's place to the
+process that has the memory, and waits for the object. A copy holds the bytes between the first and the last item of an
+array: so slices of that array, which others passed on, are found in it too.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 from ray_async._core import store
 from ray_async._core.arena import Arena
 from ray_async.exceptions import GetTimeoutError
-from ray_async.gpu.backend import Backend
-from ray_async.gpu.exports import Export, Exports
+from ray_async.gpu.backend import DeviceBackend
+from ray_async.gpu.exports import ArrayExport, ArrayExports
 from ray_async.gpu.hand_over import HandOver
 from ray_async.gpu.identity import Peers, ProcessIdentity
 
@@ -50,10 +50,10 @@ class Staging:
     def __init__(
         self,
         arena: Arena,
-        backend: Backend,
+        backend: DeviceBackend,
         process: ProcessIdentity,
         directory: str,
-        exports: Exports,
+        exports: ArrayExports,
         peers: Peers,
     ) -> None:
         self._arena = arena
@@ -89,14 +89,14 @@ class Staging:
                     self._threads.add(thread)
                 thread.start()
 
-    def _stage_for(self, export: Export) -> None:
+    def _stage_for(self, export: ArrayExport) -> None:
         try:
             self._stage(export)
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())
 
-    def _stage(self, export: Export) -> None:
+    def _stage(self, export: ArrayExport) -> None:
         """Make a hand-over's object hold a copy of its memory, or the error that this has met."""
         with self._lock:
             if export.staged:

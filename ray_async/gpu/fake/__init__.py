@@ -7,18 +7,20 @@ process and to those that it starts; `array` and `zeros` make arrays.
 
 from ray_async.gpu.fake.array import FakeArray, array, empty, zeros
 from ray_async.gpu.fake.machine import FakeDeviceError, FakeOutOfMemoryError, counts, reset_counts, use
-from ray_async.gpu.fake.memory import Pool
+from ray_async.gpu.fake.machine import visible_devices as devices
+from ray_async.gpu.fake.memory import FakePool
 from ray_async.gpu.fake.streams import Stream, current_stream
 
 __all__ = (
     "FakeArray",
     "FakeDeviceError",
     "FakeOutOfMemoryError",
-    "Pool",
+    "FakePool",
     "Stream",
     "array",
     "counts",
     "current_stream",
+    "devices",
     "empty",
     "reset_counts",
     "use",

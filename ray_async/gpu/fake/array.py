@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ray_async.gpu.fake import memory
-from ray_async.gpu.fake.memory import Block, Pool, allocate
+from ray_async.gpu.fake.memory import Block, FakePool, allocate
 from ray_async.gpu.fake.streams import Stream, current_stream
 
 __all__ = ("FakeArray", "array", "empty", "zeros")
@@ -49,7 +49,7 @@ class FakeArray:
     @property
     def nbytes(self) -> int:
         """Bytes of the items."""
-        return self.size * self.dtype.itemsize
+        return self.size * int(self.dtype.itemsize)
 
     def __getitem__(self, key: Any) -> FakeArray:
         """A view of some of the items."""
@@ -115,7 +115,7 @@ def empty(
     shape: Any,
     dtype: Any = float,
     device: int = 0,
-    pool: Pool | None = None,
+    pool: FakePool | None = None,
     kind: str = "device",
     order: str = "C",
 ) -> FakeArray:

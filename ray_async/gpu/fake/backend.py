@@ -12,13 +12,13 @@ from ray_async.gpu.fake.array import FakeArray, array, empty
 from ray_async.gpu.fake.machine import count, machine, visible_devices
 from ray_async.gpu.fake.streams import Event, Stream, current_stream, open_event
 
-__all__ = ("FakeBackend",)
+__all__ = ("FakeBackend", "make_backend")
 
 _POLL_S = 0.001
 
 
 class FakeBackend:
-    """Implements `ray_async.gpu.backend.Backend`."""
+    """Implements `ray_async.gpu.backend.DeviceBackend`."""
 
     name = "fake"
 
@@ -97,3 +97,8 @@ class FakeBackend:
         source, target = array._kernel_view(), copied._kernel_view()
         current_stream(array.device).launch(lambda: target().__setitem__(..., source()))
         return copied
+
+
+def make_backend() -> FakeBackend:
+    """The backend of this process."""
+    return FakeBackend()

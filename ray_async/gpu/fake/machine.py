@@ -1,8 +1,8 @@
 """The devices that a process sees, what it has called, and errors.
 
-An environment variable describes the machine, so that workers see what their driver does: where the memory lies, how many
-devices there are, which of them are slices, and whether they reach each other. `CUDA_VISIBLE_DEVICES` is read as CUDA
-reads it: numbers and UUIDs, up to the first that means nothing.
+An environment variable describes the machine, so that workers see what their driver does: where the memory lies, how
+many devices there are, which of them are slices, and whether they reach each other. `CUDA_VISIBLE_DEVICES` is read as
+CUDA reads it: numbers and UUIDs, up to the first that means nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 __all__ = (
     "FakeDeviceError",
+    "FakeMachine",
     "FakeOutOfMemoryError",
-    "Machine",
     "count",
     "counts",
     "initialise",
@@ -40,7 +40,7 @@ class FakeOutOfMemoryError(FakeDeviceError, MemoryError):
     """A device has no room."""
 
 
-class Machine(NamedTuple):
+class FakeMachine(NamedTuple):
     """What devices there are.
 
     Args:
@@ -90,13 +90,14 @@ def use(directory: str, devices: int = 1, slices: int = 0, peers: bool = True, s
             del os.environ[_VARIABLE]
         else:
             os.environ[_VARIABLE] = before
-        from ray_async.gpu.fake import memory
+        from ray_async.gpu.fake import memory, streams
 
         memory.forget()
+        streams.forget()
         _process.initialised_in = 0
 
 
-def machine() -> Machine:
+def machine() -> FakeMachine:
     """The devices of this machine.
 
     Raises:
@@ -106,7 +107,7 @@ def machine() -> Machine:
     if found is None:
         raise FakeDeviceError("no fake device: call ray_async.gpu.fake.use(directory) before init()")
     facts = json.loads(found)
-    return Machine(facts["directory"], tuple(facts["uuids"]), facts["peers"], facts["size"])
+    return FakeMachine(facts["directory"], tuple(facts["uuids"]), facts["peers"], facts["size"])
 
 
 def initialise() -> None:

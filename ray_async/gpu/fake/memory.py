@@ -1,7 +1,7 @@
 """Memory of fake devices: one file for each allocation, which other processes map as they would open an IPC handle.
 
-Addresses are numbers that a process gives out, the lowest free one first: what is freed and allocated again has the same
-address. A file goes with its allocation, and cannot be opened when its process has ended.
+Addresses are numbers that a process gives out, the lowest free one first: what is freed and allocated again has the
+same address. A file goes with its allocation, and cannot be opened when its process has ended.
 """
 
 from __future__ import annotations
@@ -18,12 +18,19 @@ from typing import Any
 import numpy as np
 
 from ray_async.gpu.backend import Base, MemoryGoneError
-from ray_async.gpu.fake.machine import FakeDeviceError, FakeOutOfMemoryError, count, initialise, machine, visible_devices
+from ray_async.gpu.fake.machine import (
+    FakeDeviceError,
+    FakeOutOfMemoryError,
+    count,
+    initialise,
+    machine,
+    visible_devices,
+)
 from ray_async.gpu.identity import ProcessIdentity, own_identity
 
 __all__ = (
     "Block",
-    "Pool",
+    "FakePool",
     "allocate",
     "base_at",
     "bytes_used",
@@ -249,7 +256,7 @@ def _folder(directory: str, owner: ProcessIdentity) -> str:
     return os.path.join(directory, f"{owner.pid}-{owner.start}")
 
 
-class Pool:
+class FakePool:
     """Parts of large allocations, so that many arrays share a base.
 
     Args:

@@ -20,7 +20,7 @@ import numpy as np
 from ray_async.gpu.fake.machine import FakeDeviceError, count, initialise, machine
 from ray_async.gpu.identity import ProcessIdentity, own_identity
 
-__all__ = ("Event", "Stream", "current_stream", "default_stream", "open_event")
+__all__ = ("Event", "Stream", "current_stream", "default_stream", "forget", "open_event")
 
 _MAX_EVENTS = 1 << 16
 _REMOTE_S = 0.0005  # between looks at another process's event
@@ -156,36 +156,47 @@ def current_stream(device: int = 0) -> Stream:
 
 
 class _Words:
-    """The events of this process."""
+    """The events of this process, in one file."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.words: Any = None
-        self.path = ""
-        self.next = 0
+        self._lock = threading.Lock()
+        self.path = os.path.join(machine().directory, f"{os.getpid()}-events")
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(fd, 16 * _MAX_EVENTS)
+            self.words: Any = np.frombuffer(mmap.mmap(fd, 16 * _MAX_EVENTS), np.uint64).reshape(-1, 2)
+        finally:
+            os.close(fd)
+        self._next = 0
         self.free: deque[int] = deque()
 
     def take(self) -> int:
-        with self.lock:
-            path = os.path.join(machine().directory, f"{os.getpid()}-events")
-            if self.words is None or self.path != path:
-                self.path, self.next = path, 0
-                self.free.clear()
-                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                os.ftruncate(fd, 16 * _MAX_EVENTS)
-                self.words = np.frombuffer(mmap.mmap(fd, 16 * _MAX_EVENTS), np.uint64).reshape(-1, 2)
-                os.close(fd)
+        with self._lock:
             if self.free:
-                index = self.free.popleft()
-                self.words[index] = 0
-                return index
-            if self.next >= _MAX_EVENTS:
+                slot = self.free.popleft()
+                self.words[slot] = 0
+                return slot
+            if self._next >= _MAX_EVENTS:
                 raise FakeDeviceError("too many events")
-            index, self.next = self.next, self.next + 1
-            return index
+            self._next += 1
+            return self._next - 1
 
 
-_words = _Words()
+_own_words: list[_Words] = []
+_words_lock = threading.Lock()
+
+
+def _words() -> _Words:
+    with _words_lock:
+        if not _own_words:
+            _own_words.append(_Words())
+        return _own_words[0]
+
+
+def forget() -> None:
+    """Forget all streams and events: the machine is gone."""
+    _own_words.clear()
+    _default.clear()
 
 
 class Event:
@@ -194,16 +205,17 @@ class Event:
     def __init__(self) -> None:
         initialise()
         count("new_event")
-        self._index = _words.take()
-        self._pair = _words.words[self._index]
+        self._words = _words()
+        self._slot = self._words.take()
+        self._pair = self._words.words[self._slot]
 
     def __del__(self) -> None:
-        _words.free.append(self._index)
+        self._words.free.append(self._slot)
 
     @property
     def handle(self) -> bytes:
         """By which other processes open it."""
-        return json.dumps([_words.path, self._index, *own_identity()]).encode()
+        return json.dumps([self._words.path, self._slot, *own_identity()]).encode()
 
     def record(self, stream: Stream) -> None:
         """Happen when the stream comes to here."""
@@ -229,11 +241,11 @@ class Event:
 
 class _RemoteEvent:
     def __init__(self, handle: bytes) -> None:
-        path, index, pid, start = json.loads(handle)
+        path, slot, pid, start = json.loads(handle)
         self._owner = ProcessIdentity(pid, start)
         with open(path, "rb") as file:
             mapped = mmap.mmap(file.fileno(), 16 * _MAX_EVENTS, prot=mmap.PROT_READ)
-        self._pair = np.frombuffer(mapped, np.uint64).reshape(-1, 2)[index]
+        self._pair = np.frombuffer(mapped, np.uint64).reshape(-1, 2)[slot]
 
     def happened(self) -> bool:
         return bool(self._pair[1] >= self._pair[0])

@@ -7,7 +7,7 @@ from typing import Any
 from ray_async.gpu.agent import agent_of
 from ray_async.gpu.hand_over import HandOver
 
-__all__ = ("reduce_fake", "rebuild_device_array")
+__all__ = ("rebuild_device_array", "reduce_fake")
 
 
 def reduce_fake(array: Any) -> Any:
