@@ -134,6 +134,9 @@ class Staging:
         places = [(begun.ref, begun.process)]
         if begun.root is not None:
             places.append((begun.root, begun.source.process))
+            if not self._peers.is_alive(begun.source.process) and begun.source.process != self._process:
+                # What a mapping shows after its owner's end is undefined: who passed it on is not asked for it.
+                places = [place for place in places if place[0] is begun.root or store.is_ready(self._arena, place[0])]
         for ref, process in places:
             value = self._value(ref, process)
             if isinstance(value, str):
