@@ -13,7 +13,7 @@ import threading
 from typing import Any
 
 from ray_async._core.arena import Arena, get_current
-from ray_async.gpu.backend import DeviceBackend
+from ray_async.gpu.backend import DeviceBackend, Located
 from ray_async.gpu.backends import backend_named
 from ray_async.gpu.caretaker import Caretaker
 from ray_async.gpu.exports import ArrayExports
@@ -26,7 +26,7 @@ from ray_async.gpu.staging import Staging
 
 __all__ = ("Agent", "agent_of", "close_agents")
 
-FORKED = (
+_FORKED = (
     "this process was forked from one that used a GPU, and can use none itself: start it as a task, an actor, or with "
     'multiprocessing.get_context("spawn") instead'
 )
@@ -69,10 +69,7 @@ class Agent:
         located = self.backend.locate(array)
         mapping = self.imports.at(located.base.address)
         if mapping is None:
-            if located.refusal:
-                array = self.staging.exportable(array, located.refusal)
-                located = self.backend.locate(array)
-            begun = self.exports.add(array, located, None, None)
+            begun = self._begin(array, located)
         else:
             before, after = located.form.span(located.itemsize)
             root = mapping.root_of(located.pointer - before - located.base.address, before + after)
@@ -81,6 +78,12 @@ class Agent:
             begun = self.exports.add(array, located, mapping.source, root)
         self.caretaker.attend()
         return begun
+
+    def _begin(self, array: Any, located: Located) -> HandOver:
+        if not located.refusal:
+            return self.exports.add(array, located)
+        copied = self.staging.exportable(array, located.refusal)
+        return self.exports.add(copied, self.backend.locate(copied), origin=array)
 
     def _sweep(self) -> bool:
         """End what is over; whether there is more to look at before long."""
@@ -117,10 +120,10 @@ def agent_of(name: str) -> Agent:
     arena = get_current()
     if agent is not None and agent.arena is arena and agent.pid == os.getpid():
         return agent
+    if agent is not None and agent.pid != os.getpid():
+        raise RuntimeError(_FORKED)
     if arena is None or arena.closed:
         raise RuntimeError("arrays on a GPU are handed over while a session runs, and none does: call init()")
-    if agent is not None and agent.pid != os.getpid():
-        raise RuntimeError(FORKED)
     backend = backend_named(name)
     with _lock:
         agent = _agents.get(name)

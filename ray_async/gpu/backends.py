@@ -13,14 +13,13 @@ __all__ = ("backend_named",)
 
 
 _HOMES = {
-    "cuda": "ray_async.gpu.cuda.backend",
     "fake": "ray_async.gpu.fake.backend",
 }
 
 
 @cache
 def backend_named(name: str) -> DeviceBackend:
-    """The library behind arrays of a kind: "cuda" or "fake".
+    """The library behind arrays of a kind.
 
     Raises:
         ImportError: it is not installed here.

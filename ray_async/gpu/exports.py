@@ -31,12 +31,20 @@ class ArrayExport:
         extent: first byte in the base and number of bytes.
         point: when it had been written.
         own: whether the memory was allocated here, and not received.
+        origin: what the array is a copy of, needed until that has been made.
     """
 
-    __slots__ = ("array", "extent", "located", "own", "point", "ref", "staged")
+    __slots__ = ("array", "extent", "located", "origin", "own", "point", "ref", "staged")
 
     def __init__(
-        self, ref: Any, array: Any, located: Located, extent: tuple[int, int], point: Point | None, own: bool
+        self,
+        ref: Any,
+        array: Any,
+        located: Located,
+        extent: tuple[int, int],
+        point: Point | None,
+        own: bool,
+        origin: Any,
     ) -> None:
         self.ref = ref
         self.array = array
@@ -44,6 +52,7 @@ class ArrayExport:
         self.extent = extent
         self.point = point
         self.own = own
+        self.origin = origin
         self.staged = False
 
 
@@ -68,7 +77,9 @@ class ArrayExports:
         self._handles: dict[tuple[int, int], bytes] = {}
         self._over: list[ArrayExport] = []  # whose event has not happened yet
 
-    def add(self, array: Any, located: Located, source: DeviceSource | None, root: Any) -> HandOver:
+    def add(
+        self, array: Any, located: Located, source: DeviceSource | None = None, root: Any = None, origin: Any = None
+    ) -> HandOver:
         """Begin a hand-over.
 
         Args:
@@ -76,6 +87,7 @@ class ArrayExports:
             located: where it is in this process.
             source: whose allocation it is, if it was received.
             root: the hand-over by which it was.
+            origin: what it is a copy of, which its stream has not made yet.
         """
         own = source is None
         if source is None:
@@ -99,7 +111,7 @@ class ArrayExports:
             process=self._process,
         )
         with self._lock:
-            self._live[offset] = ArrayExport(ref, array, located, begun.extent, point, own)
+            self._live[offset] = ArrayExport(ref, array, located, begun.extent, point, own, origin if point else None)
         return begun
 
     def _handle(self, base: Base) -> bytes:
@@ -141,16 +153,25 @@ class ArrayExports:
                 with self._lock:
                     del self._live[offset]
                 self._over.append(export)
-        # An event that has not happened is not free yet; the array goes at once, as if it were dropped by the program.
+            elif export.origin is not None and export.point is not None and self._points.is_done(export.point):
+                export.origin = None
         waiting, self._over = self._over, []
         for export in waiting:
-            export.array = None
-            if not store.is_ready(self._arena, export.ref):
-                store.fulfil(self._arena, export.ref, None)  # an object that is never completed is never freed
-            if export.point is not None and not self._points.give_back(export.point):
+            if not self._end(export):
                 self._over.append(export)
         with self._lock:
             return len(self._live) + len(self._over)
+
+    def _end(self, export: ArrayExport) -> bool:
+        """Let a hand-over's memory go, and its event once that has happened; whether all is done."""
+        if not store.is_ready(self._arena, export.ref):
+            store.fulfil(self._arena, export.ref, None)  # an object that is never completed is never freed
+        if export.origin is None:
+            export.array = None  # as if the program dropped it
+        if export.point is not None and not self._points.give_back(export.point):
+            return False
+        export.array = export.origin = None  # the copy has been made
+        return True
 
     def bytes_held(self) -> int:
         """Bytes of this process's own allocations that hand-overs keep, each base once."""

@@ -127,6 +127,10 @@ class Points:
                     missing += 1
         return missing
 
+    def is_done(self, point: Point) -> bool:
+        """Whether a point of this process has been seen to lie in the past."""
+        return bool(self._done[point.slot] >= point.turn)
+
     def give_back(self, point: Point) -> bool:
         """Let an event be used again that nobody waits for any more; False while it has not happened."""
         with self._lock:

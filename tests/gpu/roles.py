@@ -6,10 +6,12 @@ import os
 from typing import Any
 
 import numpy as np
+import pytest
 
 import ray_async as ray
 from ray_async.gpu import fake
 from ray_async.gpu.fake import memory
+from ray_async.gpu.fake.backend import FakeBackend
 
 __all__ = ("Holder", "all_free", "state_of")
 
@@ -105,3 +107,23 @@ class Holder:
     def pid(self) -> int:
         """The process."""
         return os.getpid()
+
+    def devices(self) -> list[str]:
+        """UUIDs of the devices that this process sees."""
+        return list(fake.devices())
+
+    def where(self, values: list[Any]) -> Any:
+        """UUID of the device that an array lies on, and its values."""
+        return memory.base_at(values[0].pointer)[0].device, values[0].get()
+
+    def keep_reference(self, values: Any) -> list[Any]:
+        """A reference to a new array, made here."""
+        return [ray.put(fake.array(values))]
+
+    def break_copies(self) -> None:
+        """Let no copy to the host succeed from now on."""
+
+        def refuse(*args: Any) -> Any:
+            raise fake.FakeDeviceError("on purpose")
+
+        pytest.MonkeyPatch().setattr(FakeBackend, "read", refuse)  # of this process alone, which ends with the test

@@ -205,12 +205,14 @@ class Event:
     def __init__(self) -> None:
         initialise()
         count("new_event")
-        self._words = _words()
-        self._slot = self._words.take()
+        words = _words()
+        self._slot = words.take()
+        self._words = words
         self._pair = self._words.words[self._slot]
 
     def __del__(self) -> None:
-        self._words.free.append(self._slot)
+        if hasattr(self, "_words"):  # there were none left
+            self._words.free.append(self._slot)
 
     @property
     def handle(self) -> bytes:
