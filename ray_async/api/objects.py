@@ -15,17 +15,23 @@ Waitable = TypeVar("Waitable", bound=ObjectRef[Any] | ObjectRefGenerator[Any])
 
 
 @overload
+def get(object_refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], *, timeout: float | None = None, like: str) -> Any: ...
+@overload
 def get(object_refs: Sequence[ObjectRef[R]], *, timeout: float | None = None) -> list[R]: ...
 @overload
 def get(object_refs: ObjectRef[R], *, timeout: float | None = None) -> R: ...
 @overload
 def get(object_refs: ObjectRefGenerator[R], *, timeout: float | None = None) -> ObjectRefGenerator[R]: ...
-def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
+def get(
+    object_refs: Any, *, timeout: float | None = None, like: str | None = None, _use_object_store: bool = False
+) -> Any:
     """Wait for values.
 
     Args:
         object_refs: A reference, or a list of references. A generator of references is returned as it is.
         timeout: Seconds to wait; None waits for ever, 0 looks once.
+        like: "numpy": arrays on a GPU, wherever they stand in the values, come as NumPy arrays, also where no GPU is
+            seen; None: they come as they were sent. Other values are not affected.
 
     Returns:
         The value, or the list of values in the order of the references.
@@ -33,13 +39,19 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     Raises:
         GetTimeoutError: The time is up.
         RayTaskError: The task failed; also an instance of the exception that it raised.
-        ValueError: Neither a reference nor a list of references, or a negative timeout.
+        DeviceMemoryLostError: The value lies on a GPU, in memory of a process that has ended.
+        ValueError: Neither a reference nor a list of references, a negative timeout, or an unknown ``like``.
 
     Example:
         >>> ray.get([ray.put(1), ray.put(2)])
         [1, 2]
     """
     _check_timeout(timeout)
+    if like is not None:
+        from ray_async.gpu.wanted import wanted  # which few programs have
+
+        with wanted(like):
+            return get(object_refs, timeout=timeout)
     if isinstance(object_refs, ObjectRef):
         try:
             return get_session().get([object_refs], timeout)[0]

@@ -134,6 +134,9 @@ class DeviceBackend(Protocol):
     def read(self, pointer: int, size: int, device: int, stream: Any) -> Any:
         """Bytes of the device as a NumPy array of `uint8`, by one copy; the thread waits for that stream alone."""
 
+    def to_host(self, array: Any) -> Any:
+        """The array as a NumPy array; the thread waits for its current stream alone."""
+
     def upload(self, data: Any, before: int, form: Form, device: int) -> Any:
         """A new array on a device from bytes of the host; its first item is `before` bytes behind their start."""
 

@@ -155,10 +155,8 @@ class ArrayExports:
                 self._over.append(export)
             elif export.origin is not None and export.point is not None and self._points.is_done(export.point):
                 export.origin = None
-        waiting, self._over = self._over, []
-        for export in waiting:
-            if not self._end(export):
-                self._over.append(export)
+        # One that fails stays: the next sweep tries it again.
+        self._over[:] = [export for export in self._over if not self._end(export)]
         with self._lock:
             return len(self._live) + len(self._over)
 

@@ -182,12 +182,18 @@ class Imports:
             self._backend.record(ended.event, ended.stream)
             self._waiting.append(ended)
         waiting, self._waiting = self._waiting, []
-        for ended in waiting:
-            if self._backend.happened(ended.event):
-                self._take_back(ended.mapping)
-                ended.refs = ()
-            else:
+        while waiting:
+            ended = waiting.pop()
+            if not self._backend.happened(ended.event):
                 self._waiting.append(ended)
+                continue
+            try:
+                self._take_back(ended.mapping)
+            except BaseException:
+                self._waiting += waiting  # what has failed is over all the same
+                raise
+            finally:
+                ended.refs = ()
         return len(self._waiting)
 
     def _take_back(self, mapping: Mapping | None) -> None:
@@ -199,11 +205,13 @@ class Imports:
                 return
             mapping.closing = True
             del self._by_address[mapping.address]
-        self._backend.close_base(mapping.address, mapping.device)
         source = mapping.source
-        with self._lock:
-            del self._open[source.process, source.base.address, source.base.generation]
-        mapping.closed.set()
+        try:
+            self._backend.close_base(mapping.address, mapping.device)
+        finally:
+            with self._lock:
+                del self._open[source.process, source.base.address, source.base.generation]
+            mapping.closed.set()
 
     def rows(self) -> list[tuple[DeviceSource, int]]:
         """The open allocations, each with its number of loans."""

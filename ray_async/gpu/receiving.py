@@ -72,7 +72,16 @@ class Receiver:
         return self._view(begun, mapping, device)
 
     def read(self, begun: HandOver) -> Any:
-        """The values as a NumPy array, of which the host has a copy already or gets one."""
+        """The values as a NumPy array, whether this process sees a device or not.
+
+        Raises:
+            DeviceMemoryLostError: the memory is gone.
+        """
+        source = begun.source
+        if source.process == self._process or (
+            self._peers.is_alive(source.process) and self._backend.can_open(source.base.device) is not None
+        ):
+            return self._backend.to_host(self.receive(begun))
         return self._staging.host_array(begun, self._staging.fetch(begun, self._lost))
 
     def _view(self, begun: HandOver, mapping: Any, device: int | None) -> Any:

@@ -37,6 +37,7 @@ __all__ = (
     "close_base",
     "export_base",
     "forget",
+    "free_at",
     "host",
     "open_base",
     "open_bases",
@@ -70,7 +71,7 @@ class _Memory:
         self.used: dict[str, int] = {}
         self.generation = 0
         self.owner: ProcessIdentity | None = None
-        self.freed: deque[int] = deque()  # blocks die anywhere, also where the lock is held
+        self.freed: deque[tuple[int, int]] = deque()  # blocks die anywhere, also where the lock is held
 
 
 _memory = _Memory()
@@ -79,12 +80,12 @@ _memory = _Memory()
 class Block:
     """An allocation, or a part of one; it is freed with the object."""
 
-    def __init__(self, address: int, size: int, keeper: Any = None) -> None:
+    def __init__(self, address: int, size: int, generation: int = 0, keeper: Any = None) -> None:
         self.address = address
         self.size = size
         self.keeper = keeper
         if keeper is None:
-            weakref.finalize(self, _free, address, os.getpid()).atexit = False
+            weakref.finalize(self, _free, address, generation, os.getpid()).atexit = False
 
 
 def allocate(size: int, device: int = 0, kind: str = "device") -> Block:
@@ -118,7 +119,7 @@ def allocate(size: int, device: int = 0, kind: str = "device") -> Block:
         with open(path, "xb") as file:
             file.truncate(size)
         _enter(base.address, _Mapped(base, path, kind))
-    return Block(base.address, size)
+    return Block(base.address, size, base.generation)
 
 
 def _lowest() -> int:
@@ -140,18 +141,25 @@ def _leave(address: int) -> _Mapped:
     return mapped
 
 
-def _free(address: int, pid: int) -> None:
+def _free(address: int, generation: int, pid: int) -> None:
     if pid == os.getpid():
-        _memory.freed.append(address)
+        _memory.freed.append((address, generation))
         _drain()
+
+
+def free_at(address: int) -> None:
+    """Free an allocation whoever still uses it, as a program's own `cudaFree` does."""
+    _free(address, base_at(address)[0].generation, os.getpid())
 
 
 def _drain() -> None:
     """Free what died; left to the next call where somebody is at it."""
     while _memory.freed and _memory.lock.acquire(blocking=False):
         try:
-            address = _memory.freed.popleft()
-            if address in _memory.mapped:
+            address, generation = _memory.freed.popleft()
+            found = _memory.mapped.get(address)
+            # Of a machine before this one, or freed by hand, if it is another.
+            if found is not None and found.kind != "opened" and found.base.generation == generation:
                 mapped = _leave(address)
                 _memory.used[mapped.base.device] -= mapped.base.size
                 os.unlink(mapped.path)
@@ -288,6 +296,6 @@ class FakePool:
             address, room = self._free.pop(place)
             if room > size:
                 self._free.append((address + size, room - size))
-        part = Block(address, size, self)
+        part = Block(address, size, keeper=self)
         weakref.finalize(part, self._died.append, (address, size)).atexit = False
         return part

@@ -6,6 +6,7 @@ from typing import Any
 
 from ray_async.gpu.agent import agent_of
 from ray_async.gpu.hand_over import HandOver
+from ray_async.gpu.wanted import wanted_library
 
 __all__ = ("rebuild_device_array", "reduce_fake")
 
@@ -22,5 +23,6 @@ def _reduce(backend: str, array: Any) -> Any:
 
 
 def rebuild_device_array(backend: str, *fields: Any) -> Any:
-    """The array in this process."""
-    return agent_of(backend).receiver.receive(HandOver(*fields))
+    """The array in this process, or its values on the host where the reader wants those."""
+    receiver, begun = agent_of(backend).receiver, HandOver(*fields)
+    return receiver.read(begun) if wanted_library() == "numpy" else receiver.receive(begun)
