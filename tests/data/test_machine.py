@@ -218,7 +218,7 @@ class Runs:
     def split(self, side: int, first_row: int, folder: str | None) -> object:
         return (side, first_row, folder)
 
-    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+    def merge(self, runs: Sequence[Sequence[StageResult]], folder: str | None) -> Steps:
         sizes = [sum(output.pieces[0].rows for result in side for output in result.outputs) for side in runs]
         yield BarrierStep((StageCall(("merge", *sizes), (bundle("merged", sum(sizes)),)),), last=True)
         return ()

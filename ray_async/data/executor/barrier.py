@@ -195,4 +195,4 @@ class _Runs:
         sides: list[list[StageResult]] = [[] for _ in self._rows]
         for side, result in zip(self._order, results, strict=True):
             sides[side].append(result)
-        return self._plan.merge(sides)
+        return self._plan.merge(sides, self._spill.folder)

@@ -186,8 +186,11 @@ class RunPlan(Protocol):
         """The parameters of a call for rows of an input; ``first_row`` is the number of the first of them."""
         ...
 
-    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
-        """Plan what remains to be done with the results of all these calls, by input, in the order of the rows."""
+    def merge(self, runs: Sequence[Sequence[StageResult]], folder: str | None) -> Steps:
+        """Plan what remains to be done with the results of all these calls, by input, in the order of the rows.
+
+        What that keeps in between goes into the folder, if there is one.
+        """
         ...
 
 

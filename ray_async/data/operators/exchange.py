@@ -87,7 +87,7 @@ class Exchange:
         """Parameters of a call that splits, as of `RunPlan`."""
 
     @abstractmethod
-    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+    def merge(self, runs: Sequence[Sequence[StageResult]], folder: str | None) -> Steps:
         """Plan the rest, as of `RunPlan`."""
 
     def runs(self, inputs: Sequence[Sequence[RowBundle]]) -> RunPlan:
@@ -100,7 +100,7 @@ class Exchange:
         step = BarrierStep([call for side, bundles in enumerate(inputs) for call in self._splits(side, bundles)])
         del inputs  # the blocks go as the calls end
         results = iter((yield step))
-        return (yield from self.merge([list(itertools.islice(results, count)) for count in counts]))
+        return (yield from self.merge([list(itertools.islice(results, count)) for count in counts], None))
 
     def _splits(self, side: int, bundles: Sequence[RowBundle]) -> Iterator[StageCall]:
         first = 0

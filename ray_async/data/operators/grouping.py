@@ -18,8 +18,8 @@ from ray_async.data.engine.keys import key_hashes
 from ray_async.data.executor.instructions import BarrierStep, RunPlan, StageCall, StageResult, Steps
 from ray_async.data.operators.exchange import FINE_PARTS, Exchange, SplitRows, parts_of, parts_of_size
 from ray_async.data.operators.function import UserFunction
-from ray_async.data.operators.map_operator import Value
-from ray_async.data.operators.sorting import SortKeys, SortStrategy
+from ray_async.data.operators.map_operator import InFile, Value
+from ray_async.data.operators.sorting import SortKeys, SortRun, SortStrategy
 from ray_async.data.operators.steps import BatchMap
 from ray_async.data.plan.columns import check_columns
 
@@ -127,13 +127,12 @@ class HashedGroups(Exchange):
     def split(self, side: int, first_row: int, folder: str | None) -> SplitRows:
         return SplitRows(HashedParts(self.keys, FINE_PARTS if self.keys else 1), folder)
 
-    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+    def merge(self, runs: Sequence[Sequence[StageResult]], folder: str | None) -> Steps:
         parts = parts_of(runs[0], parts_of_size(runs, self.part_bytes))
-        groups = yield BarrierStep(StageCall(self.last, (part,)) for part in parts)
-        outputs = [output for result in groups for output in result.outputs]
-        del groups
-        keys = SortKeys(self.keys, (False,) * len(self.keys))
-        return (yield from SortStrategy(keys, self.part_bytes, self.call_bytes).steps([outputs]))
+        sort = SortStrategy(SortKeys(self.keys, (False,) * len(self.keys)), self.part_bytes, self.call_bytes)
+        call = GroupsInOrder(self.last, sort.split(0, 0, folder))
+        results = yield BarrierStep(StageCall(call, (part,)) for part in parts)
+        return (yield from sort.merge_or_whole([result for result in results if result.outputs], folder))
 
 
 @dataclass(frozen=True)
@@ -159,13 +158,58 @@ class PartialGroups(Exchange):
         yield BarrierStep((StageCall(whole, tuple(inputs[0])),), last=True)
         return ()
 
-    def split(self, side: int, first_row: int, folder: str | None) -> AggregateRows:
-        return AggregateRows(self.keys, tuple(part for partial in self.partials for part in partial.parts), False)
+    def split(self, side: int, first_row: int, folder: str | None) -> AggregateRows | SplitGroups:
+        partials = AggregateRows(self.keys, tuple(part for partial in self.partials for part in partial.parts), False)
+        return partials if folder is None else SplitGroups(partials, self._hashed().split(side, first_row, folder))
 
-    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+    def merge(self, runs: Sequence[Sequence[StageResult]], folder: str | None) -> Steps:
+        results = [result for result in runs[0] if result.outputs]
+        bundles = [output for result in results for output in result.outputs]
+        if folder is not None and sum(bundle.bytes for bundle in bundles) > self.call_bytes:
+            return (yield from self._hashed().merge([results], folder))
+        del results, runs
+        return (yield from self._hashed().steps([bundles]))
+
+    def _hashed(self) -> HashedGroups:
+        """How the groups of all bundles are put together."""
         last = MergeGroups(self.keys, self.aggregations, self.partials)
-        bundles = [output for result in runs[0] for output in result.outputs]
-        return (yield from HashedGroups(self.keys, last, self.call_bytes, self.part_bytes).steps([bundles]))
+        return HashedGroups(self.keys, last, self.call_bytes, self.part_bytes)
+
+
+@dataclass(frozen=True)
+class SplitGroups:
+    """The groups of a bundle, by the hashes of their keys.
+
+    Attributes:
+        groups: makes them.
+        split: splits them.
+    """
+
+    groups: AggregateRows
+    split: SplitRows
+
+    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | InFile | Value]:
+        found = list(self.groups(inputs))
+        if found:
+            yield from self.split([[table for table in found if isinstance(table, pa.Table)]])
+
+
+@dataclass(frozen=True)
+class GroupsInOrder:
+    """The groups of a part as a run of a sort by their keys.
+
+    Attributes:
+        groups: makes them.
+        sort: sorts them.
+    """
+
+    groups: AggregateRows | MergeGroups
+    sort: SortRun
+
+    def __call__(self, inputs: Sequence[Sequence[pa.Table]]) -> Iterator[pa.Table | InFile | Value]:
+        found = list(self.groups(inputs))
+        if found:
+            yield from self.sort([[table for table in found if isinstance(table, pa.Table)]])
 
 
 @dataclass(frozen=True)

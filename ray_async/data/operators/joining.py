@@ -81,7 +81,7 @@ class JoinStrategy(Exchange):
         keys = self.join.right_on if side else self.join.left_on
         return SplitRows(HashedParts(keys, FINE_PARTS), folder)
 
-    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+    def merge(self, runs: Sequence[Sequence[StageResult]], folder: str | None) -> Steps:
         ranges = parts_of_size(runs, self.part_bytes)
         call = replace(self.join, left_bundles=1)
         pairs = zip(*(parts_of(side, ranges) for side in runs), strict=True)

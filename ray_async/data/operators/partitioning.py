@@ -47,7 +47,7 @@ class PartitionStrategy(Exchange):
     def split(self, side: int, first_row: int, folder: str | None) -> SplitRows:
         return SplitRows(HashedParts(self.keys, self.blocks), folder)
 
-    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+    def merge(self, runs: Sequence[Sequence[StageResult]], folder: str | None) -> Steps:
         merge = OneBlock(self.keys if self.sort else ())
         parts = parts_of(runs[0], [(part, part + 1) for part in range(self.blocks)])
         yield BarrierStep((StageCall(merge, (part,)) for part in parts), last=True)

@@ -85,7 +85,7 @@ class RandomOrderStrategy(Exchange):
     def split(self, side: int, first_row: int, folder: str | None) -> SplitRows:
         return SplitRows(RandomParts(self.seed, first_row), folder)
 
-    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+    def merge(self, runs: Sequence[Sequence[StageResult]], folder: str | None) -> Steps:
         ranges = parts_of_size(runs, min(self.block_bytes, self.call_bytes))
         calls = (StageCall(MergeRandomly(), (part,)) for part in parts_of(runs[0], ranges))
         return (yield from self._last(calls))

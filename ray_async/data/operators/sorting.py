@@ -129,11 +129,18 @@ class SortStrategy(Exchange):
     def split(self, side: int, first_row: int, folder: str | None) -> SortRun:
         return SortRun(self.keys, min(self.block_bytes, self.call_bytes), folder)
 
-    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+    def merge(self, runs: Sequence[Sequence[StageResult]], folder: str | None) -> Steps:
         _, parts = yield from _ranges(self.keys, runs[0], min(self.block_bytes, self.call_bytes), whole_groups=False)
         merge = MergeSorted(self.keys, self.block_bytes)
         yield BarrierStep((StageCall(merge, (part,)) for part in parts), last=True)
         return ()
+
+    def merge_or_whole(self, results: Sequence[StageResult], folder: str | None) -> Steps:
+        """Plan what remains to be done with sorted runs, however small they are together."""
+        bundles = [output for result in results for output in result.outputs]
+        if sum(bundle.bytes for bundle in bundles) > self.call_bytes:
+            return (yield from self.merge([results], folder))
+        return (yield from self.whole([bundles]))
 
 
 def _ranges(
@@ -199,7 +206,7 @@ class BoundedSortStrategy(Exchange):
     def split(self, side: int, first_row: int, folder: str | None) -> SplitRows:
         return SplitRows(BoundaryParts(self.keys, self.boundaries), folder)
 
-    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+    def merge(self, runs: Sequence[Sequence[StageResult]], folder: str | None) -> Steps:
         ranges = [(part, part + 1) for part in range(len(self.boundaries) + 1)]
         merge = MergeSorted(self.keys, 1 << 62)
         yield BarrierStep((StageCall(merge, (part,)) for part in parts_of(runs[0], ranges)), last=True)
@@ -228,14 +235,18 @@ class GroupSortStrategy(Exchange):
     def split(self, side: int, first_row: int, folder: str | None) -> SortRun:
         return SortRun(self.keys, min(self.block_bytes, self.call_bytes), folder)
 
-    def merge(self, runs: Sequence[Sequence[StageResult]]) -> Steps:
+    def merge(self, runs: Sequence[Sequence[StageResult]], folder: str | None) -> Steps:
         size = min(self.block_bytes, self.call_bytes)
         count, parts = yield from _ranges(self.keys, runs[0], size, whole_groups=True)
         return (yield from self._merged(count, parts))
 
     def _merged(self, count: int, parts: Iterable[RowBundle]) -> Steps:
         merge = MergeSorted(self.keys, self.block_bytes, bounds=max(1, self.bundles // count))
-        results = yield BarrierStep(StageCall(merge, (part,)) for part in parts)
+        calls = (StageCall(merge, (part,)) for part in parts)
+        if merge.bounds == 1:  # each part is a bundle of whole groups
+            yield BarrierStep(calls, last=True)
+            return ()
+        results = yield BarrierStep(calls)
         found: list[RowBundle] = []
         for result in results:
             for output in result.outputs:
