@@ -2,15 +2,22 @@
 
 import decimal
 import random
+from collections import Counter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 import ray_async as ray
-from ray_async.data.engine.joining import JOIN_TYPES, joined
+from ray_async.data.engine.joining import JOIN_TYPES, joined, joined_slices
+from ray_async.data.executor.blocks import LocalBlock, bundle_of_table, tables_of_bundles
+from ray_async.data.executor.instructions import StageCall, StageResult
+from ray_async.data.executor.worker import run_call
 from ray_async.data.expressions import col
+from ray_async.data.operators.joining import JoinRows, JoinStrategy
+from ray_async.data.operators.map_operator import CallOperator
 
 LEFT = [{"id": 1, "a": "x"}, {"id": 2, "a": "y"}, {"id": None, "a": "z"}, {"id": 2, "a": "w"}]
 RIGHT = [{"id": 2, "b": 20}, {"id": 3, "b": 30}, {"id": 2, "b": 21}, {"id": None, "b": 0}]
@@ -150,3 +157,46 @@ def test_misuse() -> None:
 def test_duplicates_multiply() -> None:
     table = pa.table({"k": [1] * 3})
     assert joined(table, table, ["k"], ["k"], "inner", None, None).num_rows == 9
+
+
+@pytest.mark.parametrize("how", JOIN_TYPES)
+def test_joins_made_a_slice_at_a_time(how: str) -> None:
+    rng = np.random.default_rng(3)
+    left = pa.table({"k": pa.array(rng.integers(0, 40, 300), mask=rng.random(300) < 0.1), "x": np.arange(300)})
+    right = pa.table({"k": pa.array(rng.integers(5, 60, 200).astype(np.int32)), "y": np.arange(200)})
+    whole = joined(left, right, ["k"], ["k"], how, None, None)
+    slices = list(joined_slices(left, right, ["k"], ["k"], how, None, None, 1000))
+    assert len(slices) > 2 and max(part.num_rows for part in slices) <= 125
+    assert {str(part.schema) for part in slices} == {str(whole.schema)}
+    assert pa.concat_tables(slices).to_pylist() == whole.to_pylist()
+
+
+@pytest.mark.parametrize("how", JOIN_TYPES)
+def test_a_key_of_most_rows_is_joined_by_several_calls(how: str) -> None:
+    """Rows of the side that may be cut, or of both, however many have one key."""
+    keys = {"left": np.where(np.arange(400) % 10 == 0, np.arange(400), 7), "right": np.array([7] * 20 + [3, 10, 999])}
+    tables = {side: pa.table({"k": found, side: np.arange(len(found))}) for side, found in keys.items()}
+    if how.startswith("right"):
+        tables = {
+            one: tables[other].rename_columns(["k", one]) for one, other in (("left", "right"), ("right", "left"))
+        }
+    join = JoinRows(("k",), ("k",), how, None, None)
+    strategy = JoinStrategy(join, 0, 1000)
+    steps = strategy.steps([[bundle_of_table(tables["left"])], [bundle_of_table(tables["right"])]])
+    results = [result_of(call) for call in next(steps).calls]
+    step = steps.send(results)
+    assert step.last
+    calls = list(step.calls)
+    if how != "full_outer":
+        cut = 1 if how.startswith("right") else 0
+        assert max(call.inputs[cut].bytes for call in calls) <= 1000
+        assert sum(call.inputs[cut].bytes > 500 for call in calls) >= 5
+    rows = [row for call in calls for table in tables_of_bundles(result_of(call).outputs) for row in table.to_pylist()]
+    whole = joined(tables["left"], tables["right"], ["k"], ["k"], how, None, None).to_pylist()
+    assert Counter(map(repr, rows)) == Counter(map(repr, whole))
+
+
+def result_of(call: StageCall) -> StageResult:
+    """What a call gives, made in this process."""
+    inputs = [tables_of_bundles([one]) for one in call.inputs]
+    return run_call(CallOperator(), call, inputs, LocalBlock)

@@ -1,25 +1,34 @@
 """Joins and sorts of more than the store holds: the same rows as with plenty of it, and several at a time."""
 
+import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil  # type: ignore[import-untyped]  # it has no types
+import pyarrow as pa
 import pytest
 
 import ray_async as ray
+from ray_async.data.block.bundle import Piece, RowBundle
+from ray_async.data.executor.instructions import BarrierSpec, BarrierStep, BundlesSpec, StageCall, Steps
+from ray_async.data.executor.machine import Limits
+from ray_async.data.executor.remote import RemoteExecution
+from ray_async.data.operators.map_operator import CallOperator, Value
+from ray_async.data.plan.physical import PhysicalPlan
+from ray_async.util.state import list_objects
 from tests.data.sizes import FULL, full
 
 ROWS = full(6_000, 8_000_000)
 STORE = full(80, 256) << 20
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def small_session() -> Iterator[None]:
-    """A node whose store is smaller than the inputs."""
+    """A node whose store is smaller than the inputs; for each test one, since a store keeps pages that it has had."""
     ray.init(num_cpus=2, object_store_memory=STORE, log_to_driver=False, preload=["pyarrow"])
     yield
     ray.shutdown()
@@ -104,6 +113,74 @@ def test_a_shuffle_and_groups(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sorted(row["n"] for row in groups.take_all()) == counts
         assert table(full(8, 40)).groupby("k").count().count() == ROWS
     peak.check(before)
+
+
+@pytest.mark.keeps_resources
+@pytest.mark.usefixtures("small_session")
+@pytest.mark.parametrize("how", ["shuffle", "sort", "join", "count"])
+def test_blocks_leave_the_store_when_their_calls_have_ended(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """What a barrier has read is in files while it goes on, and values of its calls keep nothing in the store."""
+    little_room(monkeypatch)
+    rows = 12_000
+    ids = ray.data.range(rows, override_num_blocks=20)
+    source = ids.map_batches(lambda batch: {"k": batch["id"], "data": np.repeat(batch["id"][:, None], 14, axis=1)})
+    if how == "join":
+        following = source.join(ids.rename_columns({"id": "k"}), "inner", on=("k",))
+    else:
+        following = {
+            "shuffle": lambda: source.random_shuffle(seed=1),
+            "sort": lambda: source.sort("k", descending=True),
+            "count": lambda: source.groupby("k").count(),
+        }[how]()
+    batches = iter(following.iter_batches(batch_size=None))
+    found = [len(next(batches)["k"])]  # so all of the source has been read
+    kept = sum(row["object_size"] for row in list_objects(limit=10_000))
+    found += [len(batch["k"]) for batch in batches]
+    assert sum(found) == rows
+    assert kept < rows * 120 // 4
+
+
+class Large:
+    """A call whose value is so large that it is read in place, in the store."""
+
+    def __call__(self, inputs: Any) -> Iterator[Value]:
+        yield Value(np.zeros(1 << 14))
+
+
+class Keeping:
+    """A strategy that needs the values of all its calls, while it needs no block any more."""
+
+    def __init__(self) -> None:
+        self.stored = 0
+
+    def steps(self, inputs: Sequence[Sequence[RowBundle]]) -> Steps:
+        calls = [StageCall(Large(), (bundle,)) for bundle in inputs[0]]
+        del inputs
+        results = yield BarrierStep(calls.pop() for _ in range(len(calls)))
+        self.stored = sum(row["object_size"] for row in list_objects(limit=10_000))
+        assert sum(len(result.value) for result in results) == 20 << 14
+        return ()
+
+
+@pytest.mark.keeps_resources
+@pytest.mark.usefixtures("small_session")
+def test_values_that_a_barrier_keeps_do_not_keep_blocks() -> None:
+    block = pa.table({"x": np.zeros(1 << 16)})
+    bundles = tuple(RowBundle((Piece(ray.put(block), 0, block.num_rows, block.nbytes),)) for _ in range(20))
+    strategy, plan = Keeping(), PhysicalPlan()
+    plan.add(BundlesSpec("blocks", (), bundles))
+    plan.add(BarrierSpec("keeping", (0,), strategy), CallOperator())
+    del bundles
+    plan.specs[0], specs = BundlesSpec("blocks", (), ()), plan.specs.copy()
+
+    async def run() -> None:
+        execution = RemoteExecution(PhysicalPlan(specs, plan.operators, plan.options), Limits())
+        specs[0] = plan.specs[0]  # the machine alone has the blocks
+        async with execution:
+            assert await execution.next() is None
+
+    asyncio.run(run())
+    assert 0 < strategy.stored < 5 * block.nbytes
 
 
 if FULL:  # it takes some gigabytes of memory

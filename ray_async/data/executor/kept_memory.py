@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-__all__ = ("KeptMemory",)
+__all__ = ("KeptMemory", "private_bytes")
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -25,18 +25,18 @@ class KeptMemory:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._least = _private_bytes()
+        self._least = private_bytes()
 
     def look(self) -> None:
         """Give back what is free, if the process has grown by so much; after a call."""
-        if _private_bytes() - self._least <= self._most:
+        if private_bytes() - self._least <= self._most:
             return
         pa.default_memory_pool().release_unused()
         _trim(0)
-        self._least = _private_bytes()
+        self._least = private_bytes()
 
 
-def _private_bytes() -> int:
+def private_bytes() -> int:
     """Memory of this process that is neither the store's nor a file's."""
     with open("/proc/self/statm", "rb") as file:
         _, resident, shared, *_ = file.read().split()
