@@ -1,6 +1,8 @@
 """Both ends of every protocol: whatever has a name has somebody who sends it and somebody who handles it."""
 
+import argparse
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -9,13 +11,17 @@ from typing import Any
 
 import pytest
 
+import ray_async as ray
 from ray_async._core.constants import EventKind
+from ray_async.api import lifecycle
+from ray_async.cli.start_options import add_start_options
 from ray_async.engine.init_options import InitOptions
 from ray_async.ids import PlacementGroupID
 from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.scheduler import events, instructions
 from ray_async.spec.actor_options import ActorOptions
 from ray_async.spec.method_options import MethodOptions
+from ray_async.spec.node_options import NODE_OPTIONS
 from ray_async.spec.option_table import OPTIONS, Option
 from ray_async.spec.strategies import PlacementGroupSchedulingStrategy
 from ray_async.spec.task_options import TaskOptions
@@ -360,6 +366,19 @@ def read_of_init_options() -> set[str]:
 
 def test_every_option_of_init_is_read_by_somebody() -> None:
     assert set(InitOptions._fields) - read_of_init_options() == set()
+
+
+def test_every_option_of_a_node_is_one_of_init_and_of_the_command_and_has_an_effect() -> None:
+    parser = argparse.ArgumentParser()
+    add_start_options(parser)
+    commands = {text for action in parser._actions for text in action.option_strings}
+    keywords = {*inspect.signature(ray.init).parameters, *lifecycle._HIDDEN}
+    read = fields_read("runtime.start.node_config", {option.name for option in NODE_OPTIONS})
+    for option in NODE_OPTIONS:
+        assert option.name in InitOptions._fields
+        assert option.init in keywords
+        assert option.command is None or option.command in commands
+        assert option.name in read, f"no node is configured by {option.name}"
 
 
 #: Parameters of public functions that nothing reads, and why that is right.

@@ -12,33 +12,28 @@ from ray_async.engine.init_options import InitOptions
 from ray_async.ignored_option import note_ignored
 from ray_async.spec.job_config import check_namespace
 from ray_async.spec.label_selector import label_selector_error
+from ray_async.spec.node_options import NODE_OPTIONS
 from ray_async.spec.resource_request import custom_resources_error, quantity_error
 from ray_async.suggestion import did_you_mean
 
 __all__ = ("RayContext", "init", "is_initialized", "shutdown")
 
-_HIDDEN: Mapping[str, str | None] = {  # hidden keyword: the option it sets, None where it has no meaning here
-    "object_spilling_directory": "spilling_directory",
-    "_enable_object_reconstruction": None,
-    "_plasma_directory": None,
-    "_node_ip_address": "node_ip_address",
-    "_driver_object_store_memory": None,
-    "_memory": "memory",
-    "_redis_username": None,
-    "_redis_password": None,
-    "_temp_dir": "temp_dir",
-    "_metrics_export_port": None,
-    "_system_config": "system_config",
-    "_tracing_startup_hook": None,
-    "_node_name": "node_name",
+#: Hidden keywords, and the options that they set; those without an option have no meaning here.
+_HIDDEN: Mapping[str, str | None] = {
+    **{option.init: option.name for option in NODE_OPTIONS if option.init.startswith("_")},
+    "object_spilling_directory": "object_spilling_directory",
     "_skip_env_hook": "skip_env_hook",
-}
-#: Options of a node that is started, with the keywords that set them; what else there is, is refused for one that runs.
-_OF_NEW_NODES = {
-    "temp_dir": "_temp_dir",
-    "memory": "_memory",
-    "spilling_directory": "object_spilling_directory",
-    "node_ip_address": "_node_ip_address",
+    **dict.fromkeys(
+        (
+            "_enable_object_reconstruction",
+            "_plasma_directory",
+            "_driver_object_store_memory",
+            "_redis_username",
+            "_redis_password",
+            "_metrics_export_port",
+            "_tracing_startup_hook",
+        )
+    ),
 }
 _DASHBOARD_HOST = "127.0.0.1"
 _INJECTED_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -211,9 +206,10 @@ def init(
     _check(options)
     session = connect(options)
     if not session.owns_node:
-        for option, hidden in _OF_NEW_NODES.items():
-            if getattr(options, option) is not None:
-                note_ignored(f"init({hidden}=...)", "the node that this attaches to has its own")
+        for option in NODE_OPTIONS:
+            # Modules that are to be preloaded are imported by the running node's workers at their first use.
+            if not option.refused and option.name != "preload" and getattr(options, option.name) is not None:
+                note_ignored(f"init({option.init}=...)", "the node that this attaches to has its own")
     return RayContext(session.address_info())
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ray_async.cli.start_options import add_start_options, ignored_options, node_config
+from ray_async.cli.start_options import add_start_options, given_options, ignored_options
 from ray_async.command_parser import CommandParser
 from ray_async.config import ADDRESS, Settings
 from ray_async.runtime.start import node_control
@@ -92,7 +92,7 @@ def _start(arguments: argparse.Namespace) -> int:
         return _fail(f"A node is already running at {address}. Use `ray_async stop`, or another --port.")
     for option in ignored_options(arguments):
         print(f"Note: {option} has no effect on a single machine.", file=sys.stderr)
-    entry = node_control.start_head(node_config(arguments, address))
+    entry = node_control.start_head(given_options(arguments, address))
     print(_started_text(entry.address))
     return _block(entry) if arguments.block else 0
 

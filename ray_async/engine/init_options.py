@@ -1,4 +1,4 @@
-"""What a session is started with."""
+"""Options that a session is started with."""
 
 from __future__ import annotations
 
@@ -6,18 +6,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ray_async.config import ADDRESS, NAMESPACE, Settings
+from ray_async.spec.node_options import NODE_OPTIONS
 
 __all__ = ("InitOptions",)
-
-_NODE_SETTINGS = (
-    "num_cpus",
-    "num_gpus",
-    "resources",
-    "labels",
-    "object_store_memory",
-    "system_config",
-    "node_name",
-)
 
 
 class InitOptions(NamedTuple):
@@ -37,7 +28,7 @@ class InitOptions(NamedTuple):
         temp_dir: Directory of sessions.
         node_name: Name of the node.
         memory: Bytes offered as the resource ``memory``.
-        spilling_directory: Where objects are spilled to.
+        object_spilling_directory: Where objects are spilled to.
         node_ip_address: The address that the node is known by.
         preload: Modules that all workers have when they start; without effect on a running node, whose workers import
             them at their first use.
@@ -62,7 +53,7 @@ class InitOptions(NamedTuple):
     temp_dir: str | None = None
     node_name: str | None = None
     memory: int | None = None
-    spilling_directory: str | None = None
+    object_spilling_directory: str | None = None
     node_ip_address: str | None = None
     skip_env_hook: bool = False
     preload: tuple[str, ...] | None = None
@@ -73,7 +64,7 @@ class InitOptions(NamedTuple):
         Raises:
             ValueError: There are some.
         """
-        given = [name for name in _NODE_SETTINGS if getattr(self, name) is not None]
+        given = [option.name for option in NODE_OPTIONS if option.refused and getattr(self, option.name) is not None]
         if given:
             raise ValueError(
                 f"When attaching to a running node (address={self.address!r}), {', '.join(given)} must not be "

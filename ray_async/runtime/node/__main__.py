@@ -17,24 +17,14 @@ from ray_async.engine.init_options import InitOptions
 from ray_async.runtime.start.boot import become_node, redirect_output
 from ray_async.runtime.start.node_config import node_config
 from ray_async.runtime.start.store_memory import make_store, remove_store
+from ray_async.spec.node_options import NODE_OPTIONS
 
 if TYPE_CHECKING:
     from ray_async.runtime.messages.session_description import NodeConfig
 
 __all__ = ("head_config", "main")
 
-_OPTIONS = {
-    "num_cpus": "num_cpus",
-    "num_gpus": "num_gpus",
-    "memory": "memory",
-    "object_store_memory": "object_store_memory",
-    "resources": "resources",
-    "labels": "labels",
-    "node_name": "node_name",
-    "object_spilling_directory": "spilling_directory",
-    "system_config": "system_config",
-    "temp_dir": "temp_dir",
-}
+_NAMES = frozenset(option.name for option in NODE_OPTIONS)
 
 
 def head_config(given: dict[str, Any]) -> NodeConfig:
@@ -46,12 +36,13 @@ def head_config(given: dict[str, Any]) -> NodeConfig:
     Raises:
         ValueError: an unknown key, or a value that is not allowed.
     """
-    unknown = sorted(set(given) - set(_OPTIONS) - {"address", "head"})
+    unknown = sorted(set(given) - _NAMES - {"address", "head"})
     if unknown:
         raise ValueError(f"a node knows no setting {', '.join(unknown)}")
     address = str(given["address"])
-    wanted = {option: given[key] for key, option in _OPTIONS.items() if given.get(key) is not None}
-    config = node_config(InitOptions(node_ip_address=address.rpartition(":")[0] or None, **wanted))
+    wanted: dict[str, Any] = {"node_ip_address": address.rpartition(":")[0] or None}
+    wanted.update((name, given[name]) for name in _NAMES if given.get(name) is not None)
+    config = node_config(InitOptions(**wanted))
     return {**config, "address": address, "control_fd": -1, "listen_fd": -1, "head": True}
 
 

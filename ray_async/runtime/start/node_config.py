@@ -73,7 +73,7 @@ def node_config(options: InitOptions) -> NodeConfig:
     ip = options.node_ip_address or machine_address()
     labels: dict[str, str] = settings.get(OVERRIDE_LABELS) or {}
     decided = _from_settings(settings, options.preload or ())  # bad settings are refused before there is a directory
-    spill_root = options.spilling_directory or _spilling_directory(settings)
+    spill_root = options.object_spilling_directory or _spilling_directory(settings)
     root = str(node_control.runtime_root()) if options.temp_dir is None else options.temp_dir
     os.makedirs(root, mode=0o700, exist_ok=True)
     session_dir = tempfile.mkdtemp(prefix=f"session_{os.getpid()}_", dir=root)
