@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
-from ray_async.runtime.session.context_variables import register
+from ray_async.serialization.context_variables import register
 
 __all__ = ("register_context_variable",)
 

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import ray_async
-from ray_async.runtime.start.worker_imports import worker_imports
+from ray_async.engine.worker_imports import worker_imports
 from ray_async.version import RAY_VERSION
 
 __all__ = ("install", "is_installed", "uninstall")

@@ -91,7 +91,7 @@ async def test_what_cannot_be_registered_or_sent() -> None:
 
 
 def _keys() -> Any:
-    from ray_async.runtime.session import context_variables
+    from ray_async.serialization import context_variables
 
     return context_variables._variables
 

@@ -14,11 +14,11 @@ from ray_async.config import Settings
 from ray_async.engine.protocol import ExecutionContext
 from ray_async.ids import ActorID, JobID, NodeID, TaskID, WorkerID
 from ray_async.runtime.session import core_hooks, reading, templates
-from ray_async.runtime.session.context_variables import ContextCarrier
 from ray_async.runtime.session.exports import Exports
 from ray_async.runtime.session.node_link import NodeLink
 from ray_async.runtime.session.scheduling_classes import SchedulingClasses
 from ray_async.runtime.session.state import SessionState
+from ray_async.serialization.context_variables import ContextCarrier
 from ray_async.transport.frames import decode_bytes
 
 if TYPE_CHECKING:

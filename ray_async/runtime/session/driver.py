@@ -15,6 +15,7 @@ from ray_async import exceptions as errors
 from ray_async._core.arena import Arena
 from ray_async._core.constants import ProcessKind
 from ray_async.engine.init_options import InitOptions
+from ray_async.engine.worker_imports import worker_imports
 from ray_async.runtime.logs.log_setup import apply_log_setup, context_marks, log_setup
 from ray_async.runtime.session.core_session import CoreSession
 from ray_async.runtime.start import node_control, remains
@@ -22,7 +23,6 @@ from ray_async.runtime.start.node_config import node_config
 from ray_async.runtime.start.node_control import NodeEntry
 from ray_async.runtime.start.node_launch import NodeLaunch
 from ray_async.runtime.start.store_memory import make_store, remove_store
-from ray_async.runtime.start.worker_imports import worker_imports
 from ray_async.transport.channel import Channel, connect_unix
 
 if TYPE_CHECKING:
