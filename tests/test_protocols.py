@@ -372,7 +372,7 @@ def test_every_option_of_a_node_is_one_of_init_and_of_the_command_and_has_an_eff
     parser = argparse.ArgumentParser()
     add_start_options(parser)
     commands = {text for action in parser._actions for text in action.option_strings}
-    keywords = {*inspect.signature(ray.init).parameters, *lifecycle._HIDDEN}
+    keywords = {*inspect.signature(ray.init).parameters, *lifecycle.hidden_options()}
     read = fields_read("runtime.start.node_config", {option.name for option in NODE_OPTIONS})
     for option in NODE_OPTIONS:
         assert option.name in InitOptions._fields

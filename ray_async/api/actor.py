@@ -11,7 +11,6 @@ from ray_async.engine.current import get_session, has_session
 from ray_async.engine.protocol import ActorCore, Session
 from ray_async.spec.actor_options import ActorOptions
 from ray_async.spec.descriptors import BUILTIN_METHODS, ActorMeta, ClassDescriptor
-from ray_async.spec.option_checks import validate_actor_options
 from ray_async.spec.option_values import merge_options
 
 if TYPE_CHECKING:
@@ -104,6 +103,8 @@ class ActorClass(RemoteCallable, Generic[T]):
             TypeError: A value of the wrong type.
             ValueError: An unknown option, or a value that is not allowed.
         """
+        from ray_async.spec.option_checks import validate_actor_options  # the table, where it is used
+
         validate_actor_options(options, in_options=True)
         clone: ActorClass[T] = ActorClass.__new__(ActorClass)
         clone._install(self.__ray_metadata__, merge_options(self._default_options, options))

@@ -16,8 +16,6 @@ from ray_async.spec.descriptors import (
     is_generator_callable,
 )
 from ray_async.spec.method_options import MethodOptions
-from ray_async.spec.option_checks import check_num_returns, validate_method_call_options
-from ray_async.spec.option_table import METHOD_RULES
 
 if TYPE_CHECKING:
     import inspect
@@ -33,7 +31,7 @@ Result = TypeVar("Result", covariant=True)
 R = TypeVar("R")
 S = TypeVar("S")
 
-_DECORATOR_OPTIONS = frozenset(METHOD_RULES) - {"name", "_labels"}
+_OF_CALLS_ONLY = frozenset({"name", "_labels"})
 
 
 _DOC = """A method of a particular actor.
@@ -101,6 +99,8 @@ class ActorMethod(RemoteCallable, Generic[P, Result]):
             ValueError: An unknown option, a value that is not allowed, or a concurrency group that is not declared.
         """
         generator = self._descriptor.is_generator
+        from ray_async.spec.option_checks import validate_method_call_options  # the table, where it is used
+
         validate_method_call_options(options, is_generator=generator)
         group = options.get("concurrency_group")
         if group is not None and group not in self._groups:
@@ -180,19 +180,25 @@ def method(*args: Any, **options: Any) -> Any:
     """
     if len(args) == 1 and not options and callable(args[0]):
         return _mark(args[0], {})
-    unknown = set(options) - _DECORATOR_OPTIONS
+    from ray_async.spec.option_table import METHOD_RULES  # where it is used
+
+    known = set(METHOD_RULES) - _OF_CALLS_ONLY
+    unknown = set(options) - known
     if args or not options or unknown:
         raise AssertionError(
             "The @method decorator must be applied without parentheses, or with some of the keyword arguments "
-            f"{sorted(_DECORATOR_OPTIONS)}, for example '@method(num_returns=2)'; got {list(args) or sorted(unknown)}."
+            f"{sorted(known)}, for example '@method(num_returns=2)'; got {list(args) or sorted(unknown)}."
         )
     return lambda function: _mark(function, options)
 
 
 def _mark(function: Any, options: dict[str, Any]) -> Any:
     generator = is_generator_callable(getattr(function, "__func__", function))
-    check_num_returns(options.get("num_returns"), is_generator=generator)
-    validate_method_call_options(options, is_generator=generator)
+    if options:
+        from ray_async.spec.option_checks import check_num_returns, validate_method_call_options
+
+        check_num_returns(options.get("num_returns"), is_generator=generator)
+        validate_method_call_options(options, is_generator=generator)
     if options.get("run_in_thread") and is_async_callable(function):
         raise ValueError(
             f"{function.__name__} is asynchronous: it runs on the actor's loop, and run_in_thread cannot be set."

@@ -12,29 +12,21 @@ from ray_async.engine.init_options import InitOptions
 from ray_async.ignored_option import note_ignored
 from ray_async.spec.job_config import check_namespace
 from ray_async.spec.label_selector import label_selector_error
-from ray_async.spec.node_options import NODE_OPTIONS
 from ray_async.spec.resource_request import custom_resources_error, quantity_error
 from ray_async.suggestion import did_you_mean
 
 __all__ = ("RayContext", "init", "is_initialized", "shutdown")
 
-#: Hidden keywords, and the options that they set; those without an option have no meaning here.
-_HIDDEN: Mapping[str, str | None] = {
-    **{option.init: option.name for option in NODE_OPTIONS if option.init.startswith("_")},
-    "object_spilling_directory": "object_spilling_directory",
-    "_skip_env_hook": "skip_env_hook",
-    **dict.fromkeys(
-        (
-            "_enable_object_reconstruction",
-            "_plasma_directory",
-            "_driver_object_store_memory",
-            "_redis_username",
-            "_redis_password",
-            "_metrics_export_port",
-            "_tracing_startup_hook",
-        )
-    ),
-}
+#: Keywords for programs written for Ray that have no meaning here.
+_MEANINGLESS = (
+    "_enable_object_reconstruction",
+    "_plasma_directory",
+    "_driver_object_store_memory",
+    "_redis_username",
+    "_redis_password",
+    "_metrics_export_port",
+    "_tracing_startup_hook",
+)
 _DASHBOARD_HOST = "127.0.0.1"
 _INJECTED_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
@@ -201,16 +193,30 @@ def init(
         namespace=check_namespace(namespace),
         runtime_env=_job_runtime_env(runtime_env),
         preload=_preload(preload),
-        **{option: kwargs[key] for key, option in _HIDDEN.items() if option is not None and key in kwargs},
+        **{option: kwargs[key] for key, option in hidden_options().items() if key in kwargs},
     ).with_environment()
     _check(options)
     session = connect(options)
     if not session.owns_node:
+        from ray_async.spec.node_options import NODE_OPTIONS
+
         for option in NODE_OPTIONS:
             # Modules that are to be preloaded are imported by the running node's workers at their first use.
             if not option.refused and option.name != "preload" and getattr(options, option.name) is not None:
                 note_ignored(f"init({option.init}=...)", "the node that this attaches to has its own")
     return RayContext(session.address_info())
+
+
+def hidden_options() -> dict[str, str]:
+    """Keywords of `init` that its signature does not show, and the options that they set."""
+    from ray_async.spec.node_options import NODE_OPTIONS  # not before there is a session to be started
+
+    hidden = {option.init: option.name for option in NODE_OPTIONS if option.init.startswith("_")}
+    return {
+        **hidden,
+        "object_spilling_directory": "object_spilling_directory",
+        "_skip_env_hook": "skip_env_hook",
+    }
 
 
 def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:
@@ -234,7 +240,7 @@ def _refuse_removed(local_mode: bool, kwargs: Mapping[str, Any]) -> None:
         raise RuntimeError("init(storage=...) was removed.")
     if "allow_multiple" in kwargs:
         raise RuntimeError("init(allow_multiple=...) is for thin clients only.")
-    unknown = sorted(set(kwargs) - set(_HIDDEN))
+    unknown = sorted(set(kwargs) - {*hidden_options(), *_MEANINGLESS})
     if unknown:
         from inspect import signature
 
@@ -252,9 +258,8 @@ def _note_ignored(
     }
     for name in (name for name, value in given.items() if value):
         note_ignored(f"init({name}=...)", "there is no dashboard")
-    without_effect = {name for name, option in _HIDDEN.items() if option is None}
     for name, value in {"proxy_server_url": proxy, **hidden}.items():
-        if value is not None and name in ("proxy_server_url", *without_effect):
+        if value is not None and name in ("proxy_server_url", *_MEANINGLESS):
             note_ignored(f"init({name}=...)", "there is no such part on one machine")
 
 

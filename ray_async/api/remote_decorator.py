@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, ove
 from ray_async.api.actor import ActorClass
 from ray_async.api.remote_function import RemoteFunction
 from ray_async.spec.descriptors import is_generator_callable, is_plain_function
-from ray_async.spec.option_checks import remote_usage, validate_actor_options, validate_task_options
 
 if TYPE_CHECKING:
     from ray_async.api.object_ref import ObjectRef, ObjectRefGenerator
@@ -87,17 +86,31 @@ def remote(*args: Any, **options: Any) -> Any:
     if len(args) == 1 and not options and callable(args[0]):
         return _make(args[0], {})
     if args or not options:
+        from ray_async.spec.option_checks import remote_usage
+
         raise AssertionError(remote_usage())
     return lambda target: _make(target, options)
 
 
 def _make(target: Any, options: dict[str, Any]) -> RemoteFunction[..., Any] | ActorClass[Any]:
+    if options:
+        _check(target, options)
     if isinstance(target, type):
-        validate_actor_options(options, in_options=False)
         return ActorClass(target, options)
     if not is_plain_function(target):
         raise TypeError(f"The @remote decorator must be applied to either a function or a class, not {target!r}.")
-    validate_task_options(options, in_options=False, is_generator=is_generator_callable(target))
     if options.get("num_gpus") and options.get("max_calls") is None:
         options = {**options, "max_calls": 1}  # a worker keeps GPU memory until it ends
     return RemoteFunction(target, options)
+
+
+def _check(target: Any, options: dict[str, Any]) -> None:
+    from ray_async.spec.option_checks import (  # the table, where it is used
+        validate_actor_options,
+        validate_task_options,
+    )
+
+    if isinstance(target, type):
+        validate_actor_options(options, in_options=False)
+    elif is_plain_function(target):
+        validate_task_options(options, in_options=False, is_generator=is_generator_callable(target))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, Un
 from ray_async.api.invocation import make_invocation
 from ray_async.api.remote_callable import RemoteCallable
 from ray_async.spec.descriptors import FunctionDescriptor
-from ray_async.spec.option_checks import validate_task_options
 from ray_async.spec.option_values import merge_options
 from ray_async.spec.task_options import TaskOptions
 
@@ -79,6 +78,8 @@ class RemoteFunction(RemoteCallable, Generic[P, Result]):
         Example:
             >>> left, right = split.options(num_returns=2).remote(data)
         """
+        from ray_async.spec.option_checks import validate_task_options  # the table, where it is used
+
         validate_task_options(options, in_options=True, is_generator=self._descriptor.is_generator)
         clone: RemoteFunction[P, Any] = RemoteFunction.__new__(RemoteFunction)
         clone._install(self._descriptor, merge_options(self._default_options, options))

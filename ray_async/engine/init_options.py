@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ray_async.config import ADDRESS, NAMESPACE, Settings
-from ray_async.spec.node_options import NODE_OPTIONS
 
 __all__ = ("InitOptions",)
 
@@ -64,6 +63,8 @@ class InitOptions(NamedTuple):
         Raises:
             ValueError: There are some.
         """
+        from ray_async.spec.node_options import NODE_OPTIONS  # few programs attach to a node
+
         given = [option.name for option in NODE_OPTIONS if option.refused and getattr(self, option.name) is not None]
         if given:
             raise ValueError(
