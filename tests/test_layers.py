@@ -247,7 +247,7 @@ def test_rooms_are_few() -> None:
         ("ray_async.api.actor", "ray_async.runtime.session.core_session.CoreSession", False),
         ("ray_async.api.actor", "ray_async.engine.current.get_session", True),
         ("ray_async.cli.command", "ray_async.runtime.start.node_control", True),
-        ("ray_async.cli.command", "ray_async.runtime.node.process.Node", False),
+        ("ray_async.cli.command", "ray_async.runtime.node.node.Node", False),
         ("ray_async.util.queue", "ray_async.runtime.start.node_control", False),
         ("ray_async.runtime.session.core_session", "ray_async.actors.ActorHandle", False),
         ("ray_async.runtime.session.core_session", "ray_async.get", False),

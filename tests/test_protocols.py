@@ -128,7 +128,7 @@ def test_whoever_announces_an_event_gives_the_plain_offset() -> None:
 def test_every_event_of_the_scheduler_is_sent_and_handled() -> None:
     names = set(events.__all__) - {"Event"}
     assert names - attributes_of(NODE, "events") == set()
-    assert keys(SCHEDULER / "state.py", "ev") == names
+    assert keys(SCHEDULER / "scheduler.py", "ev") == names
 
 
 def test_every_instruction_of_the_scheduler_is_given_and_carried_out() -> None:
@@ -136,7 +136,7 @@ def test_every_instruction_of_the_scheduler_is_given_and_carried_out() -> None:
     assert names - called(SCHEDULER, without=("instructions.py",)) == set()
     matched = {
         node.cls.attr
-        for node in ast.walk(tree(NODE / "process.py"))
+        for node in ast.walk(tree(NODE / "node.py"))
         if isinstance(node, ast.MatchClass) and isinstance(node.cls, ast.Attribute)
     }
     assert matched == names
@@ -147,7 +147,7 @@ def test_every_reason_to_stop_a_worker_is_given_and_has_a_cause() -> None:
     assert attributes_of(SCHEDULER, "StopReason") == names
     mapped = {
         key.attr
-        for node in ast.walk(tree(NODE / "process.py"))
+        for node in ast.walk(tree(NODE / "node.py"))
         if isinstance(node, ast.Dict)
         for key in node.keys
         if isinstance(key, ast.Attribute) and ast.unparse(key.value) == "instructions.StopReason"

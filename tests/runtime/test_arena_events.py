@@ -9,7 +9,7 @@ import pytest
 
 from ray_async._core.constants import EventKind
 from ray_async.runtime.node.arena_events import ArenaEvents
-from ray_async.runtime.node.process import Node
+from ray_async.runtime.node.node import Node
 from ray_async.runtime.scheduler import events
 
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from ray_async.runtime.node.attempt import attempt
+from ray_async.runtime.node.guard import guarded
 
 
 def test_a_step_that_fails_is_logged_and_the_next_one_is_taken(caplog: pytest.LogCaptureFixture) -> None:
@@ -19,7 +19,7 @@ def test_a_step_that_fails_is_logged_and_the_next_one_is_taken(caplog: pytest.Lo
 
     with caplog.at_level(logging.ERROR):
         for number in range(3):
-            attempt(step, number, what=f"step {number}")
+            guarded(step, number, what=f"step {number}")
     assert taken == [0, 2]
     assert "step 1 failed" in caplog.text
     assert "there is no queue at that offset" in caplog.text
@@ -30,4 +30,4 @@ def test_an_exit_is_no_failure() -> None:
         raise SystemExit(3)
 
     with pytest.raises(SystemExit):
-        attempt(leave)
+        guarded(leave)

@@ -74,7 +74,7 @@ with ray.init("local", num_cpus=1, _system_config={"preload_python_modules": ["b
 """
 BREAKS_WORKERS = """
 import os, sys
-import ray_async.runtime.worker.process as process
+import ray_async.runtime.worker.worker as process
 
 def run_worker(*_):
     print("cannot be a worker", file=sys.stderr, flush=True)

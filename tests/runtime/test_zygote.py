@@ -16,7 +16,7 @@ from ray_async.runtime.start import zygote
 TIMEOUT_S = 60
 PROGRAM = """
 import sys
-import ray_async.runtime.start.boot, ray_async.runtime.start.zygote
+import ray_async.runtime.start.node_entry, ray_async.runtime.start.zygote
 for name in {names}:
     __import__(name)
 print(*sys.modules)

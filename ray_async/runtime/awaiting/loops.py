@@ -13,7 +13,7 @@ from ray_async._core import awaiting
 from ray_async._core.loop_waiter import LoopWaiter
 from ray_async.exceptions import RayTaskError
 from ray_async.runtime.awaiting.patience import Patience
-from ray_async.runtime.session import reading
+from ray_async.runtime.session import read_errors
 
 __all__ = ("LoopBinding", "Loops")
 
@@ -193,7 +193,7 @@ class Loops:
 
     def close(self) -> None:
         """Leave all loops; what they still wait for fails."""
-        ended = reading.session_ended()
+        ended = read_errors.session_ended()
         for binding in self._bindings.values():
             binding.end(ended)
         for waiter in self._spare:

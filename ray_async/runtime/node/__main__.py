@@ -14,8 +14,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ray_async.engine.init_options import InitOptions
-from ray_async.runtime.start.boot import become_node, redirect_output
 from ray_async.runtime.start.node_config import node_config
+from ray_async.runtime.start.node_entry import become_node, redirect_output
 from ray_async.runtime.start.store_memory import make_store, remove_store
 from ray_async.spec.node_options import NODE_OPTIONS
 

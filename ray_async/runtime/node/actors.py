@@ -10,8 +10,8 @@ from ray_async import exceptions as errors
 from ray_async._core.constants import ActorState, RecordState, WorkerFlag
 from ray_async.config import ACTOR_GRACEFUL_SHUTDOWN_MS
 from ray_async.ids import ActorID, JobID
-from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.death.evidence import DeathCause
+from ray_async.runtime.node.guard import guarded
 from ray_async.runtime.node.pending_arguments import PendingArguments
 from ray_async.runtime.node.requirements import actor_spec
 from ray_async.runtime.node.restart import Restart, Stay, restart_verdict
@@ -20,7 +20,7 @@ from ray_async.spec.actor_description import ActorDescription
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.death.death_explainer import DeathExplainer
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
     from ray_async.runtime.node.workers import WorkerProcess
 
 __all__ = ("Actor", "Actors", "died")
@@ -270,7 +270,7 @@ class Actors:
                 and self._objects.actor_references(actor.offset) <= 1
                 and not actor.description.detached
             ):
-                attempt(self.out_of_scope, actor.offset)
+                guarded(self.out_of_scope, actor.offset)
 
     def may_restart(self, offset: int) -> bool:
         """Whether calls of a dying actor may be kept for its next life."""
@@ -321,7 +321,7 @@ class Actors:
         """End what a worker had created that crashed, or whose actor has ended; detached actors stay."""
         for actor in list(self.by_offset.values()):
             if actor.description.owner == owner and not actor.description.detached and actor.state != ActorState.DEAD:
-                attempt(self._end_for, actor, DeathCause.OWNER_DIED)
+                guarded(self._end_for, actor, DeathCause.OWNER_DIED)
 
     def _end_for(self, actor: Actor, cause: DeathCause, reason: str = "", gently: bool = False) -> None:
         """End an actor for good; ``reason`` says more than the cause."""
@@ -357,7 +357,7 @@ class Actors:
                 actor.error = self._death_error(actor, reason)
                 environment = isinstance(reason, errors.RuntimeEnvSetupError)
                 actor.ended = DeathCause.ENVIRONMENT_FAILED if environment else DeathCause.CANNOT_START
-                attempt(self._end, actor)
+                guarded(self._end, actor)
 
     def _end(self, actor: Actor, gently: bool = False) -> None:
         """The actor is dead: its queue fails, its name is free, its worker goes."""
@@ -469,7 +469,7 @@ class Actors:
         """End the actors of a job whose driver is gone, except the detached ones."""
         for actor in list(self.by_offset.values()):
             if actor.job == job and not actor.description.detached and actor.state != ActorState.DEAD:
-                attempt(self._end_for, actor, DeathCause.JOB_ENDED)
+                guarded(self._end_for, actor, DeathCause.JOB_ENDED)
 
     def rows(self) -> list[dict[str, Any]]:
         """A description of each actor, for listings; of dead ones, as many as are remembered."""

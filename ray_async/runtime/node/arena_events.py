@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ray_async._core.constants import EventKind
-from ray_async.runtime.node.attempt import attempt
+from ray_async.runtime.node.guard import guarded
 from ray_async.runtime.scheduler import events
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("ArenaEvents",)
 
@@ -48,7 +48,7 @@ class ArenaEvents:
                 continue
             name = EventKind(kind).name.lower()
             self.counts[name] += 1
-            attempt(handler, argument, what=f"event {name}({argument})")
+            guarded(handler, argument, what=f"event {name}({argument})")
 
     def _skip(self, kind: int, argument: int) -> None:
         if kind not in self._unknown:  # once: the ring may be full of them

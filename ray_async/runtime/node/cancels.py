@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ray_async._core import cancellation
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("Cancels",)
 

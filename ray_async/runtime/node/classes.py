@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async._core.constants import LeaseState
-from ray_async.runtime.node.attempt import attempt
+from ray_async.runtime.node.guard import guarded
 from ray_async.runtime.node.requirements import class_spec
 from ray_async.runtime.scheduler import events
 from ray_async.spec.class_description import ClassDescription
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("Classes",)
 
@@ -73,7 +73,7 @@ class Classes:
     def learn_all(self) -> None:
         """Read every class that the arena's table has."""
         for class_id in range(1, self._view.n_classes()):
-            attempt(self.learn, class_id)
+            guarded(self.learn, class_id)
 
     def demanded(self, class_id: int) -> None:
         """A class's doorbell has rung."""
@@ -110,7 +110,7 @@ class Classes:
         """The same for all classes where something goes on: then what the scheduler says of free resources is true."""
         leased = {worker.lease for worker in self._node.workers.by_slot.values()}
         for class_id in self._hungry.union(leased, self._view.waiting_classes()).intersection(self._known):
-            attempt(self.tell_demand, class_id)
+            guarded(self.tell_demand, class_id)
 
     # -- their end -----------------------------------------------------------------------------------------------------
 

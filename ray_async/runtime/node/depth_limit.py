@@ -8,7 +8,7 @@ from ray_async import exceptions as errors
 from ray_async._core.constants import RecordKind
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("DepthLimit",)
 

@@ -12,7 +12,7 @@ from ray_async.runtime.node.death.evidence import DeathCause
 
 if TYPE_CHECKING:
     from ray_async.runtime.messages.job_description import JobDescription
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
     from ray_async.runtime.node.workers import WorkerProcess
     from ray_async.transport.server import Peer
 

@@ -14,7 +14,7 @@ from ray_async.runtime.scheduler.placement_groups import GroupStrategy
 from ray_async.runtime.scheduler.resources import ResourceSet
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("Groups",)
 

@@ -10,7 +10,7 @@ from ray_async.runtime.node.workers import WorkerProcess
 from ray_async.runtime.scheduler import events, instructions
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("Leases",)
 

@@ -12,7 +12,7 @@ from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.scheduler import events
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("LogicalNodes",)
 

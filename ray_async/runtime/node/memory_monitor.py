@@ -17,7 +17,7 @@ from ray_async.machine.memory_limits import MemoryGauge, process_rss
 from ray_async.runtime.node.death.evidence import DeathCause
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
     from ray_async.runtime.node.workers import WorkerProcess
 
 __all__ = ("MemoryMonitor",)

@@ -8,7 +8,7 @@ from ray_async._core import store, submission
 from ray_async._core.constants import ActorState, RecordKind, RecordState
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("PendingExplainer",)
 

@@ -11,14 +11,14 @@ from ray_async import exceptions as errors
 from ray_async._core import cancellation, submission
 from ray_async._core.constants import RecordKind, RecordState, WorkerFlag
 from ray_async.config import TASK_OOM_RETRY_DELAY_BASE_MS, TASK_RETRY_DELAY_MS
-from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.death.evidence import DeathCause
+from ray_async.runtime.node.guard import guarded
 from ray_async.runtime.node.pending_arguments import PendingArguments
 
 if TYPE_CHECKING:
     from ray_async._core.record_facts import RecordFacts
     from ray_async.runtime.node.death.death_explainer import DeathExplainer
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("Tasks",)
 
@@ -127,7 +127,7 @@ class Tasks:
             victims: whether it was killed for the sake of one of several tasks: the others then spend no retry.
         """
         for record in self._records.find_records(state=RecordState.RUNNING, runner=slot):
-            attempt(self._runner_died, record, slot, make_error, victims)
+            guarded(self._runner_died, record, slot, make_error, victims)
 
     def _runner_died(self, record: int, slot: int, make_error: DeathExplainer, victims: bool) -> None:
         facts = self._executor.facts(record)
@@ -175,7 +175,7 @@ class Tasks:
             self._records.hold(record)  # the dead worker's slot is somebody else's soon
             key = record, facts["seq"]
             self._held.add(key)
-            self._node.later(delay_ms / 1000, lambda: attempt(self._run_again, key, retries))
+            self._node.later(delay_ms / 1000, lambda: guarded(self._run_again, key, retries))
         else:
             self._executor.requeue(record, retries)
 
@@ -219,7 +219,7 @@ class Tasks:
     def job_ended(self, job: int) -> None:
         """Drop the tasks of a job whose driver is gone."""
         for record in self._records.find_records(job=job):
-            attempt(self._end_with_job, record, job)
+            guarded(self._end_with_job, record, job)
 
     def _end_with_job(self, record: int, job: int) -> None:
         # Once more: the record may have ended since it was found, and one of another job have its place.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ray_async.runtime.scheduler.leases import Activity, Grant
+from ray_async.runtime.scheduler.grants import Activity, Grant
 from ray_async.runtime.scheduler.policy.strategies import Tiers, Unschedulable
 from ray_async.runtime.scheduler.pool import ResourcePool
 from ray_async.runtime.scheduler.specs import ActorSpec, ClassSpec

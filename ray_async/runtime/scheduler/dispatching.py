@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable
 
 from ray_async.runtime.scheduler.ceiling import FreeCeiling
-from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.demands import ActorQueue, ClassDemandState, Demand
 from ray_async.runtime.scheduler.granting import Granting
 from ray_async.runtime.scheduler.instructions import (
@@ -31,6 +30,7 @@ from ray_async.runtime.scheduler.policy.strategies import (
 from ray_async.runtime.scheduler.pool import Allocation, ResourcePool
 from ray_async.runtime.scheduler.resources import ResourceSet
 from ray_async.runtime.scheduler.specs import ActorSpec, Requirements
+from ray_async.runtime.scheduler.tables import ClusterState
 from ray_async.runtime.scheduler.worker_limit import tell_limit
 
 __all__ = ("Dispatcher",)

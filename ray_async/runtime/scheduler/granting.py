@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 
-from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.demands import ActorRecord, ClassDemandState
+from ray_async.runtime.scheduler.grants import Activity, Grant, Revocation
 from ray_async.runtime.scheduler.instructions import Lease, PlaceActor
-from ray_async.runtime.scheduler.leases import Activity, Grant, Revocation
 from ray_async.runtime.scheduler.node_table import WorkerRow, WorkerState
 from ray_async.runtime.scheduler.policy.strategies import SpreadStrategy
 from ray_async.runtime.scheduler.pool import ResourcePool
+from ray_async.runtime.scheduler.tables import ClusterState
 
 __all__ = ("Granting",)
 

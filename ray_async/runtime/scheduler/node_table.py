@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from enum import Enum
 
-from ray_async.runtime.scheduler.leases import Grant
+from ray_async.runtime.scheduler.grants import Grant
 from ray_async.runtime.scheduler.pool import AcceleratorIds, ResourcePool
 from ray_async.runtime.scheduler.resources import UNITS_PER_ONE, ResourceSet
 

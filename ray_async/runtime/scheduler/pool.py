@@ -10,7 +10,7 @@ from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES, ResourceSet
 
 if TYPE_CHECKING:
     from ray_async.runtime.scheduler.demands import Demand
-    from ray_async.runtime.scheduler.leases import Grant
+    from ray_async.runtime.scheduler.grants import Grant
     from ray_async.runtime.scheduler.node_table import NodeRow
 
 __all__ = ("AcceleratorIds", "Allocation", "ResourcePool")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.demands import ActorQueue, ClassDemandState, Demand
 from ray_async.runtime.scheduler.dispatching import Dispatcher
+from ray_async.runtime.scheduler.grants import Activity, Grant, Revocation
 from ray_async.runtime.scheduler.instructions import Revoke
-from ray_async.runtime.scheduler.leases import Activity, Grant, Revocation
 from ray_async.runtime.scheduler.node_table import NodeRow
 from ray_async.runtime.scheduler.placement_groups import BundleGroup
 from ray_async.runtime.scheduler.policy.fairness import may_take_from, pick_victims
 from ray_async.runtime.scheduler.policy.strategies import Unschedulable
 from ray_async.runtime.scheduler.pool import ResourcePool
 from ray_async.runtime.scheduler.resources import EMPTY, ResourceSet
+from ray_async.runtime.scheduler.tables import ClusterState
 
 __all__ = ("Reclaimer",)
 

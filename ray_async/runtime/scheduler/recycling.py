@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.instructions import (
     Instruction,
     KillForPlacementGroup,
@@ -11,6 +10,7 @@ from ray_async.runtime.scheduler.instructions import (
     StopWorker,
 )
 from ray_async.runtime.scheduler.node_table import NodeRow, WorkerRow, WorkerState
+from ray_async.runtime.scheduler.tables import ClusterState
 from ray_async.runtime.scheduler.worker_limit import tell_limit
 
 __all__ = ("Recycler",)

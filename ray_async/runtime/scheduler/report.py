@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.demands import ActorRecord, Demand
-from ray_async.runtime.scheduler.leases import Activity
+from ray_async.runtime.scheduler.grants import Activity
 from ray_async.runtime.scheduler.placement_groups import BundleGroup, GroupState
 from ray_async.runtime.scheduler.policy.strategies import Unschedulable
 from ray_async.runtime.scheduler.pool import ResourcePool
 from ray_async.runtime.scheduler.resources import UNITS_PER_ONE, from_units
 from ray_async.runtime.scheduler.specs import Requirements
+from ray_async.runtime.scheduler.tables import ClusterState
 
 __all__ = ("Report",)
 

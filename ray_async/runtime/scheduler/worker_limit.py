@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.instructions import WorkerLimitReached
 from ray_async.runtime.scheduler.node_table import NodeRow
+from ray_async.runtime.scheduler.tables import ClusterState
 
 __all__ = ("tell_limit",)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async._core import arena as arena_module
 from ray_async._core import codec, object_ref, store, submission
-from ray_async.runtime.session import reading
+from ray_async.runtime.session import read_errors
 from ray_async.serialization import pickling as serialization
 
 if TYPE_CHECKING:
@@ -27,18 +27,20 @@ def install(session: CoreSession) -> None:
             raise ValueError("this object reference belongs to a session that has been shut down")
         return session
 
-    arena_module.set_hooks(full=reading.store_full, node_died=lambda: live().node_died())
+    arena_module.set_hooks(full=read_errors.store_full, node_died=lambda: live().node_died())
     codec.set_hooks(make_pickler=serialization.make_pickler, explain=serialization.explain, load_failed=_load_failed)
-    store.set_hooks(raise_error=reading.raise_error, timed_out=reading.timed_out, node_died=lambda: live().node_died())
+    store.set_hooks(
+        raise_error=read_errors.raise_error, timed_out=read_errors.timed_out, node_died=lambda: live().node_died()
+    )
     submission.set_hooks(carry=lambda options: live().carrier.carry(options))
     object_ref.set_hooks(
         load_face=lambda: live().loops,
         waiter=lambda: live().loops.binding().waiter,
         node_died=lambda: live().node_died(),
-        ended=reading.session_ended,
+        ended=read_errors.session_ended,
         future=lambda ref: live().thread_future(ref),
         as_future=lambda ref: live().loops.as_future(ref),
-        out_of_band=lambda ref: reading.check_out_of_band(ref, live().settings),
+        out_of_band=lambda ref: read_errors.check_out_of_band(ref, live().settings),
     )
     arena_module.set_current(session.arena)
 

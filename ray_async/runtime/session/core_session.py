@@ -13,7 +13,7 @@ from ray_async._core.constants import EntryState
 from ray_async.config import Settings
 from ray_async.engine.protocol import ExecutionContext
 from ray_async.ids import ActorID, JobID, NodeID, TaskID, WorkerID
-from ray_async.runtime.session import core_hooks, reading, templates
+from ray_async.runtime.session import core_hooks, read_errors, templates
 from ray_async.runtime.session.exports import Exports
 from ray_async.runtime.session.node_link import NodeLink
 from ray_async.runtime.session.scheduling_classes import SchedulingClasses
@@ -191,11 +191,11 @@ class CoreSession:
         try:
             return list(store.get(self.arena, refs, timeout))
         except errors.GetTimeoutError as error:
-            raise reading.explain_timeout(self, error, refs, timeout) from error.__cause__
+            raise read_errors.explain_timeout(self, error, refs, timeout) from error.__cause__
 
     def locations(self, refs: list[Any], limit_s: float | None = None) -> list[dict[str, Any]]:
         """Size of each object (None: not there yet), logical nodes that have a copy, and whether it is on disk."""
-        return reading.locations(self.arena, self.control("node_numbers", limit_s=limit_s), refs)
+        return read_errors.locations(self.arena, self.control("node_numbers", limit_s=limit_s), refs)
 
     def put(self, value: Any) -> Any:
         """Store a value and return its reference."""
@@ -222,7 +222,7 @@ class CoreSession:
 
     def arrivals(self, refs: list[Any]) -> Any:
         """Watch references (or generators' next items) on the running loop."""
-        from ray_async.runtime.awaiting.arrivals import Arrivals
+        from ray_async.runtime.awaiting.ready_set import Arrivals
 
         return Arrivals(self, [self._waited(ref) for ref in refs])
 

@@ -18,7 +18,7 @@ from ray_async.engine.init_options import InitOptions
 from ray_async.engine.worker_imports import worker_imports
 from ray_async.runtime.logs.log_setup import apply_log_setup, context_marks, log_setup
 from ray_async.runtime.session.core_session import CoreSession
-from ray_async.runtime.start import node_control, remains
+from ray_async.runtime.start import cleanup, node_control
 from ray_async.runtime.start.node_config import node_config
 from ray_async.runtime.start.node_control import NodeEntry
 from ray_async.runtime.start.node_launch import NodeLaunch
@@ -282,7 +282,7 @@ class DriverSession(CoreSession):
         try:
             if self._launch is not None:
                 self._end_node(self._launch)
-            remains.await_ends(ending, _PROCESS_END_S)
+            cleanup.await_ends(ending, _PROCESS_END_S)
         finally:
             self._output.stop()
             self.link.close()
@@ -298,5 +298,5 @@ class DriverSession(CoreSession):
         finally:  # a second Ctrl-C says that nobody wants to wait
             launch.kill()
             if launch.returncode != 0:  # it could not clean up
-                remains.end_processes(launch.marker)
-            remains.remove_files(self.description, launch.pid)
+                cleanup.end_processes(launch.marker)
+            cleanup.remove_files(self.description, launch.pid)

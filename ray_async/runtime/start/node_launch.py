@@ -21,7 +21,7 @@ __all__ = ("MARKER", "NodeLaunch")
 
 #: Environment variable that the node and all that it starts inherit; its value is the launch's own.
 MARKER = "RAY_ASYNC_SESSION"
-_BOOT = "from ray_async.runtime.start.boot import main; main()"
+_BOOT = "from ray_async.runtime.start.node_entry import main; main()"
 
 
 class NodeLaunch:

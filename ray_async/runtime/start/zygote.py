@@ -31,10 +31,10 @@ __all__ = ("ENTRY", "Zygote")
 _FIRST = (
     "cloudpickle",
     "faulthandler",
-    "ray_async.runtime.worker.process",
+    "ray_async.runtime.worker.worker",
     "ray_async.runtime.worker.session",
     "ray_async.serialization.pickling",
-    "ray_async.runtime.session.reading",
+    "ray_async.runtime.session.read_errors",
 )
 #: Imported once the first workers are on their way, so that later ones have them for nothing.
 _WARM = (
@@ -51,7 +51,7 @@ _WITH_THREAD_POOLS = ("numpy", "pandas")
 #: Of a module that is preloaded: the names of modules that are imported once the first worker is on its way, of one of
 #: those in turn: once another one is.
 NEXT = "__preload_next__"
-ENTRY = "from ray_async.runtime.start.boot import zygote_main; zygote_main()"
+ENTRY = "from ray_async.runtime.start.node_entry import zygote_main; zygote_main()"
 """Program of an interpreter that becomes a zygote; it reads the configuration from its standard input."""
 
 
@@ -241,12 +241,12 @@ class Zygote:
             random.seed()
             config: WorkerConfig = {**self._config, **request, "arena_fd": self._arena.fd}
             if request.get("runtime_env"):
-                from ray_async.runtime.worker.fresh import become_fresh
+                from ray_async.runtime.worker.exec_worker import become_fresh
                 from ray_async.runtime_env.worker_setup import needs_exec
 
                 if needs_exec(request["runtime_env"]):
                     become_fresh({**config, "arena_fd": self._arena.fd})
-            from ray_async.runtime.worker.process import end_worker
+            from ray_async.runtime.worker.worker import end_worker
 
             end_worker(self._arena, config)
         except BaseException:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ray_async.runtime.worker.running import UserCode
+from ray_async.runtime.worker.current_call import UserCode
 from ray_async.runtime.worker.stream_writer import StreamWriter
 from ray_async.spec.definition_export import DefinitionExport, DefinitionKind
 
 if TYPE_CHECKING:
     from ray_async._core.execution import Executor
     from ray_async._core.record_facts import RecordFacts
-    from ray_async.runtime.worker.process import Worker
+    from ray_async.runtime.worker.worker import Worker
 
 __all__ = ("Definition", "first_items", "load_definition")
 

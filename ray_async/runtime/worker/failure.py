@@ -14,7 +14,7 @@ from ray_async.serialization import pickling as serialization
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
-    from ray_async.runtime.worker.process import Worker
+    from ray_async.runtime.worker.worker import Worker
 
 __all__ = ("WorkerExit", "cancelled_payload", "failure_payload", "tell_unread", "unstorable_payload", "wants_retry")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ray_async._core.arena import Arena
     from ray_async._core.submission import ActorCore
     from ray_async.runtime.messages.session_description import WorkerConfig
-    from ray_async.runtime.worker.process import Worker
+    from ray_async.runtime.worker.worker import Worker
     from ray_async.spec.actor_description import ActorDescription
 
 __all__ = ("WorkerSession",)
@@ -59,7 +59,7 @@ class WorkerSession(CoreSession):
 
     def context(self) -> ExecutionContext:
         """What the calling thread or coroutine is executing."""
-        from ray_async.runtime.worker.running import running
+        from ray_async.runtime.worker.current_call import running
 
         worker = self._worker
         base = super().context()

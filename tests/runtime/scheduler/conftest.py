@@ -10,9 +10,9 @@ import pytest
 from ray_async.runtime.scheduler import events as ev
 from ray_async.runtime.scheduler import instructions as ins
 from ray_async.runtime.scheduler.resources import ResourceSet
+from ray_async.runtime.scheduler.scheduler import Scheduler
 from ray_async.runtime.scheduler.settings import SchedulerSettings
 from ray_async.runtime.scheduler.specs import ActorSpec, ClassSpec
-from ray_async.runtime.scheduler.state import Scheduler
 
 
 class Harness:

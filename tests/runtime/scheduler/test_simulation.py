@@ -17,9 +17,9 @@ from ray_async.runtime.scheduler.labels import LabelSelector
 from ray_async.runtime.scheduler.placement_groups import GroupState, GroupStrategy
 from ray_async.runtime.scheduler.policy.strategies import DEFAULT, SPREAD, NodeAffinity, NodeLabel
 from ray_async.runtime.scheduler.resources import EMPTY, ResourceSet
+from ray_async.runtime.scheduler.scheduler import Scheduler
 from ray_async.runtime.scheduler.settings import SchedulerSettings
 from ray_async.runtime.scheduler.specs import ActorSpec, ClassSpec, TaskKind
-from ray_async.runtime.scheduler.state import Scheduler
 
 CPU = ResourceSet.of({"CPU": 1})
 REQUESTS = (

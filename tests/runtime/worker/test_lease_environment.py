@@ -1,15 +1,15 @@
 from ray_async.config import Settings
-from ray_async.runtime.worker.lease_environment import LeaseEnvironment
+from ray_async.runtime.worker.device_variables import DeviceVariables
 
 
 def entered(environ: dict[str, str], resources: dict[str, float], gpus: list[str], **settings: bool) -> dict[str, str]:
-    LeaseEnvironment(Settings(settings, environ={}), environ).enter(resources, {"GPU": gpus})
+    DeviceVariables(Settings(settings, environ={}), environ).enter(resources, {"GPU": gpus})
     return environ
 
 
 def test_threads_follow_the_cpus() -> None:
     environ: dict[str, str] = {}
-    lease = LeaseEnvironment(Settings({}, environ={}), environ)
+    lease = DeviceVariables(Settings({}, environ={}), environ)
     for cpus, threads in ((2.0, "2"), (0.25, "1"), (1.0, "1"), (0.0, "1")):
         lease.enter({"CPU": cpus}, {})
         assert environ == {"OMP_NUM_THREADS": threads}
@@ -28,16 +28,16 @@ def test_devices() -> None:
 
 
 def test_devices_are_called_as_the_node_sees_them() -> None:
-    lease = LeaseEnvironment(Settings({}, environ={}), {}, visible="4, uuid-5,6")
+    lease = DeviceVariables(Settings({}, environ={}), {}, visible="4, uuid-5,6")
     assert lease.names("GPU", [0, 1]) == ["4", "uuid-5"]
     assert lease.names("GPU", [3]) == ["3"]
-    assert LeaseEnvironment(Settings({}, environ={}), {}).names("GPU", [0, 2]) == ["0", "2"]
+    assert DeviceVariables(Settings({}, environ={}), {}).names("GPU", [0, 2]) == ["0", "2"]
     assert lease.names("NPU", [0]) == ["0"]
 
 
 def test_other_devices_are_seen_while_they_are_held() -> None:
     environ = {"NEURON_RT_VISIBLE_CORES": "0-7"}
-    lease = LeaseEnvironment(Settings({}, environ={}), environ)
+    lease = DeviceVariables(Settings({}, environ={}), environ)
     lease.enter({"neuron_cores": 2}, {"neuron_cores": ["0", "2"]})
     assert environ["NEURON_RT_VISIBLE_CORES"] == "0,2"
     assert "CUDA_VISIBLE_DEVICES" not in environ

@@ -12,7 +12,7 @@ from ray_async.runtime.node.workers import WorkerProcess
 
 if TYPE_CHECKING:
     from ray_async._core.record_facts import RecordFacts
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("DeathExplainer",)
 

@@ -20,7 +20,7 @@ from ray_async.config import (
 from ray_async.runtime.node.objects.spill_files import SpillFiles
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("Spilling",)
 

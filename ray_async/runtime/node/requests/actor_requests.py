@@ -8,7 +8,7 @@ from ray_async.runtime.node.requests.messages import Answers, Message, Notices
 from ray_async.transport.frames import decode_bytes
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
     from ray_async.transport.server import Peer
 
 __all__ = ("ActorRequests",)

@@ -17,7 +17,7 @@ from ray_async.runtime.node.requests.timeline import Timeline
 from ray_async.transport.server import Peer, Server
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
 __all__ = ("Control",)
 

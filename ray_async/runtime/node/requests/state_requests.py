@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ray_async.runtime.node.requests.messages import Answers, Message
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
     from ray_async.transport.server import Peer
 
 __all__ = ("StateRequests",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ray_async.runtime.scheduler.demands import ClassDemandState, Demand
-from ray_async.runtime.scheduler.leases import Activity, Grant, Revocation
+from ray_async.runtime.scheduler.grants import Activity, Grant, Revocation
 from ray_async.runtime.scheduler.pool import ResourcePool
 from ray_async.runtime.scheduler.resources import ResourceSet
 

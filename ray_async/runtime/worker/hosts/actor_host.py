@@ -12,7 +12,7 @@ from ray_async.runtime.worker.lease import WorkerLease
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
-    from ray_async.runtime.worker.process import Worker
+    from ray_async.runtime.worker.worker import Worker
     from ray_async.spec.actor_description import ActorDescription
 
 __all__ = ("host_actor",)

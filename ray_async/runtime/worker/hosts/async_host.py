@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ray_async._core.record_facts import RecordFacts
     from ray_async.runtime.worker.definitions import Definition
     from ray_async.runtime.worker.lost_interrupt import LostInterrupts
-    from ray_async.runtime.worker.process import Worker
+    from ray_async.runtime.worker.worker import Worker
     from ray_async.spec.actor_description import ActorDescription
 
 __all__ = ("AsyncHost", "host_async_actor", "running_definition", "serve_async_class")

@@ -20,7 +20,7 @@ from ray_async.runtime.worker.stall_watch import StallWatch
 
 if TYPE_CHECKING:
     from ray_async.runtime.worker.lost_interrupt import LostInterrupts
-    from ray_async.runtime.worker.process import Worker
+    from ray_async.runtime.worker.worker import Worker
 
 __all__ = ("GroupedHost",)
 

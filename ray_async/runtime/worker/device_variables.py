@@ -11,7 +11,7 @@ from ray_async.config import ACCEL_ENV_VAR_OVERRIDE_ON_ZERO, NOSET_CUDA_VISIBLE_
 if TYPE_CHECKING:
     from ray_async.runtime.worker.thread_pools import ThreadPools
 
-__all__ = ("LeaseEnvironment",)
+__all__ = ("DeviceVariables",)
 
 # By resource, the variable that says which devices a program may see.
 _DEVICES = {
@@ -24,7 +24,7 @@ _DEVICES = {
 _THREADS = "OMP_NUM_THREADS"
 
 
-class LeaseEnvironment:
+class DeviceVariables:
     """Sets ``CUDA_VISIBLE_DEVICES``, its likes and ``OMP_NUM_THREADS`` lease by lease.
 
     A number of threads that the user chose, for the driver or by ``runtime_env``, stays as it is. Libraries read it

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ("become_fresh", "main")
 
-_ENTRY = "from ray_async.runtime.worker.fresh import main; main()"
+_ENTRY = "from ray_async.runtime.worker.exec_worker import main; main()"
 _VARIABLE = "RAY_ASYNC_WORKER_CONFIG_FD"
 
 
@@ -53,7 +53,7 @@ def _python_path(variables: dict[str, str]) -> str:
 def main() -> None:
     """Be a worker, in a new interpreter."""
     from ray_async._core.arena import Arena
-    from ray_async.runtime.worker.process import end_worker
+    from ray_async.runtime.worker.worker import end_worker
 
     fd = int(os.environ.pop(_VARIABLE))
     with open(fd, "rb") as file:

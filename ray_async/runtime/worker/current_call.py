@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ray_async._core.call_options import CallOptions
     from ray_async._core.execution import Executor
     from ray_async.runtime.worker.definitions import Definition
-    from ray_async.runtime.worker.process import Worker
+    from ray_async.runtime.worker.worker import Worker
 
 __all__ = ("Executing", "Running", "UserCode", "running")
 

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ("attempt",)
+__all__ = ("guarded",)
 
 _logger = logging.getLogger("ray_async.node")
 
 
-def attempt(action: Callable[..., None], *arguments: Any, what: str = "") -> None:
+def guarded(action: Callable[..., None], *arguments: Any, what: str = "") -> None:
     """Take one of several steps that are to be taken whatever becomes of the others.
 
     What a step finds in the arena is other processes' doing, which must neither end the node nor stop its other work.

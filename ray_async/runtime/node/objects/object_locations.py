@@ -6,16 +6,16 @@ import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
 
-__all__ = ("Copies",)
+__all__ = ("ObjectLocations",)
 
 # Numbers stand for bits of a word in each object's entry; the first node's is 0.
 _MOST = 32
 _REMEMBERED = 1000  # removed nodes, whose workers may not have ended yet
 
 
-class Copies:
+class ObjectLocations:
     """Numbers of logical nodes, and what is lost when one is removed.
 
     Args:

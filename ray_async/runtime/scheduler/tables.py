@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from ray_async.runtime.scheduler.demands import ActorQueue, ActorRecord, ClassDemandState, Demand
+from ray_async.runtime.scheduler.grants import Grant
 from ray_async.runtime.scheduler.instructions import Instruction
-from ray_async.runtime.scheduler.leases import Grant
 from ray_async.runtime.scheduler.node_table import NodeRow, NodeTable, WorkerRow
 from ray_async.runtime.scheduler.placement_groups import BundleGroup
 from ray_async.runtime.scheduler.settings import SchedulerSettings

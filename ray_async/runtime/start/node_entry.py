@@ -86,7 +86,7 @@ def become_node(
         Zygote(arena, theirs, config, parent).run()
         os._exit(0)
     theirs.close()
-    from ray_async.runtime.node.process import run_node
+    from ray_async.runtime.node.node import run_node
 
     run_node(arena, ours, pid, config, on_ready)
 

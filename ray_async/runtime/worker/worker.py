@@ -18,9 +18,12 @@ from ray_async._core.constants import EventKind, LeaseState, ProcessKind
 from ray_async._core.own_slot import OwnSlot, lease_state, leased_actor, leased_class
 from ray_async._core.process import set_title
 from ray_async.config import Settings
+from ray_async.runtime.logs import worker_output
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
-from ray_async.runtime.worker import breakpoints, streams
+from ray_async.runtime.worker import breakpoints
+from ray_async.runtime.worker.current_call import Executing, running
 from ray_async.runtime.worker.definitions import Definition, load_definition
+from ray_async.runtime.worker.device_variables import DeviceVariables
 from ray_async.runtime.worker.failure import (
     WorkerExit,
     cancelled_payload,
@@ -31,10 +34,8 @@ from ray_async.runtime.worker.failure import (
 )
 from ray_async.runtime.worker.forked_child import prepare_for_forks, runs_a_loop
 from ray_async.runtime.worker.lease import ClassLeases, WorkerLease
-from ray_async.runtime.worker.lease_environment import LeaseEnvironment
 from ray_async.runtime.worker.lost_interrupt import LostInterrupts
 from ray_async.runtime.worker.preloading import import_deferred
-from ray_async.runtime.worker.running import Executing, running
 from ray_async.spec.class_description import ClassDescription, Environment
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Worker:
         sys.argv = [""]
         for name in job.get("imports", ()):
             importlib.import_module(name)
-        streams.install(self._task_name, self._output_held)
+        worker_output.install(self._task_name, self._output_held)
         breakpoints.install()
         self._lost_interrupts.install()
         signal.signal(signal.SIGINT, self._interrupted)
@@ -145,7 +146,7 @@ class Worker:
         if environment:
             self._apply_environment(environment)
         settings = Settings(self.config.get("system_config") or {})
-        self.environment = LeaseEnvironment(settings, visible=visible, pools=import_deferred(self.config))
+        self.environment = DeviceVariables(settings, visible=visible, pools=import_deferred(self.config))
 
     def _output_held(self) -> None:
         """Have the text of a line that has not ended written when there is nothing to do: its end may never come."""

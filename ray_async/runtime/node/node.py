@@ -35,7 +35,6 @@ from ray_async.machine.event_loop import new_event_loop
 from ray_async.machine.exit_status import ExitStatus
 from ray_async.runtime.node.actors import Actors
 from ray_async.runtime.node.arena_events import ArenaEvents
-from ray_async.runtime.node.attempt import attempt
 from ray_async.runtime.node.cancels import Cancels
 from ray_async.runtime.node.classes import Classes
 from ray_async.runtime.node.death import descendants
@@ -47,23 +46,24 @@ from ray_async.runtime.node.depth_limit import DepthLimit
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
+from ray_async.runtime.node.guard import guarded
 from ray_async.runtime.node.leases import Leases
 from ray_async.runtime.node.listeners import Listeners
-from ray_async.runtime.node.listing import Listing
 from ray_async.runtime.node.logical_nodes import LogicalNodes
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
-from ray_async.runtime.node.objects.copies import Copies
+from ray_async.runtime.node.objects.object_locations import ObjectLocations
 from ray_async.runtime.node.objects.spilling import Spilling
 from ray_async.runtime.node.pending_explainer import PendingExplainer
 from ray_async.runtime.node.requests.control import Control
+from ray_async.runtime.node.state_rows import StateRows
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
 from ray_async.runtime.scheduler import events, instructions
+from ray_async.runtime.scheduler.scheduler import Scheduler
 from ray_async.runtime.scheduler.settings import SchedulerSettings
-from ray_async.runtime.scheduler.state import Scheduler
 from ray_async.runtime.start import node_control
-from ray_async.runtime.start.boot import start_zygote
 from ray_async.runtime.start.early_end import forbid_early_end
+from ray_async.runtime.start.node_entry import start_zygote
 
 if TYPE_CHECKING:
     from ray_async.runtime.messages.session_description import NodeConfig
@@ -165,9 +165,9 @@ class Node:
         self.memory = MemoryMonitor(self)
         self.drivers = Drivers(self)
         self.logical_nodes = LogicalNodes(self)
-        self.copies = Copies(self)
+        self.copies = ObjectLocations(self)
         self.depth = DepthLimit(self)
-        self.listing = Listing(self)
+        self.listing = StateRows(self)
         self.listeners = Listeners()
         self.control = Control(self)
         self.survived = SurvivedDeaths(self.listeners.tell_job, self.settings)
@@ -273,11 +273,11 @@ class Node:
             self.survived,
             self.classes,
         ):
-            attempt(part.tick)
+            guarded(part.tick)
         for message in self.workers.pump.take_progress():
             self.listeners.broadcast(message)
         self.classes.tell_all()
-        attempt(self.schedule, events.Tick())
+        guarded(self.schedule, events.Tick())
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Call something in a while."""
@@ -304,12 +304,12 @@ class Node:
         for record in self.records.find_records(state=RecordState.WAITING):
             facts = self.executor.facts(record)
             if facts["kind"] == RecordKind.TASK:
-                attempt(self.tasks.waiting, record)
+                guarded(self.tasks.waiting, record)
 
     def schedule(self, event: Any) -> None:
         """Hand an event to the scheduler and carry out what it wants."""
         for instruction in self.scheduler.handle(event, time.monotonic()):
-            attempt(self._carry_out, instruction, what=f"instruction {instruction}")
+            guarded(self._carry_out, instruction, what=f"instruction {instruction}")
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -380,10 +380,10 @@ class Node:
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
         """A worker is dead: take its memory back, retry or fail its task, restart its actor."""
         make_error = self._explain_death(worker, status)
-        attempt(self.listing.worker_ended, worker, status)
+        guarded(self.listing.worker_ended, worker, status)
         owner = self.view.worker_id(worker.slot).hex()
-        attempt(self.tasks.worker_died, worker.slot, make_error, worker.kill_cause is DeathCause.CANCELLED)
-        attempt(self.view.reap, worker.slot)
+        guarded(self.tasks.worker_died, worker.slot, make_error, worker.kill_cause is DeathCause.CANCELLED)
+        guarded(self.view.reap, worker.slot)
         self.copies.worker_ended(worker.node_id)
         if worker.up:
             self.schedule(events.WorkerDied(worker.slot))

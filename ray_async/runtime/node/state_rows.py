@@ -12,10 +12,10 @@ from ray_async.ids import JobID
 from ray_async.machine.exit_status import ExitStatus
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.process import Node
+    from ray_async.runtime.node.node import Node
     from ray_async.runtime.node.workers import WorkerProcess
 
-__all__ = ("Listing",)
+__all__ = ("StateRows",)
 
 # A new record is not yet submitted, so it has no name here.
 _STATES: dict[int, str] = {
@@ -34,7 +34,7 @@ _TYPES: dict[int, str] = {
 }
 
 
-class Listing:
+class StateRows:
     """Rows of tasks, objects and workers.
 
     Args:

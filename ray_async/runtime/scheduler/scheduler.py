@@ -6,16 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ray_async.runtime.scheduler import events as ev
-from ray_async.runtime.scheduler.cluster_state import ClusterState
 from ray_async.runtime.scheduler.demands import ActorQueue, ActorRecord, ClassDemandState
 from ray_async.runtime.scheduler.dispatching import Dispatcher
 from ray_async.runtime.scheduler.granting import Granting
+from ray_async.runtime.scheduler.grants import Activity, Grant, Revocation
 from ray_async.runtime.scheduler.instructions import (
     Instruction,
     PlacementGroupRescheduling,
     StopReason,
 )
-from ray_async.runtime.scheduler.leases import Activity, Grant, Revocation
 from ray_async.runtime.scheduler.node_table import NodeRow, WorkerRow, WorkerState
 from ray_async.runtime.scheduler.placement_groups import BundleGroup, GroupState
 from ray_async.runtime.scheduler.policy.strategies import SpreadStrategy
@@ -24,6 +23,7 @@ from ray_async.runtime.scheduler.recycling import Recycler
 from ray_async.runtime.scheduler.report import Report
 from ray_async.runtime.scheduler.resources import ResourceSet
 from ray_async.runtime.scheduler.settings import SchedulerSettings
+from ray_async.runtime.scheduler.tables import ClusterState
 
 __all__ = ("Scheduler",)
 
