@@ -131,14 +131,14 @@ test-libraries: build $(LIBRARIES)/many/.libraries $(LIBRARIES)/smac/.libraries 
 	OMP_NUM_THREADS=1 $(LIBRARIES)/smac/bin/python -m pytest --timeout 600 $(PARALLEL) $(PYTEST_ARGS) $(SMAC_TESTS)
 
 # What holds native objects: the core, and sessions from end to end.
-DEBUG_TESTS ?= tests/core tests/runtime tests/api_async tests/api_sync tests/output
+DEBUG_TESTS ?= tests/core tests/runtime tests/behaviour tests/api_async tests/api_sync tests/output
 
 test-debug: debug ## run the tests that hold native objects on the debug build, which counts them
 	cd $(DEBUG_TREE) && PYTHONPATH=$(DEBUG_TREE) $(abspath $(PY)) -m pytest $(PARALLEL) $(PYTEST_ARGS) $(DEBUG_TESTS)
 
 # What a sanitizer finds counts; Python's own leaks at its end do not, and crashes that tests want are Python's to handle.
 ADDRESS_TREE := $(CURDIR)/build/address/tree
-SANITIZED_TESTS ?= tests/core tests/runtime tests/api_async tests/api_sync tests/faults/test_killed_workers.py \
+SANITIZED_TESTS ?= tests/core tests/runtime tests/behaviour tests/api_async tests/api_sync tests/faults/test_killed_workers.py \
 	tests/faults/test_random_bytes.py
 
 test-sanitized: $(VENV)/.installed ## compile with AddressSanitizer in a copy of the tree, and run the tests that hold native objects there

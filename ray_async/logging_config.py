@@ -1,4 +1,4 @@
-"""How driver and workers log, by the import path that programs use; at home in `spec.logging_config`."""
+"""Logging of driver and workers, by the import path that programs use; at home in `spec.logging_config`."""
 
 from ray_async.spec.logging_config import LoggingConfig
 

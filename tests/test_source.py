@@ -172,6 +172,57 @@ def test_each_public_class_has_one_home() -> None:
     assert {name: paths for name, paths in homes(PACKAGE).items() if len(paths) > 1} == {}
 
 
+#: A title names a thing; these begin a sentence about something that is not named.
+NO_NOUNS = frozenset(
+    {"As", "Everything", "From", "How", "To", "What", "When", "Where", "Whether", "Which", "Who", "Why"}
+)
+#: Libraries, whose authors follow in their own time.
+OTHER_HANDS = frozenset({"cluster", "data", "serve", "train", "tune"})
+
+
+def test_docstrings_of_modules_begin_with_their_noun() -> None:
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text()))
+        if path.relative_to(PACKAGE).parts[0] in OTHER_HANDS:
+            continue
+        if not text or text.split()[0].rstrip(":,") in NO_NOUNS:
+            found.append(f"{path.relative_to(ROOT)}: {(text or 'no docstring').splitlines()[0]}")
+    assert found == []
+
+
+#: Adjectives that alone do not say what is limited, nor in which unit.
+ADJECTIVES = {
+    f"_{word}"
+    for word in (
+        "AHEAD",
+        "BATCH",
+        "DEPTH",
+        "FEW",
+        "FIRST",
+        "KEPT",
+        "MANY",
+        "MOST",
+        "PIECE",
+        "READ",
+        "RECENT",
+        "REMEMBERED",
+        "WARM",
+    )
+}
+
+
+def test_limits_have_a_noun() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {node.id}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.relative_to(PACKAGE).parts[0] not in OTHER_HANDS
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in ADJECTIVES
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize(
     ("line", "count"),
     [

@@ -1,4 +1,4 @@
-"""What programs ask of Ray's client mode: there is none here, every driver is attached to its node directly."""
+"""Client mode of Ray, as programs ask for it: there is none here, every driver is attached to its node directly."""
 
 from __future__ import annotations
 

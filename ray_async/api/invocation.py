@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ray_async.engine.current import get_session, slot
+from ray_async.engine.current import current_session, get_session
 from ray_async.engine.protocol import CallTemplate, Session
 from ray_async.spec.descriptors import InvocationDecorator
 from ray_async.spec.signature import Signature
@@ -35,21 +35,21 @@ def make_invocation(
     Returns:
         The callable. It raises TypeError where the arguments do not fit.
     """
-    bound: object = slot  # no session is this object, so that the first call prepares
+    bound: object = current_session  # no session is this object, so that the first call prepares
     accepts: Signature
     submit: CallTemplate
     low, high = 0, -1
 
     def remote(*args: Any, **kwargs: Any) -> Any:
         nonlocal bound, accepts, submit, low, high
-        if slot.session is not bound:
+        if current_session.session is not bound:
             accepts = signature() if decorator is None else _ANYTHING
             accepts.check(len(args), kwargs)
             low, high = accepts.minimum, accepts.maximum
             session = get_session()
             template = prepare(session)
             submit = template if decorator is None else _decorate(decorator, signature(), template)
-            slot.bindings.add(unbind)
+            current_session.bindings.add(unbind)
             bound = session  # last: a thread that sees the session sees its template
         if kwargs:
             accepts.check(len(args), kwargs)
@@ -60,7 +60,7 @@ def make_invocation(
 
     def unbind(ended: bool) -> None:
         nonlocal bound, submit
-        bound = slot
+        bound = current_session
         if ended:
             submit = _ended
 

@@ -1,4 +1,4 @@
-"""What remote functions, actor classes and actors' methods have in common."""
+"""Remote callables: base of remote functions, actor classes and actors' methods."""
 
 from __future__ import annotations
 

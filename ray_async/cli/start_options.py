@@ -47,7 +47,7 @@ _IGNORED_FLAGS = (
     "--no-monitor",
 )
 # About the look of the output or about reports that are never sent: nothing is lost, so there is no note.
-_SILENT = ("--log-style", "--log-color")
+_UNNOTED_OPTIONS = ("--log-style", "--log-color")
 
 
 def _labels_file(path: str) -> dict[str, str]:
@@ -68,7 +68,7 @@ def add_start_options(parser: argparse.ArgumentParser) -> None:
     for option in NODE_OPTIONS:
         if option.command is not None:
             parser.add_argument(option.command, type=option.read, help=_HELP.get(option.name))
-    for ignored in (*_IGNORED, *_SILENT):
+    for ignored in (*_IGNORED, *_UNNOTED_OPTIONS):
         parser.add_argument(ignored, help=argparse.SUPPRESS)
     for ignored in _IGNORED_FLAGS:
         parser.add_argument(ignored, action="store_true", help=argparse.SUPPRESS)

@@ -18,17 +18,17 @@ from ray_async.engine.registry import get_engine
 
 __all__ = (
     "connect",
+    "current_session",
     "disconnect",
     "get_session",
     "has_session",
     "rebind",
     "result_is_wanted",
     "set_session",
-    "slot",
 )
 
 
-class Slot:
+class CurrentSession:
     """Holds the session; callers that keep templates compare theirs with it by identity."""
 
     __slots__ = ("bindings", "forked", "hooked", "lock", "session", "signalled")
@@ -50,7 +50,7 @@ class Slot:
         self.lock = threading.RLock()
 
 
-slot = Slot()
+current_session = CurrentSession()
 
 
 def get_session() -> Session:
@@ -59,10 +59,10 @@ def get_session() -> Session:
     Raises:
         RaySystemError: Not connected and not allowed to connect, or a child forked from a connected process.
     """
-    session = slot.session
+    session = current_session.session
     if session is not None:
         return session
-    if slot.forked:
+    if current_session.forked:
         raise _not_connected(
             "This process was forked from one that is connected, and a connection cannot be shared: "
             "call init() in the child, or start it by spawn."
@@ -71,8 +71,8 @@ def get_session() -> Session:
         raise _not_connected(
             "Ray has not been started yet. Call init() first: RAY_ENABLE_AUTO_CONNECT=0 forbids doing it here."
         )
-    with slot.lock:
-        return slot.session or connect(InitOptions())
+    with current_session.lock:
+        return current_session.session or connect(InitOptions())
 
 
 def _not_connected(reason: str) -> Exception:
@@ -83,33 +83,33 @@ def _not_connected(reason: str) -> Exception:
 
 def has_session() -> bool:
     """Tell whether the process is connected."""
-    return slot.session is not None
+    return current_session.session is not None
 
 
 def result_is_wanted() -> bool:
     """Whether anybody can still read what the running call returns; False once all who could have ended."""
-    session = slot.session
+    session = current_session.session
     return session is None or session.result_is_wanted()
 
 
 def set_session(session: Session | None) -> None:
     """Make a session the process's current one, or None for no session."""
-    with slot.lock:
-        if session is not None and not slot.hooked:
-            os.register_at_fork(after_in_child=slot.forget)
+    with current_session.lock:
+        if session is not None and not current_session.hooked:
+            os.register_at_fork(after_in_child=current_session.forget)
             atexit.register(disconnect)
-            slot.hooked = True
-        slot.session = session
-        slot.forked = False
-        for unbind in list(slot.bindings):
+            current_session.hooked = True
+        current_session.session = session
+        current_session.forked = False
+        for unbind in list(current_session.bindings):
             unbind(True)
-        slot.bindings.clear()
+        current_session.bindings.clear()
 
 
 def rebind() -> None:
     """Have callers prepare their templates anew: what tasks inherit from this process has changed."""
-    with slot.lock:
-        for unbind in list(slot.bindings):
+    with current_session.lock:
+        for unbind in list(current_session.bindings):
             unbind(False)
 
 
@@ -119,7 +119,7 @@ def connect(options: InitOptions) -> Session:
     Raises:
         ConnectionError: The address names no running node.
     """
-    with slot.lock:
+    with current_session.lock:
         session = get_engine().start_session(options.with_environment())
         set_session(session)
         _end_on_sigterm()
@@ -128,8 +128,8 @@ def connect(options: InitOptions) -> Session:
 
 def disconnect(wait_for_processes: bool = False) -> None:
     """Close the current session, if there is one."""
-    with slot.lock:
-        session = slot.session
+    with current_session.lock:
+        session = current_session.session
         if session is None:
             return
         set_session(None)
@@ -138,11 +138,11 @@ def disconnect(wait_for_processes: bool = False) -> None:
 
 def _end_on_sigterm() -> None:
     """Turn SIGTERM, which skips exit handlers, into SystemExit, unless the user handles it."""
-    if threading.current_thread() is not threading.main_thread() or slot.signalled:
+    if threading.current_thread() is not threading.main_thread() or current_session.signalled:
         return
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _exit)
-        slot.signalled = True
+        current_session.signalled = True
 
 
 def _exit(number: int, frame: FrameType | None) -> Any:

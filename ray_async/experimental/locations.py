@@ -1,4 +1,4 @@
-"""Where objects are."""
+"""Locations of objects."""
 
 from __future__ import annotations
 

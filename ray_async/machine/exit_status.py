@@ -1,4 +1,4 @@
-"""How a process ended, from its wait status."""
+"""Exit status of a process: how it ended, from its wait status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine, or the container around this process, has: memory, CPUs, GPUs.
+"""Limits of this machine, or of the container around this process: memory, CPUs, GPUs.
 
 Every reader takes `root`, which stands in for `/`, so that tests can bring their own `/proc`, `/sys` and `/dev`.
 """

@@ -1,4 +1,4 @@
-"""Which files of a directory are left out, by patterns as in .gitignore."""
+"""Ignored files of a directory, by patterns as in .gitignore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the fields of a runtime environment may hold."""
+"""Validation of the fields of a runtime environment."""
 
 from __future__ import annotations
 

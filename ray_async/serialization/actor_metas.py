@@ -1,4 +1,4 @@
-"""What handles know of their actors' classes, on its way between processes: pickled once, shared where it arrives."""
+"""Metas of actors' classes on their way between processes: pickled once, shared where they arrive."""
 
 from __future__ import annotations
 

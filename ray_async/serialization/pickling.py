@@ -1,4 +1,4 @@
-"""What the core's pickler does with types of its own, and how a failure to pickle is told.
+"""Pickling of types of the core's own, and the errors of values that cannot be pickled.
 
 The core encodes small builtin values itself. For everything else it asks `make_pickler` for a pickler, once per
 process: cloudpickle's, protocol 5, with buffers out of band, so that arrays and tensors are copied straight into

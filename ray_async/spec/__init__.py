@@ -1,5 +1,6 @@
-"""What is asked for: options of tasks, actors and calls, and what is known of the functions and classes they are of.
+"""Specifications: options of tasks, actors, calls and nodes, and what is known of functions and classes.
 
-`option_rules` is the table of options, `options` what they resolve to, `descriptors` and `signature` describe what is
-called, `resource_request` and `label_selector` say where it may run. Plain values: nothing here knows a session.
+`option_table` and `node_options` have a row for each option; `task_options` and its like are what options resolve to,
+`placement` and the descriptions what becomes of them; `descriptors` and `signature` describe what is called. Plain
+values: nothing here knows a session.
 """

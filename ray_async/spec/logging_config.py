@@ -1,4 +1,4 @@
-"""How driver and workers log."""
+"""Logging of driver and workers, as programs configure it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes the description of a placement group valid."""
+"""Bundles of placement groups: checks of their description."""
 
 from __future__ import annotations
 

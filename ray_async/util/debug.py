@@ -1,4 +1,4 @@
-"""Whether a message was logged before in this process."""
+"""Debugging aids: messages that are logged once in a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operators of a parallel iterator count, time and note about each other."""
+"""Metrics of parallel iterators: counts, times and notes of their operators."""
 
 from __future__ import annotations
 

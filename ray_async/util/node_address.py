@@ -1,4 +1,4 @@
-"""How this machine is known to others."""
+"""Address of this machine, as others know it."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from ray_async.engine.current import slot
+from ray_async.engine.current import current_session
 from tests.api.fake_session import FakeSession, Ref, RefGenerator
 
 
@@ -18,5 +18,5 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
         if hasattr(module, "ObjectRefGenerator"):
             monkeypatch.setattr(module, "ObjectRefGenerator", RefGenerator)
     fake = FakeSession()
-    monkeypatch.setattr(slot, "session", fake)
+    monkeypatch.setattr(current_session, "session", fake)
     yield fake

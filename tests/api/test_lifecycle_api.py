@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import ray_async as ray
-from ray_async.engine.current import get_session, slot
+from ray_async.engine.current import current_session, get_session
 from ray_async.engine.init_options import InitOptions
 from ray_async.exceptions import RaySystemError
 from ray_async.job_config import JobConfig
@@ -36,8 +36,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Started]:
     monkeypatch.setitem(sys.modules, "ray_async.runtime.start.session_start", module)
     for name in ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_ENABLE_AUTO_CONNECT", "RAY_JOB_CONFIG_JSON_ENV_VAR"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(slot, "session", None)
-    monkeypatch.setattr(slot, "forked", False)
+    monkeypatch.setattr(current_session, "session", None)
+    monkeypatch.setattr(current_session, "forked", False)
     yield found
     ray.shutdown()
 
@@ -157,7 +157,7 @@ def test_forked_child_does_not_use_the_parents_session(started: Started) -> None
 
 def test_sigterm_runs_exit_handlers(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    monkeypatch.setattr(slot, "signalled", False)
+    monkeypatch.setattr(current_session, "signalled", False)
     try:
         ray.init()
         with pytest.raises(SystemExit):

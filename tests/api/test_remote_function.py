@@ -8,7 +8,7 @@ import cloudpickle
 import pytest
 
 import ray_async as ray
-from ray_async.engine.current import slot
+from ray_async.engine.current import current_session
 from tests.api.fake_session import FakeSession, Ref, RefGenerator
 
 
@@ -34,7 +34,7 @@ def test_one_template_per_session(session: FakeSession, monkeypatch: pytest.Monk
     remote.remote(2)
     assert len(session.task_options) == 1
     other = FakeSession()
-    monkeypatch.setattr(slot, "session", other)
+    monkeypatch.setattr(current_session, "session", other)
     assert value(remote.remote(3)) == 3
     assert (len(session.task_options), len(other.task_options)) == (1, 1)
 

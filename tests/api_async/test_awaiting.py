@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 import ray_async as ray
-from ray_async.engine.current import slot
+from ray_async.engine.current import current_session
 from tests.gate import Gate
 
 # libuv opens one pipe for signals, with the first loop, and keeps it for the life of the process.
@@ -64,8 +64,8 @@ async def test_timeout_leaves_the_remote_work_alone_and_keeps_nothing() -> None:
     ref = gate.wait.remote()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(ref, 0.05)
-    assert slot.session is not None
-    waiter: Any = slot.session.loops.binding().waiter
+    assert current_session.session is not None
+    waiter: Any = current_session.session.loops.binding().waiter
     assert waiter.n_pending == 0
     await gate.open.remote()
     assert await ref == "open"

@@ -1,4 +1,4 @@
-"""What workers print, on its way to the driver's terminal.
+"""Output of workers, on its way to the driver's terminal.
 
 worker's pipe → `LogPump` in the node (`LineSplitter` per stream, `StderrTail` for death reports) → JSON messages →
 `LogSink` in the driver (`RecordJoiner`, `Deduplicator`, `Prefixer`) → sys.stdout and sys.stderr.

@@ -36,7 +36,7 @@ _STATE_NAMES = {
     ActorState.RESTARTING: "RESTARTING",
     ActorState.DEAD: "DEAD",
 }
-_REMEMBERED = 1000  # dead actors, for listings
+_MAX_PAST_ACTORS = 1000  # dead actors, for listings
 
 
 class Actor:
@@ -109,7 +109,7 @@ class Actors:
         self._by_id: dict[str, Actor] = {}
         self._names: dict[tuple[str, str], tuple[int, str]] = {}
         self._pinned: set[int] = set()
-        self._past: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
+        self._past: deque[dict[str, Any]] = deque(maxlen=_MAX_PAST_ACTORS)
 
     # -- names ---------------------------------------------------------------------------------------------------------
 
@@ -278,7 +278,7 @@ class Actors:
         return actor is not None and actor.state != ActorState.DEAD and isinstance(actor.verdict, Restart)
 
     def worker_died(self, worker: WorkerProcess, death: DeathExplainer) -> bool:
-        """Restart or bury the actor of a dead worker. Returns whether it had one."""
+        """Restart or end the actor of a dead worker. Returns whether it had one."""
         actor = self.hosted_by(worker)
         if actor is None:
             return False
@@ -382,7 +382,7 @@ class Actors:
         if actor.description.detached:
             self._objects.unpin(actor.offset)
             self._node.groups.actor_ended(actor.offset)
-        self._node.later(0.05, lambda: self._bury(actor))
+        self._node.later(0.05, lambda: self._forget(actor))
 
     def _unplace(self, actor: Actor) -> None:
         """Tell the scheduler, once, that the actor is over, or that its worker is."""
@@ -438,11 +438,11 @@ class Actors:
             if self._records.claim(record, queued=True):
                 self._node.executor.fail(record, payload)
 
-    def _bury(self, actor: Actor) -> None:
+    def _forget(self, actor: Actor) -> None:
         """Forget a dead actor once nobody refers to it; until then its calls must find it dead."""
         self.drain(actor.offset)
         if actor.worker is not None or self._objects.actor_references(actor.offset) > 1:
-            self._node.later(0.5, lambda: self._bury(actor))
+            self._node.later(0.5, lambda: self._forget(actor))
             return
         del self.by_offset[actor.offset]
         self._node.environments.release(actor.description)

@@ -167,7 +167,7 @@ class Classes:
     def _free_ended(self) -> None:
         """Free what the ending classes have in the arena, once no worker serves them."""
         workers = self._node.workers.by_slot.values()
-        served = {worker.lease for worker in workers} | {worker.follows for worker in workers}
+        served = {worker.lease for worker in workers} | {worker.next_lease for worker in workers}
         for class_id in self._ending - served:
             if self._view.end_class(class_id):
                 self._ending.discard(class_id)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ("Groups",)
 
 
-_REMEMBERED = 1000  # removed groups, for the table
+_MAX_PAST_GROUPS = 1000  # removed groups, for the table
 
 
 class _Group:
@@ -150,7 +150,7 @@ class Groups:
             self._fail(promise)
         group.promises.clear()
         self._removed.append(group_id)
-        if len(self._removed) > _REMEMBERED:
+        if len(self._removed) > _MAX_PAST_GROUPS:
             del self._groups[self._removed.popleft()]
         self._node.schedule(events.PlacementGroupRemoved(group_id))
 

@@ -1,4 +1,4 @@
-"""Steps of which one that fails does not keep the others from being taken."""
+"""Guard around steps: one that fails does not keep the others from being taken."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ class Leases:
             worker.sequence += 1
             self._view.lease(lease.slot, worker.sequence, lease.class_id)
         elif given != lease.class_id:
-            # The driver's lease of the start is for another class: this one follows when that is given back.
-            worker.follows = lease.class_id
+            # The driver's lease of the start is for another class: this one next_lease when that is given back.
+            worker.next_lease = lease.class_id
             if self._view.take_idle(lease.slot):
                 self._follow(worker)
             else:
@@ -49,7 +49,7 @@ class Leases:
             self._view.flag(lease.slot, WorkerFlag.ONE_TASK)
 
     def _follow(self, worker: WorkerProcess) -> None:
-        class_id, worker.follows = worker.follows, 0
+        class_id, worker.next_lease = worker.next_lease, 0
         if class_id not in self._node.classes:  # it has ended meanwhile
             worker.lease = None
             self._node.schedule(events.LeaseReturned(worker.slot))
@@ -82,7 +82,7 @@ class Leases:
         worker = self._by_slot.get(slot)
         if worker is None or worker.lease is None:
             return
-        if worker.follows:
+        if worker.next_lease:
             self._follow(worker)
             return
         class_id, worker.lease = worker.lease, None
@@ -96,7 +96,7 @@ class Leases:
         if worker is None:
             return
         if self._view.leased_class(placed.slot) and not self._view.take_idle(placed.slot):
-            # The driver's lease of the start still runs a task: the actor follows it.
+            # The driver's lease of the start still runs a task: the actor next_lease it.
             self._view.flag(placed.slot, WorkerFlag.REVOKE)
             self._node.later(0.002, lambda: self.place_actor(placed))
             return

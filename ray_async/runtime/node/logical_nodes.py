@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ("LogicalNodes",)
 
-_REMEMBERED = 1000  # removed nodes, for listings
+_MAX_PAST_NODES = 1000  # removed nodes, for listings
 
 
 class LogicalNodes:
@@ -101,7 +101,7 @@ class LogicalNodes:
     def _forget_rows(self) -> None:
         """Keep rows of so many removed nodes, the last ones."""
         removed = [node_id for node_id, row in self._nodes.items() if not row["Alive"]]
-        for node_id in removed[:-_REMEMBERED]:
+        for node_id in removed[:-_MAX_PAST_NODES]:
             del self._nodes[node_id], self._times[node_id]
 
 

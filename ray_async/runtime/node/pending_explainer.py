@@ -1,4 +1,4 @@
-"""Why a task has no result yet, in words for who waits for it."""
+"""Explanations of a task that has no result yet, in words for whoever waits for the result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ("PendingExplainer",)
 
-_DEPTH = 4  # arguments of arguments
+_MAX_ARGUMENT_LEVELS = 4  # arguments of arguments
 
 
 class PendingExplainer:
@@ -25,7 +25,7 @@ class PendingExplainer:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def explain(self, record: int, depth: int = _DEPTH) -> str:
+    def explain(self, record: int, depth: int = _MAX_ARGUMENT_LEVELS) -> str:
         """Say what a task or call waits for; empty where nothing is known of it, or it has ended."""
         records = self._node.records
         if not records.is_record(record):

@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ("WorkerPipes",)
 
-_READ = 1 << 16
+_READ_BYTES = 1 << 16
 #: What is read of a dead worker's pipe at most: another process may hold its other end and write on.
 _LAST_WORDS = 1 << 20
 
@@ -32,7 +32,7 @@ class WorkerPipes:
     def _read(self, descriptor: int) -> int:
         """Take what is there; returns how many bytes that was."""
         try:
-            data = os.read(descriptor, _READ)
+            data = os.read(descriptor, _READ_BYTES)
         except BlockingIOError:
             return 0
         if data:

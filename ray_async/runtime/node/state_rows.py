@@ -26,7 +26,7 @@ _STATES: dict[int, str] = {
     RecordState.CANCELLED: "FAILED",
 }
 _WITHOUT_ROOM = "its error is not known: there was no room for it"
-_REMEMBERED = 1000  # dead workers, and tasks that ran in them
+_MAX_PAST_ROWS = 1000  # dead workers, and tasks that ran in them
 _TYPES: dict[int, str] = {
     RecordKind.TASK: "NORMAL_TASK",
     RecordKind.ACTOR_INIT: "ACTOR_CREATION_TASK",
@@ -43,7 +43,7 @@ class StateRows:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._past_workers: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
+        self._past_workers: deque[dict[str, Any]] = deque(maxlen=_MAX_PAST_ROWS)
         self._lost_runs: dict[tuple[int, int], dict[str, Any]] = {}
 
     def tasks(self) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ class StateRows:
         """Remember in which worker a task was when that died."""
         if worker is not None:
             self._lost_runs[record, seq] = self._worker(worker)
-            if len(self._lost_runs) > _REMEMBERED:
+            if len(self._lost_runs) > _MAX_PAST_ROWS:
                 del self._lost_runs[next(iter(self._lost_runs))]
 
     def objects(self) -> list[dict[str, Any]]:

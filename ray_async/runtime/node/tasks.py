@@ -26,7 +26,7 @@ _logger = logging.getLogger("ray_async.node")
 
 _INTERRUPTS = 5
 _LOOKED_AT = 1000  # waiting records at each tick
-_DOUBLINGS = 6  # of the wait after kills for memory
+_MAX_DELAY_DOUBLINGS = 6  # of the wait after kills for memory
 
 
 class Tasks:
@@ -170,7 +170,7 @@ class Tasks:
         self._report_retry(record, facts, death, retries)
         delay_ms = self._retry_delay_ms
         if death.out_of_memory:
-            delay_ms = max(delay_ms, self._oom_delay_ms << min(facts["attempt"], _DOUBLINGS))
+            delay_ms = max(delay_ms, self._oom_delay_ms << min(facts["attempt"], _MAX_DELAY_DOUBLINGS))
         if delay_ms and facts["kind"] == RecordKind.TASK:
             self._records.hold(record)  # the dead worker's slot is somebody else's soon
             key = record, facts["seq"]

@@ -40,13 +40,13 @@ class WorkerProcess:
         "accelerators",
         "adopted",
         "env_key",
-        "follows",
         "interrupted",
         "job",
         "kill_cause",
         "kill_detail",
         "lease",
         "name",
+        "next_lease",
         "node_id",
         "pid",
         "pipes",
@@ -76,7 +76,7 @@ class WorkerProcess:
         #: Why the node ends it; None while it does not.
         self.kill_cause: DeathCause | None = None
         self.kill_detail = ""
-        self.follows = 0
+        self.next_lease = 0
 
 
 class Workers:
@@ -271,7 +271,7 @@ class Workers:
                 self.name(worker, worker.name)
 
     def _zygote_gone(self) -> None:
-        """The zygote has died or is mad: end it and what it forked, and start another one."""
+        """The zygote has died, or sends what nobody can read: end it and what it forked, and start another one."""
         asyncio.get_running_loop().remove_reader(self._zygote.fileno())
         self._zygote.close()
         with contextlib.suppress(ProcessLookupError):
@@ -312,9 +312,9 @@ class Workers:
             trackers = descendants.end_group(pid)
             if trackers:
                 asyncio.get_running_loop().call_later(descendants.TRACKER_S, descendants.end_trackers, trackers)
-        asyncio.get_running_loop().call_soon(self._bury, worker, status)
+        asyncio.get_running_loop().call_soon(self._finish, worker, status)
 
-    def _bury(self, worker: WorkerProcess, status: int) -> None:
+    def _finish(self, worker: WorkerProcess, status: int) -> None:
         self.by_slot.pop(worker.slot, None)
         if worker.pipes is not None:
             worker.pipes.finish()

@@ -1,4 +1,4 @@
-"""Who wants resources: classes with queued tasks, queues of like actors, placement groups."""
+"""Demands for resources: classes with queued tasks, queues of like actors, placement groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which concrete devices (GPU 0, GPU 1, ...) of one resource are free, and in which part."""
+"""Devices (GPU 0, GPU 1, ...) of one resource: which are free, and in which part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets what is free: the oldest first, one thing at a time, until nobody who waits can have anything."""
+"""Dispatching of free resources: to the oldest demand first, one at a time, until no demand that waits can be met."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from ray_async.runtime.scheduler.worker_limit import tell_limit
 __all__ = ("Dispatcher",)
 
 #: Up to so many demands, trying each is cheaper than a look at all nodes.
-_FEW = 4
+_FEW_DEMANDS = 4
 
 
 class Dispatcher:
@@ -53,7 +53,7 @@ class Dispatcher:
             todo = deque(state.waiting) if state.freed else self._changed_by_age()
             state.freed = False
             state.changed.clear()
-            ceiling = FreeCeiling(state.nodes) if len(todo) > _FEW else None
+            ceiling = FreeCeiling(state.nodes) if len(todo) > _FEW_DEMANDS else None
             while todo:
                 demand = todo.popleft()
                 if ceiling is not None and self._hopeless(demand, ceiling):

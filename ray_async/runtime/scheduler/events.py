@@ -1,4 +1,4 @@
-"""What the driver tells the scheduler. Each event is handed over with the current time, in seconds, monotonic."""
+"""Events of the scheduler, which its driver sends, each with the current time (seconds, monotonic)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the scheduler wants done. The driver carries instructions out in the order of the list."""
+"""Instructions of the scheduler. The driver carries instructions out in the order of the list."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from ray_async.runtime.scheduler.resources import UNITS_PER_ONE, ResourceSet
 __all__ = ("NODE_ID_LABEL", "NodeRow", "NodeTable", "WorkerKey", "WorkerRow", "WorkerState")
 
 NODE_ID_LABEL = "ray.io/node-id"
-_REMEMBERED = 1000  # nodes that are gone, of which workers may report still
+_MAX_PAST_NODES = 1000  # nodes that are gone, of which workers may report still
 
 #: Environment and devices; None for the devices of a worker that was never leased and can still take any.
 WorkerKey = tuple[str, AcceleratorIds | None]
@@ -152,7 +152,7 @@ class NodeTable:
             node.alive = False
             node.pool.closed = True
             self.gone[node_id] = node
-            if len(self.gone) > _REMEMBERED:
+            if len(self.gone) > _MAX_PAST_NODES:
                 del self.gone[next(iter(self.gone))]
         return node
 

@@ -1,4 +1,4 @@
-"""What people ask the scheduler: resources, nodes, placement groups, and why something waits."""
+"""Report of the scheduler, for people: resources, nodes, placement groups, and why something waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scheduling class or an actor asks for."""
+"""Specs of scheduling classes and actors: what the scheduler is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the compiled core calls back for: waiting on loops, raising stored errors, pickling, carried context."""
+"""Hooks of the compiled core: waiting on loops, raising stored errors, pickling, carried context."""
 
 from __future__ import annotations
 

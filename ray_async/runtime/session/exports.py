@@ -20,7 +20,7 @@ __all__ = ("Export", "Exports")
 
 _logger = logging.getLogger("ray_async")
 _KINDS = {DefinitionKind.FUNCTION: "remote function", DefinitionKind.CLASS: "actor"}
-_RECENT = 64  # exports that are kept a while longer than what uses them: the next call may want the same
+_RECENT_EXPORTS = 64  # exports that are kept a while longer than what uses them: the next call may want the same
 
 
 class Export:
@@ -46,7 +46,7 @@ class Exports:
     def __init__(self, session: CoreSession) -> None:
         self._session = session
         self._used: WeakValueDictionary[bytes, Export] = WeakValueDictionary()
-        self._recent: deque[Export] = deque(maxlen=_RECENT)
+        self._recent: deque[Export] = deque(maxlen=_RECENT_EXPORTS)
         self._pickled: WeakKeyDictionary[object, bytes] = WeakKeyDictionary()
 
     def export(self, definition: DefinitionExport, target: object = None, descriptor: object = None) -> Export:

@@ -1,4 +1,4 @@
-"""What happens when a stored error is read, a wait takes too long, or there is no room."""
+"""Errors of reading objects: a stored error, a wait that takes too long, a store without room."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ("SchedulingClass", "SchedulingClasses")
 
-_RECENT = 8  # classes that are kept a while longer than what uses them: the next call may want the same
+_RECENT_CLASSES = 8  # classes that are kept a while longer than what uses them: the next call may want the same
 _PATIENCE_S, _LONGEST_PAUSE_S = 10.0, 0.1
 
 
@@ -51,7 +51,7 @@ class SchedulingClasses:
         self._session = session
         self._added = added
         self._used: WeakValueDictionary[bytes, SchedulingClass] = WeakValueDictionary()
-        self._recent: deque[SchedulingClass] = deque(maxlen=_RECENT)
+        self._recent: deque[SchedulingClass] = deque(maxlen=_RECENT_CLASSES)
         self._lock = threading.RLock()
 
     def place(self, options: TaskOptions | ActorOptions) -> tuple[Placement, str, Environment | None]:

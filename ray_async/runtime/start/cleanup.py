@@ -1,4 +1,4 @@
-"""What a session leaves when its node process is killed, and removing it: descendants, files, its registration."""
+"""Cleanup after a session whose node process was killed: descendants, files, its registration."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ __all__ = ("node_config", "node_resources")
 _LARGEST_STORE_BYTES = 32 << 40
 _NEURON_CORE = "aws-neuron-core"
 # Of a library of this package: the names of modules that its workers want.
-_WARM = "__warm_in_workers__"
+_WARM_ATTRIBUTE = "__warm_in_workers__"
 _LABEL_VARIABLES = {
     "ray.io/market-type": "RAY_NODE_MARKET_TYPE",
     "ray.io/node-group": "RAY_NODE_TYPE_NAME",
@@ -102,7 +102,7 @@ def _warm() -> list[str]:
     """Modules that workers will soon want: large ones that the driver has, and those that loaded libraries name."""
     large = [name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules]
     ours = [module for name, module in list(sys.modules.items()) if name.startswith("ray_async.")]
-    return [*large, *(name for module in ours for name in vars(module).get(_WARM, ()))]
+    return [*large, *(name for module in ours for name in vars(module).get(_WARM_ATTRIBUTE, ()))]
 
 
 def _tell_unknown(names: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Finding, starting and stopping the node processes of this machine.
+"""Node processes of this machine: how they are found, started and stopped.
 
 Each node has a file `nodes/<pid>.json` in an owner-only directory, see `runtime_root`. An entry whose process is
 gone, or whose pid belongs to another process by now, is stale. Whoever finds it removes it, with the session's files.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ("ENTRY", "Zygote")
 
 #: What every worker needs, imported before the first fork: pages that all workers share.
-_FIRST = (
+_FIRST_MODULES = (
     "cloudpickle",
     "faulthandler",
     "ray_async.runtime.worker.worker",
@@ -37,7 +37,7 @@ _FIRST = (
     "ray_async.runtime.session.read_errors",
 )
 #: Imported once the first workers are on their way, so that later ones have them for nothing.
-_WARM = (
+_WARM_MODULES = (
     "asyncio",
     "uvloop",
     "ray_async.runtime.worker.hosts.async_host",
@@ -71,7 +71,7 @@ class Zygote:
         self._config = config
         self._node_pid = node_pid
         self._reader = FrameReader()
-        self._warm = [*_WARM, *config.get("warm", [])]
+        self._warm = [*_WARM_MODULES, *config.get("warm", [])]
         self._next: list[str] = []  # what all workers but the first ones are to have
 
     def run(self) -> None:
@@ -84,7 +84,7 @@ class Zygote:
         read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(write_end)
         signal.signal(signal.SIGCHLD, _only_wake)
-        for name in _FIRST:
+        for name in _FIRST_MODULES:
             __import__(name)
         self._preload(self._config.get("preload", []))
         gc.freeze()
@@ -173,8 +173,8 @@ class Zygote:
         if not self._next:
             return
         # Who says what comes next will want more than one worker: what each of them loads at first is had once, too.
-        names, self._next = [*(name for name in self._warm if name in _WARM), *self._next], []
-        self._warm = [name for name in self._warm if name not in _WARM]
+        names, self._next = [*(name for name in self._warm if name in _WARM_MODULES), *self._next], []
+        self._warm = [name for name in self._warm if name not in _WARM_MODULES]
         for name in names:
             with contextlib.suppress(ImportError), self._one_blas_thread():  # a worker that needs it will say so
                 __import__(name)
@@ -235,7 +235,7 @@ class Zygote:
             os.dup2(err, 2)
             for fd in (out, err):
                 os.close(fd)
-            _be_the_first_to_go(self._config["oom_score_adj"])
+            _raise_oom_score(self._config["oom_score_adj"])
             if self._config["niceness"]:
                 os.nice(self._config["niceness"])
             random.seed()
@@ -283,7 +283,7 @@ def _only_wake(number: int, frame: Any) -> None:
     """SIGCHLD: the byte that Python writes to the wake-up descriptor is all that is wanted."""
 
 
-def _be_the_first_to_go(adjustment: int) -> None:
+def _raise_oom_score(adjustment: int) -> None:
     """When memory runs out the kernel is to take a worker, not the driver or the node."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(str(adjustment))

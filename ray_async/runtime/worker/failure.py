@@ -1,4 +1,4 @@
-"""From an exception in a task to the error that is stored for the caller."""
+"""Failures of tasks: from an exception to the error that is stored for the caller."""
 
 from __future__ import annotations
 

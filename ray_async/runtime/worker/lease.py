@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ("ClassLeases", "WorkerLease")
 
-_KEPT = 64  # classes end: a worker that serves one after the other is not to remember them all
+_MAX_KEPT_CLASSES = 64  # classes end: a worker that serves one after the other is not to remember them all
 
 
 class WorkerLease:
@@ -60,7 +60,7 @@ class ClassLeases:
         number = submission.class_seq(self._arena, class_id)
         lease = self._read.get(number)
         if lease is None:
-            if len(self._read) >= _KEPT:
+            if len(self._read) >= _MAX_KEPT_CLASSES:
                 del self._read[next(iter(self._read))]
             data = submission.read_class_spec(self._arena, class_id)
             lease = self._read[number] = WorkerLease(ClassDescription.decode(data))

@@ -17,7 +17,7 @@ from ray_async._core.arena import Arena
 from ray_async._core.constants import EventKind, LeaseState, ProcessKind
 from ray_async._core.own_slot import OwnSlot, lease_state, leased_actor, leased_class
 from ray_async._core.process import set_title
-from ray_async.config import Settings
+from ray_async.config import ASYNC_STALL_WARNING_S, WARN_BLOCKING_GET_INSIDE_ASYNC, Settings
 from ray_async.runtime.logs import worker_output
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
 from ray_async.runtime.worker import breakpoints
@@ -95,6 +95,7 @@ class Worker:
     def __init__(self, arena: Arena, config: WorkerConfig) -> None:
         self.arena = arena
         self.config = config
+        self.settings = Settings(config.get("system_config") or {})
         self.node_ip: str = config["node_ip"]
         self.own_slot = OwnSlot(arena)
         self.executor = execution.Executor(arena, self._load, self._failed, self._withdrawn, unstorable_payload)
@@ -145,8 +146,7 @@ class Worker:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         if environment:
             self._apply_environment(environment)
-        settings = Settings(self.config.get("system_config") or {})
-        self.environment = DeviceVariables(settings, visible=visible, pools=import_deferred(self.config))
+        self.environment = DeviceVariables(self.settings, visible=visible, pools=import_deferred(self.config))
 
     def _output_held(self) -> None:
         """Have the text of a line that has not ended written when there is nothing to do: its end may never come."""
@@ -368,17 +368,13 @@ class Worker:
     @property
     def stall_after_s(self) -> float:
         """Seconds after which a standing event loop is reported."""
-        from ray_async.config import ASYNC_STALL_WARNING_S, Settings
-
-        return Settings(self.config.get("system_config")).get(ASYNC_STALL_WARNING_S)
+        return self.settings.get(ASYNC_STALL_WARNING_S)
 
     def warn_of_blocking_get(self) -> None:
         """Say, once, that a blocking get stands on the loop of an async actor (RAY_WARN_BLOCKING_GET_INSIDE_ASYNC)."""
         from asyncio import _get_running_loop
 
-        from ray_async.config import WARN_BLOCKING_GET_INSIDE_ASYNC, Settings
-
-        wanted = Settings(self.config.get("system_config")).get(WARN_BLOCKING_GET_INSIDE_ASYNC)
+        wanted = self.settings.get(WARN_BLOCKING_GET_INSIDE_ASYNC)
         if self._warned or _get_running_loop() is None or not wanted:
             return
         self._warned = True
@@ -509,7 +505,7 @@ class Worker:
             self._exiting = True
             from ray_async.runtime.worker.exit_work import run_exit_work
 
-            run_exit_work(Settings(self.config.get("system_config") or {}), self.actor_instance)
+            run_exit_work(self.settings, self.actor_instance)
 
 
 def _exit_code(error: SystemExit) -> int:

@@ -22,7 +22,7 @@ U = TypeVar("U")
 # How long a member of a union is waited for before the next one has its turn, in seconds.
 _TURN_S = 0.01
 # How many items in a row a member of weight "*" may give.
-_MANY = 100
+_BATCH_ITEMS = 100
 
 _current = threading.local()
 
@@ -240,7 +240,7 @@ def _take_turns(turns: list[tuple[Any, LocalIterator[Any]]], timeout: float | No
     while turns:
         for turn in list(turns):
             weight, member = turn
-            for _ in range(_MANY if weight == "*" else _by_chance(weight)):
+            for _ in range(_BATCH_ITEMS if weight == "*" else _by_chance(weight)):
                 try:
                     item: Any = next(member)
                 except StopIteration:

@@ -1,4 +1,4 @@
-"""What makes parallel iterators."""
+"""Sources of parallel iterators."""
 
 from __future__ import annotations
 

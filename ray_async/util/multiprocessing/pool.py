@@ -16,7 +16,7 @@ __all__ = ("Pool", "start_session")
 
 _Call = tuple[tuple[Any, ...], dict[str, Any]]
 # Batches that each worker has in flight with imap: one runs, one waits.
-_AHEAD = 2
+_CHUNKS_AHEAD = 2
 
 
 class _PoolWorker:
@@ -223,7 +223,7 @@ class Pool:
             batch: list[_Call] = [((item,), {}) for item in itertools.islice(items, chunksize or 1)]
             return self._submit(func, batch) if batch else None
 
-        return IMapIterator(submit, _AHEAD * len(self._workers), ordered)
+        return IMapIterator(submit, _CHUNKS_AHEAD * len(self._workers), ordered)
 
 
 def start_session(processes: int | None, address: str | None = None) -> None:

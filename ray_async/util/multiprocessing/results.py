@@ -1,4 +1,4 @@
-"""What the methods of a `Pool` return before the work is done."""
+"""Results of a `Pool`'s methods, which are there before the work is done."""
 
 from __future__ import annotations
 

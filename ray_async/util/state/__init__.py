@@ -1,4 +1,4 @@
-"""What the cluster consists of and does at the moment: nodes, workers, actors, tasks, objects, placement groups."""
+"""State of the cluster at the moment: nodes, workers, actors, tasks, objects, placement groups."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import ray_async as ray
+from tests.behaviour.test_settings import TIMEOUT_S
 from tests.gate import Gate
-from tests.runtime.test_settings import TIMEOUT_S
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,4 +1,4 @@
-"""Why a worker died, as the errors that callers of what it ran get."""
+"""Explanations of a worker's death: the errors that callers of what it ran get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a worker died: evidence in, a message and the caller's error out. Pure: nothing is read or waited for here."""
+"""Evidence of a worker's death: facts in, a message and the caller's error out, without any I/O."""
 
 from __future__ import annotations
 

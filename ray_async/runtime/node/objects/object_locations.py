@@ -1,4 +1,4 @@
-"""Which logical node has a copy of which object: all share one memory, but a removed node takes its copies along."""
+"""Locations of objects: the logical nodes with a copy of each, which a removed node takes along."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 __all__ = ("ObjectLocations",)
 
 # Numbers stand for bits of a word in each object's entry; the first node's is 0.
-_MOST = 32
-_REMEMBERED = 1000  # removed nodes, whose workers may not have ended yet
+_MAX_LOGICAL_NODES = 32
+_MAX_PAST_NODES = 1000  # removed nodes, whose workers may not have ended yet
 
 
 class ObjectLocations:
@@ -25,14 +25,14 @@ class ObjectLocations:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._numbers: dict[str, int] = {node.config["node_id"]: 0}
-        self._next = itertools.cycle(range(1, _MOST))
+        self._next = itertools.cycle(range(1, _MAX_LOGICAL_NODES))
         self._removed: dict[str, None] = {}
 
     def node_added(self, node_id: str) -> None:
         """Give a node the number that has been out of use for longest; past 31 nodes, numbers are shared."""
         taken = {number for name, number in self._numbers.items() if name not in self._removed}
-        free = (number for number in itertools.islice(self._next, _MOST - 1) if number not in taken)
-        self._numbers[node_id] = next(free, _MOST - 1)
+        free = (number for number in itertools.islice(self._next, _MAX_LOGICAL_NODES - 1) if number not in taken)
+        self._numbers[node_id] = next(free, _MAX_LOGICAL_NODES - 1)
 
     def number(self, node_id: str) -> int:
         """A node's number."""
@@ -46,7 +46,7 @@ class ObjectLocations:
         """Lose what only this node had."""
         self._removed[node_id] = None
         self._lose(node_id)
-        if len(self._removed) > _REMEMBERED:
+        if len(self._removed) > _MAX_PAST_NODES:
             oldest = next(iter(self._removed))
             del self._removed[oldest], self._numbers[oldest]
 

@@ -19,7 +19,7 @@ __all__ = ("SpillFiles",)
 _logger = logging.getLogger("ray_async.node")
 
 _Result = TypeVar("_Result")
-_PIECE = 8 << 20  # bytes between looks whether the session ends
+_PIECE_BYTES = 8 << 20  # bytes between looks whether the session ends
 
 
 class SpillFiles:
@@ -142,7 +142,7 @@ class SpillFiles:
             with open(path, "wb", buffering=0) as file:
                 written = 0
                 while written < len(data) and not self._ending:
-                    written += file.write(data[written : written + _PIECE])
+                    written += file.write(data[written : written + _PIECE_BYTES])
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -154,7 +154,7 @@ class SpillFiles:
             with open(self._path(number), "rb", buffering=0) as file:
                 done = 0
                 while done < len(target) and not self._ending:
-                    count = file.readinto(target[done : done + _PIECE])
+                    count = file.readinto(target[done : done + _PIECE_BYTES])
                     if not count:
                         return False
                     done += count

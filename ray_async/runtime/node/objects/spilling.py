@@ -26,7 +26,7 @@ __all__ = ("Spilling",)
 
 _logger = logging.getLogger("ray_async.node")
 
-_BATCH = 64 << 20
+_BATCH_BYTES = 64 << 20
 
 
 class Spilling:
@@ -74,7 +74,7 @@ class Spilling:
         figures = self._view.statistics()
         excess = figures["used"] - int(figures["limit"] * self._threshold)
         if excess > 0 and self._stuck < 3 and self._runner is None and not self._view.mend_used():
-            self._request(self._spill_ahead, min(excess, _BATCH))
+            self._request(self._spill_ahead, min(excess, _BATCH_BYTES))
 
     def remove_files(self) -> None:
         """The session ends."""

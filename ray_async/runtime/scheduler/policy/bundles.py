@@ -1,4 +1,4 @@
-"""Which node each bundle of a placement group goes to."""
+"""Bundles of a placement group: the node that each one goes to."""
 
 from __future__ import annotations
 

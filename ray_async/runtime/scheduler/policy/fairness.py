@@ -1,4 +1,4 @@
-"""Which leases to ask back, so that one who waits gets a fair share."""
+"""Fairness between classes: the leases to ask back, so that a class that waits gets its share."""
 
 from __future__ import annotations
 

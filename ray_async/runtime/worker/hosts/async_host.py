@@ -1,4 +1,4 @@
-"""Running coroutines: an async actor, or a worker that takes several async tasks at once. All on one event loop.
+"""Host of coroutines: an async actor, or a worker that takes several async tasks at once. All on one event loop.
 
 The loop's own waiter is registered with the queue, so producers wake the loop directly. Death, cancel and status do not
 depend on the loop: they are the node's, and a watchdog thread tells when a method stalls it.
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ("AsyncHost", "host_async_actor", "running_definition", "serve_async_class")
 
 _TICK_S, _LONGEST_TICK_S = 0.5, 4.0
-_BATCH = 128
+_BATCH_RECORDS = 128
 _CALLS_THAT_WAIT = 64  # after one that had to wait, for which the next ones get asyncio tasks of their own
 _MAX_THREADS = 256
 _ABANDONED_S = 0.2  # between looks whether a stream still has a consumer
@@ -253,7 +253,7 @@ class AsyncHost:
         executor, claimed = self._executor, self._claimed
         room = self._limit + self._without_arguments - len(self._tasks) - len(claimed)
         begun = not claimed
-        for _ in range(min(room, _BATCH)):
+        for _ in range(min(room, _BATCH_RECORDS)):
             record = executor.pop(self._queue)
             if record == 0:
                 break
@@ -262,7 +262,7 @@ class AsyncHost:
             except Exception as error:
                 self._fail(record, None, error)
         else:
-            self._full = room <= _BATCH and bool(claimed or self._tasks)
+            self._full = room <= _BATCH_RECORDS and bool(claimed or self._tasks)
         if begun and claimed:
             self._begin_claimed()
         return bool(claimed) or self._full

@@ -12,9 +12,9 @@ import pytest
 import ray_async as ray
 from ray_async.engine.current import get_session
 from ray_async.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from tests.behaviour.test_settings import TIMEOUT_S
 from tests.gate import Gate
 from tests.resources import wait_until
-from tests.runtime.test_settings import TIMEOUT_S
 
 MEBIBYTE = 1 << 20
 

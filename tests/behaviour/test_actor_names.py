@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import ray_async as ray
+from tests.behaviour.test_settings import TIMEOUT_S
 from tests.resources import wait_until
-from tests.runtime.test_settings import TIMEOUT_S
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def imported() -> set[str]:
 
 
 def test_workers_import_nothing_that_they_could_share() -> None:
-    program = PROGRAM.format(names=(*zygote._FIRST, *zygote._WARM))
+    program = PROGRAM.format(names=(*zygote._FIRST_MODULES, *zygote._WARM_MODULES))
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     with ray.init("local", num_cpus=1):
         own = ray.get(imported.remote(), timeout=TIMEOUT_S) - set(run.stdout.split())
@@ -172,7 +172,7 @@ with ray.init(num_cpus=2, preload=["numpy"]):
 
 def test_blas_threads_follow_num_cpus_with_numpy_preloaded() -> None:
     several = min(2, len(os.sched_getaffinity(0)))
-    assert run_program(BLAS, Path(__file__).parents[2]).stdout.split() == [
+    assert run_program(BLAS, Path(__file__).parents[3]).stdout.split() == [
         "1",
         str(several),
         "1",
