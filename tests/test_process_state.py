@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "ray_async"
 PAGE = ROOT / "docs" / "architecture" / "state.md"
-#: Rooms above the API keep their own state, behind their own interfaces.
-LIBRARIES = ("cluster", "data", "serve", "train", "tune")
+#: Rooms that keep their own state, behind interfaces of their own.
+LIBRARIES = ("cluster", "dag", "data", "gpu", "serve", "train", "tune")
 
 
 def kept(module: ast.Module) -> Iterator[str]:

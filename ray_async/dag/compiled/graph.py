@@ -21,7 +21,7 @@ from ray_async.dag.compiled.watch import watch
 from ray_async.dag.context import DAGContext
 from ray_async.dag.input_node import pack_input
 from ray_async.dag.node import DAGNode
-from ray_async.engine.current import get_session, slot
+from ray_async.engine.current import current_session, get_session
 
 __all__ = ("CompiledDAG",)
 
@@ -62,7 +62,7 @@ class CompiledDAG:
         self._keys = list(dict.fromkeys(w for a in self._plan.actors for w in a.words if isinstance(w, tuple)))
         self._life, self._sends = _begin(self._plan, self._keys, self._limit)
         self._unbind = unbind = _unbinder(self._life)
-        slot.bindings.add(unbind)
+        current_session.bindings.add(unbind)
         self._finalizer = weakref.finalize(self, _forget, self._life)
         watch(self._life)
 
@@ -223,7 +223,7 @@ class CompiledDAG:
             RayChannelTimeoutError: A method that runs has not returned within the context's ``teardown_timeout``.
         """
         life = self._life
-        slot.bindings.discard(self._unbind)
+        current_session.bindings.discard(self._unbind)
         life.finish(errors.RayChannelError("Channel closed: the compiled graph was torn down."))
         if life.arena.closed:
             return
