@@ -9,7 +9,7 @@ import sys
 from functools import cached_property
 from typing import Any
 
-from bench.drivers import processes, protocol, ray_calls, ray_lifecycle, ray_objects
+from bench.drivers import processes, protocol, ray_calls, ray_graphs, ray_lifecycle, ray_objects
 
 STORE_BYTES = 2 * 1024**3
 
@@ -56,7 +56,8 @@ class Session:
 
 def main(module: str) -> None:
     session = Session(module)
-    cases = {**ray_calls.cases(session), **ray_objects.cases(session), **ray_lifecycle.cases(session)}
+    parts = (ray_calls, ray_objects, ray_lifecycle, ray_graphs)
+    cases = {name: case for part in parts for name, case in part.cases(session).items()}
     protocol.serve(cases, session.version(), session.close)
 
 

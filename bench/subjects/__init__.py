@@ -14,6 +14,7 @@ NAMES = (
     "tasks_pipelined",
     "actor_calls",
     "async_actor_calls",
+    "compiled_graphs",
     "nested_calls",
     "streams",
     "asyncio_idioms",
