@@ -22,7 +22,8 @@ cdef extern from "channel.h" nogil:
     void ra_bell_close(ra_bell *)
     ra_message *ra_channel_next(ra_channel *, u64 slots, u64 width)
     ra_message *ra_channel_place(ra_channel *, u64 slots, u64 width)
-    int ra_channel_wait(ra_bell *, ra_channel *, u64 timeout_ns)
+    int ra_channel_wait(ra_bell *, ra_channel *, u64 timeout_ns, u64 *spin)
+    u64 RA_BELL_SPIN
 
 cdef enum:
     LINE = 64
@@ -95,13 +96,13 @@ cdef class Channel:
 
     cdef Memory memory
     cdef Bell bell
-    cdef u64 slots, width
+    cdef u64 slots, width, spin
     cdef object held  # messages that were not read yet when the writer looked
 
     def __init__(self, Arena arena, ObjectRef memory, Bell bell, u64 slots, u64 width):
         self.memory = Memory(arena, memory)
         self.bell = bell
-        self.slots, self.width = slots, width
+        self.slots, self.width, self.spin = slots, width, RA_BELL_SPIN
         self.held = deque()
 
     def send(self, tuple refs):
@@ -156,7 +157,7 @@ cdef class Channel:
                 atomic_add_u64(&c.read, 1)
                 return refs
             with nogil:
-                code = ra_channel_wait(bell, c, nap)
+                code = ra_channel_wait(bell, c, nap, &self.spin)
             if code == 1:
                 nap = ra_next_nap(nap)
                 if ra_readable(peer) or ra_readable(arena.node_fd):

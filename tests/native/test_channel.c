@@ -23,10 +23,11 @@ static void put_message(int reader, u64 number) {
 
 /* The next number, or 0 once the bell is closed. */
 static u64 take_message(int reader) {
+    static u64 spin[2] = {RA_BELL_SPIN, RA_BELL_SPIN}; /* each is one reader's */
     ra_message *message;
     while ((message = ra_channel_next(channels[reader], SLOTS, WIDTH)) == NULL) {
         if (atomic_load(&bells[reader].closed)) return 0;
-        ra_channel_wait(&bells[reader], channels[reader], 10000000000ull);
+        ra_channel_wait(&bells[reader], channels[reader], 10000000000ull, &spin[reader]);
     }
     u64 number = message[0].entry;
     for (u64 i = 0; i < WIDTH; i++) assert(message[i].entry == number && message[i].seq == number + i);

@@ -54,19 +54,28 @@ static inline ra_message *ra_channel_place(ra_channel *c, u64 slots, u64 width) 
     return written - atomic_load(&c->read) >= slots ? NULL : &c->messages[written % slots * width];
 }
 
-/* Wait until the channel has a message or the bell is closed. Returns 0 then, 1 after the timeout, 2 when a signal came. */
-static inline int ra_channel_wait(ra_bell *bell, ra_channel *c, u64 timeout_ns) {
-    u64 until = ra_now_ns() + RA_BELL_SPIN;
+/* Wait until the channel has a message or the bell is closed. Returns 0 then, 1 after the timeout, 2 when a signal came.
+
+   `spin` is the reader's own: how long it looks before it sleeps. After a wait that was longer than that is worth it does
+   not look the next time, since its CPU may be what the writer waits for. */
+static inline int ra_channel_wait(ra_bell *bell, ra_channel *c, u64 timeout_ns, u64 *spin) {
+    u64 start = ra_now_ns(), now = start;
+    int code = 0, there;
     do {
-        if (atomic_load(&c->written) != atomic_load(&c->read) || atomic_load(&bell->closed)) return 0;
+        there = atomic_load(&c->written) != atomic_load(&c->read) || atomic_load(&bell->closed);
+        if (there) break;
         ra_relax();
-    } while (ra_now_ns() < until);
-    u32 rung = atomic_load(&bell->rung);
-    atomic_store(&bell->sleeping, 1);
-    int code = 0;
-    if (atomic_load(&c->written) == atomic_load(&c->read) && !atomic_load(&bell->closed))
-        code = ra_futex_wait(&bell->rung, rung, timeout_ns);
-    atomic_store(&bell->sleeping, 0);
+        now = ra_now_ns();
+    } while (now - start < *spin);
+    if (!there) {
+        u32 rung = atomic_load(&bell->rung);
+        atomic_store(&bell->sleeping, 1);
+        if (atomic_load(&c->written) == atomic_load(&c->read) && !atomic_load(&bell->closed))
+            code = ra_futex_wait(&bell->rung, rung, timeout_ns);
+        atomic_store(&bell->sleeping, 0);
+        now = ra_now_ns();
+    }
+    *spin = now - start <= RA_BELL_SPIN ? RA_BELL_SPIN : 0;
     return code;
 }
 
