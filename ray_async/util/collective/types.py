@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ("Backend", "ReduceOp")
+__all__ = ("Backend", "CollectiveBackend", "ReduceOp")
 
 
-class Backend:
+class CollectiveBackend:
     """Names of the backends that are there: ``Backend("gloo")`` gives the one that a spelling means."""
 
     NCCL = "NCCL"
@@ -17,6 +17,10 @@ class Backend:
         from ray_async.util.collective.backends import backend_name
 
         return backend_name(name)
+
+
+#: By the name that programs use; ``train`` has another class of that name.
+Backend = CollectiveBackend
 
 
 class ReduceOp(Enum):
