@@ -41,6 +41,8 @@ def column_of_values(values: Sequence[Any]) -> pa.Array:
         return _column_of_arrays(values, kinds)
     if any(issubclass(kind, _KEPT_WHOLE) for kind in kinds):
         return object_column(values)
+    if kinds == {np.datetime64}:
+        return _column_of_times(values)
     if any(kind.__module__.partition(".")[0] == "pandas" for kind in kinds):
         return _column_of_pandas(values)
     if any(kind.__module__.partition(".")[0] == "torch" for kind in kinds):
@@ -86,6 +88,13 @@ def _column_of_arrays(values: Sequence[Any], kinds: set[type]) -> pa.Array:
         return ragged_of(values)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, np.exceptions.DTypePromotionError):
         return object_column(values)
+
+
+def _column_of_times(values: Sequence[Any]) -> pa.Array:
+    """Points in time of NumPy's, whose units may differ; Arrow has none that is longer than a second."""
+    times = np.array([np.datetime64("NaT") if value is None else value for value in values], np.datetime64)
+    unit = np.datetime_data(times.dtype)[0]
+    return pa.array(times if unit in ("s", "ms", "us", "ns") else times.astype("datetime64[s]"))
 
 
 def _column_of_pandas(values: Sequence[Any]) -> pa.Array:

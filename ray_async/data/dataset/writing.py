@@ -239,7 +239,7 @@ class Writing(Consuming):
         options: Mapping[str, Any] | None = None,
         concurrency: int | None = None,
     ) -> None:
-        """Run the dataset into a sink; its count and schema are known afterwards."""
+        """Run the dataset into a sink; its count is known afterwards."""
         known = self._known.schema or self._node.schema()
         if known is not None and isinstance(sink, FileSink):
             sink.format.check(known)

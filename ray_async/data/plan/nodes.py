@@ -128,7 +128,8 @@ class Blocks(PlanNode):
         return "Blocks"
 
     def schema(self) -> pa.Schema | None:
-        return self.known
+        says_nothing = self.known is not None and not len(self.known) and not self.count()
+        return None if says_nothing else self.known
 
     def count(self) -> int:
         return sum(bundle.rows for bundle in self.bundles)
