@@ -7,7 +7,7 @@ worker of Tune. There is one at a time, for all threads, so code in a thread of 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 
 from ray_async.air.checkpoint import Checkpoint
 
@@ -62,18 +62,19 @@ def set_current(session: RunSession | None) -> None:
     _current = session
 
 
-def report(metrics: Any, *, checkpoint: Checkpoint | None = None) -> Reported:
+def report(metrics: Any = None, *, checkpoint: Checkpoint | None = None, **named: Never) -> Reported:
     """Report metrics of one iteration, and the files that were saved with it.
 
     Args:
         metrics: Metrics by name; values may be nested dicts.
         checkpoint: A checkpoint whose files are copied to the run's results.
+        named: Refused: what is given by name is told how to be given.
 
     Returns:
         Something that a coroutine may await; other code does nothing with it.
 
     Raises:
-        TypeError: Not a dict.
+        TypeError: Not a dict, or metrics by keyword.
         RuntimeError: Not in a run.
 
     Example:
@@ -81,6 +82,9 @@ def report(metrics: Any, *, checkpoint: Checkpoint | None = None) -> Reported:
         ...     for epoch in range(10):
         ...         report({"loss": 1 / (epoch + config["a"])})
     """
+    if named:
+        shown = ", ".join(f"{name!r}: ..." for name in named)
+        raise TypeError(f"report takes a dict of metrics and no keywords but checkpoint: report({{{shown}}})")
     if not isinstance(metrics, dict):
         hint = f"report({{{metrics!r}: ...}})" if isinstance(metrics, str) else 'report({"loss": loss})'
         raise TypeError(f"report takes a dict of metrics, for instance {hint}, but got {type(metrics).__name__}")

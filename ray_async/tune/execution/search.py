@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -123,15 +124,22 @@ class Search:
             if mirror is not None:
                 mirror.start()
             callbacks.setup(self.state, restored=self._restored is not None)
+            told = contextlib.ExitStack()
             try:
                 _run_async(lambda: self._main(journal, callbacks, mirror))
             except KeyboardInterrupt:
                 self.state.interrupt()
-                _logger.warning("interrupted: Tuner.restore(%r, trainable) goes on where the search was", self.folder)
+                # At the very end: on a terminal the last table takes the place of what was written before it.
+                told.callback(
+                    _logger.warning,
+                    "interrupted: Tuner.restore(%r, trainable) goes on where the search was",
+                    self.folder,
+                )
             finally:
-                callbacks.on_experiment_end(self.state)
-                if mirror is not None:
-                    mirror.close(self.trials)
+                with told:
+                    callbacks.on_experiment_end(self.state)
+                    if mirror is not None:
+                        mirror.close(self.trials)
         finally:
             journal.close()
         if self.spec.failure.fail_fast == "raise" and self.state.first_error is not None:
