@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ray_async.gpu.agent import agent_of
-from ray_async.gpu.hand_over import HandOver
+from ray_async.gpu.hand_over import unpack
 from ray_async.gpu.wanted import wanted_library
 
 __all__ = ("rebuild_device_array", "reduce_fake")
@@ -19,10 +19,11 @@ def reduce_fake(array: Any) -> Any:
 def _reduce(backend: str, array: Any) -> Any:
     if not array.size:
         return NotImplemented  # there is no memory to keep
-    return rebuild_device_array, (backend, *agent_of(backend).hand_over(array))
+    return rebuild_device_array, agent_of(backend).hand_over(array).pack()
 
 
-def rebuild_device_array(backend: str, *fields: Any) -> Any:
+def rebuild_device_array(*packed: Any) -> Any:
     """The array in this process, or its values on the host where the reader wants those."""
-    receiver, begun = agent_of(backend).receiver, HandOver(*fields)
+    begun = unpack(*packed)
+    receiver = agent_of(begun.source.backend).receiver
     return receiver.read(begun) if wanted_library() == "numpy" else receiver.receive(begun)
