@@ -18,7 +18,6 @@ from ray_async.gpu.agent import agent_of
 from tests.gpu.roles import Holder, all_free
 
 pytestmark = pytest.mark.usefixtures("session")
-RELEASE_S = 2.0  # of patience; the package promises half of it
 
 
 def kill(actor: Any) -> int:
@@ -36,13 +35,13 @@ def test_a_result_that_nobody_opens(wait_until: Callable[..., None]) -> None:
     ray.wait([ref])
     assert ray.get(actor.state.remote())["bytes"] == 64
     del ref
-    wait_until(lambda: all_free(actor), RELEASE_S)
+    wait_until(lambda: all_free(actor))
 
 
 def test_a_result_that_nobody_waits_for(wait_until: Callable[..., None]) -> None:
     actor = Holder.remote()
     actor.make.remote(np.arange(8.0))
-    wait_until(lambda: all_free(actor), RELEASE_S)
+    wait_until(lambda: all_free(actor))
 
 
 def test_views_keep_what_their_references_do_not(wait_until: Callable[..., None]) -> None:
@@ -52,7 +51,7 @@ def test_views_keep_what_their_references_do_not(wait_until: Callable[..., None]
     assert ray.get(actor.state.remote())["bytes"] == 64
     assert view.get().tolist() == [2, 3]
     del view
-    wait_until(lambda: all_free(actor), RELEASE_S)
+    wait_until(lambda: all_free(actor))
 
 
 def test_a_kernel_that_has_not_run_keeps_what_it_reads(wait_until: Callable[..., None]) -> None:
@@ -68,7 +67,7 @@ def test_a_kernel_that_has_not_run_keeps_what_it_reads(wait_until: Callable[...,
     stream.let_go()
     assert mine.get().tolist() == list(range(8))
     del mine
-    wait_until(lambda: all_free(actor), RELEASE_S)
+    wait_until(lambda: all_free(actor))
 
 
 def test_a_failed_call_lets_go_of_its_arguments(wait_until: Callable[..., None]) -> None:
@@ -79,7 +78,7 @@ def test_a_failed_call_lets_go_of_its_arguments(wait_until: Callable[..., None])
     with pytest.raises(RuntimeError, match="on purpose"):
         ray.get(fail.remote(fake.zeros(8)))
     gc.collect()
-    wait_until(all_free, RELEASE_S)
+    wait_until(all_free)
 
 
 def test_an_importer_that_is_killed(wait_until: Callable[..., None]) -> None:
@@ -88,7 +87,7 @@ def test_an_importer_that_is_killed(wait_until: Callable[..., None]) -> None:
     del mine
     gc.collect()
     kill(actor)
-    wait_until(all_free, RELEASE_S)
+    wait_until(all_free)
 
 
 def test_an_exporter_that_is_killed() -> None:
@@ -139,7 +138,7 @@ def test_many_fresh_arrays_leave_nothing(wait_until: Callable[..., None]) -> Non
     files = len(os.listdir("/proc/self/fd"))
     for n in range(500):
         assert ray.get(actor.sum_of.remote(fake.array([float(n)]))) == n
-    wait_until(lambda: all_free(actor), RELEASE_S)
+    wait_until(lambda: all_free(actor))
     assert len(os.listdir("/proc/self/fd")) <= files + 2
     assert agent_of("fake").exports.all() == []
 
@@ -148,5 +147,5 @@ def test_no_file_of_a_device_is_left(tmp_path: Path, wait_until: Callable[..., N
     actor = Holder.remote()
     ray.get(actor.take.remote("x", fake.zeros(4)))
     ray.get(actor.drop.remote("x"))
-    wait_until(lambda: all_free(actor), RELEASE_S)
+    wait_until(lambda: all_free(actor))
     assert [path for folder in tmp_path.glob("*-*") if folder.is_dir() for path in folder.iterdir()] == []
