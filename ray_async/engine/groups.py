@@ -45,7 +45,7 @@ class GroupRow(TypedDict, total=False):
     state: str
     bundles: dict[int, dict[str, float]]
     bundles_to_node_id: dict[int, str]
-    stats: dict[str, Any]
+    stats: dict[str, object]
 
 
 class PlacementGroups(Protocol):

@@ -48,7 +48,7 @@ class InitOptions(NamedTuple):
     log_to_driver: bool = True
     namespace: str | None = None
     runtime_env: Mapping[str, Any] | None = None
-    system_config: Mapping[str, Any] | None = None
+    system_config: Mapping[str, object] | None = None
     temp_dir: str | None = None
     node_name: str | None = None
     memory: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ray_async.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID, WorkerID
 from ray_async.spec.actor_options import ActorOptions
@@ -12,11 +12,18 @@ from ray_async.spec.method_options import MethodOptions
 from ray_async.spec.task_options import TaskOptions
 
 if TYPE_CHECKING:
+    from contextvars import Token
+
+    from ray_async._core.object_ref import ObjectRef
     from ray_async.engine.groups import PlacementGroups
     from ray_async.engine.key_values import KeyValueStore
+    from ray_async.engine.objects import AddressInfo, ObjectLocation, ReadySet
     from ray_async.engine.state import State
 
 __all__ = ("ActorCore", "CallTemplate", "ExecutionContext", "Session")
+
+T = TypeVar("T")
+W = TypeVar("W")  # what can be waited for: a reference, or a generator of references, which stands for its next one
 
 
 class ExecutionContext(NamedTuple):
@@ -61,7 +68,7 @@ class ExecutionContext(NamedTuple):
     accelerator_ids: Mapping[str, list[str]] = {}
     placement_group_id: PlacementGroupID | None = None
     captures_placement_group: bool = False
-    runtime_env: Mapping[str, Any] = {}
+    runtime_env: Mapping[str, object] = {}
     namespace: str = ""
     was_reconstructed: bool = False
     is_canceled: bool = False
@@ -74,7 +81,7 @@ class ExecutionContext(NamedTuple):
 class CallTemplate(Protocol):
     """A call with everything but its arguments settled."""
 
-    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None, /) -> Any:
+    def __call__(self, args: tuple[object, ...], kwargs: dict[str, object] | None, /) -> Any:
         """Submit: gives a reference, a list of them, a generator of them, or None, as ``num_returns`` says."""
 
 
@@ -85,8 +92,9 @@ class ActorCore(Protocol):
     """
 
     @property
-    def actor_id(self) -> Any:
-        """The actor's id."""
+    def actor_id(self) -> bytes:
+        """The actor's id, 16 bytes."""
+        ...
 
 
 class Session(Protocol):
@@ -100,7 +108,7 @@ class Session(Protocol):
         """Prepare calls of a function."""
 
     def create_actor(
-        self, cls: ClassDescriptor, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+        self, cls: ClassDescriptor, options: ActorOptions, args: tuple[object, ...], kwargs: dict[str, object] | None
     ) -> ActorCore:
         """Start an actor; returns at once."""
 
@@ -121,33 +129,39 @@ class Session(Protocol):
         """Note that the running call ends its actor; gives what is to be raised."""
         ...
 
-    def get(self, refs: list[Any], timeout: float | None) -> list[Any]:
+    def get(self, refs: list[ObjectRef[T]], timeout: float | None) -> list[T]:
         """Wait for values, or raise the error of the first reference that has one."""
+        ...
 
-    def locations(self, refs: list[Any], limit_s: float | None = None) -> list[dict[str, Any]]:
-        """Tell for each object its size, the nodes that have a copy, and whether it is on disk."""
+    def locations(self, refs: list[ObjectRef[T]], limit_s: float | None = None) -> list[ObjectLocation]:
+        """Describe for each object its size, the nodes that have a copy, and whether it is on disk."""
+        ...
 
-    def put(self, value: Any) -> Any:
+    def put(self, value: T) -> ObjectRef[T]:
         """Store a value and return its reference."""
+        ...
 
-    def free(self, refs: list[Any]) -> None:
+    def free(self, refs: list[ObjectRef[T]]) -> None:
         """Give objects' memory back while references to them exist."""
 
     def wait(
-        self, refs: list[Any], num_returns: int, timeout: float | None, fetch_local: bool
-    ) -> tuple[list[Any], list[Any]]:
+        self, refs: list[W], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[W], list[W]]:
         """Wait until some references are ready; both lists keep the order given."""
+        ...
 
-    def cancel(self, ref: Any, force: bool, recursive: bool) -> None:
-        """Ask for a task to be cancelled."""
+    def cancel(self, ref: object, force: bool, recursive: bool) -> None:
+        """Ask for the task behind a reference, or a generator of references, to be cancelled."""
 
-    def arrivals(self, refs: list[Any]) -> Any:
+    def arrivals(self, refs: list[W]) -> ReadySet:
         """Watch references on the running event loop."""
+        ...
 
-    def enter_scope(self) -> tuple[int, Any]:
+    def enter_scope(self) -> tuple[int, Token[int]]:
         """Open a cancel scope around what is submitted from here on: its number, and what `leave_scope` wants."""
+        ...
 
-    def leave_scope(self, token: Any) -> None:
+    def leave_scope(self, token: Token[int]) -> None:
         """Close a cancel scope."""
 
     def cancel_scope(self, scope: int) -> None:
@@ -175,8 +189,9 @@ class Session(Protocol):
         """What there is in the session."""
         ...
 
-    def address_info(self) -> dict[str, Any]:
+    def address_info(self) -> AddressInfo:
         """Give the addresses of the session's parts."""
+        ...
 
     def close(self, wait_for_processes: bool = False) -> None:
         """Disconnect, and end the node if this session started it."""

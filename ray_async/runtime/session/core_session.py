@@ -23,9 +23,11 @@ from ray_async.transport.frames import decode_bytes
 
 if TYPE_CHECKING:
     import asyncio
+    from contextvars import Token
 
     from ray_async._core.arena import Arena
     from ray_async._core.submission import Template
+    from ray_async.engine.objects import AddressInfo, ObjectLocation
     from ray_async.engine.protocol import ActorCore
     from ray_async.runtime.messages.session_description import SessionDescription
     from ray_async.runtime.session.groups import NodeGroups
@@ -193,7 +195,7 @@ class CoreSession:
         except errors.GetTimeoutError as error:
             raise read_errors.explain_timeout(self, error, refs, timeout) from error.__cause__
 
-    def locations(self, refs: list[Any], limit_s: float | None = None) -> list[dict[str, Any]]:
+    def locations(self, refs: list[Any], limit_s: float | None = None) -> list[ObjectLocation]:
         """Size of each object (None: not there yet), logical nodes that have a copy, and whether it is on disk."""
         return read_errors.locations(self.arena, self.control("node_numbers", limit_s=limit_s), refs)
 
@@ -264,11 +266,11 @@ class CoreSession:
         """What the references of a cancelled task hold."""
         return errors.to_payload(errors.TaskCancelledError(self.task_id_of(record)))
 
-    def enter_scope(self) -> tuple[int, Any]:
+    def enter_scope(self) -> tuple[int, Token[int]]:
         """Open a cancel scope around what the calling thread or asyncio task submits: ``(scope, token)``."""
         return submission.enter_scope(self.arena)
 
-    def leave_scope(self, token: Any) -> None:
+    def leave_scope(self, token: Token[int]) -> None:
         """Close a cancel scope; what was started in it goes on."""
         submission.leave_scope(token)
 
@@ -343,7 +345,7 @@ class CoreSession:
         """The loop of a process that has one but does not run it at the moment."""
         raise RuntimeError("no running event loop: await references in a coroutine, or use get()")
 
-    def address_info(self) -> dict[str, Any]:
+    def address_info(self) -> AddressInfo:
         """Addresses of the session's parts."""
         description = self.description
         return {

@@ -13,6 +13,7 @@ from ray_async.config import ALLOW_OUT_OF_BAND_REFS, Settings
 
 if TYPE_CHECKING:
     from ray_async._core.arena import Arena
+    from ray_async.engine.objects import ObjectLocation
     from ray_async.runtime.session.core_session import CoreSession
 
 __all__ = (
@@ -80,9 +81,9 @@ def explain_timeout(
     return errors.GetTimeoutError(f"{error} {reason}") if reason else error
 
 
-def locations(arena: Arena, numbers: dict[str, int], refs: list[Any]) -> list[dict[str, Any]]:
+def locations(arena: Arena, numbers: dict[str, int], refs: list[Any]) -> list[ObjectLocation]:
     """Nodes that have a copy of an object (by their numbers), its size (None: not there yet), whether it is on disk."""
-    rows = []
+    rows: list[ObjectLocation] = []
     for ref in refs:
         facts = store.describe(arena, ref)
         there = facts["state"] != EntryState.PENDING
