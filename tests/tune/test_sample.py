@@ -1,5 +1,6 @@
 """Domains: what they draw, in which Python types, and what they refuse."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -72,13 +73,54 @@ def test_the_global_seed_counts() -> None:
         lambda: tune.lograndint(0, 5),
         lambda: tune.quniform(0, 1, 0.3),
         lambda: tune.quniform(0, 1, 0),
+        lambda: tune.quniform(0, 1, -0.5),
+        lambda: tune.qloguniform(1, 8, -1),
+        lambda: tune.qrandint(0, 10, 0),
+        lambda: tune.qrandint(0, 10, -5),
+        lambda: tune.qlograndint(1, 10, -5),
+        lambda: tune.qrandn(0, 1, 0),
+        lambda: tune.qrandn(0, 1, -0.5),
+        lambda: tune.uniform(3, 1),
+        lambda: tune.uniform(math.nan, 1),
+        lambda: tune.uniform(0, math.nan),
+        lambda: tune.quniform(3, 1, 1),
+        lambda: tune.loguniform(2, 1),
+        lambda: tune.qloguniform(2, 1, 1),
+        lambda: tune.randint(3, 1),
+        lambda: tune.randint(3, 3),
+        lambda: tune.lograndint(5, 4),
+        lambda: tune.qrandint(3, 1, 1),
+        lambda: tune.qrandint(3, 3),
+        lambda: tune.qrandint(1, 2, 5),
+        lambda: tune.qlograndint(10, 1, 5),
+        lambda: tune.qlograndint(1, 2, 5),
+        lambda: tune.choice([]),
         lambda: Float(None, 1).uniform(),
         lambda: tune.randn(0, 0),
     ],
 )
 def test_bounds_that_are_refused(make: Any) -> None:
-    with pytest.raises((ValueError, ZeroDivisionError)):
+    with pytest.raises(ValueError, match=r"bound|quantization|integer|choice|deviation"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("domain", "values"),
+    [
+        (tune.uniform(1, 1), {1.0}),
+        (tune.quniform(1, 1, 1), {1.0}),
+        (tune.loguniform(1, 1), {1.0}),
+        (tune.lograndint(3, 3), {3}),
+        (tune.lograndint(3, 4), {3}),
+        (tune.qrandint(3, 3, 3), {3}),
+        (tune.qrandint(0, 10, 3), {0, 3, 6, 9}),
+        (tune.qrandint(1, 10, 5), {5, 10}),
+        (tune.qlograndint(1, 10, 5), {5, 10}),
+        (tune.choice((1,)), {1}),
+    ],
+)
+def test_narrow_domains_draw_what_lies_within(domain: Any, values: set[Any]) -> None:
+    assert set(domain.sample(size=300, random_state=1)) == values
 
 
 def test_what_domains_are_called() -> None:

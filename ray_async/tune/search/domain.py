@@ -88,7 +88,7 @@ class LogUniform(BaseSampler):
             raise ValueError("a log-uniform distribution needs bounds above 0: loguniform(lower, upper)")
         value = math.exp(source.uniform(math.log(domain.lower), math.log(domain.upper)))
         value = min(max(value, domain.lower), domain.upper)
-        return min(int(value), domain.upper - 1) if isinstance(domain, Integer) else value
+        return max(min(int(value), domain.upper - 1), domain.lower) if isinstance(domain, Integer) else value
 
     def __str__(self) -> str:
         return "LogUniform"
@@ -132,8 +132,8 @@ class Quantized(Sampler):
     """
 
     def __init__(self, sampler: Sampler, q: float) -> None:
-        if not q:
-            raise ValueError("the quantization q must not be 0")
+        if not q > 0:
+            raise ValueError(f"the quantization q must be above 0, but is {q}")
         self.sampler, self.q = sampler, q
 
     def get_sampler(self) -> Sampler:
@@ -226,11 +226,15 @@ class Float(Domain):
     Args:
         lower: Lower bound; None: none.
         upper: Upper bound; None: none.
+
+    Raises:
+        ValueError: The lower bound is above the upper one, or one is not a number.
     """
 
     def __init__(self, lower: float | None, upper: float | None) -> None:
         self.lower = -math.inf if lower is None else lower
         self.upper = math.inf if upper is None else upper
+        _check_bounds(self.lower, self.upper)
 
     def cast(self, value: Any) -> float:
         return float(value)
@@ -265,12 +269,13 @@ class Float(Domain):
         """The same, rounded to multiples of ``q``.
 
         Raises:
-            ValueError: A bound is no multiple.
+            ValueError: A bound is no multiple, or ``q`` is not above 0.
         """
+        quantized = Quantized(self.get_sampler(), q)
         for name, bound in (("lower", self.lower), ("upper", self.upper)):
             if math.isfinite(bound) and not math.isclose(bound / q, round(bound / q)):
                 raise ValueError(f"the {name} bound {bound} is no multiple of the quantization {q}")
-        return self._with(Quantized(self.get_sampler(), q), allow_override=True)
+        return self._with(quantized, allow_override=True)
 
     def is_valid(self, value: Any) -> bool:
         return bool(self.lower <= value <= self.upper)
@@ -286,21 +291,43 @@ class Integer(Domain):
     Args:
         lower: Lower bound.
         upper: Upper bound, exclusive.
+
+    Raises:
+        ValueError: The lower bound is above the upper one.
     """
 
     def __init__(self, lower: int, upper: int) -> None:
         self.lower, self.upper = lower, upper
+        _check_bounds(lower, upper)
 
     def cast(self, value: Any) -> int:
         return int(value)
 
     def quantized(self, q: int) -> Integer:
-        """The same, rounded to multiples of ``q``."""
-        return self._with(Quantized(self.get_sampler(), q), allow_override=True)
+        """The same, rounded to multiples of ``q``.
+
+        Raises:
+            ValueError: No multiple lies within the bounds, or ``q`` is not above 0.
+        """
+        quantized = Quantized(self.get_sampler(), q)
+        if q == 1:
+            self._check_some()
+        elif math.floor(self.upper / q) < math.ceil(self.lower / q):
+            raise ValueError(f"there is no multiple of the quantization {q} within {self.domain_str}")
+        return self._with(quantized, allow_override=True)
 
     def uniform(self) -> Integer:
-        """The same, uniformly distributed."""
+        """The same, uniformly distributed.
+
+        Raises:
+            ValueError: There is no such integer.
+        """
+        self._check_some()
         return self._with(Uniform())
+
+    def _check_some(self) -> None:
+        if self.lower == self.upper:
+            raise ValueError(f"there is no integer from {self.lower} to {self.upper}, which is exclusive")
 
     def loguniform(self, base: float = 10) -> Integer:
         """The same, with uniformly distributed logarithms.
@@ -334,6 +361,8 @@ class Categorical(Domain):
 
     def __init__(self, categories: Sequence[Any]) -> None:
         self.categories = list(categories)
+        if not self.categories:
+            raise ValueError("there is no value to choose: choice needs one at least")
 
     def uniform(self) -> Categorical:
         """The same, each value as likely as the others."""
@@ -355,3 +384,8 @@ class Categorical(Domain):
     @property
     def domain_str(self) -> str:
         return f"{self.categories}"
+
+
+def _check_bounds(lower: float, upper: float) -> None:
+    if not lower <= upper:  # nor if one is not a number
+        raise ValueError(f"the lower bound {lower} is above the upper bound {upper}: the lower one comes first")

@@ -56,6 +56,9 @@ def uniform(lower: float, upper: float) -> Float:
         lower: Lower bound.
         upper: Upper bound, exclusive.
 
+    Raises:
+        ValueError: The lower bound is above the upper one.
+
     Example:
         >>> 0 <= uniform(0, 1).sample() < 1
         True
@@ -72,7 +75,7 @@ def quniform(lower: float, upper: float, q: float) -> Float:
         q: The quantization.
 
     Raises:
-        ValueError: A bound is no multiple.
+        ValueError: The lower bound is above the upper one, a bound is no multiple, or ``q`` is not above 0.
     """
     return Float(lower, upper).uniform().quantized(q)
 
@@ -86,7 +89,7 @@ def loguniform(lower: float, upper: float, base: float = 10) -> Float:
         base: Base of the logarithm, which makes no difference.
 
     Raises:
-        ValueError: A bound is not above 0.
+        ValueError: A bound is not above 0, or the lower one is above the upper one.
     """
     return Float(lower, upper).loguniform(base)
 
@@ -99,6 +102,10 @@ def qloguniform(lower: float, upper: float, q: float, base: float = 10) -> Float
         upper: Upper bound, a multiple of ``q``.
         q: The quantization.
         base: Base of the logarithm, which makes no difference.
+
+    Raises:
+        ValueError: A bound is not above 0 or no multiple, the lower one is above the upper one, or ``q`` is not
+            above 0.
     """
     return Float(lower, upper).loguniform(base).quantized(q)
 
@@ -108,6 +115,9 @@ def choice(categories: Sequence[Any]) -> Categorical:
 
     Args:
         categories: The values, of any types.
+
+    Raises:
+        ValueError: There are none.
     """
     return Categorical(categories).uniform()
 
@@ -118,6 +128,9 @@ def randint(lower: int, upper: int) -> Integer:
     Args:
         lower: Lower bound.
         upper: Upper bound, exclusive.
+
+    Raises:
+        ValueError: There is no such integer.
     """
     return Integer(lower, upper).uniform()
 
@@ -129,6 +142,9 @@ def lograndint(lower: int, upper: int, base: float = 10) -> Integer:
         lower: Lower bound, above 0.
         upper: Upper bound, exclusive.
         base: Base of the logarithm, which makes no difference.
+
+    Raises:
+        ValueError: A bound is not above 0, or the lower one is above the upper one.
     """
     return Integer(lower, upper).loguniform(base)
 
@@ -140,8 +156,12 @@ def qrandint(lower: int, upper: int, q: int = 1) -> Integer:
         lower: Lower bound.
         upper: Upper bound.
         q: The quantization.
+
+    Raises:
+        ValueError: No multiple lies within the bounds, or ``q`` is not above 0.
     """
-    return Integer(lower, upper).uniform().quantized(q)
+    # Not by `uniform`, which refuses equal bounds: with both inclusive there may be one multiple.
+    return Integer(lower, upper).quantized(q)
 
 
 def qlograndint(lower: int, upper: int, q: int, base: float = 10) -> Integer:
@@ -152,6 +172,9 @@ def qlograndint(lower: int, upper: int, q: int, base: float = 10) -> Integer:
         upper: Upper bound.
         q: The quantization.
         base: Base of the logarithm, which makes no difference.
+
+    Raises:
+        ValueError: A bound is not above 0, no multiple lies within them, or ``q`` is not above 0.
     """
     return Integer(lower, upper).loguniform(base).quantized(q)
 
