@@ -204,7 +204,8 @@ class CLIReporter(ProgressReporter):
         seconds = time.monotonic() - self._began
         head = f"Trials: {len(trials)}{of} ({counts}), {seconds:.1f} s"
         if done:
-            return f"{head}, done"
+            # A search that ends by itself leaves no trial that has yet to end.
+            return f"{head}, {'done' if all(trial.is_finished() for trial in trials) else 'interrupted'}"
         taken: Counter[str] = Counter()
         for trial in trials:
             if trial.status == Trial.RUNNING:

@@ -33,11 +33,17 @@ def test_the_table() -> None:
     reporter = CLIReporter(metric="loss", mode="min", total_samples=9)
     lines = reporter.text(TRIALS, done=True).splitlines()
     assert lines[0].startswith("Trials: 4 of 9 (1 ERROR, 1 PENDING, 1 RUNNING, 1 TERMINATED), ")
-    assert lines[0].endswith(", done") and lines[1].startswith("Best loss: 1 of f_t_2: lr=0.2, m/x=yyy")
+    assert lines[0].endswith(", interrupted") and lines[1].startswith("Best loss: 1 of f_t_2: lr=0.2, m/x=yyy")
     assert lines[2].split() == ["trial", "status", "lr", "m/x", "loss", "training_iteration"]
     assert lines[3].split() == ["f_t_1", "TERMINATED", "0.1", "y" * 17 + "...", "3", "2"]
     assert [line.split()[0] for line in lines[3:7]] == ["f_t_1", "f_t_2", "f_t_4", "f_t_3"]
     assert lines[7] == "Failed: f_t_3: last line" and len(lines) == 8
+
+
+@pytest.mark.parametrize(("shown", "word"), [((0, 2), "done"), ((0, 3), "interrupted"), ((0, 1), "interrupted")])
+def test_the_head_says_how_the_search_has_ended(shown: tuple[int, ...], word: str) -> None:
+    text = CLIReporter().text([TRIALS[one] for one in shown], done=True)
+    assert text.splitlines()[0].rpartition(", ")[2] == word
 
 
 def test_columns_rows_and_order() -> None:
