@@ -14,6 +14,7 @@ import cloudpickle
 
 from ray_async.tune.execution import effects as e
 from ray_async.tune.execution.policy_files import write_policies
+from ray_async.tune.first_error import FirstError
 from ray_async.tune.progress_reporter import CLIReporter, JupyterNotebookReporter, ProgressReporter, report_progress
 
 if TYPE_CHECKING:
@@ -231,20 +232,28 @@ class CallbackList:
                 callback.set_state(states[index])
 
     def on_experiment_end(self, state: SearchState) -> None:
-        """Tell that the search has ended.
+        """Tell that the search has ended: all callbacks, also where one fails.
 
         Args:
             state: The search.
+
+        Raises:
+            BaseException: The first that a callback raised; those of others are its notes.
         """
+        first = FirstError()
         if self._stateful:
-            self.save()
+            with first:
+                self.save()
         for callback in self._callbacks:
-            try:
-                callback.on_experiment_end(trials=state.get_trials())
-            except KeyboardInterrupt:
-                _logger.warning("interrupted in on_experiment_end of %s", type(callback).__name__)
-                raise
-        report_progress(self._reporter, state.get_trials(), done=True)
+            with first:
+                try:
+                    callback.on_experiment_end(trials=state.get_trials())
+                except KeyboardInterrupt:
+                    _logger.warning("interrupted in on_experiment_end of %s", type(callback).__name__)
+                    raise
+        with first:
+            report_progress(self._reporter, state.get_trials(), done=True)
+        first.raise_it()
 
 
 def _reporter(spec: SearchSpec) -> ProgressReporter | None:

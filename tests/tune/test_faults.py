@@ -12,7 +12,9 @@ import pytest
 import ray_async as ray
 from ray_async import tune
 from ray_async.tune import Checkpoint, FailureConfig, PlacementGroupFactory, RunConfig, Tuner
+from ray_async.tune.experiment.trial import Trial
 from ray_async.tune.journal.journal import SearchJournal
+from ray_async.tune.logger import CSVLoggerCallback
 from ray_async.tune.search import Searcher
 from tests.tune.test_tuner import fit, only
 
@@ -86,6 +88,11 @@ def test_a_config_that_cannot_be_pickled_is_named_with_its_trial() -> None:
         fit(trivial, {"x": 1, "lock": threading.Lock()})
 
 
+def no_table(callback: CSVLoggerCallback, trials: list[Trial], **info: Any) -> None:
+    """Stand in for the writing of tables on a disk that is full."""
+    raise OSError(errno.ENOSPC, "No space left on device", f"{trials[0].path}/progress.csv")
+
+
 def test_a_full_disk_under_the_journal_ends_the_search_and_a_restore_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,8 +106,12 @@ def test_a_full_disk_under_the_journal_ends_the_search_and_a_restore_goes_on(
 
     monkeypatch.setattr(SearchJournal, "append", full)
     run = RunConfig(name="e", storage_path=str(tmp_path))
-    with pytest.raises(OSError, match=r"No space left on device: .*journal\.bin"):
+    # Tables of results are on the same disk: they are written at the end, and fail after the journal.
+    monkeypatch.setattr(CSVLoggerCallback, "on_experiment_end", no_table)
+    with pytest.raises(OSError, match=r"No space left on device: .*journal\.bin") as caught:
         fit(trivial, {"x": tune.grid_search(list(range(40)))}, run)
+    notes = "\n".join(caught.value.__notes__)
+    assert f"Tuner.restore({str(tmp_path / 'e')!r}, trainable)" in notes and "progress.csv" in notes
     monkeypatch.undo()
     grid = Tuner.restore(tmp_path / "e", trivial).fit()
     assert [result.metrics["loss"] for result in grid] == list(range(40))
@@ -156,3 +167,19 @@ def test_an_error_of_a_callback_is_the_searchs() -> None:
 
     with pytest.raises(KeyError, match="callback"):
         fit(trivial, {"x": 1}, RunConfig(callbacks=[Bad()]))
+
+
+def test_a_callback_that_fails_at_the_end_keeps_no_other_from_it() -> None:
+    told: list[str] = []
+
+    class End(tune.Callback):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def on_experiment_end(self, trials: Any, **info: Any) -> None:
+            told.append(self.name)
+            raise KeyError(self.name)
+
+    with pytest.raises(KeyError, match="first") as caught:
+        fit(trivial, {"x": 1}, RunConfig(callbacks=[End("first"), End("second")]))
+    assert told == ["first", "second"] and "second" in "\n".join(caught.value.__notes__)

@@ -22,6 +22,7 @@ from ray_async.tune.execution.search_spec import SPEC_FILE, SearchSpec
 from ray_async.tune.execution.state import SearchState
 from ray_async.tune.execution.trial_output import log_names
 from ray_async.tune.experiment.trial import Trial
+from ray_async.tune.first_error import FirstError
 from ray_async.tune.journal.journal import SearchJournal
 from ray_async.tune.journal.pickling import lost_references
 from ray_async.tune.search.basic_variant import BasicVariantGenerator
@@ -124,26 +125,36 @@ class Search:
             if mirror is not None:
                 mirror.start()
             callbacks.setup(self.state, restored=self._restored is not None)
-            told = contextlib.ExitStack()
+            self._run(journal, callbacks, mirror)
+        finally:
+            journal.close()
+        if self.spec.failure.fail_fast == "raise" and self.state.first_error is not None:
+            raise self.state.first_error
+
+    def _run(self, journal: SearchJournal, callbacks: CallbackList, mirror: StorageMirror | None) -> None:
+        """Run the search, then whatever comes at its end: what fails there does not hide why the search ended."""
+        first = FirstError()
+        told = contextlib.ExitStack()
+        with first:
             try:
                 _run_async(lambda: self._main(journal, callbacks, mirror))
             except KeyboardInterrupt:
                 self.state.interrupt()
                 # At the very end: on a terminal the last table takes the place of what was written before it.
-                told.callback(
-                    _logger.warning,
-                    "interrupted: Tuner.restore(%r, trainable) goes on where the search was",
-                    self.folder,
-                )
-            finally:
-                with told:
-                    callbacks.on_experiment_end(self.state)
-                    if mirror is not None:
-                        mirror.close(self.trials)
-        finally:
-            journal.close()
-        if self.spec.failure.fail_fast == "raise" and self.state.first_error is not None:
-            raise self.state.first_error
+                told.callback(_logger.warning, "interrupted: %s", self._how_to_go_on())
+            except BaseException as error:
+                error.add_note(self._how_to_go_on())
+                raise
+        with told:
+            with first:
+                callbacks.on_experiment_end(self.state)
+            if mirror is not None:
+                with first:
+                    mirror.close(self.trials)
+        first.raise_it()
+
+    def _how_to_go_on(self) -> str:
+        return f"Tuner.restore({self.folder!r}, trainable) goes on where the search was"
 
     def _begin(self, journal: SearchJournal) -> None:
         restored = self._restored
