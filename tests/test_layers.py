@@ -32,6 +32,7 @@ PUBLIC = frozenset(
         "exceptions",
         "ids",
         "ignored_option",
+        "keyword_names",
         "runtime_context",
         "runtime_env",
         "submodules",
@@ -46,6 +47,7 @@ LAYERS = {
     "frozen": 0,
     "command_parser": 0,
     "ignored_option": 0,
+    "keyword_names": 0,
     "submodules": 0,
     "suggestion": 0,
     # What is asked for: plain values that the API makes and the runtime reads.

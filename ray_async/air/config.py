@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ray_async.air.placement_groups import PlacementGroupFactory
+from ray_async.keyword_names import names_settings
 
 __all__ = ("CheckpointConfig", "FailureConfig", "RunConfig", "ScalingConfig", "SyncConfig")
 
 
+@names_settings
 @dataclass
 class CheckpointConfig:
     """Checkpoints that are kept.
@@ -41,6 +43,7 @@ class CheckpointConfig:
             raise ValueError(f"checkpoint_frequency must not be negative, but is {self.checkpoint_frequency}")
 
 
+@names_settings
 @dataclass
 class FailureConfig:
     """Failures of a run.
@@ -63,6 +66,7 @@ class FailureConfig:
             raise ValueError(f"max_failures must be 0 with fail_fast={self.fail_fast!r}, but is {self.max_failures}")
 
 
+@names_settings
 @dataclass
 class SyncConfig:
     """Copies of results to a storage elsewhere.
@@ -88,6 +92,7 @@ class SyncConfig:
                 raise ValueError(f"{name} must be above 0, but is {getattr(self, name)}")
 
 
+@names_settings
 @dataclass
 class RunConfig:
     """A run as a whole.
@@ -130,6 +135,7 @@ class RunConfig:
         self.checkpoint_config = self.checkpoint_config or CheckpointConfig()
 
 
+@names_settings
 @dataclass
 class ScalingConfig:
     """Workers of a distributed run.

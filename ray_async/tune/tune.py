@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ray_async.air.config import CheckpointConfig, FailureConfig, RunConfig
+from ray_async.keyword_names import names_keywords
 from ray_async.tune.error import TuneError
 from ray_async.tune.execution.search import Search
 from ray_async.tune.execution.search_spec import SearchSpec
@@ -23,6 +24,7 @@ __all__ = ("run", "run_experiments")
 _REMOVED = ("TUNE_RESULT_DIR", "RAY_AIR_LOCAL_CACHE_DIR")
 
 
+@names_keywords
 def run(
     run_or_experiment: Any,
     *,

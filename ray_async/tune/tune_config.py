@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ray_async.keyword_names import names_settings
 from ray_async.tune.metric import check_mode
 
 __all__ = ("ResumeConfig", "TuneConfig")
 
 
+@names_settings
 @dataclass
 class TuneConfig:
     """A search.
@@ -51,6 +53,7 @@ class TuneConfig:
             raise DeprecationWarning("chdir_to_trial_dir was removed: set RAY_CHDIR_TO_TRIAL_DIR=0 in the environment")
 
 
+@names_settings
 @dataclass
 class ResumeConfig:
     """What becomes of the trials of a search that is restored.

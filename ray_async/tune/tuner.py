@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_async.air.config import RunConfig, ScalingConfig
+from ray_async.keyword_names import names_keywords
 from ray_async.tune.execution.renewal import renew_space
 from ray_async.tune.execution.restoring import replay
 from ray_async.tune.execution.search import Restored, Search
@@ -44,6 +45,7 @@ class Tuner:
         >>> tuner.fit().get_best_result().config  # doctest: +SKIP
     """
 
+    @names_keywords
     def __init__(
         self,
         trainable: Any = None,

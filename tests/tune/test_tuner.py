@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -223,3 +223,19 @@ def test_a_trial_that_no_node_can_run_is_refused_at_once() -> None:
 def test_results_before_fit() -> None:
     with pytest.raises(RuntimeError, match="fit"):
         Tuner(returning({})).get_results()
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong", "near"),
+    [
+        (tune.run, "confg", "config"),
+        (Tuner, "param_spce", "param_space"),
+        (TuneConfig, "num_sample", "num_samples"),
+        (RunConfig, "storage_pth", "storage_path"),
+        (tune.FailureConfig, "max_failure", "max_failures"),
+        (tune.CheckpointConfig, "num_to_kep", "num_to_keep"),
+    ],
+)
+def test_a_mistyped_argument_is_named_with_the_nearest_one(call: object, wrong: str, near: str) -> None:
+    with pytest.raises(TypeError, match=rf"'{wrong}'\. Did you mean '{near}'\?"):
+        cast(Any, call)(**{wrong: 1})
