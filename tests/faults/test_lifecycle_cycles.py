@@ -57,10 +57,11 @@ def test_cycles():
         cycle()
     gc.collect()
     before = resident(), len(descriptors()), threading.active_count()
+    others = set(mappings())  # of sessions of other tests, whose objects somebody still has
     for i in range(CYCLES):
         cycle(with_array=i % 10 == 0)
     gc.collect()
     assert len(descriptors()) == before[1], descriptors()
     assert threading.active_count() == before[2], threading.enumerate()
     assert resident() - before[0] < 2048, f"KiB in {CYCLES} sessions"
-    assert mappings() == [], "the memory of ended sessions"
+    assert set(mappings()) <= others, "the memory of ended sessions"
