@@ -114,7 +114,7 @@ test: build ## run all tests (some: PYTEST_ARGS=tests/core)
 LIBRARIES := build/libraries
 LIBRARY_TESTS ?= tests/tune/test_integrations.py tests/tune/test_library_loggers.py tests/tune/test_searcher_conformance.py \
 	tests/tune/test_searchers.py tests/tune/test_population_schedulers.py tests/train/test_torch_trainer.py tests/data/test_torch.py \
-	tests/data/test_frameworks.py tests/examples/test_programs.py
+	tests/data/test_frameworks.py tests/examples/test_programs.py tests/api_sync/test_collective.py
 SMAC_TESTS ?= tests/tune/test_searcher_conformance.py tests/tune/test_searchers.py
 
 $(LIBRARIES)/%/.libraries: pyproject.toml
