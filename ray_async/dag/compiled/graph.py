@@ -127,8 +127,7 @@ class CompiledDAG:
         life = self._life
         arena = life.arena
         with life.lock:
-            if life.end is not None:
-                raise life.end
+            life.check()
             pool: dict[Any, ObjectRef[Any]] = {
                 key: store.put(arena, self._input(key, args, kwargs)) for key in self._keys
             }
@@ -211,7 +210,7 @@ class CompiledDAG:
     @property
     def is_teardown(self) -> bool:
         """Whether the graph has ended."""
-        return self._life.end is not None
+        return self._life.is_over
 
     def teardown(self, kill_actors: bool = False) -> None:
         """End the graph; its actors are free for other work then.

@@ -90,8 +90,8 @@ class Life:
         self.lock = threading.RLock()
         #: Executions that are not over, by their numbers.
         self.running: dict[int, GraphExecution] = {}
-        #: Why the graph has ended.
-        self.end: BaseException | None = None
+        # Why the graph has ended, as a payload: an error that was raised refers to frames, and those to the graph.
+        self._end: bytes | None = None
         self._bells = bells
         self._stop = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
         self.watch: threading.Thread | None = None
@@ -101,6 +101,16 @@ class Life:
         """Readable once nobody needs to be watched any more."""
         return self._stop[0]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the graph has ended."""
+        return self._end is not None
+
+    def check(self) -> None:
+        """Raise the error by which the graph has ended, a new one each time; nothing where it has not."""
+        if self._end is not None:
+            raise errors.from_payload(self._end)
+
     def finish(self, error: BaseException) -> bool:
         """End the graph: the actors' loops end, and who waits for a result gets the error.
 
@@ -108,12 +118,11 @@ class Life:
             Whether it had not ended before: only the first error counts.
         """
         with self.lock:
-            if self.end is not None:
+            if self._end is not None:
                 return False
-            self.end = error
+            payload = self._end = errors.to_payload(error, dumps=self.session.dumps)
             for bell in self._bells:
                 bell.close()
-            payload = errors.to_payload(error, dumps=self.session.dumps)
             for execution in self.running.values():
                 for promise in execution.promises:
                     store.fulfil(self.arena, promise, payload, error=True)
