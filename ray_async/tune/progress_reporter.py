@@ -198,7 +198,7 @@ class CLIReporter(ProgressReporter):
 
     def _head(self, trials: list[Trial], done: bool) -> str:
         """Trials by state, time, what the running ones take, and how long the rest may last."""
-        states = Counter(trial.status for trial in trials)
+        states = Counter(_state(trial, done) for trial in trials)
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         of = f" of {self._total}" if self._total else ""
         seconds = time.monotonic() - self._began
@@ -243,7 +243,7 @@ class CLIReporter(ProgressReporter):
         for trial in shown:
             values = [lookup(trial.config, name, "") for name in parameters]
             values += [lookup(trial.last_result, name, "") for name in metrics]
-            rows.append([str(trial), trial.status, *map(_cell, values)])
+            rows.append([str(trial), _state(trial, done), *map(_cell, values)])
         return rows
 
 
@@ -286,11 +286,17 @@ class JupyterNotebookReporter(CLIReporter):
         return "".join(parts)
 
 
+_INTERRUPTED = "INTERRUPTED"
 _ORDER = (Trial.TERMINATED, Trial.RUNNING, Trial.PAUSED, Trial.PENDING, Trial.ERROR)
 _LIVE_ORDER = (Trial.RUNNING, Trial.PAUSED, Trial.TERMINATED, Trial.ERROR, Trial.PENDING)
 _COLOURS = {
-    Trial.TERMINATED: 32, Trial.RUNNING: 36, Trial.PAUSED: 33, Trial.PENDING: 90, Trial.ERROR: 31,
+    Trial.TERMINATED: 32, Trial.RUNNING: 36, Trial.PAUSED: 33, Trial.PENDING: 90, Trial.ERROR: 31, _INTERRUPTED: 33,
 }  # fmt: skip
+
+
+def _state(trial: Trial, done: bool) -> str:
+    """How it stands, as shown; a trial that still ran when the search ended does not run any more."""
+    return _INTERRUPTED if done and trial.status == Trial.RUNNING else trial.status
 
 
 def _titles(columns: Sequence[str] | Mapping[str, str] | None) -> dict[str, str] | None:

@@ -32,10 +32,11 @@ def test_the_table() -> None:
     TRIALS[2].error = ValueError("first\nlast line")
     reporter = CLIReporter(metric="loss", mode="min", total_samples=9)
     lines = reporter.text(TRIALS, done=True).splitlines()
-    assert lines[0].startswith("Trials: 4 of 9 (1 ERROR, 1 PENDING, 1 RUNNING, 1 TERMINATED), ")
+    assert lines[0].startswith("Trials: 4 of 9 (1 ERROR, 1 INTERRUPTED, 1 PENDING, 1 TERMINATED), ")
     assert lines[0].endswith(", interrupted") and lines[1].startswith("Best loss: 1 of f_t_2: lr=0.2, m/x=yyy")
     assert lines[2].split() == ["trial", "status", "lr", "m/x", "loss", "training_iteration"]
     assert lines[3].split() == ["f_t_1", "TERMINATED", "0.1", "y" * 17 + "...", "3", "2"]
+    assert lines[4].split()[:2] == ["f_t_2", "INTERRUPTED"]
     assert [line.split()[0] for line in lines[3:7]] == ["f_t_1", "f_t_2", "f_t_4", "f_t_3"]
     assert lines[7] == "Failed: f_t_3: last line" and len(lines) == 8
 
