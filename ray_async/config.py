@@ -179,6 +179,9 @@ AUTH_MODE = _text("auth_mode", "token", "how peers on TCP prove who they are: to
 ASYNC_STALL_WARNING_S = _float("async_stall_warning_s", 5.0, "a loop that stands still so long is reported; 0: never")
 USE_UVLOOP = _flag("use_uvloop", True, "event loops of nodes and workers are uvloop's")
 ALLOW_OUT_OF_BAND_REFS = _flag("allow_out_of_band_object_ref_serialization", True, "references may be pickled by hand")
+TASK_HISTORY = _flag(
+    "task_history", False, "tasks that succeed stay listed too, the latest 10,000; failed ones always do"
+)
 PROFILING = _flag("profiling", False, "record the times of tasks, for timeline()")
 
 # Resources

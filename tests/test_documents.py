@@ -48,6 +48,7 @@ OUTPUT = {
     ("docs/programs-for-ray.md", 0): ["2.60.0"],
     ("docs/graphs.md", 0): ["[9, 18]", "[11, 12, 13]", "[2, 11]"],
     ("docs/processes.md", 0): ["True"],
+    ("docs/state.md", 0): ["counter ALIVE"],
     ("docs/serve.md", 0): ["{'text': 'to be', 'words': 2}"],
     ("docs/serve.md", 1): [],
     ("docs/serve.md", 2): [],

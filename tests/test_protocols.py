@@ -32,7 +32,19 @@ CORE, NODE, SCHEDULER = PACKAGE / "_core", PACKAGE / "runtime" / "node", PACKAGE
 
 #: Calls that send a request to the node; the operation is their first argument that is a string.
 ASKERS = frozenset(
-    {"ask", "ask_within", "tell", "control", "promise", "request", "request_within", "send", "_ask", "_promise"}
+    {
+        "ask",
+        "ask_within",
+        "tell",
+        "offer",
+        "control",
+        "promise",
+        "request",
+        "request_within",
+        "send",
+        "_ask",
+        "_promise",
+    }
 )
 
 #: Operations that only people and tests ask for.

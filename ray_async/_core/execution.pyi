@@ -9,6 +9,7 @@ from ray_async._core.object_ref import ObjectRef
 from ray_async._core.record_facts import RecordFacts
 from ray_async._core.steps import PlainCall
 from ray_async._core.stream import Stream
+from ray_async._core.task_ring import TaskRing
 
 class Executor:
     def __init__(
@@ -59,6 +60,7 @@ class Executor:
     ordered: bool
     trace: list[tuple[str, int, int, int]] | None
     flush_trace: Callable[[list[tuple[str, int, int, int]]], None] | None
+    ring: TaskRing | None
     before_rest: Callable[[], None] | None
     in_user_code: bool
     meta: Any

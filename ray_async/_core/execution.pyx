@@ -12,6 +12,7 @@ from ray_async._core.steps cimport PlainCall
 from ray_async._core.store cimport complete_with
 from ray_async._core.stream cimport Stream, fail_returns, fail_returns_anyway, fail_returns_reserved
 from ray_async._core.submission cimport set_parent
+from ray_async._core.task_ring cimport TaskRing
 from ray_async._core.process import set_title
 from ray_async._core.store import read
 
@@ -19,6 +20,7 @@ cdef enum:
     SPIN = 20000                # ns that a worker looks for the next task before it sleeps
     TIMED_OUT = 1               # of ra_futex_wait()
     FEW_DEFINITIONS = 64
+    MOST_STARTS = 10000         # starts that are remembered of calls that may have ended elsewhere
 
 LEFT, EXIT = 1, 2               # why serve() returned
 
@@ -52,11 +54,15 @@ cdef class Executor:
     cdef PostponedCalls postponed  # of an actor with threads
     cdef public object trace        # a list of (name, start ns, end ns, task number) while times are recorded, else None
     cdef public object flush_trace  # takes that list when the worker has nothing to do
+    cdef public TaskRing ring       # where tasks that succeed are noted; None: nowhere
+    cdef u64 started                # when what runs was begun, where ends are noted
+    cdef dict starts                # the same of calls that run at the same time, by their numbers
     cdef public object before_rest  # called when the worker has nothing to do, unless None
 
     def __init__(self, Arena arena, load, failed, withdrawn=None, unstorable=None):
         self.arena = arena
         self.functions, self.places, self.look_at = {}, {}, FEW_DEFINITIONS
+        self.starts = {}
         self.load, self.failed, self.withdrawn, self.unstorable = load, failed, withdrawn, unstorable
 
     # -- the parts --
@@ -94,6 +100,8 @@ cdef class Executor:
 
     def prepare(self, u64 record):
         """The definition of a record: ``(callable, meta)``."""
+        if self.ring is not None:
+            self.note_start(record)
         return self.definition(ra_record_at(&self.arena.heap, record).fn)
 
     def arguments(self, u64 record):
@@ -280,7 +288,7 @@ cdef class Executor:
                 fail_returns(self.arena, record, error)
             except Exception as reason:
                 self.fail_without_room(record, error, reason)
-        self.end(record)
+        self.end_record(record)
 
     cdef fail_without_room(self, u64 record, bytes error, reason):
         """Complete the returns of a record with an error for which the store has no room: of what is kept for errors."""
@@ -294,7 +302,49 @@ cdef class Executor:
         self.arena.end_if_forked()
         self.end(record)
 
-    cdef void end(self, u64 record) noexcept:
+    cdef int end(self, u64 record) except -1:
+        """End a record that has succeeded."""
+        if self.ring is None:
+            self.end_record(record)
+            return 0
+        try:
+            self.note_end(record)
+        finally:
+            self.end_record(record)
+        return 0
+
+    cdef note_start(self, u64 record):
+        """Remember when a call that runs beside others was begun: the first time that anybody prepares it."""
+        seq = ra_record_at(&self.arena.heap, record).seq
+        if seq not in self.starts:
+            if len(self.starts) >= MOST_STARTS:
+                self.starts.clear()
+            self.starts[seq] = ra_now_ns()
+
+    cdef note_end(self, u64 record):
+        """Write a row of the ring, before the record may be another one's."""
+        cdef ra_heap *h = &self.arena.heap
+        cdef ra_record *r = ra_record_at(h, record)
+        cdef u64 started = self.started if self.record == record else 0
+        if self.starts:
+            noted = self.starts.pop(r.seq, 0)
+            started = started or <u64>noted
+        if self.record == record:
+            name = getattr(self.meta, "name", None)
+        else:
+            _, meta = self.definition(r.fn)
+            name = getattr(meta, "name", None)
+        given = name
+        if r.opts:
+            options = self.options(record)
+            if not options.get("enable_task_events", True):
+                return
+            given = options.get("name", name)
+        self.ring.write(
+            r.seq, r.actor, started, ra_now_ns(), r.job, r.kind, RA_R_ATTEMPT(atomic_load_u64(&r.word)), h.slot, name, given
+        )
+
+    cdef void end_record(self, u64 record) noexcept:
         cdef ra_heap *h = &self.arena.heap
         cdef ra_proc *p = proc_at(h, h.slot)
         ra_record_finish(h, record, RA_REC_DONE, ra_keep_args(h, record))
@@ -339,6 +389,8 @@ cdef class Executor:
         function = None
         self.meta = None
         self.record = record
+        if self.ring is not None:
+            self.started = ra_now_ns()
         set_parent(record)
         atomic_store_u64(&p.current, record)
         try:

@@ -130,6 +130,29 @@ cdef class PlainReader:
         return key
 
 
+cdef struct Outline:
+    ra_heap *heap
+    void *found    # a list
+
+
+cdef void visit_outline(void *context, u64 offset) noexcept nogil:
+    cdef Outline *o = <Outline *>context
+    cdef ra_record *r = ra_record_at(o.heap, offset)
+    cdef u64 word = atomic_load_u64(&r.word), entry
+    cdef u64 seq = r.seq, actor = r.actor, fn = r.fn, opts = r.opts, parent_seq = r.parent_seq
+    cdef u32 kind = r.kind, job = r.job, i, n = ra_record_returns(o.heap, offset)
+    cdef bint failed = False, cancelled = RA_R_FLAGS(word) & RA_RF_CANCEL != 0
+    for i in range(1 if r.kflags & RA_KF_STREAM and n == 2 else 0, n):
+        entry = atomic_load_u64(&r.returns[i].word)
+        failed = failed or RA_STATE(entry) == RA_ERROR
+    if is_same(r, word):
+        with gil:
+            (<list>o.found).append((
+                offset, seq, kind, RA_R_STATE(word), RA_R_ATTEMPT(word), cancelled, RA_R_RUNNER(word), job, actor, fn, opts,
+                failed, parent_seq,
+            ))
+
+
 cdef struct Queues:
     ra_heap *heap
     u64 last
@@ -211,6 +234,19 @@ cdef class RecordView:
         s.parent_seq = ra_record_at(s.heap, parent).seq if parent else 0
         s.found = <void *>found
         ra_each_record(s.heap, visit_record, &s)
+        return found
+
+    def outlines(self):
+        """What a listing wants first to know of all records.
+
+        Each is ``(offset, seq, kind, state, attempt, cancelled, runner, job, actor, fn, opts, failed, parent_seq)``;
+        ``failed`` is whether a return is an error.
+        """
+        cdef Outline o
+        cdef list found = []
+        o.heap = self.arena.open()
+        o.found = <void *>found
+        ra_each_record(o.heap, visit_outline, &o)
         return found
 
     def unfinished_descendants(self):

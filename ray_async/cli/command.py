@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ray_async.cli.start_options import add_start_options, given_options, ignored_options
+from ray_async.cli.state_commands import add_state_commands
 from ray_async.command_parser import CommandParser
 from ray_async.config import ADDRESS, Settings
 from ray_async.runtime.start import node_control
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> CommandParser:
-    parser = CommandParser(prog="ray_async", description="Start, stop and look at a node of ray_async.")
+    parser = CommandParser(prog="ray_async", description="Start, stop and look inside nodes of ray_async.")
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     parser.add_argument("--logging-level", help=argparse.SUPPRESS)
     parser.add_argument("--logging-format", help=argparse.SUPPRESS)
@@ -59,6 +60,8 @@ def _parser() -> CommandParser:
     status.add_argument("--address", default=Settings().get(ADDRESS) or None, help="of the node, if there are several")
     status.add_argument("-v", "--verbose", action="store_true", help="list each node's resources")
     status.set_defaults(run=_status)
+
+    add_state_commands(commands)
 
     commands.add_parser("serve", help="deploy applications of Serve, and look at them", add_help=False)
     commands.add_parser("tune", help="look at experiments of Tune, and write pages of plots", add_help=False)

@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-__all__ = ("State", "StateKind")
+__all__ = ("FieldFilter", "Rows", "State", "StateKind")
+
+
+class FieldFilter(NamedTuple):
+    """A condition on a field of a row.
+
+    Attributes:
+        field: Its name.
+        equal: Whether the field is to be equal to the value, or not.
+        value: Compared as it is, or as text without regard to the case of letters.
+    """
+
+    field: str
+    equal: bool
+    value: Any
+
+    def accepts(self, found: Any) -> bool:
+        """Whether a field with this value fits."""
+        return (found == self.value or str(found).lower() == str(self.value).lower()) == self.equal
+
+
+class Rows(NamedTuple):
+    """Some of the rows of a listing.
+
+    Attributes:
+        rows: A mapping for each.
+        total: How many rows there are that fit the filters.
+    """
+
+    rows: list[dict[str, Any]]
+    total: int
 
 
 class StateKind(StrEnum):
@@ -33,6 +64,23 @@ class State(Protocol):
             GetTimeoutError: There was no answer in time.
             NodeDiedError: The node is gone.
         """
+        ...
+
+    def tasks(
+        self, filters: Sequence[FieldFilter], limit: int, offset: int = 0, timeout_s: float | None = None
+    ) -> Rows:
+        """List tasks that fit filters: those that have records, then those that have ended, the latest first.
+
+        Args:
+            filters: All must accept a task.
+            limit: Most rows.
+            offset: How many to leave out before the first.
+            timeout_s: As in `rows`, with the same errors.
+        """
+        ...
+
+    def task_counts(self, timeout_s: float | None = None) -> dict[str, dict[str, int]]:
+        """Count tasks by function and state; arguments and errors as in `rows`."""
         ...
 
     def nodes(self) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import pytest
 
 import ray_async as ray
 from ray_async.engine.current import get_session
+from ray_async.engine.state import StateKind
 from ray_async.exceptions import GetTimeoutError
 from tests.resources import becomes_true, wait_until
 
@@ -53,7 +54,7 @@ def tells(ref: Any, words: str) -> bool:
 
 
 def states() -> list[str]:
-    return [row["state"] for row in get_session().control("tasks")]
+    return [row["state"] for row in get_session().state.rows(StateKind.TASKS)]
 
 
 def test_tasks(gate: str) -> None:

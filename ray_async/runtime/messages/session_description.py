@@ -58,6 +58,7 @@ class NodeConfig(SessionDescription, total=False):
         disk_capacity: Share of the disk that may be in use.
         lineage_bytes: Bytes of arguments that are kept to compute lost objects again.
         timeline: Whether the times of tasks are recorded.
+        task_history: Whether tasks that succeed are noted.
         preload, preload_path: Modules that workers have when they start, and where to look for them.
         preload_in_workers: Those of them that each worker imports by itself.
         thread_pools: Libraries of the zygote whose pools of threads workers set up anew.
@@ -80,6 +81,7 @@ class NodeConfig(SessionDescription, total=False):
     disk_capacity: float
     lineage_bytes: int
     timeline: bool
+    task_history: bool
     preload: list[str]
     preload_path: list[str]
     preload_in_workers: list[str]

@@ -429,14 +429,14 @@ class Actors:
             facts = self._node.executor.facts(record)
             may_wait = facts["retries"] != 0 or facts["attempt"] != 0  # those that are run again have that left
             if not may_wait and self._records.claim(record, queued=True):
-                self._node.executor.fail(record, payload)
+                self._node.tasks.fail(record, payload)
 
     def _fail_postponed(self, actor: Actor) -> None:
         """Fail the calls that the actor's process had set aside until their arguments come."""
         payload = self._error_of_unbegun(actor)
         for record in self._records.find_records(state=RecordState.QUEUED, actor=actor.offset):
             if self._records.claim(record, queued=True):
-                self._node.executor.fail(record, payload)
+                self._node.tasks.fail(record, payload)
 
     def _forget(self, actor: Actor) -> None:
         """Forget a dead actor once nobody refers to it; until then its calls must find it dead."""

@@ -56,4 +56,4 @@ class DepthLimit:
         records = self._node.records
         for record, _, parent, _, _, kind, _ in records.unfinished_descendants():
             if parent and kind == RecordKind.TASK and records.claim(record, queued=True):
-                self._node.executor.fail(record, payload)
+                self._node.tasks.fail(record, payload)

@@ -31,6 +31,7 @@ from ray_async.config import (
     Settings,
 )
 from ray_async.ids import TaskID
+from ray_async.machine import stack_dump
 from ray_async.machine.event_loop import new_event_loop
 from ray_async.machine.exit_status import ExitStatus
 from ray_async.runtime.node.actors import Actors
@@ -56,6 +57,8 @@ from ray_async.runtime.node.objects.spilling import Spilling
 from ray_async.runtime.node.pending_explainer import PendingExplainer
 from ray_async.runtime.node.requests.control import Control
 from ray_async.runtime.node.state_rows import StateRows
+from ray_async.runtime.node.task_history import TaskHistory
+from ray_async.runtime.node.task_listing import TaskListing
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess, Workers
 from ray_async.runtime.scheduler import events, instructions
@@ -97,6 +100,7 @@ def run_node(
     set_title(b"ray::node")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     forbid_early_end()
+    stack_dump.take_requests(config["session_dir"])
     loop = new_event_loop(Settings(config.get("system_config") or {}))
     asyncio.set_event_loop(loop)
     node = Node(arena, zygote, zygote_pid, config, on_ready)
@@ -168,6 +172,8 @@ class Node:
         self.copies = ObjectLocations(self)
         self.depth = DepthLimit(self)
         self.listing = StateRows(self)
+        self.history = TaskHistory(self)
+        self.task_listing = TaskListing(self)
         self.listeners = Listeners()
         self.control = Control(self)
         self.survived = SurvivedDeaths(self.listeners.tell_job, self.settings)

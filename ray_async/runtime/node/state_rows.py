@@ -6,8 +6,6 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ray_async import exceptions as errors
-from ray_async._core.constants import RecordKind, RecordState
 from ray_async.ids import JobID
 from ray_async.machine.exit_status import ExitStatus
 
@@ -17,25 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ("StateRows",)
 
-# A new record is not yet submitted, so it has no name here.
-_STATES: dict[int, str] = {
-    RecordState.WAITING: "PENDING_ARGS_AVAIL",
-    RecordState.QUEUED: "PENDING_NODE_ASSIGNMENT",
-    RecordState.RUNNING: "RUNNING",
-    RecordState.DONE: "FINISHED",
-    RecordState.CANCELLED: "FAILED",
-}
-_WITHOUT_ROOM = "its error is not known: there was no room for it"
 _MAX_PAST_ROWS = 1000  # dead workers, and tasks that ran in them
-_TYPES: dict[int, str] = {
-    RecordKind.TASK: "NORMAL_TASK",
-    RecordKind.ACTOR_INIT: "ACTOR_CREATION_TASK",
-    RecordKind.ACTOR_CALL: "ACTOR_TASK",
-}
+_NOWHERE: dict[str, Any] = {"node_id": None, "worker_id": None, "worker_pid": None}
 
 
 class StateRows:
-    """Rows of tasks, objects and workers.
+    """Rows of objects and workers.
 
     Args:
         node: the process's parts.
@@ -46,55 +31,33 @@ class StateRows:
         self._past_workers: deque[dict[str, Any]] = deque(maxlen=_MAX_PAST_ROWS)
         self._lost_runs: dict[tuple[int, int], dict[str, Any]] = {}
 
-    def tasks(self) -> list[dict[str, Any]]:
-        """The tasks and calls whose records exist, without those that were called with ``enable_task_events=False``."""
-        rows = []
-        for record in self._node.records.find_records():
-            state = _STATES.get(self._node.records.record_state(record))
-            options = self._node.records.plain_options(record)
-            if state is not None and options.get("enable_task_events", True):
-                rows.append(self._task(record, state, options))
-        return rows
-
-    def _task(self, record: int, state: str, options: dict[str, Any]) -> dict[str, Any]:
-        node = self._node
-        facts = node.executor.facts(record)
-        actor = node.actors.by_offset.get(facts["actor"])
-        runner = node.workers.by_slot.get(node.records.runner(record)) if state == "RUNNING" else None
-        ran_in = self._worker(runner) if runner is not None else self._lost_runs.get((record, facts["seq"]), {})
-        failure = node.records.failure(record) if state in ("FINISHED", "FAILED") else None
-        if failure is not None and not facts["cancelled"]:  # a cancel while it ran is no failure, as in Ray
-            state = "FAILED"
-        if facts["kind"] == RecordKind.ACTOR_INIT and state == "RUNNING" and actor is not None and actor.is_alive:
-            state = "FINISHED"  # its record is kept, as if it ran, for a restart
-        function = node.tasks.function_of(record)
-        if (
-            facts["kind"] == RecordKind.ACTOR_CALL and node.records.record_state(record) == RecordState.QUEUED
-        ):  # the node may not know its actor yet
-            state = "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"
-        return {
-            "task_id": node.task_id(record).hex(),
-            "attempt_number": facts["attempt"],
-            "name": str(options.get("name", function)),
-            "func_or_class_name": function,
-            "state": state,
-            "type": _TYPES[facts["kind"]],
-            "job_id": JobID.from_int(facts["job"]).hex(),
-            "actor_id": actor.id.hex() if actor is not None else None,
-            "node_id": ran_in.get("node_id"),
-            "worker_id": ran_in.get("worker_id"),
-            "worker_pid": ran_in.get("pid"),
-            "error_type": "TASK_CANCELLED" if state == "FAILED" and facts["cancelled"] else None,
-            "labels": {str(key): str(value) for key, value in options.get("labels", ())},
-            "error_message": _words_of(failure),
-        }
-
     def lost_run(self, record: int, seq: int, worker: WorkerProcess | None) -> None:
         """Remember in which worker a task was when that died."""
         if worker is not None:
-            self._lost_runs[record, seq] = self._worker(worker)
+            self._lost_runs[record, seq] = self.place_of(worker)
             if len(self._lost_runs) > _MAX_PAST_ROWS:
                 del self._lost_runs[next(iter(self._lost_runs))]
+
+    def run_of(self, record: int, seq: int) -> dict[str, Any]:
+        """In which worker a task was that died with it; empty if none did."""
+        return self._lost_runs.get((record, seq), {})
+
+    def place_of(self, worker: WorkerProcess) -> dict[str, Any]:
+        """The fields of a task's row that say where it is."""
+        worker_id = self._node.view.worker_id(worker.slot).hex()
+        return {"node_id": worker.node_id, "worker_id": worker_id, "worker_pid": worker.pid}
+
+    def place_of_pid(self, slot: int, pid: int) -> dict[str, Any]:
+        """The same of a process that may be gone."""
+        worker = self._node.workers.by_slot.get(slot)
+        if worker is not None and worker.pid == pid:
+            return self.place_of(worker)
+        row = next((row for row in reversed(self._past_workers) if row["pid"] == pid), None)
+        return (
+            {**_NOWHERE, "worker_pid": pid}
+            if row is None
+            else {"node_id": row["node_id"], "worker_id": row["worker_id"], "worker_pid": pid}
+        )
 
     def objects(self) -> list[dict[str, Any]]:
         """The objects that the store holds and something refers to."""
@@ -138,9 +101,3 @@ class StateRows:
             "end_time_ms": int(time.time() * 1000),
         }
         self._past_workers.append(row)
-
-
-def _words_of(failure: bytes | int | None) -> str | None:
-    if failure is None:
-        return None
-    return _WITHOUT_ROOM if isinstance(failure, int) else errors.payload_text(failure)

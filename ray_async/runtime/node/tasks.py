@@ -74,9 +74,7 @@ class Tasks:
             return
         if self._records.claim(record):
             node_ip = self._node.config["node_ip"]
-            self._executor.fail(
-                record, errors.dependency_payload(error, self.function_of(record), os.getpid(), node_ip)
-            )
+            self.fail(record, errors.dependency_payload(error, self.function_of(record), os.getpid(), node_ip))
 
     def _still_waits(self, record: int, seq: int) -> bool:
         return self._is_waiting(record) and submission.record_seq(self._node.arena, record) == seq
@@ -146,9 +144,9 @@ class Tasks:
 
     def _lost_run(self, record: int, facts: RecordFacts, make_error: DeathExplainer) -> None:
         if facts["cancelled"]:
-            self._executor.fail(record, self.cancelled(record))
+            self.fail(record, self.cancelled(record))
         elif make_error.cause is DeathCause.GROUP_REMOVED:  # there is no place to run again
-            self._executor.fail(record, make_error(record, facts))
+            self.fail(record, make_error(record, facts))
         elif (facts["kind"] == RecordKind.TASK and facts["retries"] != 0) or (
             facts["kind"] == RecordKind.ACTOR_CALL
             and facts["retries"] != 0
@@ -156,7 +154,7 @@ class Tasks:
         ):
             self._retry(record, facts, make_error)
         else:
-            self._executor.fail(record, make_error(record, facts))
+            self.fail(record, make_error(record, facts))
 
     def _report_retry(self, record: int, facts: RecordFacts, death: DeathExplainer, left: int) -> None:
         """Report a task that is run again to its driver; of an actor's calls the report of its restart says enough."""
@@ -189,6 +187,19 @@ class Tasks:
         self._held.discard(key)
         return held and self.is_unfinished(*key)
 
+    def fail(self, record: int, payload: bytes) -> None:
+        """End a record with an error, and remember that."""
+        guarded(self._remember, record, payload)
+        self._executor.fail(record, payload)
+
+    def _remember(self, record: int, payload: bytes) -> None:
+        row = self._node.task_listing.row(record)
+        if row is not None:
+            facts = self._executor.facts(record)
+            row["error_message"] = errors.payload_text(payload)
+            row["error_type"] = "TASK_CANCELLED" if facts["cancelled"] else None
+            self._node.history.failed(row, facts["seq"], facts["job"], facts["kind"])
+
     def name_of(self, record: int) -> str:
         """Name of a task: the one that its caller gave it, or its function's."""
         name = self._records.plain_options(record).get("name")
@@ -214,7 +225,7 @@ class Tasks:
                 if not self._view.refill(queue) and self._view.queue_length(queue) == 0:
                     return
                 continue
-            self._executor.fail(record, make_error(record, self._executor.facts(record)))
+            self.fail(record, make_error(record, self._executor.facts(record)))
 
     def job_ended(self, job: int) -> None:
         """Drop the tasks of a job whose driver is gone."""
@@ -246,7 +257,7 @@ class Tasks:
         if facts["left"]:
             cancellation.carry_on(self._view.arena, record, facts["seq"], False, self.cancelled)
         if self._take_held((record, facts["seq"])):
-            self._executor.fail(record, self.cancelled(record))
+            self.fail(record, self.cancelled(record))
             return
         worker = self._node.workers.by_slot.get(self._records.runner(record))
         if worker is None:

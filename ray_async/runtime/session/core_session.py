@@ -294,6 +294,10 @@ class CoreSession:
         """Send the node a message that has no answer."""
         self.link.tell(op, **fields)
 
+    def offer(self, op: str, **fields: Any) -> None:
+        """Send the node a message that has no answer and that it can do without; never waits."""
+        self.link.offer(op, **fields)
+
     def control(self, op: str, **fields: Any) -> Any:
         """Ask the node for anything else; JSON in, JSON out. ``limit_s`` is as in `NodeLink.ask`."""
         return self.ask(op, **fields).get("value")

@@ -40,6 +40,7 @@ class NodeLink:
         self._node_died = node_died
         self._channel = channel
         self._lock = threading.RLock()
+        self._dropped = 0
 
     def channel(self) -> Channel:
         """The connection; made now where there is none yet."""
@@ -104,6 +105,42 @@ class NodeLink:
             self.channel().send(op, **fields)
         except ChannelClosedError as error:
             raise self._node_died() from error
+
+    def offer(self, op: str, **fields: Any) -> None:
+        """Send the node a message that it can do without, and wait for nothing: not even for a node that stands still.
+
+        It is dropped where the node takes none, or is gone. How many were since the last one that was sent is in the
+        field ``dropped`` of the next.
+        """
+        from ray_async.transport.channel import ChannelClosedError
+
+        dropped, self._dropped = self._dropped, 0
+        try:
+            channel = self._channel or self._connect_at_once()
+            sent = channel is not None and channel.offer(op, dropped=dropped, **fields)
+        except (ChannelClosedError, errors.NodeDiedError):
+            sent = False
+        if not sent:
+            self._dropped += dropped + 1
+
+    def _connect_at_once(self) -> Channel | None:
+        """The connection, made now if the node has room in its queue; None otherwise, or while another thread waits."""
+        from ray_async.transport.channel import Channel, connect_unix
+
+        if self._arena.node_state == NodeState.STARTING:
+            return self.channel()  # as any first message, this one waits for the node's start
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            if self._channel is None:
+                channel = Channel(connect_unix(self._path, patient=False))
+                channel.offer("hello", slot=self._arena.slot, pid=os.getpid())
+                self._channel = channel
+            return self._channel
+        except OSError:  # its queue is full, or the node has ended
+            return None
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Close the connection, if one was made."""

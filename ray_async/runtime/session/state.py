@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ray_async.engine.state import StateKind
+from ray_async.engine.state import FieldFilter, Rows, StateKind
 
 __all__ = ("SessionState",)
 
+_PLAIN = str | int | float | bool | None
 #: What a kind is called among the node's requests.
 _OPERATIONS = {
     StateKind.ACTORS: "actors",
     StateKind.NODES: "state_nodes",
     StateKind.OBJECTS: "objects",
     StateKind.PLACEMENT_GROUPS: "pg_table",
-    StateKind.TASKS: "tasks",
     StateKind.WORKERS: "workers",
 }
 
@@ -32,8 +33,22 @@ class SessionState:
 
     def rows(self, kind: StateKind, timeout_s: float | None = None) -> list[dict[str, Any]]:
         """List what there is."""
+        if kind is StateKind.TASKS:
+            return self.tasks((), sys.maxsize, 0, timeout_s).rows
         found = self._ask(_OPERATIONS[kind], limit_s=timeout_s)["value"]
         return list(found.values()) if isinstance(found, dict) else list(found)
+
+    def tasks(
+        self, filters: Sequence[FieldFilter], limit: int, offset: int = 0, timeout_s: float | None = None
+    ) -> Rows:
+        """List tasks that fit filters."""
+        wanted = [(name, equal, value if isinstance(value, _PLAIN) else str(value)) for name, equal, value in filters]
+        found = self._ask("tasks", limit_s=timeout_s, filters=wanted, limit=limit, offset=offset)["value"]
+        return Rows(list(found["rows"]), int(found["total"]))
+
+    def task_counts(self, timeout_s: float | None = None) -> dict[str, dict[str, int]]:
+        """Count tasks by function and state."""
+        return dict(self._ask("task_counts", limit_s=timeout_s)["value"])
 
     def pending_demands(self) -> list[dict[str, Any]]:
         """What waits: rows of ``resources`` and ``count``."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async import exceptions as errors
 from ray_async.config import IGNORE_UNHANDLED_ERRORS
+from ray_async.exceptions.remote_traceback import clip
 from ray_async.runtime.worker.breakpoints import explained
 from ray_async.serialization import pickling as serialization
 
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
     from ray_async.runtime.worker.definitions import Definition
     from ray_async.runtime.worker.worker import Worker
 
-__all__ = ("WorkerExit", "cancelled_payload", "failure_payload", "tell_unread", "unstorable_payload", "wants_retry")
+__all__ = (
+    "WorkerExit",
+    "cancelled_payload",
+    "failure_payload",
+    "tell_failed",
+    "tell_unread",
+    "unstorable_payload",
+    "wants_retry",
+)
+
+_TOLD_BYTES = 4_000
 
 _logger = logging.getLogger("ray_async")
 
@@ -72,6 +83,24 @@ def tell_unread(worker: Worker, record: int, payload: bytes) -> None:
     error = errors.from_payload(payload)
     if not isinstance(error, errors.TaskCancelledError | errors.ActorDiedError):
         _logger.error("a task failed, and nothing refers to its result any more: %s", error)
+
+
+def tell_failed(worker: Worker, record: int, definition: Definition | None, kind: str, payload: bytes) -> None:
+    """Tell the node of a task that fails: its record may go with its results, and the history keeps what is told.
+
+    A node that stands still keeps no task from ending: what it has no room for is dropped, and counted.
+    """
+    facts = worker.executor.facts(record)
+    options = worker.executor.options(record)
+    if options.get("enable_task_events", True):
+        worker.session.offer(
+            "task_failed",
+            **{key: facts[key] for key in ("seq", "job", "kind", "attempt")},
+            name=definition.name if definition is not None else "unknown",
+            given=options.get("name", ""),
+            error_type=kind,
+            text=clip(errors.payload_text(payload), _TOLD_BYTES),
+        )
 
 
 def cancelled_payload(worker: Worker, record: int, definition: Definition | None, error: BaseException) -> bytes:

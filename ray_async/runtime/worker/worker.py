@@ -18,6 +18,7 @@ from ray_async._core.constants import EventKind, LeaseState, ProcessKind
 from ray_async._core.own_slot import OwnSlot, lease_state, leased_actor, leased_class
 from ray_async._core.process import set_title
 from ray_async.config import ASYNC_STALL_WARNING_S, WARN_BLOCKING_GET_INSIDE_ASYNC, Settings
+from ray_async.machine import stack_dump
 from ray_async.runtime.logs import worker_output
 from ray_async.runtime.scheduler.resources import DEVICE_RESOURCES
 from ray_async.runtime.worker import breakpoints
@@ -28,6 +29,7 @@ from ray_async.runtime.worker.failure import (
     WorkerExit,
     cancelled_payload,
     failure_payload,
+    tell_failed,
     tell_unread,
     unstorable_payload,
     wants_retry,
@@ -70,6 +72,7 @@ def run_worker(arena: Arena, config: WorkerConfig) -> int:
     import faulthandler
 
     faulthandler.enable()
+    stack_dump.take_requests(config["session_dir"])
     set_title(b"ray::IDLE")
     slot = arena.join(ProcessKind.WORKER, config["slot"], config["job"]["id"])
     worker = Worker(arena, config)
@@ -138,6 +141,10 @@ class Worker:
         if self.config.get("timeline"):
             self.executor.trace = []
             self.executor.flush_trace = self._flush_trace
+        if self.config.get("task_history"):
+            from ray_async._core.task_ring import TaskRing
+
+            self.executor.ring = TaskRing(self.config["session_dir"])
         if job.get("logging"):
             from ray_async.runtime.logs.log_setup import apply_log_setup, context_marks
 
@@ -314,12 +321,15 @@ class Worker:
             or (cancelled and type(error).__name__ == "CancelledError")
         ):
             payload = cancelled_payload(self, record, definition, error)
+            kind = "TASK_CANCELLED"
         else:
             if isinstance(error, SystemExit):
                 self.leave(error)
             if self._retry(executor, record, error):
                 return None
             payload = failure_payload(self, definition, error)
+            kind = "TASK_EXECUTION_EXCEPTION"
+        tell_failed(self, record, definition, kind, payload)
         if not cancelled and not executor.facts(record)["stream"]:
             tell_unread(self, record, payload)
         return payload

@@ -1,17 +1,18 @@
 """Listings: each asks the node for rows, then filters and cuts them here.
 
-Tasks and objects are those that the store knows: a task is forgotten when nothing refers to its results any more.
+Objects are those that the store knows. A task that has ended stays listed while something refers to its results, and if
+it has failed, among the latest 10,000; the setting ``task_history`` keeps as many of those that have succeeded.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ray_async.engine.state import StateKind
+from ray_async.engine.state import FieldFilter, StateKind
 from ray_async.util.state.exception import RayStateApiException
-from ray_async.util.state.question import ask
+from ray_async.util.state.question import answer, ask
 from ray_async.util.state.row import StateRow
 
 __all__ = (
@@ -41,6 +42,7 @@ def list_actors(
     filters: Filters | None = None,
     limit: int = 100,
     timeout: float | None = 30,
+    offset: int = 0,
     **options: Any,
 ) -> list[StateRow]:
     """List actors, dead ones included (the last thousand, once no handle exists).
@@ -50,14 +52,15 @@ def list_actors(
         filters: Conditions ``(field, "=" or "!=", value)``, all of which must hold; letters' case does not matter.
         limit: Most rows, up to 10,000.
         timeout: Seconds to wait for the node's answer; None waits for ever.
+        offset: How many rows to leave out before the first, of those that fit.
         options: ``detail``, ``explain`` and ``raise_on_missing_output``, as in Ray: rows always have all fields.
 
     Raises:
-        RayStateApiException: A bad filter or limit.
+        RayStateApiException: A bad filter, limit or offset.
         ServerUnavailable: No node runs there, or it does not answer in time.
         TypeError: Another option.
     """
-    return _list(ask(StateKind.ACTORS, address, timeout, options), filters, limit)
+    return _list(ask(StateKind.ACTORS, address, timeout, options), filters, limit, offset)
 
 
 def list_tasks(
@@ -65,10 +68,14 @@ def list_tasks(
     filters: Filters | None = None,
     limit: int = 100,
     timeout: float | None = 30,
+    offset: int = 0,
     **options: Any,
 ) -> list[StateRow]:
-    """List tasks and calls of actors, with arguments and errors as in `list_actors`."""
-    return _list(ask(StateKind.TASKS, address, timeout, options), filters, limit)
+    """List tasks and calls of actors, with arguments and errors as in `list_actors`.
+
+    Those that have ended and are forgotten but for the history come last, the latest of them first.
+    """
+    return _tasks(address, filters, limit, timeout, offset, options)
 
 
 def list_objects(
@@ -76,10 +83,11 @@ def list_objects(
     filters: Filters | None = None,
     limit: int = 100,
     timeout: float | None = 30,
+    offset: int = 0,
     **options: Any,
 ) -> list[StateRow]:
     """List objects, with arguments and errors as in `list_actors`."""
-    return _list(ask(StateKind.OBJECTS, address, timeout, options), filters, limit)
+    return _list(ask(StateKind.OBJECTS, address, timeout, options), filters, limit, offset)
 
 
 def list_workers(
@@ -87,10 +95,11 @@ def list_workers(
     filters: Filters | None = None,
     limit: int = 100,
     timeout: float | None = 30,
+    offset: int = 0,
     **options: Any,
 ) -> list[StateRow]:
     """List worker processes, the last thousand dead ones included, with arguments and errors as in `list_actors`."""
-    return _list(ask(StateKind.WORKERS, address, timeout, options), filters, limit)
+    return _list(ask(StateKind.WORKERS, address, timeout, options), filters, limit, offset)
 
 
 def list_nodes(
@@ -98,10 +107,11 @@ def list_nodes(
     filters: Filters | None = None,
     limit: int = 100,
     timeout: float | None = 30,
+    offset: int = 0,
     **options: Any,
 ) -> list[StateRow]:
     """List logical nodes, removed ones included, with arguments and errors as in `list_actors`."""
-    return _list(ask(StateKind.NODES, address, timeout, options), filters, limit, _node_row)
+    return _list(ask(StateKind.NODES, address, timeout, options), filters, limit, offset, _node_row)
 
 
 def list_placement_groups(
@@ -109,10 +119,11 @@ def list_placement_groups(
     filters: Filters | None = None,
     limit: int = 100,
     timeout: float | None = 30,
+    offset: int = 0,
     **options: Any,
 ) -> list[StateRow]:
     """List placement groups, with arguments and errors as in `list_actors`."""
-    return _list(ask(StateKind.PLACEMENT_GROUPS, address, timeout, options), filters, limit)
+    return _list(ask(StateKind.PLACEMENT_GROUPS, address, timeout, options), filters, limit, offset)
 
 
 def get_actor(id: str, address: str | None = None, timeout: float | None = 30, **options: Any) -> StateRow | None:
@@ -123,7 +134,7 @@ def get_actor(id: str, address: str | None = None, timeout: float | None = 30, *
 def get_task(id: Any, address: str | None = None, timeout: float | None = 30, **options: Any) -> StateRow | None:
     """Describe the task with an id in hexadecimal digits (or of a reference); None when there is none."""
     task_id = id.task_id().hex() if hasattr(id, "task_id") else id
-    return _one(ask(StateKind.TASKS, address, timeout, options), "task_id", task_id)
+    return next(iter(_tasks(address, [("task_id", "=", task_id)], 1, timeout, 0, options)), None)
 
 
 def get_objects(id: str, address: str | None = None, timeout: float | None = 30, **options: Any) -> list[StateRow]:
@@ -150,32 +161,57 @@ def get_placement_group(
 
 def summarize_tasks(address: str | None = None, timeout: float | None = 30, **options: Any) -> dict[str, Any]:
     """Count tasks by function and state."""
-    return _summary(ask(StateKind.TASKS, address, timeout, options), "func_or_class_name")
+    return _summary(answer(lambda state: state.task_counts(timeout), address, timeout, options), "func_or_class_name")
 
 
 def summarize_actors(address: str | None = None, timeout: float | None = 30, **options: Any) -> dict[str, Any]:
     """Count actors by class and state."""
-    return _summary(ask(StateKind.ACTORS, address, timeout, options), "class_name")
+    counts: dict[str, Counter[str]] = {}
+    for row in ask(StateKind.ACTORS, address, timeout, options):
+        counts.setdefault(str(row["class_name"]), Counter())[row["state"]] += 1
+    return _summary(counts, "class_name")
+
+
+def _tasks(
+    address: str | None,
+    filters: Filters | None,
+    limit: int,
+    timeout: float | None,
+    offset: int,
+    options: Mapping[str, Any],
+) -> list[StateRow]:
+    _check_page(limit, offset)
+    wanted = _checked(filters)
+    found = answer(lambda state: state.tasks(wanted, limit, offset, timeout), address, timeout, options)
+    return [StateRow(row) for row in found.rows]
 
 
 def _list(
     found: list[dict[str, Any]],
     filters: Filters | None,
     limit: int,
+    offset: int = 0,
     convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> list[StateRow]:
+    _check_page(limit, offset)
+    rows = [convert(row) if convert else row for row in found]
+    for wanted in _checked(filters):
+        rows = [row for row in rows if wanted.accepts(row.get(wanted.field))]
+    return [StateRow(row) for row in rows[offset : offset + limit]]
+
+
+def _check_page(limit: int, offset: int) -> None:
     if not 0 < limit <= MAX_LIMIT:
         raise RayStateApiException(f"limit must be between 1 and {MAX_LIMIT}, but is {limit}")
-    rows = [StateRow(convert(row) if convert else row) for row in found]
-    for key, predicate, value in filters or ():
+    if offset < 0:
+        raise RayStateApiException(f"offset must not be negative, but is {offset}")
+
+
+def _checked(filters: Filters | None) -> list[FieldFilter]:
+    for _, predicate, _ in filters or ():
         if predicate not in ("=", "!="):
             raise RayStateApiException(f"a filter's predicate is '=' or '!=', but not {predicate!r}")
-        rows = [row for row in rows if _equal(row.get(key.lower()), value) == (predicate == "=")]
-    return rows[:limit]
-
-
-def _equal(ours: Any, wanted: Any) -> bool:
-    return ours == wanted or str(ours).lower() == str(wanted).lower()
+    return [FieldFilter(key.lower(), predicate == "=", value) for key, predicate, value in filters or ()]
 
 
 def _one(
@@ -184,15 +220,12 @@ def _one(
     value: str,
     convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> StateRow | None:
-    return next(iter(_list(found, [(key, "=", value)], MAX_LIMIT, convert)), None)
+    return next(iter(_list(found, [(key, "=", value)], MAX_LIMIT, 0, convert)), None)
 
 
-def _summary(found: list[dict[str, Any]], key: str) -> dict[str, Any]:
-    counts: dict[str, Counter[str]] = {}
-    for row in found:
-        counts.setdefault(str(row[key]), Counter())[row["state"]] += 1
+def _summary(counts: Mapping[str, Mapping[str, int]], key: str) -> dict[str, Any]:
     summary = {name: {key: name, "state_counts": dict(states)} for name, states in counts.items()}
-    return {"cluster": {"summary": summary, "total": sum(counter.total() for counter in counts.values())}}
+    return {"cluster": {"summary": summary, "total": sum(sum(states.values()) for states in counts.values())}}
 
 
 def _node_row(row: dict[str, Any]) -> dict[str, Any]:

@@ -35,16 +35,21 @@ class Control:
         self._node = node
         self._server = Server(self._received, self._lost)
         self._actors = ActorRequests(node)
-        session, timeline = SessionRequests(node), Timeline(node.config)
+        session, state, timeline = SessionRequests(node), StateRequests(node), Timeline(node.config)
         self._answers: Answers = {
             **session.answers,
             **self._actors.answers,
             **GroupRequests(node).answers,
-            **StateRequests(node).answers,
+            **state.answers,
             **KeyValues().answers,
             **timeline.answers,
         }
-        self._notices: Notices = {**session.notices, **self._actors.notices, **timeline.notices}
+        self._notices: Notices = {
+            **session.notices,
+            **self._actors.notices,
+            **timeline.notices,
+            **state.notices,
+        }
 
     async def start(self) -> None:
         """Serve the driver's socket that came with the process, and listen for others."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ray_async.runtime.node.requests.messages import Answers, Message
+from ray_async.engine.state import FieldFilter
+from ray_async.runtime.node.requests.messages import Answers, Message, Notices
 
 if TYPE_CHECKING:
     from ray_async.runtime.node.node import Node
@@ -36,12 +37,19 @@ class StateRequests:
             "available_resources": self._available_resources,
             "pending_demands": lambda peer, m: {"value": node.classes.pending()},
             "explain_task": lambda peer, m: {"value": node.explainer.explain(int(m["record"]))},
-            "tasks": lambda peer, m: {"value": node.listing.tasks()},
+            "tasks": self._tasks,
+            "task_counts": lambda peer, m: {"value": node.task_listing.counts()},
             "objects": lambda peer, m: {"value": node.listing.objects()},
             "workers": lambda peer, m: {"value": node.listing.workers()},
             "actors": lambda peer, m: {"value": node.actors.rows()},
             "statistics": self._statistics,
         }
+        self.notices: Notices = {"task_failed": node.history.told}
+
+    def _tasks(self, peer: Peer, message: Message) -> Message:
+        filters = [FieldFilter(str(name), bool(equal), value) for name, equal, value in message["filters"]]
+        rows, total = self._node.task_listing.page(filters, int(message["limit"]), int(message["offset"]))
+        return {"value": {"rows": rows, "total": total}}
 
     def _available_resources(self, peer: Peer, message: Message) -> Message:
         self._node.classes.tell_all()
@@ -64,5 +72,6 @@ class StateRequests:
         figures["environments"] = len(self._node.environments)
         figures["zygote_pid"] = self._node.workers.zygote_pid
         figures["node_pid"] = os.getpid()
+        figures["failures_not_told"] = self._node.history.dropped
         figures["events"] = dict(self._node.events.counts)
         return {"value": figures}

@@ -1,0 +1,9 @@
+"""A ring of the tasks that have succeeded: a file that the processes of a session map."""
+
+NAME: str
+
+class TaskRing:
+    capacity: int
+    def __init__(self, directory: str) -> None: ...
+    def rows(self) -> list[tuple[int, int, int, int, int, int, int, int, int, str, str]]: ...
+    def __reduce__(self) -> tuple[object, ...]: ...
