@@ -1,4 +1,4 @@
-"""What a graph must be to be compiled."""
+"""Conditions that a graph must meet to be compiled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a device library must do so that its arrays travel between processes.
+"""Backends: what a device library must do so that its arrays travel between processes.
 
 A *base* is one allocation; arrays lie in bases. Streams and events are the library's own objects, which only it looks
 into. Every call of a backend may be made from any thread; none is made while a lock of ours is held.

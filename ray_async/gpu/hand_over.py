@@ -1,4 +1,4 @@
-"""What travels of a device array: plain numbers, and references that keep its memory."""
+"""Parts of a device array that travel: plain numbers, and references that keep its memory."""
 
 from __future__ import annotations
 

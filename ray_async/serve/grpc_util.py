@@ -1,4 +1,4 @@
-"""What methods that are called by gRPC get."""
+"""Types of what methods get that are called by gRPC."""
 
 from ray_async.serve.grpc_ingress.values import RayServegRPCContext, gRPCInputStream
 

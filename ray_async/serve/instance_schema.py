@@ -1,4 +1,4 @@
-"""What the REST API shows, as Pydantic models that pass over fields which they do not know."""
+"""Models (Pydantic's) of what the REST API shows, which pass over fields which they do not know."""
 
 from __future__ import annotations
 

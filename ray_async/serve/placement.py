@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ("asked_resources", "check_placement")
 
-_MOST = 100  # replicas on a node that can be asked for
+_MAX_REPLICAS = 100  # replicas on a node that can be asked for
 _NAMES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
 
 
@@ -35,8 +35,8 @@ def check_placement(options: DeploymentOptions) -> None:
         return
     if isinstance(most, bool) or not isinstance(most, int):
         raise TypeError(f"max_replicas_per_node must be an integer, but is {most!r}")
-    if not 1 <= most <= _MOST:
-        raise ValueError(f"max_replicas_per_node must be from 1 to {_MOST}, but is {most}")
+    if not 1 <= most <= _MAX_REPLICAS:
+        raise ValueError(f"max_replicas_per_node must be from 1 to {_MAX_REPLICAS}, but is {most}")
     for name in ("placement_group_bundles", "gang_scheduling_config"):
         if getattr(options, name) is not None:
             raise ValueError(f"max_replicas_per_node and {name} exclude each other")

@@ -19,7 +19,7 @@ _Hashes: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
 _NULL = 0x9E3779B97F4A7C15
 _BASE = 0xD6E8FEB86659FD93
 #: Bytes of texts that are worked on at a time.
-_PIECE = 1 << 18
+_PIECE_BYTES = 1 << 18
 
 
 def steady(value: object) -> object:
@@ -124,7 +124,7 @@ def _bytes_hashes(texts: pa.Array) -> _Hashes:
     found = np.empty(len(texts), dtype=np.uint64)
     row = 0
     while row < len(texts):
-        last = max(row + 1, int(np.searchsorted(ends, ends[row] + _PIECE, "right")) - 1)
+        last = max(row + 1, int(np.searchsorted(ends, ends[row] + _PIECE_BYTES, "right")) - 1)
         starts, stops = ends[row:last] - ends[row], ends[row + 1 : last + 1] - ends[row]
         values = data[ends[row] : ends[last]].astype(np.uint64) + np.uint64(1)
         sums = np.zeros(len(values) + 1, dtype=np.uint64)
@@ -139,10 +139,10 @@ def _powers(base: int, count: int) -> _Hashes:
     """The first powers of a number, modulo 2**64."""
     known = _known.get(base)
     if known is None or len(known) < count:
-        factors = np.full(max(count, _PIECE + 1), base, dtype=np.uint64)
+        factors = np.full(max(count, _PIECE_BYTES + 1), base, dtype=np.uint64)
         factors[0] = 1
         known = np.multiply.accumulate(factors)
-        if count <= _PIECE + 1:
+        if count <= _PIECE_BYTES + 1:
             _known[base] = known
     return known[:count]
 

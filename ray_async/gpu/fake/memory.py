@@ -43,7 +43,7 @@ __all__ = (
     "open_bases",
 )
 
-_FIRST, _STEP = 0x7F00_0000_0000, 1 << 36
+_FIRST_ADDRESS, _ADDRESS_STEP = 0x7F00_0000_0000, 1 << 36
 
 
 class _Mapped:
@@ -123,9 +123,9 @@ def allocate(size: int, device: int = 0, kind: str = "device") -> Block:
 
 
 def _lowest() -> int:
-    address = _FIRST
+    address = _FIRST_ADDRESS
     while address in _memory.mapped:
-        address += _STEP
+        address += _ADDRESS_STEP
     return address
 
 

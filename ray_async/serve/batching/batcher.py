@@ -20,7 +20,7 @@ from ray_async.serve.telemetry.batch_counts import count_batch
 __all__ = ("END", "BatchSettings", "Batcher", "Pending")
 
 END: Any = object()
-_MANY = 8  # callers whose turns take longer than the pause before them
+_MANY_CALLERS = 8  # callers whose turns take longer than the pause before them
 _MOMENT = 1e-5  # seconds; with what the system adds about as long as it takes to wake a thread
 
 
@@ -225,7 +225,7 @@ class Batcher:
         assert task is not None
         self._over(task)
         self._look()
-        if callers >= _MANY and self._running and threading.active_count() > 1:
+        if callers >= _MANY_CALLERS and self._running and threading.active_count() > 1:
             await asyncio.sleep(0)  # the next batch's function is called
             if self._running:
                 _let_threads_go()

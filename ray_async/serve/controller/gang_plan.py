@@ -1,4 +1,4 @@
-"""Which gangs to start and stop. A pure function, on the one that decides for replicas.
+"""Plans of gangs: which to start and stop. A pure function, on the one that decides for replicas.
 
 A gang counts as one: the number that serve never falls by a part of one, and what is started or stopped is whole. One
 that has lost a replica is stopped as a whole, unless its policy says that the lost one alone is replaced.

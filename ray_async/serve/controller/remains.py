@@ -1,4 +1,4 @@
-"""What Serve leaves when it ends, or was killed, in its folder and of actors, and what removes it."""
+"""Remains of Serve in its folder, and of its actors, when it has ended or was killed, and their removal."""
 
 from __future__ import annotations
 

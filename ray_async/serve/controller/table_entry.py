@@ -1,4 +1,4 @@
-"""What the table says of a deployment as such: handles and replicas follow it. Pure."""
+"""The entry of a deployment in the table: handles and replicas follow it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a replica sees of a call by gRPC: its context, and the messages that its client streams."""
+"""Values that a replica sees of a call by gRPC: its context, and the messages that its client streams."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What answers requests of deployments without an ASGI application: ``__call__`` takes Starlette's request, or nothing,
-and returns any value."""
+"""Answers of deployments without an ASGI application: ``__call__`` takes Starlette's request, or nothing, and returns
+any value."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from ray_async.serve.replica.runner import Runner
 
 __all__ = ("Callee", "LocalCall")
 
-_AHEAD = 16  # items of a stream that wait for their reader
+_MAX_WAITING_ITEMS = 16  # items of a stream that wait for their reader
 
 
 class Callee(Protocol):
@@ -67,7 +67,7 @@ class LocalCall:
         self._stream = stream
         self._parent = current_request.get()
         self._task: asyncio.Task[None] | None = None
-        self._items: asyncio.Queue[tuple[Any, BaseException | None]] = asyncio.Queue(_AHEAD)
+        self._items: asyncio.Queue[tuple[Any, BaseException | None]] = asyncio.Queue(_MAX_WAITING_ITEMS)
         if self._parent is not None:
             self._parent.begun(self)
         context = copy_context()

@@ -1,4 +1,4 @@
-"""What the REST API shows and changes: the controller, as JSON has it."""
+"""The controller as the REST API shows and changes it, in JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What exists, by the table: series about anything else are gone."""
+"""Deployments and replicas that exist, by the table: series about anything else are gone."""
 
 from __future__ import annotations
 

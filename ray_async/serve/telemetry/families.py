@@ -50,7 +50,7 @@ class Family:
         return len(self.buckets) + 2 if self.kind == "histogram" else 2 if self.holds_s else 1
 
 
-_BATCH = (*_REPLICA, "function_name")
+_OF_BATCHES = (*_REPLICA, "function_name")
 _DEPLOYMENT = ("application", "deployment")
 _GRPC = ("application", "method", "status_code")
 _HTTP = ("application", "route", "method", "status_code")
@@ -130,16 +130,24 @@ FAMILIES = {
             "Calls by handle.",
             ("application", "deployment", "route"),
         ),
-        Family("serve_batch_queue_length", "gauge", "Items that wait for a batch.", _BATCH),
+        Family("serve_batch_queue_length", "gauge", "Items that wait for a batch.", _OF_BATCHES),
         Family(
-            "serve_batch_utilization_percent", "histogram", "Sizes of batches, of the largest.", _BATCH, PERCENTAGES
+            "serve_batch_utilization_percent",
+            "histogram",
+            "Sizes of batches, of the largest.",
+            _OF_BATCHES,
+            PERCENTAGES,
         ),
-        Family("serve_batches_processed", "counter", "Batches that were run.", _BATCH),
-        Family("serve_actual_batch_size", "histogram", "Items of batches.", _BATCH, SIZES),
+        Family("serve_batches_processed", "counter", "Batches that were run.", _OF_BATCHES),
+        Family("serve_actual_batch_size", "histogram", "Items of batches.", _OF_BATCHES, SIZES),
         Family(
-            "serve_batch_wait_time_ms", "histogram", "How long batches waited from their first item.", _BATCH, LATENCIES
+            "serve_batch_wait_time_ms",
+            "histogram",
+            "How long batches waited from their first item.",
+            _OF_BATCHES,
+            LATENCIES,
         ),
-        Family("serve_batch_execution_time_ms", "histogram", "How long batch functions ran.", _BATCH, LATENCIES),
+        Family("serve_batch_execution_time_ms", "histogram", "How long batch functions ran.", _OF_BATCHES, LATENCIES),
         Family("serve_multiplexed_models_load_counter", "counter", "Models that were loaded.", _REPLICA),
         Family("serve_multiplexed_models_unload_counter", "counter", "Models that were unloaded.", _REPLICA),
         Family("serve_num_multiplexed_models", "gauge", "Models that a replica has.", _REPLICA),

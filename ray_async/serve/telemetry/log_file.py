@@ -15,9 +15,9 @@ from typing import Any
 __all__ = ("LogFile",)
 
 _DELAY = 0.1  # seconds that a line may wait for others
-_MOST = 250  # lines that wait: to format them takes the loop a part of a millisecond
+_MAX_WAITING_LINES = 250  # lines that wait: to format them takes the loop a part of a millisecond
 _LIMIT = 100 * 2**20  # bytes of a file; then the next one begins
-_KEPT = 5  # earlier files
+_EARLIER_FILES = 5  # earlier files
 
 
 class LogFile:
@@ -45,7 +45,7 @@ class LogFile:
         self._lines.append(line)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_DELAY, self._due)
-        elif len(self._lines) >= _MOST:
+        elif len(self._lines) >= _MAX_WAITING_LINES:
             self.flush()
 
     def write(self, line: str) -> None:
@@ -87,7 +87,7 @@ class LogFile:
     def _open(self) -> None:
         if self._descriptor >= 0 and self._size >= self._limit:
             self._shut()
-            for number in range(_KEPT, 0, -1):
+            for number in range(_EARLIER_FILES, 0, -1):
                 earlier = self._numbered(number - 1)
                 if earlier.exists():
                     earlier.replace(self._numbered(number))

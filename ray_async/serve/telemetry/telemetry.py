@@ -1,4 +1,4 @@
-"""What a process tells of its requests: what they end in."""
+"""Counts that a process keeps of its requests, by what they end in."""
 
 from __future__ import annotations
 
