@@ -2,7 +2,7 @@
 
 serve | tune | data | train             independent of each other; public API only
 api: tasks, actors, references, cli     whatever is not named below
-runtime                                 session, scheduler, workers, recovery
+runtime, cluster                        session, scheduler, workers, recovery; many machines
 engine                                  the seam: what a session does, and the current one
 transport | gpu | machine               independent of each other
 _core                                   Cython
@@ -46,6 +46,7 @@ LAYERS = {
     "ids": 0,
     "frozen": 0,
     "command_parser": 0,
+    "version": 0,
     "ignored_option": 0,
     "keyword_names": 0,
     "submodules": 0,
@@ -64,6 +65,8 @@ LAYERS = {
     # What an engine is to the API: protocols, and the place where the current session is found.
     "engine": 3,
     "runtime": 4,
+    # Many machines, each with a runtime: it knows that, and is not known there.
+    "cluster": 4,
     **dict.fromkeys(LIBRARIES, API + 1),
 }
 #: Arrows that no rule allows, and why they are there. The engine's seam is for what every engine has.

@@ -28,6 +28,7 @@ from ray_async.spec.task_options import TaskOptions
 from ray_async.util.placement_group import PlacementGroup
 
 PACKAGE = Path(__file__).resolve().parent.parent / "ray_async"
+CLUSTER = PACKAGE / "cluster"
 CORE, NODE, SCHEDULER = PACKAGE / "_core", PACKAGE / "runtime" / "node", PACKAGE / "runtime" / "scheduler"
 
 #: Calls that send a request to the node; the operation is their first argument that is a string.
@@ -209,7 +210,7 @@ def answered() -> set[str]:
     """Operations in the tables of the node."""
     return {
         key.value
-        for path in python_files(NODE / "requests")
+        for path in (*python_files(NODE / "requests"), NODE / "cluster_link.py")
         for node in ast.walk(tree(path))
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) in ("Answers", "Notices")
         for key in getattr(node.value, "keys", ())
@@ -218,8 +219,63 @@ def answered() -> set[str]:
 
 
 def test_every_operation_is_asked_for_and_answered() -> None:
-    found = {op for path in python_files(PACKAGE) for op in asked(path)}
+    found = {op for path in python_files(PACKAGE) if path not in python_files(CLUSTER) for op in asked(path)}
+    found |= {op for path in python_files(CLUSTER) for op in called_with_text(path, {"ask", "tell"})}
     assert found | DIAGNOSTIC == answered()
+
+
+# -- clusters ----------------------------------------------------------------------------------------------------------
+
+
+def called_with_text(path: Path, names: set[str]) -> Iterator[str]:
+    """The first string among the arguments of each call of a method with one of the names."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names:
+            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            yield from texts[:1]
+
+
+def handled_on_lanes() -> set[str]:
+    """Operations for which some part of an agent has a handler."""
+    found = {"hello"}
+    for path in python_files(CLUSTER):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("handlers.update"):
+                found |= {each.arg for each in node.keywords if each.arg is not None}
+            elif isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("lanes.handlers"):
+                found |= {str(part.value) for part in ast.walk(node.slice) if isinstance(part, ast.Constant)}
+    return found
+
+
+def test_every_operation_between_agents_is_sent_and_handled() -> None:
+    sent = {op for path in python_files(CLUSTER) for op in called_with_text(path, {"request", "send", "notify"})}
+    assert sent == handled_on_lanes()
+
+
+def test_whatever_the_node_tells_its_agent_is_handled() -> None:
+    told = set(called_with_text(NODE / "cluster_link.py", {"_tell"}))
+    told |= {"unwanted", "wanted"}  # chosen by a condition
+    matched = {
+        pattern.value.value
+        for path in python_files(CLUSTER)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.MatchMapping)
+        for key, pattern in zip(node.keys, node.patterns, strict=True)
+        if ast.unparse(key) == "'op'"
+        and isinstance(pattern, ast.MatchValue)
+        and isinstance(pattern.value, ast.Constant)
+    }
+    assert told == matched
+
+
+def test_whatever_the_head_is_asked_is_answered() -> None:
+    asked_for = {op for path in python_files(CLUSTER) for op in called_with_text(path, {"ask_head"})}
+    (answers,) = [
+        {key.value for key in node.keys if isinstance(key, ast.Constant)}
+        for node in ast.walk(tree(CLUSTER / "head.py"))
+        if isinstance(node, ast.Dict) and "ray_join" in ast.unparse(node)
+    ]
+    assert asked_for | {"ray_batches"} == answers  # which tests ask for
 
 
 # -- options -----------------------------------------------------------------------------------------------------------
@@ -400,6 +456,7 @@ UNREAD = {
     "PublicAPI": {"api_group"},  # for documentation
     "RayBackend.configure": {"prefer", "require", "kwargs"},  # joblib's own interface
     "plugin": {"version"},  # mypy's own interface
+    "NodeChannel.connection_lost": {"error"},  # asyncio's own interface
     "Websocket.end": {"awaited"},  # connections of all kinds end so
     "RequestRouter.__init__": {"more"},  # what a later version tells routers
     "RunningReplica.get_queue_len": {"deadline_s"},  # the length lies in shared memory: there is nothing to wait for

@@ -22,6 +22,7 @@ cdef class Encoder:
 
     cdef int encode(self, object value) except -1
     cdef int encode_arguments(self, tuple args, dict kwargs) except -1
+    cdef int encode_call(self, object call, tuple refs) except -1
     cdef u64 payload_size(self) except? 0
     cdef u64 stream_size(self) except? 0
     cdef int write_stream(self, u8 *at) except -1
@@ -33,6 +34,7 @@ cdef Encoder acquire_encoder(Arena arena)
 cdef object decode_payload(Arena arena, u64 payload, u32 format, u64 entry)
 cdef object load_failed(Arena arena, u64 payload, object error, object ref)
 cdef object decode_value(Arena arena, u64 entry)
+cdef list payload_buffers(Arena arena, u64 payload, u64 entry)
 cdef u64 build_payload(Arena arena, Encoder e, u64 *place) except 0
 cdef void discard_payload(Arena arena, u64 payload) noexcept
 cdef class ArgRef:

@@ -183,6 +183,17 @@ cdef class Encoder:
         self._pickle((args, kwargs or {}), True)
         return 0
 
+    cdef int encode_call(self, object call, tuple refs) except -1:
+        """Encode what unpickles as a call's arguments; ``refs`` are the references in it that are arguments themselves."""
+        self.n = 0
+        self.mutables = 0
+        for ref in refs:
+            (<ObjectRef?>ref).at()
+            self.refs.append(ref)
+        self.n_direct = len(self.refs)
+        self._pickle(call, True)
+        return 0
+
     def _pickle(self, value, bint call=False):
         self.n = 0
         self.mutables = 0

@@ -19,7 +19,8 @@ cdef class Template:
     cdef int retries
     cdef object make_generator, kept
 
-    cdef u64 prepare(self, tuple args, dict kwargs, bint *waits) except 0
+    cdef u64 prepare(self, tuple args, dict kwargs, bint *waits, object call=*) except 0
+    cdef object _publish(self, u64 record, bint waits)
     cdef int _fill(self, u64 record, ObjectRef opts) except -1
     cdef object _references(self, u64 record)
     cdef bint must_fail(self) noexcept

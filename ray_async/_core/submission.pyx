@@ -254,13 +254,13 @@ def new_actor(Arena arena, ObjectRef spec):
     return actor_core(ref)
 
 
-def submit_actor(ActorCore actor, Template creation, tuple args, dict kwargs):
-    """Write the record of ``__init__`` and tell the node that the actor wants a place."""
+def submit_actor(ActorCore actor, Template creation, tuple args, dict kwargs, call=None):
+    """Write the record of ``__init__`` and tell the node that the actor wants a place; ``call`` is as in `Template.forward`."""
     cdef Arena arena = actor.ref.arena
     cdef ra_heap *h = &arena.heap
     cdef ra_actor *a = actor_at(h, actor.offset)
     cdef bint waits = False
-    cdef u64 record = creation.prepare(args, kwargs, &waits)
+    cdef u64 record = creation.prepare(args, kwargs, &waits, call)
     cdef ObjectRef ref = first_ref(arena, record + sizeof(ra_record))
     if ref is None:
         ra_record_abandon(h, record)
@@ -306,8 +306,10 @@ cdef class Template:
     def returns(self):
         return self.n_returns
 
-    cdef u64 prepare(self, tuple args, dict kwargs, bint *waits) except 0:
+    cdef u64 prepare(self, tuple args, dict kwargs, bint *waits, object call=None) except 0:
         """A record in state NEW; ``waits`` says whether it is to wait for arguments.
+
+        ``call``, where it is given, stands for the arguments when it is unpickled; ``args`` are its references then.
 
         The caller takes the references to its returns and publishes it. Were it published first, nobody would give those
         back should this process be killed in between.
@@ -323,9 +325,12 @@ cdef class Template:
         if _carries or "opentelemetry.context" in _modules:
             opts = _carry(opts)
         try:
-            if args or kwargs:
+            if args or kwargs or call is not None:
                 e = acquire_encoder(arena)
-                e.encode_arguments(args, kwargs if kwargs else None)
+                if call is None:
+                    e.encode_arguments(args, kwargs if kwargs else None)
+                else:
+                    e.encode_call(call, args)
                 if e.n_direct > 0xffff:
                     raise ValueError(f"a call takes at most 65535 references as arguments, not {e.n_direct}: pass a list of them")
                 args_size = e.payload_size()
@@ -417,9 +422,23 @@ cdef class Template:
 
     def __call__(self, tuple args, dict kwargs=None):
         """Submit a call. Returns a reference, a list of them, None (no returns), or a generator of references."""
-        cdef ra_heap *h
         cdef bint waits = False
-        cdef u64 record = self.prepare(args, kwargs, &waits), parent, parent_seq, seq
+        return self._publish(self.prepare(args, kwargs, &waits), waits)
+
+    def forward(self, call, tuple refs):
+        """Submit a call whose arguments come from elsewhere, as they were pickled there.
+
+        Args:
+            call: unpickles as ``(args, kwargs)``.
+            refs: those references in it that are arguments themselves.
+        """
+        cdef bint waits = False
+        return self._publish(self.prepare(refs, None, &waits, call), waits)
+
+    cdef object _publish(self, u64 record, bint waits):
+        """Queue a record that is prepared, or have it wait for arguments; its references."""
+        cdef ra_heap *h
+        cdef u64 parent, parent_seq, seq
         if self.n_returns == 1:
             result = first_ref(self.arena, record + sizeof(ra_record))
         else:

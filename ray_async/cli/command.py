@@ -81,15 +81,14 @@ class _Version(argparse.Action):
 
 
 def _start(arguments: argparse.Namespace) -> int:
-    if arguments.address:
-        return _fail(
-            "start --address joins a cluster of several machines, which is not available yet. Drivers on this machine "
-            f"attach with init(address={arguments.address!r})."
-        )
-    if not arguments.head:
+    if arguments.address and (arguments.head or arguments.cluster):
+        return _fail("--address joins the cluster of a head that runs already: leave out --head and --cluster.")
+    if not arguments.address and not arguments.head:
         return _fail("Either --head or --address is needed: `ray_async start --head` starts a node on this machine.")
     if arguments.temp_dir:
         os.environ["RAY_ASYNC_TMPDIR"] = arguments.temp_dir
+    if arguments.address or arguments.cluster:
+        return _start_in_cluster(arguments)
     address = _choose_address(arguments)
     if node_control.find_node(address) is not None:
         return _fail(f"A node is already running at {address}. Use `ray_async stop`, or another --port.")
@@ -97,6 +96,19 @@ def _start(arguments: argparse.Namespace) -> int:
         print(f"Note: {option} has no effect on a single machine.", file=sys.stderr)
     entry = node_control.start_head(given_options(arguments, address))
     print(_started_text(entry.address))
+    return _block(entry) if arguments.block else 0
+
+
+def _start_in_cluster(arguments: argparse.Namespace) -> int:
+    from ray_async.cli.cluster_start import start_head_node, start_member_node
+
+    for option in ignored_options(arguments):
+        print(f"Note: {option} has no effect.", file=sys.stderr)
+    try:
+        entry, text = (start_member_node if arguments.address else start_head_node)(arguments)
+    except ValueError as error:
+        return _fail(str(error))
+    print(text)
     return _block(entry) if arguments.block else 0
 
 

@@ -59,9 +59,13 @@ def _labels_file(path: str) -> dict[str, str]:
 def add_start_options(parser: argparse.ArgumentParser) -> None:
     """Add all options of `start` to its parser."""
     parser.add_argument("--head", action="store_true", help="start a node that drivers attach to")
-    parser.add_argument("--address", help="join the cluster at host:port (not available on one machine)")
+    parser.add_argument("--address", help="join the cluster whose head is at host:port")
+    parser.add_argument(
+        "--cluster", action="store_true", help="with --head: open the port, for nodes of other machines"
+    )
+    parser.add_argument("--cluster-credentials", metavar="FILE", help="who has this file can join; --head makes it")
     parser.add_argument("--block", action="store_true", help="stay in the foreground until the node ends")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="the port in the node's address; 0 picks one")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="the port in the head's address; 0 picks one")
     parser.add_argument("--labels-file", type=_labels_file, help="a file with a line `key: value` for each label")
     parser.add_argument("--disable-usage-stats", action="store_true", help="accepted: there are none")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more")

@@ -117,7 +117,17 @@ def test_options_without_meaning_get_a_note(control: Control, capsys: pytest.Cap
     assert [note.split()[1] for note in notes] == ["--dashboard-port", "--no-monitor"]
 
 
-@pytest.mark.parametrize(("words", "message"), [([], "Either --head or --address"), (["--address", "h:1"], "several")])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "Either --head or --address"),
+        (["--address", "h:1", "--head"], "leave out --head"),
+        (["--address", "h:1", "--cluster"], "leave out --head"),
+        (["--address", "h"], "is host:port"),
+        (["--address", "h:0"], "is host:port"),
+        (["--address", "h:1", "--cluster-credentials", "/nowhere/cluster.json"], "copy that file here"),
+    ],
+)
 def test_start_needs_head(control: Control, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["start", *words]) == 1
     assert message in capsys.readouterr().err

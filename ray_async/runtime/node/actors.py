@@ -171,6 +171,20 @@ class Actors:
         actor.scheduler_id = f"{actor.id.hex()}:{actor.restarts}"
         self._by_id[actor.scheduler_id] = actor
         self._node.schedule(events.ActorSubmitted(actor.scheduler_id, actor_spec(actor.description)))
+        if actor.worker is None and self._node.cluster is not None:
+            self._node.cluster.offer_soon()
+
+    def waiting_for_room(self) -> list[Actor]:
+        """Actors for which the scheduler has no worker yet."""
+        waiting = (ActorState.PENDING, ActorState.RESTARTING)
+        return [a for a in self._by_id.values() if a.state in waiting and a.worker is None]
+
+    def place_elsewhere(self, actor: Actor, worker: WorkerProcess) -> None:
+        """A process of another node is to host an actor: the scheduler here has nothing to do with it any more."""
+        self._unplace(actor)
+        actor.worker = worker
+        self._records.claim_creation(actor.creation, worker.slot)
+        self._objects.set_actor(actor.offset, actor.state, worker.slot)
 
     def placed(self, scheduler_id: str, worker: WorkerProcess) -> None:
         """The scheduler has found a worker for an actor: wait for the arguments of ``__init__``, in the worker."""
@@ -337,7 +351,11 @@ class Actors:
 
     def unschedulable(self, scheduler_id: str, reason: str) -> None:
         """The scheduler has given an actor up."""
-        actor = self._by_id.pop(scheduler_id, None)
+        actor = self._by_id.get(scheduler_id)
+        if actor is not None and self._node.cluster is not None and self._node.cluster.may_run(actor.description):
+            self._node.cluster.offer_soon()
+            return
+        self._by_id.pop(scheduler_id, None)
         if actor is not None:
             text = f"The actor {actor.description.class_name} cannot be scheduled because {reason}."
             actor.error = errors.to_payload(errors.ActorUnschedulableError(text))
@@ -366,7 +384,7 @@ class Actors:
         if actor.name and self._names.get((actor.namespace, actor.name), (0, ""))[0] == actor.offset:
             del self._names[actor.namespace, actor.name]
         worker = actor.worker
-        gently = gently and worker is not None
+        gently = gently and worker is not None and worker.end_elsewhere is None
         if not gently:  # the scheduler would have the worker killed
             self._unplace(actor)
         if worker is not None:

@@ -105,6 +105,8 @@ class Classes:
                 self._view.set_doorbell(queue)
                 queued = self._view.queue_length(queue)
         schedule(events.ClassDemand(class_id, queued))
+        if queued and self._node.cluster is not None:
+            self._node.cluster.offer_soon()
 
     def tell_all(self) -> None:
         """The same for all classes where something goes on: then what the scheduler says of free resources is true."""
@@ -172,6 +174,15 @@ class Classes:
             if self._view.end_class(class_id):
                 self._ending.discard(class_id)
 
+    def waiting_for_room(self) -> list[tuple[int, ClassDescription, int]]:
+        """Classes in whose queues tasks wait, with their descriptions, and how many tasks wait."""
+        lengths = [(class_id, self.queue_length(class_id)) for class_id in self._hungry]
+        return [(class_id, self._known[class_id][1], queued) for class_id, queued in lengths if queued]
+
+    def queue_and_description(self, class_id: int) -> tuple[int, ClassDescription] | None:
+        """Queue and description of a class; None when it has ended."""
+        return self._known.get(class_id)
+
     def queue_length(self, class_id: int) -> int:
         """How many tasks of a class wait in its queue."""
         return self._view.queue_length(self._known[class_id][0])
@@ -194,6 +205,9 @@ class Classes:
         if class_id not in self._known:
             return
         queue, description = self._known[class_id]
+        if self._node.cluster is not None and self._node.cluster.may_run(description):
+            self._node.cluster.offer_soon()
+            return
         group = description.place.group
         if group is not None and self._node.groups.is_removed(group):
             payload = errors.to_payload(errors.TaskPlacementGroupRemoved())

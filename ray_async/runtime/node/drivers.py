@@ -83,6 +83,12 @@ class Drivers:
             "labels": config.get("labels") or {},
         }
 
+    def add_foreign(self, given: JobDescription) -> int:
+        """Give a job of another node, whose tasks run here, a number of this node's; it ends with the session."""
+        number, self._next_job = self._next_job, self._next_job + 1
+        self._node.environments.add_job({**given, "id": number})
+        return number
+
     def job_of(self, peer: Peer) -> int:
         """Job of the worker or driver at the other end of a connection; 0 for none."""
         slot = peer.notes.get("slot")

@@ -70,6 +70,7 @@ from ray_async.runtime.start.node_entry import start_zygote
 
 if TYPE_CHECKING:
     from ray_async.runtime.messages.session_description import NodeConfig
+    from ray_async.runtime.node.cluster_link import ClusterLink
 
 __all__ = ("Node", "run_node")
 
@@ -185,6 +186,7 @@ class Node:
         self._n_events = 0
         self._timer: asyncio.TimerHandle | None = None
         self.events = ArenaEvents(self)
+        self.cluster: ClusterLink | None = None  # once an agent has joined this node to others
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -450,7 +452,8 @@ class Node:
             case instructions.ClassUnschedulable(class_id, reason):
                 self.classes.unschedulable(class_id, reason)
             case instructions.WarnInfeasible(_, _, message):
-                self.listeners.warn(message)
+                if self.cluster is None or not self.cluster.is_joined:  # else another node may have it
+                    self.listeners.warn(message)
             case instructions.WorkerLimitReached(_, _, _, message):
                 self.listeners.warn(message)
                 self.depth.reached(message)

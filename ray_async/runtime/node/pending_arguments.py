@@ -30,6 +30,8 @@ class PendingArguments:
     def start(self, node: Node) -> None:
         """Watch the arguments; what is on disk is brought back, what is lost is computed again."""
         for ref in node.executor.direct_refs(self._record):
+            if node.cluster is not None and node.cluster.is_elsewhere(ref):
+                continue  # the task may run where it lies; else its worker has it brought
             self._left += 1
             if node.waiter.watch(ref, self):
                 self._refs.append(ref)

@@ -116,15 +116,16 @@ class Tasks:
 
     # -- deaths --------------------------------------------------------------------------------------------------------
 
-    def worker_died(self, slot: int, make_error: DeathExplainer, victims: bool = False) -> None:
+    def worker_died(self, slot: int, make_error: DeathExplainer, victims: bool = False, actor: int = 0) -> None:
         """Retry or fail what a dead worker ran.
 
         Args:
             slot: the worker's.
             make_error: gives the stored error for a record.
             victims: whether it was killed for the sake of one of several tasks: the others then spend no retry.
+            actor: the one actor, of several that the process serves, which has died; 0 for all that it ran.
         """
-        for record in self._records.find_records(state=RecordState.RUNNING, runner=slot):
+        for record in self._records.find_records(state=RecordState.RUNNING, runner=slot, actor=actor):
             guarded(self._runner_died, record, slot, make_error, victims)
 
     def _runner_died(self, record: int, slot: int, make_error: DeathExplainer, victims: bool) -> None:
@@ -258,6 +259,8 @@ class Tasks:
             cancellation.carry_on(self._view.arena, record, facts["seq"], False, self.cancelled)
         if self._take_held((record, facts["seq"])):
             self.fail(record, self.cancelled(record))
+            return
+        if self._node.cluster is not None and self._node.cluster.cancel(record, facts["forced"]):
             return
         worker = self._node.workers.by_slot.get(self._records.runner(record))
         if worker is None:

@@ -39,6 +39,7 @@ class WorkerProcess:
     __slots__ = (
         "accelerators",
         "adopted",
+        "end_elsewhere",
         "env_key",
         "interrupted",
         "job",
@@ -77,6 +78,8 @@ class WorkerProcess:
         self.kill_cause: DeathCause | None = None
         self.kill_detail = ""
         self.next_lease = 0
+        #: Ends it where it is a process of another machine; None for this machine's.
+        self.end_elsewhere: Callable[[], None] | None = None
 
 
 class Workers:
@@ -344,7 +347,10 @@ class Workers:
         """End a worker at once; the first cause, with a sentence of detail, goes into the error of what it runs."""
         if worker.kill_cause is None:
             worker.kill_cause, worker.kill_detail = cause, detail
-        self._signal(worker, signal.SIGKILL)
+        if worker.end_elsewhere is not None:
+            worker.end_elsewhere()
+        else:
+            self._signal(worker, signal.SIGKILL)
 
     def _signal(self, worker: WorkerProcess, number: int) -> None:
         # Until the zygote has reaped it, and the node has heard of that, the pid cannot belong to another process.

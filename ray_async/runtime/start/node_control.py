@@ -28,6 +28,7 @@ from ray_async.machine.address import LOOPBACK
 from ray_async.runtime.start.standard_descriptors import fill_standard_descriptors
 
 __all__ = (
+    "COMPANION",
     "NodeEntry",
     "NodeStartError",
     "StopOutcome",
@@ -41,6 +42,10 @@ __all__ = (
     "unregister_node",
     "wait_for_end",
 )
+
+
+#: How the names of files end that stand for a node's companions, after their pids.
+COMPANION = ".companion"
 
 
 class NodeStartError(RuntimeError):
@@ -153,14 +158,16 @@ def find_node(address: str | None = None, root: Path | None = None) -> NodeEntry
     """Return a running node, or None if there is none.
 
     Args:
-        address: the node's; "auto" for the one started last, nodes that no driver owns coming first; None for the
+        address: the node's, or its session's directory; "auto" for the one started last, nodes that no driver owns
+            coming first; None for the
             last of these alone.
         root: the directory of the registry.
     """
     found = find_nodes(root)
     if address not in (None, "auto"):
         host, _, port = address.rpartition(":")
-        exact = (entry for entry in found if entry.address == address)
+        # Several nodes of a cluster may be on this machine: one of them is meant by its session's directory.
+        exact = (entry for entry in found if address in (entry.address, entry.session_dir))
         # Ports are unique on a machine, whichever of its addresses goes before them.
         local = (e for e in found if host in (LOOPBACK, "localhost") and e.address.rpartition(":")[2] == port)
         return next(exact, None) or next(local, None)
@@ -244,7 +251,7 @@ def stop_nodes(
     for entry in find_nodes(root):
         if only not in (None, entry):
             continue
-        with _pidfds([entry.pid, *_descendants(entry.pid)]) as processes:
+        with _pidfds([entry.pid, *_descendants(entry.pid), *_companions(entry.session_dir)]) as processes:
             found += len(processes)
             if not force:
                 _signal(processes.get(entry.pid), signal.SIGTERM)
@@ -292,6 +299,12 @@ def _exchange(process: subprocess.Popen[bytes], config: Mapping[str, Any], timeo
             line += data
     reply: dict[str, Any] = json.loads(line)
     return reply
+
+
+def _companions(session_dir: str) -> list[int]:
+    """Processes that are no children of the node, and end by themselves when it has."""
+    names = (path.name.removesuffix(COMPANION) for path in Path(session_dir).glob(f"*{COMPANION}"))
+    return [int(name) for name in names if name.isdigit()]
 
 
 def _descendants(pid: int) -> list[int]:

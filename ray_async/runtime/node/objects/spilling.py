@@ -149,6 +149,9 @@ class Spilling:
         if facts is None:
             return
         number, size, unreferenced = facts
+        cluster = self._node.cluster
+        if cluster is not None and cluster.wanted(entry, number, unreferenced):
+            return  # its value lies on another node
         if unreferenced:
             await self._forget(entry, number)
             return
@@ -203,6 +206,14 @@ class Spilling:
         del target, memory
         self._payloads.restore_done(entry, payload)
         return True
+
+    def forget_elsewhere(self, entry: int) -> None:
+        """Nobody refers to an object whose value lies on another node."""
+        self._payloads.forget(entry)
+
+    def lost_elsewhere(self, entry: int, number: int) -> None:
+        """An object's value lay on another node that is gone."""
+        self._lost(entry, number)
 
     def _lost(self, entry: int, number: int) -> None:
         """The file is gone: run the task again that made the object, if that is possible."""

@@ -43,6 +43,7 @@ class Control:
             **state.answers,
             **KeyValues().answers,
             **timeline.answers,
+            "agent_join": self._join_cluster,
         }
         self._notices: Notices = {
             **session.notices,
@@ -50,6 +51,16 @@ class Control:
             **timeline.notices,
             **state.notices,
         }
+
+    def _join_cluster(self, peer: Peer, message: Message) -> Message:
+        """An agent joins this node to a cluster; what a node of one machine does not need is loaded now."""
+        if self._node.cluster is None:
+            from ray_async.runtime.node.cluster_link import ClusterLink
+
+            self._node.cluster = ClusterLink(self._node)
+            self._answers.update(self._node.cluster.answers)
+            self._notices.update(self._node.cluster.notices)
+        return self._node.cluster.join(peer, int(message["slot"]))
 
     async def start(self) -> None:
         """Serve the driver's socket that came with the process, and listen for others."""
@@ -89,3 +100,5 @@ class Control:
     def _lost(self, peer: Peer) -> None:
         self._node.listeners.discard(peer)
         self._actors.lost(peer)
+        if self._node.cluster is not None:
+            self._node.cluster.peer_lost(peer)

@@ -28,12 +28,12 @@ class StateRequests:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.answers: Answers = {
-            "nodes": lambda peer, m: {"value": node.logical_nodes.rows()},
-            "state_nodes": lambda peer, m: {"value": node.logical_nodes.state_rows()},
+            "nodes": lambda peer, m: {"value": [*node.logical_nodes.rows(), *self._others()]},
+            "state_nodes": lambda peer, m: {"value": [*node.logical_nodes.state_rows(), *self._others()]},
             "node_numbers": lambda peer, m: {"value": node.copies.numbers()},
             "add_node": lambda peer, m: {"value": node.logical_nodes.add(m)},
             "remove_node": lambda peer, m: {"value": node.logical_nodes.remove(str(m["node_id"]))},
-            "cluster_resources": lambda peer, m: {"value": node.scheduler.report.cluster_resources()},
+            "cluster_resources": self._cluster_resources,
             "available_resources": self._available_resources,
             "pending_demands": lambda peer, m: {"value": node.classes.pending()},
             "explain_task": lambda peer, m: {"value": node.explainer.explain(int(m["record"]))},
@@ -51,15 +51,24 @@ class StateRequests:
         rows, total = self._node.task_listing.page(filters, int(message["limit"]), int(message["offset"]))
         return {"value": {"rows": rows, "total": total}}
 
+    def _others(self) -> list[Message]:
+        """Rows of the cluster's other nodes."""
+        return self._node.cluster.rows() if self._node.cluster is not None else []
+
+    def _cluster_resources(self, peer: Peer, message: Message) -> Message:
+        found = self._node.scheduler.report.cluster_resources()
+        return {"value": _sum(found, self._node.cluster.total() if self._node.cluster is not None else [])}
+
     def _available_resources(self, peer: Peer, message: Message) -> Message:
         self._node.classes.tell_all()
         node_id = message.get("node_id")  # of this node alone
         found = self._node.scheduler.report.available_resources(node_id=node_id)
+        others = [] if self._node.cluster is None or message.get("own") else self._node.cluster.free(node_id)
         if node_id not in (None, self._node.config["node_id"]):
-            return {"value": found}
+            return {"value": _sum(found, others)}
         # Nobody asks the scheduler for the memory that objects take. Whole MiB: some KiB are queues, not objects.
         free = found.pop(_STORE, 0.0) - (self._node.view.statistics()["used"] & ~(_MEBIBYTE - 1))
-        return {"value": {**found, _STORE: free} if free > 0 else found}
+        return {"value": _sum({**found, _STORE: free} if free > 0 else found, others)}
 
     def _statistics(self, peer: Peer, message: Message) -> Message:
         workers = self._node.workers.by_slot.values()
@@ -75,3 +84,10 @@ class StateRequests:
         figures["failures_not_told"] = self._node.history.dropped
         figures["events"] = dict(self._node.events.counts)
         return {"value": figures}
+
+
+def _sum(first: dict[str, float], others: list[dict[str, float]]) -> dict[str, float]:
+    for other in others:
+        for name, amount in other.items():
+            first[name] = first.get(name, 0.0) + amount
+    return first

@@ -1,0 +1,306 @@
+"""The agent: the process beside a node that joins it to the cluster.
+
+It is attached to its node like a driver, and moves bytes between the node's arena and other agents. User code never
+runs in it, and it unpickles nothing that users wrote. It ends with its node; when it dies, what it had taken comes
+back to the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from ray_async.cluster.actors import FarActors
+from ray_async.cluster.calls import Calls
+from ray_async.cluster.dask_adapter import Membership
+from ray_async.cluster.demands import Demands
+from ray_async.cluster.lane import Lane, LaneClosedError, Lanes
+from ray_async.cluster.node_channel import NodeChannel
+from ray_async.cluster.objects import Objects
+from ray_async.cluster.security import load_credentials
+from ray_async.cluster.tasks import IncomingTasks, OutgoingTasks
+from ray_async.config import Settings
+from ray_async.engine import current
+from ray_async.engine.init_options import InitOptions
+from ray_async.machine.event_loop import new_event_loop
+from ray_async.spec.actor_description import ActorDescription
+from ray_async.spec.class_description import ClassDescription
+from ray_async.spec.placement import Placement
+from ray_async.version import __version__
+
+__all__ = ("Agent", "main")
+
+_logger = logging.getLogger("ray_async.cluster")
+
+_REPORT_S = 0.1
+_FENCE_S = 8.0
+
+
+class Agent:
+    """All parts of the agent process.
+
+    Args:
+        session: this process's session at its node.
+        config: ``head`` (host:port), ``host`` and ``port`` to listen at, ``credentials`` (a path).
+    """
+
+    def __init__(self, session: Any, config: dict[str, Any]) -> None:
+        self.session = session
+        self.arena = session.arena
+        self.config = config
+        self.node_id: str = session.description["node_id"]
+        self.address = ""
+        self._stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._started: list[int] = []  # grants whose tasks are in this node's own books by now
+        self._returned: list[int] = []
+        self._members: dict[str, str] = {}  # addresses by node
+        self._lost: set[str] = set()
+        self._jobs: dict[tuple[str, int], asyncio.Future[int]] = {}
+        self.member = Membership(
+            load_credentials(Path(config["credentials"])),
+            config["head"],
+            config["host"],
+            config["port"],
+            self._serve,
+            self._run_batch,
+        )
+        self.lanes = Lanes(self.member.connect, lambda: {"node": self.node_id, "version": __version__})
+        self.calls = Calls(self)
+        self.demands = Demands(self._warn)
+        self.objects = Objects(self)
+        self.outgoing = OutgoingTasks(self)
+        self.incoming = IncomingTasks(self)
+        self.actors = FarActors(self)
+        self.channel: NodeChannel
+        self.binding: Any = None  # of this process's loop, once it runs
+
+    @property
+    def origin(self) -> str:
+        """What others call this node: ``id@host:port``."""
+        return f"{self.node_id}@{self.address}"
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def run(self, on_ready: Any) -> None:
+        """Join, and serve until the node or the head is gone."""
+        self.channel = await NodeChannel.open(self.session.description["session_dir"], self._told, self._stop.set)
+        self.address = await self.member.start()
+        self.binding = self.session.loops.binding()
+        self.actors.start()
+        joined = await self.channel.ask("agent_join", slot=self.arena.slot)
+        await self._join_head(joined)
+        on_ready()
+        report = asyncio.ensure_future(self._report_for_ever())
+        ends = [asyncio.ensure_future(self.member.finished()), asyncio.ensure_future(self._stop.wait()), report]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if report.done() and not self._stop.is_set():
+            _logger.error("this node is cut off from the head, and leaves the cluster: %r", report.exception())
+
+    async def _join_head(self, joined: dict[str, Any]) -> None:
+        row = {**joined["row"], "IsHeadNode": bool(self.config.get("is_head"))}
+        answer = await self.member.ask_head(
+            "ray_join",
+            node=self.node_id,
+            address=self.address,
+            total=joined["resources"],
+            labels=row["Labels"],
+            row=json.dumps(row),
+            version=__version__,
+            python=".".join(map(str, sys.version_info[:2])),
+        )
+        if "refused" in answer:
+            raise ConnectionError(answer["refused"])
+
+    async def _report_for_ever(self) -> None:
+        while True:
+            free = await self.channel.ask("available_resources", own=True)
+            started, self._started = self._started, []
+            returned, self._returned = self._returned, []
+            asked = self.member.ask_head("ray_report", node=self.node_id, free=free, started=started, returned=returned)
+            # The head takes a silent node to be dead after longer than this: what runs here for others is over before
+            # it is run elsewhere.
+            answer = await asyncio.wait_for(asked, _FENCE_S)
+            self._see(answer)
+            await asyncio.sleep(_REPORT_S)
+
+    def _see(self, view: dict[str, Any]) -> None:
+        """The head says who is there."""
+        self._members = dict(view["members"])
+        for node in view["lost"]:
+            self.node_lost(node)
+        rows = [json.loads(row) for row in view["rows"]]
+        self.channel.tell("cluster_view", nodes=rows, free=view["free"])
+
+    def node_lost(self, node: str) -> None:
+        """A node is gone for good: it may come back only under another id."""
+        if node in self._lost or node == self.node_id:
+            return
+        self._lost.add(node)
+        _logger.warning("node %s is gone", node)
+        self.lanes.drop(node)
+        self.objects.node_lost(node)
+        self.actors.node_lost(node)
+
+    # -- parts' common needs -------------------------------------------------------------------------------------------
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine to its end, beside others; its failure is logged."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _logger.error("a part of the agent failed", exc_info=task.exception())
+
+    def settled(self, ref: Any) -> Awaitable[None]:
+        """Wait until an object of this node is there, or its task has failed, without reading it."""
+        waiting: Awaitable[None] = self.session.loops.settled(ref)
+        return waiting
+
+    async def lane(self, node: str) -> Lane:
+        """The connection to another node.
+
+        Raises:
+            LaneClosedError: it is gone, or cannot be reached.
+        """
+        if node in self._lost:
+            raise LaneClosedError(f"node {node} is gone")
+        found = self.lanes.open_to(node)
+        if found is not None:
+            return found
+        if node not in self._members:
+            self._see(await self.member.ask_head("ray_view"))
+        if node not in self._members:
+            raise LaneClosedError(f"node {node} is not in the cluster")
+        return await self.lanes.to(node, self._members[node])
+
+    def notify(self, node: str, op: str, **fields: Any) -> None:
+        """Tell another node something; nothing happens when it is gone."""
+        self.spawn(self._notify(node, op, fields))
+
+    async def _notify(self, node: str, op: str, fields: dict[str, Any]) -> None:
+        try:
+            (await self.lane(node)).send(op, **fields)
+        except LaneClosedError:
+            _logger.info("%s for node %s, which is gone", op, node)
+
+    async def grant(self, place: Placement, resources: dict[str, float], count: int) -> list[tuple[int, str, str]]:
+        """Ask the ledger for room on other nodes: grants with node and address, as many as there is room for."""
+        choice = place.choice
+        answer = await self.member.ask_head(
+            "ray_grant",
+            node=self.node_id,
+            resources=resources,
+            labels=place.labels or {},
+            only=choice.node if choice is not None and choice.kind == "affinity" else "",
+            count=count,
+        )
+        self.demands.seen(resources, answer["feasible"])
+        return [(number, node, address) for number, node, address in answer["granted"]]
+
+    def give_back(self, grants: list[int]) -> None:
+        """Grants are not used any more; the next report says so."""
+        self._returned += grants
+
+    def started(self, grant: int) -> None:
+        """What was granted is in this node's own books by now."""
+        self._started.append(grant)
+
+    async def foreign_job(self, node: str, job: dict[str, Any]) -> int:
+        """The number that a job of another node has here."""
+        key = node, int(job["id"])
+        found = self._jobs.get(key)
+        if found is None:
+            found = self._jobs[key] = asyncio.ensure_future(self.channel.ask("foreign_job", job=job))
+        return int(await asyncio.shield(found))
+
+    @staticmethod
+    def own_place(description: ClassDescription | ActorDescription, job: int) -> dict[str, Any]:
+        """Fields of another node's description that are others here: the node is chosen, and the job has a number."""
+        _, _, environment = description.env_key.partition(":")
+        return {"place": Placement(description.place.resources), "job": job, "env_key": f"{job}:{environment}"}
+
+    def _warn(self, text: str) -> None:
+        """Tell this node's drivers something."""
+        self.channel.tell("warn", text=text)
+
+    # -- what comes in -------------------------------------------------------------------------------------------------
+
+    async def _serve(self, link: Any) -> None:
+        await self.lanes.serve(link)
+
+    async def _run_batch(self, origin: str, number: int) -> int:
+        return await self.incoming.run_batch(origin, number)
+
+    def _told(self, message: dict[str, Any]) -> None:
+        """The node says something by itself."""
+        match message:
+            case {"op": "demand", "classes": classes, "actors": actors}:
+                self.outgoing.demand(classes)
+                self.actors.demand(actors)
+            case {"op": "taken"}:
+                self.outgoing.taken(message)
+            case {"op": "cancel", "record": record, "seq": seq, "force": force}:
+                self.outgoing.cancel(record, seq, force)
+                self.actors.cancel(record, seq)
+            case {"op": "wanted", "number": number}:
+                self.objects.wanted(number)
+            case {"op": "unwanted", "number": number}:
+                self.objects.unwanted(number)
+            case _:
+                self.actors.told(message)
+
+
+def main() -> None:
+    """Be an agent: configuration as JSON on standard input, one line of JSON on standard output when it has joined."""
+    config = json.loads(sys.stdin.buffer.read())
+    answer = os.dup(1)
+    with open(config["log"], "ab", 0) as log, open(os.devnull, "rb") as nothing:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        os.dup2(nothing.fileno(), 0)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger("distributed").setLevel(logging.WARNING)
+
+    def say(message: dict[str, Any]) -> None:
+        os.write(answer, json.dumps(message).encode() + b"\n")
+        os.close(answer)
+
+    loop = new_event_loop(Settings({}))
+    asyncio.set_event_loop(loop)
+    code = 1
+    try:
+        session = current.connect(
+            InitOptions(
+                address=config["session_dir"], log_to_driver=False, configure_logging=False, namespace="_cluster"
+            )
+        )
+        loop.run_until_complete(_run(session, config, say))
+        code = 0
+    except (OSError, ValueError) as error:
+        _logger.error("the agent ends: %s", error)
+        say({"error": f"{error}"})
+    except Exception as error:
+        _logger.exception("the agent ends because of an error of its own")
+        say({"error": f"{type(error).__name__}: {error}"})
+    finally:
+        logging.shutdown()
+        os._exit(code)  # nothing is left to do, and the node takes back what this process had
+
+
+async def _run(session: Any, config: dict[str, Any], say: Any) -> None:
+    agent = Agent(session, config)
+    await agent.run(lambda: say({"address": agent.address, "node": agent.node_id}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The head: the process that keeps the table of nodes and the ledger, around Dask's scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ray_async.cluster.dask_adapter import ClusterHead
+from ray_async.cluster.ledger import Ledger, LedgerNode, Want
+from ray_async.cluster.security import load_credentials
+from ray_async.config import Settings
+from ray_async.machine.event_loop import new_event_loop
+from ray_async.runtime.scheduler.labels import LabelSelector
+from ray_async.version import __version__
+
+__all__ = ("HeadService", "main")
+
+_logger = logging.getLogger("ray_async.cluster")
+
+_PYTHON = ".".join(map(str, sys.version_info[:2]))
+_REMEMBERED = 1000  # nodes that are gone, for listings
+
+
+class HeadService:
+    """Answers the agents.
+
+    Args:
+        config: ``host``, ``port``, ``credentials`` (a path), ``node_pid`` (the node that the head ends with).
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._ledger = Ledger()
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._lost: dict[str, None] = {}
+        self._head = ClusterHead(
+            load_credentials(Path(config["credentials"])),
+            config["host"],
+            config["port"],
+            {
+                "ray_join": self._join,
+                "ray_report": self._report,
+                "ray_view": self._view,
+                "ray_grant": self._grant,
+                "ray_batches": self._batches,
+            },
+            self._address_lost,
+        )
+        self._node = os.pidfd_open(config["node_pid"])
+
+    async def run(self, on_ready: Any) -> None:
+        """Serve until the head's node ends."""
+        on_ready(await self._head.start())
+        ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self._node, ended.set)
+        await ended.wait()
+
+    async def _join(self, node: str, address: str, total: dict[str, float], labels: dict[str, str], **more: Any) -> Any:
+        if more["version"] != __version__:
+            return {"refused": f"this node runs ray_async {more['version']}, and its head {__version__}"}
+        if node in self._lost:
+            return {"refused": f"node {node} was taken to be dead, and what it ran was given to others: start it anew"}
+        if more["python"] != _PYTHON:
+            return {"refused": f"this node runs Python {more['python']}, and its head {_PYTHON}"}
+        try:
+            await self._head.reach(address)
+        except OSError:
+            return {
+                "refused": f"the head cannot reach this node at {address}: name an address of this machine that it can "
+                "reach with --node-ip-address, and let it through to all ports that are not fixed"
+            }
+        self._ledger.join(LedgerNode(node, address, dict(total), dict(total), dict(labels)))
+        self._rows[node] = json.loads(more["row"])
+        _logger.info("node %s has joined from %s", node, address)
+        return {}
+
+    async def _report(
+        self, node: str, free: dict[str, float], started: list[int], returned: list[int]
+    ) -> dict[str, Any]:
+        self._ledger.give_back(returned)
+        self._ledger.report(node, free, started)
+        return await self._view()
+
+    async def _view(self) -> dict[str, Any]:
+        return {
+            "members": {member.node: member.address for member in self._ledger.members.values()},
+            "lost": list(self._lost),
+            "rows": [json.dumps(row) for row in self._rows.values()],
+            "free": {member.node: member.free for member in self._ledger.members.values()},
+        }
+
+    async def _grant(
+        self, node: str, resources: dict[str, float], labels: dict[str, str], only: str, count: int
+    ) -> dict[str, Any]:
+        want = Want(resources, LabelSelector.parse(labels), only)
+        granted = [[number, member.node, member.address] for number, member in self._ledger.grant(want, count, node)]
+        return {"granted": granted, "feasible": bool(granted) or self._ledger.feasible(want)}
+
+    async def _batches(self) -> int:
+        return self._head.batches()
+
+    def _address_lost(self, worker: str) -> None:
+        address = worker.rpartition("://")[2]
+        for member in list(self._ledger.members.values()):
+            if member.address == address:
+                _logger.warning("node %s at %s is gone", member.node, address)
+                self._ledger.leave(member.node)
+                self._lost[member.node] = None
+                self._rows[member.node].update(Alive=False, alive=False, DeathReasonMessage="the node is gone")
+        for node in list(self._lost)[:-_REMEMBERED]:
+            del self._lost[node], self._rows[node]
+
+
+def main() -> None:
+    """Be a head: configuration as JSON on standard input, one line of JSON on standard output when it listens."""
+    config = json.loads(sys.stdin.buffer.read())
+    answer = os.dup(1)
+    with open(config["log"], "ab", 0) as log, open(os.devnull, "rb") as nothing:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        os.dup2(nothing.fileno(), 0)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger("distributed").setLevel(logging.WARNING)
+
+    def say(message: dict[str, Any]) -> None:
+        os.write(answer, json.dumps(message).encode() + b"\n")
+        os.close(answer)
+
+    loop = new_event_loop(Settings({}))
+    asyncio.set_event_loop(loop)
+    code = 1
+    try:
+        loop.run_until_complete(_run(config, say))
+        code = 0
+    except (OSError, ValueError) as error:
+        say({"error": f"{error}"})
+    finally:
+        logging.shutdown()
+        os._exit(code)
+
+
+async def _run(config: dict[str, Any], say: Any) -> None:
+    service = HeadService(config)  # Dask's scheduler is made on a running loop
+    await service.run(lambda address: say({"address": address}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+"""The node's side of a cluster: the agent that joins it to others, and what these do for its processes.
+
+Work that finds no room here is offered to the agent. A record that the agent takes is claimed by the node, which
+hands it out: so it comes back when the agent dies, like what a dead worker ran.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ray_async._core import portable, submission
+from ray_async.machine.exit_status import ExitStatus
+from ray_async.runtime.node.death.death_explainer import DeathExplainer
+from ray_async.runtime.node.death.evidence import DeathCause
+from ray_async.runtime.node.guard import guarded
+from ray_async.runtime.node.workers import WorkerProcess
+from ray_async.transport.frames import decode_bytes
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.node import Node
+    from ray_async.runtime.node.requests.messages import Answers, Message, Notices
+    from ray_async.spec.actor_description import ActorDescription
+    from ray_async.spec.class_description import ClassDescription
+    from ray_async.transport.server import Peer
+
+__all__ = ("ClusterLink",)
+
+_logger = logging.getLogger("ray_async.node")
+
+_OFFER_S = 0.01  # for the node's own workers to take what they can
+_MOST = 256  # records that one message hands out
+
+
+class ClusterLink:
+    """What the node has to do with other nodes.
+
+    Args:
+        node: the process's parts.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._agent: Peer | None = None
+        self._offers = False  # an offer is about to be made
+        #: Records that run on other nodes, by offset, with their numbers.
+        self._taken: dict[int, int] = {}
+        self._slot = 0  # of the agent
+        self._foreign_jobs: set[int] = set()  # whose tasks came from other nodes, and are not handed on
+        self._epoch = 0
+        #: Actors that other nodes host, by offset.
+        self._hosts: dict[int, WorkerProcess] = {}
+        self._nodes: list[dict[str, Any]] = []
+        self._free: dict[str, dict[str, float]] = {}
+        self.answers: Answers = {
+            "foreign_job": self._foreign_job,
+        }
+        self.notices: Notices = {
+            "take": lambda peer, m: self._take(int(m["class_id"]), int(m["count"]), m.get("tag")),
+            "record_over": lambda peer, m: self._over(m["records"]),
+            "record_back": lambda peer, m: self._back(m["records"]),
+            "elsewhere_lost": lambda peer, m: self._lost(int(m["entry"]), int(m["number"])),
+            "cluster_view": self._view,
+            "warn": lambda peer, m: self._node.listeners.warn(str(m["text"])),
+            "take_actor": lambda peer, m: self._take_actor(int(m["actor"]), str(m["id"]), m["tag"], str(m["node"])),
+            "actor_up": lambda peer, m: self._actor_up(int(m["actor"]), int(m["epoch"])),
+            "actor_gone": lambda peer, m: self._actor_gone(int(m["actor"]), int(m["epoch"]), str(m["reason"])),
+            "actor_init_failed": self._actor_init_failed,
+        }
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the node has an agent, and so may have other nodes to send work to."""
+        return self._agent is not None
+
+    # -- the agent -----------------------------------------------------------------------------------------------------
+
+    def join(self, peer: Peer, slot: int) -> Message:
+        """An agent joins the node to a cluster; returns what it is to know of the node.
+
+        Raises:
+            ValueError: the node has one already.
+        """
+        if self._agent is not None:
+            raise ValueError("the node has an agent already")
+        self._agent, self._slot = peer, slot
+        config = self._node.config
+        row = next(row for row in self._node.logical_nodes.rows() if row["NodeID"] == config["node_id"])
+        self.offer_soon()
+        return {"value": {"node_id": config["node_id"], "row": row, "resources": dict(config["resources"])}}
+
+    def peer_lost(self, peer: Peer) -> None:
+        """A process has closed its connection; if it was the agent, what it had taken comes back."""
+        if peer is not self._agent:
+            return
+        self._agent = None
+        self._nodes, self._free = [], {}
+        _logger.error("the agent is gone: this node is cut off from its cluster")
+        facts = self._node.executor.facts
+        self._back([[record, seq, facts(record)["retries"]] for record, seq in self._taken.items()])
+        for offset, worker in list(self._hosts.items()):
+            self._actor_gone(
+                offset, worker.sequence, "the node that hosted it cannot be reached: the agent here is gone"
+            )
+
+    def _tell(self, op: str, **fields: Any) -> None:
+        if self._agent is not None:
+            self._agent.send({"op": op, **fields})
+
+    def _foreign_job(self, peer: Peer, message: Message) -> Message:
+        number = self._node.drivers.add_foreign(message["job"])
+        self._foreign_jobs.add(number)
+        return {"value": number}
+
+    # -- tasks ---------------------------------------------------------------------------------------------------------
+
+    def offer_soon(self) -> None:
+        """Work may have found no room: offer it, once this node's workers have taken what they can."""
+        if self._agent is not None and not self._offers:
+            self._offers = True
+            self._node.later(_OFFER_S, self._offer)
+
+    def _offer(self) -> None:
+        self._offers = False
+        classes = [row for row in self._node.classes.waiting_for_room() if self.may_run(row[1])]
+        actors = [actor for actor in self._node.actors.waiting_for_room() if self.may_run(actor.description)]
+        if classes or actors:
+            self._tell(
+                "demand",
+                classes=[[class_id, text(description), queued] for class_id, description, queued in classes],
+                actors=[[actor.offset, actor.scheduler_id, text(actor.description)] for actor in actors],
+            )
+            self.offer_soon()
+
+    def _take(self, class_id: int, count: int, tag: Any) -> None:
+        """Hand out up to so many records of a class."""
+        found = self._node.classes.queue_and_description(class_id)
+        records: list[list[int]] = []
+        while found is not None and len(records) < min(count, _MOST):
+            record = self._node.view.claim_queued(found[0])
+            if record == 0:
+                break
+            seq = submission.record_seq(self._node.arena, record)
+            self._taken[record] = seq
+            records.append([record, seq, self._node.executor.facts(record)["retries"]])
+        job = self._node.environments.job_of(found[1].env_key) if found is not None else None
+        if job is None:
+            self._back(records)
+            records = []
+        description = text(found[1]) if found is not None else ""
+        self._tell("taken", tag=tag, records=records, description=description, job=job or {})
+
+    def _over(self, records: list[list[int]]) -> None:
+        for record, seq in records:
+            if self._taken.get(record) == seq:
+                del self._taken[record]
+
+    def _back(self, records: list[list[int]]) -> None:
+        """Records that were handed out are to run, after all, wherever there is room."""
+        for record, seq, retries in records:
+            if self._taken.get(record) == seq:
+                del self._taken[record]
+                guarded(self._requeue, record, seq, retries)
+        self.offer_soon()
+
+    def _requeue(self, record: int, seq: int, retries: int) -> None:
+        if self._node.tasks.is_unfinished(record, seq):
+            facts = self._node.executor.facts(record)
+            if facts["cancelled"]:
+                self._node.executor.fail(record, self._node.tasks.cancelled(record))
+            else:
+                self._node.executor.requeue(record, retries)
+
+    def may_run(self, description: ClassDescription | ActorDescription) -> bool:
+        """Whether tasks of a class, or an actor, may find a place on another node: not what came from one."""
+        is_foreign = description.job in self._foreign_jobs
+        return self._agent is not None and not is_foreign and description.place.group is None
+
+    def cancel(self, record: int, force: bool) -> bool:
+        """Have a record cancelled that runs on another node; whether it does."""
+        seq = self._taken.get(record)
+        if seq is None and self._agent is not None and self._node.records.runner(record) == self._slot:
+            seq = submission.record_seq(self._node.arena, record)  # a call of an actor that another node hosts
+        if seq is None:
+            return False
+        self._tell("cancel", record=record, seq=seq, force=force)
+        return True
+
+    # -- actors --------------------------------------------------------------------------------------------------------
+
+    def _take_actor(self, offset: int, scheduler_id: str, tag: Any, node_id: str) -> None:
+        """The agent has found a node for an actor, unless that has found a place here, or has ended, meanwhile."""
+        actor = self._node.actors.by_offset.get(offset)
+        if actor is None or actor.scheduler_id != scheduler_id or actor not in self._node.actors.waiting_for_room():
+            self._tell("actor_not", tag=tag)
+            return
+        worker = WorkerProcess(self._slot, node_id, actor.description.env_key, actor.job)
+        worker.sequence = self._epoch = self._epoch + 1
+        worker.end_elsewhere = lambda: self._tell("end_actor", actor=offset, epoch=worker.sequence)
+        self._hosts[offset] = worker
+        self._node.actors.place_elsewhere(actor, worker)
+        job = self._node.environments.job_of(actor.description.env_key)
+        self._tell(
+            "actor_yours",
+            tag=tag,
+            actor=offset,
+            epoch=worker.sequence,
+            creation=actor.creation,
+            queue=actor.queue,
+            description=text(actor.description),
+            job=job or {},
+        )
+
+    def _actor_up(self, offset: int, epoch: int) -> None:
+        if self._is_hosted(offset, epoch):
+            self._node.actors.ready(offset)
+
+    def _is_hosted(self, offset: int, epoch: int) -> bool:
+        """Whether an actor is hosted elsewhere, in the very life that is meant."""
+        worker = self._hosts.get(offset)
+        return worker is not None and worker.sequence == epoch
+
+    def _actor_init_failed(self, peer: Peer, message: Message) -> None:
+        offset, epoch = int(message["actor"]), int(message["epoch"])
+        if self._is_hosted(offset, epoch):
+            self._node.actors.init_failed(offset, decode_bytes(message["error"]))
+            self._actor_gone(offset, epoch, "its __init__ has failed")
+
+    def _actor_gone(self, offset: int, epoch: int, reason: str) -> None:
+        """An actor that another node hosted has died there, or with that node."""
+        if not self._is_hosted(offset, epoch):
+            return
+        worker = self._hosts.pop(offset)
+        if worker.kill_cause is None:
+            worker.kill_cause, worker.kill_detail = DeathCause.NODE_DIED, reason
+        before, after = self._node.workers.take_memory_events()
+        death = DeathExplainer(self._node, worker, ExitStatus.from_wait_status(9), before, after)
+        self._node.tasks.worker_died(worker.slot, death, actor=offset)
+        self._node.actors.worker_died(worker, death)
+
+    # -- objects -------------------------------------------------------------------------------------------------------
+
+    def wanted(self, entry: int, number: int, unreferenced: bool) -> bool:
+        """An object that is not in memory is wanted, or not any more; whether its value lies on another node."""
+        if not number & portable.REMOTE:
+            return False
+        if unreferenced:
+            self._node.spilling.forget_elsewhere(entry)
+        if self._agent is not None:
+            self._tell("unwanted" if unreferenced else "wanted", number=number & ~portable.REMOTE)
+        elif not unreferenced:
+            self._node.spilling.lost_elsewhere(entry, number)
+        return True
+
+    def is_elsewhere(self, ref: Any) -> bool:
+        """Whether an object is there, and its value lies on another node."""
+        return self._agent is not None and bool(portable.elsewhere(self._node.arena, portable.offset_of(ref)))
+
+    def _lost(self, entry: int, number: int) -> None:
+        if portable.elsewhere(self._node.arena, entry) == number:
+            self._node.spilling.lost_elsewhere(entry, number | portable.REMOTE)
+
+    # -- what there is -------------------------------------------------------------------------------------------------
+
+    def _view(self, peer: Peer, message: Message) -> None:
+        own = self._node.config["node_id"]
+        self._nodes = [row for row in message["nodes"] if row["NodeID"] != own]
+        self._free = {node: free for node, free in message["free"].items() if node != own}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of the other nodes."""
+        return self._nodes
+
+    def total(self) -> list[dict[str, float]]:
+        """Resources of each living node beside this one."""
+        return [row["Resources"] for row in self._nodes if row["Alive"]]
+
+    def free(self, node_id: str | None) -> list[dict[str, float]]:
+        """What each of the others has left, or the one with an id."""
+        return [free for node, free in self._free.items() if node_id in (None, node)]
+
+
+def text(description: ClassDescription | ActorDescription) -> str:
+    """A description as JSON can hold it."""
+    return description.encode().decode()
