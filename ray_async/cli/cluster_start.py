@@ -7,7 +7,7 @@ import importlib.util
 import socket
 from types import ModuleType
 
-from ray_async.cli.start_options import node_config
+from ray_async.cli.start_options import given_options
 from ray_async.runtime.start import node_control
 
 __all__ = ("start_head_node", "start_member_node")
@@ -29,7 +29,7 @@ def start_head_node(arguments: argparse.Namespace) -> tuple[node_control.NodeEnt
     host = arguments.node_ip_address or _own_address()
     port = _free_port(host, arguments.port)
     credentials = launch.credentials_path(arguments.cluster_credentials)
-    entry = node_control.start_head(node_config(arguments, f"{host}:{port}"))
+    entry = node_control.start_head(given_options(arguments, f"{host}:{port}"))
     try:
         head = launch.start_head(entry, host, port, credentials)
         launch.start_agent(entry, head, host, credentials, is_head=True)
@@ -55,7 +55,7 @@ def start_member_node(arguments: argparse.Namespace) -> tuple[node_control.NodeE
     credentials = launch.credentials_path(arguments.cluster_credentials)
     launch.check_credentials(credentials)
     own = arguments.node_ip_address or _route_to(host, port)
-    entry = node_control.start_head({**node_config(arguments, head), "node_ip_address": own})
+    entry = node_control.start_head({**given_options(arguments, head), "node_ip_address": own})
     try:
         launch.start_agent(entry, head, own, credentials)
     except BaseException:

@@ -31,7 +31,7 @@ def head_config(given: dict[str, Any]) -> NodeConfig:
     """Complete a head's configuration as the command line gives it.
 
     Args:
-        given: ``address``, ``node_ip`` where that is another machine's, and whatever else of the options of
+        given: ``address``, ``node_ip_address`` where that is another machine's, and whatever else of the options of
             ``ray_async start`` was given.
 
     Raises:
