@@ -74,6 +74,7 @@ ARROWS = {
     ("api.object_ref", "runtime.awaiting.generators"): "streams are public, and made where calls are",
     ("cli.command", "runtime.start"): "it starts, finds and ends the node processes of this machine",
     ("cli.state_commands", "runtime.start"): "it finds the node processes of this machine",
+    ("cli.cluster_start", "runtime.start"): "the same, where the node is one of a cluster",
     ("local_cluster.cluster", "runtime.start"): "it starts and ends a node process whose logical nodes it makes",
     ("experimental.tqdm_ray", "runtime.logs.progress"): "a worker's bars are lines of its output, and drawn from them",
     ("air.integrations", "tune"): "old import paths of Tune's loggers, which are loaded when programs ask for them",

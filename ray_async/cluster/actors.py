@@ -20,7 +20,7 @@ from ray_async.spec.actor_description import ActorDescription
 from ray_async.transport.frames import encode_bytes
 
 if TYPE_CHECKING:
-    from ray_async.cluster.agent import Agent
+    from ray_async.cluster.agent import ClusterAgent
     from ray_async.cluster.objects import Place
 
 __all__ = ("FarActors",)
@@ -49,7 +49,7 @@ class FarActors:
         agent: the process's parts.
     """
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: ClusterAgent) -> None:
         self._agent = agent
         self._arena = agent.arena
         self._view = ObjectView(agent.arena)

@@ -34,7 +34,7 @@ from ray_async.spec.class_description import ClassDescription
 from ray_async.spec.placement import Placement
 from ray_async.version import __version__
 
-__all__ = ("Agent", "main")
+__all__ = ("ClusterAgent", "main")
 
 _logger = logging.getLogger("ray_async.cluster")
 
@@ -42,7 +42,7 @@ _REPORT_S = 0.1
 _FENCE_S = 8.0
 
 
-class Agent:
+class ClusterAgent:
     """All parts of the agent process.
 
     Args:
@@ -298,7 +298,7 @@ def main() -> None:
 
 
 async def _run(session: Any, config: dict[str, Any], say: Any) -> None:
-    agent = Agent(session, config)
+    agent = ClusterAgent(session, config)
     await agent.run(lambda: say({"address": agent.address, "node": agent.node_id}))
 
 

@@ -12,7 +12,7 @@ from ray_async._core.constants import RecordKind
 from ray_async.cluster import values
 
 if TYPE_CHECKING:
-    from ray_async.cluster.agent import Agent
+    from ray_async.cluster.agent import ClusterAgent
     from ray_async.cluster.lane import Lane
 
 __all__ = ("Calls", "ForeignCall")
@@ -46,7 +46,7 @@ class Calls:
         agent: the process's parts.
     """
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: ClusterAgent) -> None:
         self._agent = agent
         self._arena = agent.arena
         self._executor = execution.Executor(agent.arena, None, None)

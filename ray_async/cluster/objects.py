@@ -18,7 +18,7 @@ from ray_async.cluster import values
 from ray_async.cluster.lane import Lane, LaneClosedError
 
 if TYPE_CHECKING:
-    from ray_async.cluster.agent import Agent
+    from ray_async.cluster.agent import ClusterAgent
 
 __all__ = ("INLINE_BYTES", "Objects", "Place")
 
@@ -56,7 +56,7 @@ class Objects:
         agent: the process's parts.
     """
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: ClusterAgent) -> None:
         self._agent = agent
         self._arena = agent.arena
         self._view = ObjectView(agent.arena)

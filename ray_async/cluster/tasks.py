@@ -18,13 +18,13 @@ from ray_async.cluster.lane import Lane
 from ray_async.spec.class_description import ClassDescription
 
 if TYPE_CHECKING:
-    from ray_async.cluster.agent import Agent
+    from ray_async.cluster.agent import ClusterAgent
 
 __all__ = ("IncomingTasks", "OutgoingTasks")
 
 _logger = logging.getLogger("ray_async.cluster")
 
-_MOST_IN_BATCH = 64
+_MAX_BATCH_RECORDS = 64
 
 
 class _Sent:
@@ -53,7 +53,7 @@ class OutgoingTasks:
         agent: the process's parts.
     """
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: ClusterAgent) -> None:
         self._agent = agent
         self._arena = agent.arena
         self._executor = execution.Executor(agent.arena, None, None)
@@ -93,8 +93,8 @@ class OutgoingTasks:
             sent = _Sent(offset, seq, retries, message["description"], grant, node)
             by_node.setdefault((node, address), []).append(sent)
         for (_, address), all_sent in by_node.items():
-            for first in range(0, len(all_sent), _MOST_IN_BATCH):
-                self._hand_out(message["job"], all_sent[first : first + _MOST_IN_BATCH], address)
+            for first in range(0, len(all_sent), _MAX_BATCH_RECORDS):
+                self._hand_out(message["job"], all_sent[first : first + _MAX_BATCH_RECORDS], address)
 
     def _hand_out(self, job: dict[str, Any], records: list[_Sent], address: str) -> None:
         number, self._next = self._next, self._next + 1
@@ -203,7 +203,7 @@ class IncomingTasks:
         agent: the process's parts.
     """
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: ClusterAgent) -> None:
         self._agent = agent
         self._arena = agent.arena
         self._running: dict[tuple[str, int, int], Any] = {}  # reference of the first return

@@ -29,7 +29,7 @@ __all__ = ("ClusterLink",)
 _logger = logging.getLogger("ray_async.node")
 
 _OFFER_S = 0.01  # for the node's own workers to take what they can
-_MOST = 256  # records that one message hands out
+_MAX_RECORDS = 256  # records that one message hands out
 
 
 class ClusterLink:
@@ -136,7 +136,7 @@ class ClusterLink:
         """Hand out up to so many records of a class."""
         found = self._node.classes.queue_and_description(class_id)
         records: list[list[int]] = []
-        while found is not None and len(records) < min(count, _MOST):
+        while found is not None and len(records) < min(count, _MAX_RECORDS):
             record = self._node.view.claim_queued(found[0])
             if record == 0:
                 break
