@@ -15,6 +15,7 @@ from ray_async._core.object_ref import ObjectRef
 from ray_async.dag.compiled.actor_loop import LoopOrder
 from ray_async.dag.compiled.drawing import draw
 from ray_async.dag.compiled.life import GraphExecution, Life, Member
+from ray_async.dag.compiled.places import check_places
 from ray_async.dag.compiled.plan import BEGIN, GraphPlan, make_plan
 from ray_async.dag.compiled.ref import CompiledDAGFuture, CompiledDAGRef
 from ray_async.dag.compiled.watch import watch
@@ -39,7 +40,7 @@ class CompiledDAG:
         submit_timeout_s: Seconds that `execute` waits for those whose results nobody will fetch.
 
     Raises:
-        ValueError: A graph that cannot be compiled.
+        ValueError: A graph that cannot be compiled, as when an actor lives on another machine.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class CompiledDAG:
         if max_inflight_executions < 1:
             raise ValueError(f"_max_inflight_executions must be positive, but is {max_inflight_executions}.")
         self._plan = make_plan(root)
+        check_places(get_session(), self._plan.actors)
         root._compiled = True
         self._id = uuid.uuid4().hex
         self._is_async = enable_asyncio

@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ray_async._core import portable, submission
+from ray_async._core.constants import ActorState
 from ray_async.machine.exit_status import ExitStatus
 from ray_async.runtime.node.death.death_explainer import DeathExplainer
 from ray_async.runtime.node.death.evidence import DeathCause
@@ -210,6 +211,17 @@ class ClusterLink:
             description=text(actor.description),
             job=job or {},
         )
+
+    def is_actor_elsewhere(self, offset: int) -> bool | None:
+        """Whether an actor lives on another node; None when that is not decided yet."""
+        actor = self._node.actors.by_offset.get(offset)
+        if actor is None:
+            # One of another node's has no row here, and is alive from the start.
+            state = self._node.objects.actor(offset)[6]
+            return None if state == ActorState.PENDING else state == ActorState.ALIVE
+        if actor.worker is None:
+            return None if actor.state != ActorState.DEAD and self.may_run(actor.description) else False
+        return offset in self._hosts
 
     def _actor_up(self, offset: int, epoch: int) -> None:
         if self._is_hosted(offset, epoch):

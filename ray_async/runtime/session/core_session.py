@@ -163,6 +163,11 @@ class CoreSession:
         """End an actor's process."""
         self.ask("kill_actor", actor=own_core(core).entry, no_restart=no_restart)
 
+    def is_elsewhere(self, core: ActorCore) -> bool | None:
+        """Whether an actor lives on another machine; None when that is not decided yet."""
+        place: bool | None = self.control("actor_elsewhere", actor=own_core(core).entry)
+        return place
+
     def owner(self) -> str:
         """Id of the worker that what is created here ends with; "" for a driver, which its whole job ends with."""
         return ""

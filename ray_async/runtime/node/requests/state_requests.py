@@ -41,6 +41,9 @@ class StateRequests:
             "task_counts": lambda peer, m: {"value": node.task_listing.counts()},
             "objects": lambda peer, m: {"value": node.listing.objects()},
             "workers": lambda peer, m: {"value": node.listing.workers()},
+            "actor_elsewhere": lambda peer, m: {
+                "value": node.cluster is not None and node.cluster.is_actor_elsewhere(int(m["actor"]))
+            },
             "actors": lambda peer, m: {"value": node.actors.rows()},
             "statistics": self._statistics,
         }
