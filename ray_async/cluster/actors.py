@@ -61,6 +61,7 @@ class FarActors:
         #: Actors of this node that it hosts for others: the owner's node, and how it is told of the end.
         self._hosted: dict[tuple[int, int], tuple[Any, Lane]] = {}
         self._calls: dict[tuple[str, int, int], Any] = {}
+        self._crossing = asyncio.Event()  # there are actors to look at
         agent.lanes.handlers.update(
             create_actor=self._create,
             call=self._call,
@@ -77,6 +78,9 @@ class FarActors:
 
     async def _look_for_ever(self) -> None:
         while True:
+            if not self._served and not self._hosted:
+                self._crossing.clear()
+                await self._crossing.wait()
             await asyncio.sleep(_LOOK_S)
             self._pump()
             self._look_for_dead()
@@ -124,6 +128,7 @@ class FarActors:
         # may keep it from ending.
         served = _Served(offset, None, message["queue"], node, epoch)
         self._served[offset] = served
+        self._crossing.set()
         try:
             lane = await self._agent.lanes.to(node, address)
             header, frames = self._describe(creation, lane)
@@ -275,6 +280,7 @@ class FarActors:
         served = _Served(core.entry, core, queue, place[0], 0)
         served.place = place
         self._served[served.offset] = served
+        self._crossing.set()
         self._serve(served)
         return core.ref
 
@@ -306,6 +312,7 @@ class FarActors:
         made = submission.submit_actor(core, template, args, None, foreign)
         key = agent.objects.key(core.ref)
         self._hosted[key] = core, lane
+        self._crossing.set()
         await agent.settled(made)
         found = portable.read_value(self._arena, made)
         if found is not None and found[0]:

@@ -8,6 +8,7 @@ back to the node.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -38,7 +39,8 @@ __all__ = ("ClusterAgent", "main")
 
 _logger = logging.getLogger("ray_async.cluster")
 
-_REPORT_S = 0.1
+_REPORT_S = 0.1  # between reports while something changes
+_LOOK_S = 1.0  # between looks at a node where nothing does
 _FENCE_S = 8.0
 
 
@@ -60,6 +62,8 @@ class ClusterAgent:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._started: list[int] = []  # grants whose tasks are in this node's own books by now
         self._returned: list[int] = []
+        self._changed = asyncio.Event()  # there is something to report soon
+        self._wanted = False  # whether somebody in the cluster waits for room
         self._members: dict[str, str] = {}  # addresses by node
         self._lost: set[str] = set()
         self._jobs: dict[tuple[str, int], asyncio.Future[int]] = {}
@@ -97,11 +101,12 @@ class ClusterAgent:
         joined = await self.channel.ask("agent_join", slot=self.arena.slot)
         await self._join_head(joined)
         on_ready()
-        report = asyncio.ensure_future(self._report_for_ever())
-        ends = [asyncio.ensure_future(self.member.finished()), asyncio.ensure_future(self._stop.wait()), report]
+        talks = [asyncio.ensure_future(self._watch_for_ever()), asyncio.ensure_future(self._report_for_ever())]
+        ends = [asyncio.ensure_future(self.member.finished()), asyncio.ensure_future(self._stop.wait()), *talks]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if report.done() and not self._stop.is_set():
-            _logger.error("this node is cut off from the head, and leaves the cluster: %r", report.exception())
+        for talk in talks:
+            if talk.done() and not self._stop.is_set():
+                _logger.error("this node is cut off from the head, and leaves the cluster: %r", talk.exception())
 
     async def _join_head(self, joined: dict[str, Any]) -> None:
         row = {**joined["row"], "IsHeadNode": bool(self.config.get("is_head"))}
@@ -118,17 +123,38 @@ class ClusterAgent:
         if "refused" in answer:
             raise ConnectionError(answer["refused"])
 
-    async def _report_for_ever(self) -> None:
+    async def _watch_for_ever(self) -> None:
+        """See what the head sees: it answers when that has changed, and otherwise within seconds."""
+        seen = -1
         while True:
-            free = await self.channel.ask("available_resources", own=True)
-            started, self._started = self._started, []
-            returned, self._returned = self._returned, []
-            asked = self.member.ask_head("ray_report", node=self.node_id, free=free, started=started, returned=returned)
             # The head takes a silent node to be dead after longer than this: what runs here for others is over before
             # it is run elsewhere.
-            answer = await asyncio.wait_for(asked, _FENCE_S)
+            answer = await asyncio.wait_for(self.member.ask_head("ray_watch", seen=seen), _FENCE_S)
+            seen, self._wanted = answer["version"], answer["wanted"]
+            if self._wanted:
+                self._changed.set()
             self._see(answer)
             await asyncio.sleep(_REPORT_S)
+
+    async def _report_for_ever(self) -> None:
+        """Tell the head what is free, when that has changed: looked at often only while something goes on."""
+        told: dict[str, float] | None = None
+        pause_s = _REPORT_S
+        while True:
+            self._changed.clear()
+            started, self._started = self._started, []
+            returned, self._returned = self._returned, []
+            free = await self.channel.ask("available_resources", own=True)
+            if free != told or started or returned:
+                await self.member.ask_head(
+                    "ray_report", node=self.node_id, free=free, started=started, returned=returned
+                )
+                told, pause_s = free, _REPORT_S
+            else:
+                pause_s = _REPORT_S if self._wanted else min(2 * pause_s, _LOOK_S)
+            await asyncio.sleep(_REPORT_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), pause_s - _REPORT_S)
 
     def _see(self, view: dict[str, Any]) -> None:
         """The head says who is there."""
@@ -210,10 +236,12 @@ class ClusterAgent:
     def give_back(self, grants: list[int]) -> None:
         """Grants are not used any more; the next report says so."""
         self._returned += grants
+        self._changed.set()
 
     def started(self, grant: int) -> None:
         """What was granted is in this node's own books by now."""
         self._started.append(grant)
+        self._changed.set()
 
     async def foreign_job(self, node: str, job: dict[str, Any]) -> int:
         """The number that a job of another node has here."""

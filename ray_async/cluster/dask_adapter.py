@@ -53,6 +53,10 @@ dask.config.set(
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": False,
+        "distributed.admin.tick.interval": "5s",  # ticks and samples of the machine, which nobody here reads
+        "distributed.admin.tick.cycle": "20s",
+        "distributed.admin.system-monitor.interval": "10s",
+        "distributed.admin.system-monitor.disk": False,
         "distributed.admin.tick.limit": "1h",  # a busy machine is no reason for a warning
         "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
         "distributed.comm.timeouts.tcp": "12s",

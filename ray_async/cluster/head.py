@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import math
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ __all__ = ("HeadService", "main")
 _logger = logging.getLogger("ray_async.cluster")
 
 _PYTHON = ".".join(map(str, sys.version_info[:2]))
+_WATCH_S = 2.0  # that an agent waits for news, at most
+_WANTED_S = 1.0  # that room counts as wanted after it was sought in vain: who waits for it asks again and again
 _REMEMBERED = 1000  # nodes that are gone, for listings
 
 
@@ -37,6 +42,9 @@ class HeadService:
         self._ledger = Ledger()
         self._rows: dict[str, dict[str, Any]] = {}
         self._lost: dict[str, None] = {}
+        self._version = 0  # of what agents see
+        self._changed = asyncio.Event()  # set, and another one made, with each version
+        self._wanted_until = -math.inf
         self._head = ClusterHead(
             load_credentials(Path(config["credentials"])),
             config["host"],
@@ -45,6 +53,7 @@ class HeadService:
                 "ray_join": self._join,
                 "ray_report": self._report,
                 "ray_view": self._view,
+                "ray_watch": self._watch,
                 "ray_grant": self._grant,
                 "ray_batches": self._batches,
             },
@@ -75,15 +84,32 @@ class HeadService:
             }
         self._ledger.join(LedgerNode(node, address, dict(total), dict(total), dict(labels)))
         self._rows[node] = json.loads(more["row"])
+        self._change()
         _logger.info("node %s has joined from %s", node, address)
         return {}
 
-    async def _report(
-        self, node: str, free: dict[str, float], started: list[int], returned: list[int]
-    ) -> dict[str, Any]:
+    async def _report(self, node: str, free: dict[str, float], started: list[int], returned: list[int]) -> None:
+        member = self._ledger.members.get(node)
+        if member is not None and member.free != free:
+            self._change()
         self._ledger.give_back(returned)
         self._ledger.report(node, free, started)
-        return await self._view()
+
+    async def _watch(self, seen: int) -> dict[str, Any]:
+        """The view, as soon as it is another than what the asker has seen."""
+        if seen == self._version:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _WATCH_S)
+        return {**await self._view(), "version": self._version, "wanted": self._is_wanted()}
+
+    def _change(self) -> None:
+        """What agents see is another from now on."""
+        self._version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _is_wanted(self) -> bool:
+        return time.monotonic() < self._wanted_until
 
     async def _view(self) -> dict[str, Any]:
         return {
@@ -98,6 +124,10 @@ class HeadService:
     ) -> dict[str, Any]:
         want = Want(resources, LabelSelector.parse(labels), only)
         granted = [[number, member.node, member.address] for number, member in self._ledger.grant(want, count, node)]
+        if len(granted) < count:
+            was_wanted, self._wanted_until = self._is_wanted(), time.monotonic() + _WANTED_S
+            if not was_wanted:
+                self._change()
         return {"granted": granted, "feasible": bool(granted) or self._ledger.feasible(want)}
 
     async def _batches(self) -> int:
@@ -111,6 +141,7 @@ class HeadService:
                 self._ledger.leave(member.node)
                 self._lost[member.node] = None
                 self._rows[member.node].update(Alive=False, alive=False, DeathReasonMessage="the node is gone")
+                self._change()
         for node in list(self._lost)[:-_REMEMBERED]:
             del self._lost[node], self._rows[node]
 

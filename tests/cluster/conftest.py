@@ -6,8 +6,6 @@ import pytest
 import ray_async as ray
 from tests.cluster.hosts import Hosts
 
-pytest.importorskip("distributed")
-
 
 @pytest.fixture(scope="module")
 def two_hosts(tmp_path_factory: pytest.TempPathFactory, session_folder: None) -> Iterator[Hosts]:
