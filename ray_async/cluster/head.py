@@ -68,6 +68,11 @@ class HeadService:
         asyncio.get_running_loop().add_reader(self._node, ended.set)
         await ended.wait()
 
+    async def close(self) -> None:
+        """Stop listening, of a head that runs in a process that goes on."""
+        os.close(self._node)
+        await self._head.close()
+
     async def _join(self, node: str, address: str, total: dict[str, float], labels: dict[str, str], **more: Any) -> Any:
         if more["version"] != __version__:
             return {"refused": f"this node runs ray_async {more['version']}, and its head {__version__}"}

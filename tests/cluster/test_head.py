@@ -22,7 +22,10 @@ def with_head(tmp_path: Path, body: Callable[[HeadService], Awaitable[None]]) ->
         )
         for node in ("a", "b"):
             head._ledger.join(LedgerNode(node, f"{node}:1", dict(CPU), dict(CPU), {}))
-        await body(head)
+        try:
+            await body(head)
+        finally:
+            await head.close()
 
     security.create_credentials(tmp_path / "c.json")
     asyncio.run(run())
