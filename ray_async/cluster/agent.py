@@ -72,6 +72,7 @@ class ClusterAgent:
             config["head"],
             config["host"],
             config["port"],
+            session.description["session_dir"],
             self._serve,
             self._run_batch,
         )

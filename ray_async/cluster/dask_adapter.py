@@ -106,12 +106,19 @@ class ClusterHead:
         credentials: of the cluster.
         host: the address to listen at.
         port: the port; 0 for any.
+        folder: for Dask's files; removed by whoever made it.
         answers: by operation, what answers a member's request.
         lost: called with the address of each member that is gone.
     """
 
     def __init__(
-        self, credentials: Credentials, host: str, port: int, answers: dict[str, Answer], lost: Callable[[str], None]
+        self,
+        credentials: Credentials,
+        host: str,
+        port: int,
+        folder: str,
+        answers: dict[str, Answer],
+        lost: Callable[[str], None],
     ) -> None:
         self._security = _security(credentials, "head")
         self._watch = _Watch(lost)
@@ -121,6 +128,7 @@ class ClusterHead:
             protocol="tls",
             security=self._security,
             dashboard=False,
+            local_directory=folder,
             plugins=[self._watch],
         )
         self._scheduler.handlers.update(answers)
@@ -215,6 +223,7 @@ class Membership:
         head: ``host:port`` of the scheduler.
         host: the address to listen at.
         port: the port; 0 for any.
+        folder: for Dask's files; removed by whoever made it.
         serve: takes connections of other agents.
         run_batch: runs a batch that another node has handed out, given as its address and the batch's number.
     """
@@ -225,6 +234,7 @@ class Membership:
         head: str,
         host: str,
         port: int,
+        folder: str,
         serve: Serves,
         run_batch: Callable[[str, int], Awaitable[int]],
     ) -> None:
@@ -235,7 +245,7 @@ class Membership:
         self._head = f"tls://{head}"
         self._worker: Any = None
         self._client: Any = None
-        self._host, self._port = host, port
+        self._host, self._port, self._folder = host, port, folder
         self._next = 0
 
     async def start(self) -> str:
@@ -255,6 +265,7 @@ class Membership:
                 nthreads=_MANY,
                 memory_limit=0,
                 dashboard=False,
+                local_directory=self._folder,
                 heartbeat_interval="1s",
             )
             self._worker.handlers[_LANE] = self._lane

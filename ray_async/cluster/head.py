@@ -35,7 +35,8 @@ class HeadService:
     """Answers the agents.
 
     Args:
-        config: ``host``, ``port``, ``credentials`` (a path), ``node_pid`` (the node that the head ends with).
+        config: ``host``, ``port``, ``credentials`` (a path), ``folder`` (for its files), ``node_pid`` (the node that the head
+            ends with).
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -49,6 +50,7 @@ class HeadService:
             load_credentials(Path(config["credentials"])),
             config["host"],
             config["port"],
+            config["folder"],
             {
                 "ray_join": self._join,
                 "ray_report": self._report,

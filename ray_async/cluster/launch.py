@@ -47,7 +47,13 @@ def start_head(entry: NodeEntry, host: str, port: int, credentials: Path) -> str
     if not credentials.exists():
         create_credentials(credentials)
     load_credentials(credentials)  # one that cannot be used is told of here
-    config = {"host": host, "port": port, "credentials": str(credentials), "node_pid": entry.pid}
+    config = {
+        "host": host,
+        "port": port,
+        "credentials": str(credentials),
+        "folder": entry.session_dir,
+        "node_pid": entry.pid,
+    }
     return str(_start("ray_async.cluster.head", entry, "head.log", config)["address"])
 
 

@@ -18,7 +18,13 @@ def with_head(tmp_path: Path, body: Callable[[HeadService], Awaitable[None]]) ->
 
     async def run() -> None:
         head = HeadService(
-            {"host": "127.0.0.1", "port": 0, "credentials": str(tmp_path / "c.json"), "node_pid": os.getpid()}
+            {
+                "host": "127.0.0.1",
+                "port": 0,
+                "credentials": str(tmp_path / "c.json"),
+                "folder": str(tmp_path),
+                "node_pid": os.getpid(),
+            }
         )
         for node in ("a", "b"):
             head._ledger.join(LedgerNode(node, f"{node}:1", dict(CPU), dict(CPU), {}))

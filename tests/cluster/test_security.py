@@ -108,7 +108,7 @@ async def test_a_member_with_other_credentials_is_told_so(two_hosts: Hosts, tmp_
     async def run_batch(origin: str, number: int) -> int:
         return 0
 
-    member = dask_adapter.Membership(strange, two_hosts.head, LOOPBACK, 0, serve, run_batch)
+    member = dask_adapter.Membership(strange, two_hosts.head, LOOPBACK, 0, str(tmp_path), serve, run_batch)
     with pytest.raises(OSError, match="not the head of this cluster"):
         await member.start()
 

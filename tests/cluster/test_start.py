@@ -17,11 +17,12 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir()
+        self.temporary = folder / "tmp"  # the system's folder for everybody
+        self.temporary.mkdir(parents=True)
 
     def run(self, *words: str, program: str = "") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", program] if program else [sys.executable, "-m", "ray_async", *words]
-        environment = {**os.environ, TMPDIR_VARIABLE: str(self.folder)}
+        environment = {**os.environ, TMPDIR_VARIABLE: str(self.folder), "TMPDIR": str(self.temporary)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
 
 
@@ -32,6 +33,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine
     yield made
     for machine in reversed(made):
         assert machine.run("stop").returncode == 0
+        assert list(machine.temporary.iterdir()) == []
 
 
 PROGRAM = """
