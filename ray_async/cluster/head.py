@@ -35,8 +35,8 @@ class HeadService:
     """Answers the agents.
 
     Args:
-        config: ``host``, ``port``, ``credentials`` (a path), ``folder`` (for its files), ``node_pid`` (the node that the head
-            ends with).
+        config: ``host``, ``port``, ``credentials`` (a path), ``folder`` (for its files), ``node_pid`` (of the node that
+            the head ends with).
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
