@@ -80,14 +80,14 @@ def test_an_actor_that_is_restarted(two_hosts: Hosts) -> None:
 
 
 def test_kill(two_hosts: Hosts) -> None:
-    before = living(two_hosts)
+    wait_until(lambda: living(two_hosts) == 0)  # those of other tests are about to end
     counter = Counter.remote()
     ray.get(counter.add.remote())
-    assert living(two_hosts) == before + 1
+    assert living(two_hosts) == 1
     ray.kill(counter)
     with pytest.raises(ray.exceptions.ActorDiedError):
         ray.get(counter.add.remote())
-    wait_until(lambda: living(two_hosts) == before)
+    wait_until(lambda: living(two_hosts) == 0)
 
 
 def test_an_actor_ends_with_its_last_handle(two_hosts: Hosts) -> None:
