@@ -67,6 +67,7 @@ class FarActors:
             call=self._call,
             actor_died=self._died,
             end_actor=self._end,
+            kill_actor=self._kill,
             cancel_call=self._cancel,
         )
 
@@ -98,6 +99,8 @@ class FarActors:
                 self._agent.give_back([self._grants.pop(tag)[0]])
             case {"op": "end_actor", "actor": offset, "epoch": epoch}:
                 self._end_there(offset, epoch)
+            case {"op": "kill_far", "actor": offset, "no_restart": no_restart}:
+                self._kill_far(offset, no_restart)
             case _:
                 _logger.error("the node says %r, which nobody here knows", message.get("op"))
 
@@ -252,6 +255,18 @@ class FarActors:
             if served.calls.get(record) == seq:
                 self._agent.notify(served.node, "cancel_call", record=record, seq=seq)
 
+    def _kill_far(self, offset: int, no_restart: bool) -> None:
+        """A process of this node has killed an actor of another one."""
+        served = self._served.get(offset)
+        if served is not None and served.place is not None:
+            self._agent.notify(served.node, "kill_actor", at=list(served.place[1:]), no_restart=no_restart)
+
+    async def _kill(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> None:
+        """Another node has killed an actor of this one."""
+        ref = self._agent.objects.exported(*header["at"])
+        entry = self._agent.objects.key(ref)[0]
+        self._agent.channel.tell("kill_actor", actor=entry, no_restart=header["no_restart"])
+
     async def _died(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> None:
         """The host says that an actor has died."""
         place = (lane.node, *header["at"])
@@ -301,7 +316,7 @@ class FarActors:
         job = await agent.foreign_job(lane.node, header["job"])
         given = ActorDescription.decode(header["description"].encode())
         described = given._replace(**agent.own_place(given, job))
-        description = described._replace(name="", detached=False, owner="", max_restarts=0, max_task_retries=0)
+        description = described._replace(name="", owner="", max_restarts=0, max_task_retries=0)
         call = agent.calls.take(lane, header, frames)
         agent.started(header["grant"])
         core = submission.new_actor(self._arena, store.put_raw(self._arena, description.encode()))

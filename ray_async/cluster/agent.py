@@ -24,6 +24,7 @@ from ray_async.cluster.demands import Demands
 from ray_async.cluster.lane import Lane, LaneClosedError, Lanes
 from ray_async.cluster.node_channel import NodeChannel
 from ray_async.cluster.objects import Objects
+from ray_async.cluster.questions import Questions
 from ray_async.cluster.security import load_credentials
 from ray_async.cluster.tasks import IncomingTasks, OutgoingTasks
 from ray_async.config import Settings
@@ -32,7 +33,7 @@ from ray_async.engine.init_options import InitOptions
 from ray_async.machine.event_loop import new_event_loop
 from ray_async.spec.actor_description import ActorDescription
 from ray_async.spec.class_description import ClassDescription
-from ray_async.spec.placement import Placement
+from ray_async.spec.placement import NodeChoice, Placement
 from ray_async.version import __version__
 
 __all__ = ("ClusterAgent", "main")
@@ -77,12 +78,14 @@ class ClusterAgent:
             self._run_batch,
         )
         self.lanes = Lanes(self.member.connect, lambda: {"node": self.node_id, "version": __version__})
+        self.lanes.handlers["job_over"] = self._foreign_job_over
         self.calls = Calls(self)
         self.demands = Demands(self._warn)
         self.objects = Objects(self)
         self.outgoing = OutgoingTasks(self)
         self.incoming = IncomingTasks(self)
         self.actors = FarActors(self)
+        self.questions = Questions(self)
         self.channel: NodeChannel
         self.binding: Any = None  # of this process's loop, once it runs
 
@@ -174,6 +177,7 @@ class ClusterAgent:
         self.lanes.drop(node)
         self.objects.node_lost(node)
         self.actors.node_lost(node)
+        self._end_foreign_jobs([key for key in self._jobs if key[0] == node])
 
     # -- parts' common needs -------------------------------------------------------------------------------------------
 
@@ -252,11 +256,31 @@ class ClusterAgent:
             found = self._jobs[key] = asyncio.ensure_future(self.channel.ask("foreign_job", job=job))
         return int(await asyncio.shield(found))
 
-    @staticmethod
-    def own_place(description: ClassDescription | ActorDescription, job: int) -> dict[str, Any]:
-        """Fields of another node's description that are others here: the node is chosen, and the job has a number."""
+    def own_place(self, description: ClassDescription | ActorDescription, job: int) -> dict[str, Any]:
+        """Fields of another node's description that are others here: the node is chosen, and the job has a number.
+
+        What has come from another node stays here. What it starts has a place of its own.
+        """
         _, _, environment = description.env_key.partition(":")
-        return {"place": Placement(description.place.resources), "job": job, "env_key": f"{job}:{environment}"}
+        here = Placement(description.place.resources, NodeChoice("affinity", self.node_id))
+        return {"place": here, "job": job, "env_key": f"{job}:{environment}"}
+
+    def job_over(self, job: int) -> None:
+        """A job of this node is over: so is what other nodes run of it."""
+        for lane in self.lanes.all_open():
+            lane.send("job_over", job=job)
+
+    async def _foreign_job_over(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> None:
+        self._end_foreign_jobs([(lane.node, header["job"])])
+
+    def _end_foreign_jobs(self, keys: list[tuple[str, int]]) -> None:
+        for key in keys:
+            number = self._jobs.pop(key, None)
+            if number is not None:
+                self.spawn(self._end_foreign_job(number))
+
+    async def _end_foreign_job(self, number: asyncio.Future[int]) -> None:
+        self.channel.tell("foreign_job_over", job=await number)
 
     def _warn(self, text: str) -> None:
         """Tell this node's drivers something."""
@@ -285,6 +309,12 @@ class ClusterAgent:
                 self.objects.wanted(number)
             case {"op": "unwanted", "number": number}:
                 self.objects.unwanted(number)
+            case {"op": "job_over", "job": job}:
+                self.job_over(job)
+            case {"op": "question"}:
+                self.questions.asked(message)
+            case {"op": "name_freed"}:
+                self.questions.name_freed(message)
             case _:
                 self.actors.told(message)
 

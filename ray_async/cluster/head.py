@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ray_async.cluster.dask_adapter import ClusterHead
+from ray_async.cluster.directory import Directory, Holder
 from ray_async.cluster.ledger import Ledger, LedgerNode, Want
 from ray_async.cluster.security import load_credentials
 from ray_async.config import Settings
 from ray_async.machine.event_loop import new_event_loop
+from ray_async.runtime.node.requests.key_values import KeyValues
 from ray_async.runtime.scheduler.labels import LabelSelector
 from ray_async.version import __version__
 
@@ -41,6 +43,8 @@ class HeadService:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._ledger = Ledger()
+        self._directory = Directory()
+        self._key_values = KeyValues().by_operation
         self._rows: dict[str, dict[str, Any]] = {}
         self._lost: dict[str, None] = {}
         self._version = 0  # of what agents see
@@ -58,6 +62,11 @@ class HeadService:
                 "ray_watch": self._watch,
                 "ray_grant": self._grant,
                 "ray_batches": self._batches,
+                "ray_take_name": self._take_name,
+                "ray_free_name": self._free_name,
+                "ray_find_name": self._find_name,
+                "ray_names": self._names,
+                "ray_key_value": self._key_value,
             },
             self._address_lost,
         )
@@ -137,6 +146,28 @@ class HeadService:
                 self._change()
         return {"granted": granted, "feasible": bool(granted) or self._ledger.feasible(want)}
 
+    async def _take_name(self, node: str, namespace: str, name: str, actor: str) -> bool:
+        """Give an actor a name; whether another one has it."""
+        return node in self._lost or not self._directory.take(namespace, name, Holder(node, actor))
+
+    async def _free_name(self, node: str, namespace: str, name: str, actor: str) -> None:
+        self._directory.free(namespace, name, Holder(node, actor))
+
+    async def _find_name(self, namespace: str, name: str) -> str:
+        """The node that has a named actor; "" for none."""
+        found = self._directory.find(namespace, name)
+        return found.node if found is not None else ""
+
+    async def _names(self, namespace: str | None) -> list[tuple[str, str]]:
+        return self._directory.names(namespace)
+
+    async def _key_value(self, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """A question of a node about keys and values; a refusal as ``refused``."""
+        try:
+            return {"value": self._key_values[operation](fields)}
+        except RuntimeError as error:
+            return {"refused": str(error)}
+
     async def _batches(self) -> int:
         return self._head.batches()
 
@@ -146,6 +177,7 @@ class HeadService:
             if member.address == address:
                 _logger.warning("node %s at %s is gone", member.node, address)
                 self._ledger.leave(member.node)
+                self._directory.node_lost(member.node)
                 self._lost[member.node] = None
                 self._rows[member.node].update(Alive=False, alive=False, DeathReasonMessage="the node is gone")
                 self._change()

@@ -225,6 +225,10 @@ class Lanes:
         if self._open.get(lane.node) is lane:
             del self._open[lane.node]
 
+    def all_open(self) -> list[Lane]:
+        """The connections that there are, one for each node."""
+        return list(self._open.values())
+
     def drop(self, node: str) -> None:
         """A node is gone: end its connections."""
         for lane in [lane for lane in self._all if lane.node == node]:

@@ -77,6 +77,15 @@ class NodeChannel(asyncio.Protocol):
             ConnectionError: the node is gone.
             RuntimeError: it refused.
         """
+        return (await self.ask_all(op, **fields)).get("value")
+
+    async def ask_all(self, op: str, **fields: Any) -> dict[str, Any]:
+        """The same; returns the whole answer.
+
+        Raises:
+            ConnectionError: the node is gone.
+            RuntimeError: it refused.
+        """
         if self._transport is None or self._transport.is_closing():
             raise ConnectionError("the node process is gone")
         self._next += 1
@@ -85,7 +94,7 @@ class NodeChannel(asyncio.Protocol):
         answer = await waiting
         if "error" in answer:
             raise RuntimeError(answer["error"])
-        return answer.get("value")
+        return answer
 
     def close(self) -> None:
         """Close the connection."""

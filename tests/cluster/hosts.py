@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,13 @@ class Hosts:
     def rows(self, entry: NodeEntry, kind: StateKind) -> list[dict[str, Any]]:
         """What there is on a node."""
         return get_engine().state_at(entry.session_dir).rows(kind)
+
+    def run(self, entry: NodeEntry, program: str, namespace: str = "shared") -> str:
+        """Run a program that is attached to a node, to its end; returns what it prints."""
+        text = f"import ray_async as ray\nray.init(address={entry.session_dir!r}, namespace={namespace!r})\n{program}"
+        ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=100, check=False)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
 
     def companions(self, entry: NodeEntry) -> list[int]:
         """The agent beside a node, and the head."""

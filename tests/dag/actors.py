@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import ray_async as ray
@@ -46,6 +47,7 @@ class Worker:
         return x
 
     def wait_for(self, path: str) -> str:
+        Path(f"{path}.begun").touch()
         while not os.path.exists(path):
             time.sleep(0.005)
         return path

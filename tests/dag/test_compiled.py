@@ -15,6 +15,7 @@ from ray_async.dag import InputNode, MultiOutputNode
 from ray_async.dag.compiled.plan import make_plan
 from ray_async.exceptions import RayCgraphCapacityExceeded, RayChannelError, RayChannelTimeoutError
 from tests.dag.actors import Async, Worker
+from tests.resources import wait_until
 
 
 def chain(length: int = 3) -> Any:
@@ -298,6 +299,7 @@ def test_a_method_that_does_not_return_is_told_of(tmp_path: Path, monkeypatch: p
     with InputNode() as inp:
         graph = Worker.remote().wait_for.bind(inp).experimental_compile()
     ref = graph.execute(str(file))
+    wait_until((tmp_path / "go.begun").exists)
     monkeypatch.setattr(DAGContext.get_current(), "teardown_timeout", 0.01)
     with pytest.raises(RayChannelTimeoutError, match="still run a method"):
         graph.teardown()

@@ -127,9 +127,16 @@ class Actors:
             return False
         return not self._objects.is_actor(offset) or self._objects.actor_references(offset) == 0
 
+    def release_name(self, offset: int, name: str, namespace: str) -> None:
+        """Free a name, if it is this actor's."""
+        if self._names.get((namespace, name), (0, ""))[0] == offset:
+            del self._names[namespace, name]
+            if self._node.cluster is not None:
+                self._node.cluster.names.freed(offset, name, namespace)
+
     def _release_names(self, offset: int) -> None:
-        for key in [key for key, (holder, _) in self._names.items() if holder == offset]:
-            del self._names[key]
+        for namespace, name in [key for key, (holder, _) in self._names.items() if holder == offset]:
+            self.release_name(offset, name, namespace)
 
     def find(self, name: str, namespace: str) -> tuple[int, str] | None:
         """Offset and description of a named actor."""
@@ -175,9 +182,14 @@ class Actors:
             self._node.cluster.offer_soon()
 
     def waiting_for_room(self) -> list[Actor]:
-        """Actors for which the scheduler has no worker yet."""
+        """Actors for which the scheduler has no place yet; where it has one, their worker may be about to start."""
         waiting = (ActorState.PENDING, ActorState.RESTARTING)
-        return [a for a in self._by_id.values() if a.state in waiting and a.worker is None]
+        has_room = self._node.scheduler.report.actor_has_room
+        return [
+            actor
+            for identity, actor in self._by_id.items()
+            if actor.state in waiting and actor.worker is None and not has_room(identity)
+        ]
 
     def place_elsewhere(self, actor: Actor, worker: WorkerProcess) -> None:
         """A process of another node is to host an actor: the scheduler here has nothing to do with it any more."""
@@ -381,8 +393,8 @@ class Actors:
         """The actor is dead: its queue fails, its name is free, its worker goes."""
         actor.state = ActorState.DEAD
         self._objects.set_actor(actor.offset, ActorState.DEAD)
-        if actor.name and self._names.get((actor.namespace, actor.name), (0, ""))[0] == actor.offset:
-            del self._names[actor.namespace, actor.name]
+        if actor.name:
+            self.release_name(actor.offset, actor.name, actor.namespace)
         worker = actor.worker
         gently = gently and worker is not None and worker.end_elsewhere is None
         if not gently:  # the scheduler would have the worker killed
@@ -468,7 +480,7 @@ class Actors:
         self._pinned.discard(actor.offset)
         self._objects.unpin(actor.offset)  # the last one: the event of it frees the actor
         if actor.description.detached:
-            self._node.drivers.end_job(actor.job)
+            self._node.drivers.end_job(actor.description.job)
 
     def detached_actor_of(self, slot: int | None) -> int:
         """The detached actor that the worker in a slot runs; 0 for none.

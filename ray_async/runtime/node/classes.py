@@ -175,9 +175,13 @@ class Classes:
                 self._ending.discard(class_id)
 
     def waiting_for_room(self) -> list[tuple[int, ClassDescription, int]]:
-        """Classes in whose queues tasks wait, with their descriptions, and how many tasks wait."""
-        lengths = [(class_id, self.queue_length(class_id)) for class_id in self._hungry]
-        return [(class_id, self._known[class_id][1], queued) for class_id, queued in lengths if queued]
+        """Classes whose tasks wait and have no worker here, not one that starts: their descriptions, and how many."""
+        counts = [(class_id, self.without_room(class_id)) for class_id in self._hungry]
+        return [(class_id, self._known[class_id][1], count) for class_id, count in counts if count]
+
+    def without_room(self, class_id: int) -> int:
+        """How many tasks of a class wait and have no worker here."""
+        return self._node.scheduler.report.without_room(class_id, self.queue_length(class_id))
 
     def queue_and_description(self, class_id: int) -> tuple[int, ClassDescription] | None:
         """Queue and description of a class; None when it has ended."""

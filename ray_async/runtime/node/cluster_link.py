@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ray_async._core import portable, submission
 from ray_async._core.constants import ActorState
 from ray_async.machine.exit_status import ExitStatus
+from ray_async.runtime.node.cluster_names import ClusterNames
+from ray_async.runtime.node.cluster_questions import ClusterQuestions
 from ray_async.runtime.node.death.death_explainer import DeathExplainer
 from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.guard import guarded
@@ -47,14 +49,16 @@ class ClusterLink:
         #: Records that run on other nodes, by offset, with their numbers.
         self._taken: dict[int, int] = {}
         self._slot = 0  # of the agent
-        self._foreign_jobs: set[int] = set()  # whose tasks came from other nodes, and are not handed on
         self._epoch = 0
         #: Actors that other nodes host, by offset.
         self._hosts: dict[int, WorkerProcess] = {}
         self._nodes: list[dict[str, Any]] = []
         self._free: dict[str, dict[str, float]] = {}
+        self.questions = ClusterQuestions(self._tell)
+        self.names = ClusterNames(node, self.questions, self._tell)
         self.answers: Answers = {
             "foreign_job": self._foreign_job,
+            "answered": lambda peer, m: self.questions.answered(m),
         }
         self.notices: Notices = {
             "take": lambda peer, m: self._take(int(m["class_id"]), int(m["count"]), m.get("tag")),
@@ -62,6 +66,7 @@ class ClusterLink:
             "record_back": lambda peer, m: self._back(m["records"]),
             "elsewhere_lost": lambda peer, m: self._lost(int(m["entry"]), int(m["number"])),
             "cluster_view": self._view,
+            "foreign_job_over": lambda peer, m: node.drivers.job_over(int(m["job"])),
             "warn": lambda peer, m: self._node.listeners.warn(str(m["text"])),
             "take_actor": lambda peer, m: self._take_actor(int(m["actor"]), str(m["id"]), m["tag"], str(m["node"])),
             "actor_up": lambda peer, m: self._actor_up(int(m["actor"]), int(m["epoch"])),
@@ -96,6 +101,7 @@ class ClusterLink:
             return
         self._agent = None
         self._nodes, self._free = [], {}
+        self.questions.agent_lost()
         _logger.error("the agent is gone: this node is cut off from its cluster")
         facts = self._node.executor.facts
         self._back([[record, seq, facts(record)["retries"]] for record, seq in self._taken.items()])
@@ -106,12 +112,28 @@ class ClusterLink:
 
     def _tell(self, op: str, **fields: Any) -> None:
         if self._agent is not None:
-            self._agent.send({"op": op, **fields})
+            self._agent.send({**fields, "op": op})
 
     def _foreign_job(self, peer: Peer, message: Message) -> Message:
-        number = self._node.drivers.add_foreign(message["job"])
-        self._foreign_jobs.add(number)
-        return {"value": number}
+        return {"value": self._node.drivers.add_foreign(message["job"])}
+
+    def job_over(self, job: int) -> None:
+        """A driver is gone: what other nodes run of its job is over."""
+        self._tell("job_over", job=job)
+
+    async def key_value(self, op: str, message: Message) -> Message:
+        """Ask the head, which keeps the cluster's keys and values.
+
+        Raises:
+            RuntimeError: it has no room for more, or is gone.
+        """
+        fields = {name: value for name, value in message.items() if name not in ("op", "id")}
+        try:
+            return await self.questions.ask("key_value", operation=op, fields=fields)
+        except ConnectionError as error:
+            raise RuntimeError(
+                f"keys and values are kept by the cluster's head, which cannot be asked: {error}"
+            ) from None
 
     # -- tasks ---------------------------------------------------------------------------------------------------------
 
@@ -137,7 +159,8 @@ class ClusterLink:
         """Hand out up to so many records of a class."""
         found = self._node.classes.queue_and_description(class_id)
         records: list[list[int]] = []
-        while found is not None and len(records) < min(count, _MAX_RECORDS):
+        count = min(count, _MAX_RECORDS, self._node.classes.without_room(class_id)) if found is not None else 0
+        while found is not None and len(records) < count:
             record = self._node.view.claim_queued(found[0])
             if record == 0:
                 break
@@ -174,8 +197,9 @@ class ClusterLink:
 
     def may_run(self, description: ClassDescription | ActorDescription) -> bool:
         """Whether tasks of a class, or an actor, may find a place on another node: not what came from one."""
-        is_foreign = description.job in self._foreign_jobs
-        return self._agent is not None and not is_foreign and description.place.group is None
+        choice = description.place.choice
+        stays = choice is not None and choice.kind == "affinity" and choice.node == self._node.config["node_id"]
+        return self._agent is not None and not stays and description.place.group is None
 
     def cancel(self, record: int, force: bool) -> bool:
         """Have a record cancelled that runs on another node; whether it does."""
@@ -249,6 +273,15 @@ class ClusterLink:
         death = DeathExplainer(self._node, worker, ExitStatus.from_wait_status(9), before, after)
         self._node.tasks.worker_died(worker.slot, death, actor=offset)
         self._node.actors.worker_died(worker, death)
+
+    def kill(self, offset: int, no_restart: bool) -> bool:
+        """Have an actor of another node ended, for which one stands here; whether it is such a one."""
+        if offset in self._node.actors.by_offset or not self._node.objects.is_actor(offset):
+            return False
+        if self._node.objects.actor(offset)[6] != ActorState.ALIVE:  # which those are from the start
+            return False
+        self._tell("kill_far", actor=offset, no_restart=no_restart)
+        return True
 
     # -- objects -------------------------------------------------------------------------------------------------------
 

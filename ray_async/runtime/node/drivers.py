@@ -84,7 +84,7 @@ class Drivers:
         }
 
     def add_foreign(self, given: JobDescription) -> int:
-        """Give a job of another node, whose tasks run here, a number of this node's; it ends with the session."""
+        """Give a job of another node, whose tasks run here, a number of this node's."""
         number, self._next_job = self._next_job, self._next_job + 1
         self._node.environments.add_job({**given, "id": number})
         return number
@@ -125,7 +125,10 @@ class Drivers:
         return [worker for worker in workers if worker.job == driver.job]
 
     def _has_detached(self, job: int) -> bool:
-        return any(a.job == job and a.description.detached for a in self._node.actors.by_offset.values())
+        # One of another node is made by the agent, and is of that node's job.
+        return any(
+            a.description.detached and job in (a.job, a.description.job) for a in self._node.actors.by_offset.values()
+        )
 
     def _died(self, driver: _Driver) -> None:
         if driver.pidfd >= 0:
@@ -136,11 +139,21 @@ class Drivers:
         if driver.owns_node:
             self._node.stop()
             return
-        self._node.tasks.job_ended(driver.job)
-        self._node.actors.job_ended(driver.job)
-        self._node.groups.job_ended(driver.job)
+        self._end_work(driver.job)
         self._node.view.reap(driver.slot)
         self.end_job(driver.job)
+
+    def _end_work(self, job: int) -> None:
+        self._node.tasks.job_ended(job)
+        self._node.actors.job_ended(job)
+        self._node.groups.job_ended(job)
+        if self._node.cluster is not None:
+            self._node.cluster.job_over(job)
+
+    def job_over(self, job: int) -> None:
+        """A job of another node is over: so is what was run of it here."""
+        self._end_work(job)
+        self.end_job(job)
 
     def end_job(self, job: int) -> None:
         """End a job's workers and forget it, if its driver and its detached actors are gone."""

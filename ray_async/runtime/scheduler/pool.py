@@ -120,6 +120,13 @@ class ResourcePool:
             return False
         return all(devices.find(request[name]) is not None for name, devices in self.devices.items() if request[name])
 
+    def times(self, request: ResourceSet, demand: Demand | None = None) -> int:
+        """How often ``request`` fits now beside what is held back for others than ``demand``; at most 2**16."""
+        if not self.fits(request, demand):
+            return 0
+        free = ((self.available.get(n, 0) - self.held_back(n, demand)) // a for n, a in request.units.items())
+        return min(free, default=1 << 16)
+
     def accelerators_for(self, request: ResourceSet) -> AcceleratorIds | None:
         """Return the devices that `take` would pick now; None when there are not enough."""
         found: list[tuple[str, tuple[int, ...]]] = []

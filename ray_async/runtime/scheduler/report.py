@@ -104,6 +104,40 @@ class Report:
             for name, amount in units.items():
                 sums[name + suffix] = sums.get(name + suffix, 0) + amount
 
+    def without_room(self, class_id: int, queued: int) -> int:
+        """How many of a class's queued tasks find no room: no worker will take them that is there, or may start.
+
+        Args:
+            class_id: the class.
+            queued: how many there are; those of a class that was given up are not counted here any more.
+        """
+        demand = self._state.classes.get(class_id)
+        if demand is None:
+            return 0
+        if isinstance(demand.tiers, Unschedulable):
+            return queued
+        served = len(demand.expected) + len(demand.pending) + self._room(demand, demand.spec)
+        return max(0, queued - served * demand.spec.tasks_per_worker)
+
+    def actor_has_room(self, actor_id: str) -> bool:
+        """Whether an actor has a place, where its worker is or may start."""
+        actor = self._state.actors.get(actor_id)
+        if actor is None or actor.queue is None:
+            return actor is not None and actor.grant is not None
+        return list(actor.queue.actors).index(actor_id) < self._room(actor.queue, actor.spec)
+
+    def _room(self, demand: Demand, spec: Requirements) -> int:
+        """How often more a request fits now, though it may have to wait: workers start a few at a time."""
+        if demand.tiers is None or isinstance(demand.tiers, Unschedulable):
+            return 0
+        limit = self._state.settings.max_task_workers
+        places = 0
+        for pool in (pool for tier in demand.tiers for pool in tier):
+            node = pool.node
+            left = limit - node.task_workers - max(node.starting_count, node.waiting_count)
+            places += min(pool.times(spec.resources, demand), max(left, len(node.idle_since)))
+        return places
+
     def explain(self, class_id: int) -> str:
         """Say in one line how the tasks of a class are served and, if they wait, what for."""
         demand = self._state.classes.get(class_id)

@@ -68,3 +68,25 @@ def test_explain(harness: Make) -> None:
     assert "it waits for placement group p, which is PENDING" in explain(4)
     assert "CPU 0 of 1 free" in h.scheduler.report.explain_actor("a")
     assert explain(99) == "the scheduler does not know tasks of its kind"
+
+
+def test_what_waits_for_a_worker_that_starts_has_room(harness: Make) -> None:
+    h = harness()
+    h.auto_start = False
+    h.node("head", CPU=1)
+    h.task_class(1, queued=3, CPU=1)
+    h.actor("a", CPU=0)
+    h.actor("b", CPU=1)
+    report = h.scheduler.report
+    assert report.without_room(1, 3) == 2
+    assert h.actors == {}  # one worker starts at a time
+    assert report.actor_has_room("a")
+    assert not report.actor_has_room("b")
+    assert not report.actor_has_room("nobody")
+    h.start_worker("head")
+    h.busy(0)
+    h.send(ev.ClassDemand(1, 2))
+    assert report.without_room(1, 2) == 2
+    h.task_class(2, queued=2, spec={"strategy": NodeAffinity("elsewhere")}, CPU=1)
+    assert report.without_room(2, 2) == 2  # it was given up here
+    assert report.without_room(3, 1) == 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ray_async.runtime.node.requests.messages import Answers, Message, Notices
+from ray_async.runtime.node.requests.messages import Answer, Answers, Message, Notices
 from ray_async.transport.frames import decode_bytes
 
 if TYPE_CHECKING:
+    from ray_async.runtime.node.cluster_link import ClusterLink
     from ray_async.runtime.node.node import Node
     from ray_async.transport.server import Peer
 
@@ -39,23 +40,37 @@ class ActorRequests:
         for offset in self._found.pop(peer, []):
             self._node.objects.unpin(offset)
 
-    def _name_actor(self, peer: Peer, message: Message) -> Message:
+    def _name_actor(self, peer: Peer, message: Message) -> Answer:
         offset = int(message["actor"])
         if not self._node.objects.is_actor(offset):
             raise ValueError("no actor there")
-        taken = not self._node.actors.take_name(
-            offset, str(message["name"]), str(message["namespace"]), str(message["meta"])
-        )
-        return {"taken": taken}
+        name, namespace, meta = str(message["name"]), str(message["namespace"]), str(message["meta"])
+        if not self._node.actors.take_name(offset, name, namespace, meta):
+            return {"taken": True}
+        if self._cluster is not None:
+            return self._cluster.names.take(offset, name, namespace)
+        return {"taken": False}
 
-    def _get_actor(self, peer: Peer, message: Message) -> Message:
-        found = self._node.actors.find(str(message["name"]), str(message["namespace"]))
-        if found is None:
-            return {}
-        # Held until the asker says that it has a reference of its own, or is gone.
-        self._node.objects.pin(found[0])
-        self._found.setdefault(peer, []).append(found[0])
-        return {"actor": found[0], "meta": found[1]}
+    def _get_actor(self, peer: Peer, message: Message) -> Answer:
+        name, namespace = str(message["name"]), str(message["namespace"])
+        found = self._node.actors.find(name, namespace)
+        if found is not None:
+            return self._hold(peer, found[0], found[1])
+        if self._cluster is not None and not message.get("own"):
+            return self._cluster.names.find(name, namespace, lambda actor, meta: self._hold(peer, actor, meta))
+        return {}
+
+    def _hold(self, peer: Peer, actor: int, meta: str) -> Message:
+        """Hold an actor until the asker says that it has a reference of its own, or is gone."""
+        self._node.objects.pin(actor)
+        self._found.setdefault(peer, []).append(actor)
+        return {"actor": actor, "meta": meta}
+
+    @property
+    def _cluster(self) -> ClusterLink | None:
+        """The other nodes, while there is an agent that knows them."""
+        cluster = self._node.cluster
+        return cluster if cluster is not None and cluster.is_joined else None
 
     def _actor_found(self, peer: Peer, message: Message) -> None:
         offset = int(message["actor"])
@@ -65,7 +80,9 @@ class ActorRequests:
             self._node.objects.unpin(offset)
 
     def _kill_actor(self, peer: Peer, message: Message) -> Message:
-        self._node.actors.kill(int(message["actor"]), bool(message["no_restart"]))
+        offset, no_restart = int(message["actor"]), bool(message["no_restart"])
+        if self._cluster is None or not self._cluster.kill(offset, no_restart):
+            self._node.actors.kill(offset, no_restart)
         return {}
 
     def _actor_failed(self, peer: Peer, message: Message) -> Message:
@@ -76,6 +93,8 @@ class ActorRequests:
         self._node.actors.leaves(int(message["actor"]), str(message["reason"]))
         return {}
 
-    def _list_named_actors(self, peer: Peer, message: Message) -> Message:
+    def _list_named_actors(self, peer: Peer, message: Message) -> Answer:
         namespace = None if message.get("all_namespaces") else str(message.get("namespace", ""))
+        if self._cluster is not None:
+            return self._cluster.names.listed(namespace)
         return {"value": self._node.actors.named(namespace)}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from ray_async.runtime.node.requests.messages import Answers
 from ray_async.transport.frames import decode_bytes, encode_bytes
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.requests.messages import Answer, Answers, Message
+    from ray_async.transport.server import Peer
 
 __all__ = ("KeyValues",)
 
@@ -21,13 +25,25 @@ class KeyValues:
         self._limit = limit
         self._size = 0
         self._values: dict[bytes, dict[bytes, bytes]] = {}
-        self.answers: Answers = {
-            "kv_get": lambda peer, m: {"value": self.get(m)},
-            "kv_put": lambda peer, m: {"value": self.put(m)},
-            "kv_exists": lambda peer, m: {"value": self.exists(m)},
-            "kv_del": lambda peer, m: {"value": self.remove(m)},
-            "kv_keys": lambda peer, m: {"value": self.keys(m)},
+        self.by_operation: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "kv_get": self.get,
+            "kv_put": self.put,
+            "kv_exists": self.exists,
+            "kv_del": self.remove,
+            "kv_keys": self.keys,
         }
+
+    def answers(self, elsewhere: Callable[[str, Message], Answer | None]) -> Answers:
+        """Answers to a node's processes.
+
+        Args:
+            elsewhere: answers where keys and values are others' to keep; None where they are kept here.
+        """
+
+        def answer(op: str) -> Callable[[Peer, Message], Answer]:
+            return lambda peer, m: elsewhere(op, m) or {"value": self.by_operation[op](m)}
+
+        return {op: answer(op) for op in self.by_operation}
 
     def put(self, message: dict[str, Any]) -> bool:
         """Set a key's value, unless it has one and may not be overwritten; return whether the key was there.

@@ -1,0 +1,63 @@
+"""Names of actors in a cluster: each node has those of its own actors, and the head knows which node has which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ray_async.runtime.node.cluster_questions import ClusterQuestions
+from ray_async.runtime.node.requests.messages import Message
+
+if TYPE_CHECKING:
+    from ray_async.runtime.node.node import Node
+
+__all__ = ("ClusterNames",)
+
+
+class ClusterNames:
+    """This node's part in the names of its cluster.
+
+    Args:
+        node: the process's parts.
+        questions: to the rest of the cluster.
+        tell: sends the agent a message.
+    """
+
+    def __init__(self, node: Node, questions: ClusterQuestions, tell: Callable[..., None]) -> None:
+        self._node = node
+        self._questions = questions
+        self._tell = tell
+
+    async def take(self, offset: int, name: str, namespace: str) -> Message:
+        """Take a name that is free on this node for an actor of it in the whole cluster; says whether it is taken."""
+        actor = self._node.actor_id(offset).hex()
+        try:
+            found = await self._questions.ask("take_name", name=name, namespace=namespace, actor=actor)
+        except ConnectionError:
+            return {"taken": False}  # the node is alone by now
+        if found["taken"]:
+            self._node.actors.release_name(offset, name, namespace)
+        return {"taken": bool(found["taken"])}
+
+    async def find(self, name: str, namespace: str, hold: Callable[[int, str], Message]) -> Message:
+        """Find a named actor of another node; what stands for it here is given to ``hold``."""
+
+        def take(found: Message) -> Message:
+            return hold(int(found["actor"]), str(found["meta"])) if "actor" in found else {}
+
+        try:
+            return await self._questions.ask("find_actor", take, name=name, namespace=namespace)
+        except ConnectionError:
+            return {}
+
+    async def listed(self, namespace: str | None) -> Message:
+        """Names of the cluster's actors, in a namespace or in all."""
+        try:
+            found = await self._questions.ask("named_actors", namespace=namespace)
+        except ConnectionError:
+            return {"value": self._node.actors.named(namespace)}
+        return {"value": found["names"]}
+
+    def freed(self, offset: int, name: str, namespace: str) -> None:
+        """An actor of this node has lost its name."""
+        self._tell("name_freed", name=name, namespace=namespace, actor=self._node.actor_id(offset).hex())
