@@ -253,7 +253,7 @@ def test_every_operation_between_agents_is_sent_and_handled() -> None:
 
 
 def test_whatever_the_node_tells_its_agent_is_handled() -> None:
-    told = set(called_with_text(NODE / "cluster_link.py", {"_tell"}))
+    told = {op for path in NODE.glob("cluster_*.py") for op in called_with_text(path, {"_tell"})}
     told |= {"unwanted", "wanted"}  # chosen by a condition
     matched = {
         pattern.value.value
@@ -266,6 +266,18 @@ def test_whatever_the_node_tells_its_agent_is_handled() -> None:
         and isinstance(pattern.value, ast.Constant)
     }
     assert told == matched
+
+
+def test_every_question_of_a_node_has_a_finder() -> None:
+    posed = {what for path in NODE.glob("cluster_*.py") for what in called_with_text(path, {"pose"})}
+    (finders,) = [
+        {key.value for key in node.value.keys if isinstance(key, ast.Constant)}
+        for node in ast.walk(tree(CLUSTER / "questions.py"))
+        if isinstance(node, ast.AnnAssign)
+        and ast.unparse(node.target) == "self._finders"
+        and isinstance(node.value, ast.Dict)
+    ]
+    assert posed == finders
 
 
 def test_whatever_the_head_is_asked_is_answered() -> None:

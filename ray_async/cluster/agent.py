@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ __all__ = ("ClusterAgent", "main")
 _logger = logging.getLogger("ray_async.cluster")
 
 _REPORT_S = 0.1  # between reports while something changes
+_GIVE_BACK_S = 0.003  # for more to be given back in one message
 _LOOK_S = 1.0  # between looks at a node where nothing does
 _FENCE_S = 8.0
 
@@ -84,6 +85,7 @@ class ClusterAgent:
         self.objects = Objects(self)
         self.outgoing = OutgoingTasks(self)
         self.incoming = IncomingTasks(self)
+        self.lanes.on_lost = self.incoming.node_lost
         self.actors = FarActors(self)
         self.questions = Questions(self)
         self.channel: NodeChannel
@@ -147,12 +149,13 @@ class ClusterAgent:
         while True:
             self._changed.clear()
             started, self._started = self._started, []
-            returned, self._returned = self._returned, []
             free = await self.channel.ask("available_resources", own=True)
-            if free != told or started or returned:
-                await self.member.ask_head(
-                    "ray_report", node=self.node_id, free=free, started=started, returned=returned
-                )
+            # What runs here with a grant is in the ledger until that is given back.
+            for held in self.incoming.held():
+                for name, amount in held.items():
+                    free[name] = free.get(name, 0.0) + amount
+            if free != told or started:
+                await self.member.ask_head("ray_report", node=self.node_id, free=free, started=started)
                 told, pause_s = free, _REPORT_S
             else:
                 pause_s = _REPORT_S if self._wanted else min(2 * pause_s, _LOOK_S)
@@ -192,6 +195,10 @@ class ClusterAgent:
         if not task.cancelled() and task.exception() is not None:
             _logger.error("a part of the agent failed", exc_info=task.exception())
 
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
+        """Call something in a while."""
+        asyncio.get_running_loop().call_later(seconds, action)
+
     def settled(self, ref: Any) -> Awaitable[None]:
         """Wait until an object of this node is there, or its task has failed, without reading it."""
         waiting: Awaitable[None] = self.session.loops.settled(ref)
@@ -227,6 +234,7 @@ class ClusterAgent:
     async def grant(self, place: Placement, resources: dict[str, float], count: int) -> list[tuple[int, str, str]]:
         """Ask the ledger for room on other nodes: grants with node and address, as many as there is room for."""
         choice = place.choice
+        returned, self._returned = self._returned, []
         answer = await self.member.ask_head(
             "ray_grant",
             node=self.node_id,
@@ -234,17 +242,24 @@ class ClusterAgent:
             labels=place.labels or {},
             only=choice.node if choice is not None and choice.kind == "affinity" else "",
             count=count,
+            returned=returned,
         )
         self.demands.seen(resources, answer["feasible"])
         return [(number, node, address) for number, node, address in answer["granted"]]
 
     def give_back(self, grants: list[int]) -> None:
-        """Grants are not used any more; the next report says so."""
+        """Grants are not used any more: the head is told so, with the next request for some or at once."""
+        if grants and not self._returned:
+            self.later(_GIVE_BACK_S, lambda: self.spawn(self._give_back_now()))
         self._returned += grants
-        self._changed.set()
+
+    async def _give_back_now(self) -> None:
+        returned, self._returned = self._returned, []
+        if returned:
+            await self.member.ask_head("ray_give_back", grants=returned)
 
     def started(self, grant: int) -> None:
-        """What was granted is in this node's own books by now."""
+        """An actor that was granted room is in this node's own books by now, and stays there."""
         self._started.append(grant)
         self._changed.set()
 

@@ -61,6 +61,7 @@ class HeadService:
                 "ray_view": self._view,
                 "ray_watch": self._watch,
                 "ray_grant": self._grant,
+                "ray_give_back": self._give_back,
                 "ray_batches": self._batches,
                 "ray_take_name": self._take_name,
                 "ray_free_name": self._free_name,
@@ -104,12 +105,15 @@ class HeadService:
         _logger.info("node %s has joined from %s", node, address)
         return {}
 
-    async def _report(self, node: str, free: dict[str, float], started: list[int], returned: list[int]) -> None:
+    async def _report(self, node: str, free: dict[str, float], started: list[int]) -> None:
         member = self._ledger.members.get(node)
         if member is not None and member.free != free:
             self._change()
-        self._ledger.give_back(returned)
         self._ledger.report(node, free, started)
+
+    async def _give_back(self, grants: list[int]) -> None:
+        self._ledger.give_back(grants)
+        self._change()
 
     async def _watch(self, seen: int) -> dict[str, Any]:
         """The view, as soon as it is another than what the asker has seen."""
@@ -132,18 +136,20 @@ class HeadService:
             "members": {member.node: member.address for member in self._ledger.members.values()},
             "lost": list(self._lost),
             "rows": [json.dumps(row) for row in self._rows.values()],
-            "free": {member.node: member.free for member in self._ledger.members.values()},
+            "free": {member.node: member.left() for member in self._ledger.members.values()},
         }
 
     async def _grant(
-        self, node: str, resources: dict[str, float], labels: dict[str, str], only: str, count: int
+        self, node: str, resources: dict[str, float], labels: dict[str, str], only: str, count: int, returned: list[int]
     ) -> dict[str, Any]:
+        self._ledger.give_back(returned)
         want = Want(resources, LabelSelector.parse(labels), only)
         granted = [[number, member.node, member.address] for number, member in self._ledger.grant(want, count, node)]
+        was_wanted = self._is_wanted()
         if len(granted) < count:
-            was_wanted, self._wanted_until = self._is_wanted(), time.monotonic() + _WANTED_S
-            if not was_wanted:
-                self._change()
+            self._wanted_until = time.monotonic() + _WANTED_S
+        if granted or returned or self._is_wanted() != was_wanted:
+            self._change()
         return {"granted": granted, "feasible": bool(granted) or self._ledger.feasible(want)}
 
     async def _take_name(self, node: str, namespace: str, name: str, actor: str) -> bool:

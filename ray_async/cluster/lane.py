@@ -173,6 +173,7 @@ class Lanes:
         self._opening: dict[str, asyncio.Task[Lane]] = {}
         self._all: set[Lane] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        #: Called with the node of each connection that is gone.
         self.on_lost: Callable[[str], None] = lambda node: None
 
     def open_to(self, node: str) -> Lane | None:
@@ -224,6 +225,7 @@ class Lanes:
         self._all.discard(lane)
         if self._open.get(lane.node) is lane:
             del self._open[lane.node]
+        self.on_lost(lane.node)
 
     def all_open(self) -> list[Lane]:
         """The connections that there are, one for each node."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ray_async.runtime.scheduler.labels import ANY_NODE, LabelSelector
 
-__all__ = ("Ledger", "LedgerNode", "Want")
+__all__ = ("Ledger", "LedgerNode", "Promise", "Want")
 
-_LEAST = 1e-9
+_LEAST = 1e-6  # of a resource; sums of fractions are not exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,18 @@ class Want:
     node: str = ""
 
 
+class Promise(NamedTuple):
+    """Room on a node that was granted.
+
+    Args:
+        resources: quantities by name.
+        by: the node that has asked; with it the promise ends.
+    """
+
+    resources: Mapping[str, float]
+    by: str
+
+
 @dataclass(slots=True)
 class LedgerNode:
     """A node as the ledger knows it.
@@ -35,8 +48,9 @@ class LedgerNode:
         node: the node's id.
         address: where its agent listens.
         total: quantities by name.
-        free: what the node last said it has left.
-        granted: what was promised since then and is not given back, by grant.
+        free: what the node last said it has left, beside what is granted.
+        granted: what is promised there, by grant.
+        promised: the sum of that, by name.
         labels: the node's.
         drains: whether it takes no more work.
     """
@@ -46,7 +60,8 @@ class LedgerNode:
     total: dict[str, float]
     free: dict[str, float]
     labels: dict[str, str]
-    granted: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    granted: dict[int, Promise] = field(default_factory=dict)
+    promised: dict[str, float] = field(default_factory=dict)
     drains: bool = False
 
     def room(self, want: Mapping[str, float]) -> int:
@@ -55,9 +70,30 @@ class LedgerNode:
         for name, amount in want.items():
             if amount <= 0:
                 continue
-            left = self.free.get(name, 0.0) - sum(held.get(name, 0.0) for held in self.granted.values())
+            left = self.free.get(name, 0.0) - self.promised.get(name, 0.0)
             most = min(most, int((left + _LEAST) / amount))
         return max(0, most)
+
+    def left(self) -> dict[str, float]:
+        """What is neither in use nor granted, by name; what is used up is left out."""
+        left = {name: amount - self.promised.get(name, 0.0) for name, amount in self.free.items()}
+        return {name: amount for name, amount in left.items() if amount > _LEAST}
+
+    def promise(self, number: int, promise: Promise) -> None:
+        """Note a grant."""
+        self.granted[number] = promise
+        for name, amount in promise.resources.items():
+            self.promised[name] = self.promised.get(name, 0.0) + amount
+
+    def free_of(self, number: int) -> None:
+        """A grant is over, or in the node's own report."""
+        promise = self.granted.pop(number, None)
+        if promise is None:
+            return
+        for name, amount in promise.resources.items():
+            self.promised[name] -= amount
+        if not self.granted:
+            self.promised.clear()  # so that what was lost in rounding does not add up
 
     def could(self, want: Mapping[str, float]) -> bool:
         """Whether such a want fits once nothing else runs there."""
@@ -67,11 +103,12 @@ class LedgerNode:
 class Ledger:
     """Decides where work goes that its own node has no room for.
 
-    A grant is a promise of room on a node. It counts until the node's own report has it, or it is given back.
+    A grant is a promise of room on a node. It counts until it is given back, or the node's own report has it.
     """
 
     def __init__(self) -> None:
         self.members: dict[str, LedgerNode] = {}
+        self._places: dict[int, LedgerNode] = {}  # by grant
         self._next = 1
 
     def join(self, member: LedgerNode) -> None:
@@ -79,16 +116,27 @@ class Ledger:
         self.members[member.node] = member
 
     def leave(self, node: str) -> LedgerNode | None:
-        """A node is gone; what was promised there is void."""
-        return self.members.pop(node, None)
+        """A node is gone; what was promised there, and to it, is void."""
+        gone = self.members.pop(node, None)
+        if gone is not None:
+            for grant in gone.granted:
+                del self._places[grant]
+        self.give_back(
+            [
+                grant
+                for member in self.members.values()
+                for grant, promise in member.granted.items()
+                if promise.by == node
+            ]
+        )
+        return gone
 
     def report(self, node: str, free: Mapping[str, float], seen: Iterable[int] = ()) -> None:
         """A node says what it has left, and which grants its figure includes."""
         member = self.members.get(node)
         if member is not None:
             member.free = dict(free)
-            for grant in seen:
-                member.granted.pop(grant, None)
+            self.give_back(grant for grant in seen if self._places.get(grant) is member)
 
     def drain(self, node: str) -> bool:
         """Close a node to work, if nothing is promised there; whether it is closed."""
@@ -113,16 +161,17 @@ class Ledger:
             if best is None or room == 0:
                 break
             number, self._next = self._next, self._next + 1
-            best.granted[number] = dict(want.resources)
+            best.promise(number, Promise(dict(want.resources), besides))
+            self._places[number] = best
             granted.append((number, best))
         return granted
 
     def give_back(self, grants: Iterable[int]) -> None:
         """Grants are not used, or what ran with them is over."""
         for grant in grants:
-            for member in self.members.values():
-                if member.granted.pop(grant, None) is not None:
-                    break
+            member = self._places.pop(grant, None)
+            if member is not None:
+                member.free_of(grant)
 
     def feasible(self, want: Want, besides: str = "") -> bool:
         """Whether any node could ever take such a want."""

@@ -91,7 +91,7 @@ class NodeChannel(asyncio.Protocol):
         self._next += 1
         waiting = self._answers[self._next] = asyncio.get_running_loop().create_future()
         self._transport.write(pack({"op": op, "id": self._next, **fields}))
-        answer = await waiting
+        answer: dict[str, Any] = await waiting
         if "error" in answer:
             raise RuntimeError(answer["error"])
         return answer

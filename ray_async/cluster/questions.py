@@ -45,7 +45,7 @@ class Questions:
         kept: Any = None
         try:
             found, kept = await self._finders[message["what"]](message)
-            answer = {"found": found}
+            answer: dict[str, Any] = {"found": found}
         except OSError as error:  # somebody who would know is gone
             answer = {"gone": str(error) or type(error).__name__}
         except RefusedError as error:

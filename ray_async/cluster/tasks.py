@@ -1,9 +1,9 @@
 """The task lane: tasks that find no room on their node, handed out in batches, and run for others.
 
-A batch is one Dask task, pinned loosely to the node that the ledger has granted. Its body asks the origin for the
-records: their bytes go from node to node. Dask notices the death of a node and runs the batch again, on any other,
-which is given nothing: so the batch ends, and what is left of it is scheduled by its own node once more, if it may
-run again.
+A batch is one Dask task, pinned loosely to the node that the ledger has granted. The records go there at once, from
+node to node, and need not wait for Dask; the task's body is told what has not come that way, and ends with the last
+of them. Dask notices the death of a node and runs the batch again, on any other, which is given nothing: so the batch
+ends, and what is left of it is scheduled by its own node once more, if it may run again.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ __all__ = ("IncomingTasks", "OutgoingTasks")
 _logger = logging.getLogger("ray_async.cluster")
 
 _MAX_BATCH_RECORDS = 64
+_REMEMBERED_S = 60.0  # for Dask to run the body of a batch that has ended
 
 
 class _Sent:
@@ -92,16 +93,20 @@ class OutgoingTasks:
         for (offset, seq, retries), (grant, node, address) in zip(records, grants, strict=False):
             sent = _Sent(offset, seq, retries, message["description"], grant, node)
             by_node.setdefault((node, address), []).append(sent)
-        for (_, address), all_sent in by_node.items():
+        for (node, address), all_sent in by_node.items():
             for first in range(0, len(all_sent), _MAX_BATCH_RECORDS):
-                self._hand_out(message["job"], all_sent[first : first + _MAX_BATCH_RECORDS], address)
+                self._hand_out(message["job"], all_sent[first : first + _MAX_BATCH_RECORDS], node, address)
 
-    def _hand_out(self, job: dict[str, Any], records: list[_Sent], address: str) -> None:
+    def _hand_out(self, job: dict[str, Any], records: list[_Sent], node: str, address: str) -> None:
         number, self._next = self._next, self._next + 1
         batch = self._batches[number] = _Batch(job)
         for sent in records:
             batch.left[sent.offset] = sent
             self._sent[sent.offset] = (number, sent)
+        lane = self._agent.lanes.open_to(node)
+        if lane is not None:
+            header, frames = self._records_for(batch, lane)
+            lane.send("run_batch", frames, batch=number, **header)
         self._agent.spawn(self._see_to(number, batch, address))
 
     async def _see_to(self, number: int, batch: _Batch, address: str) -> None:
@@ -126,10 +131,16 @@ class OutgoingTasks:
     # -- to the node that runs them ------------------------------------------------------------------------------------
 
     async def _begin(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> Any:
-        """A node is about to run a batch: give it the records that are still to run."""
+        """A node is about to run a batch: give it the records that are still to run, if they were not sent."""
         batch = self._batches.get(header["batch"])
         if batch is None:
             return {"records": [], "job": {}}, []
+        if any(sent.node == lane.node and sent.begun for sent in batch.left.values()):
+            return {"were_sent": True}, []
+        return self._records_for(batch, lane)
+
+    def _records_for(self, batch: _Batch, lane: Lane) -> tuple[dict[str, Any], list[Any]]:
+        """A batch's records that are still to run, as the node at the other end takes them."""
         records: list[dict[str, Any]] = []
         out: list[Any] = []
         for sent in list(batch.left.values()):
@@ -207,13 +218,46 @@ class IncomingTasks:
         self._agent = agent
         self._arena = agent.arena
         self._running: dict[tuple[str, int, int], Any] = {}  # reference of the first return
-        agent.lanes.handlers["cancel"] = self._cancel
+        self._held: dict[tuple[str, int, int], dict[str, float]] = {}  # what they take of this node
+        self._batches: dict[tuple[str, int], asyncio.Future[Any]] = {}
+        agent.lanes.handlers.update(cancel=self._cancel, run_batch=self._run_sent)
+
+    def held(self) -> list[dict[str, float]]:
+        """Resources that each task of other nodes takes here."""
+        return list(self._held.values())
 
     async def run_batch(self, origin: str, number: int) -> int:
-        """Run a batch of the node at ``id@host:port``."""
+        """Run a batch of the node at ``id@host:port``, or wait for the end of what that has sent; how many records."""
         node, _, address = origin.partition("@")
         lane = await self._agent.lanes.to(node, address)
         header, frames = await lane.request("begin", batch=number)
+        if header.get("were_sent"):
+            return int(await asyncio.shield(self._batch(node, number)))
+        return await self._run_all(lane, header, frames)
+
+    async def _run_sent(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> None:
+        """Records have come before Dask has: the body of their batch waits for them."""
+        over = self._batch(lane.node, header["batch"])
+        count = await self._run_all(lane, header, frames)
+        if not over.done():
+            over.set_result(count)
+        self._agent.later(_REMEMBERED_S, lambda: self._batches.pop((lane.node, header["batch"]), None))
+
+    def _batch(self, node: str, number: int) -> asyncio.Future[Any]:
+        """The end of a batch that has come, or is on its way."""
+        found = self._batches.get((node, number))
+        if found is None:
+            found = self._batches[node, number] = asyncio.get_running_loop().create_future()
+        return found
+
+    def node_lost(self, node: str) -> None:
+        """A node is gone, or the connection to it: what it has sent and is not here comes no more."""
+        for key in [key for key in self._batches if key[0] == node]:
+            over = self._batches.pop(key)
+            if not over.done():
+                over.set_result(0)
+
+    async def _run_all(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> int:
         runs, at = [], 0
         for described in header["records"]:
             pieces = frames[at : at + described["n_frames"]]
@@ -230,12 +274,13 @@ class IncomingTasks:
             own_job = await self._agent.foreign_job(lane.node, job)
             given = ClassDescription.decode(described["description"].encode())
             used = self._agent.session.classes.use(given._replace(**self._agent.own_place(given, own_job)))
-            self._agent.started(described["grant"])
+            self._held[key] = given.place.resources
             found = self._agent.calls.submit(call, used=used)
         except Exception as error:
             # It is the caller's to see; the node goes on.
             _logger.exception("a task of node %s could not be submitted", lane.node)
             failed = errors.RaySystemError(f"the task could not be submitted on node {self._agent.node_id}: {error}")
+            self._held.pop(key, None)
             lane.send("done", [errors.to_payload(failed)], failed=True, **says)
             return
         self._running[key] = self._agent.calls.handle(found)
@@ -244,6 +289,7 @@ class IncomingTasks:
             lane.send("done", out, **answer, **says)
         finally:
             self._running.pop(key, None)
+            self._held.pop(key, None)
 
     async def _cancel(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> None:
         ref = self._running.get((lane.node, header["record"], header["seq"]))

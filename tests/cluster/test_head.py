@@ -54,9 +54,9 @@ async def is_told(watch: asyncio.Task[dict[str, Any]]) -> bool:
 def test_nothing_is_said_while_nothing_changes(tmp_path: Path) -> None:
     async def body(head: HeadService) -> None:
         watch = await watching(head)
-        await head._report("a", dict(CPU), [], [])
+        await head._report("a", dict(CPU), [])
         assert not await is_told(watch)
-        await head._report("a", {}, [], [])
+        await head._report("a", {}, [])
         assert await is_told(watch)
         assert watch.result()["free"] == {"a": {}, "b": CPU}
 
@@ -66,9 +66,11 @@ def test_nothing_is_said_while_nothing_changes(tmp_path: Path) -> None:
 def test_who_waits_for_room_is_told_to_all(tmp_path: Path) -> None:
     async def body(head: HeadService) -> None:
         watch = await watching(head)
-        assert (await head._grant("a", CPU, {}, "", 1))["granted"]
-        assert not await is_told(watch)
-        assert not (await head._grant("a", CPU, {}, "", 1))["granted"]
+        assert (await head._grant("a", CPU, {}, "", 1, []))["granted"]
+        assert await is_told(watch)
+        assert watch.result()["free"] == {"a": CPU, "b": {}}
+        watch = await watching(head)
+        assert not (await head._grant("a", CPU, {}, "", 1, []))["granted"]
         assert await is_told(watch)
         assert watch.result()["wanted"]
 

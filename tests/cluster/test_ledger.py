@@ -122,7 +122,8 @@ def test_no_node_is_promised_more_than_it_has(seed: int) -> None:
             running[name] = min(running[name] + len(started), int(held.total["CPU"])) if choose.random() < 0.7 else 0
             ledger.report(name, {"CPU": held.total["CPU"] - running[name]}, started)
         for held in ledger.members.values():
-            assert sum(g.get("CPU", 0) for g in held.granted.values()) <= held.total["CPU"], action
+            assert sum(g.resources.get("CPU", 0) for g in held.granted.values()) <= held.total["CPU"], action
+            assert sum(g.resources["CPU"] for g in held.granted.values()) == held.promised.get("CPU", 0)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -130,3 +131,27 @@ def test_no_more_than_is_wanted(count: int) -> None:
     ledger = Ledger()
     ledger.join(member("a", 100))
     assert len(ledger.grant(CPU, count)) == count
+
+
+def test_what_was_promised_to_a_lost_node_is_void() -> None:
+    ledger = Ledger()
+    ledger.join(member("a", 1))
+    ledger.join(member("b", 2))
+    assert len(ledger.grant(CPU, 5, besides="a")) == 2
+    assert ledger.grant(CPU, 1, besides="a") == []
+    ledger.leave("a")
+    ledger.join(member("c", 1))
+    assert len(ledger.grant(CPU, 5, besides="c")) == 2
+
+
+def test_fractions_do_not_add_up() -> None:
+    ledger = Ledger()
+    ledger.join(member("a", 1))
+    third, tenth = Want({"CPU": 1 / 3}), Want({"CPU": 0.1})
+    for _ in range(1000):
+        numbers = [number for number, _ in ledger.grant(third, 3)]
+        ledger.give_back(numbers)
+        assert len(numbers) == 3
+        numbers = [number for number, _ in ledger.grant(tenth, 20)]
+        ledger.give_back(numbers)
+        assert len(numbers) == 10

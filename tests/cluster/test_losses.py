@@ -159,3 +159,22 @@ def test_a_stream_goes_on_after_a_loss(hosts: Hosts, tmp_path: Path) -> None:
     hosts.add(num_cpus=1, resources=FAR)
     hosts.kill(lost)
     assert [ray.get(ref) for ref in stream] == [3, 4, 5]
+
+
+def test_a_name_is_free_once_its_node_is_lost(hosts: Hosts) -> None:
+    program = """
+@ray.remote(num_cpus=0)
+class Counter:
+    def add(self):
+        return 0
+counter = Counter.options(name="held", lifetime="detached").remote()
+print(ray.get(counter.add.remote()))
+"""
+    lost = hosts.add(num_cpus=1)
+    assert hosts.run(lost, program) == "0"
+    assert ray.get(ray.get_actor("held", namespace="shared").add.remote()) == 0
+    hosts.kill(lost)
+    wait_until(lambda: {"name": "held", "namespace": "shared"} not in ray.util.list_named_actors(all_namespaces=True))
+    counter = Counter.options(name="held", namespace="shared", num_cpus=0, resources={}).remote()
+    assert ray.get(counter.add.remote()) == 1
+    assert ray.get_actor("held", namespace="shared") == counter

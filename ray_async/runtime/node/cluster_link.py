@@ -31,7 +31,7 @@ __all__ = ("ClusterLink",)
 
 _logger = logging.getLogger("ray_async.node")
 
-_OFFER_S = 0.01  # for the node's own workers to take what they can
+_OFFER_S, _AGAIN_S = 0.001, 0.01  # before work that has found no room is offered, and offered again
 _MAX_RECORDS = 256  # records that one message hands out
 
 
@@ -129,7 +129,7 @@ class ClusterLink:
         """
         fields = {name: value for name, value in message.items() if name not in ("op", "id")}
         try:
-            return await self.questions.ask("key_value", operation=op, fields=fields)
+            return await self.questions.pose("key_value", operation=op, fields=fields)
         except ConnectionError as error:
             raise RuntimeError(
                 f"keys and values are kept by the cluster's head, which cannot be asked: {error}"
@@ -143,6 +143,11 @@ class ClusterLink:
             self._offers = True
             self._node.later(_OFFER_S, self._offer)
 
+    def _offer_again(self) -> None:
+        if self._agent is not None and not self._offers:
+            self._offers = True
+            self._node.later(_AGAIN_S, self._offer)
+
     def _offer(self) -> None:
         self._offers = False
         classes = [row for row in self._node.classes.waiting_for_room() if self.may_run(row[1])]
@@ -153,7 +158,7 @@ class ClusterLink:
                 classes=[[class_id, text(description), queued] for class_id, description, queued in classes],
                 actors=[[actor.offset, actor.scheduler_id, text(actor.description)] for actor in actors],
             )
-            self.offer_soon()
+            self._offer_again()
 
     def _take(self, class_id: int, count: int, tag: Any) -> None:
         """Hand out up to so many records of a class."""

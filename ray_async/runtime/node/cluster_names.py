@@ -32,7 +32,7 @@ class ClusterNames:
         """Take a name that is free on this node for an actor of it in the whole cluster; says whether it is taken."""
         actor = self._node.actor_id(offset).hex()
         try:
-            found = await self._questions.ask("take_name", name=name, namespace=namespace, actor=actor)
+            found = await self._questions.pose("take_name", name=name, namespace=namespace, actor=actor)
         except ConnectionError:
             return {"taken": False}  # the node is alone by now
         if found["taken"]:
@@ -46,14 +46,14 @@ class ClusterNames:
             return hold(int(found["actor"]), str(found["meta"])) if "actor" in found else {}
 
         try:
-            return await self._questions.ask("find_actor", take, name=name, namespace=namespace)
+            return await self._questions.pose("find_actor", take, name=name, namespace=namespace)
         except ConnectionError:
             return {}
 
     async def listed(self, namespace: str | None) -> Message:
         """Names of the cluster's actors, in a namespace or in all."""
         try:
-            found = await self._questions.ask("named_actors", namespace=namespace)
+            found = await self._questions.pose("named_actors", namespace=namespace)
         except ConnectionError:
             return {"value": self._node.actors.named(namespace)}
         return {"value": found["names"]}

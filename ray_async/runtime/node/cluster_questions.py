@@ -25,8 +25,8 @@ class ClusterQuestions:
         self._open: dict[int, tuple[asyncio.Future[Message], Take]] = {}
         self._next = 0
 
-    async def ask(self, what: str, take: Take = lambda found: found, **fields: Any) -> Message:
-        """Ask.
+    async def pose(self, what: str, take: Take = lambda found: found, **fields: Any) -> Message:
+        """Have the agent find something out.
 
         Args:
             what: the kind of question.

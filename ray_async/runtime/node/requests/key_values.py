@@ -43,7 +43,14 @@ class KeyValues:
         def answer(op: str) -> Callable[[Peer, Message], Answer]:
             return lambda peer, m: elsewhere(op, m) or {"value": self.by_operation[op](m)}
 
-        return {op: answer(op) for op in self.by_operation}
+        found: Answers = {
+            "kv_get": answer("kv_get"),
+            "kv_put": answer("kv_put"),
+            "kv_exists": answer("kv_exists"),
+            "kv_del": answer("kv_del"),
+            "kv_keys": answer("kv_keys"),
+        }
+        return found
 
     def put(self, message: dict[str, Any]) -> bool:
         """Set a key's value, unless it has one and may not be overwritten; return whether the key was there.
