@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ray_async.cluster.actors import FarActors
 from ray_async.cluster.calls import Calls
@@ -183,6 +183,12 @@ class ClusterAgent:
         self._end_foreign_jobs([key for key in self._jobs if key[0] == node])
 
     # -- parts' common needs -------------------------------------------------------------------------------------------
+
+    async def end(self) -> NoReturn:
+        """End the process, which others hear of; nothing else is said of what its node had."""
+        self._stop.set()
+        await asyncio.Event().wait()
+        raise AssertionError("the process has ended")
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run a coroutine to its end, beside others; its failure is logged."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ray_async.cluster.dask_adapter import ClosedError, Link
+from ray_async.exceptions import NodeDiedError
 
 __all__ = ("Lane", "LaneClosedError", "Lanes", "Message", "RefusedError")
 
@@ -131,6 +132,8 @@ class Lane:
     async def _handle(self, handler: Handler, header: dict[str, Any], frames: list[Any]) -> None:
         try:
             answer = await handler(self, header, frames)
+        except NodeDiedError:
+            return  # this process is about to end, and the other one hears of that
         except Exception as error:
             # One request that fails must not end the connection; the asker learns of it.
             _logger.exception("%s of the node at %s failed", header.get("op"), self._link.peer)

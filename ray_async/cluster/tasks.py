@@ -233,7 +233,10 @@ class IncomingTasks:
         header, frames = await lane.request("begin", batch=number)
         if header.get("were_sent"):
             return int(await asyncio.shield(self._batch(node, number)))
-        return await self._run_all(lane, header, frames)
+        try:
+            return await self._run_all(lane, header, frames)
+        except errors.NodeDiedError:
+            return await self._agent.end()
 
     async def _run_sent(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> None:
         """Records have come before Dask has: the body of their batch waits for them."""
@@ -276,6 +279,8 @@ class IncomingTasks:
             used = self._agent.session.classes.use(given._replace(**self._agent.own_place(given, own_job)))
             self._held[key] = given.place.resources
             found = self._agent.calls.submit(call, used=used)
+        except errors.NodeDiedError:
+            raise
         except Exception as error:
             # It is the caller's to see; the node goes on.
             _logger.exception("a task of node %s could not be submitted", lane.node)
