@@ -156,11 +156,12 @@ def test_all_that_is_given_comes_back_to_the_library(make: Any) -> None:
 
 
 def test_a_trial_that_changes_its_config_changes_no_other(make: Any) -> None:
-    generator = begun(make(points_to_evaluate=[{"c": [1]}, {"c": [1]}]), {"c": tune.choice([[1], {"k": [2]}])})
+    # With a float, as some libraries look long for what they have not suggested yet.
+    points = [{"c": [1], "x": 0.25}, {"c": [1], "x": 0.5}]
+    generator = begun(make(points_to_evaluate=points), {"c": tune.choice([[1], {"k": [2]}]), "x": tune.uniform(0, 1)})
     for _ in range(8):
         suggestion = generator.next_suggestion()
-        if suggestion is None:  # a library that does not repeat itself
-            break
+        assert suggestion is not None
         assert suggestion.config["c"] in ([1], {"k": [2]})
         (suggestion.config["c"] if isinstance(suggestion.config["c"], list) else suggestion.config["c"]["k"]).append(3)
         generator.on_trial_complete(suggestion.trial_id, {"loss": 1.0})
