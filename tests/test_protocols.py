@@ -149,7 +149,7 @@ def test_every_instruction_of_the_scheduler_is_given_and_carried_out() -> None:
     assert names - called(SCHEDULER, without=("instructions.py",)) == set()
     matched = {
         node.cls.attr
-        for node in ast.walk(tree(NODE / "node.py"))
+        for node in ast.walk(tree(NODE / "scheduler_instructions.py"))
         if isinstance(node, ast.MatchClass) and isinstance(node.cls, ast.Attribute)
     }
     assert matched == names
@@ -160,7 +160,7 @@ def test_every_reason_to_stop_a_worker_is_given_and_has_a_cause() -> None:
     assert attributes_of(SCHEDULER, "StopReason") == names
     mapped = {
         key.attr
-        for node in ast.walk(tree(NODE / "node.py"))
+        for node in ast.walk(tree(NODE / "scheduler_instructions.py"))
         if isinstance(node, ast.Dict)
         for key in node.keys
         if isinstance(key, ast.Attribute) and ast.unparse(key.value) == "instructions.StopReason"

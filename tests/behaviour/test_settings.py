@@ -149,12 +149,10 @@ def test_what_a_worker_started_ends_with_it_unless_told_otherwise(tmp_path: Path
 def test_workers_live_while_enough_memory_is_free(min_free: int, killed: int) -> None:
     kills: list[Any] = []
     worker = SimpleNamespace(pid=1 << 30, kill_cause=None, name="", lease=None, slot=0)
-    node: Any = SimpleNamespace(
-        settings=Settings({"memory_usage_threshold": 0.8, "min_memory_free_bytes": min_free}, {}),
-        view=SimpleNamespace(lease_state=lambda slot: 2),
-        workers=SimpleNamespace(by_slot={0: worker}, kill=lambda *given: kills.append(given)),
-    )
-    monitor = MemoryMonitor(node)
+    settings = Settings({"memory_usage_threshold": 0.8, "min_memory_free_bytes": min_free}, {})
+    processes: Any = SimpleNamespace(lease_state=lambda slot: 2)
+    workers: Any = SimpleNamespace(by_slot={0: worker}, kill=lambda *given: kills.append(given))
+    monitor = MemoryMonitor(processes, workers, settings)
     monitor._gauge = SimpleNamespace(read=lambda: MemoryState(total=1000, available=100))  # type: ignore[assignment]
     monitor.tick()
     assert len(kills) == killed

@@ -15,8 +15,9 @@ PEER: Any = SimpleNamespace(notes={})
 
 
 def history() -> TaskHistory:
-    node: Any = SimpleNamespace(workers=SimpleNamespace(by_slot={}), config={}, listing=None)
-    return TaskHistory(node)
+    workers: Any = SimpleNamespace(by_slot={})
+    unused: Any = None
+    return TaskHistory(workers, actors=unused, rows=unused, directory=None)
 
 
 def message(seq: int, text: str = "wrong", **fields: Any) -> dict[str, Any]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
 
 from ray_async._core.constants import EventKind
+from ray_async.runtime.node.actors import Actors
+from ray_async.runtime.node.classes import Classes
 from ray_async.runtime.node.guard import guarded
-from ray_async.runtime.scheduler import events
+from ray_async.runtime.node.leases import Leases
+from ray_async.runtime.node.objects.spilling import Spilling
+from ray_async.runtime.node.overflow import Overflow
+from ray_async.runtime.node.tasks import Tasks
 
-if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
-
-__all__ = ("ArenaEvents",)
+__all__ = ("ArenaEvents", "Handler", "handlers")
 
 _logger = logging.getLogger("ray_async.node")
 
@@ -28,16 +29,16 @@ class ArenaEvents:
     from being delivered.
 
     Args:
-        node: the process's parts.
+        handlers: by kind of event.
 
     Attributes:
         counts: how many events of each kind were handled, by the kind's name.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, handlers: Mapping[int, Handler]) -> None:
         self.counts: Counter[str] = Counter()
         self._unknown: set[int] = set()
-        self._handlers = handlers(node)
+        self._handlers = handlers
 
     def deliver(self, found: Iterable[tuple[int, int]]) -> None:
         """Handle events, given as kind and argument, in their order."""
@@ -56,27 +57,36 @@ class ArenaEvents:
             _logger.error("event of an unknown kind, %d(%d), was skipped; further ones are not logged", kind, argument)
 
 
-def handlers(node: Node) -> dict[int, Handler]:
+def handlers(
+    classes: Classes,
+    tasks: Tasks,
+    overflow: Overflow,
+    leases: Leases,
+    actors: Actors,
+    spilling: Spilling,
+    worker_up: Handler,
+) -> dict[int, Handler]:
     """Every kind of event and its handler. An argument is a class, a slot, an offset or a size in bytes.
 
     Args:
-        node: the process's parts, all of them made.
+        classes, tasks, overflow, leases, actors, spilling: the parts that events concern.
+        worker_up: called with the slot of a worker that is ready.
     """
     return {
-        EventKind.DEMAND: node.classes.demanded,
-        EventKind.CLASS: node.classes.learn,
-        EventKind.WAITING: node.tasks.waiting,
-        EventKind.RETURNED: node.leases.returned,
-        EventKind.IDLE: node.idle,
-        EventKind.BLOCKED: lambda slot: node.to_worker(slot, events.WorkerBlocked),
-        EventKind.UNBLOCKED: lambda slot: node.to_worker(slot, events.WorkerUnblocked),
-        EventKind.ACTOR: node.actors.submitted,
-        EventKind.ACTOR_READY: node.actors.ready,
-        EventKind.ACTOR_SCOPE: node.actors.out_of_scope,
-        EventKind.ACTOR_DRAIN: node.actors.drain,
-        EventKind.OVERFLOW: node.tasks.overflow,
-        EventKind.FULL: node.spilling.make_room,
-        EventKind.WORKER_UP: node.worker_up,
-        EventKind.LOST: node.spilling.wanted,
-        EventKind.CANCEL: node.tasks.cancel_requested,
+        EventKind.DEMAND: classes.demanded,
+        EventKind.CLASS: classes.learn,
+        EventKind.WAITING: tasks.waiting,
+        EventKind.RETURNED: leases.returned,
+        EventKind.IDLE: leases.idle,
+        EventKind.BLOCKED: leases.blocked,
+        EventKind.UNBLOCKED: leases.unblocked,
+        EventKind.ACTOR: actors.submitted,
+        EventKind.ACTOR_READY: actors.ready,
+        EventKind.ACTOR_SCOPE: actors.out_of_scope,
+        EventKind.ACTOR_DRAIN: actors.drain,
+        EventKind.OVERFLOW: overflow.refill,
+        EventKind.FULL: spilling.make_room,
+        EventKind.WORKER_UP: worker_up,
+        EventKind.LOST: spilling.wanted,
+        EventKind.CANCEL: tasks.cancel_requested,
     }

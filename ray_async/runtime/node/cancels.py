@@ -7,12 +7,10 @@ start more; so a scope is kept until two looks in a row have found nothing of it
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ray_async._core import cancellation
-
-if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
+from ray_async._core.arena import Arena
 
 __all__ = ("Cancels",)
 
@@ -21,11 +19,13 @@ class Cancels:
     """Looks after cancelled scopes.
 
     Args:
-        node: the process's parts.
+        arena: the session's shared memory.
+        make_error: gives the stored error of a record that is cancelled.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, arena: Arena, make_error: Callable[[int], bytes]) -> None:
+        self._arena = arena
+        self._make_error = make_error
         self._scopes: set[int] = set()
         self._quiet: set[int] = set()
         self._scheduled = False
@@ -48,7 +48,7 @@ class Cancels:
 
     def _look(self) -> None:
         self._scheduled = False
-        left = cancellation.cancel_scopes(self._node.arena, self._scopes, self._node.tasks.cancelled)
+        left = cancellation.cancel_scopes(self._arena, self._scopes, self._make_error)
         # One look may miss a record that takes the place of another behind its back; two looks in a row do not.
         self._scopes -= self._quiet - left
         self._quiet = self._scopes - left

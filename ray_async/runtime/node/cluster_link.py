@@ -7,22 +7,36 @@ hands it out: so it comes back when the agent dies, like what a dead worker ran.
 from __future__ import annotations
 
 import logging
+import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ray_async._core import portable, submission
 from ray_async._core.constants import ActorState
-from ray_async.machine.exit_status import ExitStatus
+from ray_async.runtime.node.actor_table import ActorTable
+from ray_async.runtime.node.actors import Actors
+from ray_async.runtime.node.arena_views import ArenaViews
+from ray_async.runtime.node.classes import Classes
 from ray_async.runtime.node.cluster_names import ClusterNames
 from ray_async.runtime.node.cluster_questions import ClusterQuestions
-from ray_async.runtime.node.death.death_explainer import DeathExplainer
+from ray_async.runtime.node.death.death_explainer import Deaths
 from ray_async.runtime.node.death.evidence import DeathCause
+from ray_async.runtime.node.dispatch import Dispatch
+from ray_async.runtime.node.drivers import Drivers
+from ray_async.runtime.node.environments import Environments
+from ray_async.runtime.node.failures import Failures
 from ray_async.runtime.node.guard import guarded
+from ray_async.runtime.node.logical_nodes import LogicalNodes
+from ray_async.runtime.node.objects.spilling import Spilling
+from ray_async.runtime.node.other_nodes import OtherNodes
+from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess
 from ray_async.transport.frames import decode_bytes
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
-    from ray_async.runtime.node.requests.messages import Answers, Message, Notices
+    from ray_async._core.object_ref import ObjectRef
+    from ray_async.runtime.messages.session_description import NodeConfig
+    from ray_async.runtime.node.requests.messages import Answer, Answers, Message, Notices
     from ray_async.spec.actor_description import ActorDescription
     from ray_async.spec.class_description import ClassDescription
     from ray_async.transport.server import Peer
@@ -35,15 +49,57 @@ _OFFER_S, _AGAIN_S = 0.001, 0.01  # before work that has found no room is offere
 _MAX_RECORDS = 256  # records that one message hands out
 
 
-class ClusterLink:
+class ClusterLink(OtherNodes):
     """What the node has to do with other nodes.
 
     Args:
-        node: the process's parts.
+        config: of the node.
+        views: of the arena.
+        dispatch: calls what is to be done later.
+        classes, tasks, actors, table: work that may find no room here.
+        spilling: brings values that are not in memory.
+        failures: ends what comes back cancelled.
+        deaths: explains ends of actors elsewhere.
+        drivers, environments: know the jobs.
+        nodes: the logical nodes of this one.
+        warn: shows a line to drivers.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(
+        self,
+        config: NodeConfig,
+        views: ArenaViews,
+        dispatch: Dispatch,
+        *,
+        classes: Classes,
+        tasks: Tasks,
+        actors: Actors,
+        table: ActorTable,
+        spilling: Spilling,
+        failures: Failures,
+        deaths: Deaths,
+        drivers: Drivers,
+        environments: Environments,
+        nodes: LogicalNodes,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._arena = views.arena
+        self._processes = views.processes
+        self._records = views.records
+        self._objects = views.objects
+        self._executor = views.executor
+        self._dispatch = dispatch
+        self._classes = classes
+        self._tasks = tasks
+        self._actors = actors
+        self._table = table
+        self._spilling = spilling
+        self._failures = failures
+        self._deaths = deaths
+        self._drivers = drivers
+        self._environments = environments
+        self._logical_nodes = nodes
         self._agent: Peer | None = None
         self._offers = False  # an offer is about to be made
         #: Records that run on other nodes, by offset, with their numbers.
@@ -55,7 +111,7 @@ class ClusterLink:
         self._nodes: list[dict[str, Any]] = []
         self._free: dict[str, dict[str, float]] = {}
         self.questions = ClusterQuestions(self._tell)
-        self.names = ClusterNames(node, self.questions, self._tell)
+        self.names = ClusterNames(table, self.questions, self._tell)
         self.answers: Answers = {
             "foreign_job": self._foreign_job,
             "answered": lambda peer, m: self.questions.answered(m),
@@ -66,8 +122,8 @@ class ClusterLink:
             "record_back": lambda peer, m: self._back(m["records"]),
             "elsewhere_lost": lambda peer, m: self._lost(int(m["entry"]), int(m["number"])),
             "cluster_view": self._view,
-            "foreign_job_over": lambda peer, m: node.drivers.job_over(int(m["job"])),
-            "warn": lambda peer, m: self._node.listeners.warn(str(m["text"])),
+            "foreign_job_over": lambda peer, m: drivers.job_over(int(m["job"])),
+            "warn": lambda peer, m: warn(str(m["text"])),
             "take_actor": lambda peer, m: self._take_actor(int(m["actor"]), str(m["id"]), m["tag"], str(m["node"])),
             "actor_up": lambda peer, m: self._actor_up(int(m["actor"]), int(m["epoch"])),
             "actor_gone": lambda peer, m: self._actor_gone(int(m["actor"]), int(m["epoch"]), str(m["reason"])),
@@ -90,8 +146,8 @@ class ClusterLink:
         if self._agent is not None:
             raise ValueError("the node has an agent already")
         self._agent, self._slot = peer, slot
-        config = self._node.config
-        row = next(row for row in self._node.logical_nodes.rows() if row["NodeID"] == config["node_id"])
+        config = self._config
+        row = next(row for row in self._logical_nodes.rows() if row["NodeID"] == config["node_id"])
         self.offer_soon()
         return {"value": {"node_id": config["node_id"], "row": row, "resources": dict(config["resources"])}}
 
@@ -103,7 +159,7 @@ class ClusterLink:
         self._nodes, self._free = [], {}
         self.questions.agent_lost()
         _logger.error("the agent is gone: this node is cut off from its cluster")
-        facts = self._node.executor.facts
+        facts = self._executor.facts
         self._back([[record, seq, facts(record)["retries"]] for record, seq in self._taken.items()])
         for offset, worker in list(self._hosts.items()):
             self._actor_gone(
@@ -115,18 +171,17 @@ class ClusterLink:
             self._agent.send({**fields, "op": op})
 
     def _foreign_job(self, peer: Peer, message: Message) -> Message:
-        return {"value": self._node.drivers.add_foreign(message["job"])}
+        return {"value": self._drivers.add_foreign(message["job"])}
 
-    def job_over(self, job: int) -> None:
+    def job_ended(self, job: int) -> None:
         """A driver is gone: what other nodes run of its job is over."""
         self._tell("job_over", job=job)
 
-    async def key_value(self, op: str, message: Message) -> Message:
-        """Ask the head, which keeps the cluster's keys and values.
+    def key_value(self, op: str, message: Message) -> Answer | None:
+        """Ask the head, which keeps the cluster's keys and values."""
+        return self._ask_head(op, message) if self.is_joined else None
 
-        Raises:
-            RuntimeError: it has no room for more, or is gone.
-        """
+    async def _ask_head(self, op: str, message: Message) -> Message:
         fields = {name: value for name, value in message.items() if name not in ("op", "id")}
         try:
             return await self.questions.pose("key_value", operation=op, fields=fields)
@@ -141,7 +196,7 @@ class ClusterLink:
         """Work may have found no room: offer it, once this node's workers have taken what they can."""
         if self._agent is not None and not self._offers:
             self._offers = True
-            self._node.later(_OFFER_S, self._offer)
+            self._dispatch.later(_OFFER_S, self._offer)
 
     def _offer_again(self) -> None:
         if self._agent is not None and not self._offers:
@@ -150,8 +205,8 @@ class ClusterLink:
 
     def _offer(self) -> None:
         self._offers = False
-        classes = [row for row in self._node.classes.waiting_for_room() if self.may_run(row[1])]
-        actors = [actor for actor in self._node.actors.waiting_for_room() if self.may_run(actor.description)]
+        classes = [row for row in self._classes.waiting_for_room() if self.may_run(row[1])]
+        actors = [actor for actor in self._actors.waiting_for_room() if self.may_run(actor.description)]
         if classes or actors:
             self._tell(
                 "demand",
@@ -162,17 +217,17 @@ class ClusterLink:
 
     def _take(self, class_id: int, count: int, tag: Any) -> None:
         """Hand out up to so many records of a class."""
-        found = self._node.classes.queue_and_description(class_id)
+        found = self._classes.queue_and_description(class_id)
         records: list[list[int]] = []
-        count = min(count, _MAX_RECORDS, self._node.classes.without_room(class_id)) if found is not None else 0
+        count = min(count, _MAX_RECORDS, self._classes.without_room(class_id)) if found is not None else 0
         while found is not None and len(records) < count:
-            record = self._node.view.claim_queued(found[0])
+            record = self._processes.claim_queued(found[0])
             if record == 0:
                 break
-            seq = submission.record_seq(self._node.arena, record)
+            seq = submission.record_seq(self._arena, record)
             self._taken[record] = seq
-            records.append([record, seq, self._node.executor.facts(record)["retries"]])
-        job = self._node.environments.job_of(found[1].env_key) if found is not None else None
+            records.append([record, seq, self._executor.facts(record)["retries"]])
+        job = self._environments.job_of(found[1].env_key) if found is not None else None
         if job is None:
             self._back(records)
             records = []
@@ -193,24 +248,24 @@ class ClusterLink:
         self.offer_soon()
 
     def _requeue(self, record: int, seq: int, retries: int) -> None:
-        if self._node.tasks.is_unfinished(record, seq):
-            facts = self._node.executor.facts(record)
+        if self._tasks.is_unfinished(record, seq):
+            facts = self._executor.facts(record)
             if facts["cancelled"]:
-                self._node.executor.fail(record, self._node.tasks.cancelled(record))
+                self._failures.fail(record, self._failures.cancelled(record))
             else:
-                self._node.executor.requeue(record, retries)
+                self._executor.requeue(record, retries)
 
     def may_run(self, description: ClassDescription | ActorDescription) -> bool:
         """Whether tasks of a class, or an actor, may find a place on another node: not what came from one."""
         choice = description.place.choice
-        stays = choice is not None and choice.kind == "affinity" and choice.node == self._node.config["node_id"]
+        stays = choice is not None and choice.kind == "affinity" and choice.node == self._config["node_id"]
         return self._agent is not None and not stays and description.place.group is None
 
     def cancel(self, record: int, force: bool) -> bool:
         """Have a record cancelled that runs on another node; whether it does."""
         seq = self._taken.get(record)
-        if seq is None and self._agent is not None and self._node.records.runner(record) == self._slot:
-            seq = submission.record_seq(self._node.arena, record)  # a call of an actor that another node hosts
+        if seq is None and self._agent is not None and self._records.runner(record) == self._slot:
+            seq = submission.record_seq(self._arena, record)  # a call of an actor that another node hosts
         if seq is None:
             return False
         self._tell("cancel", record=record, seq=seq, force=force)
@@ -220,16 +275,16 @@ class ClusterLink:
 
     def _take_actor(self, offset: int, scheduler_id: str, tag: Any, node_id: str) -> None:
         """The agent has found a node for an actor, unless that has found a place here, or has ended, meanwhile."""
-        actor = self._node.actors.by_offset.get(offset)
-        if actor is None or actor.scheduler_id != scheduler_id or actor not in self._node.actors.waiting_for_room():
+        actor = self._table.by_offset.get(offset)
+        if actor is None or actor.scheduler_id != scheduler_id or actor not in self._actors.waiting_for_room():
             self._tell("actor_not", tag=tag)
             return
         worker = WorkerProcess(self._slot, node_id, actor.description.env_key, actor.job)
         worker.sequence = self._epoch = self._epoch + 1
         worker.end_elsewhere = lambda: self._tell("end_actor", actor=offset, epoch=worker.sequence)
         self._hosts[offset] = worker
-        self._node.actors.place_elsewhere(actor, worker)
-        job = self._node.environments.job_of(actor.description.env_key)
+        self._actors.place_elsewhere(actor, worker)
+        job = self._environments.job_of(actor.description.env_key)
         self._tell(
             "actor_yours",
             tag=tag,
@@ -243,10 +298,10 @@ class ClusterLink:
 
     def is_actor_elsewhere(self, offset: int) -> bool | None:
         """Whether an actor lives on another node; None when that is not decided yet."""
-        actor = self._node.actors.by_offset.get(offset)
+        actor = self._table.by_offset.get(offset)
         if actor is None:
             # One of another node's has no row here, and is alive from the start.
-            state = self._node.objects.actor(offset)[6]
+            state = self._objects.actor(offset)[6]
             return None if state == ActorState.PENDING else state == ActorState.ALIVE
         if actor.worker is None:
             return None if actor.state != ActorState.DEAD and self.may_run(actor.description) else False
@@ -254,7 +309,7 @@ class ClusterLink:
 
     def _actor_up(self, offset: int, epoch: int) -> None:
         if self._is_hosted(offset, epoch):
-            self._node.actors.ready(offset)
+            self._actors.ready(offset)
 
     def _is_hosted(self, offset: int, epoch: int) -> bool:
         """Whether an actor is hosted elsewhere, in the very life that is meant."""
@@ -264,7 +319,7 @@ class ClusterLink:
     def _actor_init_failed(self, peer: Peer, message: Message) -> None:
         offset, epoch = int(message["actor"]), int(message["epoch"])
         if self._is_hosted(offset, epoch):
-            self._node.actors.init_failed(offset, decode_bytes(message["error"]))
+            self._actors.init_failed(offset, decode_bytes(message["error"]))
             self._actor_gone(offset, epoch, "its __init__ has failed")
 
     def _actor_gone(self, offset: int, epoch: int, reason: str) -> None:
@@ -274,19 +329,36 @@ class ClusterLink:
         worker = self._hosts.pop(offset)
         if worker.kill_cause is None:
             worker.kill_cause, worker.kill_detail = DeathCause.NODE_DIED, reason
-        before, after = self._node.workers.take_memory_events()
-        death = DeathExplainer(self._node, worker, ExitStatus.from_wait_status(9), before, after)
-        self._node.tasks.worker_died(worker.slot, death, actor=offset)
-        self._node.actors.worker_died(worker, death)
+        death = self._deaths.explain(worker, signal.SIGKILL)
+        self._tasks.worker_died(worker.slot, death, actor=offset)
+        self._actors.worker_died(worker, death)
 
     def kill(self, offset: int, no_restart: bool) -> bool:
         """Have an actor of another node ended, for which one stands here; whether it is such a one."""
-        if offset in self._node.actors.by_offset or not self._node.objects.is_actor(offset):
+        if not self.is_joined or offset in self._table.by_offset or not self._objects.is_actor(offset):
             return False
-        if self._node.objects.actor(offset)[6] != ActorState.ALIVE:  # which those are from the start
+        if self._objects.actor(offset)[6] != ActorState.ALIVE:  # which those are from the start
             return False
         self._tell("kill_far", actor=offset, no_restart=no_restart)
         return True
+
+    # -- names ---------------------------------------------------------------------------------------------------------
+
+    def take_name(self, offset: int, name: str, namespace: str) -> Answer:
+        """Take a name that is free on this node for an actor of it in the whole cluster."""
+        return self.names.take(offset, name, namespace) if self.is_joined else {"taken": False}
+
+    def find_actor(self, name: str, namespace: str, hold: Callable[[int, str], Message]) -> Answer:
+        """Find a named actor of another node; what stands for it here is given to ``hold``."""
+        return self.names.find(name, namespace, hold) if self.is_joined else {}
+
+    def named_actors(self, namespace: str | None) -> Answer | None:
+        """Names of the cluster's actors, in a namespace or in all."""
+        return self.names.listed(namespace) if self.is_joined else None
+
+    def name_freed(self, offset: int, name: str, namespace: str) -> None:
+        """An actor of this node has lost its name."""
+        self.names.freed(offset, name, namespace)
 
     # -- objects -------------------------------------------------------------------------------------------------------
 
@@ -295,25 +367,25 @@ class ClusterLink:
         if not number & portable.REMOTE:
             return False
         if unreferenced:
-            self._node.spilling.forget_elsewhere(entry)
+            self._spilling.forget_elsewhere(entry)
         if self._agent is not None:
             self._tell("unwanted" if unreferenced else "wanted", number=number & ~portable.REMOTE)
         elif not unreferenced:
-            self._node.spilling.lost_elsewhere(entry, number)
+            self._spilling.lost_elsewhere(entry, number)
         return True
 
-    def is_elsewhere(self, ref: Any) -> bool:
+    def is_elsewhere(self, ref: ObjectRef[Any]) -> bool:
         """Whether an object is there, and its value lies on another node."""
-        return self._agent is not None and bool(portable.elsewhere(self._node.arena, portable.offset_of(ref)))
+        return self._agent is not None and bool(portable.elsewhere(self._arena, portable.offset_of(ref)))
 
     def _lost(self, entry: int, number: int) -> None:
-        if portable.elsewhere(self._node.arena, entry) == number:
-            self._node.spilling.lost_elsewhere(entry, number | portable.REMOTE)
+        if portable.elsewhere(self._arena, entry) == number:
+            self._spilling.lost_elsewhere(entry, number | portable.REMOTE)
 
     # -- what there is -------------------------------------------------------------------------------------------------
 
     def _view(self, peer: Peer, message: Message) -> None:
-        own = self._node.config["node_id"]
+        own = self._config["node_id"]
         self._nodes = [row for row in message["nodes"] if row["NodeID"] != own]
         self._free = {node: free for node, free in message["free"].items() if node != own}
 

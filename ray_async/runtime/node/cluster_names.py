@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from ray_async.runtime.node.actor_table import ActorTable
 from ray_async.runtime.node.cluster_questions import ClusterQuestions
 from ray_async.runtime.node.requests.messages import Message
-
-if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
 
 __all__ = ("ClusterNames",)
 
@@ -18,25 +15,25 @@ class ClusterNames:
     """This node's part in the names of its cluster.
 
     Args:
-        node: the process's parts.
+        actors: this node's.
         questions: to the rest of the cluster.
         tell: sends the agent a message.
     """
 
-    def __init__(self, node: Node, questions: ClusterQuestions, tell: Callable[..., None]) -> None:
-        self._node = node
+    def __init__(self, actors: ActorTable, questions: ClusterQuestions, tell: Callable[..., None]) -> None:
+        self._actors = actors
         self._questions = questions
         self._tell = tell
 
     async def take(self, offset: int, name: str, namespace: str) -> Message:
         """Take a name that is free on this node for an actor of it in the whole cluster; says whether it is taken."""
-        actor = self._node.actor_id(offset).hex()
+        actor = self._actors.id_at(offset).hex()
         try:
             found = await self._questions.pose("take_name", name=name, namespace=namespace, actor=actor)
         except ConnectionError:
             return {"taken": False}  # the node is alone by now
         if found["taken"]:
-            self._node.actors.release_name(offset, name, namespace)
+            self._actors.release_name(offset, name, namespace)
         return {"taken": bool(found["taken"])}
 
     async def find(self, name: str, namespace: str, hold: Callable[[int, str], Message]) -> Message:
@@ -55,9 +52,9 @@ class ClusterNames:
         try:
             found = await self._questions.pose("named_actors", namespace=namespace)
         except ConnectionError:
-            return {"value": self._node.actors.named(namespace)}
+            return {"value": self._actors.named(namespace)}
         return {"value": found["names"]}
 
     def freed(self, offset: int, name: str, namespace: str) -> None:
         """An actor of this node has lost its name."""
-        self._tell("name_freed", name=name, namespace=namespace, actor=self._node.actor_id(offset).hex())
+        self._tell("name_freed", name=name, namespace=namespace, actor=self._actors.id_at(offset).hex())

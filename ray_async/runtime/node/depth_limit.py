@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ray_async import exceptions as errors
 from ray_async._core.constants import RecordKind
-
-if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
+from ray_async._core.node_view import NodeView
+from ray_async._core.record_view import RecordView
+from ray_async.runtime.node.failures import Failures
+from ray_async.runtime.node.workers import Workers
 
 __all__ = ("DepthLimit",)
 
@@ -17,11 +16,16 @@ class DepthLimit:
     """Fails the tasks that blocked workers wait for once no worker can ever run them.
 
     Args:
-        node: the process's parts.
+        processes, records: views of the arena.
+        workers: those that may all wait.
+        failures: ends the tasks that they wait for.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, processes: NodeView, records: RecordView, workers: Workers, failures: Failures) -> None:
+        self._processes = processes
+        self._records = records
+        self._by_slot = workers.by_slot
+        self._failures = failures
         self._message: str | None = None
         self._before: dict[int, int] | None = None
 
@@ -42,10 +46,10 @@ class DepthLimit:
     def _standing(self) -> dict[int, int] | None:
         """Tasks that each worker has finished, when all of them wait; else None."""
         finished = {}
-        for slot, worker in self._node.workers.by_slot.items():
+        for slot, worker in self._by_slot.items():
             if worker.name:
                 continue  # an actor's
-            row = self._node.view.process(slot)
+            row = self._processes.process(slot)
             if not row.blocked:
                 return None
             finished[slot] = row.done
@@ -53,7 +57,7 @@ class DepthLimit:
 
     def _fail_children(self, message: str) -> None:
         payload = errors.to_payload(errors.TaskUnschedulableError(message))
-        records = self._node.records
+        records = self._records
         for record, _, parent, _, _, kind, _ in records.unfinished_descendants():
             if parent and kind == RecordKind.TASK and records.claim(record, queued=True):
-                self._node.tasks.fail(record, payload)
+                self._failures.fail(record, payload)

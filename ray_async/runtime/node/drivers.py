@@ -5,18 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ray_async._core.arena import Arena
 from ray_async._core.constants import ProcessKind
+from ray_async.runtime.node.actor_table import ActorTable
 from ray_async.runtime.node.death.evidence import DeathCause
+from ray_async.runtime.node.environments import Environments
+from ray_async.runtime.node.workers import WorkerProcess, Workers
 
 if TYPE_CHECKING:
     from ray_async.runtime.messages.job_description import JobDescription
-    from ray_async.runtime.node.node import Node
-    from ray_async.runtime.node.workers import WorkerProcess
+    from ray_async.runtime.messages.session_description import NodeConfig
     from ray_async.transport.server import Peer
 
-__all__ = ("Drivers",)
+__all__ = ("Drivers", "PartOfJobs")
+
+
+class PartOfJobs(Protocol):
+    """A part of the node that has things of jobs."""
+
+    def job_ended(self, job: int) -> None:
+        """End what is a job's, whose driver is gone."""
 
 
 class _Driver:
@@ -34,11 +45,39 @@ class Drivers:
     """The node's drivers.
 
     Args:
-        node: the process's parts.
+        config: of the node, which drivers that join are given.
+        arena: where they get places.
+        environments: know the jobs.
+        workers: end with their jobs.
+        actors: detached ones keep their jobs.
+        parts: have what else ends with a job.
+        on_leave: called with a job whose driver leaves, while the driver still listens.
+        on_end: called with the slot of a driver that is gone.
+        stop: ends the node.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(
+        self,
+        config: NodeConfig,
+        arena: Arena,
+        environments: Environments,
+        workers: Workers,
+        actors: ActorTable,
+        parts: Sequence[PartOfJobs],
+        *,
+        on_leave: Callable[[int], None],
+        on_end: Callable[[int], None],
+        stop: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._arena = arena
+        self._environments = environments
+        self._workers = workers
+        self._actors = actors
+        self._parts = parts
+        self._on_leave = on_leave
+        self._on_end = on_end
+        self._stop = stop
         self._by_slot: dict[int, _Driver] = {}
         self._next_job = 1
 
@@ -64,11 +103,11 @@ class Drivers:
             "logging": dict(message.get("logging") or {}),
             "imports": [str(name) for name in message.get("imports") or ()],
         }
-        slot = self._node.arena.reserve(ProcessKind.DRIVER)
-        self._node.environments.add_job(job)
+        slot = self._arena.reserve(ProcessKind.DRIVER)
+        self._environments.add_job(job)
         self.add(job["id"], pid, slot, owns_node=False)
         peer.notes.update(slot=slot, pid=pid)
-        config = self._node.config
+        config = self._config
         return {
             "job": job,
             "slot": slot,
@@ -79,14 +118,14 @@ class Drivers:
             "session_dir": config["session_dir"],
             "spill_path": config["spill_path"],
             "directory": config["directory"],
-            "arena_fd": self._node.arena.fd,
+            "arena_fd": self._arena.fd,
             "labels": config.get("labels") or {},
         }
 
     def add_foreign(self, given: JobDescription) -> int:
         """Give a job of another node, whose tasks run here, a number of this node's."""
         number, self._next_job = self._next_job, self._next_job + 1
-        self._node.environments.add_job({**given, "id": number})
+        self._environments.add_job({**given, "id": number})
         return number
 
     def job_of(self, peer: Peer) -> int:
@@ -94,7 +133,7 @@ class Drivers:
         slot = peer.notes.get("slot")
         if slot is None:
             return 0
-        process = self._node.workers.by_slot.get(slot) or self._by_slot.get(slot)
+        process = self._workers.by_slot.get(slot) or self._by_slot.get(slot)
         return process.job if process is not None else 0
 
     def tick(self) -> None:
@@ -109,26 +148,19 @@ class Drivers:
         pids = []
         if driver is not None:
             pids = [worker.pid for worker in self._ending(driver) if worker.pid]
-            self._node.workers.drain(driver.job)
-            self._node.survived.flush()
-            self._node.listeners.end(driver.job)
+            self._workers.drain(driver.job)
+            self._on_leave(driver.job)
             self._died(driver)
         return pids
 
     def _ending(self, driver: _Driver) -> list[WorkerProcess]:
         """The workers that end with a driver's job: where a detached actor lives on, the job's workers do."""
-        workers = self._node.workers.by_slot.values()
+        workers = self._workers.by_slot.values()
         if driver.owns_node:
             return list(workers)
-        if self._has_detached(driver.job):
+        if self._actors.has_detached(driver.job):
             return []
         return [worker for worker in workers if worker.job == driver.job]
-
-    def _has_detached(self, job: int) -> bool:
-        # One of another node is made by the agent, and is of that node's job.
-        return any(
-            a.description.detached and job in (a.job, a.description.job) for a in self._node.actors.by_offset.values()
-        )
 
     def _died(self, driver: _Driver) -> None:
         if driver.pidfd >= 0:
@@ -137,18 +169,15 @@ class Drivers:
             driver.pidfd = -1
         self._by_slot.pop(driver.slot, None)
         if driver.owns_node:
-            self._node.stop()
+            self._stop()
             return
         self._end_work(driver.job)
-        self._node.view.reap(driver.slot)
+        self._on_end(driver.slot)
         self.end_job(driver.job)
 
     def _end_work(self, job: int) -> None:
-        self._node.tasks.job_ended(job)
-        self._node.actors.job_ended(job)
-        self._node.groups.job_ended(job)
-        if self._node.cluster is not None:
-            self._node.cluster.job_over(job)
+        for part in self._parts:
+            part.job_ended(job)
 
     def job_over(self, job: int) -> None:
         """A job of another node is over: so is what was run of it here."""
@@ -157,12 +186,12 @@ class Drivers:
 
     def end_job(self, job: int) -> None:
         """End a job's workers and forget it, if its driver and its detached actors are gone."""
-        if self._has_detached(job) or any(driver.job == job for driver in self._by_slot.values()):
+        if self._actors.has_detached(job) or any(driver.job == job for driver in self._by_slot.values()):
             return
-        for worker in list(self._node.workers.by_slot.values()):
+        for worker in list(self._workers.by_slot.values()):
             if worker.job == job:
-                self._node.workers.kill(worker, DeathCause.JOB_ENDED)
-        self._node.environments.end_job(job)
+                self._workers.kill(worker, DeathCause.JOB_ENDED)
+        self._environments.end_job(job)
 
 
 def _is_alive(pid: int) -> bool:

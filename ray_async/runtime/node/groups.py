@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray_async import exceptions as errors
+from ray_async._core.object_view import ObjectView
 from ray_async.ids import JobID, PlacementGroupID
+from ray_async.runtime.node.dispatch import Dispatch
+from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.scheduler import events
 from ray_async.runtime.scheduler.labels import LabelSelector
 from ray_async.runtime.scheduler.placement_groups import GroupStrategy
 from ray_async.runtime.scheduler.resources import ResourceSet
-
-if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
 
 __all__ = ("Groups",)
 
@@ -64,11 +64,15 @@ class Groups:
     """The node's placement groups.
 
     Args:
-        node: the process's parts.
+        dispatch: to the scheduler, which reserves bundles.
+        objects: view of the arena's objects, promises among them.
+        environments: know the jobs' namespaces.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, dispatch: Dispatch, objects: ObjectView, environments: Environments) -> None:
+        self._dispatch = dispatch
+        self._objects = objects
+        self._environments = environments
         self._groups: dict[str, _Group] = {}
         self._removed: deque[str] = deque()
 
@@ -92,7 +96,7 @@ class Groups:
         selectors = tuple(LabelSelector.parse(s or {}) for s in message.get("bundle_label_selector") or ())
         group = _Group(group_id, bundles, name, namespace, job, maker, message.get("lifetime") == "detached")
         self._groups[group_id] = group
-        self._node.schedule(
+        self._dispatch.schedule(
             events.PlacementGroupCreated(
                 group_id,
                 tuple(ResourceSet.of(bundle) for bundle in bundles),
@@ -105,7 +109,7 @@ class Groups:
         return {"placement_group_id": group_id}
 
     def _namespace(self, job: int) -> str:
-        found = self._node.environments.job_of(f"{job}:")
+        found = self._environments.job_of(f"{job}:")
         return str(found["namespace"]) if found is not None else ""
 
     def ready(self, group_id: str, bundle_nodes: Any) -> None:
@@ -123,8 +127,8 @@ class Groups:
 
     def when_ready(self, group_id: str, promise_at: int, holder_at: int) -> None:
         """Complete a promise with the value in ``holder`` once the group is ready."""
-        promise = self._node.objects.checked_reference(promise_at)
-        holder = self._node.objects.checked_reference(holder_at)
+        promise = self._objects.checked_reference(promise_at)
+        holder = self._objects.checked_reference(holder_at)
         group = self._groups.get(group_id)
         if group is None or group.state == "REMOVED":
             self._fail(promise)
@@ -134,11 +138,11 @@ class Groups:
             group.promises.append((promise, holder))
 
     def _fulfil(self, promise: Any, holder: Any) -> None:
-        self._node.objects.copy_value(holder, promise)
+        self._objects.copy_value(holder, promise)
 
     def _fail(self, promise: Any) -> None:
         error = errors.TaskPlacementGroupRemoved("the placement group was removed")
-        self._node.objects.fail_promise(promise, errors.to_payload(error))
+        self._objects.fail_promise(promise, errors.to_payload(error))
 
     def remove(self, group_id: str) -> None:
         """Give the bundles back; what runs in them is killed."""
@@ -152,7 +156,7 @@ class Groups:
         self._removed.append(group_id)
         if len(self._removed) > _MAX_PAST_GROUPS:
             del self._groups[self._removed.popleft()]
-        self._node.schedule(events.PlacementGroupRemoved(group_id))
+        self._dispatch.schedule(events.PlacementGroupRemoved(group_id))
 
     def is_removed(self, group_id: str) -> bool:
         """Whether a group is gone."""
@@ -172,7 +176,7 @@ class Groups:
 
     def table(self, group_id: str | None) -> dict[str, Any]:
         """Rows of all groups, or of one."""
-        known: dict[str, dict[str, Any]] = self._node.scheduler.report.placement_group_table()
+        known: dict[str, dict[str, Any]] = self._dispatch.report.placement_group_table()
         rows = {}
         for group in self._groups.values():
             if group_id not in (None, group.id):

@@ -81,7 +81,7 @@ class Listeners:
         while any(peer.backlog() for peer in self._jobs) and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.005)
 
-    def tell_job(self, job: int, text: str) -> None:
+    def report_survived(self, job: int, text: str) -> None:
         """Show a line about deaths that were survived on the terminal of a job's driver, and log it."""
         _logger.warning("%s", text)
         self.broadcast({"kind": "survived", "job": f"{job:08x}", "text": text})

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ray_async.ids import NodeID
 from ray_async.runtime.node.death.evidence import DeathCause
+from ray_async.runtime.node.dispatch import Dispatch
+from ray_async.runtime.node.objects.object_locations import ObjectLocations
+from ray_async.runtime.node.workers import Workers
 from ray_async.runtime.scheduler import events
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
+    from ray_async.runtime.messages.session_description import NodeConfig
 
 __all__ = ("LogicalNodes",)
 
@@ -23,14 +26,20 @@ class LogicalNodes:
     """The table of logical nodes, the head first.
 
     Args:
-        node: the process's parts.
+        config: of the process: its name, address, directory, resources and labels are the head's.
+        dispatch: to the scheduler.
+        workers: end with their logical node.
+        locations: of objects, which may be lost with it.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, config: NodeConfig, dispatch: Dispatch, workers: Workers, locations: ObjectLocations) -> None:
+        self._node_ip = config["node_ip"]
+        self._session_dir = config["session_dir"]
+        self._dispatch = dispatch
+        self._workers = workers
+        self._locations = locations
         self._nodes: dict[str, dict[str, Any]] = {}
         self._times: dict[str, dict[str, int]] = {}
-        config = node.config
         name = config.get("node_name") or config["node_ip"]
         self._add_row(config["node_id"], name, config["resources"], config.get("labels") or {}, head=True)
 
@@ -42,12 +51,12 @@ class LogicalNodes:
             "NodeID": node_id,
             "Alive": True,
             "alive": True,
-            "NodeManagerAddress": self._node.config["node_ip"],
+            "NodeManagerAddress": self._node_ip,
             "NodeManagerHostname": socket.gethostname(),
             "NodeManagerPort": 0,
             "ObjectManagerPort": 0,
-            "ObjectStoreSocketName": self._node.config["session_dir"],
-            "RayletSocketName": os.path.join(self._node.config["session_dir"], "node.sock"),
+            "ObjectStoreSocketName": self._session_dir,
+            "RayletSocketName": os.path.join(self._session_dir, "node.sock"),
             "MetricsExportPort": 0,
             "MetricsAgentPort": 0,
             "DashboardAgentListenPort": 0,
@@ -71,12 +80,12 @@ class LogicalNodes:
     def add(self, message: dict[str, Any]) -> dict[str, Any]:
         """Add a logical node: resources and labels of its own, workers of its own."""
         node_id = NodeID.from_random().hex()
-        resources = {f"node:{self._node.config['node_ip']}": 1.0, **_quantities(message["resources"])}
+        resources = {f"node:{self._node_ip}": 1.0, **_quantities(message["resources"])}
         labels = {str(k): str(v) for k, v in (message.get("labels") or {}).items()}
-        name = message.get("node_name") or self._node.config["node_ip"]
+        name = message.get("node_name") or self._node_ip
         self._add_row(node_id, name, resources, labels)
-        self._node.copies.node_added(node_id)
-        self._node.schedule(events.NodeAdded(node_id, resources, labels))
+        self._locations.node_added(node_id)
+        self._dispatch.schedule(events.NodeAdded(node_id, resources, labels))
         return {"node_id": node_id}
 
     def remove(self, node_id: str) -> dict[str, Any]:
@@ -90,11 +99,11 @@ class LogicalNodes:
             raise ValueError(f"there is no node {node_id}")
         row.update(Alive=False, alive=False, DeathReasonMessage="removed")
         self._times[node_id]["end_time_ms"] = int(time.time() * 1000)
-        self._node.schedule(events.NodeRemoved(node_id))
-        for worker in list(self._node.workers.by_slot.values()):
+        self._dispatch.schedule(events.NodeRemoved(node_id))
+        for worker in list(self._workers.by_slot.values()):
             if worker.node_id == node_id:
-                self._node.workers.kill(worker, DeathCause.NODE_DIED, "The node was removed.")
-        self._node.copies.node_removed(node_id)
+                self._workers.kill(worker, DeathCause.NODE_DIED, "The node was removed.")
+        self._locations.node_removed(node_id)
         self._forget_rows()
         return {}
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING
 
 from ray_async._core.constants import LeaseState
+from ray_async._core.node_view import NodeView
 from ray_async.config import (
     MEMORY_MONITOR_REFRESH_MS,
     MEMORY_USAGE_THRESHOLD,
     MIN_MEMORY_FREE_BYTES,
     WORKER_RSS_LIMIT_BYTES,
+    Settings,
 )
 from ray_async.machine.memory_limits import MemoryGauge, process_rss
 from ray_async.runtime.node.death.evidence import DeathCause
-
-if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
-    from ray_async.runtime.node.workers import WorkerProcess
+from ray_async.runtime.node.workers import WorkerProcess, Workers
 
 __all__ = ("MemoryMonitor",)
 
@@ -30,12 +28,14 @@ class MemoryMonitor:
     """Looks at the memory of the machine (or its control group) and of the workers.
 
     Args:
-        node: the process's parts.
+        processes: view of the arena's processes.
+        workers: the node's.
+        settings: its limits.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        settings = node.settings
+    def __init__(self, processes: NodeView, workers: Workers, settings: Settings) -> None:
+        self._processes = processes
+        self._workers = workers
         self._threshold = settings.get(MEMORY_USAGE_THRESHOLD)
         self._min_free = settings.get(MIN_MEMORY_FREE_BYTES)
         self._limit = settings.get(WORKER_RSS_LIMIT_BYTES)
@@ -56,16 +56,16 @@ class MemoryMonitor:
 
     def anyone_works(self) -> bool:
         """Whether a worker may be taking memory. What does not run does not grow: an idle session costs nothing."""
-        view = self._node.view
-        return any(view.lease_state(slot) in (LeaseState.BUSY, LeaseState.ACTOR) for slot in self._node.workers.by_slot)
+        state = self._processes.lease_state
+        return any(state(slot) in (LeaseState.BUSY, LeaseState.ACTOR) for slot in self._workers.by_slot)
 
     def _recycle(self) -> None:
         """End idle workers that have grown past the limit; the next lease starts a fresh one."""
-        for worker in list(self._node.workers.by_slot.values()):
-            if worker.lease is None or self._node.view.lease_state(worker.slot) != LeaseState.IDLE:
+        for worker in list(self._workers.by_slot.values()):
+            if worker.lease is None or self._processes.lease_state(worker.slot) != LeaseState.IDLE:
                 continue
-            if self._rss(worker) > self._limit and self._node.view.take_idle(worker.slot):
-                self._node.workers.kill(worker, DeathCause.SPARE, f"It had grown past {self._limit} bytes.")
+            if self._rss(worker) > self._limit and self._processes.take_idle(worker.slot):
+                self._workers.kill(worker, DeathCause.SPARE, f"It had grown past {self._limit} bytes.")
 
     def _relieve(self) -> None:
         state = self._gauge.read()
@@ -73,13 +73,13 @@ class MemoryMonitor:
             self._next = 0.0
         if state.used_share <= self._threshold or (self._min_free >= 0 and state.available >= self._min_free):
             return
-        workers = [w for w in self._node.workers.by_slot.values() if w.pid and w.kill_cause is None]
+        workers = [w for w in self._workers.by_slot.values() if w.pid and w.kill_cause is None]
         if workers:
             largest = max(workers, key=lambda worker: (worker.name == "", self._rss(worker)))
             used = state.total - state.available
             limit = f"memory_usage_threshold={self._threshold}"
             text = f"memory was short: {used} of {state.total} bytes in use, more than {limit}"
-            self._node.workers.kill(largest, DeathCause.MEMORY_MONITOR, text)
+            self._workers.kill(largest, DeathCause.MEMORY_MONITOR, text)
 
     @staticmethod
     def _rss(worker: WorkerProcess) -> int:

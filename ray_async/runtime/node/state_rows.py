@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ray_async._core.node_view import NodeView
+from ray_async._core.object_view import ObjectView
 from ray_async.ids import JobID
 from ray_async.machine.exit_status import ExitStatus
-
-if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
-    from ray_async.runtime.node.workers import WorkerProcess
+from ray_async.runtime.node.workers import WorkerProcess, Workers
 
 __all__ = ("StateRows",)
 
@@ -23,11 +22,16 @@ class StateRows:
     """Rows of objects and workers.
 
     Args:
-        node: the process's parts.
+        processes, objects: views of the arena.
+        workers: the living ones.
+        node_ip: address of the node.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, processes: NodeView, objects: ObjectView, workers: Workers, node_ip: str) -> None:
+        self._processes = processes
+        self._objects = objects
+        self._by_slot = workers.by_slot
+        self._node_ip = node_ip
         self._past_workers: deque[dict[str, Any]] = deque(maxlen=_MAX_PAST_ROWS)
         self._lost_runs: dict[tuple[int, int], dict[str, Any]] = {}
 
@@ -44,12 +48,12 @@ class StateRows:
 
     def place_of(self, worker: WorkerProcess) -> dict[str, Any]:
         """The fields of a task's row that say where it is."""
-        worker_id = self._node.view.worker_id(worker.slot).hex()
+        worker_id = self._processes.worker_id(worker.slot).hex()
         return {"node_id": worker.node_id, "worker_id": worker_id, "worker_pid": worker.pid}
 
     def place_of_pid(self, slot: int, pid: int) -> dict[str, Any]:
         """The same of a process that may be gone."""
-        worker = self._node.workers.by_slot.get(slot)
+        worker = self._by_slot.get(slot)
         if worker is not None and worker.pid == pid:
             return self.place_of(worker)
         row = next((row for row in reversed(self._past_workers) if row["pid"] == pid), None)
@@ -63,24 +67,24 @@ class StateRows:
         """The objects that the store holds and something refers to."""
         return [
             {"object_id": identity.hex(), "object_size": size, "reference_count": count, "task_status": "FINISHED"}
-            for identity, size, count in self._node.objects.objects()
+            for identity, size, count in self._objects.objects()
         ]
 
     def workers(self) -> list[dict[str, Any]]:
         """The living workers, and as many of the dead ones as are remembered."""
-        living = (self._worker(worker) for worker in self._node.workers.by_slot.values() if worker.up)
+        living = (self._worker(worker) for worker in self._by_slot.values() if worker.up)
         return [*living, *self._past_workers]
 
     def _worker(self, worker: WorkerProcess) -> dict[str, Any]:
         started = time.time() - (time.monotonic() - worker.started)
         return {
-            "worker_id": self._node.view.worker_id(worker.slot).hex(),
+            "worker_id": self._processes.worker_id(worker.slot).hex(),
             "is_alive": True,
             "worker_type": "WORKER",
             "exit_type": None,
             "exit_detail": None,
             "node_id": worker.node_id,
-            "ip": self._node.config["node_ip"],
+            "ip": self._node_ip,
             "pid": worker.pid,
             "job_id": JobID.from_int(worker.job).hex(),
             "start_time_ms": int(started * 1000),

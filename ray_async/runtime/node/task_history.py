@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from ray_async._core.constants import RecordKind
 from ray_async._core.task_ring import TaskRing
 from ray_async.exceptions.remote_traceback import clip
+from ray_async.runtime.node.actor_table import ActorTable
 from ray_async.runtime.node.requests.messages import Message
+from ray_async.runtime.node.state_rows import StateRows
+from ray_async.runtime.node.workers import Workers
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
     from ray_async.transport.server import Peer
 
 __all__ = ("EndedTask", "TaskHistory")
@@ -56,11 +58,16 @@ class TaskHistory:
     """The latest tasks that have ended.
 
     Args:
-        node: the process's parts.
+        workers, actors: those that there are.
+        rows: of workers.
+        directory: the session's, where the ring of successes is; None: successes are not noted.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, workers: Workers, actors: ActorTable, rows: StateRows, directory: str | None) -> None:
+        self._workers = workers
+        self._actors = actors
+        self._rows = rows
+        self._directory = directory
         self._failures: OrderedDict[tuple[int, int], EndedTask] = OrderedDict()
         self._size = 0
         self.dropped = 0  # failures that workers could not tell of
@@ -86,13 +93,13 @@ class TaskHistory:
         kind = int(message["kind"])
         if kind not in _KINDS:
             raise ValueError(f"there is no kind {kind} of tasks")
-        worker = self._node.workers.by_slot.get(int(peer.notes.get("slot", -1)))
+        worker = self._workers.by_slot.get(int(peer.notes.get("slot", -1)))
         fields: dict[str, Any] = {
             "state": "FAILED",
             "error_type": str(message["error_type"]),
             "error_message": clip(str(message["text"]), _ERROR_BYTES),
             "end_time_ms": time.time_ns() // 1_000_000,
-            **(self._node.listing.place_of(worker) if worker is not None else {}),
+            **(self._rows.place_of(worker) if worker is not None else {}),
         }
         name, given = str(message["name"])[:200], str(message["given"])[:200]
         attempt = int(message["attempt"])
@@ -122,9 +129,9 @@ class TaskHistory:
 
     def _succeeded(self) -> list[EndedTask]:
         if self._ring is None:
-            if not self._node.config.get("task_history"):
+            if self._directory is None:
                 return []
-            self._ring = TaskRing(self._node.config["session_dir"])
+            self._ring = TaskRing(self._directory)
         since = time.time_ns() - time.monotonic_ns()
         tasks = []
         for seq, actor, started, ended, job, kind, attempt, slot, pid, name, given in self._ring.rows():
@@ -134,7 +141,7 @@ class TaskHistory:
                 "state": "FINISHED",
                 "start_time_ms": (since + started) // 1_000_000 if started else None,
                 "end_time_ms": (since + ended) // 1_000_000,
-                **self._node.listing.place_of_pid(slot, pid),
+                **self._rows.place_of_pid(slot, pid),
             }
             if actor:
                 fields["actor_id"] = self._actor_in(actor, pid)
@@ -143,5 +150,5 @@ class TaskHistory:
 
     def _actor_in(self, offset: int, pid: int) -> str | None:
         """Id of the actor at an offset, if it is the one that a process hosts: another one may be there by now."""
-        actor = self._node.actors.by_offset.get(offset)
+        actor = self._actors.by_offset.get(offset)
         return actor.id.hex() if actor is not None and actor.worker is not None and actor.worker.pid == pid else None

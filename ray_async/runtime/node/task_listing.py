@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ray_async import exceptions as errors
 from ray_async._core.constants import RecordKind, RecordState
 from ray_async.engine.state import FieldFilter, Rows
 from ray_async.ids import JobID
-
-if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
-    from ray_async.runtime.node.task_history import EndedTask
+from ray_async.runtime.node.actor_table import ActorTable
+from ray_async.runtime.node.arena_views import ArenaViews
+from ray_async.runtime.node.state_rows import StateRows
+from ray_async.runtime.node.task_history import EndedTask, TaskHistory
+from ray_async.runtime.node.task_names import TaskNames
+from ray_async.runtime.node.workers import Workers
 
 __all__ = ("TaskListing",)
 
@@ -67,11 +69,30 @@ class TaskListing:
     """Answers questions about tasks, without those that were called with ``enable_task_events=False``.
 
     Args:
-        node: the process's parts.
+        views: of the arena.
+        names: of tasks.
+        workers, actors: those that there are.
+        rows: of workers, and of the runs that ended with them.
+        history: of what has ended.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(
+        self,
+        views: ArenaViews,
+        names: TaskNames,
+        workers: Workers,
+        actors: ActorTable,
+        rows: StateRows,
+        history: TaskHistory,
+    ) -> None:
+        self._arena = views.arena
+        self._records = views.records
+        self._executor = views.executor
+        self._names = names
+        self._by_slot = workers.by_slot
+        self._actors = actors
+        self._rows = rows
+        self._history = history
         self._cheap: dict[str, Callable[[_Sketch], Any]] = {
             "task_id": lambda task: self._task_id(task.seq, task.job),
             "attempt_number": lambda task: task.attempt,
@@ -107,23 +128,23 @@ class TaskListing:
 
     def row(self, record: int) -> dict[str, Any] | None:
         """The row of one record; None if it is to have none."""
-        facts = self._node.executor.facts(record)
-        options = self._node.records.plain_options(record)
+        facts = self._executor.facts(record)
+        options = self._records.plain_options(record)
         if not options.get("enable_task_events", True):
             return None
-        function = self._node.tasks.function_of(record)
+        function = self._names.function_of(record)
         name = options.get("name")
         return self._row(
             _Sketch(
                 facts["seq"], facts["job"], facts["kind"], facts["attempt"], facts["actor"],
-                _STATES.get(self._node.records.record_state(record), "NIL"), function,
+                _STATES.get(self._records.record_state(record), "NIL"), function,
                 name if isinstance(name, str) else function, record, facts["cancelled"], facts["parent_seq"],
                 _labels(options), None,
             )
         )  # fmt: skip
 
     def _sketches(self) -> Iterator[_Sketch]:
-        history = self._node.history.ended()
+        history = self._history.ended()
         functions: dict[int, str] = {}
         options_at: dict[int, dict[str, Any]] = {}
         for (
@@ -140,18 +161,18 @@ class TaskListing:
             opts,
             failed,
             parent,
-        ) in self._node.records.outlines():
+        ) in self._records.outlines():
             state = _STATES.get(step)
             if state is None:
                 continue
             ended = history.pop((seq, job), None) if history else None
             function = functions.get(fn)
             if function is None:
-                function = functions[fn] = self._node.tasks.function_of(record)
+                function = functions[fn] = self._names.function_of(record)
             options = _NOTHING
             if opts:
                 if opts not in options_at:
-                    options_at[opts] = self._node.records.plain_options(record)
+                    options_at[opts] = self._records.plain_options(record)
                 options = options_at[opts]
                 if not options.get("enable_task_events", True):
                     continue
@@ -173,7 +194,7 @@ class TaskListing:
         if failed and not cancelled and state in _ENDED:  # a cancel while it ran is no failure, as in Ray
             return "FAILED"
         if kind == RecordKind.ACTOR_INIT and state == "RUNNING":
-            known = self._node.actors.by_offset.get(actor)
+            known = self._actors.by_offset.get(actor)
             if known is not None and known.is_alive:
                 return "FINISHED"  # its record is kept, as if it ran, for a restart
         if kind == RecordKind.ACTOR_CALL and step == RecordState.QUEUED:  # the node may not know its actor yet
@@ -182,7 +203,7 @@ class TaskListing:
 
     def _row(self, task: _Sketch) -> dict[str, Any]:
         known = task.ended.fields if task.ended is not None else _NOTHING
-        actor = self._node.actors.by_offset.get(task.actor) if task.actor else None
+        actor = self._actors.by_offset.get(task.actor) if task.actor else None
         return {
             "task_id": self._task_id(task.seq, task.job),
             "attempt_number": task.attempt,
@@ -208,26 +229,26 @@ class TaskListing:
         """Where a task with a record runs, or a worker has died with it."""
         if not task.record or not self._is_there(task):
             return _NOTHING
-        lost = self._node.listing.run_of(task.record, task.seq)
+        lost = self._rows.run_of(task.record, task.seq)
         if task.state == "RUNNING":
-            runner = self._node.workers.by_slot.get(self._node.records.runner(task.record))
-            return self._node.listing.place_of(runner) if runner is not None else lost
+            runner = self._by_slot.get(self._records.runner(task.record))
+            return self._rows.place_of(runner) if runner is not None else lost
         return lost
 
     def _error(self, task: _Sketch) -> str | None:
         if not task.record or task.state not in _ENDED or not self._is_there(task):
             return None
-        failure = self._node.records.failure(task.record)
+        failure = self._records.failure(task.record)
         if failure is None:
             return None
         return _WITHOUT_ROOM if isinstance(failure, int) else errors.payload_text(failure)
 
     def _is_there(self, task: _Sketch) -> bool:
         """Whether its record is still its own: another process may have dropped its results since it was looked at."""
-        return self._node.records.is_record(task.record) and self._node.executor.facts(task.record)["seq"] == task.seq
+        return self._records.is_record(task.record) and self._executor.facts(task.record)["seq"] == task.seq
 
     def _task_id(self, seq: int, job: int) -> str:
-        session: bytes = self._node.arena.session
+        session: bytes = self._arena.session
         return (seq.to_bytes(8, "little") + session[:12] + job.to_bytes(4, "little")).hex()
 
 

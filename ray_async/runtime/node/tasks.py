@@ -1,24 +1,32 @@
-"""Tasks as far as the node has to do with them: pending arguments, retries after a death, cancels, overflow."""
+"""Tasks as far as the node has to do with them: pending arguments, retries after a death, cancels."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ray_async import exceptions as errors
 from ray_async._core import cancellation, submission
 from ray_async._core.constants import RecordKind, RecordState, WorkerFlag
-from ray_async.config import TASK_OOM_RETRY_DELAY_BASE_MS, TASK_RETRY_DELAY_MS
+from ray_async.config import TASK_OOM_RETRY_DELAY_BASE_MS, TASK_RETRY_DELAY_MS, Settings
+from ray_async.runtime.node.arena_views import ArenaViews
 from ray_async.runtime.node.death.evidence import DeathCause
+from ray_async.runtime.node.death.survived_deaths import SurvivedDeaths
+from ray_async.runtime.node.dispatch import Dispatch
+from ray_async.runtime.node.failures import Failures
 from ray_async.runtime.node.guard import guarded
-from ray_async.runtime.node.pending_arguments import PendingArguments
+from ray_async.runtime.node.other_nodes import Cluster
+from ray_async.runtime.node.pending_arguments import ArgumentWatch, PendingArguments
+from ray_async.runtime.node.state_rows import StateRows
+from ray_async.runtime.node.task_names import TaskNames
+from ray_async.runtime.node.workers import Workers
 
 if TYPE_CHECKING:
     from ray_async._core.record_facts import RecordFacts
     from ray_async.runtime.node.death.death_explainer import DeathExplainer
-    from ray_async.runtime.node.node import Node
 
 __all__ = ("Tasks",)
 
@@ -33,21 +41,56 @@ class Tasks:
     """Looks after records that need the node.
 
     Args:
-        node: the process's parts.
+        views: of the arena.
+        settings: the node's.
+        dispatch: calls what is to be done later.
+        workers: run the records.
+        names: of the functions and tasks.
+        failures: ends records with errors.
+        arguments: watches those of records.
+        rows: remember the runs that deaths ended.
+        survived: reports retries to drivers.
+        cluster: whose other nodes may run the records.
+        may_restart: whether calls of a dying actor, given by its offset, may be kept for its next life.
+        node_ip: address of the node, for errors.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._view = node.view
-        self._records = node.records
-        self._executor = node.executor
-        self._retry_delay_ms = node.settings.get(TASK_RETRY_DELAY_MS)
-        self._oom_delay_ms = node.settings.get(TASK_OOM_RETRY_DELAY_BASE_MS)
+    def __init__(
+        self,
+        views: ArenaViews,
+        settings: Settings,
+        dispatch: Dispatch,
+        workers: Workers,
+        *,
+        names: TaskNames,
+        failures: Failures,
+        arguments: ArgumentWatch,
+        rows: StateRows,
+        survived: SurvivedDeaths,
+        cluster: Cluster,
+        may_restart: Callable[[int], bool],
+        node_ip: str,
+    ) -> None:
+        self._arena = views.arena
+        self._processes = views.processes
+        self._records = views.records
+        self._executor = views.executor
+        self._dispatch = dispatch
+        self._workers = workers
+        self._names = names
+        self._failures = failures
+        self._arguments = arguments
+        self._rows = rows
+        self._survived = survived
+        self._cluster = cluster
+        self._may_restart = may_restart
+        self._node_ip = node_ip
+        self._retry_delay_ms = settings.get(TASK_RETRY_DELAY_MS)
+        self._oom_delay_ms = settings.get(TASK_OOM_RETRY_DELAY_BASE_MS)
         #: Records that wait before they are run again, by offset and number, as all here.
         self._held: set[tuple[int, int]] = set()
-        self._overflowing: set[int] = set()
-        #: Offset and number of running records that are cancelled, and how often their runners were told.
-        self._asked: dict[tuple[int, int], int] = {}
+        #: Offset and number of running records that are cancelled, and how often their runners were interrupted.
+        self._interrupted: dict[tuple[int, int], int] = {}
         #: By offset and number: a record that is cancelled may leave its place to another one that waits.
         self._waiting: dict[tuple[int, int], PendingArguments] = {}
 
@@ -57,11 +100,11 @@ class Tasks:
         """A record's arguments are not all there: queue it when they are."""
         if not self._is_waiting(record):
             return
-        seq = submission.record_seq(self._node.arena, record)
+        seq = submission.record_seq(self._arena, record)
         if (record, seq) not in self._waiting:
             pending = PendingArguments(record, lambda record: self.arguments_ready(record, seq))
             self._waiting[record, seq] = pending
-            pending.start(self._node)
+            self._arguments.start(pending)
 
     def arguments_ready(self, record: int, seq: int) -> None:
         """All arguments of a record are complete."""
@@ -73,11 +116,11 @@ class Tasks:
             self._records.release(record)
             return
         if self._records.claim(record):
-            node_ip = self._node.config["node_ip"]
-            self.fail(record, errors.dependency_payload(error, self.function_of(record), os.getpid(), node_ip))
+            function = self._names.function_of(record)
+            self._failures.fail(record, errors.dependency_payload(error, function, os.getpid(), self._node_ip))
 
     def _still_waits(self, record: int, seq: int) -> bool:
-        return self._is_waiting(record) and submission.record_seq(self._node.arena, record) == seq
+        return self._is_waiting(record) and submission.record_seq(self._arena, record) == seq
 
     def _drop_cancelled(self) -> None:
         """Stop waiting for the arguments of records that are over; a share at each tick."""
@@ -86,31 +129,16 @@ class Tasks:
             if self._still_waits(*key):
                 self._waiting[key] = pending  # it comes last now
             else:
-                pending.stop(self._node)
+                self._arguments.stop(pending)
 
     def _is_waiting(self, record: int) -> bool:
         return self._records.is_record(record) and self._records.record_state(record) == RecordState.WAITING
 
-    # -- overflow ------------------------------------------------------------------------------------------------------
-
-    def overflow(self, queue: int) -> None:
-        """A queue's ring is full, or has room again."""
-        if self._view.refill(queue):
-            self._overflowing.add(queue)
-        else:
-            self._overflowing.discard(queue)
-
-    def forget_queue(self, queue: int) -> None:
-        """A queue is about to go."""
-        self._overflowing.discard(queue)
-
     def tick(self) -> None:
-        """Look at the queues whose overflow did not fit."""
-        for queue in list(self._overflowing):
-            self.overflow(queue)
+        """Drop waits of records that are over, and interrupt again the runners of cancelled ones."""
         self._drop_cancelled()
-        asked, self._asked = self._asked, {}
-        for (record, seq), times in asked.items():
+        interrupted, self._interrupted = self._interrupted, {}
+        for (record, seq), times in interrupted.items():
             if times < _INTERRUPTS and self.is_unfinished(record, seq):
                 self._interrupt(record, seq, times)
 
@@ -135,7 +163,7 @@ class Tasks:
         if self._records.outcome(record):
             self._records.finish(record, slot)
             return
-        self._node.listing.lost_run(record, facts["seq"], make_error.worker)
+        self._rows.lost_run(record, facts["seq"], make_error.worker)
         self._records.repair(record, slot)
         if victims and facts["kind"] == RecordKind.TASK and not facts["cancelled"]:
             self._report_retry(record, facts, make_error, facts["retries"])
@@ -145,23 +173,21 @@ class Tasks:
 
     def _lost_run(self, record: int, facts: RecordFacts, make_error: DeathExplainer) -> None:
         if facts["cancelled"]:
-            self.fail(record, self.cancelled(record))
+            self._failures.fail(record, self._failures.cancelled(record))
         elif make_error.cause is DeathCause.GROUP_REMOVED:  # there is no place to run again
-            self.fail(record, make_error(record, facts))
+            self._failures.fail(record, make_error(record, facts))
         elif (facts["kind"] == RecordKind.TASK and facts["retries"] != 0) or (
-            facts["kind"] == RecordKind.ACTOR_CALL
-            and facts["retries"] != 0
-            and self._node.actors.may_restart(facts["actor"])
+            facts["kind"] == RecordKind.ACTOR_CALL and facts["retries"] != 0 and self._may_restart(facts["actor"])
         ):
             self._retry(record, facts, make_error)
         else:
-            self.fail(record, make_error(record, facts))
+            self._failures.fail(record, make_error(record, facts))
 
     def _report_retry(self, record: int, facts: RecordFacts, death: DeathExplainer, left: int) -> None:
         """Report a task that is run again to its driver; of an actor's calls the report of its restart says enough."""
         if facts["kind"] == RecordKind.TASK:
-            name = self.name_of(record)
-            self._node.survived.task_retried(facts["job"], name, death.worker.pid, death.summary, left)
+            name = self._names.name_of(record)
+            self._survived.task_retried(facts["job"], name, death.worker.pid, death.summary, left)
 
     def _retry(self, record: int, facts: RecordFacts, death: DeathExplainer) -> None:
         """Run a record again, a task perhaps after a wait; calls of an actor keep their order."""
@@ -174,7 +200,7 @@ class Tasks:
             self._records.hold(record)  # the dead worker's slot is somebody else's soon
             key = record, facts["seq"]
             self._held.add(key)
-            self._node.later(delay_ms / 1000, lambda: guarded(self._run_again, key, retries))
+            self._dispatch.later(delay_ms / 1000, lambda: guarded(self._run_again, key, retries))
         else:
             self._executor.requeue(record, retries)
 
@@ -187,46 +213,6 @@ class Tasks:
         held = key in self._held
         self._held.discard(key)
         return held and self.is_unfinished(*key)
-
-    def fail(self, record: int, payload: bytes) -> None:
-        """End a record with an error, and remember that."""
-        guarded(self._remember, record, payload)
-        self._executor.fail(record, payload)
-
-    def _remember(self, record: int, payload: bytes) -> None:
-        row = self._node.task_listing.row(record)
-        if row is not None:
-            facts = self._executor.facts(record)
-            row["error_message"] = errors.payload_text(payload)
-            row["error_type"] = "TASK_CANCELLED" if facts["cancelled"] else None
-            self._node.history.failed(row, facts["seq"], facts["job"], facts["kind"])
-
-    def name_of(self, record: int) -> str:
-        """Name of a task: the one that its caller gave it, or its function's."""
-        name = self._records.plain_options(record).get("name")
-        return name if isinstance(name, str) else self.function_of(record)
-
-    def function_of(self, record: int) -> str:
-        """Name of the function that a record runs."""
-        data = self._records.function_of(record)
-        # The export is a pickled dict that a process of this session wrote. The node unpickles nothing: it looks for
-        # the text.
-        return export_name(data) if data else "unknown"
-
-    def cancelled(self, record: int) -> bytes:
-        """The stored error of a cancelled record."""
-        return errors.to_payload(errors.TaskCancelledError(self._node.task_id(record)))
-
-    def fail_queue(self, queue: int, make_error: Any) -> None:
-        """Fail all that waits in a queue."""
-        self._view.refill(queue)
-        while True:
-            record = self._view.claim_queued(queue)
-            if record == 0:
-                if not self._view.refill(queue) and self._view.queue_length(queue) == 0:
-                    return
-                continue
-            self.fail(record, make_error(record, self._executor.facts(record)))
 
     def job_ended(self, job: int) -> None:
         """Drop the tasks of a job whose driver is gone."""
@@ -256,19 +242,19 @@ class Tasks:
         if state != RecordState.RUNNING:
             return
         if facts["left"]:
-            cancellation.carry_on(self._view.arena, record, facts["seq"], False, self.cancelled)
+            cancellation.carry_on(self._arena, record, facts["seq"], False, self._failures.cancelled)
         if self._take_held((record, facts["seq"])):
-            self.fail(record, self.cancelled(record))
+            self._failures.fail(record, self._failures.cancelled(record))
             return
-        if self._node.cluster is not None and self._node.cluster.cancel(record, facts["forced"]):
+        if self._cluster.others.cancel(record, facts["forced"]):
             return
-        worker = self._node.workers.by_slot.get(self._records.runner(record))
+        worker = self._workers.by_slot.get(self._records.runner(record))
         if worker is None:
             return
         if not self.is_unfinished(record, facts["seq"]):
             return  # the worker is another record's
         if facts["forced"] and facts["kind"] == RecordKind.TASK:
-            self._node.workers.kill(worker, DeathCause.CANCELLED)
+            self._workers.kill(worker, DeathCause.CANCELLED)
             return
         self._interrupt(record, facts["seq"], 0)
 
@@ -277,11 +263,11 @@ class Tasks:
 
         One signal can be lost: it may come between the interpreter's look for signals and the system call that waits.
         """
-        worker = self._node.workers.by_slot.get(self._records.runner(record))
+        worker = self._workers.by_slot.get(self._records.runner(record))
         if worker is not None:
-            self._view.flag(worker.slot, WorkerFlag.CANCEL)
-            self._node.workers.interrupt(worker)
-            self._asked[record, seq] = times + 1
+            self._processes.flag(worker.slot, WorkerFlag.CANCEL)
+            self._workers.interrupt(worker)
+            self._interrupted[record, seq] = times + 1
 
     def is_unfinished(self, record: int, seq: int) -> bool:
         """Whether this very record is still to run, or runs."""
@@ -291,10 +277,4 @@ class Tasks:
 
     def cancel(self, record: int, seq: int, force: bool) -> None:
         """Cancel a task or an actor's call, if it is still the one with this number."""
-        cancellation.cancel(self._view.arena, record, force, self.cancelled, False, seq)
-
-
-def export_name(data: bytes) -> str:
-    """The name in an export, which begins with its length and its text."""
-    head, _, _ = data.partition(b"\n")
-    return head.decode("utf-8", "replace")
+        cancellation.cancel(self._arena, record, force, self._failures.cancelled, False, seq)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -16,6 +17,7 @@ from ray_async._core.constants import RecordState
 from ray_async._core.record_view import RecordView
 from ray_async._core.submission import record_of, record_seq
 from ray_async.runtime.node.death.evidence import DeathCause
+from ray_async.runtime.node.failures import Failures
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.serialization.pickling import explain, make_pickler
 from tests.core.conftest import joined
@@ -44,12 +46,16 @@ class Delays:
 
 def test_the_place_of_a_held_record_is_taken_by_another(arena: Arena) -> None:
     bench, records, delays = Bench(arena), RecordView(arena), Delays()
-    quiet = SimpleNamespace(task_retried=lambda *_: None)
-    node: Any = SimpleNamespace(
-        view=SimpleNamespace(arena=arena), records=records, executor=bench.executor, arena=arena, later=delays.later,
-        settings=SimpleNamespace(get=lambda _: 1000), survived=quiet, task_id=lambda record: bytes(24),
+    part, settings = MagicMock(), MagicMock()
+    settings.get.return_value = 1000
+    part.cluster.others.cancel.return_value = False
+    views: Any = SimpleNamespace(arena=arena, processes=part.processes, records=records, executor=bench.executor)
+    failures = Failures(views, listing=part.listing, history=part.history)
+    dispatch: Any = delays
+    tasks = Tasks(
+        views, settings, dispatch, part.workers, names=part.names, failures=failures, arguments=part.arguments,
+        rows=part.rows, survived=part.survived, cluster=part.cluster, may_restart=part.may_restart, node_ip="",
     )  # fmt: skip
-    tasks = Tasks(node)
     death: Any = SimpleNamespace(
         cause=DeathCause.UNKNOWN,
         out_of_memory=False, worker=SimpleNamespace(pid=1), summary="it died",
@@ -65,7 +71,7 @@ def test_the_place_of_a_held_record_is_taken_by_another(arena: Arena) -> None:
     template = bench.template(lambda: 1, retries=5)
     ref = template(())
     place = hold(ref, 5)
-    cancel(arena, place, False, tasks.cancelled, False, record_seq(arena, place))
+    cancel(arena, place, False, failures.cancelled, False, record_seq(arena, place))
     tasks.cancel_requested(place)
     assert store.is_ready(arena, ref)
     del ref

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
+from collections.abc import Callable
 
 __all__ = ("ObjectLocations",)
 
@@ -19,12 +16,13 @@ class ObjectLocations:
     """Numbers of logical nodes, and what is lost when one is removed.
 
     Args:
-        node: the process's parts.
+        head: id of the first node.
+        lose_copies: called with the number of a node whose copies of objects are lost.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._numbers: dict[str, int] = {node.config["node_id"]: 0}
+    def __init__(self, head: str, lose_copies: Callable[[int], None]) -> None:
+        self._lose_copies = lose_copies
+        self._numbers: dict[str, int] = {head: 0}
         self._next = itertools.cycle(range(1, _MAX_LOGICAL_NODES))
         self._removed: dict[str, None] = {}
 
@@ -58,4 +56,4 @@ class ObjectLocations:
     def _lose(self, node_id: str) -> None:
         number = self._numbers[node_id]
         if number not in self.numbers().values():
-            self._node.spilling.lose_copies(number)
+            self._lose_copies(number)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from ray_async import exceptions as errors
 from ray_async._core.spill_view import SpillView
@@ -16,11 +15,12 @@ from ray_async.config import (
     LOCAL_FS_CAPACITY_THRESHOLD,
     OBJECT_SPILLING_THRESHOLD,
     SPILL_BUDGET_BYTES,
+    Settings,
 )
+from ray_async.runtime.node.arena_views import ArenaViews
+from ray_async.runtime.node.dispatch import Dispatch
 from ray_async.runtime.node.objects.spill_files import SpillFiles
-
-if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
+from ray_async.runtime.node.other_nodes import Cluster
 
 __all__ = ("Spilling",)
 
@@ -35,29 +35,46 @@ class Spilling:
     Requests are carried out one after the other, in their order, while the node does other things.
 
     Args:
-        node: the process's parts.
+        views: of the arena.
+        settings: limits of memory and disk.
+        directory: where the files are.
+        dispatch: calls what is to be done later.
+        cluster: whose other nodes may have values of objects.
+        warn: shows a line to drivers.
+        run_again: called with a record that is to compute its lost results again.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._view = node.view
-        self._payloads = SpillView(node.arena)
-        self._records = node.records
-        self._objects = node.objects
+    def __init__(
+        self,
+        views: ArenaViews,
+        settings: Settings,
+        directory: str,
+        dispatch: Dispatch,
+        cluster: Cluster,
+        *,
+        warn: Callable[[str], None],
+        run_again: Callable[[int], None],
+    ) -> None:
+        self._processes = views.processes
+        self._payloads = SpillView(views.arena)
+        self._records = views.records
+        self._objects = views.objects
+        self._executor = views.executor
+        self._dispatch = dispatch
+        self._cluster = cluster
+        self._run_again = run_again
         self._stuck = 0
         self._requests: deque[tuple[Callable[[int], Awaitable[None]], int]] = deque()
         self._runner: asyncio.Task[None] | None = None
-        settings = node.settings
         self._enabled = settings.get(AUTOMATIC_OBJECT_SPILLING)
         self._rebuilds = settings.get(LINEAGE_PINNING_ENABLED)
         self._threshold = settings.get(OBJECT_SPILLING_THRESHOLD)
-        directory = node.config["spill_path"]
         self._files = SpillFiles(
             directory,
             settings.get(SPILL_BUDGET_BYTES),
             settings.get(LOCAL_FS_CAPACITY_THRESHOLD),
-            lambda error: node.listeners.warn(f"objects cannot be spilled to {directory}: {error}"),
-            lambda: node.arena.overflow,
+            lambda error: warn(f"objects cannot be spilled to {directory}: {error}"),
+            lambda: views.arena.overflow,
             self._payloads.set_on_disk,
         )
 
@@ -71,9 +88,9 @@ class Spilling:
 
     def tick(self) -> None:
         """Spill ahead of need, when the store is nearly full."""
-        figures = self._view.statistics()
+        figures = self._processes.statistics()
         excess = figures["used"] - int(figures["limit"] * self._threshold)
-        if excess > 0 and self._stuck < 3 and self._runner is None and not self._view.mend_used():
+        if excess > 0 and self._stuck < 3 and self._runner is None and not self._processes.mend_used():
             self._request(self._spill_ahead, min(excess, _BATCH_BYTES))
 
     def remove_files(self) -> None:
@@ -97,7 +114,7 @@ class Spilling:
     # -- to disk -------------------------------------------------------------------------------------------------------
 
     async def _make_room(self, wanted: int) -> None:
-        freed = await self._spill(max(wanted, 1 << 20)) > 0 or self._view.mend_used()
+        freed = await self._spill(max(wanted, 1 << 20)) > 0 or self._processes.mend_used()
         self._stuck = 0 if freed else self._stuck + 1
         self._payloads.set_spill_stuck(self._stuck)
 
@@ -140,7 +157,7 @@ class Spilling:
         record = self._records.record_of(entry)
         if not record:
             return True
-        return not self._records.can_rebuild(record) and bool(self._node.executor.facts(record)["retries"])
+        return not self._records.can_rebuild(record) and bool(self._executor.facts(record)["retries"])
 
     # -- back ----------------------------------------------------------------------------------------------------------
 
@@ -149,8 +166,7 @@ class Spilling:
         if facts is None:
             return
         number, size, unreferenced = facts
-        cluster = self._node.cluster
-        if cluster is not None and cluster.wanted(entry, number, unreferenced):
+        if self._cluster.others.wanted(entry, number, unreferenced):
             return  # its value lies on another node
         if unreferenced:
             await self._forget(entry, number)
@@ -177,7 +193,7 @@ class Spilling:
 
     def _try_again(self, entry: int) -> None:
         if self._stuck <= 2:
-            self._node.later(0.05, lambda: self.wanted(entry))
+            self._dispatch.later(0.05, lambda: self.wanted(entry))
             return
         error = errors.ObjectStoreFullError(
             "no room to bring a spilled object back: too much of the store is in use. Drop references and "
@@ -223,13 +239,13 @@ class Spilling:
         if numbers is not None:
             for each in numbers:  # the task's other results come anew, too
                 self._files.remove(each)
-            self._node.tasks.waiting(record)
+            self._run_again(record)
             return
         if not record:
             reason = errors.ReconstructionFailure.PUT
         elif not self._rebuilds:
             reason = errors.ReconstructionFailure.LINEAGE_DISABLED
-        elif (facts := self._node.executor.facts(record))["retries"] == 0:
+        elif (facts := self._executor.facts(record))["retries"] == 0:
             again = facts["attempt"] > 0
             failures = errors.ReconstructionFailure
             reason = failures.MAX_ATTEMPTS_EXCEEDED if again else failures.RETRIES_DISABLED

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ray_async._core.object_view import ObjectView
+from ray_async.runtime.node.actor_table import ActorTable
+from ray_async.runtime.node.actors import Actors
+from ray_async.runtime.node.other_nodes import Cluster
 from ray_async.runtime.node.requests.messages import Answer, Answers, Message, Notices
 from ray_async.transport.frames import decode_bytes
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.cluster_link import ClusterLink
-    from ray_async.runtime.node.node import Node
     from ray_async.transport.server import Peer
 
 __all__ = ("ActorRequests",)
@@ -19,11 +21,17 @@ class ActorRequests:
     """Answers about actors.
 
     Args:
-        node: the process's parts.
+        table: the actors.
+        actors: their life.
+        objects: view of the arena's actors.
+        cluster: whose other nodes have actors too.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, table: ActorTable, actors: Actors, objects: ObjectView, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._table = table
+        self._actors = actors
+        self._objects = objects
         self._found: dict[Peer, list[int]] = {}
         self.answers: Answers = {
             "name_actor": self._name_actor,
@@ -38,63 +46,54 @@ class ActorRequests:
     def lost(self, peer: Peer) -> None:
         """A peer is gone: what it was about to hold is let go."""
         for offset in self._found.pop(peer, []):
-            self._node.objects.unpin(offset)
+            self._objects.unpin(offset)
 
     def _name_actor(self, peer: Peer, message: Message) -> Answer:
         offset = int(message["actor"])
-        if not self._node.objects.is_actor(offset):
+        if not self._objects.is_actor(offset):
             raise ValueError("no actor there")
         name, namespace, meta = str(message["name"]), str(message["namespace"]), str(message["meta"])
-        if not self._node.actors.take_name(offset, name, namespace, meta):
+        if not self._table.take_name(offset, name, namespace, meta):
             return {"taken": True}
-        if self._cluster is not None:
-            return self._cluster.names.take(offset, name, namespace)
-        return {"taken": False}
+        return self._cluster.others.take_name(offset, name, namespace)
 
     def _get_actor(self, peer: Peer, message: Message) -> Answer:
         name, namespace = str(message["name"]), str(message["namespace"])
-        found = self._node.actors.find(name, namespace)
+        found = self._table.find(name, namespace)
         if found is not None:
             return self._hold(peer, found[0], found[1])
-        if self._cluster is not None and not message.get("own"):
-            return self._cluster.names.find(name, namespace, lambda actor, meta: self._hold(peer, actor, meta))
-        return {}
+        if message.get("own"):
+            return {}
+        return self._cluster.others.find_actor(name, namespace, lambda actor, meta: self._hold(peer, actor, meta))
 
     def _hold(self, peer: Peer, actor: int, meta: str) -> Message:
         """Hold an actor until the asker says that it has a reference of its own, or is gone."""
-        self._node.objects.pin(actor)
+        self._objects.pin(actor)
         self._found.setdefault(peer, []).append(actor)
         return {"actor": actor, "meta": meta}
-
-    @property
-    def _cluster(self) -> ClusterLink | None:
-        """The other nodes, while there is an agent that knows them."""
-        cluster = self._node.cluster
-        return cluster if cluster is not None and cluster.is_joined else None
 
     def _actor_found(self, peer: Peer, message: Message) -> None:
         offset = int(message["actor"])
         held = self._found.get(peer, [])
         if offset in held:
             held.remove(offset)
-            self._node.objects.unpin(offset)
+            self._objects.unpin(offset)
 
     def _kill_actor(self, peer: Peer, message: Message) -> Message:
         offset, no_restart = int(message["actor"]), bool(message["no_restart"])
-        if self._cluster is None or not self._cluster.kill(offset, no_restart):
-            self._node.actors.kill(offset, no_restart)
+        if not self._cluster.others.kill(offset, no_restart):
+            self._actors.kill(offset, no_restart)
         return {}
 
     def _actor_failed(self, peer: Peer, message: Message) -> Message:
-        self._node.actors.init_failed(int(message["actor"]), decode_bytes(message["error"]))
+        self._actors.init_failed(int(message["actor"]), decode_bytes(message["error"]))
         return {}
 
     def _actor_leaves(self, peer: Peer, message: Message) -> Message:
-        self._node.actors.leaves(int(message["actor"]), str(message["reason"]))
+        self._actors.leaves(int(message["actor"]), str(message["reason"]))
         return {}
 
     def _list_named_actors(self, peer: Peer, message: Message) -> Answer:
         namespace = None if message.get("all_namespaces") else str(message.get("namespace", ""))
-        if self._cluster is not None:
-            return self._cluster.names.listed(namespace)
-        return {"value": self._node.actors.named(namespace)}
+        everywhere = self._cluster.others.named_actors(namespace)
+        return {"value": self._table.named(namespace)} if everywhere is None else everywhere

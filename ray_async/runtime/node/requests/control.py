@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
 
-from ray_async.runtime.node.requests.actor_requests import ActorRequests
-from ray_async.runtime.node.requests.group_requests import GroupRequests
-from ray_async.runtime.node.requests.key_values import KeyValues
-from ray_async.runtime.node.requests.messages import Answer, Answers, Message, Notices
-from ray_async.runtime.node.requests.session_requests import SessionRequests
-from ray_async.runtime.node.requests.state_requests import StateRequests
-from ray_async.runtime.node.requests.timeline import Timeline
+from ray_async.runtime.node.requests.messages import Answers, Message, Notices
 from ray_async.transport.server import Peer, Server
-
-if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
 
 __all__ = ("Control",)
 
@@ -27,56 +17,37 @@ _logger = logging.getLogger("ray_async.node")
 
 
 class Control:
-    """The operations that processes of the session may ask for.
+    """Answers the operations that processes of the session may ask for.
 
     Args:
-        node: the process's parts.
+        answers, notices: the operations, by noun.
+        on_lost: called with a peer that has closed its connection.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(
+        self, answers: Iterable[Answers], notices: Iterable[Notices], on_lost: Sequence[Callable[[Peer], None]]
+    ) -> None:
         self._server = Server(self._received, self._lost)
+        self._on_lost = on_lost
         self._late: set[asyncio.Task[None]] = set()  # answers for which others are asked
-        self._actors = ActorRequests(node)
-        session, state, timeline = SessionRequests(node), StateRequests(node), Timeline(node.config)
-        self._answers: Answers = {
-            **session.answers,
-            **self._actors.answers,
-            **GroupRequests(node).answers,
-            **state.answers,
-            **KeyValues().answers(self._kept_by_head),
-            **timeline.answers,
-            "agent_join": self._join_cluster,
-        }
-        self._notices: Notices = {
-            **session.notices,
-            **self._actors.notices,
-            **timeline.notices,
-            **state.notices,
-        }
+        self._answers: Answers = {}
+        self._notices: Notices = {}
+        for some in answers:
+            self._answers.update(some)
+        for others in notices:
+            self._notices.update(others)
 
-    def _join_cluster(self, peer: Peer, message: Message) -> Message:
-        """An agent joins this node to a cluster; what a node of one machine does not need is loaded now."""
-        if self._node.cluster is None:
-            from ray_async.runtime.node.cluster_link import ClusterLink
+    def add(self, answers: Answers, notices: Notices) -> None:
+        """Know further operations from now on."""
+        self._answers.update(answers)
+        self._notices.update(notices)
 
-            self._node.cluster = ClusterLink(self._node)
-            self._answers.update(self._node.cluster.answers)
-            self._notices.update(self._node.cluster.notices)
-        return self._node.cluster.join(peer, int(message["slot"]))
-
-    def _kept_by_head(self, op: str, message: Message) -> Answer | None:
-        """In a cluster, keys and values are the head's."""
-        cluster = self._node.cluster
-        return cluster.key_value(op, message) if cluster is not None and cluster.is_joined else None
-
-    async def start(self) -> None:
-        """Serve the driver's socket that came with the process, and listen for others."""
-        config = self._node.config
-        for inherited in (config.get("control_fd", -1), config.get("listen_fd", -1)):
-            if inherited >= 0:
-                await self._server.adopt(socket.socket(fileno=inherited))
-        await self._server.listen(os.path.join(self._node.config["session_dir"], "node.sock"))
+    async def start(self, inherited: Iterable[int], path: str) -> None:
+        """Serve the sockets that came with the process (their descriptors, -1 for none), and listen for others."""
+        for fd in inherited:
+            if fd >= 0:
+                await self._server.adopt(socket.socket(fileno=fd))
+        await self._server.listen(path)
 
     def close(self) -> None:
         """Close all connections."""
@@ -113,10 +84,8 @@ class Control:
         _reply(peer, message, reply)
 
     def _lost(self, peer: Peer) -> None:
-        self._node.listeners.discard(peer)
-        self._actors.lost(peer)
-        if self._node.cluster is not None:
-            self._node.cluster.peer_lost(peer)
+        for lost in self._on_lost:
+            lost(peer)
 
 
 def _reply(peer: Peer, message: Message, reply: Message) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ray_async.runtime.node.cancels import Cancels
+from ray_async.runtime.node.drivers import Drivers
+from ray_async.runtime.node.listeners import Listeners
 from ray_async.runtime.node.requests.messages import Answers, Message, Notices
+from ray_async.runtime.node.workers import Workers
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.node import Node
     from ray_async.transport.server import Peer
 
 __all__ = ("SessionRequests",)
@@ -17,21 +21,31 @@ class SessionRequests:
     """Answers to drivers and workers about themselves.
 
     Args:
-        node: the process's parts.
+        drivers, workers: those that there are.
+        listeners: drivers that want output.
+        cancels: scopes that are cancelled.
+        fail_environment: called with the key of an environment that cannot be made, and the reason.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(
+        self,
+        drivers: Drivers,
+        workers: Workers,
+        listeners: Listeners,
+        cancels: Cancels,
+        fail_environment: Callable[[str, str], None],
+    ) -> None:
+        self._drivers = drivers
         self.answers: Answers = {
-            "attach": lambda peer, m: dict(node.drivers.attach(peer, m)),
-            "leave": lambda peer, m: {"pids": node.drivers.left(int(m["slot"]))},
-            "lease_accelerators": lambda peer, m: {"accelerators": node.workers.accelerators_of(int(m["slot"]))},
+            "attach": lambda peer, m: dict(drivers.attach(peer, m)),
+            "leave": lambda peer, m: {"pids": drivers.left(int(m["slot"]))},
+            "lease_accelerators": lambda peer, m: {"accelerators": workers.accelerators_of(int(m["slot"]))},
         }
         self.notices: Notices = {
             "hello": self._hello,
-            "listen": lambda peer, m: node.listeners.add(peer, int(m["job"])),
-            "cancel_scope": lambda peer, m: node.cancels.scope(int(m["scope"])),
-            "environment_failed": lambda peer, m: node.fail_environment(str(m["env_key"]), str(m["reason"])),
+            "listen": lambda peer, m: listeners.add(peer, int(m["job"])),
+            "cancel_scope": lambda peer, m: cancels.scope(int(m["scope"])),
+            "environment_failed": lambda peer, m: fail_environment(str(m["env_key"]), str(m["reason"])),
             "shutdown": self._shutdown,
         }
 
@@ -40,4 +54,4 @@ class SessionRequests:
         peer.notes["pid"] = int(message["pid"])
 
     def _shutdown(self, peer: Peer, message: Message) -> None:
-        self._node.drivers.left(int(message["slot"]))
+        self._drivers.left(int(message["slot"]))
