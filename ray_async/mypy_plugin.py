@@ -115,7 +115,7 @@ def _instance(info: TypeInfo) -> Instance:
 def _remote_function(context: FunctionContext | MethodContext) -> Type:
     """Type a function under the decorator from the function itself, where its result is one of its type variables.
 
-    Overloads tell coroutine functions by their result, and a result that may be anything could be a coroutine.
+    Overloads know coroutine functions by their result, and a result that may be anything could be a coroutine.
     """
     made = get_proper_type(context.default_return_type)
     if not (isinstance(made, Instance) and made.type.fullname == _FUNCTION and context.arg_types[0]):

@@ -36,6 +36,7 @@ ASKERS = frozenset(
     {
         "ask",
         "ask_within",
+        "notify",
         "tell",
         "offer",
         "control",
@@ -253,7 +254,7 @@ def test_every_operation_between_agents_is_sent_and_handled() -> None:
 
 
 def test_whatever_the_node_tells_its_agent_is_handled() -> None:
-    told = {op for path in NODE.glob("cluster_*.py") for op in called_with_text(path, {"_tell"})}
+    told = {op for path in NODE.glob("cluster_*.py") for op in called_with_text(path, {"_notify"})}
     told |= {"unwanted", "wanted"}  # chosen by a condition
     matched = {
         pattern.value.value

@@ -191,6 +191,44 @@ def test_docstrings_of_modules_begin_with_their_noun() -> None:
     assert found == []
 
 
+#: Words of speech for what processes do with messages. The field has terms: sent, received, reported, notified.
+SPEECH = re.compile(
+    r"(?<![A-Za-z])(?:un)?(?:told|tell|tells|telling|heard|hear|hears|hearing)(?![A-Za-z])", re.IGNORECASE
+)
+#: Rooms above the core, where they are words of a field (ask and tell of optimisers) or have not been looked through.
+SPEAKING = frozenset({"cluster", "dag", "data", "gpu", "serve", "train", "tune"})
+
+
+def speech(text: str) -> list[str]:
+    """Lines that speak where a message is sent."""
+    return [f"{number}: {line.strip()[:90]}" for number, line in enumerate(text.splitlines(), 1) if SPEECH.search(line)]
+
+
+def test_messages_have_the_words_of_the_field() -> None:
+    sources = (path for path in project_files() if PACKAGE in path.parents)
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in sources
+        if path.relative_to(PACKAGE).parts[0] not in SPEAKING
+        for line in speech(text_of(path))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ("def _tell_of_death(self): ...", 1),
+        ("RA_RF_TOLD = 4,", 1),
+        ("# it hears of it", 1),
+        ("heartbeat = intelligence.shear", 0),
+        ("self.notify(reported)", 0),
+    ],
+)
+def test_speech(line: str, count: int) -> None:
+    assert len(speech(line)) == count
+
+
 #: Adjectives that alone do not say what is limited, nor in which unit.
 ADJECTIVES = {"_AHEAD", "_BATCH", "_DEPTH", "_FEW", "_FIRST", "_KEPT", "_MANY", "_MOST", "_PIECE", "_READ", "_RECENT"}
 ADJECTIVES |= {"_REMEMBERED", "_WARM"}

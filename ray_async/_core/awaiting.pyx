@@ -15,7 +15,7 @@ from ray_async._core.arena cimport add_counts, get_current
 from ray_async._core.layout cimport *
 from ray_async._core.loop_waiter cimport LoopWaiter, Watch
 from ray_async._core.object_ref cimport (
-    MARK_GIVEN_UP, MARK_KEPT, MARK_TAKEN, MARK_TOLD, FutureFace, ObjectRef, set_face,
+    MARK_GIVEN_UP, MARK_KEPT, MARK_TAKEN, MARK_REPORTED, FutureFace, ObjectRef, set_face,
 )
 from ray_async._core.object_ref import _hooks
 from ray_async._core.store cimport read
@@ -72,7 +72,7 @@ cdef enum:
 cdef object running_loop, CancelledError, InvalidStateError, awaitable, report  # what `install` was given
 cdef LoopWaiter latest = None   # of the loop that awaited something last
 cdef dict kept = {}             # address of a reference → value
-cdef object message = None      # of the cancel that a callback is being told of
+cdef object message = None      # of the cancel that a callback is about to see
 
 
 def install(**functions):
@@ -157,7 +157,7 @@ cdef class Awaiter(Watch):
     cdef LoopWaiter waiter
     cdef object callback, context, message, error
     cdef unsigned char state
-    cdef bint blocking  # what asyncio wants to be told with what a coroutine yields
+    cdef bint blocking  # what asyncio wants to know of what a coroutine yields
     cdef bint reads     # wait for the value; else for the object's completion, wherever it is
 
     cdef bint complete(self) except -1:
@@ -281,7 +281,7 @@ cdef class Awaiter(Watch):
         return 1
 
     def cancel(self, msg=None):
-        """Wait no more; the task is told so. Returns False when there is something to see already."""
+        """Wait no more; the task is cancelled. Returns False when there is something to see already."""
         if self.state != WATCHING:
             return False
         self.waiter.remove(self)
@@ -408,7 +408,7 @@ cdef class Callback(Watch):
             return 0
         self.drop()
         if not self.cancelled:
-            self.ref.marks |= MARK_TOLD
+            self.ref.marks |= MARK_REPORTED
             return call_in(waiter, context, callback, self.ref)
         self.ref.cancelled_in = waiter.index + 1
         message = self.message
@@ -521,9 +521,9 @@ cdef class Face(FutureFace):
             return True
         word = word_of(ref)
         if readable(word):
-            ref.marks |= MARK_TOLD
+            ref.marks |= MARK_REPORTED
             return True
-        return ref.arena.heap.node_dead if RA_STATE(word) == RA_PENDING else ref.marks & MARK_TOLD != 0
+        return ref.arena.heap.node_dead if RA_STATE(word) == RA_PENDING else ref.marks & MARK_REPORTED != 0
 
     cdef object unfinished(self, ObjectRef ref):
         """Why a reference has no outcome to show: an error to be given, or one to be raised."""

@@ -1,6 +1,6 @@
 """Cancelling: before the start it is the canceller who ends the task, after it the worker.
 
-The canceller flags records in shared memory, those of children too, before it tells anybody. So a cancel has happened
+The canceller flags records in shared memory, those of children too, before it notifies anybody. So a cancel has happened
 when it returns: nothing that its caller does next comes before it.
 """
 
@@ -168,7 +168,7 @@ def cancel(Arena arena, u64 record, bint force, make_error, bint recursive=False
 
     Returns:
         OVER: it had ended, and nothing was done; DROPPED: it had not begun, and its references hold the error now;
-        ASKED: it runs, and its worker is told.
+        ASKED: it runs, and its worker is notified.
     """
     cdef ra_heap *h = arena.open()
     cdef ra_record *r = ra_record_at(h, record)

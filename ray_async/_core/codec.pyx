@@ -44,7 +44,7 @@ cdef enum:
     SMALL = 4096
     DEPTH = 6
 
-# Set by the package above: what a pickler does with types of its own (`make_pickler`), and how failures are told.
+# Set by the package above: what a pickler does with types of its own (`make_pickler`), and how failures are explained.
 _hooks = {}
 
 

@@ -13,7 +13,7 @@ from ray_async._core.store cimport complete_with
 from ray_async._core.stream cimport Stream, fail_returns, fail_returns_anyway, fail_returns_reserved
 from ray_async._core.submission cimport set_parent
 from ray_async._core.task_ring cimport TaskRing
-from ray_async._core.process import set_title
+from ray_async._core.os_process import set_title
 from ray_async._core.store import read
 
 cdef enum:
@@ -199,39 +199,39 @@ cdef class Executor:
                 return True
         return False
 
-    def told(self, u64 record):
-        """Note that what runs is being told of its cancel: calls that it makes from now on are not cancelled with it."""
+    def cancel_delivered(self, u64 record):
+        """Note that what runs gets its cancel now: calls that it makes from now on are not cancelled with it."""
         cdef ra_heap *h = &self.arena.heap
         cdef ra_record *r = ra_record_at(h, record)
         cdef u64 word = atomic_load_u64(&r.word)
         while RA_R_STATE(word) == RA_REC_RUNNING and RA_R_RUNNER(word) == h.slot and RA_R_FLAGS(word) & RA_RF_CANCEL:
-            if atomic_cas_u64(&r.word, &word, word | RA_R_WORD(0, RA_RF_TOLD, 0, 0, 0)):
+            if atomic_cas_u64(&r.word, &word, word | RA_R_WORD(0, RA_RF_DELIVERED, 0, 0, 0)):
                 return
 
-    def not_told(self, u64 record):
-        """Take back `told`: what was to tell it has not come through."""
+    def cancel_not_delivered(self, u64 record):
+        """Take back `cancel_delivered`: the exception has not come through."""
         cdef ra_record *r = ra_record_at(&self.arena.heap, record)
         cdef u64 word = atomic_load_u64(&r.word)
         while RA_R_STATE(word) == RA_REC_RUNNING:
-            if atomic_cas_u64(&r.word, &word, word & ~(<u64>RA_RF_TOLD << 8)):
+            if atomic_cas_u64(&r.word, &word, word & ~(<u64>RA_RF_DELIVERED << 8)):
                 return
 
     cpdef bint is_overtaken(self, u64 record) except -1:
-        """Whether a running record is cancelled, and what runs was not told of it: then its outcome does not count."""
-        return RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & (RA_RF_CANCEL | RA_RF_TOLD) == RA_RF_CANCEL
+        """Whether a running record is cancelled, and what runs did not get that: then its outcome does not count."""
+        return RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word)) & (RA_RF_CANCEL | RA_RF_DELIVERED) == RA_RF_CANCEL
 
     cpdef int check(self, u64 record) except -1:
         """Look whether the result of a running record counts.
 
         A cancel counts from the moment at which it was asked for: what the canceller did next may be why there is a result.
-        One that the call has been told of and has got over does not, unless it is an actor's that is not interrupted.
+        One that the call got, and has got over, does not, unless it is an actor's that is not interrupted.
 
         Raises:
             SystemExit: the call has asked for its actor's end, and went on.
             KeyboardInterrupt: it is cancelled.
         """
         cdef u32 flags = RA_R_FLAGS(atomic_load_u64(&ra_record_at(&self.arena.heap, record).word))
-        if self.exiting == record or flags & RA_RF_CANCEL and (self.sync_actor or not flags & RA_RF_TOLD):
+        if self.exiting == record or flags & RA_RF_CANCEL and (self.sync_actor or not flags & RA_RF_DELIVERED):
             raise KeyboardInterrupt if self.withdrawn is None else self.withdrawn(record)
         return 0
 
@@ -586,7 +586,7 @@ cdef class Executor:
             ra_event(&self.arena.heap, RA_EV_OVERFLOW, queue)
 
     def say_idle(self, u64 queue):
-        """Tell the node that the queue was found empty, if it wants to know."""
+        """Notify the node that the queue was found empty, if it wants to know."""
         cdef ra_heap *h = &self.arena.heap
         if atomic_load_u32(&queue_at(h, queue).doorbell) and atomic_exchange_u32(&queue_at(h, queue).doorbell, 0):
             ra_event(h, RA_EV_IDLE, h.slot)

@@ -22,7 +22,7 @@ cdef extern from "objects.h" nogil:
     u32 RA_F_NONE, RA_F_TRUE, RA_F_FALSE, RA_F_INT, RA_F_FLOAT, RA_F_BYTES, RA_F_STR, RA_F_FAST, RA_F_PICKLE, RA_F_ACTOR, RA_F_RAW
     u32 RA_EF_DEAD, RA_EF_MULTI, RA_EF_EMBEDDED, RA_EF_IN_RECORD, RA_EF_RETAINED, RA_EF_STREAM
     u32 RA_REC_NEW, RA_REC_WAITING, RA_REC_QUEUED, RA_REC_RUNNING, RA_REC_DONE, RA_REC_CANCELLED
-    u32 RA_RF_CANCEL, RA_RF_FORCE, RA_RF_TOLD, RA_RF_CHILDREN, RA_RF_PARENT, RA_RF_LEFT
+    u32 RA_RF_CANCEL, RA_RF_FORCE, RA_RF_DELIVERED, RA_RF_CHILDREN, RA_RF_PARENT, RA_RF_LEFT
     u32 RA_KIND_TASK, RA_KIND_ACTOR_INIT, RA_KIND_ACTOR_CALL
     u32 RA_KF_STREAM, RA_KF_DYNAMIC, RA_KF_RETRY_ERRORS, RA_KF_ASYNC, RA_KF_SEPARATE_ARGS, RA_KF_ARGS_FREED, RA_KF_DETACHED
     u32 RA_ACTOR_PENDING, RA_ACTOR_ALIVE, RA_ACTOR_RESTARTING, RA_ACTOR_DEAD
@@ -396,7 +396,7 @@ cdef inline ra_actor *actor_at(ra_heap *h, u64 offset) noexcept nogil:
     return <ra_actor *>(h.base + offset)
 
 cdef inline u32 generation(u64 seq) noexcept nogil:
-    """A number that tells the users of one block, one after the other, apart."""
+    """A number that distinguishes the users of one block, one after the other."""
     return <u32>((seq ^ (seq >> 40) * 0x9E37) & 0xffff)
 
 cdef extern from "lanes.h" nogil:

@@ -24,7 +24,7 @@ cdef class LoopWaiter:
     cdef dict pending           # entry → Watch, or a dict with several as keys, in the order of their coming
     cdef object socket
     cdef int descriptor
-    cdef readonly u64 n_settled # objects whose parties were told so far
+    cdef readonly u64 n_settled # objects whose parties were called so far
     cdef readonly bint lent     # the worker's CPU is lent until something is settled
     cdef str path
     cdef list ready             # what `run` is to be called of, on the loop
@@ -47,6 +47,6 @@ cdef class LoopWaiter:
     cdef int notice(self) except -1
     cdef int collect(self) except -1
     cdef int _settle(self, u64 entry) except -1
-    cdef bint _is_told(self, u64 entry) except -1
+    cdef bint _is_published(self, u64 entry) except -1
     cdef int _settle_one(self, Watch watch) except -1
     cdef int retake(self) except -1

@@ -1,4 +1,4 @@
-"""What lets an event loop wait for objects: completions arrive in a ring, a datagram says that there are some."""
+"""Waits of an event loop for objects: completions arrive in a ring, a datagram says that there are some."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What lets an event loop wait for objects: completions arrive in a ring, a datagram says that there are some.
+"""Waits of an event loop for objects: completions arrive in a ring, a datagram says that there are some.
 
 Nothing here knows asyncio: futures are objects with ``done()`` and ``set_result(None)``, a loop is one with ``call_soon``.
 """
@@ -33,7 +33,7 @@ cdef class Watch:
         return 0
 
     cdef int drop(self) except -1:
-        """The loop is gone, and the watch with it: nobody is to be told."""
+        """The loop is gone, and the watch with it: nobody is to be called."""
         return 0
 
     cdef int run(self, LoopWaiter waiter) except -1:
@@ -138,7 +138,7 @@ cdef class LoopWaiter:
         return 1
 
     cdef int notice(self) except -1:
-        """Tell the binding of a new watch, where it may want to know."""
+        """Notify the binding of a new watch, where it may want to know."""
         if self.on_watch is not None and (self.arena.gives_cpu_back or len(self.pending) == 1):
             self.on_watch()
         return 0
@@ -157,7 +157,7 @@ cdef class LoopWaiter:
                 self.remove(watch)
 
     def lend(self):
-        """Tell the node that this worker does nothing but wait: its CPU goes to others, who may be what it waits for."""
+        """Report to the node that this worker does nothing but wait: its CPU goes to others, who may be what it waits for."""
         if not self.lent:
             self.lent = True
             ra_lend_cpu(&self.arena.heap)
@@ -212,7 +212,7 @@ cdef class LoopWaiter:
         return 0
 
     def begin(self):
-        """A loop begins to watch the descriptor: it is told of what comes from now on, and of what has come."""
+        """A loop begins to watch the descriptor: it gets what comes from now on, and what has come."""
         self.scheduled = self.resting = False
         self.collect()
 
@@ -235,7 +235,7 @@ cdef class LoopWaiter:
         finally:
             self.scheduled = scheduled
             if self.rests and len(self.pending) > 1:
-                # What comes while the loop has other things to do is found afterwards, and its senders need not tell.
+                # What comes while the loop has other things to do is found afterwards, and its senders need not wake it.
                 if not self.resting:
                     self._loop().call_soon(self.rest)
                     self.resting = True
@@ -269,11 +269,11 @@ cdef class LoopWaiter:
             self._settle(RA_CELL_OFFSET(cell))
         if atomic_exchange_u32(&ra_waiter_at(h, self.index).rescan, 0):
             for entry in list(self.pending):
-                if self._is_told(entry):
+                if self._is_published(entry):
                     self._settle(entry)
         return 0
 
-    cdef bint _is_told(self, u64 entry) except -1:
+    cdef bint _is_published(self, u64 entry) except -1:
         """Whether a watched entry has been published since it was watched; else it is watched still, or again.
 
         It may have been brought back from disk and have gone there again, before this loop looked: nobody watches it then, or only

@@ -1,4 +1,4 @@
-"""What the node process sees and does in the arena: events, classes and their queues, processes and their leases."""
+"""View of the node process on the arena: events, classes and their queues, processes and their leases."""
 
 from typing import NamedTuple
 

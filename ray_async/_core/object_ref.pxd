@@ -16,7 +16,7 @@ cdef class ObjectRef:
 
 cdef enum:
     MARK_TAKEN = 1      # a party waits for it by a callback, and would be cancelled by `cancel`
-    MARK_TOLD = 2       # it was said to be done, and stays so while it lies on disk
+    MARK_REPORTED = 2       # it was reported done, and stays so while it lies on disk
     MARK_GIVEN_UP = 4   # waiting for it was cancelled once
     MARK_KEPT = 8       # a value was read to see whether it can be, and is kept until it is asked for
 

@@ -1,4 +1,4 @@
-"""What the node process sees and does with objects: references, promises, actors."""
+"""View of the node process on objects: references, promises, actors."""
 
 from typing import Any
 

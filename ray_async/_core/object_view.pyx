@@ -1,4 +1,4 @@
-"""What the node process sees and does with objects: references, promises, actors.
+"""View of the node process on objects: references, promises, actors.
 
 Offsets that come from other processes are checked before they are followed.
 """

@@ -82,7 +82,7 @@ cdef class OwnSlot:
             PyErr_CheckSignals()
 
     def give_back(self, u64 served):
-        """End a lease from our side and tell the node; returns the word to `park` on.
+        """End a lease from our side and notify the node; returns the word to `park` on.
 
         The node may have taken the lease back and given the next one meanwhile: that one is left alone, flags included,
         and `park` finds it. A lease is known by all of its word but the state.

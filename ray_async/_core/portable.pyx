@@ -111,7 +111,7 @@ def offset_of(ObjectRef ref):
 
 
 def number_of(Arena arena, ObjectRef ref):
-    """The number that tells an object from an earlier one in its place."""
+    """The number that distinguishes an object from an earlier one in its place."""
     return ra_entry_at(arena.open(), ref.at()).seq
 
 
@@ -140,7 +140,7 @@ def size_of(Arena arena, ObjectRef ref):
 def complete_elsewhere(Arena arena, u64 entry, u64 number, u64 size):
     """Complete a pending entry with a value that lies in another session: as if it were spilled, under a marked number.
 
-    Who wants it, or lets it go, has the node told, which asks `REMOTE` of the number. Returns whether it was pending.
+    Who wants it, or lets it go, lets the node know, which asks `REMOTE` of the number. Returns whether it was pending.
     """
     return bool(ra_complete(arena.open(), entry, RA_SPILLED, RA_F_PICKLE, 0, number | REMOTE, size))
 

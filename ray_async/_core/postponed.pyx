@@ -29,7 +29,7 @@ cdef void visit_queued(void *context, u64 offset) noexcept nogil:
 cdef bint hand_back_when_dead(Arena arena, u64 actor, u64 record) except -1:
     """Whether the actor is dead; then a claimed record goes back, for the node to fail.
 
-    Whoever was told that the actor is dead has seen its state change before, so none of their calls runs.
+    Whoever knows that the actor is dead has seen its state change before, so none of their calls runs.
     """
     cdef ra_heap *h = &arena.heap
     cdef u64 word

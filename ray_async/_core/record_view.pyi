@@ -1,4 +1,4 @@
-"""What the node process sees and does with records: it releases, claims and ends them, and runs lost ones again."""
+"""View of the node process on records: it releases, claims and ends them, and runs lost ones again."""
 
 from ray_async._core.arena import Arena
 from ray_async._core.execution import Executor

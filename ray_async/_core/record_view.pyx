@@ -1,4 +1,4 @@
-"""What the node process sees and does with records: it releases, claims and ends them, and runs lost ones again.
+"""View of the node process on records: it releases, claims and ends them, and runs lost ones again.
 
 Offsets that come from other processes are checked before they are followed.
 """

@@ -1,4 +1,4 @@
-"""What the node process does with payloads that move to disk and back."""
+"""View of the node process on payloads that move to disk and back."""
 
 from ray_async._core.arena import Arena
 

@@ -1,4 +1,4 @@
-"""What the node process does with payloads that move to disk and back."""
+"""View of the node process on payloads that move to disk and back."""
 
 from cpython.memoryview cimport PyMemoryView_FromMemory
 
@@ -174,11 +174,11 @@ cdef class SpillView:
         return bool(ra_forget(self.arena.open(), entry))
 
     def set_on_disk(self, u64 size):
-        """Tell processes that put objects into the overflow file how many bytes spilled objects have there already."""
+        """Publish to processes that put objects into the overflow file how many bytes spilled objects have there already."""
         atomic_store_u64(&self.arena.open().super.on_disk, size)
 
     def set_spill_stuck(self, u32 count):
-        """Tell processes that wait for room that the node has looked, and how often in a row nothing could be spilled."""
+        """Publish to processes that wait for room that the node has looked, and how often in a row nothing could be spilled."""
         cdef ra_super *s = self.arena.open().super
         atomic_store_u32(&s.spill_stuck, count)
         atomic_add_u32(&s.spill_answers, 1)

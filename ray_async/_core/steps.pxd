@@ -5,7 +5,7 @@ cdef class Steps:
     cdef object coroutine
     cdef readonly object context
     cdef object awaited     # what the first step waits for
-    cdef bint told          # the awaiting task knows of it
+    cdef bint reported      # the awaiting task knows of it
 
 
 cdef class PlainCall:

@@ -34,8 +34,8 @@ cdef class Steps:
     def __next__(self):
         cdef PyObject *result = NULL
         cdef int code
-        if not self.told:
-            self.told = True
+        if not self.reported:
+            self.reported = True
             awaited, self.awaited = self.awaited, None
             return awaited
         PyContext_Enter(self.context)
@@ -49,7 +49,7 @@ cdef class Steps:
 
     def throw(self, error, value=None, traceback=None):
         """Raise an exception where the coroutine waits; returns what it waits for next."""
-        self.told = True
+        self.reported = True
         return self.context.run(self.coroutine.throw, error if value is None else value)
 
     def close(self):

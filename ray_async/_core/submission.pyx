@@ -105,7 +105,7 @@ def get_class(Arena arena, ObjectRef spec, bytes description):
         description: the same as bytes.
 
     Returns:
-        ``(id, queue, reference, made)``; None when there is none, and no place for one (of which the node is told).
+        ``(id, queue, reference, made)``; None when there is none, and no place for one (of which the node is notified).
     """
     cdef ra_heap *h = arena.open()
     cdef const u8 *data = <const u8 *><const char *>description
@@ -255,7 +255,7 @@ def new_actor(Arena arena, ObjectRef spec):
 
 
 def submit_actor(ActorCore actor, Template creation, tuple args, dict kwargs, call=None):
-    """Write the record of ``__init__`` and tell the node that the actor wants a place; ``call`` is as in `Template.forward`."""
+    """Write the record of ``__init__`` and notify the node that the actor wants a place; ``call`` is as in `Template.forward`."""
     cdef Arena arena = actor.ref.arena
     cdef ra_heap *h = &arena.heap
     cdef ra_actor *a = actor_at(h, actor.offset)
@@ -587,7 +587,7 @@ def record_of(ObjectRef ref):
 
 
 def record_seq(Arena arena, u64 record):
-    """The number that tells a record from an earlier one in its place."""
+    """The number that distinguishes a record from an earlier one in its place."""
     return ra_record_at(&arena.heap, record).seq
 
 
@@ -622,7 +622,7 @@ def read_class_spec(Arena arena, u32 cls):
 
 
 def class_seq(Arena arena, u32 cls):
-    """The number that tells such a class from an earlier one in its place."""
+    """The number that distinguishes such a class from an earlier one in its place."""
     return ra_entry_at(arena.open(), class_at(&arena.heap, cls).spec).seq
 
 

@@ -68,7 +68,7 @@ def report(metrics: Any = None, *, checkpoint: Checkpoint | None = None, **named
     Args:
         metrics: Metrics by name; values may be nested dicts.
         checkpoint: A checkpoint whose files are copied to the run's results.
-        named: Refused: what is given by name is told how to be given.
+        named: Refused: the error says how to give what is given by name.
 
     Returns:
         Something that a coroutine may await; other code does nothing with it.

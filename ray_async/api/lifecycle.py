@@ -229,7 +229,7 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
 
 
 def is_initialized() -> bool:
-    """Tell whether this process is connected."""
+    """Return whether this process is connected."""
     return has_session()
 
 

@@ -84,7 +84,7 @@ class RuntimeContext:
 
     @property
     def worker(self) -> ConnectedProcess:
-        """This process and its connection: ``worker.mode`` tells drivers and workers apart."""
+        """This process and its connection: ``worker.mode`` distinguishes drivers and workers."""
         return ConnectedProcess()
 
     @property
@@ -188,7 +188,7 @@ class RuntimeContext:
         return self._session.owns_node
 
     def is_canceled(self) -> bool:
-        """Tell whether a cancel of the running task has been asked for.
+        """Return whether a cancel of the running task has been asked for.
 
         Raises:
             RuntimeError: Called in a driver, or on an async actor's loop, where cancelling raises CancelledError.

@@ -19,7 +19,7 @@ def start_head_node(arguments: argparse.Namespace) -> tuple[node_control.NodeEnt
     """Start a node and the head of a cluster beside it.
 
     Returns:
-        The node, and what to tell who has started it.
+        The node, and a text for whoever has started it.
 
     Raises:
         ValueError: the address cannot be listened at, or a package is missing.
@@ -43,7 +43,7 @@ def start_member_node(arguments: argparse.Namespace) -> tuple[node_control.NodeE
     """Start a node that joins a cluster.
 
     Returns:
-        The node, and what to tell who has started it.
+        The node, and a text for whoever has started it.
 
     Raises:
         ValueError: the address is none, or a package is missing.

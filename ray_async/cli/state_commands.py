@@ -271,7 +271,7 @@ def _kill_actor(arguments: argparse.Namespace) -> None:
             ray.wait([actor.__ray_terminate__.remote()], timeout=arguments.timeout)
     finally:
         ray.shutdown()
-    print(f"Actor {arguments.name!r} was told to end.")
+    print(f"Actor {arguments.name!r} was asked to end.")
 
 
 def _has_yaml() -> bool:

@@ -143,7 +143,7 @@ def install() -> None:
 
 
 def is_installed() -> bool:
-    """Tell whether ``import ray`` means this package here."""
+    """Return whether ``import ray`` means this package here."""
     return _finder in sys.meta_path
 
 

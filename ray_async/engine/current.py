@@ -82,7 +82,7 @@ def _not_connected(reason: str) -> Exception:
 
 
 def has_session() -> bool:
-    """Tell whether the process is connected."""
+    """Return whether the process is connected."""
     return current_session.session is not None
 
 

@@ -51,7 +51,7 @@ class StateKind(StrEnum):
 
 
 class State(Protocol):
-    """What an engine tells of itself."""
+    """The state of an engine, as it is listed."""
 
     def rows(self, kind: StateKind, timeout_s: float | None = None) -> list[dict[str, Any]]:
         """List what there is, a mapping for each.

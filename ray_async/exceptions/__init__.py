@@ -6,7 +6,7 @@ Caller errors: the program asked for something that cannot be.
     ├── ActorAlreadyExistsError (ValueError)      a named actor exists in the namespace
     ├── ActorHandleNotFoundError (ValueError)     a handle from another session
     ├── PendingCallsLimitExceeded                 max_pending_calls calls are outstanding
-    ├── GetTimeoutError (TimeoutError)            get() waited as long as it was told to
+    ├── GetTimeoutError (TimeoutError)            get() waited as long as it was to
     ├── TaskCancelledError                        the task was cancelled
     ├── TaskUnschedulableError                    no node can ever run the task
     ├── ActorUnschedulableError                   no node can ever run the actor

@@ -21,7 +21,7 @@ def make_dual(error: RayTaskError) -> RayTaskError:
         Exception: whatever else the class of the cause raises when it is subclassed.
     """
     cause = error.cause
-    kind: Any = type(cause)  # a class can be hashed, which its type does not tell
+    kind: Any = type(cause)  # a class can be hashed, which its type does not show
     cls: Any = _dual_class(kind)
     dual: RayTaskError = _instance(cls, error, cause)
     # The user's own attributes win over ours of the same name. Notes are part of the text already.

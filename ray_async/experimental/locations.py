@@ -11,7 +11,7 @@ __all__ = ("get_local_object_locations", "get_object_locations")
 
 
 def get_object_locations(obj_refs: Sequence[Any], timeout_ms: int = -1) -> dict[Any, dict[str, Any]]:
-    """Tell which logical nodes have a copy of which object, and how large it is.
+    """Return which logical nodes have a copy of which object, and how large it is.
 
     A node counts as having a copy of what its processes have made, read or waited for. A removed node takes its copies
     of large objects along.
@@ -40,5 +40,5 @@ def get_object_locations(obj_refs: Sequence[Any], timeout_ms: int = -1) -> dict[
 
 
 def get_local_object_locations(obj_refs: Sequence[Any]) -> dict[Any, dict[str, Any]]:
-    """Tell the same as `get_object_locations`; in Ray this asks nobody else."""
+    """Return the same as `get_object_locations`; in Ray this asks nobody else."""
     return get_object_locations(obj_refs)

@@ -66,11 +66,11 @@ class ClusterNode:
         self._removed = False
 
     def any_processes_alive(self) -> bool:
-        """Tell whether the node is part of the cluster, and the cluster's process runs."""
+        """Return whether the node is part of the cluster, and the cluster's process runs."""
         return not self._removed and node_control.find_node(self._entry.address) == self._entry
 
     def remaining_processes_alive(self) -> bool:
-        """Tell the same: all logical nodes live in one process."""
+        """Return the same: all logical nodes live in one process."""
         return self.any_processes_alive()
 
     def mark_removed(self) -> None:
@@ -278,7 +278,7 @@ class Cluster:
         return [node for node in (self.head_node, *self.worker_nodes) if node is not None]
 
     def remaining_processes_alive(self) -> bool:
-        """Tell whether the node process runs."""
+        """Return whether the node process runs."""
         return self._entry is not None and node_control.find_node(self._entry.address) == self._entry
 
     def shutdown(self) -> None:

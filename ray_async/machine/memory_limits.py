@@ -65,7 +65,7 @@ class MemoryGauge:
         """The memory now.
 
         Raises:
-            OSError: the system tells neither through `/proc` nor through `sysconf`.
+            OSError: the system shows neither through `/proc` nor through `sysconf`.
         """
         total, available = _machine_memory(self._root)
         limit = self._group.memory_limit()

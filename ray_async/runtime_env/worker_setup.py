@@ -1,4 +1,4 @@
-"""Setting up a worker for its runtime environment, and telling which environments can share a worker."""
+"""Setting up a worker for its runtime environment, and the key of environments that can share a worker."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ InvocationDecorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def is_plain_function(value: object) -> bool:
-    """Tell whether a value is a function written in Python or Cython."""
+    """Return whether a value is a function written in Python or Cython."""
     return isinstance(value, FunctionType) or type(value).__name__ in (
         "cython_function_or_method",
         "fused_cython_function",
@@ -39,12 +39,12 @@ def is_plain_function(value: object) -> bool:
 
 
 def is_generator_callable(function: Any) -> bool:
-    """Tell whether calling gives a generator or an asynchronous generator."""
+    """Return whether calling gives a generator or an asynchronous generator."""
     return bool(_flags(function) & (_GENERATOR | _ASYNC_GENERATOR))
 
 
 def is_async_callable(function: Any) -> bool:
-    """Tell whether a function is ``async def`` (a coroutine or an asynchronous generator)."""
+    """Return whether a function is ``async def`` (a coroutine or an asynchronous generator)."""
     return bool(_flags(function) & (_COROUTINE | _ASYNC_GENERATOR))
 
 

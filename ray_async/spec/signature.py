@@ -107,7 +107,7 @@ def function_signature(function: Callable[..., Any], *, bound: bool = False, nam
         name: How error messages call it; its ``__name__`` by default.
 
     Returns:
-        The signature; one that accepts everything when the callable does not tell (some builtins).
+        The signature; one that accepts everything when the callable does not say (some builtins).
     """
     label = name or str(getattr(function, "__name__", function))
     plain = isinstance(function, FunctionType) and not (

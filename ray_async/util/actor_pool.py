@@ -81,7 +81,7 @@ class ActorPool(Generic[A]):
         return self._results(self.get_next_unordered, self._submit_all(fn, values))
 
     def _submit_all(self, fn: Callable[[A, V], Any], values: Iterable[V]) -> int:
-        """Start a call for each value, and tell how many."""
+        """Start a call for each value, and return how many there are."""
         self._drop_earlier()
         count = 0
         for value in values:

@@ -33,7 +33,7 @@ class FailureTuple:
 def inspect_serializability(
     base_obj: Any, name: str | None = None, depth: int = 3, print_file: TextIO | None = None
 ) -> tuple[bool, set[FailureTuple]]:
-    """Tell whether an object can be sent to another process and, if not, which of its parts is to blame.
+    """Return whether an object can be sent to another process and, if not, which of its parts is to blame.
 
     Args:
         base_obj: the object.

@@ -117,7 +117,7 @@ def placement_group(
 ) -> PlacementGroup:
     """Reserve bundles of resources: all of them, or none as long as they do not fit.
 
-    This returns at once; `ready()` and `wait()` of the result tell when the resources are there.
+    This returns at once; `ready()` and `wait()` of the result wait until the resources are there.
 
     Args:
         bundles: the resources of each bundle, such as `[{"CPU": 2}, {"CPU": 1, "GPU": 1}]`.

@@ -100,7 +100,7 @@ def test_what_a_cancelled_task_submits_is_cancelled_until_it_is_told(bench: Benc
     assert bench.executor.facts(record_of(late))["forced"]
     assert bench.run_all() == 2
     assert [type(error) for error in bench.failures] == [KeyboardInterrupt] * 2
-    bench.executor.told(parent)
+    bench.executor.cancel_delivered(parent)
     cleaning_up = template(())
     assert not is_cancelled(bench, cleaning_up)
     bench.run_all()

@@ -30,7 +30,7 @@ def message(seq: int, text: str = "wrong", **fields: Any) -> dict[str, Any]:
 def test_the_latest_failures_are_kept() -> None:
     kept = history()
     for seq in range(task_history._MOST_FAILURES + 10):
-        kept.told(PEER, message(seq))
+        kept.reported(PEER, message(seq))
     numbers = [seq for seq, _ in kept.ended()]
     assert len(numbers) == task_history._MOST_FAILURES
     assert (numbers[0], numbers[-1]) == (task_history._MOST_FAILURES + 9, 10)
@@ -40,7 +40,7 @@ def test_errors_take_a_bounded_number_of_bytes(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(task_history, "_MOST_TEXT", 100_000)
     kept = history()
     for seq in range(200):
-        kept.told(PEER, message(seq, "x" * 1_000_000))
+        kept.reported(PEER, message(seq, "x" * 1_000_000))
     tasks = list(kept.ended().values())
     assert 20 <= len(tasks) <= 25 and sum(task.size for task in tasks) <= 100_000
     assert all("bytes left out" in task.fields["error_message"] for task in tasks)
@@ -48,8 +48,8 @@ def test_errors_take_a_bounded_number_of_bytes(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_task_that_fails_again_is_kept_once() -> None:
     kept = history()
-    kept.told(PEER, message(7, "x" * 100))
-    kept.told(PEER, message(7, "second", attempt=1))
+    kept.reported(PEER, message(7, "x" * 100))
+    kept.reported(PEER, message(7, "second", attempt=1))
     (task,) = kept.ended().values()
     assert (task.attempt, task.fields["error_message"], kept._size) == (1, "second", task.size)
 
@@ -58,7 +58,7 @@ def test_a_task_that_fails_again_is_kept_once() -> None:
 def test_a_message_that_is_none_is_refused(bad: dict[str, Any]) -> None:
     kept = history()
     with pytest.raises((TypeError, ValueError)):
-        kept.told(PEER, message(1, **bad))
+        kept.reported(PEER, message(1, **bad))
     assert kept.ended() == {}
 
 

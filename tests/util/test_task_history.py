@@ -115,7 +115,7 @@ def test_a_task_whose_worker_died_stays(keeps_all: bool, wait_until: Callable[..
 def test_calls_fail_while_the_node_stands_still(keeps_all: bool, wait_until: Callable[..., None]) -> None:
     keeper = Keeper.remote()
     ids = {fails(keeper.wrong.remote("early"))}
-    missing_before = get_session().control("statistics")["failures_not_told"]
+    missing_before = get_session().control("statistics")["failures_not_reported"]
     node = get_session().control("statistics")["node_pid"]
     os.kill(node, signal.SIGSTOP)
     try:
@@ -126,7 +126,7 @@ def test_calls_fail_while_the_node_stands_still(keeps_all: bool, wait_until: Cal
     def all_are_told_or_counted() -> bool:
         ids.add(fails(keeper.wrong.remote("late")))
         listed = ids & {row.task_id for row in state.list_tasks(filters=[("state", "=", "FAILED")], limit=10_000)}
-        missing = get_session().control("statistics")["failures_not_told"] - missing_before
+        missing = get_session().control("statistics")["failures_not_reported"] - missing_before
         return bool(missing > 0 and len(listed) + missing == len(ids))
 
     wait_until(all_are_told_or_counted)

@@ -41,7 +41,7 @@ static inline u64 ra_parent(ra_heap *h, u64 run) {
     u64 w = atomic_load(word);
     do {
         if (RA_R_GEN(w) != run >> 48) return 0;
-        if (RA_R_STATE(w) != RA_REC_RUNNING || RA_R_RUNNER(w) != h->slot || RA_R_FLAGS(w) & RA_RF_TOLD) return 0;
+        if (RA_R_STATE(w) != RA_REC_RUNNING || RA_R_RUNNER(w) != h->slot || RA_R_FLAGS(w) & RA_RF_DELIVERED) return 0;
         if (RA_R_FLAGS(w) & RA_RF_PARENT) return record;
     } while (!atomic_compare_exchange_weak(word, &w, w | (u64)RA_RF_PARENT << 8));
     return record;

@@ -2,7 +2,7 @@
 
    A reader has one bell for all channels that it reads: whoever writes into one of them rings it. A ring is never full:
    its writer begins no more executions at a time than the ring has places. A message names an object that its writer
-   keeps alive until it was read; its number tells an object from a later one at the same place, should the writer have
+   keeps alive until it was read; its number distinguishes an object from a later one at the same place, should the writer have
    died meanwhile. */
 #ifndef RA_CHANNEL_H
 #define RA_CHANNEL_H

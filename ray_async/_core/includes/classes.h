@@ -136,7 +136,7 @@ static inline void ra_class_unlink(ra_heap *h, u32 id) {
         if (at != id) return; /* its maker was killed before it got there, or found another one */
         u32 next = atomic_load(&c->next);
         if (before) atomic_store(&ra_class_at(h, before)->next, next);
-        /* The tag tells who is about to link that the chain is not what it has looked through. */
+        /* The tag shows whoever is about to link that the chain is not what it has looked through. */
         if (atomic_compare_exchange_strong(bucket, &first, (before ? (u32)first : next) | tag)) return;
     }
 }

@@ -1,7 +1,7 @@
 /* Allocation from the arena: slabs of equal blocks leased by a process, and runs of whole chunks.
  *
  * Lock-free. A process takes the free bits of a slab it leases 64 at a time; anyone gives a block back by setting its bit.
- * A block's first word is 0 while it is free, so blocks that a killed process had taken are told from used ones.
+ * A block's first word is 0 while it is free, so blocks that a killed process had taken are distinguished from used ones.
  */
 #ifndef RA_HEAP_H
 #define RA_HEAP_H
@@ -36,7 +36,7 @@ typedef struct {
     u64 split;            /* offset from which on the arena is the overflow file */
     u8 closed;     /* after fork in the child, or after shutdown */
     u8 node_dead;  /* this process knows that the node is gone */
-    u32 reserve;   /* chunks that it may take beyond the limit now: while it tells an error for which there is no room */
+    u32 reserve;   /* chunks that it may take beyond the limit now: while it reports an error for which there is no room */
     ra_slabs slabs[RA_SLAB_KINDS][RA_CLASSES];
 } ra_heap;
 

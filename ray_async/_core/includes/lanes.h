@@ -68,7 +68,7 @@ static inline int ra_pages_reset(ra_heap *h, u8 *lane, u64 offset, u64 size) {
     return ra_map(h, lane + offset, MAP_PRIVATE, offset, size) != NULL; /* locked pages, and systems on which advice is no order */
 }
 
-/* Drop the pages that were written to, and them alone where the system can tell which these are. Returns 0 when it cannot
+/* Drop the pages that were written to, and them alone where the system knows which these are. Returns 0 when it cannot
    be done: then the range is not to be read in this lane any more. */
 static inline int ra_pages_clean(ra_heap *h, ra_lanes *l, u8 *lane, u64 offset, u64 size) {
 #ifdef RA_LINUX

@@ -158,7 +158,7 @@ enum {
 enum {
     RA_RF_CANCEL = 1,
     RA_RF_FORCE = 2,
-    RA_RF_TOLD = 4,     /* what runs knows of the cancel: what it submits from now on is its cleaning up */
+    RA_RF_DELIVERED = 4,     /* what runs knows of the cancel: what it submits from now on is its cleaning up */
     RA_RF_CHILDREN = 8, /* the cancel is one of all that it has submitted, too */
     RA_RF_PARENT = 16,  /* it has submitted something */
     RA_RF_LEFT = 32,    /* cancelled because nobody reads its stream: the node cancels what it has submitted */
@@ -182,7 +182,7 @@ typedef struct {
     u8 kflags;
     u16 n_returns;
     u64 seq;
-    u64 parent; /* offset of the record that submitted this one, and the next word its seq: stale offsets are told by it */
+    u64 parent; /* offset of the record that submitted this one, and the next word its seq: stale offsets are known by it */
     u64 parent_seq;
     u64 fn;     /* entry of the exported function, class or method name; pinned */
     u64 args;   /* ra_payload; 0: no arguments */
@@ -313,7 +313,7 @@ typedef struct {
     au32 kind;
     au32 armed; /* 1: asleep; the futex word */
     ai32 need;  /* completions until a wake-up */
-    au32 multi; /* wants to be told of every completion that has several watchers */
+    au32 multi; /* wants to know of every completion that has several watchers */
     au32 rescan; /* something was not put into the ring: look at everything */
     u32 slot;
     u64 queue; /* completion ring of a loop */

@@ -250,7 +250,7 @@ static inline void ra_record_drop(ra_heap *h, u64 record, u64 *stack) {
 static inline void ra_drain(ra_heap *h, u64 *stack) {
     while (*stack) {
         u64 at = *stack & ~(u64)RA_DROP_KIND;
-        /* What is freed already was on the stack twice: damaged memory, in which the rest cannot be told from a circle. */
+        /* What is freed already was on the stack twice: damaged memory, in which the rest cannot be distinguished from a circle. */
         if (!ra_block_start(h, at) || !atomic_load(RA_AT(h->base, au64, at))) return;
         switch (*stack & RA_DROP_KIND) {
             case RA_DROP_PAYLOAD:

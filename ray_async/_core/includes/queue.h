@@ -41,7 +41,7 @@ static inline u64 ra_ring_length(ra_queue *q) {
     return tail > head ? tail - head : 0;
 }
 
-/* The ra_ring functions are told the size of the ring and follow nothing that lies in it, so that damage cannot lead them
+/* The ra_ring functions are given the size of the ring and follow nothing that lies in it, so that damage cannot lead them
    out of it: for rings whose size is fixed. The ra_queue functions below read it. */
 
 /* What becomes of the last free cell. Of a ring that has a successor, or may get one, each push must know that a cell can be
@@ -63,7 +63,7 @@ static inline int ra_ring_is_taken(ra_queue *q, u32 log2, u64 at) {
 /* Returns 1, 0 when the ring is full, or one of the two above.
 
    The mark holds the place of the tail, which does not move on: each cell before it was published, so no producer that was
-   stopped can publish behind the consumers' backs. Whether a cell is the last free one is told by the cell behind it, which
+   stopped can publish behind the consumers' backs. Whether a cell is the last free one is known by the cell behind it, which
    stays empty, once it was emptied, until the tail has come by. To read the head would cost each push a cache line that
    consumers write. */
 static inline int ra_ring_put(ra_queue *q, u32 log2, u64 offset, u32 gen, int last) {

@@ -200,7 +200,7 @@ static inline void ra_reap_growing(ra_heap *h, ra_proc *p) {
     ra_free(h, made);
 }
 
-/* The dead process may have been about to tell somebody something: it had put a waiter to `awake` and not sent the wake-up,
+/* The dead process may have been about to wake somebody: it had put a waiter to `awake` and not sent the wake-up,
    or completed an object and not entered it into a loop's ring. So everybody who waits looks at everything. */
 static inline void ra_reap_wakes(ra_heap *h) {
     u32 n = atomic_load(&h->super->n_waiters);
@@ -284,7 +284,7 @@ static inline u32 ra_count_warm(ra_heap *h) {
 
 /* ---- spilling ---- */
 
-/* Publish an entry again after a move, in `state` and with the payload (or spill number) given; tell who waits. */
+/* Publish an entry again after a move, in `state` and with the payload (or spill number) given; wake who waits. */
 static inline void ra_spill_end(ra_heap *h, u64 entry, u32 state, u64 payload) {
     ra_entry *e = ra_entry_at(h, entry);
     e->payload = payload;
@@ -333,7 +333,7 @@ static inline int ra_forget(ra_heap *h, u64 entry) {
 
    A producer notes the item that comes next (in the payload of the reference that stands for the whole task, which has no
    value yet), links it, completes the present item, and moves the tail. The consumer may have taken the link already, so the
-   note is what tells where the stream continues. Items are numbered, which tells an old note from a new one. */
+   note says where the stream continues. Items are numbered, which distinguishes an old note from a new one. */
 static inline void ra_stream_repair(ra_heap *h, u64 record) {
     ra_record *r = ra_record_at(h, record);
     if (!(r->kflags & RA_KF_STREAM) || ra_record_returns(h, record) != 2) return;

@@ -220,7 +220,7 @@ def _awaitable(error: StopIteration) -> BaseException:
 
 
 def _report(loop: asyncio.AbstractEventLoop, callback: Any, error: BaseException) -> None:
-    """Tell the loop what a callback has raised."""
+    """Hand the loop what a callback has raised."""
     loop.call_exception_handler({"message": f"Exception in callback {callback!r}", "exception": error})
 
 

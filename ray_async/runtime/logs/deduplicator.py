@@ -24,7 +24,7 @@ _HAS_WORDS = re.compile(r"[^\W\d_]")
 
 
 class _Group:
-    """Lines of one pattern. `last` and `count` tell of those held back since the first was shown."""
+    """Lines of one pattern. `last` and `count` are of those held back since the first was shown."""
 
     __slots__ = ("count", "last", "since", "source")
 

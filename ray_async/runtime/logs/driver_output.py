@@ -65,7 +65,7 @@ class Output:
             ready = {fd for fd, _ in poll.poll(_TICK_S * 1000 if self._sink.holds_back else None)}
             if self._node_fd in ready:
                 poll.unregister(self._node_fd)
-                self._tell_of_death()
+                self._report_death()
             if ready and self._socket.fileno() not in ready:
                 continue
             if not ready:
@@ -80,7 +80,7 @@ class Output:
                 self._sink.close()
                 # A process that ends closes its sockets first.
                 if self._node_fd >= 0 and not self._stopping and _becomes_readable(self._node_fd):
-                    self._tell_of_death()
+                    self._report_death()
                 return
             for message in messages:
                 if message.get("kind") == "end":
@@ -88,7 +88,7 @@ class Output:
                     return
                 self._show(message)
 
-    def _tell_of_death(self) -> None:
+    def _report_death(self) -> None:
         if self._on_node_death is not None:
             self._on_node_death()
 

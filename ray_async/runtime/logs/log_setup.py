@@ -1,4 +1,4 @@
-"""Loggers of drivers and workers, set up as `init` was told."""
+"""Loggers of drivers and workers, set up as `init` was asked to."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class WorkerStream(io.TextIOWrapper):
 
     Args:
         fd: the descriptor, which stays open.
-        name: tells what the calling thread or asyncio task runs; "" for nothing in particular.
+        name: names what the calling thread or asyncio task runs; "" for nothing in particular.
         on_held: called when text is kept back since its line has not ended.
         errors: what becomes of characters that cannot be encoded.
     """

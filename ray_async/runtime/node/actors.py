@@ -14,10 +14,10 @@ from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.death.survived_deaths import SurvivedDeaths
 from ray_async.runtime.node.dispatch import Dispatch
 from ray_async.runtime.node.environments import Environments
-from ray_async.runtime.node.failures import Failures
 from ray_async.runtime.node.guard import guarded
-from ray_async.runtime.node.other_nodes import Cluster
+from ray_async.runtime.node.other_nodes import NodeMembership
 from ray_async.runtime.node.pending_arguments import ArgumentWatch, PendingArguments
+from ray_async.runtime.node.record_failures import RecordFailures
 from ray_async.runtime.node.requirements import actor_spec
 from ray_async.runtime.node.restart import Restart
 from ray_async.runtime.node.workers import WorkerProcess, Workers
@@ -57,11 +57,11 @@ class Actors:
         dispatch: Dispatch,
         workers: Workers,
         *,
-        failures: Failures,
+        failures: RecordFailures,
         arguments: ArgumentWatch,
         environments: Environments,
         survived: SurvivedDeaths,
-        cluster: Cluster,
+        cluster: NodeMembership,
         grace_s: float,
         on_detached_end: Callable[[int], None],
         on_detached_gone: Callable[[int], None],
@@ -339,7 +339,7 @@ class Actors:
         self._dispatch.later(0.05, lambda: self._forget(actor))
 
     def _unplace(self, actor: Actor) -> None:
-        """Tell the scheduler, once, that the actor is over, or that its worker is."""
+        """Report to the scheduler, once, that the actor is over, or that its worker is."""
         if self._by_id.pop(actor.scheduler_id, None) is not None:
             self._dispatch.schedule(events.ActorEnded(actor.scheduler_id))
 

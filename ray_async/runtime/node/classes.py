@@ -1,4 +1,4 @@
-"""The scheduling classes of a session: what the node knows of them, and tells the scheduler of their queues."""
+"""The scheduling classes of a session: what the node knows of them, and reports to the scheduler of their queues."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ray_async._core.node_view import NodeView
 from ray_async._core.record_view import RecordView
 from ray_async.runtime.node.dispatch import Dispatch
 from ray_async.runtime.node.environments import Environments
-from ray_async.runtime.node.failures import Failures
 from ray_async.runtime.node.guard import guarded
-from ray_async.runtime.node.other_nodes import Cluster
+from ray_async.runtime.node.other_nodes import NodeMembership
 from ray_async.runtime.node.overflow import Overflow
+from ray_async.runtime.node.record_failures import RecordFailures
 from ray_async.runtime.node.requirements import class_spec
 from ray_async.runtime.node.workers import Workers
 from ray_async.runtime.scheduler import events
@@ -51,9 +51,9 @@ class Classes:
         workers: Workers,
         *,
         overflow: Overflow,
-        failures: Failures,
+        failures: RecordFailures,
         environments: Environments,
-        cluster: Cluster,
+        cluster: NodeMembership,
         is_group_removed: Callable[[str], bool],
     ) -> None:
         self._processes = processes
@@ -81,7 +81,7 @@ class Classes:
         return len(self._known) + len(self._ending)
 
     def learn(self, class_id: int) -> None:
-        """Read a new class's description and tell the scheduler of it; 0 says that the table is full."""
+        """Read a new class's description and report it to the scheduler; 0 says that the table is full."""
         if class_id in self._known:
             return
         if class_id == 0:
@@ -114,7 +114,7 @@ class Classes:
             self.learn(class_id)
 
     def report_demand(self, class_id: int) -> None:
-        """Tell the scheduler a class's leases as they are, then the length of its queue."""
+        """Report a class's leases to the scheduler as they are, then the length of its queue."""
         schedule = self._dispatch.schedule
         queue, _ = self._known[class_id]
         queued = self._processes.queue_length(queue)

@@ -24,11 +24,11 @@ from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.dispatch import Dispatch
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
-from ray_async.runtime.node.failures import Failures
 from ray_async.runtime.node.guard import guarded
 from ray_async.runtime.node.logical_nodes import LogicalNodes
 from ray_async.runtime.node.objects.spilling import Spilling
 from ray_async.runtime.node.other_nodes import OtherNodes
+from ray_async.runtime.node.record_failures import RecordFailures
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.runtime.node.workers import WorkerProcess
 from ray_async.transport.frames import decode_bytes
@@ -76,7 +76,7 @@ class ClusterLink(OtherNodes):
         actors: Actors,
         table: ActorTable,
         spilling: Spilling,
-        failures: Failures,
+        failures: RecordFailures,
         deaths: Deaths,
         drivers: Drivers,
         environments: Environments,
@@ -110,8 +110,8 @@ class ClusterLink(OtherNodes):
         self._hosts: dict[int, WorkerProcess] = {}
         self._nodes: list[dict[str, Any]] = []
         self._free: dict[str, dict[str, float]] = {}
-        self.questions = ClusterQuestions(self._tell)
-        self.names = ClusterNames(table, self.questions, self._tell)
+        self.questions = ClusterQuestions(self._notify)
+        self.names = ClusterNames(table, self.questions, self._notify)
         self.answers: Answers = {
             "foreign_job": self._foreign_job,
             "answered": lambda peer, m: self.questions.answered(m),
@@ -166,7 +166,7 @@ class ClusterLink(OtherNodes):
                 offset, worker.sequence, "the node that hosted it cannot be reached: the agent here is gone"
             )
 
-    def _tell(self, op: str, **fields: Any) -> None:
+    def _notify(self, op: str, **fields: Any) -> None:
         if self._agent is not None:
             self._agent.send({**fields, "op": op})
 
@@ -175,7 +175,7 @@ class ClusterLink(OtherNodes):
 
     def job_ended(self, job: int) -> None:
         """A driver is gone: what other nodes run of its job is over."""
-        self._tell("job_over", job=job)
+        self._notify("job_over", job=job)
 
     def key_value(self, op: str, message: Message) -> Answer | None:
         """Ask the head, which keeps the cluster's keys and values."""
@@ -208,7 +208,7 @@ class ClusterLink(OtherNodes):
         classes = [row for row in self._classes.waiting_for_room() if self.may_run(row[1])]
         actors = [actor for actor in self._actors.waiting_for_room() if self.may_run(actor.description)]
         if classes or actors:
-            self._tell(
+            self._notify(
                 "demand",
                 classes=[[class_id, text(description), queued] for class_id, description, queued in classes],
                 actors=[[actor.offset, actor.scheduler_id, text(actor.description)] for actor in actors],
@@ -232,7 +232,7 @@ class ClusterLink(OtherNodes):
             self._back(records)
             records = []
         description = text(found[1]) if found is not None else ""
-        self._tell("taken", tag=tag, records=records, description=description, job=job or {})
+        self._notify("taken", tag=tag, records=records, description=description, job=job or {})
 
     def _over(self, records: list[list[int]]) -> None:
         for record, seq in records:
@@ -268,7 +268,7 @@ class ClusterLink(OtherNodes):
             seq = submission.record_seq(self._arena, record)  # a call of an actor that another node hosts
         if seq is None:
             return False
-        self._tell("cancel", record=record, seq=seq, force=force)
+        self._notify("cancel", record=record, seq=seq, force=force)
         return True
 
     # -- actors --------------------------------------------------------------------------------------------------------
@@ -277,15 +277,15 @@ class ClusterLink(OtherNodes):
         """The agent has found a node for an actor, unless that has found a place here, or has ended, meanwhile."""
         actor = self._table.by_offset.get(offset)
         if actor is None or actor.scheduler_id != scheduler_id or actor not in self._actors.waiting_for_room():
-            self._tell("actor_not", tag=tag)
+            self._notify("actor_not", tag=tag)
             return
         worker = WorkerProcess(self._slot, node_id, actor.description.env_key, actor.job)
         worker.sequence = self._epoch = self._epoch + 1
-        worker.end_elsewhere = lambda: self._tell("end_actor", actor=offset, epoch=worker.sequence)
+        worker.end_elsewhere = lambda: self._notify("end_actor", actor=offset, epoch=worker.sequence)
         self._hosts[offset] = worker
         self._actors.place_elsewhere(actor, worker)
         job = self._environments.job_of(actor.description.env_key)
-        self._tell(
+        self._notify(
             "actor_yours",
             tag=tag,
             actor=offset,
@@ -339,7 +339,7 @@ class ClusterLink(OtherNodes):
             return False
         if self._objects.actor(offset)[6] != ActorState.ALIVE:  # which those are from the start
             return False
-        self._tell("kill_far", actor=offset, no_restart=no_restart)
+        self._notify("kill_far", actor=offset, no_restart=no_restart)
         return True
 
     # -- names ---------------------------------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ class ClusterLink(OtherNodes):
         if unreferenced:
             self._spilling.forget_elsewhere(entry)
         if self._agent is not None:
-            self._tell("unwanted" if unreferenced else "wanted", number=number & ~portable.REMOTE)
+            self._notify("unwanted" if unreferenced else "wanted", number=number & ~portable.REMOTE)
         elif not unreferenced:
             self._spilling.lost_elsewhere(entry, number)
         return True

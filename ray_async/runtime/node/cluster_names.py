@@ -17,13 +17,13 @@ class ClusterNames:
     Args:
         actors: this node's.
         questions: to the rest of the cluster.
-        tell: sends the agent a message.
+        notify: sends the agent a message.
     """
 
-    def __init__(self, actors: ActorTable, questions: ClusterQuestions, tell: Callable[..., None]) -> None:
+    def __init__(self, actors: ActorTable, questions: ClusterQuestions, notify: Callable[..., None]) -> None:
         self._actors = actors
         self._questions = questions
-        self._tell = tell
+        self._notify = notify
 
     async def take(self, offset: int, name: str, namespace: str) -> Message:
         """Take a name that is free on this node for an actor of it in the whole cluster; says whether it is taken."""
@@ -57,4 +57,4 @@ class ClusterNames:
 
     def freed(self, offset: int, name: str, namespace: str) -> None:
         """An actor of this node has lost its name."""
-        self._tell("name_freed", name=name, namespace=namespace, actor=self._actors.id_at(offset).hex())
+        self._notify("name_freed", name=name, namespace=namespace, actor=self._actors.id_at(offset).hex())

@@ -17,11 +17,11 @@ class ClusterQuestions:
     """What the agent has been asked and has not answered.
 
     Args:
-        tell: sends the agent a message.
+        notify: sends the agent a message.
     """
 
-    def __init__(self, tell: Callable[..., None]) -> None:
-        self._tell = tell
+    def __init__(self, notify: Callable[..., None]) -> None:
+        self._notify = notify
         self._open: dict[int, tuple[asyncio.Future[Message], Take]] = {}
         self._next = 0
 
@@ -41,7 +41,7 @@ class ClusterQuestions:
         number, waiting = self._next, asyncio.get_running_loop().create_future()
         self._open[number] = waiting, take
         try:
-            self._tell("question", number=number, what=what, **fields)
+            self._notify("question", number=number, what=what, **fields)
             found: Message = await waiting
         finally:
             del self._open[number]

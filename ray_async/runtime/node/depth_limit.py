@@ -6,7 +6,7 @@ from ray_async import exceptions as errors
 from ray_async._core.constants import RecordKind
 from ray_async._core.node_view import NodeView
 from ray_async._core.record_view import RecordView
-from ray_async.runtime.node.failures import Failures
+from ray_async.runtime.node.record_failures import RecordFailures
 from ray_async.runtime.node.workers import Workers
 
 __all__ = ("DepthLimit",)
@@ -21,7 +21,7 @@ class DepthLimit:
         failures: ends the tasks that they wait for.
     """
 
-    def __init__(self, processes: NodeView, records: RecordView, workers: Workers, failures: Failures) -> None:
+    def __init__(self, processes: NodeView, records: RecordView, workers: Workers, failures: RecordFailures) -> None:
         self._processes = processes
         self._records = records
         self._by_slot = workers.by_slot

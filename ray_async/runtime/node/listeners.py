@@ -24,7 +24,7 @@ class Listeners:
 
     def __init__(self) -> None:
         self._jobs: dict[Peer, int] = {}
-        self._dropped: dict[Peer, int] = {}  # lines, of which the driver has not been told
+        self._dropped: dict[Peer, int] = {}  # lines, of which the driver does not know yet
         self._early: deque[Message] = deque(maxlen=_MAX_EARLY)
 
     def add(self, peer: Peer, job: int) -> None:
@@ -42,12 +42,12 @@ class Listeners:
 
     def broadcast(self, message: Message) -> None:
         """Send output to the drivers whose it is."""
-        heard = False
+        delivered = False
         for peer, job in self._jobs.items():
             if message.get("job") in (None, f"{job:08x}"):
-                heard = True
+                delivered = True
                 self._pass_on(peer, message)
-        if not heard:
+        if not delivered:
             # A worker may print before its driver listens: they start at the same time.
             self._early.append(message)
 
@@ -55,10 +55,10 @@ class Listeners:
         if peer.backlog() > _MAX_BACKLOG:
             self._dropped[peer] = self._dropped.get(peer, 0) + len(message.get("lines", ()))
             return
-        self._tell_of_dropped(peer)
+        self._report_dropped(peer)
         peer.send(message)
 
-    def _tell_of_dropped(self, peer: Peer) -> None:
+    def _report_dropped(self, peer: Peer) -> None:
         """Once it reads again, say in a line what a driver has missed."""
         count = self._dropped.pop(peer, 0)
         if count:
@@ -66,16 +66,16 @@ class Listeners:
             peer.send({"kind": "warning", "text": text})
 
     def end(self, job: int) -> None:
-        """Tell a driver that leaves that all output of its workers has been sent."""
+        """Send a driver that leaves the end of its workers' output."""
         for peer, listened in self._jobs.items():
             if listened == job:
-                self._tell_of_dropped(peer)
+                self._report_dropped(peer)
                 peer.send({"kind": "end"})
 
     async def flush(self) -> None:
         """Wait until the drivers have taken what was sent, for as long as a living one may need."""
         for peer in self._jobs:
-            self._tell_of_dropped(peer)
+            self._report_dropped(peer)
         deadline = asyncio.get_running_loop().time() + _FLUSH_S
         await asyncio.sleep(0)
         while any(peer.backlog() for peer in self._jobs) and asyncio.get_running_loop().time() < deadline:

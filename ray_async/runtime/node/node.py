@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ray_async._core import arena as arena_module
 from ray_async._core.arena import Arena
 from ray_async._core.constants import ProcessKind, RecordKind, RecordState
-from ray_async._core.process import set_title
+from ray_async._core.os_process import set_title
 from ray_async.config import (
     ACTOR_GRACEFUL_SHUTDOWN_MS,
     FAIL_INFEASIBLE,
@@ -41,7 +41,6 @@ from ray_async.runtime.node.depth_limit import DepthLimit
 from ray_async.runtime.node.dispatch import LONGEST_TICK_S, Dispatch
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
-from ray_async.runtime.node.failures import Failures
 from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.guard import guarded
 from ray_async.runtime.node.leases import Leases
@@ -50,10 +49,11 @@ from ray_async.runtime.node.logical_nodes import LogicalNodes
 from ray_async.runtime.node.memory_monitor import MemoryMonitor
 from ray_async.runtime.node.objects.object_locations import ObjectLocations
 from ray_async.runtime.node.objects.spilling import Spilling
-from ray_async.runtime.node.other_nodes import Cluster
+from ray_async.runtime.node.other_nodes import NodeMembership
 from ray_async.runtime.node.overflow import Overflow
 from ray_async.runtime.node.pending_arguments import ArgumentWatch
 from ray_async.runtime.node.pending_explainer import PendingExplainer
+from ray_async.runtime.node.record_failures import RecordFailures
 from ray_async.runtime.node.requests.actor_requests import ActorRequests
 from ray_async.runtime.node.requests.cluster_requests import ClusterRequests
 from ray_async.runtime.node.requests.control import Control
@@ -152,7 +152,7 @@ class Node:
         self._environments = Environments()
         self._listeners = Listeners()
         self._survived = SurvivedDeaths(self._listeners.report_survived, self._settings)
-        self._cluster = Cluster()
+        self._cluster = NodeMembership()
         self._dispatch = Dispatch(
             Scheduler(scheduler_settings(self._settings)),
             carry_out=lambda instruction: self._instructions.carry_out(instruction),
@@ -192,7 +192,7 @@ class Node:
     def _make_work(self) -> None:
         """What waits and runs: groups, actors, tasks and their classes."""
         views, dispatch, workers, cluster = self._views, self._dispatch, self._workers, self._cluster
-        self._failures = Failures(views, self._listing, self._history)
+        self._failures = RecordFailures(views, self._listing, self._history)
         self._overflow = Overflow(views.processes)
         arguments = ArgumentWatch(views.executor, views.waiter, cluster)
         self._groups = Groups(dispatch, views.objects, self._environments)
@@ -405,7 +405,7 @@ class Node:
             self._workers.adopt(request["slot"], self._config["node_id"], request["env_key"], request["job"]["id"])
 
     def _recognize_first_lease(self) -> None:
-        """Have the scheduler give the worker that the driver has leased to that class, before it hears of others."""
+        """Have the scheduler lease what the driver has leased already, before it gets events of other workers."""
         for request in self._config.get("prestart", []):
             if self._processes.leased_class(request["slot"]):
                 self._lifecycle.up(request["slot"])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ray_async.spec.class_description import ClassDescription
     from ray_async.transport.server import Peer
 
-__all__ = ("Cluster", "OtherNodes")
+__all__ = ("NodeMembership", "OtherNodes")
 
 
 class OtherNodes:
@@ -89,7 +89,7 @@ class OtherNodes:
         """A process has closed its connection; it may have been the one that joins the node to the others."""
 
 
-class Cluster:
+class NodeMembership:
     """The cluster of a node, which an agent may join to others at any time.
 
     Attributes:

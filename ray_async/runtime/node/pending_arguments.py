@@ -7,7 +7,7 @@ from typing import Any
 
 from ray_async._core.execution import Executor
 from ray_async._core.loop_waiter import LoopWaiter
-from ray_async.runtime.node.other_nodes import Cluster
+from ray_async.runtime.node.other_nodes import NodeMembership
 
 __all__ = ("ArgumentWatch", "PendingArguments")
 
@@ -56,7 +56,7 @@ class ArgumentWatch:
         cluster: whose other nodes may hold arguments.
     """
 
-    def __init__(self, executor: Executor, waiter: LoopWaiter, cluster: Cluster) -> None:
+    def __init__(self, executor: Executor, waiter: LoopWaiter, cluster: NodeMembership) -> None:
         self._executor = executor
         self._waiter = waiter
         self._cluster = cluster

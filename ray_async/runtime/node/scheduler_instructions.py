@@ -9,7 +9,7 @@ from ray_async.runtime.node.depth_limit import DepthLimit
 from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.leases import Leases
 from ray_async.runtime.node.listeners import Listeners
-from ray_async.runtime.node.other_nodes import Cluster
+from ray_async.runtime.node.other_nodes import NodeMembership
 from ray_async.runtime.node.worker_lifecycle import WorkerLifecycle
 from ray_async.runtime.scheduler import instructions
 
@@ -45,7 +45,7 @@ class SchedulerInstructions:
         *,
         listeners: Listeners,
         depth: DepthLimit,
-        cluster: Cluster,
+        cluster: NodeMembership,
     ) -> None:
         self._lifecycle = lifecycle
         self._leases = leases

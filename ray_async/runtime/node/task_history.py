@@ -1,7 +1,7 @@
 """The history of tasks: what has ended, beyond the time for which its record and its results are there.
 
-Failures are told by those who meet them, whatever the settings. Successes are in a ring that workers write without the
-node, where that is wanted (the setting ``task_history``).
+Failures are reported by those who meet them, whatever the settings. Successes are in a ring that workers write without
+the node, where that is wanted (the setting ``task_history``).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class TaskHistory:
         self._directory = directory
         self._failures: OrderedDict[tuple[int, int], EndedTask] = OrderedDict()
         self._size = 0
-        self.dropped = 0  # failures that workers could not tell of
+        self.dropped = 0  # failures that workers could not report
         self._ring: TaskRing | None = None
 
     def failed(self, row: dict[str, Any], seq: int, job: int, kind: int) -> None:
@@ -84,7 +84,7 @@ class TaskHistory:
         }
         self._add(EndedTask(seq, job, kind, row["attempt_number"], row["func_or_class_name"], given, fields))
 
-    def told(self, peer: Peer, message: Message) -> None:
+    def reported(self, peer: Peer, message: Message) -> None:
         """Remember a task that a worker fails.
 
         Raises:
@@ -107,7 +107,7 @@ class TaskHistory:
         if dropped > 0:
             self.dropped += dropped
             _logger.warning(
-                "%d failed tasks are missing in the history: the node had not read what it was told", dropped
+                "%d failed tasks are missing in the history: the node had not read the reports of them", dropped
             )
         self._add(EndedTask(int(message["seq"]), int(message["job"]), kind, attempt, name, given, fields))
 

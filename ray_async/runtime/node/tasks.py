@@ -16,10 +16,10 @@ from ray_async.runtime.node.arena_views import ArenaViews
 from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.death.survived_deaths import SurvivedDeaths
 from ray_async.runtime.node.dispatch import Dispatch
-from ray_async.runtime.node.failures import Failures
 from ray_async.runtime.node.guard import guarded
-from ray_async.runtime.node.other_nodes import Cluster
+from ray_async.runtime.node.other_nodes import NodeMembership
 from ray_async.runtime.node.pending_arguments import ArgumentWatch, PendingArguments
+from ray_async.runtime.node.record_failures import RecordFailures
 from ray_async.runtime.node.state_rows import StateRows
 from ray_async.runtime.node.task_names import TaskNames
 from ray_async.runtime.node.workers import Workers
@@ -63,11 +63,11 @@ class Tasks:
         workers: Workers,
         *,
         names: TaskNames,
-        failures: Failures,
+        failures: RecordFailures,
         arguments: ArgumentWatch,
         rows: StateRows,
         survived: SurvivedDeaths,
-        cluster: Cluster,
+        cluster: NodeMembership,
         may_restart: Callable[[int], bool],
         node_ip: str,
     ) -> None:

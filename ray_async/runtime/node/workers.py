@@ -176,7 +176,7 @@ class Workers:
         finally:
             self._zygote.setblocking(False)
 
-    # -- what the zygote says ------------------------------------------------------------------------------------------
+    # -- reports of the zygote -----------------------------------------------------------------------------------------
 
     def _on_zygote(self) -> None:
         try:
@@ -193,14 +193,14 @@ class Workers:
             self._fds.append((fds[0], fds[1]))
         try:
             for message in self._reader.feed(data):
-                self._heard(message)
+                self._received(message)
         except (FrameError, LookupError, TypeError, ValueError) as error:
             _logger.error("the zygote does not make sense: %r", error)
             data = b""
         if not data:
             self._zygote_gone()
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def _received(self, message: dict[str, Any]) -> None:
         if "forked" in message:
             self._forked(message)
         elif "ended" in message:
@@ -261,7 +261,7 @@ class Workers:
     def name(self, worker: WorkerProcess, name: str) -> None:
         """Say whose lines a worker prints; "" for none in particular."""
         worker.name = name
-        if worker.pid:  # a worker may be up, and have an actor, before the zygote's word of its fork is read
+        if worker.pid:  # a worker may be up, and have an actor, before the zygote's report of its fork is read
             self.pump.set_worker(worker.pid, name, f"{worker.job:08x}")
 
     def drain(self, job: int | None = None) -> None:
@@ -340,7 +340,7 @@ class Workers:
 
     def interrupt(self, worker: WorkerProcess) -> None:
         """Send the signal that makes a worker look at its task's cancel flag."""
-        worker.interrupted = worker.pid == 0  # it runs, and the zygote's word of its fork is still to be read
+        worker.interrupted = worker.pid == 0  # it runs, and the zygote's report of its fork is still to be read
         self._signal(worker, signal.SIGINT)
 
     def kill(self, worker: WorkerProcess, cause: DeathCause, detail: str = "") -> None:
@@ -353,7 +353,7 @@ class Workers:
             self._signal(worker, signal.SIGKILL)
 
     def _signal(self, worker: WorkerProcess, number: int) -> None:
-        # Until the zygote has reaped it, and the node has heard of that, the pid cannot belong to another process.
+        # Until the zygote has reaped it, and the node has read that, the pid cannot belong to another process.
         if worker.pid and worker.status is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.pid, number)

@@ -106,7 +106,7 @@ class ActorRecord:
 
 
 class ActorQueue(Demand):
-    """Actors with the same needs, first come first served. One try tells for all whether there is room."""
+    """Actors with the same needs, first come first served. One try shows for all whether there is room."""
 
     __slots__ = ("actors", "spec")
 

@@ -31,7 +31,7 @@ from ray_async.runtime.scheduler.pool import Allocation, ResourcePool
 from ray_async.runtime.scheduler.resources import ResourceSet
 from ray_async.runtime.scheduler.specs import ActorSpec, Requirements
 from ray_async.runtime.scheduler.tables import ClusterState
-from ray_async.runtime.scheduler.worker_limit import tell_limit
+from ray_async.runtime.scheduler.worker_limit import report_limit
 
 __all__ = ("Dispatcher",)
 
@@ -172,11 +172,11 @@ class Dispatcher:
         coming = max(node.starting_count, node.waiting_count)
         if node.task_workers + coming < self._state.settings.max_task_workers or node.idle_since:
             return True
-        tell_limit(self._state, node)
+        report_limit(self._state, node)
         return False
 
     def give_up(self, demand: ActorQueue | ClassDemandState, reason: str) -> None:
-        """Tell that a demand can never be met, and forget it."""
+        """Report that a demand can never be met, and forget it."""
         state = self._state
         if isinstance(demand, ClassDemandState):
             demand.queued = 0

@@ -70,8 +70,8 @@ class ClassRemoved(Record):
 class ClassDemand(Record):
     """The class's queue has this length now (0 too).
 
-    Tell LeaseBusy and LeaseIdle for leases of the class that changed first: each lease that is idle, or new and not
-    yet told busy, is expected to take from this queue. A number too large costs a lease that returns at once; one
+    Send LeaseBusy and LeaseIdle for leases of the class that changed first: each lease that is idle, or new and not
+    yet reported busy, is expected to take from this queue. A number too large costs a lease that returns at once; one
     too small delays tasks until the next ClassDemand.
     """
 

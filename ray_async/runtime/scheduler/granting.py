@@ -73,7 +73,7 @@ class Granting:
             worker.state = WorkerState.ACTOR
             node.task_workers -= 1
             node.actor_workers += 1
-            node.limit_told = False
+            node.limit_reported = False
             actor_id = grant.owner.actor_id
             self._state.emit(PlaceActor(actor_id, worker.slot, node.node_id, spec.resources, worker.devices, bundle))
             return
@@ -111,7 +111,7 @@ class Granting:
             self.end(next(reversed(owner.pending)))
 
     def note_activity(self, grant: Grant, activity: Activity) -> None:
-        """File what was heard of a leased worker."""
+        """File what was reported of a leased worker."""
         state = self._state
         grant.activity = activity
         if activity is Activity.IDLE:

@@ -112,7 +112,7 @@ class ClassUnschedulable(Record):
 
 
 class WarnInfeasible(Record):
-    """No node has, in total, what is asked for; it waits for one that does. Told once until that changes.
+    """No node has, in total, what is asked for; it waits for one that does. Reported once until that changes.
 
     Args:
         what: "class", "actor" or "placement group".
@@ -126,7 +126,7 @@ class WarnInfeasible(Record):
 
 
 class WorkerLimitReached(Record):
-    """A node may not start more workers; told once until it may again.
+    """A node may not start more workers; reported once until it may again.
 
     Args:
         node_id: the node.

@@ -56,7 +56,7 @@ class NodeRow:
         "idle",
         "idle_since",
         "labels",
-        "limit_told",
+        "limit_reported",
         "max_starting",
         "node_id",
         "pool",
@@ -85,7 +85,7 @@ class NodeRow:
         self.starting: dict[str, int] = {}
         self.waiting: dict[str, deque[Grant]] = {}
         self.waiting_count = 0
-        self.limit_told = False
+        self.limit_reported = False
         #: Environments whose workers failed to start: no new try before (time, after a pause of so many seconds).
         self.start_pauses: dict[str, tuple[float, float]] = {}
 

@@ -11,7 +11,7 @@ from ray_async.runtime.scheduler.instructions import (
 )
 from ray_async.runtime.scheduler.node_table import NodeRow, WorkerRow, WorkerState
 from ray_async.runtime.scheduler.tables import ClusterState
-from ray_async.runtime.scheduler.worker_limit import tell_limit
+from ray_async.runtime.scheduler.worker_limit import report_limit
 
 __all__ = ("Recycler",)
 
@@ -60,7 +60,7 @@ class Recycler:
                 if other is not None:
                     self.stop(other, StopReason.OTHER_ENVIRONMENT)
                 elif population >= self._state.settings.max_task_workers:
-                    tell_limit(self._state, node)
+                    report_limit(self._state, node)
                     break
             node.starting[env_key] = node.starting.get(env_key, 0) + 1
             started += 1
@@ -105,7 +105,7 @@ class Recycler:
             node.actor_workers -= 1
         elif worker.state is not WorkerState.STOPPING:
             node.task_workers -= 1
-            node.limit_told = False
+            node.limit_reported = False
             self._state.freed = True
             if node.waiting_count:
                 self._state.short_of_workers[node] = None

@@ -17,7 +17,7 @@ class SchedulerSettings(Record):
         soft_worker_limit: idle workers beyond so many workers of a node are stopped; 0 for its number of CPUs.
         worker_idle_s: how long such a worker stays.
         lease_idle_s: how long a lease may do nothing before it is asked back.
-        fresh_lease_s: a new lease counts as busy after so long, if nothing was heard of it.
+        fresh_lease_s: a new lease counts as busy after so long, if nothing was reported of it.
         quantum_s: how long a lease may run before it can be asked back for others, and how long those wait first.
         hold_s: how long resources are first held back for one that waits; doubles each time it was in vain.
         hold_limit_s: longest time that they are held back.

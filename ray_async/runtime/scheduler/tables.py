@@ -53,7 +53,7 @@ class ClusterState:
         return self.topology if spec.placement_group is None else self.topology + self.group_changes
 
     def emit(self, instruction: Instruction) -> None:
-        """Tell the driver to do something."""
+        """Add an instruction for the driver."""
         self.out.append(instruction)
 
     def review(self, demand: Demand) -> None:

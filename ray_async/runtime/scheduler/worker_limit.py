@@ -1,4 +1,4 @@
-"""Telling that a node may not start more workers, and what usually is the cause."""
+"""Reports that a node may not start more workers, and what usually is the cause."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from ray_async.runtime.scheduler.instructions import WorkerLimitReached
 from ray_async.runtime.scheduler.node_table import NodeRow
 from ray_async.runtime.scheduler.tables import ClusterState
 
-__all__ = ("tell_limit",)
+__all__ = ("report_limit",)
 
 
-def tell_limit(state: ClusterState, node: NodeRow) -> None:
-    """Tell once that `node` is at its limit of workers; again only after it was below."""
-    if node.limit_told:
+def report_limit(state: ClusterState, node: NodeRow) -> None:
+    """Report once that `node` is at its limit of workers; again only after it was below."""
+    if node.limit_reported:
         return
-    node.limit_told = True
+    node.limit_reported = True
     limit, blocked = state.settings.max_task_workers, node.blocked_workers
     message = (
         f"Node {node.node_id} has reached its limit of {limit} workers, and {blocked} of them wait for other "

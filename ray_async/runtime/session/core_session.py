@@ -154,7 +154,7 @@ class CoreSession:
                 "have died, or was created in another namespace."
             )
         core = submission.actor_at_offset(self.arena, answer["actor"])
-        self.tell("actor_found", actor=answer["actor"])
+        self.notify("actor_found", actor=answer["actor"])
         from ray_async.serialization.actor_metas import unpack
 
         return core, unpack(decode_bytes(answer["meta"]))
@@ -254,7 +254,7 @@ class CoreSession:
             store.overwrite(self.arena, ref, payload)
 
     def cancel(self, ref: Any, force: bool, recursive: bool) -> None:
-        """Cancel a task: that has happened when this returns, and its worker is told.
+        """Cancel a task: that has happened when this returns, and its worker is notified.
 
         Raises:
             ValueError: ``force`` for an actor's call.
@@ -282,7 +282,7 @@ class CoreSession:
     def cancel_scope(self, scope: int) -> None:
         """Cancel everything that was started in a scope; the node goes on with what may still be started in it."""
         cancellation.cancel_scopes(self.arena, (scope,), self._cancelled)
-        self.tell("cancel_scope", scope=scope)
+        self.notify("cancel_scope", scope=scope)
 
     # -- the node ------------------------------------------------------------------------------------------------------
 
@@ -295,9 +295,9 @@ class CoreSession:
         """
         return self.link.ask(op, **fields)
 
-    def tell(self, op: str, **fields: Any) -> None:
+    def notify(self, op: str, **fields: Any) -> None:
         """Send the node a message that has no answer."""
-        self.link.tell(op, **fields)
+        self.link.notify(op, **fields)
 
     def offer(self, op: str, **fields: Any) -> None:
         """Send the node a message that has no answer and that it can do without; never waits."""

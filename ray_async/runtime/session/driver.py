@@ -204,7 +204,7 @@ class DriverSession(CoreSession):
 
     Args:
         arena: the session's shared memory, joined.
-        description: what the node was told, or says.
+        description: what the node was given, or says.
         options: of ``init``.
         channel: control connection.
         listener: the connection on which workers' output arrives.

@@ -97,7 +97,7 @@ class NodeLink:
             return None
         return None if answer is None or "error" in answer else answer
 
-    def tell(self, op: str, **fields: Any) -> None:
+    def notify(self, op: str, **fields: Any) -> None:
         """Send the node a message that has no answer; NodeDiedError as `ask`."""
         from ray_async.transport.channel import ChannelClosedError
 

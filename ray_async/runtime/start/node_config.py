@@ -60,7 +60,7 @@ def node_config(options: InitOptions) -> NodeConfig:
         ValueError: a setting that cannot be read, or an object store smaller than the least possible.
     """
     settings = Settings(dict(options.system_config or {}))
-    settings.as_dict()  # one that cannot be read is told of before anything is made
+    settings.as_dict()  # a setting that cannot be read is refused before anything is made
     available = memory_limits.memory_state().available
     store = int(options.object_store_memory or memory_limits.object_store_bytes(available, settings))
     if options.object_store_memory is not None and store < memory_limits.MIN_OBJECT_STORE_BYTES:
@@ -70,7 +70,7 @@ def node_config(options: InitOptions) -> NodeConfig:
     if store > _LARGEST_STORE_BYTES:
         raise ValueError(f"object_store_memory can be at most {_LARGEST_STORE_BYTES} bytes, but is {store}")
     if settings.unknown:
-        _tell_unknown(settings.unknown)
+        _warn_of_unknown(settings.unknown)
     ip = options.node_ip_address or machine_address()
     labels: dict[str, str] = settings.get(OVERRIDE_LABELS) or {}
     decided = _from_settings(settings, options.preload or ())  # bad settings are refused before there is a directory
@@ -106,7 +106,7 @@ def _warm() -> list[str]:
     return [*large, *(name for module in ours for name in vars(module).get(_WARM_ATTRIBUTE, ()))]
 
 
-def _tell_unknown(names: tuple[str, ...]) -> None:
+def _warn_of_unknown(names: tuple[str, ...]) -> None:
     """Programs written for Ray set more than exists here, which is no error; a slip of the pen looks the same."""
     import logging
 

@@ -59,7 +59,7 @@ class NodeEntry(Record):
         address: what `init(address=...)` takes.
         session_dir: the session's directory.
         pid: the node process.
-        start_time: when that process started, in clock ticks since boot; tells it from a later one with its pid.
+        start_time: when that process started, in clock ticks since boot, unlike a later one's with its pid.
         socket: the path of its control socket.
         public: whether ``init()`` without an address attaches to it; the node of a driver waits to be named.
     """

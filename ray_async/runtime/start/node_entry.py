@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ray_async._core.arena import Arena
-from ray_async._core.process import set_subreaper
+from ray_async._core.os_process import set_subreaper
 from ray_async.runtime.start.early_end import allow_early_end, forget_early_end
 from ray_async.runtime.start.standard_descriptors import fill_standard_descriptors
 
@@ -29,7 +29,7 @@ __all__ = ("become_node", "main", "redirect_output", "restore_signals", "start_z
 def main() -> None:
     """Read the configuration from the socket that is standard input, and become zygote and node.
 
-    Until it has come, what goes wrong here is told on the driver's standard error.
+    Until it has come, what goes wrong here is written to the driver's standard error.
     """
     fill_standard_descriptors()
     with socket.socket(fileno=os.dup(0)) as channel:
@@ -92,7 +92,7 @@ def become_node(
 
 
 def restore_signals() -> None:
-    """Take back what the starter's signals are set to: workers are cancelled by SIGINT, and deaths are told by SIGCHLD.
+    """Take back what the starter's signals are set to: SIGINT cancels what workers run, and SIGCHLD announces deaths.
 
     A shell starts background jobs with SIGINT ignored, some supervisors ignore SIGCHLD, and a thread may block what it
     likes; all of that is inherited.

@@ -55,7 +55,7 @@ class NodeLaunch:
         return {**os.environ, "PYTHONPATH": search, MARKER: self.marker}
 
     def configure(self, config: NodeConfig, descriptors: list[int]) -> None:
-        """Tell the process what it is to be; it may be dead already, which whoever waits for it is told.
+        """Send the process what it is to be; it may be dead already, which whoever waits for it finds.
 
         Args:
             config: ready for JSON.
@@ -75,7 +75,7 @@ class NodeLaunch:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
             except ChildProcessError:
-                self.returncode = 255  # somebody else reaped it, and nobody can tell how it ended
+                self.returncode = 255  # somebody else reaped it, and nobody knows how it ended
             else:
                 if pid:
                     self.returncode = os.waitstatus_to_exitcode(status)

@@ -48,7 +48,7 @@ def remove_store(config: NodeConfig) -> None:
 
 
 def _make_overflow(config: NodeConfig, size: int) -> None:
-    """The sparse file behind the store; none where the disk takes none, which spilling tells when it is tried."""
+    """The sparse file behind the store; none where the disk takes none, which spilling reports when it is tried."""
     path, link = os.path.join(config["spill_path"], OVERFLOW), os.path.join(config["directory"], OVERFLOW)
     try:
         os.makedirs(config["spill_path"], mode=0o700, exist_ok=True)

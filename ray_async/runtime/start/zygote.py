@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from ray_async._core.arena import Arena
-from ray_async._core.process import die_with_parent, set_subreaper, set_title
+from ray_async._core.os_process import die_with_parent, set_subreaper, set_title
 from ray_async.transport.frames import FrameReader, pack
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Zygote:
         os.execv(sys.executable, [sys.executable, "-P", "-c", ENTRY])
 
     def _note_thread_pools(self) -> None:
-        """Tell workers of the native libraries with threads that they have from us."""
+        """Note for workers the native libraries with threads that they have from us."""
         from ray_async.runtime.worker.thread_pools import loaded_pools
 
         self._config["thread_pools"] = loaded_pools()
@@ -229,7 +229,7 @@ class Zygote:
             os.setpgid(0, 0)
             die_with_parent(signal.SIGKILL)
             if os.getppid() != zygote:
-                os._exit(1)  # it died before the kernel was told
+                os._exit(1)  # it died before the kernel knew
             self._socket.close()
             os.dup2(out, 1)
             os.dup2(err, 2)
@@ -275,7 +275,7 @@ class Zygote:
                 data = data[sent:]
             self._socket.sendall(data)
         except OSError:
-            # The node is gone; its end of the socket will tell the loop, which then returns.
+            # The node is gone; its end of the socket ends the loop.
             return
 
 

@@ -31,6 +31,6 @@ def explained(error: BaseException) -> BaseException:
     bdb = sys.modules.get("bdb")  # of what has used no debugger, nothing is to be explained
     if bdb is None or not isinstance(error, bdb.BdbQuit):
         return error
-    told = RuntimeError(f"{type(error).__name__}: {_ADVICE}.")
-    told.__cause__ = error
-    return told.with_traceback(error.__traceback__)
+    advice = RuntimeError(f"{type(error).__name__}: {_ADVICE}.")
+    advice.__cause__ = error
+    return advice.with_traceback(error.__traceback__)

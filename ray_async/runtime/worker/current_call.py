@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ray_async._core import store
 from ray_async._core.object_ref import ObjectRef
-from ray_async._core.process import now_ns, set_title
+from ray_async._core.os_process import now_ns, set_title
 from ray_async.serialization.context_variables import Applied
 
 if TYPE_CHECKING:

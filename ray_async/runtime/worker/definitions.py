@@ -180,7 +180,7 @@ class Definition:
         except BaseException as error:
             executor.end_if_forked(error)
             overtaken = isinstance(error, Exception) and executor.is_overtaken(record)
-            executor.told(record)  # what the generator does from now on is its cleaning up
+            executor.cancel_delivered(record)  # what the generator does from now on is its cleaning up
             if isinstance(iterator, Generator):
                 iterator.close()
             if overtaken:

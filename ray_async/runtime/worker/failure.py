@@ -21,13 +21,13 @@ __all__ = (
     "WorkerExit",
     "cancelled_payload",
     "failure_payload",
-    "tell_failed",
-    "tell_unread",
+    "report_failure",
+    "report_unread",
     "unstorable_payload",
     "wants_retry",
 )
 
-_TOLD_BYTES = 4_000
+_REPORTED_BYTES = 4_000
 
 _logger = logging.getLogger("ray_async")
 
@@ -76,7 +76,7 @@ def unstorable_payload(reason: BaseException) -> bytes:
     return errors.to_payload(errors.RaySystemError(text))
 
 
-def tell_unread(worker: Worker, record: int, payload: bytes) -> None:
+def report_unread(worker: Worker, record: int, payload: bytes) -> None:
     """Log a stored error that nobody can ever read, since all references to the task's results are gone already."""
     if worker.executor.is_referred_to(record) or worker.session.settings.get(IGNORE_UNHANDLED_ERRORS):
         return
@@ -85,8 +85,8 @@ def tell_unread(worker: Worker, record: int, payload: bytes) -> None:
         _logger.error("a task failed, and nothing refers to its result any more: %s", error)
 
 
-def tell_failed(worker: Worker, record: int, definition: Definition | None, kind: str, payload: bytes) -> None:
-    """Tell the node of a task that fails: its record may go with its results, and the history keeps what is told.
+def report_failure(worker: Worker, record: int, definition: Definition | None, kind: str, payload: bytes) -> None:
+    """Report a task that fails to the node: its record may go with its results, and the history keeps what is reported.
 
     A node that stands still keeps no task from ending: what it has no room for is dropped, and counted.
     """
@@ -99,7 +99,7 @@ def tell_failed(worker: Worker, record: int, definition: Definition | None, kind
             name=definition.name if definition is not None else "unknown",
             given=options.get("name", ""),
             error_type=kind,
-            text=clip(errors.payload_text(payload), _TOLD_BYTES),
+            text=clip(errors.payload_text(payload), _REPORTED_BYTES),
         )
 
 

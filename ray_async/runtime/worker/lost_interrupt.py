@@ -18,11 +18,11 @@ class LostInterrupts:
     """Sees interrupts that did not come through, and has each raised again.
 
     Python prints an exception that nothing can take, and goes on. The cancelled code would never end, and its cancel
-    would count as told.
+    would count as delivered.
 
     Args:
-        take_back: called on the main thread with the record of a lost interrupt: it was not told after all.
-        is_due: whether a record still runs, and was not told of its cancel.
+        take_back: called on the main thread with the record of a lost interrupt: it was not delivered after all.
+        is_due: whether a record still runs, and its cancel was not delivered.
     """
 
     def __init__(self, take_back: Callable[[int], None], is_due: Callable[[int], bool]) -> None:

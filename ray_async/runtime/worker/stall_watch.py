@@ -1,4 +1,4 @@
-"""Tells, by name and stack, what keeps a worker's event loop from running."""
+"""Watch on a worker's event loop: it reports, by name and stack, what keeps a worker's event loop from running."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class StallWatch:
 
     Args:
         after: seconds; 0 for no reports.
-        name: tells what runs at a frame of the loop's thread; None: nothing known.
+        name: names what runs at a frame of the loop's thread; None: nothing known.
     """
 
     def __init__(self, after: float, name: Callable[[FrameType | None], str | None]) -> None:

@@ -15,8 +15,8 @@ from ray_async import exceptions as errors
 from ray_async._core import execution, store
 from ray_async._core.arena import Arena
 from ray_async._core.constants import EventKind, LeaseState, ProcessKind
+from ray_async._core.os_process import set_title
 from ray_async._core.own_slot import OwnSlot, lease_state, leased_actor, leased_class
-from ray_async._core.process import set_title
 from ray_async.config import ASYNC_STALL_WARNING_S, WARN_BLOCKING_GET_INSIDE_ASYNC, Settings
 from ray_async.machine import stack_dump
 from ray_async.runtime.logs import worker_output
@@ -29,8 +29,8 @@ from ray_async.runtime.worker.failure import (
     WorkerExit,
     cancelled_payload,
     failure_payload,
-    tell_failed,
-    tell_unread,
+    report_failure,
+    report_unread,
     unstorable_payload,
     wants_retry,
 )
@@ -169,7 +169,7 @@ class Worker:
     def _flush_trace(self, trace: list[Any]) -> None:
         """Send recorded times to the node."""
         rows, trace[:] = list(trace), []
-        self.session.tell("trace", pid=os.getpid(), rows=rows)
+        self.session.notify("trace", pid=os.getpid(), rows=rows)
 
     def _apply_environment(self, environment: Environment) -> None:
         from ray_async.runtime_env.worker_setup import apply
@@ -179,7 +179,7 @@ class Worker:
         except Exception as error:
             reason = error.error_message if isinstance(error, errors.RuntimeEnvSetupError) else None
             reason = reason or f"{type(error).__name__}: {error}"
-            self.session.tell("environment_failed", env_key=self.config["env_key"], reason=reason)
+            self.session.notify("environment_failed", env_key=self.config["env_key"], reason=reason)
             raise WorkerExit(0) from error
 
     def dumps(self, value: object) -> bytes:
@@ -210,18 +210,18 @@ class Worker:
             return
         if self._lost_interrupts.handling:
             return
-        executor.told(executor.record)
+        executor.cancel_delivered(executor.record)
         if not self.actor:  # a method that is stopped half-way would leave the actor in a state that nobody knows
             executor.in_user_code = False
             raise self._lost_interrupts.mark(KeyboardInterrupt(), executor.record)
 
     def _interrupt_lost(self, record: int) -> None:
-        """What was raised for a cancel has gone: the record was not told."""
-        self.executor.not_told(record)
+        """What was raised for a cancel has gone: the record did not get it."""
+        self.executor.cancel_not_delivered(record)
         if record == self.executor.record:
             self.executor.in_user_code = True
         elif self.async_host is not None:
-            self.async_host.not_told(record)
+            self.async_host.cancel_not_delivered(record)
 
     def _interrupt_is_due(self, record: int) -> bool:
         runs = record == self.executor.record or (self.async_host is not None and self.async_host.runs(record))
@@ -329,9 +329,9 @@ class Worker:
                 return None
             payload = failure_payload(self, definition, error)
             kind = "TASK_EXECUTION_EXCEPTION"
-        tell_failed(self, record, definition, kind, payload)
+        report_failure(self, record, definition, kind, payload)
         if not cancelled and not executor.facts(record)["stream"]:
-            tell_unread(self, record, payload)
+            report_unread(self, record, payload)
         return payload
 
     def _retry(self, executor: Any, record: int, error: BaseException) -> bool:
@@ -350,7 +350,7 @@ class Worker:
         return wants_retry(error, None if filters is None else store.read(self.arena, filters))
 
     def leave(self, error: SystemExit) -> NoReturn:
-        """A task that calls ``sys.exit`` ends its worker; the node tells the caller.
+        """A task that calls ``sys.exit`` ends its worker; the node reports that to the caller.
 
         An actor means to end for good with exit_actor() and with sys.exit(0); any other exit is a failure, after which
         it may be restarted.

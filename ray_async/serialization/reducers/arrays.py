@@ -14,7 +14,7 @@ import numpy as np
 
 __all__ = ("rebuild_ndarray", "reduce_ndarray")
 
-# Kinds of items whose arrays export a buffer, and those whose dtype is told by its short name.
+# Kinds of items whose arrays export a buffer, and those whose dtype is known by its short name.
 _NUMBERS = frozenset("biufc")
 _NAMED = frozenset("mMSU")
 _OWN_WAYS = ("__reduce__", "__reduce_ex__", "__setstate__", "__getstate__")

@@ -18,7 +18,7 @@ _MADE = {
     *("__annotations__", "__annotate_func__", "__annotations_cache__", "__match_args__", "__module__", "__signature__"),
     *("__slots__", "__struct_config__", "__struct_defaults__", "__struct_encode_fields__", "__struct_fields__"),
 }
-# Options of `class Name(msgspec.Struct, ...)` that its configuration tells.
+# Options of `class Name(msgspec.Struct, ...)` that its configuration shows.
 _OPTIONS = (
     *("frozen", "eq", "order", "array_like", "gc", "repr_omit_defaults", "omit_defaults", "forbid_unknown_fields"),
     *("weakref", "dict", "cache_hash", "tag", "tag_field"),
@@ -109,7 +109,12 @@ def _complete_struct(cls: Any, msgspec: Any, reduced: tuple[Any, ...]) -> tuple[
     options["rename"] = {key: encoded[key] for key in own if key in encoded and encoded[key] != key} or None
     options["kw_only"] = any(key in fields and key not in positional for key in own)
     body = {**members, "__qualname__": cls.__qualname__, "__annotations__": own}
-    return make_struct, (constructor, name, bases, body, _told(defaults), options, tracker), (attributes, more), *rest
+    return (
+        make_struct,
+        (constructor, name, bases, body, _shown(defaults), options, tracker),
+        (attributes, more),
+        *rest,
+    )
 
 
 def _own_annotations(cls: Any) -> dict[str, Any]:
@@ -120,7 +125,7 @@ def _own_annotations(cls: Any) -> dict[str, Any]:
     return dict(vars(cls).get("__annotations__", {}))
 
 
-def _told(defaults: dict[str, Any]) -> dict[str, tuple[bool, Any]]:
+def _shown(defaults: dict[str, Any]) -> dict[str, tuple[bool, Any]]:
     """Each default with whether it is made by a call: msgspec's own marks of that cannot be pickled."""
     made = {key: type(value).__module__.startswith("msgspec") for key, value in defaults.items()}
     return {key: (made[key], value.factory if made[key] else value) for key, value in defaults.items()}

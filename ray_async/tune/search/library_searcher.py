@@ -99,7 +99,7 @@ class LibrarySearcher(Searcher):
         """
         raise NotImplementedError
 
-    def tell_failed(self, asked: Asked) -> None:
+    def report_failure(self, asked: Asked) -> None:
         """Tell the library that values have no loss."""
 
     def native_domains(self, space: Any) -> dict[str, Any] | None:
@@ -199,7 +199,7 @@ class LibrarySearcher(Searcher):
             return
         value = number(lookup(result, self._metric or "")) if result and not error else None
         if value is None or not math.isfinite(value):
-            self.tell_failed(asked)
+            self.report_failure(asked)
         else:
             self.tell(asked, value if self._mode == "min" else -value)
 
@@ -217,6 +217,6 @@ class LibrarySearcher(Searcher):
         if asked is None:
             raise RuntimeError(f"{type(self).__name__} takes no point before others are told")
         if error or not math.isfinite(value):
-            self.tell_failed(asked)
+            self.report_failure(asked)
         else:
             self.tell(asked, value if self._mode == "min" else -value)

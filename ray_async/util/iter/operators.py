@@ -36,22 +36,22 @@ def mapped(fn: Callable[[Any], Any], metrics: Metrics) -> Operator:
                 yield result
 
     hook = getattr(fn, FETCH_HOOK, None)
-    return apply if hook is None else _told(apply, hook, metrics)
+    return apply if hook is None else _with_hook(apply, hook, metrics)
 
 
-def _told(operator: Operator, hook: Callable[[], Any], metrics: Metrics) -> Operator:
+def _with_hook(operator: Operator, hook: Callable[[], Any], metrics: Metrics) -> Operator:
     def apply(items: Iterable[Any]) -> Iterator[Any]:
-        tell = True
+        due = True
         results = operator(items)
         while True:
-            if tell:
+            if due:
                 with metrics():
                     hook()
             try:
                 result = next(results)
             except StopIteration:
                 return
-            tell = not isinstance(result, NotReady)
+            due = not isinstance(result, NotReady)
             yield result
 
     return apply

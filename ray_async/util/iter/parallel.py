@@ -229,7 +229,7 @@ class ParallelIterator(Generic[T]):
         return ParallelIterator([kept], f"{self}.select_shards({len(shards_to_keep)} total)", self._parents)
 
     def num_shards(self) -> int:
-        """Tell how many shards there are."""
+        """Return how many shards there are."""
         return len(self._actors())
 
     def shards(self) -> list[LocalIterator[T]]:

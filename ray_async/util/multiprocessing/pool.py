@@ -93,7 +93,7 @@ class Pool:
         self._initializer = initializer, tuple(initargs or ())
         self._max_calls = maxtasksperchild
         self._workers = [self._start_worker() for _ in range(processes or max(1, cpus))]
-        ray.get([worker.ping.remote() for worker in self._workers])  # an initializer that fails is told here
+        ray.get([worker.ping.remote() for worker in self._workers])  # an initializer that fails raises here
         self._calls_of = [0] * len(self._workers)
         self._next_worker = itertools.cycle(range(len(self._workers)))
         self._pending: list[Any] = []

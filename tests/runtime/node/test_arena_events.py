@@ -74,7 +74,7 @@ def test_an_instruction_that_fails_does_not_take_the_others_along(caplog: pytest
 
 def test_a_tick_refreshes_what_the_scheduler_knows_before_it_acts() -> None:
     done: list[Any] = []
-    scheduler: Any = SimpleNamespace(handle=lambda event, now: done.append(event) or [], next_wakeup=lambda: None)
+    scheduler: Any = SimpleNamespace(handle=lambda event, now: [event], next_wakeup=lambda: None)
     Dispatch(scheduler, done.append, refresh=lambda: done.append("refreshed")).tick()
     assert done == ["refreshed", events.Tick()]
 

@@ -17,7 +17,7 @@ from ray_async._core.constants import RecordState
 from ray_async._core.record_view import RecordView
 from ray_async._core.submission import record_of, record_seq
 from ray_async.runtime.node.death.evidence import DeathCause
-from ray_async.runtime.node.failures import Failures
+from ray_async.runtime.node.record_failures import RecordFailures
 from ray_async.runtime.node.tasks import Tasks
 from ray_async.serialization.pickling import explain, make_pickler
 from tests.core.conftest import joined
@@ -50,7 +50,7 @@ def test_the_place_of_a_held_record_is_taken_by_another(arena: Arena) -> None:
     settings.get.return_value = 1000
     part.cluster.others.cancel.return_value = False
     views: Any = SimpleNamespace(arena=arena, processes=part.processes, records=records, executor=bench.executor)
-    failures = Failures(views, listing=part.listing, history=part.history)
+    failures = RecordFailures(views, listing=part.listing, history=part.history)
     dispatch: Any = delays
     tasks = Tasks(
         views, settings, dispatch, part.workers, names=part.names, failures=failures, arguments=part.arguments,

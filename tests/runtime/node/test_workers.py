@@ -1,4 +1,4 @@
-"""The node's record of its workers, told by a zygote that a test plays."""
+"""The node's record of its workers, reported by a zygote that a test plays."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def test_a_worker_that_does_not_report_is_given_up(workers: Workers) -> None:
     assert "worker_register_timeout_seconds=5" in old.kill_detail
 
 
-def test_a_cancel_reaches_a_worker_whose_fork_is_not_told_yet(workers: Workers) -> None:
+def test_a_cancel_reaches_a_worker_whose_fork_is_not_reported_yet(workers: Workers) -> None:
     worker = workers.adopt(0, "n", "1:", 1)
     workers.interrupt(worker)
     with subprocess.Popen(["sleep", "1000"]) as process:
         workers._fds.append((-1, -1))
-        workers._heard({"forked": 0, "pid": process.pid})
+        workers._received({"forked": 0, "pid": process.pid})
         assert process.wait(60) == -signal.SIGINT

@@ -59,7 +59,7 @@ class DeathCause(Enum):
     OUT_OF_MEMORY = "the kernel killed it for memory"
     SIGNAL = "a signal killed it"
     EXIT = "it ended itself"
-    UNKNOWN = "nobody could tell how it ended"
+    UNKNOWN = "nobody knows how it ended"
 
     @property
     def is_decided(self) -> bool:
@@ -100,7 +100,7 @@ class Evidence(Record):
     """What is known about the end of a process.
 
     Args:
-        status: how it ended; None if nobody could tell.
+        status: how it ended; None if nobody knows.
         intent: set where the runtime ended the process itself.
         memory_before: counters of the control group while the worker was alive.
         memory_after: the same after its death.
@@ -255,7 +255,7 @@ def _why(deceased: Deceased, evidence: Evidence, cause: DeathCause) -> list[str]
     elif cause is DeathCause.MEMORY_MONITOR:
         lines.append("Why: out of memory. The node killed it before the kernel would have had to choose.")
     elif cause is DeathCause.UNKNOWN:
-        lines.append("Why: unknown; the process was gone and nobody could tell how it ended.")
+        lines.append("Why: unknown; the process was gone and nobody knows how it ended.")
     elif cause is DeathCause.EXIT:
         code = evidence.status.code if evidence.status else None
         lines.append(f"Why: the process ended itself with exit code {code}, as sys.exit() and os._exit() do.")

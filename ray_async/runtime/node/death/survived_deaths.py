@@ -1,4 +1,4 @@
-"""Notices of deaths that no result tells of: a task that is run again, an actor that starts anew without its state."""
+"""Notices of deaths that no result shows: a task that is run again, an actor that starts anew without its state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SurvivedDeaths:
     """Sends one line for each death that is survived: what died, of what, and how many tries remain.
 
     The first of several alike (same task or class, same cause) is sent at once; the others of the next seconds are
-    counted and told in one line.
+    counted and reported in one line.
 
     Args:
         send: takes a job's number and a line for its driver.

@@ -1,6 +1,6 @@
 """Files of spilled objects: one for each, within a budget, written and read on a thread of their own.
 
-A disk may take a second for what memory does in a millisecond, and the node has deaths to tell meanwhile.
+A disk may take a second for what memory does in a millisecond, and the node has deaths to report meanwhile.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SpillFiles:
         self._directory = directory
         self._budget = budget
         self._capacity = capacity
-        self._tell = complain
+        self._warn = complain
         self._others = others
         self._changed = changed
         self._complaints: set[str] = set()
@@ -166,7 +166,7 @@ class SpillFiles:
     def _complain(self, error: OSError) -> None:
         if str(error) not in self._complaints:
             self._complaints.add(str(error))
-            self._tell(error)
+            self._warn(error)
 
     def _path(self, number: int) -> str:
         return os.path.join(self._directory, str(number))

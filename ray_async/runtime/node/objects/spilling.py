@@ -20,7 +20,7 @@ from ray_async.config import (
 from ray_async.runtime.node.arena_views import ArenaViews
 from ray_async.runtime.node.dispatch import Dispatch
 from ray_async.runtime.node.objects.spill_files import SpillFiles
-from ray_async.runtime.node.other_nodes import Cluster
+from ray_async.runtime.node.other_nodes import NodeMembership
 
 __all__ = ("Spilling",)
 
@@ -50,7 +50,7 @@ class Spilling:
         settings: Settings,
         directory: str,
         dispatch: Dispatch,
-        cluster: Cluster,
+        cluster: NodeMembership,
         *,
         warn: Callable[[str], None],
         run_again: Callable[[int], None],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ray_async._core.object_view import ObjectView
 from ray_async.runtime.node.actor_table import ActorTable
 from ray_async.runtime.node.actors import Actors
-from ray_async.runtime.node.other_nodes import Cluster
+from ray_async.runtime.node.other_nodes import NodeMembership
 from ray_async.runtime.node.requests.messages import Answer, Answers, Message, Notices
 from ray_async.transport.frames import decode_bytes
 
@@ -27,7 +27,7 @@ class ActorRequests:
         cluster: whose other nodes have actors too.
     """
 
-    def __init__(self, table: ActorTable, actors: Actors, objects: ObjectView, cluster: Cluster) -> None:
+    def __init__(self, table: ActorTable, actors: Actors, objects: ObjectView, cluster: NodeMembership) -> None:
         self._cluster = cluster
         self._table = table
         self._actors = actors

@@ -8,7 +8,7 @@ from ray_async._core.node_view import NodeView
 from ray_async.runtime.node.classes import Classes
 from ray_async.runtime.node.logical_nodes import LogicalNodes
 from ray_async.runtime.node.objects.object_locations import ObjectLocations
-from ray_async.runtime.node.other_nodes import Cluster
+from ray_async.runtime.node.other_nodes import NodeMembership
 from ray_async.runtime.node.requests.messages import Answers, Message
 from ray_async.runtime.scheduler.report import Report
 
@@ -41,7 +41,7 @@ class NodeRequests:
         report: Report,
         classes: Classes,
         processes: NodeView,
-        cluster: Cluster,
+        cluster: NodeMembership,
         head: str,
     ) -> None:
         self._report = report

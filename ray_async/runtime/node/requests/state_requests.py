@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ray_async.engine.state import FieldFilter
 from ray_async.runtime.node.actor_table import ActorTable
-from ray_async.runtime.node.other_nodes import Cluster
+from ray_async.runtime.node.other_nodes import NodeMembership
 from ray_async.runtime.node.pending_explainer import PendingExplainer
 from ray_async.runtime.node.requests.messages import Answers, Message, Notices
 from ray_async.runtime.node.state_rows import StateRows
@@ -38,7 +38,7 @@ class StateRequests:
         rows: StateRows,
         actors: ActorTable,
         explainer: PendingExplainer,
-        cluster: Cluster,
+        cluster: NodeMembership,
     ) -> None:
         self._listing = tasks
         self.answers: Answers = {
@@ -50,7 +50,7 @@ class StateRequests:
             "actors": lambda peer, m: {"value": actors.rows()},
             "actor_elsewhere": lambda peer, m: {"value": cluster.others.is_actor_elsewhere(int(m["actor"]))},
         }
-        self.notices: Notices = {"task_failed": history.told}
+        self.notices: Notices = {"task_failed": history.reported}
 
     def _tasks(self, peer: Peer, message: Message) -> Message:
         filters = [FieldFilter(str(name), bool(equal), value) for name, equal, value in message["filters"]]

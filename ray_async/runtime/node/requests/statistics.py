@@ -56,6 +56,6 @@ class Statistics:
         figures["environments"] = len(self._environments)
         figures["zygote_pid"] = self._workers.zygote_pid
         figures["node_pid"] = os.getpid()
-        figures["failures_not_told"] = self._history.dropped
+        figures["failures_not_reported"] = self._history.dropped
         figures["events"] = dict(self._events)
         return {"value": figures}

@@ -1,7 +1,7 @@
 """Host of coroutines: an async actor, or a worker that takes several async tasks at once. All on one event loop.
 
 The loop's own waiter is registered with the queue, so producers wake the loop directly. Death, cancel and status do not
-depend on the loop: they are the node's, and a watchdog thread tells when a method stalls it.
+depend on the loop: they are the node's, and a watchdog thread warns when a method stalls it.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class AsyncHost:
         self._lasting: set[asyncio.Task[None]] = set()
         self._seen_at_tick: set[asyncio.Task[None]] = set()
         self._stall = StallWatch(worker.stall_after_s, running_definition)
-        self._told: set[int] = set()
+        self._delivered: set[int] = set()
         self._threads: ThreadPoolExecutor | None = None
         worker.async_host = self
 
@@ -278,13 +278,13 @@ class AsyncHost:
         loop = asyncio.get_running_loop()
         for record, task in list(self._tasks.items()):
             # Once: a second cancel would hit the coroutine's own cleaning up.
-            if record not in self._told and task.get_loop() is loop and self._executor.is_cancelled(record):
-                self._tell(record)
+            if record not in self._delivered and task.get_loop() is loop and self._executor.is_cancelled(record):
+                self._deliver_cancel(record)
                 self._cancel(record, task)
 
-    def _tell(self, record: int) -> None:
-        self._told.add(record)
-        self._executor.told(record)
+    def _deliver_cancel(self, record: int) -> None:
+        self._delivered.add(record)
+        self._executor.cancel_delivered(record)
 
     def _cancel(self, record: int, task: asyncio.Task[None]) -> None:
         task.cancel()
@@ -294,9 +294,9 @@ class AsyncHost:
             self._fail(record, None, asyncio.CancelledError())
             self._ended(record)
 
-    def not_told(self, record: int) -> None:
-        """Take back that a record was told of its cancel."""
-        self._told.discard(record)
+    def cancel_not_delivered(self, record: int) -> None:
+        """Take back that a record's cancel was delivered."""
+        self._delivered.discard(record)
 
     def runs(self, record: int) -> bool:
         """Whether a record has a task here."""
@@ -316,8 +316,8 @@ class AsyncHost:
         record = running_record(frame)
         if lost.handling:
             return
-        if record in self._tasks and record not in self._told and self._executor.is_cancelled(record):
-            self._tell(record)
+        if record in self._tasks and record not in self._delivered and self._executor.is_cancelled(record):
+            self._deliver_cancel(record)
             raise lost.mark(asyncio.CancelledError(), record)
 
     @staticmethod
@@ -423,8 +423,8 @@ class AsyncHost:
 
     def _forget(self, record: int) -> None:
         del self._tasks[record]
-        if self._told:
-            self._told.discard(record)
+        if self._delivered:
+            self._delivered.discard(record)
 
     def _consider_pumping(self) -> None:
         if self._full or not self._tasks:
@@ -518,7 +518,7 @@ class AsyncHost:
         except BaseException as error:
             executor.end_if_forked(error)
             overtaken = isinstance(error, Exception) and executor.is_overtaken(record)
-            self._tell(record)  # what the generator does from now on is its cleaning up
+            self._deliver_cancel(record)  # what the generator does from now on is its cleaning up
             await close_generator(items)
             if overtaken:
                 raise asyncio.CancelledError from error

@@ -24,7 +24,7 @@ _callers: set[CodeType] = set()
 
 
 def runs_user_code(method: Method) -> Method:
-    """Mark a method that calls the code of a record; its frames tell which one.
+    """Mark a method that calls the code of a record; its frames show which one.
 
     Raises:
         TypeError: it has no variables ``record`` and ``definition``.

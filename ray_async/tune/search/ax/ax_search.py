@@ -139,7 +139,7 @@ class AxSearch(LibrarySearcher):
                 warnings.simplefilter("ignore")
                 self._client.complete_trial(asked.handle, raw_data={name: value, **self._metrics})
 
-    def tell_failed(self, asked: Asked) -> None:
+    def report_failure(self, asked: Asked) -> None:
         if asked.handle is not None:
             self._client.mark_trial_failed(asked.handle)
 

@@ -130,7 +130,7 @@ class TuneBOHB(LibrarySearcher):
         raw, budget = asked.handle if isinstance(asked.handle, tuple) else (asked.handle, 1.0)
         self._learn(Asked(asked.values, raw), budget, loss)
 
-    def tell_failed(self, asked: Asked) -> None:
+    def report_failure(self, asked: Asked) -> None:
         raw, budget = asked.handle if isinstance(asked.handle, tuple) else (asked.handle, 1.0)
         self._learn(Asked(asked.values, raw), budget, None)
 

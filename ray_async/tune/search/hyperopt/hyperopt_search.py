@@ -115,7 +115,7 @@ class HyperOptSearch(LibrarySearcher):
     def tell(self, asked: Asked, loss: float) -> None:
         self._end(asked, JOB_STATE_DONE, {"loss": loss, "status": STATUS_OK})
 
-    def tell_failed(self, asked: Asked) -> None:
+    def report_failure(self, asked: Asked) -> None:
         self._end(asked, JOB_STATE_ERROR, {"status": STATUS_FAIL})
 
     def _end(self, asked: Asked, state: int, result: dict[str, Any]) -> None:

@@ -131,7 +131,7 @@ class SMACSearch(LibrarySearcher):
             self._bounds = min(low, loss), max(high, loss)
         self._smac.tell(info, TrialValue(cost=self._finite(loss)), save=False)
 
-    def tell_failed(self, asked: Asked) -> None:
+    def report_failure(self, asked: Asked) -> None:
         info, number = asked.handle
         self._events.append((None, number, None))
         cost = self._finite(math.inf)
@@ -159,7 +159,7 @@ class SMACSearch(LibrarySearcher):
             if given is not None:
                 self.ask(given)
             elif loss is None:
-                self.tell_failed(self._handles[number])
+                self.report_failure(self._handles[number])
             else:
                 self.tell(self._handles[number], loss)
         self._asked = {trial_id: self._handles[number] for trial_id, number in live.items()}

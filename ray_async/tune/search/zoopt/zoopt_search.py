@@ -120,7 +120,7 @@ class ZOOptSearch(LibrarySearcher):
         with self._random.lent():
             self._optimizer.complete(asked.handle, loss)
 
-    def tell_failed(self, asked: Asked) -> None:
+    def report_failure(self, asked: Asked) -> None:
         # It counts how many are under way, so it must hear of each: the worst that there is.
         self.tell(asked, 1e300)
 

@@ -16,10 +16,10 @@ from ray_async.runtime.node.task_listing import TaskListing
 if TYPE_CHECKING:
     from ray_async._core.record_facts import RecordFacts
 
-__all__ = ("Failures",)
+__all__ = ("RecordFailures",)
 
 
-class Failures:
+class RecordFailures:
     """Fails records, one or a whole queue of them.
 
     Args:

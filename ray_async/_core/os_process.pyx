@@ -1,4 +1,4 @@
-"""The few things that a process says to its operating system."""
+"""Requests of a process to its operating system: its title, its death with its parent, its orphans, its clock."""
 
 from libc.string cimport memcpy, memset
 
