@@ -21,7 +21,7 @@ def nodes() -> list[dict[str, Any]]:
     Raises:
         RaySystemError: Not connected.
     """
-    return _state("nodes").nodes()
+    return [dict(row) for row in _state("nodes").nodes()]
 
 
 def cluster_resources() -> dict[str, float]:
@@ -62,7 +62,7 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
         raise RuntimeError("timeline() needs a connection: call init() first.")
     events = get_session().state.timeline()
     if filename is None:
-        return events
+        return [dict(event) for event in events]
     import json
 
     with open(filename, "w", encoding="utf-8") as file:

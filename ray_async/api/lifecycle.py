@@ -10,7 +10,7 @@ from typing import Any
 from ray_async.engine.current import connect, disconnect, get_session, has_session
 from ray_async.engine.init_options import InitOptions
 from ray_async.ignored_option import note_ignored
-from ray_async.spec.job_config import check_namespace
+from ray_async.spec.job_config import JobConfig, check_namespace
 from ray_async.spec.label_selector import label_selector_error
 from ray_async.spec.resource_request import custom_resources_error, quantity_error
 from ray_async.suggestion import did_you_mean
@@ -105,7 +105,7 @@ def init(
     include_dashboard: bool | None = None,
     dashboard_host: str = _DASHBOARD_HOST,
     dashboard_port: int | None = None,
-    job_config: Any = None,
+    job_config: JobConfig | dict[str, Any] | None = None,
     configure_logging: bool = True,
     logging_level: int | str = "info",
     logging_format: str | None = None,
@@ -304,10 +304,8 @@ def _preload(given: Sequence[str]) -> tuple[str, ...] | None:
     return tuple(given) or None
 
 
-def _job_config(given: Any) -> Any:
+def _job_config(given: JobConfig | dict[str, Any] | None) -> JobConfig | None:
     if isinstance(given, dict):
-        from ray_async.spec.job_config import JobConfig
-
         return JobConfig.from_json(given)
     return given
 

@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import NoReturn
 
 from ray_async.config import ENABLE_AUTO_CONNECT, Settings
 from ray_async.engine.init_options import InitOptions
@@ -145,5 +145,5 @@ def _end_on_sigterm() -> None:
         current_session.signalled = True
 
 
-def _exit(number: int, frame: FrameType | None) -> Any:
+def _exit(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict, TypeVar
 
 from ray_async.ids import PlacementGroupID
 
+if TYPE_CHECKING:
+    from ray_async._core.object_ref import ObjectRef
+
 __all__ = ("GroupDescription", "GroupRow", "KnownGroup", "PlacementGroups")
+
+T = TypeVar("T")
 
 
 class GroupDescription(NamedTuple):
@@ -69,5 +74,5 @@ class PlacementGroups(Protocol):
         """Describe one group, or all, by id in hexadecimal digits; no row where the id is unknown."""
         ...
 
-    def ready(self, group: PlacementGroupID, value: Any) -> Any:
+    def ready(self, group: PlacementGroupID, value: T) -> ObjectRef[T]:
         """A reference that has a value once the group is reserved, and an error once it is removed."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ray_async.config import ADDRESS, NAMESPACE, Settings
+
+if TYPE_CHECKING:
+    from ray_async.spec.job_config import JobConfig
+    from ray_async.spec.logging_config import LoggingConfig
 
 __all__ = ("InitOptions",)
 
@@ -18,7 +22,7 @@ class InitOptions(NamedTuple):
             there is none), "local" (start one), or ``host:port``.
         num_cpus, num_gpus, resources, labels: What the started node offers; None detects.
         object_store_memory: Bytes of the object store; None is a share of the machine's memory.
-        job_config: The job's settings, a ``JobConfig`` or a mapping.
+        job_config: The job's settings.
         configure_logging, logging_level, logging_format, logging_config: Logging of driver and workers.
         log_to_driver: Whether workers' output is shown.
         namespace: Namespace of named actors; None is one of the session's own.
@@ -40,11 +44,11 @@ class InitOptions(NamedTuple):
     resources: Mapping[str, float] | None = None
     labels: Mapping[str, str] | None = None
     object_store_memory: int | None = None
-    job_config: Any = None
+    job_config: JobConfig | None = None
     configure_logging: bool = True
     logging_level: int | str = "info"
     logging_format: str | None = None
-    logging_config: Any = None
+    logging_config: LoggingConfig | None = None
     log_to_driver: bool = True
     namespace: str | None = None
     runtime_env: Mapping[str, Any] | None = None
@@ -75,9 +79,9 @@ class InitOptions(NamedTuple):
 
     def with_environment(self) -> InitOptions:
         """Take the address and the namespace from RAY_ADDRESS and RAY_NAMESPACE where none is given."""
-        changes: dict[str, Any] = {}
-        if self.address is None:
-            changes["address"] = Settings().get(ADDRESS) or None
-        if self.namespace is None:
-            changes["namespace"] = Settings().get(NAMESPACE) or None
-        return self._replace(**changes)
+        address, namespace = self.address, self.namespace
+        if address is None:
+            address = Settings().get(ADDRESS) or None
+        if namespace is None:
+            namespace = Settings().get(NAMESPACE) or None
+        return self._replace(address=address, namespace=namespace)

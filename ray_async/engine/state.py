@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypedDict
 
-__all__ = ("FieldFilter", "Rows", "State", "StateKind")
+__all__ = ("FieldFilter", "ListedNode", "PendingDemand", "Row", "Rows", "State", "StateKind", "TraceEvent")
+
+#: A thing as a listing shows it, by field; which fields there are depends on what is listed.
+Row = dict[str, object]
 
 
 class FieldFilter(NamedTuple):
@@ -20,9 +23,9 @@ class FieldFilter(NamedTuple):
 
     field: str
     equal: bool
-    value: Any
+    value: object
 
-    def accepts(self, found: Any) -> bool:
+    def accepts(self, found: object) -> bool:
         """Whether a field with this value fits."""
         return (found == self.value or str(found).lower() == str(self.value).lower()) == self.equal
 
@@ -35,8 +38,66 @@ class Rows(NamedTuple):
         total: How many rows there are that fit the filters.
     """
 
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     total: int
+
+
+class ListedNode(TypedDict):
+    """A node under Ray's names; those of parts that an engine has not are there, and 0 or empty.
+
+    Attributes:
+        NodeID: Its id in hexadecimal digits.
+        Alive, alive: Whether it is.
+        DeathReason, DeathReasonMessage: Why it is not.
+        NodeName: The name that it was given, or its address.
+        Resources, Labels: What it has, and is known by.
+        IsHeadNode: Whether the others have joined it.
+    """
+
+    NodeID: str
+    Alive: bool
+    alive: bool
+    NodeManagerAddress: str
+    NodeManagerHostname: str
+    NodeManagerPort: int
+    ObjectManagerPort: int
+    ObjectStoreSocketName: str
+    RayletSocketName: str
+    MetricsExportPort: int
+    MetricsAgentPort: int
+    DashboardAgentListenPort: int
+    NodeName: str
+    RuntimeEnvAgentPort: int
+    DeathReason: int
+    DeathReasonMessage: str
+    Resources: dict[str, float]
+    Labels: dict[str, str]
+    IsHeadNode: bool
+
+
+class PendingDemand(TypedDict):
+    """Something that waits for resources.
+
+    Attributes:
+        resources: Quantities that one of it takes.
+        count: How many of it wait.
+    """
+
+    resources: dict[str, float]
+    count: int
+
+
+class TraceEvent(TypedDict):
+    """A finished task in Chrome's trace format; times are microseconds."""
+
+    cat: str
+    name: str
+    ph: str
+    ts: float
+    dur: float
+    pid: str
+    tid: str
+    args: dict[str, int]
 
 
 class StateKind(StrEnum):
@@ -53,7 +114,7 @@ class StateKind(StrEnum):
 class State(Protocol):
     """The state of an engine, as it is listed."""
 
-    def rows(self, kind: StateKind, timeout_s: float | None = None) -> list[dict[str, Any]]:
+    def rows(self, kind: StateKind, timeout_s: float | None = None) -> list[Row]:
         """List what there is, a mapping for each.
 
         Args:
@@ -83,8 +144,8 @@ class State(Protocol):
         """Count tasks by function and state; arguments and errors as in `rows`."""
         ...
 
-    def nodes(self) -> list[dict[str, Any]]:
-        """Describe the nodes, dead ones too, under Ray's names: NodeID (hex), Alive, Resources, Labels and more."""
+    def nodes(self) -> list[ListedNode]:
+        """Describe the nodes, dead ones too."""
         ...
 
     def cluster_resources(self) -> dict[str, float]:
@@ -95,7 +156,7 @@ class State(Protocol):
         """Sum what the living nodes, or one (its id in hexadecimal digits), have free (bytes for memory)."""
         ...
 
-    def timeline(self) -> list[dict[str, Any]]:
+    def timeline(self) -> list[TraceEvent]:
         """Give the events of finished tasks in Chrome's trace format.
 
         Raises:
@@ -103,6 +164,6 @@ class State(Protocol):
         """
         ...
 
-    def pending_demands(self) -> list[dict[str, Any]]:
+    def pending_demands(self) -> list[PendingDemand]:
         """What waits for resources: their quantities, and how many wait for them."""
         ...

@@ -54,7 +54,7 @@ def tells(ref: Any, words: str) -> bool:
 
 
 def states() -> list[str]:
-    return [row["state"] for row in get_session().state.rows(StateKind.TASKS)]
+    return [str(row["state"]) for row in get_session().state.rows(StateKind.TASKS)]
 
 
 def test_tasks(gate: str) -> None:

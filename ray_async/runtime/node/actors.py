@@ -175,7 +175,7 @@ class Actors:
 
     def kill(self, offset: int, no_restart: bool) -> None:
         """End an actor's process; with ``no_restart`` the actor too. One that has no process yet loses a restart."""
-        self.submitted(offset)  # this may have come before the word of its creation
+        self.submitted(offset)  # this may have come before the event of its creation
         actor = self._by_offset.get(offset)
         if actor is None or actor.state == ActorState.DEAD:
             return

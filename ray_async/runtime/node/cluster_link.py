@@ -201,7 +201,7 @@ class ClusterLink(OtherNodes):
     def _offer_again(self) -> None:
         if self._agent is not None and not self._offers:
             self._offers = True
-            self._node.later(_AGAIN_S, self._offer)
+            self._dispatch.later(_AGAIN_S, self._offer)
 
     def _offer(self) -> None:
         self._offers = False

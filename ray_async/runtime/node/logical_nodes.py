@@ -7,6 +7,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from ray_async.engine.state import ListedNode, Row
 from ray_async.ids import NodeID
 from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.dispatch import Dispatch
@@ -38,7 +39,7 @@ class LogicalNodes:
         self._dispatch = dispatch
         self._workers = workers
         self._locations = locations
-        self._nodes: dict[str, dict[str, Any]] = {}
+        self._nodes: dict[str, ListedNode] = {}
         self._times: dict[str, dict[str, int]] = {}
         name = config.get("node_name") or config["node_ip"]
         self._add_row(config["node_id"], name, config["resources"], config.get("labels") or {}, head=True)
@@ -69,11 +70,11 @@ class LogicalNodes:
             "IsHeadNode": head,
         }
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[ListedNode]:
         """A description of each logical node, past ones too."""
         return list(self._nodes.values())
 
-    def state_rows(self) -> list[dict[str, Any]]:
+    def state_rows(self) -> list[Row]:
         """The same, and when each came and went."""
         return [{**row, **self._times[node_id]} for node_id, row in self._nodes.items()]
 
@@ -97,7 +98,8 @@ class LogicalNodes:
         row = self._nodes.get(node_id)
         if row is None or not row["Alive"]:
             raise ValueError(f"there is no node {node_id}")
-        row.update(Alive=False, alive=False, DeathReasonMessage="removed")
+        row["Alive"] = row["alive"] = False
+        row["DeathReasonMessage"] = "removed"
         self._times[node_id]["end_time_ms"] = int(time.time() * 1000)
         self._dispatch.schedule(events.NodeRemoved(node_id))
         for worker in list(self._workers.by_slot.values()):

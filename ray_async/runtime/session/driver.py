@@ -271,7 +271,7 @@ class DriverSession(CoreSession):
         self._closed = True
         fd = self.arena.node_fd
         slot = self.arena.slot
-        # First nothing here touches the shared counts any more: at the word "shutdown" the node takes them back.
+        # First nothing here touches the shared counts any more: at "shutdown" the node takes them back.
         self.leave_arena()
         ending: list[int] = []
         if wait_for_processes:

@@ -67,7 +67,7 @@ def timed_out(missing: int, timeout: float) -> BaseException:
 def explain_timeout(
     session: CoreSession, error: errors.GetTimeoutError, refs: list[Any], timeout: float | None
 ) -> errors.GetTimeoutError:
-    """The error of a get that took too long, with the node's word of what the first missing object waits for.
+    """The error of a get that took too long, with the node's explanation of what the first missing object waits for.
 
     Without an answer in a moment the error stays as it is.
     """

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ray_async.engine.state import FieldFilter, Rows, StateKind
+from ray_async.engine.state import FieldFilter, ListedNode, PendingDemand, Row, Rows, StateKind, TraceEvent
 
 __all__ = ("SessionState",)
 
@@ -31,7 +31,7 @@ class SessionState:
     def __init__(self, ask: Callable[..., dict[str, Any]]) -> None:
         self._ask = ask
 
-    def rows(self, kind: StateKind, timeout_s: float | None = None) -> list[dict[str, Any]]:
+    def rows(self, kind: StateKind, timeout_s: float | None = None) -> list[Row]:
         """List what there is."""
         if kind is StateKind.TASKS:
             return self.tasks((), sys.maxsize, 0, timeout_s).rows
@@ -50,11 +50,11 @@ class SessionState:
         """Count tasks by function and state."""
         return dict(self._ask("task_counts", limit_s=timeout_s)["value"])
 
-    def pending_demands(self) -> list[dict[str, Any]]:
+    def pending_demands(self) -> list[PendingDemand]:
         """What waits: rows of ``resources`` and ``count``."""
         return list(self._ask("pending_demands")["value"])
 
-    def nodes(self) -> list[dict[str, Any]]:
+    def nodes(self) -> list[ListedNode]:
         """Describe the nodes, dead ones too."""
         return list(self._ask("nodes")["value"])
 
@@ -66,6 +66,6 @@ class SessionState:
         """Sum what the living nodes, or one, have free."""
         return dict(self._ask("available_resources", node_id=node_id)["value"])
 
-    def timeline(self) -> list[dict[str, Any]]:
+    def timeline(self) -> list[TraceEvent]:
         """Events of finished tasks in Chrome's trace format."""
         return list(self._ask("timeline")["value"])

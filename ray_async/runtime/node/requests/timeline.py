@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ray_async.engine.state import TraceEvent
 from ray_async.runtime.node.requests.messages import Answers, Message, Notices
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Timeline:
         for name, start, end, number in message["rows"]:
             self._times.append((pid, str(name), int(start), int(end), int(number)))
 
-    def events(self) -> list[dict[str, Any]]:
+    def events(self) -> list[TraceEvent]:
         """Times as events of Chrome's trace format, in microseconds.
 
         Raises:
