@@ -177,7 +177,7 @@ NO_NOUNS = frozenset(
     {"As", "Everything", "From", "How", "To", "What", "When", "Where", "Whether", "Which", "Who", "Why"}
 )
 #: Rooms that have not been looked through.
-OTHER_HANDS = frozenset({"cluster"})
+OTHER_HANDS: frozenset[str] = frozenset()
 
 
 def title(path: Path) -> str:

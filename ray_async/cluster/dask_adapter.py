@@ -39,7 +39,7 @@ Answer = Callable[..., Awaitable[Any]]
 _FAMILY = "ray_async"
 _LANE = "ray_async_lane"
 _KEY_PREFIX = "ray_async-batch"
-_MANY = 1 << 14  # batches that a node holds at once: they wait on its loop, and take no thread
+_MAX_HELD_BATCHES = 1 << 14  # batches that a node holds at once: they wait on its loop, and take no thread
 _CONNECT_S = 10
 _HANDSHAKE_S = 3
 
@@ -262,7 +262,7 @@ class Membership:
                 port=self._port,
                 protocol="tls",
                 security=self._security,
-                nthreads=_MANY,
+                nthreads=_MAX_HELD_BATCHES,
                 memory_limit=0,
                 dashboard=False,
                 local_directory=self._folder,

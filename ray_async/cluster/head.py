@@ -30,7 +30,7 @@ _logger = logging.getLogger("ray_async.cluster")
 _PYTHON = ".".join(map(str, sys.version_info[:2]))
 _WATCH_S = 2.0  # that an agent waits for news, at most
 _WANTED_S = 1.0  # that room counts as wanted after it was sought in vain: who waits for it asks again and again
-_REMEMBERED = 1000  # nodes that are gone, for listings
+_MAX_PAST_NODES = 1000  # nodes that are gone, for listings
 
 
 class HeadService:
@@ -187,7 +187,7 @@ class HeadService:
                 self._lost[member.node] = None
                 self._rows[member.node].update(Alive=False, alive=False, DeathReasonMessage="the node is gone")
                 self._change()
-        for node in list(self._lost)[:-_REMEMBERED]:
+        for node in list(self._lost)[:-_MAX_PAST_NODES]:
             del self._lost[node], self._rows[node]
 
 

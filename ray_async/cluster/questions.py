@@ -1,4 +1,4 @@
-"""What a node wants to know of the rest of its cluster, or have done there: its agent asks the head and other nodes."""
+"""Questions that a node has for the rest of its cluster: its agent asks the head and other nodes."""
 
 from __future__ import annotations
 
