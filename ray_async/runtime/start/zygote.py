@@ -45,6 +45,7 @@ _WARM_MODULES = (
     "ray_async.runtime.worker.exit_work",
     "ray_async.machine.event_loop",
     "ray_async.runtime.awaiting.loops",
+    "ray_async.spec.actor_description",
 )
 #: Of what a driver may have loaded, the modules that bring BLAS along.
 _WITH_THREAD_POOLS = ("numpy", "pandas")
