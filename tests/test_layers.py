@@ -72,6 +72,9 @@ LAYERS = {
 #: Arrows that no rule allows, and why they are there. The engine's seam is for what every engine has.
 ARROWS = {
     ("api.object_ref", "runtime.awaiting.generators"): "streams are public, and made where calls are",
+    ("api.lifecycle", "dashboard.launch"): "`init` starts the process of the dashboard, where one is wanted",
+    ("cli.dashboard_command", "runtime.start"): "it finds the node whose dashboard is shown",
+    ("dashboard.utils", "runtime.start"): "it finds the node whose dashboard is asked for",
     ("cli.command", "runtime.start"): "it starts, finds and ends the node processes of this machine",
     ("cli.state_commands", "runtime.start"): "it finds the node processes of this machine",
     ("cli.cluster_start", "runtime.start"): "the same, where the node is one of a cluster",
@@ -219,7 +222,7 @@ def test_imports_go_downward() -> None:
 
 
 #: Folders that are import paths of Ray's alone: they pass on what is at home elsewhere.
-FACES = {"_common", "_private", "autoscaler", "dashboard", "internal", "job_submission", "widgets"}
+FACES = {"_common", "_private", "autoscaler", "internal", "job_submission", "widgets"}
 
 
 def arrows(package: Path) -> dict[str, set[str]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_async.engine.current import connect, disconnect, get_session, has_session
 from ray_async.engine.init_options import InitOptions
@@ -14,6 +15,9 @@ from ray_async.spec.job_config import JobConfig, check_namespace
 from ray_async.spec.label_selector import label_selector_error
 from ray_async.spec.resource_request import custom_resources_error, quantity_error
 from ray_async.suggestion import did_you_mean
+
+if TYPE_CHECKING:
+    from ray_async.engine.protocol import Session
 
 __all__ = ("RayContext", "init", "is_initialized", "shutdown")
 
@@ -133,7 +137,10 @@ def init(
         object_store_memory: Bytes that objects may take in memory.
         local_mode: Refused: it was removed.
         ignore_reinit_error: Whether a second call is accepted.
-        include_dashboard, dashboard_host, dashboard_port: Noted, and without effect: there is no dashboard.
+        include_dashboard: Whether the started node has a dashboard, to which a link is printed to the standard error;
+            none by default.
+        dashboard_host: Where that listens: loopback, unless other machines are to reach it.
+        dashboard_port: Its port; the first that is free from 8265 on by default.
         job_config: A `JobConfig`, or a mapping of its arguments.
         configure_logging: Whether the package's logger is set up.
         logging_level: Its level.
@@ -171,12 +178,12 @@ def init(
         )
     if has_session():
         if ignore_reinit_error:
-            return RayContext(get_session().address_info())
+            return _context(get_session())
         raise RuntimeError(
             "Maybe you called init() twice by accident? This process is connected already: call shutdown() first, "
             "or pass ignore_reinit_error=True."
         )
-    _note_ignored(include_dashboard, dashboard_host, dashboard_port, proxy_server_url, kwargs)
+    _note_ignored(proxy_server_url, kwargs)
     options = InitOptions(
         address=address,
         num_cpus=num_cpus,
@@ -204,7 +211,32 @@ def init(
             # Modules that are to be preloaded are imported by the running node's workers at their first use.
             if not option.refused and option.name != "preload" and getattr(options, option.name) is not None:
                 note_ignored(f"init({option.init}=...)", "the node that this attaches to has its own")
-    return RayContext(session.address_info())
+    if include_dashboard:
+        _start_dashboard(session, dashboard_host, dashboard_port)
+    return _context(session)
+
+
+def _context(session: Session) -> RayContext:
+    info: dict[str, Any] = {**session.address_info()}
+    folder = info.get("session_dir", "")  # engines of other kinds have none
+    if folder and os.path.exists(os.path.join(folder, "dashboard.lock")):
+        from ray_async.dashboard.launch import dashboard_at
+
+        found = dashboard_at(folder)
+        info["webui_url"] = found.url.partition("://")[2] if found is not None else ""
+    return RayContext(info)
+
+
+def _start_dashboard(session: Session, host: str, port: int | None) -> None:
+    from ray_async.dashboard.launch import dashboard_at, start_dashboard
+
+    info = session.address_info()
+    try:
+        found = dashboard_at(info["session_dir"]) or start_dashboard(info["address"], info["session_dir"], host, port)
+        print(f"View the dashboard at {found.link()}", file=sys.stderr, flush=True)
+    except BaseException:
+        disconnect()
+        raise
 
 
 def hidden_options() -> dict[str, str]:
@@ -248,16 +280,7 @@ def _refuse_removed(local_mode: bool, kwargs: Mapping[str, Any]) -> None:
         raise RuntimeError(f"Unknown keyword argument(s): {', '.join(unknown)}.{hint}")
 
 
-def _note_ignored(
-    dashboard: bool | None, host: str, port: int | None, proxy: str | None, hidden: Mapping[str, Any]
-) -> None:
-    given: dict[str, Any] = {
-        "include_dashboard": dashboard,
-        "dashboard_host": host if host != _DASHBOARD_HOST else None,
-        "dashboard_port": port,
-    }
-    for name in (name for name, value in given.items() if value):
-        note_ignored(f"init({name}=...)", "there is no dashboard")
+def _note_ignored(proxy: str | None, hidden: Mapping[str, Any]) -> None:
     for name, value in {"proxy_server_url": proxy, **hidden}.items():
         if value is not None and name in ("proxy_server_url", *_MEANINGLESS):
             note_ignored(f"init({name}=...)", "there is no such part on one machine")

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ray_async.cli.dashboard_command import add_dashboard_command, show_dashboard
 from ray_async.cli.start_options import add_start_options, given_options, ignored_options
 from ray_async.cli.state_commands import add_state_commands
 from ray_async.command_parser import CommandParser
 from ray_async.config import ADDRESS, Settings
+from ray_async.dashboard.launch import DashboardError
 from ray_async.runtime.start import node_control
 
 __all__ = ("main",)
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse(words)
     try:
         status: int = arguments.run(arguments)
-    except (node_control.NodeStartError, ConnectionError, OSError) as error:
+    except (node_control.NodeStartError, DashboardError, OSError) as error:
         return _fail(str(error))
     return status
 
@@ -62,6 +64,7 @@ def _parser() -> CommandParser:
     status.set_defaults(run=_status)
 
     add_state_commands(commands)
+    add_dashboard_command(commands)
 
     commands.add_parser("serve", help="deploy applications of Serve, and look at them", add_help=False)
     commands.add_parser("tune", help="look at experiments of Tune, and write pages of plots", add_help=False)
@@ -96,6 +99,12 @@ def _start(arguments: argparse.Namespace) -> int:
         print(f"Note: {option} has no effect on a single machine.", file=sys.stderr)
     entry = node_control.start_head(given_options(arguments, address))
     print(_started_text(entry.address))
+    if arguments.include_dashboard:
+        try:
+            show_dashboard(entry, arguments.dashboard_host, arguments.dashboard_port)
+        except BaseException:
+            node_control.stop_nodes(only=entry)
+            raise
     return _block(entry) if arguments.block else 0
 
 

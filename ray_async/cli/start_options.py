@@ -7,7 +7,7 @@ from typing import Any
 
 from ray_async.spec.node_options import NODE_OPTIONS, read_labels
 
-__all__ = ("add_start_options", "given_options", "ignored_options")
+__all__ = ("add_dashboard_place", "add_start_options", "given_options", "ignored_options")
 
 DEFAULT_PORT = 6379
 
@@ -21,9 +21,6 @@ _IGNORED = (
     "--max-worker-port",
     "--worker-port-list",
     "--ray-client-server-port",
-    "--include-dashboard",
-    "--dashboard-host",
-    "--dashboard-port",
     "--dashboard-agent-listen-port",
     "--dashboard-agent-grpc-port",
     "--runtime-env-agent-port",
@@ -69,6 +66,7 @@ def add_start_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels-file", type=_labels_file, help="a file with a line `key: value` for each label")
     parser.add_argument("--disable-usage-stats", action="store_true", help="accepted: there are none")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more")
+    _add_dashboard_options(parser)
     for option in NODE_OPTIONS:
         if option.command is not None:
             parser.add_argument(option.command, type=option.read, help=_HELP.get(option.name))
@@ -76,6 +74,31 @@ def add_start_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(ignored, help=argparse.SUPPRESS)
     for ignored in _IGNORED_FLAGS:
         parser.add_argument(ignored, action="store_true", help=argparse.SUPPRESS)
+
+
+def _add_dashboard_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--include-dashboard",
+        type=_truth,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="true|false",
+        help="start the dashboard too (see `ray_async dashboard`)",
+    )
+    add_dashboard_place(parser)
+
+
+def add_dashboard_place(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where the dashboard listens."""
+    parser.add_argument("--dashboard-host", default="127.0.0.1", help="where the dashboard listens (127.0.0.1)")
+    parser.add_argument("--dashboard-port", type=int, help="its port; the first that is free from 8265 on by default")
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "1", "false", "0"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() in ("true", "1")
 
 
 def given_options(arguments: argparse.Namespace, address: str) -> dict[str, Any]:

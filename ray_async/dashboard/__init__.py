@@ -1,4 +1,4 @@
-"""The dashboard, in Ray; there is none here."""
+"""The dashboard: a process that shows what a node does, to browsers and over HTTP. It is started on demand."""
 
 from __future__ import annotations
 

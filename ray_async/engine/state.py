@@ -167,3 +167,7 @@ class State(Protocol):
     def pending_demands(self) -> list[PendingDemand]:
         """What waits for resources: their quantities, and how many wait for them."""
         ...
+
+    def store_figures(self) -> dict[str, int]:
+        """Bytes of the object store: ``limit``, ``used``, ``resident``, ``spilled``, ``restored`` and others."""
+        ...

@@ -35,6 +35,6 @@ def test_there_is_no_cluster_that_grows() -> None:
         AutoscalingCluster({"CPU": 1}, {})
 
 
-def test_there_is_no_dashboard() -> None:
-    with pytest.raises(ConnectionError, match="no dashboard"):
-        ray_address_to_api_server_url("auto")
+def test_a_node_that_is_not_there_has_no_dashboard() -> None:
+    with pytest.raises(ConnectionError, match="no node runs at"):
+        ray_address_to_api_server_url("127.0.0.1:1")

@@ -65,15 +65,12 @@ def test_a_pool_notes_its_context(notes: Callable[[], list[str]]) -> None:
 def test_init_notes_what_has_no_part_here(notes: Callable[[], list[str]]) -> None:
     from ray_async.api.lifecycle import _note_ignored
 
-    _note_ignored(False, "127.0.0.1", None, None, {"_temp_dir": "/tmp", "_node_name": "n", "_redis_password": None})
+    _note_ignored(None, {"_temp_dir": "/tmp", "_node_name": "n", "_redis_password": None})
     assert notes() == []
-    _note_ignored(True, "0.0.0.0", 8265, "http://proxy", {"_redis_password": "p", "_metrics_export_port": 1})
+    _note_ignored("http://proxy", {"_redis_password": "p", "_metrics_export_port": 1})
     assert named(notes()) == [
         "init(_metrics_export_port=...)",
         "init(_redis_password=...)",
-        "init(dashboard_host=...)",
-        "init(dashboard_port=...)",
-        "init(include_dashboard=...)",
         "init(proxy_server_url=...)",
     ]
 

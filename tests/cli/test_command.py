@@ -112,9 +112,9 @@ def test_bad_options_end_with_usage(control: Control, words: list[str], capsys: 
 
 
 def test_options_without_meaning_get_a_note(control: Control, capsys: pytest.CaptureFixture[str]) -> None:
-    assert start("--dashboard-port", "1", "--no-monitor", "--log-style", "record", "--disable-usage-stats") == 0
+    assert start("--metrics-export-port", "1", "--no-monitor", "--log-style", "record", "--disable-usage-stats") == 0
     notes = capsys.readouterr().err.splitlines()
-    assert [note.split()[1] for note in notes] == ["--dashboard-port", "--no-monitor"]
+    assert [note.split()[1] for note in notes] == ["--metrics-export-port", "--no-monitor"]
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,7 @@ class SessionState:
     def timeline(self) -> list[TraceEvent]:
         """Events of finished tasks in Chrome's trace format."""
         return list(self._ask("timeline")["value"])
+
+    def store_figures(self) -> dict[str, int]:
+        """Bytes of the object store."""
+        return dict(self._ask("store_figures")["value"])

@@ -17,6 +17,7 @@ from ray_async.util.state.listing import (
     list_tasks,
     list_workers,
     summarize_actors,
+    summarize_objects,
     summarize_tasks,
 )
 from ray_async.util.state.row import StateRow
@@ -38,5 +39,6 @@ __all__ = (
     "list_tasks",
     "list_workers",
     "summarize_actors",
+    "summarize_objects",
     "summarize_tasks",
 )

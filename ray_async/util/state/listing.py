@@ -29,6 +29,7 @@ __all__ = (
     "list_tasks",
     "list_workers",
     "summarize_actors",
+    "summarize_objects",
     "summarize_tasks",
 )
 
@@ -170,6 +171,13 @@ def summarize_actors(address: str | None = None, timeout: float | None = 30, **o
     for row in ask(StateKind.ACTORS, address, timeout, options):
         counts.setdefault(str(row["class_name"]), Counter())[row["state"]] += 1
     return _summary(counts, "class_name")
+
+
+def summarize_objects(address: str | None = None, timeout: float | None = 30, **options: Any) -> dict[str, Any]:
+    """Count objects and their bytes."""
+    rows = ask(StateKind.OBJECTS, address, timeout, options)
+    found = {"total_objects": len(rows), "total_size_bytes": sum(row["object_size"] for row in rows)}
+    return {"cluster": {"summary": found, **found}}
 
 
 def _tasks(

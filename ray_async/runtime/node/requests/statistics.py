@@ -43,7 +43,10 @@ class Statistics:
         self._environments = environments
         self._history = history
         self._events = events
-        self.answers: Answers = {"statistics": self._figures}
+        self.answers: Answers = {
+            "statistics": self._figures,
+            "store_figures": lambda peer, m: {"value": processes.statistics()},
+        }
 
     def _figures(self, peer: Peer, message: Message) -> Message:
         workers = self._workers.by_slot.values()
