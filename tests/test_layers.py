@@ -222,7 +222,7 @@ def test_imports_go_downward() -> None:
 
 
 #: Folders that are import paths of Ray's alone: they pass on what is at home elsewhere.
-FACES = {"_common", "_private", "autoscaler", "internal", "job_submission", "widgets"}
+FACES = {"_common", "_private", "autoscaler", "internal", "widgets"}
 
 
 def arrows(package: Path) -> dict[str, set[str]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ray_async.cli.dashboard_command import add_dashboard_command, show_dashboard
+from ray_async.cli.job_commands import add_job_commands
 from ray_async.cli.start_options import add_start_options, given_options, ignored_options
 from ray_async.cli.state_commands import add_state_commands
 from ray_async.command_parser import CommandParser
@@ -65,6 +66,7 @@ def _parser() -> CommandParser:
 
     add_state_commands(commands)
     add_dashboard_command(commands)
+    add_job_commands(commands)
 
     commands.add_parser("serve", help="deploy applications of Serve, and look at them", add_help=False)
     commands.add_parser("tune", help="look at experiments of Tune, and write pages of plots", add_help=False)

@@ -87,7 +87,7 @@ class Access:
         return await handler(request)
 
     @staticmethod
-    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
         """Tell the browser what an answer, whichever it is, may do: as little as the pages need."""
         response.headers.update(_HEADERS)
         response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")

@@ -8,6 +8,8 @@ from pathlib import Path
 from aiohttp import web
 
 from ray_async.dashboard.access import Access
+from ray_async.dashboard.jobs.manager import JobManager
+from ray_async.dashboard.jobs.routes import JobRoutes
 from ray_async.dashboard.logs import Logs
 from ray_async.dashboard.questions import Questions
 from ray_async.dashboard.tables import Tables
@@ -33,6 +35,7 @@ def make_application(access: Access, address: str, session_dir: str) -> web.Appl
     app.on_response_prepare.append(access.add_headers)
     app.add_routes(_static_routes())
     app.add_routes(Logs(session_dir, questions).routes())  # before the tables, whose paths theirs are like
+    app.add_routes(JobRoutes(JobManager(session_dir, questions), questions).routes())
     app.add_routes(Tables(questions).routes())
 
     async def version(request: web.Request) -> web.Response:

@@ -1,15 +1,15 @@
-"""Names that programs written for Ray import."""
+"""The dashboard of a node, found by the node's address."""
 
 from __future__ import annotations
 
-from ray_async.dashboard.launch import dashboard_at
+from ray_async.dashboard.launch import Dashboard, dashboard_at
 from ray_async.runtime.start import node_control
 
-__all__ = ("ray_address_to_api_server_url",)
+__all__ = ("find_dashboard", "ray_address_to_api_server_url")
 
 
-def ray_address_to_api_server_url(address: str | None) -> str:
-    """Give the URL of a node's dashboard, which is the server of its API over HTTP too.
+def find_dashboard(address: str | None) -> Dashboard:
+    """Find the dashboard of a node of this machine.
 
     Args:
         address: The node's; None and "auto" are the one that was started last.
@@ -19,8 +19,13 @@ def ray_address_to_api_server_url(address: str | None) -> str:
     """
     entry = node_control.find_node(address or "auto")
     if entry is None:
-        raise ConnectionError(f"no node runs at {address or 'auto'!r}")
+        raise ConnectionError(f"no node runs at {address!r}" if address else "no node runs on this machine")
     found = dashboard_at(entry.session_dir)
     if found is None:
         raise ConnectionError(f"the node at {entry.address} has no dashboard: `ray_async dashboard` starts one")
-    return found.url
+    return found
+
+
+def ray_address_to_api_server_url(address: str | None) -> str:
+    """Give the URL of a node's dashboard, the server of its API over HTTP too, as `find_dashboard`."""
+    return find_dashboard(address).url

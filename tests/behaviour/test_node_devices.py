@@ -7,7 +7,6 @@ import os
 import pytest
 
 import ray_async as ray
-from ray_async.job_submission import JobStatus, JobSubmissionClient
 
 TIMEOUT_S = 60
 
@@ -38,9 +37,3 @@ def test_labels_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "ray.io/availability-zone": "mine",
         "ray.io/accelerator-type": "TPU-V4",
     }
-
-
-def test_jobs_cannot_be_submitted() -> None:
-    with pytest.raises(NotImplementedError, match="init"):
-        JobSubmissionClient("http://127.0.0.1:8265")
-    assert [status for status in JobStatus if not status.is_terminal()] == [JobStatus.PENDING, JobStatus.RUNNING]

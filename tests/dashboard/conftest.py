@@ -31,8 +31,9 @@ class Answer(NamedTuple):
 class Client:
     """Asks a dashboard, each time over a connection of its own."""
 
-    def __init__(self, dashboard: Dashboard, session_dir: str) -> None:
+    def __init__(self, dashboard: Dashboard, address: str, session_dir: str) -> None:
         self.dashboard = dashboard
+        self.address = address
         self.session_dir = session_dir
         self.host = urlsplit(dashboard.url).netloc
 
@@ -62,4 +63,4 @@ def client() -> Iterator[Client]:
     with ray.init("local", num_cpus=2, namespace="here") as context:
         info = context.address_info
         dashboard = start_dashboard(info["address"], info["session_dir"], port=0)
-        yield Client(dashboard, info["session_dir"])
+        yield Client(dashboard, info["address"], info["session_dir"])

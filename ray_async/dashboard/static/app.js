@@ -1,4 +1,5 @@
 import { make } from "./dom.js";
+import { jobsPage } from "./jobs.js";
 import { logsPage } from "./logs.js";
 import { overview, remember } from "./overview.js";
 import { groups, KINDS, tablePage } from "./tables.js";
@@ -9,6 +10,7 @@ const PAGES = {
   overview: ["Overview", (view) => whenever((figures) => view.replaceChildren(...overview(figures)))],
   functions: ["Functions", (view) => whenever((figures) => view.replaceChildren(make("h2", {}, "Tasks by function"), ...groups(figures)))],
   ...Object.fromEntries(Object.entries(KINDS).map(([kind, { title }]) => [kind, [title, (view) => tablePage(kind, view)]])),
+  jobs: ["Jobs", jobsPage],
   logs: ["Logs", logsPage],
 };
 let figures = null;
