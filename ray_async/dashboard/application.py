@@ -11,6 +11,7 @@ from ray_async.dashboard.access import Access
 from ray_async.dashboard.jobs.manager import JobManager
 from ray_async.dashboard.jobs.routes import JobRoutes
 from ray_async.dashboard.logs import Logs
+from ray_async.dashboard.metrics import Metrics
 from ray_async.dashboard.questions import Questions
 from ray_async.dashboard.tables import Tables
 from ray_async.version import __version__
@@ -36,6 +37,7 @@ def make_application(access: Access, address: str, session_dir: str) -> web.Appl
     app.add_routes(_static_routes())
     app.add_routes(Logs(session_dir, questions).routes())  # before the tables, whose paths theirs are like
     app.add_routes(JobRoutes(JobManager(session_dir, questions), questions).routes())
+    app.add_routes(Metrics(session_dir, questions).routes())
     app.add_routes(Tables(questions).routes())
 
     async def version(request: web.Request) -> web.Response:

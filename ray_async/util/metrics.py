@@ -1,6 +1,7 @@
 """Metrics of user code: counters, gauges and histograms with tags, kept in the process that records them.
 
-Nothing is sent anywhere: `snapshot` gives what this process has recorded, under the names that Prometheus would show.
+`snapshot` gives what this process has recorded, under the names that Prometheus shows. While the process is connected,
+the values are in cells of its session too, where the dashboard reads them for its page ``/metrics``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from ray_async.util.metric_cells import MetricCells, cells_of_session
 
 __all__ = ("Counter", "Gauge", "Histogram", "Metric", "Recorded", "recorded", "snapshot")
 
@@ -116,6 +119,21 @@ class Metric:
     def _samples(self) -> dict[Tags, Any]:
         return dict(self._values)
 
+    def _show(self, tags: Tags) -> None:
+        """Write a value to the session's cells; with the lock."""
+        cells, new = cells_of_session()
+        if cells is None:
+            return
+        if new:
+            for metric in _metrics.values():
+                for known in metric._values:
+                    metric._write(cells, known)
+        self._write(cells, tags)
+
+    def _write(self, cells: MetricCells, tags: Tags) -> None:
+        name = f"ray_{self._name}"
+        cells.write(self._kind, name, self._description, f"{name}{self._suffix}", tags, self._values[tags])
+
 
 class Counter(Metric):
     """A quantity that grows.
@@ -144,6 +162,7 @@ class Counter(Metric):
         key = self._tags(tags)
         with _lock:
             self._values[key] = self._values.get(key, 0.0) + value
+            self._show(key)
 
 
 class Gauge(Metric):
@@ -167,6 +186,7 @@ class Gauge(Metric):
         key = self._tags(tags)
         with _lock:
             self._values[key] = float(value)
+            self._show(key)
 
 
 class Histogram(Metric):
@@ -217,6 +237,14 @@ class Histogram(Metric):
             counts, total = self._values.get(key) or ([0] * (len(self._boundaries) + 1), 0.0)
             counts[bisect.bisect_left(self._boundaries, value)] += 1
             self._values[key] = (counts, total + value)
+            self._show(key)
+
+    def _write(self, cells: MetricCells, tags: Tags) -> None:
+        counts, total = self._values[tags]
+        name = f"ray_{self._name}"
+        for end, count in zip((*map(str, map(float, self._boundaries)), "+Inf"), counts, strict=True):
+            cells.write(self._kind, name, self._description, f"{name}_bucket", (*tags, ("le", end)), count)
+        cells.write(self._kind, name, self._description, f"{name}_sum", tags, total)
 
     def _shape(self) -> tuple[Any, ...]:
         return (*super()._shape(), *self._boundaries)
