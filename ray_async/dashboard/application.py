@@ -12,7 +12,8 @@ from ray_async.dashboard.jobs.manager import JobManager
 from ray_async.dashboard.jobs.routes import JobRoutes
 from ray_async.dashboard.logs import Logs
 from ray_async.dashboard.metrics import Metrics
-from ray_async.dashboard.questions import Questions
+from ray_async.dashboard.node_questions import NodeQuestions
+from ray_async.dashboard.stacks import Stacks
 from ray_async.dashboard.tables import Tables
 from ray_async.version import __version__
 
@@ -31,13 +32,14 @@ def make_application(access: Access, address: str, session_dir: str) -> web.Appl
         address: the node's.
         session_dir: its folder.
     """
-    questions = Questions(address)
+    questions = NodeQuestions(address)
     app = web.Application(middlewares=[access.middleware], client_max_size=_LARGEST_BODY)
     app.on_response_prepare.append(access.add_headers)
     app.add_routes(_static_routes())
     app.add_routes(Logs(session_dir, questions).routes())  # before the tables, whose paths theirs are like
     app.add_routes(JobRoutes(JobManager(session_dir, questions), questions).routes())
     app.add_routes(Metrics(session_dir, questions).routes())
+    app.add_routes(Stacks(session_dir, questions).routes())
     app.add_routes(Tables(questions).routes())
 
     async def version(request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from ray_async.dashboard.questions import Questions
+from ray_async.dashboard.node_questions import NodeQuestions
 
 __all__ = ("Logs",)
 
@@ -41,7 +41,7 @@ class Logs:
         questions: whose threads read files.
     """
 
-    def __init__(self, folder: str, questions: Questions) -> None:
+    def __init__(self, folder: str, questions: NodeQuestions) -> None:
         self._folder = Path(folder)
         self._questions = questions
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
-from ray_async.dashboard.questions import Questions
+from ray_async.dashboard.node_questions import NodeQuestions
 from ray_async.util.metric_cells import FOLDER
 from ray_async.util.state import RayStateApiException
 
@@ -31,7 +31,7 @@ class Metrics:
         questions: asks the node.
     """
 
-    def __init__(self, session_dir: str, questions: Questions) -> None:
+    def __init__(self, session_dir: str, questions: NodeQuestions) -> None:
         self._folder = Path(session_dir, FOLDER)
         self._questions = questions
 
@@ -66,7 +66,7 @@ def system_metrics(figures: Mapping[str, Any]) -> Iterator[Metric]:
     """Families of the node's figures.
 
     Args:
-        figures: of `Questions.overview`.
+        figures: of `NodeQuestions.overview`.
     """
     from prometheus_client.core import GaugeMetricFamily
 

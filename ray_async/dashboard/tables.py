@@ -8,14 +8,13 @@ from typing import Any
 
 from aiohttp import web
 
-from ray_async.dashboard.questions import KINDS, Questions
+from ray_async.dashboard.node_questions import KINDS, NodeQuestions
 from ray_async.suggestion import did_you_mean
 from ray_async.util.state import RayStateApiException, ServerUnavailable
 from ray_async.util.state.listing import MAX_LIMIT
 
 __all__ = ("Tables",)
 
-_TICK_S = 1.0
 _MOST_LISTENERS = 64
 
 
@@ -26,7 +25,7 @@ class Tables:
         questions: asks the node.
     """
 
-    def __init__(self, questions: Questions) -> None:
+    def __init__(self, questions: NodeQuestions) -> None:
         self._questions = questions
         self._listeners = 0
 
@@ -73,7 +72,7 @@ class Tables:
         try:
             while True:
                 await response.write(f"data: {json.dumps(await self._questions.overview())}\n\n".encode())
-                await asyncio.sleep(_TICK_S)
+                await asyncio.sleep(self._questions.pause_s)
         except (ConnectionResetError, ServerUnavailable):  # the browser has gone, or the node has
             return response
         finally:

@@ -68,13 +68,14 @@ def test_what_processes_record_is_summed(client: Client, wait_until: Callable[..
     assert found["ray_oven", (("pid", str(pids[1])),)] == 5
 
 
-def test_the_nodes_figures(client: Client) -> None:
+def test_the_nodes_figures(client: Client, wait_until: Callable[..., None]) -> None:
     data = ray.put(bytes(5 << 20))
     baker = Baker.remote()
     ray.get(baker.bake.remote(1))
+    # Figures may be some time old.
+    wait_until(lambda: samples(client)["ray_object_store_memory", (("Location", "MMAP_SHM"),)] >= 5 << 20)
     found = samples(client)
     assert found["ray_resources", (("Name", "CPU"), ("State", "AVAILABLE"))] == 2
-    assert found["ray_object_store_memory", (("Location", "MMAP_SHM"),)] >= 5 << 20
     assert found["ray_actors", (("Name", "Baker"), ("State", "ALIVE"))] >= 1
     assert found["ray_cluster_active_nodes", ()] == 1
     del data

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -86,13 +87,33 @@ def test_the_overview_comes_again_and_again(client: Client) -> None:
         connection.request("GET", "/api/events", headers={"Authorization": f"Bearer {client.dashboard.token}"})
         answer = connection.getresponse()
         assert answer.getheader("Content-Type") == "text/event-stream"
-        found = []
-        for _ in range(2):
-            found.append(json.loads(answer.readline().removeprefix(b"data: ")))
+        figures: dict[str, Any] = {}
+        while not figures or figures["objects"]["total_size_bytes"] < len(objects) << 20:  # the first may be older
+            figures = json.loads(answer.readline().removeprefix(b"data: "))
             assert answer.readline() == b"\n"
-        figures = found[1]
         assert figures["total"]["CPU"] == 2 and figures["nodes"] == 1
-        assert figures["objects"]["total_size_bytes"] >= len(objects) << 20
         assert figures["store"]["limit"] > figures["store"]["used"] > 0
     finally:
         connection.close()
+
+
+@ray.remote
+class Sleeper:
+    def __init__(self) -> None:
+        self._never = threading.Event()
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def sleeps_in_a_method(self) -> None:
+        self._never.wait()
+
+
+def test_stacks_of_workers_and_of_no_other_process(client: Client, wait_until: Callable[..., None]) -> None:
+    sleeper = Sleeper.remote()
+    pid = ray.get(sleeper.pid.remote())
+    sleeper.sleeps_in_a_method.remote()
+    wait_until(lambda: "sleeps_in_a_method" in client.ask(f"/worker/traceback?pid={pid}").text)
+    for other in (os.getpid(), 1, "", "x", f"{pid}x"):
+        assert client.ask(f"/worker/traceback?pid={other}").status == 404, other
+    ray.kill(sleeper)

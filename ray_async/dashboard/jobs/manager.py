@@ -12,7 +12,7 @@ from typing import Any
 
 from ray_async.dashboard.jobs.description import JobDetails, JobStatus, Submission
 from ray_async.dashboard.jobs.job_folder import JobFolder
-from ray_async.dashboard.questions import Questions
+from ray_async.dashboard.node_questions import NodeQuestions
 
 __all__ = ("JobManager", "NoSuchJobError")
 
@@ -32,7 +32,7 @@ class JobManager:
         questions: asks the node.
     """
 
-    def __init__(self, session_dir: str, questions: Questions) -> None:
+    def __init__(self, session_dir: str, questions: NodeQuestions) -> None:
         self._path = Path(session_dir, "jobs")
         self._log = Path(session_dir, "dashboard.log")
         self._questions = questions

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ray_async.dashboard.jobs.description import SubmissionError
 from ray_async.dashboard.jobs.manager import JobManager, NoSuchJobError
-from ray_async.dashboard.questions import Questions
+from ray_async.dashboard.node_questions import NodeQuestions
 
 __all__ = ("JobRoutes",)
 
@@ -25,7 +25,7 @@ class JobRoutes:
         questions: whose threads read files.
     """
 
-    def __init__(self, manager: JobManager, questions: Questions) -> None:
+    def __init__(self, manager: JobManager, questions: NodeQuestions) -> None:
         self._manager = manager
         self._questions = questions
 

@@ -1,4 +1,4 @@
-import { askJson, bytes, make, number, state, time } from "./dom.js";
+import { ask, askJson, bytes, make, number, state, time } from "./dom.js";
 
 const PAGE = 100;
 const NUMBERS = ["pid", "worker_pid", "num_restarts", "attempt_number", "object_size", "reference_count"];
@@ -44,6 +44,21 @@ export function details(title, row, more = []) {
   dialog.showModal();
 }
 
+// What a worker's threads are doing, asked for when somebody wants to see it.
+function stacks(row) {
+  if (!row.pid || row.is_alive === false || row.state === "DEAD") return [];
+  const text = make("pre", { hidden: true });
+  const show = async () => {
+    text.hidden = false;
+    try {
+      text.textContent = await (await ask(`/worker/traceback?pid=${row.pid}`)).text();
+    } catch (error) {
+      text.textContent = error.message;
+    }
+  };
+  return [make("p", {}, make("button", { onclick: show }, "Show its stacks")), text];
+}
+
 // A page of a table: it is asked for again at each tick while it is shown.
 export function tablePage(kind, view) {
   const { title, states, field = "state", columns } = KINDS[kind];
@@ -70,7 +85,7 @@ export function tablePage(kind, view) {
     try {
       const { result, more, key } = (await askJson(`/api/v0/${kind}?${query}`)).data;
       body.replaceChildren(...result.map((row) => make("tr", {}, ...columns.map((column, i) =>
-        cell(row, column, i === 0 && (() => details(`${title}: ${row.name || row.class_name || row[key].slice(0, 16)}`, row)))))));
+        cell(row, column, i === 0 && (() => details(`${title}: ${row.name || row.class_name || row[key].slice(0, 16)}`, row, stacks(row))))))));
       place.textContent = result.length ? `${wanted.offset + 1} to ${wanted.offset + result.length}` : "none";
       previous.disabled = wanted.offset === 0;
       next.disabled = !more;

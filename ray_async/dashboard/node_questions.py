@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from ray_async.engine.registry import get_engine
 from ray_async.util import state
 
-__all__ = ("KINDS", "Questions")
+__all__ = ("KINDS", "NodeQuestions")
 
 T = TypeVar("T")
 
@@ -25,21 +25,29 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "workers": ("workers", "worker_id"),
 }
 _PATIENCE_S = 30.0
-_FRESH_S = 0.5  # how long an overview is shown again, so that many browsers ask as much as one
+#: Seconds for which an overview is shown again, so that many browsers ask as much as one; and from one to the next. Both
+#: are longer where the answer takes the node long, as with many thousands of tasks.
+_FRESH_S = 0.5
+_TICK_S = 1.0
+_FRESH_SHARE = 20
+_TICK_SHARE = 40
 
 
-class Questions:
+class NodeQuestions:
     """Asks a node.
 
     Args:
         address: the node's.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.address = address
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="question")
         self._overview: dict[str, Any] = {}
+        self._clock = clock
         self._asked = float("-inf")
+        self._took = 0.0
         self._lock = asyncio.Lock()
 
     def close(self) -> None:
@@ -75,10 +83,17 @@ class Questions:
     async def overview(self) -> dict[str, Any]:
         """The figures of the first page: resources, what waits for them, and counts of tasks, actors and objects."""
         async with self._lock:
-            if time.monotonic() > self._asked + _FRESH_S:
+            begun = self._clock()
+            if begun > self._asked + max(_FRESH_S, _FRESH_SHARE * self._took):
                 self._overview = await self.in_thread(self._ask_overview)
-                self._asked = time.monotonic()
+                self._asked = self._clock()
+                self._took = self._asked - begun
             return self._overview
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds from one overview to the next."""
+        return max(_TICK_S, _TICK_SHARE * self._took)
 
     def _ask_overview(self) -> dict[str, Any]:
         node = get_engine().state_at(self.address)
