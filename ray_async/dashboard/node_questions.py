@@ -25,8 +25,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "workers": ("workers", "worker_id"),
 }
 _PATIENCE_S = 30.0
-#: Seconds for which an overview is shown again, so that many browsers ask as much as one; and from one to the next. Both
-#: are longer where the answer takes the node long, as with many thousands of tasks.
+#: Seconds for which an overview is shown again, so that many browsers ask as much as one; and from one to the next.
+#: Both are longer where the answer takes the node long, as with many thousands of tasks.
 _FRESH_S = 0.5
 _TICK_S = 1.0
 _FRESH_SHARE = 20

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 import ray_async as ray
-from ray_async.dashboard.questions import KINDS
+from ray_async.dashboard.node_questions import KINDS
 from tests.dashboard.conftest import Client
 
 
