@@ -166,7 +166,7 @@ def _logs(client: JobSubmissionClient, arguments: argparse.Namespace) -> int:
 def _stop(client: JobSubmissionClient, arguments: argparse.Namespace) -> int:
     _check(client, arguments.id)
     if client.stop_job(arguments.id):
-        print(f"Job '{arguments.id}' was told to end.")
+        print(f"Job '{arguments.id}' was asked to end.")
     else:
         print(f"Job '{arguments.id}' has ended already.")
     return 0

@@ -1,4 +1,4 @@
-"""The process of the dashboard: it serves until it is told to end, or its node ends."""
+"""The process of the dashboard: it serves until it is asked to end, or its node ends."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def _serve(config: dict[str, Any], listening: socket.socket) -> None:
 
 
 async def _end_of(session_dir: str) -> tuple[asyncio.Event, socket.socket]:
-    """An event that is set once the node has ended, or this process is told to end; and a connection to the node."""
+    """An event that is set once the node has ended, or this process is asked to end; and a connection to the node."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

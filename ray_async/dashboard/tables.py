@@ -47,7 +47,7 @@ class Tables:
         try:
             if not 0 < limit < MAX_LIMIT:
                 raise RayStateApiException(f"limit must be between 1 and {MAX_LIMIT - 1}, but is {limit}")
-            # One row more than is wanted tells whether there is another page.
+            # One row more than is wanted: it shows whether there is another page.
             rows = await self._questions.rows(kind, _filters(request), limit + 1, offset)
         except RayStateApiException as error:
             raise _refusal(error) from error

@@ -22,7 +22,7 @@ def _main(word: str, path: str, address: str) -> None:
         else:
             _stop(folder, address)
     except Exception as error:
-        # Whatever it is, who has submitted the job is told.
+        # Whatever it is, the job has it as its message.
         message = f"The job could not be started: {type(error).__name__}: {error}"
         folder.set_state(JobStatus.FAILED, message, end_time=time.time_ns() // 1_000_000)
         raise
