@@ -88,7 +88,7 @@ class Access:
 
     @staticmethod
     async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-        """Tell the browser what an answer, whichever it is, may do: as little as the pages need."""
+        """Say in the headers what an answer, whichever it is, may do: as little as the pages need."""
         response.headers.update(_HEADERS)
         response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
 
