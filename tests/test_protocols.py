@@ -211,7 +211,7 @@ def answered() -> set[str]:
     """Operations in the tables of the node."""
     return {
         key.value
-        for path in (*python_files(NODE / "requests"), NODE / "cluster_link.py")
+        for path in (*python_files(NODE / "requests"), *NODE.glob("cluster_*.py"))
         for node in ast.walk(tree(path))
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) in ("Answers", "Notices")
         for key in getattr(node.value, "keys", ())

@@ -21,6 +21,7 @@ from ray_async.cluster.actors import FarActors
 from ray_async.cluster.calls import Calls
 from ray_async.cluster.dask_adapter import Membership
 from ray_async.cluster.demands import Demands
+from ray_async.cluster.groups import FarGroups
 from ray_async.cluster.lane import Lane, LaneClosedError, Lanes
 from ray_async.cluster.node_channel import NodeChannel
 from ray_async.cluster.objects import Objects
@@ -87,6 +88,7 @@ class ClusterAgent:
         self.incoming = IncomingTasks(self)
         self.lanes.on_lost = self.incoming.node_lost
         self.actors = FarActors(self)
+        self.groups = FarGroups(self)
         self.questions = Questions(self)
         self.channel: NodeChannel
         self.binding: Any = None  # of this process's loop, once it runs
@@ -149,11 +151,8 @@ class ClusterAgent:
         while True:
             self._changed.clear()
             started, self._started = self._started, []
+            # Tasks of other nodes that run here count in the ledger, until their grants are given back.
             free = await self.channel.ask("available_resources", own=True)
-            # What runs here with a grant is in the ledger until that is given back.
-            for held in self.incoming.held():
-                for name, amount in held.items():
-                    free[name] = free.get(name, 0.0) + amount
             if free != told or started:
                 await self.member.ask_head("ray_report", node=self.node_id, free=free, started=started)
                 told, pause_s = free, _REPORT_S
@@ -180,6 +179,7 @@ class ClusterAgent:
         self.lanes.drop(node)
         self.objects.node_lost(node)
         self.actors.node_lost(node)
+        self.groups.node_lost(node)
         self._end_foreign_jobs([key for key in self._jobs if key[0] == node])
 
     # -- parts' common needs -------------------------------------------------------------------------------------------
@@ -221,11 +221,19 @@ class ClusterAgent:
         found = self.lanes.open_to(node)
         if found is not None:
             return found
+        return await self.lanes.to(node, await self.address_of(node))
+
+    async def address_of(self, node: str) -> str:
+        """Where another node's agent listens.
+
+        Raises:
+            LaneClosedError: there is no such node.
+        """
         if node not in self._members:
             self._see(await self.member.ask_head("ray_view"))
         if node not in self._members:
             raise LaneClosedError(f"node {node} is not in the cluster")
-        return await self.lanes.to(node, self._members[node])
+        return self._members[node]
 
     def notify(self, node: str, op: str, **fields: Any) -> None:
         """Tell another node something; nothing happens when it is gone."""
@@ -239,6 +247,8 @@ class ClusterAgent:
 
     async def grant(self, place: Placement, resources: dict[str, float], count: int) -> list[tuple[int, str, str]]:
         """Ask the ledger for room on other nodes: grants with node and address, as many as there is room for."""
+        if place.group is not None:
+            return await self.groups.places(place, count)
         choice = place.choice
         returned, self._returned = self._returned, []
         answer = await self.member.ask_head(
@@ -255,6 +265,7 @@ class ClusterAgent:
 
     def give_back(self, grants: list[int]) -> None:
         """Grants are not used any more: the head is told so, with the next request for some or at once."""
+        grants = [grant for grant in grants if grant]  # bundles of groups need none
         if grants and not self._returned:
             self.later(_GIVE_BACK_S, lambda: self.spawn(self._give_back_now()))
         self._returned += grants
@@ -283,7 +294,7 @@ class ClusterAgent:
         What has come from another node stays here. What it starts has a place of its own.
         """
         _, _, environment = description.env_key.partition(":")
-        here = Placement(description.place.resources, NodeChoice("affinity", self.node_id))
+        here = description.place._replace(choice=NodeChoice("guest", self.node_id), labels=None, fallback=None)
         return {"place": here, "job": job, "env_key": f"{job}:{environment}"}
 
     def job_over(self, job: int) -> None:
@@ -318,9 +329,12 @@ class ClusterAgent:
     def _told(self, message: dict[str, Any]) -> None:
         """The node says something by itself."""
         match message:
-            case {"op": "demand", "classes": classes, "actors": actors}:
+            case {"op": "demand", "classes": classes, "actors": actors, "groups": groups}:
                 self.outgoing.demand(classes)
                 self.actors.demand(actors)
+                self.groups.demand(groups)
+            case {"op": "group_made"}:
+                self.groups.made(message)
             case {"op": "taken"}:
                 self.outgoing.taken(message)
             case {"op": "cancel", "record": record, "seq": seq, "force": force}:

@@ -21,6 +21,7 @@ from ray_async.config import Settings
 from ray_async.machine.event_loop import new_event_loop
 from ray_async.runtime.node.requests.key_values import KeyValues
 from ray_async.runtime.scheduler.labels import LabelSelector
+from ray_async.runtime.scheduler.placement_groups import GroupStrategy
 from ray_async.version import __version__
 
 __all__ = ("HeadService", "main")
@@ -45,6 +46,7 @@ class HeadService:
         self._ledger = Ledger()
         self._directory = Directory()
         self._key_values = KeyValues().by_operation
+        self._groups: dict[str, tuple[str, str, str]] = {}  # by id: owner's node, name, namespace
         self._rows: dict[str, dict[str, Any]] = {}
         self._lost: dict[str, None] = {}
         self._version = 0  # of what agents see
@@ -62,6 +64,9 @@ class HeadService:
                 "ray_watch": self._watch,
                 "ray_grant": self._grant,
                 "ray_give_back": self._give_back,
+                "ray_place": self._place,
+                "ray_group": self._group,
+                "ray_find_group": self._find_group,
                 "ray_batches": self._batches,
                 "ray_take_name": self._take_name,
                 "ray_free_name": self._free_name,
@@ -152,6 +157,38 @@ class HeadService:
             self._change()
         return {"granted": granted, "feasible": bool(granted) or self._ledger.feasible(want)}
 
+    async def _place(
+        self,
+        node: str,
+        bundles: list[tuple[int, dict[str, float], dict[str, str]]],
+        strategy: str,
+        occupied: list[str],
+        target: str,
+    ) -> list[tuple[int, int, str]]:
+        """Room for the bundles of a group: number of each bundle, its grant, its node; empty where there is none."""
+        wants = {index: Want(resources, LabelSelector.parse(labels)) for index, resources, labels in bundles}
+        granted = self._ledger.place(wants, GroupStrategy[strategy], occupied, target, node)
+        if not granted:
+            self._wanted_until = time.monotonic() + _WANTED_S
+        self._change()
+        return [(index, number, member.node) for index, (number, member) in granted.items()]
+
+    async def _group(self, node: str, group: str, name: str, namespace: str) -> None:
+        """A node has made a placement group; or removed it, where there is no node."""
+        if node:
+            self._groups[group] = node, name, namespace
+        else:
+            self._groups.pop(group, None)
+
+    async def _find_group(self, group: str, name: str, namespace: str) -> tuple[str, str]:
+        """Id and owner's node of a placement group, by its id or else its name; empty where there is none."""
+        if group:
+            return group, self._groups.get(group, ("", "", ""))[0]
+        for identity, (node, *named) in self._groups.items():
+            if named == [name, namespace]:
+                return identity, node
+        return "", ""
+
     async def _take_name(self, node: str, namespace: str, name: str, actor: str) -> bool:
         """Give an actor a name; whether another one has it."""
         return node in self._lost or not self._directory.take(namespace, name, Holder(node, actor))
@@ -184,6 +221,8 @@ class HeadService:
                 _logger.warning("node %s at %s is gone", member.node, address)
                 self._ledger.leave(member.node)
                 self._directory.node_lost(member.node)
+                for group in [group for group, (node, _, _) in self._groups.items() if node == member.node]:
+                    del self._groups[group]
                 self._lost[member.node] = None
                 self._rows[member.node].update(Alive=False, alive=False, DeathReasonMessage="the node is gone")
                 self._change()

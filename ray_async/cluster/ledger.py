@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ray_async.runtime.scheduler.labels import ANY_NODE, LabelSelector
+from ray_async.runtime.scheduler.node_table import NodeRow
+from ray_async.runtime.scheduler.placement_groups import GroupStrategy
+from ray_async.runtime.scheduler.policy.bundles import Bundle, plan_bundles
+from ray_async.runtime.scheduler.resources import EMPTY, UNITS_PER_ONE, ResourceSet
 
 __all__ = ("Ledger", "LedgerNode", "Promise", "Want")
 
@@ -164,6 +168,45 @@ class Ledger:
             best.promise(number, Promise(dict(want.resources), besides))
             self._places[number] = best
             granted.append((number, best))
+        return granted
+
+    def place(
+        self,
+        bundles: Mapping[int, Want],
+        strategy: GroupStrategy,
+        occupied: Iterable[str] = (),
+        target: str = "",
+        first: str = "",
+    ) -> dict[int, tuple[int, LedgerNode]]:
+        """Promise room for bundles of a placement group, for all or none.
+
+        Args:
+            bundles: what each needs, by its number.
+            strategy: how they relate to nodes.
+            occupied: nodes of the group's other bundles, once for each.
+            target: for STRICT_PACK, the node to prefer.
+            first: the node that asks, which comes first where nothing else decides.
+        """
+        rows = {
+            NodeRow(member.node, EMPTY, member.labels): member
+            for member in sorted(self.members.values(), key=lambda member: member.node != first)
+            if not member.drains
+        }
+        by_id = {row.node_id: row for row in rows}
+        room = {row: {name: round(left * UNITS_PER_ONE) for name, left in rows[row].left().items()} for row in rows}
+        plan = plan_bundles(
+            strategy,
+            [Bundle(index, ResourceSet.of(want.resources), want.labels) for index, want in bundles.items()],
+            room,
+            [by_id[node] for node in occupied if node in by_id],
+            by_id.get(target),
+        )
+        granted: dict[int, tuple[int, LedgerNode]] = {}
+        for index, row in (plan or {}).items():
+            number, self._next = self._next, self._next + 1
+            self._places[number] = rows[row]
+            rows[row].promise(number, Promise(dict(bundles[index].resources), first))
+            granted[index] = number, rows[row]
         return granted
 
     def give_back(self, grants: Iterable[int]) -> None:

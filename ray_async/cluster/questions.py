@@ -34,8 +34,16 @@ class Questions:
             "find_actor": self._find_actor,
             "named_actors": self._named_actors,
             "key_value": self._key_value,
+            "find_group": self._find_group,
+            "remove_group": self._remove_group,
+            "group_settled": self._group_settled,
         }
-        agent.lanes.handlers.update(named_actor=self._named_actor)
+        agent.lanes.handlers.update(
+            named_actor=self._named_actor,
+            group_row=self._own_group_row,
+            remove_group=self._remove_own_group,
+            group_settled=self._own_group_settled,
+        )
 
     def asked(self, message: dict[str, Any]) -> None:
         """The node has a question."""
@@ -108,6 +116,48 @@ class Questions:
         if ref is None:
             return {}, []
         return {"actor": agent.objects.export(ref, lane.node), "meta": found["meta"]}, []
+
+    # -- placement groups ----------------------------------------------------------------------------------------------
+
+    async def _owner_of(self, message: dict[str, Any]) -> tuple[str, Lane | None]:
+        """Id of a group that another node has made, and the connection to that; None where there is no such group."""
+        group, node = await self._agent.member.ask_head(
+            "ray_find_group",
+            group=message["group"],
+            name=message.get("name", ""),
+            namespace=message.get("namespace", ""),
+        )
+        return group, None if node in ("", self._agent.node_id) else await self._agent.lane(node)
+
+    async def _find_group(self, message: dict[str, Any]) -> Found:
+        group, lane = await self._owner_of(message)
+        if lane is None:
+            return {}, None
+        found, _ = await lane.request("group_row", group=group)
+        return found, None
+
+    async def _own_group_row(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> Any:
+        rows = await self._agent.channel.ask("pg_table", placement_group_id=header["group"], own=True)
+        return {"row": rows.get(header["group"])}, []
+
+    async def _remove_group(self, message: dict[str, Any]) -> Found:
+        group, lane = await self._owner_of(message)
+        if lane is not None:
+            await lane.request("remove_group", group=group)
+        return {}, None
+
+    async def _remove_own_group(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> None:
+        await self._agent.channel.ask("pg_remove", placement_group_id=header["group"])
+
+    async def _group_settled(self, message: dict[str, Any]) -> Found:
+        group, lane = await self._owner_of(message)
+        if lane is None:
+            return {"is_there": False}, None
+        found, _ = await lane.request("group_settled", group=group)
+        return found, None
+
+    async def _own_group_settled(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> Any:
+        return {"is_there": await self._agent.channel.ask("pg_wait", group=header["group"])}, []
 
     # -- keys and values -----------------------------------------------------------------------------------------------
 

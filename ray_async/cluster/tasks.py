@@ -218,13 +218,8 @@ class IncomingTasks:
         self._agent = agent
         self._arena = agent.arena
         self._running: dict[tuple[str, int, int], Any] = {}  # reference of the first return
-        self._held: dict[tuple[str, int, int], dict[str, float]] = {}  # what they take of this node
         self._batches: dict[tuple[str, int], asyncio.Future[Any]] = {}
         agent.lanes.handlers.update(cancel=self._cancel, run_batch=self._run_sent)
-
-    def held(self) -> list[dict[str, float]]:
-        """Resources that each task of other nodes takes here."""
-        return list(self._held.values())
 
     async def run_batch(self, origin: str, number: int) -> int:
         """Run a batch of the node at ``id@host:port``, or wait for the end of what that has sent; how many records."""
@@ -277,7 +272,6 @@ class IncomingTasks:
             own_job = await self._agent.foreign_job(lane.node, job)
             given = ClassDescription.decode(described["description"].encode())
             used = self._agent.session.classes.use(given._replace(**self._agent.own_place(given, own_job)))
-            self._held[key] = given.place.resources
             found = self._agent.calls.submit(call, used=used)
         except errors.NodeDiedError:
             raise
@@ -285,7 +279,6 @@ class IncomingTasks:
             # It is the caller's to see; the node goes on.
             _logger.exception("a task of node %s could not be submitted", lane.node)
             failed = errors.RaySystemError(f"the task could not be submitted on node {self._agent.node_id}: {error}")
-            self._held.pop(key, None)
             lane.send("done", [errors.to_payload(failed)], failed=True, **says)
             return
         self._running[key] = self._agent.calls.handle(found)
@@ -294,7 +287,6 @@ class IncomingTasks:
             lane.send("done", out, **answer, **says)
         finally:
             self._running.pop(key, None)
-            self._held.pop(key, None)
 
     async def _cancel(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> None:
         ref = self._running.get((lane.node, header["record"], header["seq"]))

@@ -20,8 +20,8 @@ class NodeChoice(NamedTuple):
     """A strategy that is not the default one.
 
     Args:
-        kind: "spread", "affinity" or "label".
-        node: For affinity: the node's id, in hexadecimal digits.
+        kind: "spread", "affinity" or "label"; "guest" for what another node of a cluster has sent to this one.
+        node: For affinity and guests: the node's id, in hexadecimal digits.
         soft: For affinity: whether another node will do when that one is gone, or could never fit the request.
         spill: For soft affinity: whether another node will do when that one is busy.
         fail: For hard affinity: whether the request fails when the node is busy.

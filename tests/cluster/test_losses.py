@@ -9,6 +9,8 @@ import pytest
 
 import ray_async as ray
 from ray_async.engine.state import StateKind
+from ray_async.util import placement_group, placement_group_table
+from ray_async.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from tests.cluster.hosts import Hosts
 from tests.resources import wait_until
 
@@ -178,3 +180,24 @@ print(ray.get(counter.add.remote()))
     counter = Counter.options(name="held", namespace="shared", num_cpus=0, resources={}).remote()
     assert ray.get(counter.add.remote()) == 1
     assert ray.get_actor("held", namespace="shared") == counter
+
+
+@ray.remote
+def where() -> str:
+    return ray.get_runtime_context().get_node_id()
+
+
+def test_a_bundle_of_a_lost_node_is_placed_anew(hosts: Hosts) -> None:
+    def nodes() -> set[str]:
+        return set(placement_group_table(group)["bundles_to_node_id"].values())
+
+    lost = hosts.add(num_cpus=1)
+    group: Any = placement_group([{"CPU": 1}] * 2, strategy="STRICT_SPREAD")
+    ray.get(group.ready())
+    assert nodes() == {hosts.id_of(hosts.first), hosts.id_of(lost)}
+    other = hosts.add(num_cpus=1)
+    hosts.kill(lost)
+    ids = {hosts.id_of(hosts.first), hosts.id_of(other)}
+    wait_until(lambda: nodes() == ids)
+    bundles = [PlacementGroupSchedulingStrategy(group, index) for index in range(2)]
+    assert set(ray.get([where.options(scheduling_strategy=bundle).remote() for bundle in bundles])) == ids

@@ -211,6 +211,11 @@ class Classes:
         counts = [(class_id, self.without_room(class_id)) for class_id in self._hungry]
         return [(class_id, self._known[class_id][1], count) for class_id, count in counts if count]
 
+    def guests(self) -> set[int]:
+        """Classes of tasks that other nodes have sent here."""
+        choices = ((class_id, description.place.choice) for class_id, (_, description) in self._known.items())
+        return {class_id for class_id, choice in choices if choice is not None and choice.kind == "guest"}
+
     def without_room(self, class_id: int) -> int:
         """How many tasks of a class wait and have no worker here."""
         return self._dispatch.report.without_room(class_id, self.queue_length(class_id))

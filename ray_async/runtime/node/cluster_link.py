@@ -17,6 +17,7 @@ from ray_async.runtime.node.actor_table import ActorTable
 from ray_async.runtime.node.actors import Actors
 from ray_async.runtime.node.arena_views import ArenaViews
 from ray_async.runtime.node.classes import Classes
+from ray_async.runtime.node.cluster_groups import ClusterGroups
 from ray_async.runtime.node.cluster_names import ClusterNames
 from ray_async.runtime.node.cluster_questions import ClusterQuestions
 from ray_async.runtime.node.death.death_explainer import Deaths
@@ -24,6 +25,7 @@ from ray_async.runtime.node.death.evidence import DeathCause
 from ray_async.runtime.node.dispatch import Dispatch
 from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
+from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.guard import guarded
 from ray_async.runtime.node.logical_nodes import LogicalNodes
 from ray_async.runtime.node.objects.spilling import Spilling
@@ -56,7 +58,7 @@ class ClusterLink(OtherNodes):
         config: of the node.
         views: of the arena.
         dispatch: calls what is to be done later.
-        classes, tasks, actors, table: work that may find no room here.
+        classes, tasks, actors, table, groups: what may find no room here.
         spilling: brings values that are not in memory.
         failures: ends what comes back cancelled.
         deaths: explains ends of actors elsewhere.
@@ -75,6 +77,7 @@ class ClusterLink(OtherNodes):
         tasks: Tasks,
         actors: Actors,
         table: ActorTable,
+        groups: Groups,
         spilling: Spilling,
         failures: RecordFailures,
         deaths: Deaths,
@@ -94,6 +97,7 @@ class ClusterLink(OtherNodes):
         self._tasks = tasks
         self._actors = actors
         self._table = table
+        self._groups = groups
         self._spilling = spilling
         self._failures = failures
         self._deaths = deaths
@@ -112,9 +116,13 @@ class ClusterLink(OtherNodes):
         self._free: dict[str, dict[str, float]] = {}
         self.questions = ClusterQuestions(self._notify)
         self.names = ClusterNames(table, self.questions, self._notify)
+        self._far_groups = ClusterGroups(
+            groups, self.questions, self._notify, self.offer_soon, lambda: len(self.total())
+        )
         self.answers: Answers = {
             "foreign_job": self._foreign_job,
             "answered": lambda peer, m: self.questions.answered(m),
+            **self._far_groups.answers,
         }
         self.notices: Notices = {
             "take": lambda peer, m: self._take(int(m["class_id"]), int(m["count"]), m.get("tag")),
@@ -128,6 +136,7 @@ class ClusterLink(OtherNodes):
             "actor_up": lambda peer, m: self._actor_up(int(m["actor"]), int(m["epoch"])),
             "actor_gone": lambda peer, m: self._actor_gone(int(m["actor"]), int(m["epoch"]), str(m["reason"])),
             "actor_init_failed": self._actor_init_failed,
+            **self._far_groups.notices,
         }
 
     @property
@@ -158,6 +167,7 @@ class ClusterLink(OtherNodes):
         self._agent = None
         self._nodes, self._free = [], {}
         self.questions.agent_lost()
+        self._groups.leave_cluster()
         _logger.error("the agent is gone: this node is cut off from its cluster")
         facts = self._executor.facts
         self._back([[record, seq, facts(record)["retries"]] for record, seq in self._taken.items()])
@@ -207,9 +217,11 @@ class ClusterLink(OtherNodes):
         self._offers = False
         classes = [row for row in self._classes.waiting_for_room() if self.may_run(row[1])]
         actors = [actor for actor in self._actors.waiting_for_room() if self.may_run(actor.description)]
-        if classes or actors:
+        groups = self._groups.without_room()
+        if classes or actors or groups:
             self._notify(
                 "demand",
+                groups=groups,
                 classes=[[class_id, text(description), queued] for class_id, description, queued in classes],
                 actors=[[actor.offset, actor.scheduler_id, text(actor.description)] for actor in actors],
             )
@@ -255,11 +267,20 @@ class ClusterLink(OtherNodes):
             else:
                 self._executor.requeue(record, retries)
 
+    @property
+    def groups(self) -> ClusterGroups | None:
+        """Placement groups as all nodes know them."""
+        return self._far_groups if self._agent is not None else None
+
     def may_run(self, description: ClassDescription | ActorDescription) -> bool:
         """Whether tasks of a class, or an actor, may find a place on another node: not what came from one."""
         choice = description.place.choice
-        stays = choice is not None and choice.kind == "affinity" and choice.node == self._config["node_id"]
-        return self._agent is not None and not stays and description.place.group is None
+        own = choice is not None and choice.node == self._config["node_id"]
+        stays = choice is not None and (
+            choice.kind == "guest" or (choice.kind == "affinity" and own and not choice.soft)
+        )
+        group = description.place.group
+        return self._agent is not None and not stays and (group is None or self._groups.lies_elsewhere(group))
 
     def cancel(self, record: int, force: bool) -> bool:
         """Have a record cancelled that runs on another node; whether it does."""

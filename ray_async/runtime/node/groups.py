@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from typing import Any
@@ -11,6 +12,7 @@ from ray_async._core.object_view import ObjectView
 from ray_async.ids import JobID, PlacementGroupID
 from ray_async.runtime.node.dispatch import Dispatch
 from ray_async.runtime.node.environments import Environments
+from ray_async.runtime.node.other_nodes import NodeMembership
 from ray_async.runtime.scheduler import events
 from ray_async.runtime.scheduler.labels import LabelSelector
 from ray_async.runtime.scheduler.placement_groups import GroupStrategy
@@ -25,16 +27,22 @@ _MAX_PAST_GROUPS = 1000  # removed groups, for the table
 class _Group:
     __slots__ = (
         "bundles",
+        "changed",
         "created",
         "detached",
+        "elsewhere",
         "id",
+        "is_share",
         "job",
         "latency_ms",
         "maker",
         "name",
         "namespace",
         "promises",
+        "selectors",
         "state",
+        "strategy",
+        "target",
     )
 
     def __init__(
@@ -55,9 +63,15 @@ class _Group:
         self.maker = maker
         self.detached = detached
         self.state = "PENDING"
+        self.changed = asyncio.Event()  # it is ready, or removed
         self.created = time.monotonic()
         self.latency_ms = 0.0
         self.promises: list[tuple[Any, Any]] = []
+        self.strategy = GroupStrategy.PACK
+        self.selectors: list[dict[str, str]] = []
+        self.target = ""
+        self.elsewhere: dict[int, str] = {}  # nodes of other machines, by bundle
+        self.is_share = False  # bundles of another node's group
 
 
 class Groups:
@@ -67,9 +81,13 @@ class Groups:
         dispatch: to the scheduler, which reserves bundles.
         objects: view of the arena's objects, promises among them.
         environments: know the jobs' namespaces.
+        cluster: whose other nodes may have bundles.
     """
 
-    def __init__(self, dispatch: Dispatch, objects: ObjectView, environments: Environments) -> None:
+    def __init__(
+        self, dispatch: Dispatch, objects: ObjectView, environments: Environments, cluster: NodeMembership
+    ) -> None:
+        self._cluster = cluster
         self._dispatch = dispatch
         self._objects = objects
         self._environments = environments
@@ -95,18 +113,106 @@ class Groups:
         bundles = [{str(k): float(v) for k, v in bundle.items() if v} for bundle in message["bundles"]]
         selectors = tuple(LabelSelector.parse(s or {}) for s in message.get("bundle_label_selector") or ())
         group = _Group(group_id, bundles, name, namespace, job, maker, message.get("lifetime") == "detached")
+        group.strategy = GroupStrategy[str(message["strategy"])]
+        group.selectors = [dict(selector or {}) for selector in message.get("bundle_label_selector") or ()]
+        group.target = message.get("soft_target_node_id") or ""
         self._groups[group_id] = group
+        others = self._cluster.others.groups
         self._dispatch.schedule(
             events.PlacementGroupCreated(
                 group_id,
                 tuple(ResourceSet.of(bundle) for bundle in bundles),
-                GroupStrategy[str(message["strategy"])],
+                group.strategy,
                 selectors,
-                message.get("soft_target_node_id"),
+                group.target or None,
                 name,
+                waits=others is not None and others.decides(group.strategy),
             )
         )
+        if others is not None:
+            others.made(group_id, name, namespace)
         return {"placement_group_id": group_id}
+
+    # -- in a cluster --------------------------------------------------------------------------------------------------
+
+    def without_room(self) -> list[dict[str, Any]]:
+        """Groups that have bundles without a place."""
+        rows = []
+        for group in self._groups.values():
+            if group.state in ("PENDING", "RESCHEDULING") and not group.is_share:
+                here = self._dispatch.report.placement_group_table()[group.id]["bundles_to_node_id"]
+                rows.append(
+                    {
+                        "id": group.id,
+                        "name": group.name,
+                        "bundles": group.bundles,
+                        "selectors": group.selectors,
+                        "strategy": group.strategy.value,
+                        "target": group.target,
+                        "missing": [index for index in range(len(group.bundles)) if index not in here],
+                        "here": len(here) - len(group.elsewhere),
+                    }
+                )
+        return rows
+
+    def lies_elsewhere(self, group_id: str) -> bool:
+        """Whether some bundles of a group are on other machines."""
+        group = self._groups.get(group_id)
+        return group is not None and bool(group.elsewhere)
+
+    def set_elsewhere(self, group_id: str, nodes: dict[int, str]) -> bool:
+        """Bundles of a group lie on other machines, or some do not any more; whether that is of use."""
+        group = self._groups.get(group_id)
+        if group is None or group.state == "REMOVED":
+            return False
+        if group.state == "CREATED" and not nodes.keys() <= group.elsewhere.keys():
+            return False  # it has found room here meanwhile
+        group.elsewhere = nodes
+        self._dispatch.schedule(events.BundlesElsewhere(group_id, tuple(nodes.items())))
+        return True
+
+    def leave_cluster(self) -> None:
+        """The node is alone from now on: what lay elsewhere is lost, and what was others' is free."""
+        for group in list(self._groups.values()):
+            if group.is_share:
+                self.drop(group.id)
+            elif group.state != "REMOVED":
+                self.set_elsewhere(group.id, {})
+
+    def reserve(self, group_id: str, name: str, bundles: list[dict[str, float]], nodes: dict[int, str]) -> bool:
+        """Reserve bundles of another node's group, all but those in ``nodes``, now or not at all."""
+        group = self._groups.get(group_id)
+        if group is None or group.state == "REMOVED":
+            group = _Group(group_id, bundles, name, "", 0, 0, True)
+            group.is_share, group.elsewhere = True, nodes
+            self._groups[group_id] = group
+            sets = tuple(ResourceSet.of(bundle) for bundle in bundles)
+            self._dispatch.schedule(
+                events.PlacementGroupCreated(group_id, sets, name=name, elsewhere=tuple(nodes.items()))
+            )
+        else:
+            group.elsewhere = nodes
+            self._dispatch.schedule(events.BundlesElsewhere(group_id, tuple(nodes.items())))
+        if group.state == "CREATED":
+            return True
+        self.drop(group_id)
+        return False
+
+    def drop(self, group_id: str) -> None:
+        """Give back what another node's group has here, and forget it."""
+        self.remove(group_id)
+        if group_id in self._removed:
+            self._removed.remove(group_id)
+        self._groups.pop(group_id, None)
+
+    async def settled(self, group_id: str) -> bool:
+        """Wait until a group is ready, or removed; whether it is there."""
+        group = self._groups.get(group_id)
+        if group is not None and group.state not in ("CREATED", "REMOVED"):
+            await group.changed.wait()
+        return group is not None and group.state == "CREATED"
+
+    # -- life ----------------------------------------------------------------------------------------------------------
 
     def _namespace(self, job: int) -> str:
         found = self._environments.job_of(f"{job}:")
@@ -120,10 +226,14 @@ class Groups:
         for promise, holder in group.promises:
             self._fulfil(promise, holder)
         group.promises.clear()
+        group.changed.set()
 
     def rescheduling(self, group_id: str) -> None:
         """Bundles were lost with a node."""
-        self._groups[group_id].state = "RESCHEDULING"
+        group = self._groups[group_id]
+        group.state = "RESCHEDULING"
+        group.changed.clear()
+        self._cluster.others.offer_soon()
 
     def when_ready(self, group_id: str, promise_at: int, holder_at: int) -> None:
         """Complete a promise with the value in ``holder`` once the group is ready."""
@@ -136,6 +246,13 @@ class Groups:
             self._fulfil(promise, holder)
         else:
             group.promises.append((promise, holder))
+
+    def complete(self, promise: Any, holder: Any, is_there: bool) -> None:
+        """Complete a promise of another node's group, which is ready, or removed."""
+        if is_there:
+            self._fulfil(promise, holder)
+        else:
+            self._fail(promise)
 
     def _fulfil(self, promise: Any, holder: Any) -> None:
         self._objects.copy_value(holder, promise)
@@ -153,10 +270,19 @@ class Groups:
         for promise, _ in group.promises:
             self._fail(promise)
         group.promises.clear()
+        group.changed.set()
+        others = self._cluster.others.groups
+        if others is not None and not group.is_share:
+            others.removed(group_id)
         self._removed.append(group_id)
         if len(self._removed) > _MAX_PAST_GROUPS:
             del self._groups[self._removed.popleft()]
         self._dispatch.schedule(events.PlacementGroupRemoved(group_id))
+
+    def is_own(self, group_id: str) -> bool:
+        """Whether a group was made here, and is not forgotten."""
+        group = self._groups.get(group_id)
+        return group is not None and not group.is_share
 
     def is_removed(self, group_id: str) -> bool:
         """Whether a group is gone."""
@@ -165,7 +291,8 @@ class Groups:
 
     def _find(self, name: str, namespace: str) -> _Group | None:
         for group in self._groups.values():
-            if group.name == name and group.namespace == namespace and group.state != "REMOVED":
+            named = group.name == name and group.namespace == namespace and not group.is_share
+            if named and group.state != "REMOVED":
                 return group
         return None
 
@@ -179,7 +306,7 @@ class Groups:
         known: dict[str, dict[str, Any]] = self._dispatch.report.placement_group_table()
         rows = {}
         for group in self._groups.values():
-            if group_id not in (None, group.id):
+            if group_id not in (None, group.id) or group.is_share:
                 continue
             row = dict(known.get(group.id, {}))
             nodes = dict.fromkeys(range(len(group.bundles)), "") | (row.get("bundles_to_node_id") or {})

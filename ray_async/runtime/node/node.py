@@ -195,7 +195,7 @@ class Node:
         self._failures = RecordFailures(views, self._listing, self._history)
         self._overflow = Overflow(views.processes)
         arguments = ArgumentWatch(views.executor, views.waiter, cluster)
-        self._groups = Groups(dispatch, views.objects, self._environments)
+        self._groups = Groups(dispatch, views.objects, self._environments, cluster)
         self._actors = Actors(
             self._table,
             views,
@@ -308,7 +308,9 @@ class Node:
             self._drivers, self._workers, self._listeners, self._cancels, self._lifecycle.fail_environment
         )
         actors = ActorRequests(self._table, self._actors, self._views.objects, self._cluster)
-        groups = GroupRequests(self._groups, self._table, self._drivers, self._environments)
+        groups = GroupRequests(
+            self._groups, self._table, self._views.objects, self._drivers, self._environments, self._cluster
+        )
         explainer = PendingExplainer(self._views, report, self._names, self._workers, self._classes, self._table)
         state = StateRequests(self._listing, self._history, self._rows, self._table, explainer, self._cluster)
         nodes = NodeRequests(
@@ -345,6 +347,7 @@ class Node:
             tasks=self._tasks,
             actors=self._actors,
             table=self._table,
+            groups=self._groups,
             spilling=self._spilling,
             failures=self._failures,
             deaths=self._deaths,

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ray_async._core.object_ref import ObjectRef
+    from ray_async.runtime.node.cluster_groups import ClusterGroups
     from ray_async.runtime.node.requests.messages import Answer, Message
     from ray_async.spec.actor_description import ActorDescription
     from ray_async.spec.class_description import ClassDescription
@@ -23,6 +24,11 @@ class OtherNodes:
     def is_joined(self) -> bool:
         """Whether there may be other nodes to send work to."""
         return False
+
+    @property
+    def groups(self) -> ClusterGroups | None:
+        """Placement groups as all nodes know them; None where there is but this node."""
+        return None
 
     def may_run(self, description: ClassDescription | ActorDescription) -> bool:
         """Whether tasks of a class, or an actor, may find a place on another node."""

@@ -51,7 +51,7 @@ def _strategy(choice: NodeChoice | None) -> strategies.Strategy:
         return strategies.DEFAULT
     if choice.kind == "spread":
         return strategies.SPREAD
-    if choice.kind == "affinity":
+    if choice.kind in ("affinity", "guest"):
         return strategies.NodeAffinity(str(choice.node), bool(choice.soft), bool(choice.spill), bool(choice.fail))
     if choice.kind == "label":
         return strategies.NodeLabel(_selector(choice.hard), _selector(choice.preferred))

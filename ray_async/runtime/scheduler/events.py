@@ -14,6 +14,7 @@ from ray_async.runtime.scheduler.specs import ActorSpec, ClassSpec
 __all__ = (
     "ActorEnded",
     "ActorSubmitted",
+    "BundlesElsewhere",
     "ClassAdded",
     "ClassDemand",
     "ClassRemoved",
@@ -161,6 +162,8 @@ class PlacementGroupCreated(Record):
         selectors: a label selector for each bundle, or nothing.
         soft_target_node_id: STRICT_PACK only: prefer this node.
         name: shown in the table.
+        elsewhere: nodes of other machines, by bundle, for those bundles that lie there.
+        waits: nothing is reserved before a `BundlesElsewhere` has come.
     """
 
     pg_id: str
@@ -169,6 +172,20 @@ class PlacementGroupCreated(Record):
     selectors: tuple[LabelSelector, ...] = ()
     soft_target_node_id: str | None = None
     name: str = ""
+    elsewhere: tuple[tuple[int, str], ...] = ()
+    waits: bool = False
+
+
+class BundlesElsewhere(Record):
+    """Bundles of a group lie on nodes of other machines, and need no place here; those that did before are lost.
+
+    Args:
+        pg_id: the group.
+        nodes: by bundle.
+    """
+
+    pg_id: str
+    nodes: tuple[tuple[int, str], ...]
 
 
 class PlacementGroupRemoved(Record):
@@ -198,6 +215,7 @@ Event = (
     | ActorSubmitted
     | ActorEnded
     | PlacementGroupCreated
+    | BundlesElsewhere
     | PlacementGroupRemoved
     | Tick
 )

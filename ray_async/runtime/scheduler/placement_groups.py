@@ -35,6 +35,7 @@ class BundleGroup(Demand):
 
     __slots__ = (
         "bundles",
+        "elsewhere",
         "missing_resources",
         "name",
         "pg_id",
@@ -43,6 +44,7 @@ class BundleGroup(Demand):
         "soft_target",
         "state",
         "strategy",
+        "waits",
     )
 
     def __init__(
@@ -63,18 +65,20 @@ class BundleGroup(Demand):
         self.name = name
         self.state = GroupState.PENDING
         self.pools: dict[int, ResourcePool] = {}
+        self.elsewhere: dict[int, str] = {}  # nodes of other machines, by bundle
+        self.waits = False  # nothing is reserved before it is known what lies there
         self.missing_resources = EMPTY
         self.count_missing()
 
     @property
     def wants_more(self) -> bool:
         """Whether bundles wait for a reservation."""
-        return self.state in (GroupState.PENDING, GroupState.RESCHEDULING)
+        return self.state in (GroupState.PENDING, GroupState.RESCHEDULING) and not self.waits
 
     @property
     def missing(self) -> tuple[int, ...]:
         """Bundles without a reservation."""
-        return tuple(index for index in range(len(self.bundles)) if index not in self.pools)
+        return tuple(i for i in range(len(self.bundles)) if i not in self.pools and i not in self.elsewhere)
 
     def count_missing(self) -> None:
         """Sum up what the missing bundles need, after a change of `pools`."""
@@ -91,4 +95,5 @@ class BundleGroup(Demand):
 
     def bundle_nodes(self) -> dict[int, str]:
         """Node id by bundle index, for the reserved bundles."""
-        return {index: self.pools[index].node.node_id for index in sorted(self.pools)}
+        nodes = {**self.elsewhere, **{index: pool.node.node_id for index, pool in self.pools.items()}}
+        return {index: nodes[index] for index in sorted(nodes)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from ray_async.runtime.scheduler.demands import ActorRecord, Demand
+from ray_async.runtime.scheduler.demands import ActorRecord, ClassDemandState, Demand
 from ray_async.runtime.scheduler.grants import Activity
 from ray_async.runtime.scheduler.placement_groups import BundleGroup, GroupState
 from ray_async.runtime.scheduler.policy.strategies import Unschedulable
@@ -31,16 +32,19 @@ class Report:
 
     def cluster_resources(self) -> dict[str, float]:
         """Return the totals of all live nodes, with the resources that placement groups have made."""
-        return _as_floats(self._sum(total=True, idle_is_free=False, node_id=None))
+        return _as_floats(self._sum(total=True, idle_is_free=False, node_id=None, guests=()))
 
-    def available_resources(self, *, idle_is_free: bool = True, node_id: str | None = None) -> dict[str, float]:
+    def available_resources(
+        self, *, idle_is_free: bool = True, node_id: str | None = None, guests: Collection[int] = ()
+    ) -> dict[str, float]:
         """Return what is free; a name of which nothing is free is left out.
 
         Args:
             idle_is_free: count leases that run nothing as free.
             node_id: of this node only.
+            guests: classes whose leases count as free, too.
         """
-        return _as_floats(self._sum(total=False, idle_is_free=idle_is_free, node_id=node_id))
+        return _as_floats(self._sum(total=False, idle_is_free=idle_is_free, node_id=node_id, guests=guests))
 
     def nodes(self) -> list[dict[str, object]]:
         """Return a row for each node, past ones too: id, alive, labels, resources (total) and worker counts."""
@@ -74,27 +78,34 @@ class Report:
             "infeasible": group.warned,
         }
 
-    def _sum(self, total: bool, idle_is_free: bool, node_id: str | None) -> dict[str, int]:
+    def _sum(self, total: bool, idle_is_free: bool, node_id: str | None, guests: Collection[int]) -> dict[str, int]:
         sums: dict[str, int] = {}
         for node in self._state.nodes:
             if node_id in (None, node.node_id):
-                self._add(sums, node.pool, total, idle_is_free, ("",))
+                self._add(sums, node.pool, total, idle_is_free, ("",), guests)
         for group in self._state.groups.values():
             for index, pool in group.pools.items():
                 if node_id in (None, pool.node.node_id):
                     suffixes = (f"_group_{index}_{group.pg_id}", f"_group_{group.pg_id}")
-                    self._add(sums, pool, total, idle_is_free, suffixes)
+                    self._add(sums, pool, total, idle_is_free, suffixes, guests)
         return sums
 
     @staticmethod
     def _add(
-        sums: dict[str, int], pool: ResourcePool, total: bool, idle_is_free: bool, suffixes: tuple[str, ...]
+        sums: dict[str, int],
+        pool: ResourcePool,
+        total: bool,
+        idle_is_free: bool,
+        suffixes: tuple[str, ...],
+        guests: Collection[int],
     ) -> None:
         units = dict(pool.total if total else pool.available)
         in_use = 0 if total else len(pool.grants)
         if idle_is_free and not total:
             for grant in pool.grants:
-                if grant.activity is Activity.IDLE:
+                owner = grant.owner
+                is_guest = isinstance(owner, ClassDemandState) and owner.class_id in guests
+                if is_guest or grant.activity is Activity.IDLE:
                     in_use -= 1
                     for name in grant.allocation.resources:
                         units[name] += grant.allocation.held(name)

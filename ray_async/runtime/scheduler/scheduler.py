@@ -12,6 +12,7 @@ from ray_async.runtime.scheduler.granting import Granting
 from ray_async.runtime.scheduler.grants import Activity, Grant, Revocation
 from ray_async.runtime.scheduler.instructions import (
     Instruction,
+    PlacementGroupReady,
     PlacementGroupRescheduling,
     StopReason,
 )
@@ -69,6 +70,7 @@ class Scheduler:
             ev.ActorEnded: self._actor_ended,
             ev.PlacementGroupCreated: self._group_created,
             ev.PlacementGroupRemoved: self._group_removed,
+            ev.BundlesElsewhere: self._bundles_elsewhere,
             ev.Tick: self._tick,
         }
 
@@ -319,6 +321,28 @@ class Scheduler:
         )
         self._state.groups[event.pg_id] = group
         self._state.group_changes += 1
+        group.elsewhere.update(event.elsewhere)
+        group.waits = event.waits
+        group.count_missing()
+        self._state.review(group)
+
+    def _bundles_elsewhere(self, event: ev.BundlesElsewhere) -> None:
+        group = self._state.groups.get(event.pg_id)
+        if group is None:
+            return
+        nodes = dict(event.nodes)
+        lost = tuple(index for index in group.elsewhere if index not in nodes)
+        group.elsewhere = {index: node for index, node in nodes.items() if index not in group.pools}
+        group.waits = False
+        group.count_missing()
+        self._state.group_changes += 1
+        self._state.freed = True
+        if not group.missing and group.state is not GroupState.CREATED:
+            group.state = GroupState.CREATED
+            self._state.emit(PlacementGroupReady(group.pg_id, group.bundle_nodes()))
+        elif group.missing and group.state is GroupState.CREATED:
+            group.state = GroupState.RESCHEDULING
+            self._state.emit(PlacementGroupRescheduling(group.pg_id, lost))
         self._state.review(group)
 
     def _group_removed(self, event: ev.PlacementGroupRemoved) -> None:

@@ -226,3 +226,35 @@ def test_groups_show_in_the_resources(harness: Make) -> None:
     h.busy(0)
     h.send(ev.LeaseIdle(0))
     assert h.scheduler.report.available_resources()["CPU_group_0_abc"] == 1
+
+
+def test_bundles_of_other_machines_need_no_place_here(harness: Make) -> None:
+    h = harness()
+    h.node("head", CPU=1)
+    h.group("p", {"CPU": 1}, {"CPU": 1}, strategy=GroupStrategy.STRICT_SPREAD, waits=True)
+    assert h.available() == 1  # nothing is reserved before it is known what lies elsewhere
+    h.send(ev.BundlesElsewhere("p", ((1, "far"),)))
+    row = h.scheduler.report.placement_group_table()["p"]
+    assert (row["state"], row["bundles_to_node_id"]) == ("CREATED", {0: "head", 1: "far"})
+    assert h.available() == 0
+    h.task_class(1, queued=2, spec={"placement_group": "p", "bundle_index": 1}, CPU=1)
+    assert h.slots_of(1) == []
+    assert h.scheduler.report.without_room(1, 2) == 2
+    h.task_class(2, queued=1, spec={"placement_group": "p", "bundle_index": 0}, CPU=1)
+    assert len(h.slots_of(2)) == 1
+
+
+def test_bundles_that_are_lost_elsewhere_are_placed_anew(harness: Make) -> None:
+    h = harness()
+    h.node("head", CPU=2)
+    h.group("p", {"CPU": 1}, {"CPU": 1}, waits=True)
+    h.send(ev.BundlesElsewhere("p", ((0, "far"), (1, "far"))))
+    assert h.available() == 2
+    h.send(ev.BundlesElsewhere("p", ((1, "far"),)))
+    row = h.scheduler.report.placement_group_table()["p"]
+    assert (row["state"], row["bundles_to_node_id"]) == ("CREATED", {0: "head", 1: "far"})
+    assert any(isinstance(seen, ins.PlacementGroupRescheduling) for seen in h.seen)
+    h.send(ev.PlacementGroupRemoved("p"))
+    assert h.available() == 2
+    h.send(ev.BundlesElsewhere("p", ()))  # a late word of a group that is gone
+    assert h.available() == 2

@@ -90,3 +90,18 @@ def test_what_waits_for_a_worker_that_starts_has_room(harness: Make) -> None:
     h.task_class(2, queued=2, spec={"strategy": NodeAffinity("elsewhere")}, CPU=1)
     assert report.without_room(2, 2) == 2  # it was given up here
     assert report.without_room(3, 1) == 0
+
+
+def test_what_guests_take_counts_as_free(harness: Make) -> None:
+    h = harness()
+    h.node("head", CPU=3)
+    h.task_class(1, queued=1, CPU=1)
+    h.task_class(2, queued=1, CPU=1)
+    for class_id in (1, 2):
+        h.send(ev.ClassDemand(class_id, 0))
+    h.busy(0, 1)
+    report = h.scheduler.report
+    assert report.available_resources() == {"CPU": 1}
+    assert report.available_resources(guests={2, 7}) == {"CPU": 2}
+    h.send(ev.LeaseIdle(1))
+    assert report.available_resources(guests={2}) == {"CPU": 2}

@@ -66,7 +66,8 @@ class NodeRequests:
     def _available_resources(self, peer: Peer, message: Message) -> Message:
         self._classes.report_all()
         node_id = message.get("node_id")  # of this node alone
-        found = self._report.available_resources(node_id=node_id)
+        guests = self._classes.guests() if message.get("own") else ()
+        found = self._report.available_resources(node_id=node_id, guests=guests)
         others = [] if message.get("own") else self._cluster.others.free(node_id)
         if node_id not in (None, self._head):
             return {"value": _sum(found, others)}
