@@ -19,7 +19,7 @@ _SPREADS = (GroupStrategy.SPREAD, GroupStrategy.STRICT_SPREAD)
 
 
 class ClusterGroups:
-    """What the agent and the node tell each other of placement groups.
+    """Messages between the agent and the node about placement groups.
 
     Args:
         groups: the node's own, and its shares of others.
