@@ -26,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-serve demo-data demo-tune test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve rolling-serve full-serve full-data bench-data bench-tune quality-tune full-tune test-libraries clean distclean
+.PHONY: help venv build debug demo demo-cluster demo-serve demo-data demo-tune test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve rolling-serve full-serve full-data bench-data bench-tune quality-tune full-tune test-libraries clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ debug: $(VENV)/.installed ## compile a debug build in a copy of the tree (build/
 
 demo: build ## run the main example: measure the whole standard library in parallel
 	$(PY) -m examples.stdlib_metrics
+
+demo-cluster: build ## start three machines, run a job on them, lose one in the middle, and show that the result is right
+	$(PY) -m examples.cluster_demo
 
 # The model's library is large, and with GPUs' libraries 5 GB: their index has a build without them, which pip prefers. Where
 # nothing can be had, the demonstration takes a tiny model instead.

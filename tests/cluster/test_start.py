@@ -1,29 +1,11 @@
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ray_async.cluster.security import create_credentials
-from tests.cluster.hosts import LOOPBACK
-from tests.resources import TMPDIR_VARIABLE
-
-
-class Machine:
-    """The command line as on a machine of its own: with its own folder, and so its own registry of nodes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.temporary = folder / "tmp"  # the system's folder for everybody
-        self.temporary.mkdir(parents=True)
-
-    def run(self, *words: str, program: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", program] if program else [sys.executable, "-m", "ray_async", *words]
-        environment = {**os.environ, TMPDIR_VARIABLE: str(self.folder), "TMPDIR": str(self.temporary)}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+from tests.cluster.machines import LOOPBACK, Machine
 
 
 @pytest.fixture
@@ -32,8 +14,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine
     made = Machine(folder / "a"), Machine(folder / "b")
     yield made
     for machine in reversed(made):
-        assert machine.run("stop").returncode == 0
-        assert list(machine.temporary.iterdir()) == []
+        machine.stop()
 
 
 PROGRAM = """
@@ -52,18 +33,8 @@ print("ran elsewhere")
 
 def test_two_machines(machines: tuple[Machine, Machine]) -> None:
     one, two = machines
-    started = one.run("start", "--head", "--cluster", f"--node-ip-address={LOOPBACK}", "--port=0", "--num-cpus=1")
-    assert started.returncode == 0, started.stderr
-    address = started.stdout.partition("--address='")[2].partition("'")[0]
-    credentials = started.stdout.partition("copy ")[2].partition(" there")[0]
-    joined = two.run(
-        "start",
-        f"--address={address}",
-        f"--cluster-credentials={credentials}",
-        "--num-cpus=1",
-        '--resources={"far": 1}',
-    )
-    assert joined.returncode == 0, joined.stderr
+    address, credentials = one.start_head("--num-cpus=1")
+    two.join(address, credentials, "--num-cpus=1", '--resources={"far": 1}')
     ran = one.run(program=PROGRAM.format(address=address))
     assert "ran elsewhere" in ran.stdout, ran.stderr
     assert "2.0 CPU" in one.run("status").stdout
@@ -71,8 +42,7 @@ def test_two_machines(machines: tuple[Machine, Machine]) -> None:
 
 def test_strangers_are_refused_in_a_sentence(machines: tuple[Machine, Machine], tmp_path: Path) -> None:
     one, two = machines
-    started = one.run("start", "--head", "--cluster", f"--node-ip-address={LOOPBACK}", "--port=0", "--num-cpus=1")
-    address = started.stdout.partition("--address='")[2].partition("'")[0]
+    address, _ = one.start_head("--num-cpus=1")
     create_credentials(tmp_path / "strange.json")
     refused = two.run("start", f"--address={address}", f"--cluster-credentials={tmp_path / 'strange.json'}")
     assert refused.returncode == 1
