@@ -80,7 +80,7 @@ class ClusterAgent:
             self._run_batch,
         )
         self.lanes = Lanes(self.member.connect, lambda: {"node": self.node_id, "version": __version__})
-        self.lanes.handlers["job_over"] = self._foreign_job_over
+        self.lanes.handlers.update(job_over=self._foreign_job_over, output=self._far_output)
         self.calls = Calls(self)
         self.demands = Demands(self._warn)
         self.objects = Objects(self)
@@ -302,6 +302,16 @@ class ClusterAgent:
         for lane in self.lanes.all_open():
             lane.send("job_over", job=job)
 
+    def _pass_on(self, output: dict[str, Any]) -> None:
+        """Send what workers here have printed to the node whose driver shows it."""
+        number = int(output["job"], 16)
+        for (node, job), here in self._jobs.items():
+            if here.done() and not here.cancelled() and here.exception() is None and here.result() == number:
+                self.notify(node, "output", message={**output, "job": f"{job:08x}"})
+
+    async def _far_output(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> None:
+        self.channel.tell("far_output", message=header["message"])
+
     async def _foreign_job_over(self, lane: Lane, header: dict[str, Any], frames: list[Any]) -> None:
         self._end_foreign_jobs([(lane.node, header["job"])])
 
@@ -344,6 +354,8 @@ class ClusterAgent:
                 self.objects.wanted(number)
             case {"op": "unwanted", "number": number}:
                 self.objects.unwanted(number)
+            case {"op": "output", "message": output}:
+                self._pass_on(output)
             case {"op": "job_over", "job": job}:
                 self.job_over(job)
             case {"op": "question"}:

@@ -1,5 +1,7 @@
 import asyncio
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +197,32 @@ def test_what_there_is(two_hosts: Hosts) -> None:
     assert ray.cluster_resources()["far"] == 2
     wait_until(lambda: ray.available_resources().get("CPU") == 3)
     assert [row["IsHeadNode"] for row in ray.nodes()].count(True) >= 1
+
+
+def test_what_is_printed_elsewhere_is_shown_here(two_hosts: Hosts) -> None:
+    program = f"""
+import sys
+import ray_async as ray
+ray.init(address={two_hosts.first.session_dir!r})
+
+@ray.remote(resources={{"far": 1}})
+def speak():
+    print("said there")
+
+@ray.remote(resources={{"far": 0.1}}, num_cpus=0)
+class Speaker:
+    def speak(self):
+        print("said by an actor")
+
+speaker = Speaker.remote()
+ray.get([speak.remote(), speaker.speak.remote()])
+sys.stdin.read()
+"""
+    ran = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert ran.stdin is not None and ran.stdout is not None
+    with ran, ran.stdin, ran.stdout:
+        expected = {"said there", "said by an actor"}
+        while expected:
+            line = ran.stdout.readline()
+            assert line, f"{expected} was not shown"
+            expected = {text for text in expected if text not in line}

@@ -27,6 +27,7 @@ from ray_async.runtime.node.drivers import Drivers
 from ray_async.runtime.node.environments import Environments
 from ray_async.runtime.node.groups import Groups
 from ray_async.runtime.node.guard import guarded
+from ray_async.runtime.node.listeners import Listeners
 from ray_async.runtime.node.logical_nodes import LogicalNodes
 from ray_async.runtime.node.objects.spilling import Spilling
 from ray_async.runtime.node.other_nodes import OtherNodes
@@ -64,7 +65,7 @@ class ClusterLink(OtherNodes):
         deaths: explains ends of actors elsewhere.
         drivers, environments: know the jobs.
         nodes: the logical nodes of this one.
-        warn: shows a line to drivers.
+        listeners: the drivers, to whom output and warnings are shown.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class ClusterLink(OtherNodes):
         drivers: Drivers,
         environments: Environments,
         nodes: LogicalNodes,
-        warn: Callable[[str], None],
+        listeners: Listeners,
     ) -> None:
         self._config = config
         self._arena = views.arena
@@ -110,6 +111,8 @@ class ClusterLink(OtherNodes):
         self._taken: dict[int, int] = {}
         self._slot = 0  # of the agent
         self._epoch = 0
+        self._foreign_jobs: set[int] = set()
+        listeners.relay = self._relay
         #: Actors that other nodes host, by offset.
         self._hosts: dict[int, WorkerProcess] = {}
         self._nodes: list[dict[str, Any]] = []
@@ -130,8 +133,9 @@ class ClusterLink(OtherNodes):
             "record_back": lambda peer, m: self._back(m["records"]),
             "elsewhere_lost": lambda peer, m: self._lost(int(m["entry"]), int(m["number"])),
             "cluster_view": self._view,
-            "foreign_job_over": lambda peer, m: drivers.job_over(int(m["job"])),
-            "warn": lambda peer, m: warn(str(m["text"])),
+            "foreign_job_over": self._foreign_job_over,
+            "far_output": lambda peer, m: listeners.broadcast(dict(m["message"])),
+            "warn": lambda peer, m: listeners.warn(str(m["text"])),
             "take_actor": lambda peer, m: self._take_actor(int(m["actor"]), str(m["id"]), m["tag"], str(m["node"])),
             "actor_up": lambda peer, m: self._actor_up(int(m["actor"]), int(m["epoch"])),
             "actor_gone": lambda peer, m: self._actor_gone(int(m["actor"]), int(m["epoch"]), str(m["reason"])),
@@ -181,7 +185,22 @@ class ClusterLink(OtherNodes):
             self._agent.send({**fields, "op": op})
 
     def _foreign_job(self, peer: Peer, message: Message) -> Message:
-        return {"value": self._drivers.add_foreign(message["job"])}
+        number = self._drivers.add_foreign(message["job"])
+        self._foreign_jobs.add(number)
+        return {"value": number}
+
+    def _foreign_job_over(self, peer: Peer, message: Message) -> None:
+        number = int(message["job"])
+        self._drivers.job_over(number)
+        self._foreign_jobs.discard(number)
+
+    def _relay(self, message: Message) -> bool:
+        """Pass output on to another node, if it is of a job of that one; whether it is."""
+        job = message.get("job")
+        if job is None or int(job, 16) not in self._foreign_jobs or self._agent is None:
+            return False
+        self._notify("output", message={**message, "ip": self._config["node_ip"]})
+        return True
 
     def job_ended(self, job: int) -> None:
         """A driver is gone: what other nodes run of its job is over."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from ray_async.transport.server import Peer
@@ -26,6 +27,8 @@ class Listeners:
         self._jobs: dict[Peer, int] = {}
         self._dropped: dict[Peer, int] = {}  # lines, of which the driver does not know yet
         self._early: deque[Message] = deque(maxlen=_MAX_EARLY)
+        #: Passes on what is for a driver of another node; whether it was that.
+        self.relay: Callable[[Message], bool] = lambda message: False
 
     def add(self, peer: Peer, job: int) -> None:
         """A driver listens from now on, and gets what its workers have written already."""
@@ -42,6 +45,8 @@ class Listeners:
 
     def broadcast(self, message: Message) -> None:
         """Send output to the drivers whose it is."""
+        if self.relay(message):
+            return
         delivered = False
         for peer, job in self._jobs.items():
             if message.get("job") in (None, f"{job:08x}"):

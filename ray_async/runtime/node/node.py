@@ -354,7 +354,7 @@ class Node:
             drivers=self._drivers,
             environments=self._environments,
             nodes=self._logical_nodes,
-            warn=self._listeners.warn,
+            listeners=self._listeners,
         )
         self._cluster.others = link
         return link
