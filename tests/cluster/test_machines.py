@@ -53,6 +53,11 @@ def test_tasks_on_each_machine(cluster: tuple[list[Machine], str]) -> None:
         assert ran.stdout.split() == [other.address for other in machines]
 
 
+def said_by_program(output: str) -> list[str]:
+    """What a program prints itself: its workers' lines begin with their name, and one may stand for several."""
+    return [line for line in output.splitlines() if not line.startswith("(")]
+
+
 @pytest.mark.parametrize("example", ["ray_basics", "ray_actors"])
 def test_programs_give_the_same_as_on_one_machine(cluster: tuple[list[Machine], str], example: str) -> None:
     machines, address = cluster
@@ -60,5 +65,4 @@ def test_programs_give_the_same_as_on_one_machine(cluster: tuple[list[Machine], 
     alone = machines[0].execute(*command, RAY_ADDRESS="local")
     together = machines[0].execute(*command, RAY_ADDRESS=address)
     assert together.returncode == 0, together.stderr
-    assert (alone.returncode, alone.stdout) == (0, together.stdout)
-    assert together.stdout
+    assert said_by_program(together.stdout) == said_by_program(alone.stdout) != []
