@@ -266,14 +266,40 @@ def test_rows_of_a_file_are_at_least_so_many(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.parquet"))) == 2
 
 
-def test_a_written_dataset_knows_its_count(tmp_path: Path) -> None:
+def test_a_written_dataset_knows_its_count_and_its_columns(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     runs.mkdir()
 
     def noted(row: dict[str, Any]) -> dict[str, Any]:
         (runs / str(row["id"])).touch(exist_ok=False)
-        return row
+        return {"id": row["id"] if row["id"] < 4 else row["id"] / 2, "text": None if row["id"] < 2 else "x"}
 
     dataset = numbers(6).map(noted)
-    dataset.write_parquet(str(tmp_path / "out"))
+    dataset.write_parquet(str(tmp_path / "out"), partition_cols=["text"])
     assert dataset.count() == 6
+    schema = dataset.schema()
+    assert schema is not None
+    assert dict(zip(schema.names, schema.types, strict=True)) == {"id": pa.float64(), "text": pa.string()}
+    assert dataset.columns() == ["id", "text"]
+
+
+def test_a_dataset_written_without_rows_knows_its_columns(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+
+    def emptied(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        (runs / str(batch["id"][0])).touch(exist_ok=False)
+        return {"half": batch["id"][:0] / 2}
+
+    dataset = numbers(6).map_batches(emptied)
+    dataset.write_csv(str(tmp_path / "out"))
+    assert (dataset.count(), dataset.columns()) == (0, ["half"])
+    assert [path.read_text() for path in (tmp_path / "out").glob("*.csv")] == ['"half"\n']
+
+
+def test_columns_of_written_blocks_that_do_not_fit_are_told_when_they_are_asked_for(tmp_path: Path) -> None:
+    dataset = numbers(2, 2).map(lambda row: {"v": row["id"] if row["id"] else {"a": 1}})
+    dataset.write_json(str(tmp_path / "out"))
+    assert dataset.count() == 2
+    with pytest.raises(TypeError, match="'v'"):
+        dataset.schema()

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ray_async.data.block.schema import unified
 
-__all__ = ("Piece", "RowBundle", "schema_of")
+__all__ = ("Piece", "RowBundle", "different", "schema_of")
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,11 @@ def schema_of(bundles: Iterable[RowBundle]) -> pa.Schema | None:
         for piece in bundle.pieces:
             if piece.schema is not None and len(piece.schema):
                 seen.setdefault(id(piece.schema), piece.schema)
-    return unified(_different(seen.values())) if seen else None
+    return unified(different(seen.values())) if seen else None
 
 
-def _different(schemas: Iterable[pa.Schema]) -> list[pa.Schema]:
+def different(schemas: Iterable[pa.Schema]) -> list[pa.Schema]:
+    """Schemas, each once."""
     found: list[pa.Schema] = []
     for schema in schemas:
         if not any(schema.equals(other) for other in found):

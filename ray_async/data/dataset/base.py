@@ -13,7 +13,7 @@ from ray_async.data.executor.execution import Execution, Run
 from ray_async.data.plan import nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ray_async.data.dataset.dataset import Dataset
 
@@ -22,10 +22,17 @@ __all__ = ("DatasetBase",)
 
 @dataclass
 class Known:
-    """What a complete run has shown of a plan's rows."""
+    """What a complete run has shown of a plan's rows.
+
+    Attributes:
+        count: how many there are.
+        schema: their columns.
+        written: columns of the blocks that a write was given, whether they fit together or not.
+    """
 
     count: int | None = None
     schema: pa.Schema | None = None
+    written: Sequence[pa.Schema] = ()
 
 
 class DatasetBase:

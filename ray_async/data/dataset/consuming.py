@@ -75,8 +75,13 @@ class Consuming(DatasetBase):
 
         Returns:
             None where there are no columns, or they are not known.
+
+        Raises:
+            TypeError: Blocks do not fit together.
         """
         known = self._known.schema or self._node.schema()
+        if known is None and self._known.written:
+            known = self._known.schema = unified(self._known.written)
         if known is None and fetch_if_missing:
             known = schema_of(self._execution(nodes.Limit(self._node, 1)).all())
         return Schema(known) if known is not None and len(known) else None

@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ray_async.data.block.rows import rows_of
+import pyarrow as pa
+
 from ray_async.data.dataset.consuming import Consuming
 from ray_async.data.executor.blocks import tables_of_bundles
 from ray_async.data.executor.execution import Execution
+from ray_async.data.operators.writing import receipts_and_schemas
 from ray_async.data.plan import nodes
 from ray_async.data.plan.columns import check_columns
-from ray_async.data.sinks.base import Receipt, RowSink
+from ray_async.data.sinks.base import RowSink
 from ray_async.data.sinks.csv import CSVFormat
 from ray_async.data.sinks.datasink import Datasink, DatasinkSink
 from ray_async.data.sinks.filename_provider import FilenameProvider
@@ -239,7 +241,7 @@ class Writing(Consuming):
         options: Mapping[str, Any] | None = None,
         concurrency: int | None = None,
     ) -> None:
-        """Run the dataset into a sink; its count is known afterwards."""
+        """Run the dataset into a sink; its count and its schema are known afterwards."""
         known = self._known.schema or self._node.schema()
         if known is not None and isinstance(sink, FileSink):
             sink.format.check(known)
@@ -247,8 +249,8 @@ class Writing(Consuming):
             return
         execution = self._write_execution(sink, least_rows, options, concurrency)
         try:
-            tables = tables_of_bundles(execution.all())
-            receipts: list[Receipt] = [row for table in tables for row in rows_of(table)]
+            receipts, schemas = receipts_and_schemas(tables_of_bundles(execution.all()))
+            self._known.written = schemas
             schema = known if known is not None or receipts else self._schema_of_nothing()
             sink.commit(receipts, schema)
         except BaseException as error:
@@ -265,6 +267,8 @@ class Writing(Consuming):
         resources = given if concurrency or options else None
         return self._execution(nodes.Write(self._node, sink, least_rows, resources))
 
-    def _schema_of_nothing(self) -> Any:
+    def _schema_of_nothing(self) -> pa.Schema | None:
+        """The columns of a result without rows: those of what calls were given, or else another run tells."""
         schema = self.schema()
-        return None if schema is None else schema.base_schema
+        self._known.schema = None if schema is None else schema.base_schema
+        return self._known.schema

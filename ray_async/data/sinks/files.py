@@ -104,10 +104,10 @@ class FileSink(RowSink):
         if exists and self.mode is SaveMode.IGNORE:
             return False
         self._old = self._files() if exists and self.mode is SaveMode.OVERWRITE else []
-        if self.make_folder:
-            self.system.create_dir(self._staging, recursive=True)
-        elif not exists:
+        if not exists and not self.make_folder:
             raise FileNotFoundError(f"there is no folder {self.path}, and try_create_dir is False")
+        if self.make_folder or is_local(self.system):
+            self.system.create_dir(self._staging, recursive=True)
         return True
 
     def _files(self) -> list[str]:
@@ -164,8 +164,11 @@ class FileSink(RowSink):
 
     def abort(self, error: BaseException) -> None:
         if is_local(self.system):
+            # A call that was stopped may not have noticed yet. Under another name no file of its comes in between.
+            gone = f"{self._staging}.gone"
             with contextlib.suppress(FileNotFoundError):
-                self.system.delete_dir(self._staging)
+                os.rename(self._staging, gone)
+                self.system.delete_dir(gone)
             return
         for path in self._files():
             if self.write_id in posixpath.basename(path):
@@ -212,7 +215,11 @@ class FileSink(RowSink):
         path = f"{folder}/{name}" if folder else name
         target = f"{self._staging}/{path}"
         try:
-            size = _put_local(target, table, self.format.encode) if is_local(self.system) else self._put(target, table)
+            if is_local(self.system):
+                _make_folders(self._staging, posixpath.dirname(path))
+                size = _put_local(target, table, self.format.encode)
+            else:
+                size = self._put(target, table)
         except OSError as error:
             text = f"Failed to write {self.folder}/{path}: {error.strerror or error}"
             raise (OSError(text) if error.errno is None else OSError(error.errno, text)) from error
@@ -245,9 +252,17 @@ class FileSink(RowSink):
             raise
 
 
+def _make_folders(root: str, folder: str) -> None:
+    """Make folders below one that exists; one that is gone is not made again."""
+    made = root
+    for name in filter(None, folder.split("/")):
+        made = f"{made}/{name}"
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(made)
+
+
 def _put_local(target: str, table: pa.Table, encode: Callable[[pa.Table, Any], None]) -> int:
     """Write beside the target and rename, so that a call which is run again finds a whole file or none."""
-    os.makedirs(os.path.dirname(target), exist_ok=True)
     beside = f"{target}.{uuid.uuid4().hex[:8]}"
     try:
         with pa.OSFile(beside, "wb") as stream:
