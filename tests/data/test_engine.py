@@ -15,6 +15,7 @@ from ray_async.data.aggregate import Count, Max, Mean, Min, Std, Sum
 from ray_async.data.engine import polars_parts
 from ray_async.data.engine.grouping import aggregated
 from ray_async.data.engine.joining import joined
+from ray_async.data.engine.lookups import places_of
 from ray_async.data.engine.ordering import sorted_table
 from ray_async.data.engine.polars_runs import PolarsRun, can_run
 from ray_async.data.engine.relation import Grouped, Joined, Projected, Relation, Scan, Sorted, Where
@@ -128,6 +129,49 @@ def test_joins_are_the_same(seed: int, tmp_path: Path) -> None:
     assert isinstance(relation, Joined) and relation.left.paths == paths and relation.right.paths == more
     (found,) = PolarsRun(relation).read(None)
     assert found.schema == expected.schema and shown(found) == shown(expected), (seed, options)
+
+
+KINDS = (pa.int64(), pa.int8(), pa.uint32(), pa.int16())
+
+
+@pytest.mark.parametrize("part_bytes", [300, 1 << 20])
+@pytest.mark.parametrize("seed", range(8))
+def test_joins_with_rows_found_by_their_places_are_the_same(
+    seed: int, part_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polars_parts, "PART_BYTES", part_bytes)
+    chance, kind = random.Random(seed), KINDS[seed % len(KINDS)]
+    low = 5 if kind == pa.uint32() else -20
+    ids: list[int | None] = [*chance.sample(range(low, low + 100), 40), None, None]
+    chance.shuffle(ids)
+    far = [None, low, low + 99, low - 1 if low < 0 else 0, 127, *([2**63 - 1, -(2**63)] if kind == pa.int64() else [])]
+    keys = [chance.choice([chance.choice(far), chance.randint(low, low + 99)]) for _ in range(200)]
+    left = random_table(seed, 200).append_column("k", pa.array(keys, kind))
+    right = random_table(seed + 50, len(ids)).append_column("id", pa.array(ids, kind))
+    assert places_of(pl.Series(right.column("id").to_pylist(), dtype=pl.Int64)) is not None
+    for name, table in (("left", left), ("right", right)):
+        (tmp_path / name).mkdir()
+        files(table, tmp_path / name)
+    one, other = ray.data.read_parquet(tmp_path / "left"), ray.data.read_parquet(tmp_path / "right")
+    for how in ("inner", "left_outer"):
+        relation = whole_run(one.join(other, how, None, ("k",), ("id",), None, "_r")._node, 1 << 30)
+        assert relation is not None
+        tables = list(PolarsRun(relation).read(None))
+        expected = joined(left, right, ("k",), ("id",), how, None, "_r")
+        assert (len(tables) > 3) == (part_bytes == 300)
+        assert shown(pa.concat_tables(tables).select(expected.column_names)) == shown(expected), (seed, how)
+
+
+def test_which_keys_are_places() -> None:
+    def rows(keys: list[int | None], *wanted: int | None) -> list[int] | None:
+        places = places_of(pl.Series(keys, dtype=pl.Int64))
+        return None if places is None else places.find(pl.Series(wanted, dtype=pl.Int64)).tolist()
+
+    assert rows([7, None, 5], 5, 6, 7, 8, 4, None, 2**63 - 1, -(2**63)) == [2, -1, 0, -1, -1, -1, -1, -1]
+    assert rows([-3, -(2**62), -5]) is None, "too far apart"
+    assert rows([1, 2, 1]) is None, "twice"
+    assert rows([]) is None and rows([None]) is None
+    assert rows([0]) == [] and rows([2**63 - 1, 2**63 - 2], 2**63 - 1, -(2**63), None) == [0, -1, -1]
 
 
 PREDICATES = (

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 
 from ray_async.data.block.schema import conformed
+from ray_async.data.engine.lookups import Places
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ("Part", "gathered", "place_of", "restored", "sliced", "tables_of")
+__all__ = ("Part", "gathered", "looked_up", "place_of", "restored", "sliced", "tables_of")
 
 #: Makes a table of some rows, with the columns and types that it is given.
 Part: TypeAlias = Callable[[pa.Schema], pa.Table]
@@ -65,7 +66,7 @@ def sliced(frame: pl.DataFrame) -> list[Part]:
     def part(start: int, stop: int, schema: pa.Schema) -> pa.Table:
         return _table(frame.slice(start, stop - start), schema)
 
-    return [partial(part, start, stop) for start, stop in _bounds(frame)]
+    return [partial(part, start, stop) for start, stop in _bounds(frame.height, int(frame.estimated_size()))]
 
 
 def gathered(frame: pl.DataFrame, order: pl.Series) -> list[Part]:
@@ -79,7 +80,39 @@ def gathered(frame: pl.DataFrame, order: pl.Series) -> list[Part]:
     def part(start: int, stop: int, schema: pa.Schema) -> pa.Table:
         return _table(frame[order.slice(start, stop - start)], schema)
 
-    return [partial(part, start, stop) for start, stop in _bounds(frame)]
+    return [partial(part, start, stop) for start, stop in _bounds(frame.height, int(frame.estimated_size()))]
+
+
+def looked_up(
+    left: pl.DataFrame, right: pl.DataFrame, key: str, places: Places, schema: pa.Schema, *, outer: bool
+) -> list[Part]:
+    """A frame's rows, in their order, each with the row of another frame that its key names.
+
+    Args:
+        left: the rows.
+        right: what they refer to.
+        key: the column of the left frame.
+        places: where the right frame's rows are.
+        schema: the result's columns.
+        outer: whether rows stay that refer to none.
+    """
+    named = [name for name in schema.names if name in right.columns]
+    others = _table(right, pa.schema([schema.field(name) for name in named]))
+
+    def part(start: int, stop: int, schema: pa.Schema) -> pa.Table:
+        rows = left.slice(start, stop - start)
+        found = places.find(rows.get_column(key))
+        missing = found < 0
+        lacks = bool(missing.any())
+        if lacks and not outer:
+            rows, found = rows.filter(~missing), found[~missing]
+        own = _table(rows, pa.schema([field for field in schema if field.name not in named]))
+        given = others.take(pa.array(found, mask=missing if lacks and outer else None))
+        columns = [(given if name in named else own).column(name) for name in schema.names]
+        return pa.Table.from_arrays(columns, schema=schema)
+
+    size = left.estimated_size() + left.height * right.estimated_size() // max(1, right.height)
+    return [partial(part, start, stop) for start, stop in _bounds(left.height, int(size))]
 
 
 def restored(frame: pl.DataFrame, major: str, minor: str) -> list[Part]:
@@ -94,7 +127,7 @@ def restored(frame: pl.DataFrame, major: str, minor: str) -> list[Part]:
         major: the column that comes first; without nulls.
         minor: the column that decides among rows of the same number; null comes first.
     """
-    enough = max(1, frame.height // _count(frame))
+    enough = max(1, frame.height // _count(frame.height, int(frame.estimated_size())))
     together = min(enough, _RUN_ROWS)
     runs: list[list[tuple[int, int]]] = []
     rows = end = 0
@@ -148,10 +181,10 @@ def place_of(major: str, minor: str) -> pl.Expr:
     return pl.col(major).cast(pl.UInt64) * 2**32 + pl.col(minor).fill_null(0).cast(pl.UInt64)
 
 
-def _count(frame: pl.DataFrame) -> int:
-    return max(1, min(frame.height, int(frame.estimated_size()) // PART_BYTES))
+def _count(rows: int, size: int) -> int:
+    return max(1, min(rows, size // PART_BYTES))
 
 
-def _bounds(frame: pl.DataFrame) -> Iterator[tuple[int, int]]:
-    parts = _count(frame)
-    return pairwise(frame.height * index // parts for index in range(parts + 1))
+def _bounds(rows: int, size: int) -> Iterator[tuple[int, int]]:
+    parts = _count(rows, size)
+    return pairwise(rows * index // parts for index in range(parts + 1))

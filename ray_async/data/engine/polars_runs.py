@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ray_async.data.aggregate.functions import Aggregation, Count, Max, Mean, Min, Std, Sum
+from ray_async.data.engine.lookups import can_be_places, places_of
 from ray_async.data.engine.polars_exprs import can_express, expressed
-from ray_async.data.engine.polars_parts import Part, gathered, place_of, restored, sliced, tables_of
+from ray_async.data.engine.polars_parts import Part, gathered, looked_up, place_of, restored, sliced, tables_of
 from ray_async.data.engine.relation import Grouped, Head, Joined, Projected, Relation, Scan, Sorted, Where
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def _parts(relation: Relation) -> list[Part]:
     if isinstance(relation, Sorted):
         frame = _lazy(relation.input, ordered=True).collect().rechunk()
         return gathered(frame, frame.select(_order(relation)).to_series())
+    if isinstance(relation, Joined) and _may_look_up(relation):
+        return _looked_up(relation)
     numbered = _numbered(relation)
     if numbered is not None:
         return restored(numbered.collect(), _LEFT, _RIGHT)
@@ -111,10 +114,27 @@ def _parts(relation: Relation) -> list[Part]:
     return sliced(frame)
 
 
+def _may_look_up(relation: Joined) -> bool:
+    """Whether a join may find rows by their places: by one column of whole numbers."""
+    keys = relation.left_on
+    return len(keys) == 1 and not _only_chooses(relation) and can_be_places(relation.left.schema.field(keys[0]).type)
+
+
+def _looked_up(relation: Joined) -> list[Part]:
+    """The rows of a join; found by their places if the right side's keys are such, which its rows show."""
+    left, right, keys = _sides(relation, ordered=True)
+    others = right.collect()
+    places = places_of(others.get_column(keys[0][1]))
+    if places is None:
+        return restored(_paired(relation, left, others.lazy(), keys, numbers=True).collect(), _LEFT, _RIGHT)
+    outer = _HOW[relation.how] == "left"
+    return looked_up(left.collect(), others, keys[0][0], places, relation.schema, outer=outer)
+
+
 def _numbered(relation: Relation) -> pl.LazyFrame | None:
     """The rows of a join, or what is made of each, in any order, with the numbers that tell theirs; else None."""
     if isinstance(relation, Joined) and not _only_chooses(relation):
-        return _matched(relation, _lazy(relation.left, ordered=True), _lazy(relation.right, ordered=True), numbers=True)
+        return _matched(relation, ordered=True, numbers=True)
     below = _numbered(relation.input) if isinstance(relation, (Where, Projected)) else None
     if below is not None and isinstance(relation, Where):
         return below.filter(_predicate(relation))
@@ -184,34 +204,46 @@ def _only_chooses(relation: Joined) -> bool:
 
 
 def _joined(relation: Joined, ordered: bool) -> pl.LazyFrame:
-    left, right = _lazy(relation.left, ordered=ordered), _lazy(relation.right, ordered=ordered)
     if _only_chooses(relation):
+        left, right = _lazy(relation.left, ordered=ordered), _lazy(relation.right, ordered=ordered)
         order: Any = "left" if ordered else "none"
         return left.join(
             right, left_on=relation.left_on, right_on=relation.right_on, how=_HOW[relation.how], maintain_order=order
         )
-    found = _matched(relation, left, right, numbers=ordered)
+    found = _matched(relation, ordered=ordered, numbers=ordered)
     if ordered:
         # Numbers of rows, and a sort by them, cost half of what a join takes that keeps the order by itself.
         found = found.sort(place_of(_LEFT, _RIGHT))
     return found.select(relation.schema.names)
 
 
-def _matched(relation: Joined, left: pl.LazyFrame, right: pl.LazyFrame, *, numbers: bool) -> pl.LazyFrame:
+def _matched(relation: Joined, *, ordered: bool, numbers: bool) -> pl.LazyFrame:
     """The rows of a join in any order, with the numbers of the rows of both sides if these are asked for."""
+    left, right, keys = _sides(relation, ordered=ordered)
+    return _paired(relation, left, right, keys, numbers=numbers)
+
+
+def _sides(relation: Joined, *, ordered: bool) -> tuple[pl.LazyFrame, pl.LazyFrame, list[tuple[str, str]]]:
+    """Both sides of a join with the result's names, and the columns that are compared: of the left, of the right."""
     import polars as pl
 
     keys = [f"\0{index}" for index in range(len(relation.left_on))]
-    right = right.select(
+    right = _lazy(relation.right, ordered=ordered).select(
         *(pl.col(name).alias(key) for name, key in zip(relation.right_on, keys, strict=True)),
         *(pl.col(name).alias(new) for name, new in relation.right_names),
     )
-    left = left.select(pl.col(name).alias(new) for name, new in relation.left_names)
+    left = _lazy(relation.left, ordered=ordered).select(pl.col(name).alias(new) for name, new in relation.left_names)
     new_names = dict(relation.left_names)
-    left_on = [new_names[name] for name in relation.left_on]
+    return left, right, [(new_names[name], key) for name, key in zip(relation.left_on, keys, strict=True)]
+
+
+def _paired(
+    relation: Joined, left: pl.LazyFrame, right: pl.LazyFrame, keys: list[tuple[str, str]], *, numbers: bool
+) -> pl.LazyFrame:
     if numbers:
         left, right = left.with_row_index(_LEFT), right.with_row_index(_RIGHT)
-    return left.join(right, left_on=left_on, right_on=keys, how=_HOW[relation.how])
+    left_on, right_on = zip(*keys, strict=True)
+    return left.join(right, left_on=left_on, right_on=right_on, how=_HOW[relation.how])
 
 
 def _grouped(frame: pl.LazyFrame, relation: Grouped, ordered: bool) -> pl.LazyFrame:
