@@ -1,5 +1,6 @@
 """Sources and sinks of users' own."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -93,3 +94,28 @@ def test_a_sink(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="exclamation"):
         ray.data.read_datasource(Letters("a!")).write_datasink(bad)
     assert bad.events == ["start", True]
+
+
+def test_a_sink_hears_of_a_failure_when_all_its_calls_have_ended(tmp_path: Path) -> None:
+    class Slow(Datasink):
+        def write(self, blocks: Any, ctx: Any) -> None:
+            (block,) = blocks
+            other = tmp_path / "other"
+            if block.column("letter")[0].as_py() == "a":
+                while not other.exists():
+                    threading.Event().wait(0.01)
+                raise ValueError("the first has failed")
+            try:
+                other.touch()
+                while True:
+                    threading.Event().wait(0.01)
+            finally:
+                threading.Event().wait(0.5)  # for what must not be interrupted
+                (tmp_path / "ended").touch()
+
+        def on_write_failed(self, error: BaseException) -> None:
+            (tmp_path / "failed").write_text(str((tmp_path / "ended").exists()))
+
+    with pytest.raises(ValueError, match="first"):
+        ray.data.read_datasource(Letters("ab"), override_num_blocks=2).write_datasink(Slow())
+    assert (tmp_path / "failed").read_text() == "True"

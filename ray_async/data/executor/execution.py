@@ -150,6 +150,7 @@ class Execution:
         )
         plan = planner.compile(self._node)
         plan.kept_bytes = room.kept
+        plan.settles = isinstance(self._node, nodes.Write)
         plan.patience = self._context.execution_no_progress_timeout_s
         plan.own_cpus = cpus_of_actor()
         plan.in_own_process = plan.own_cpus > 0 and ray.available_resources().get("CPU", 0.0) < 1

@@ -46,6 +46,8 @@ _logger = logging.getLogger("ray_async.data")
 OWN_PROCESS_S = 1.0
 #: The same after which is said what lacks.
 TOLD_S = 4.0
+#: Seconds that calls which were stopped may take to end, where that is waited for.
+SETTLED_S = 30.0
 
 
 class Watcher(Protocol):
@@ -87,6 +89,7 @@ class RemoteExecution:
         self._own: OwnProcess | None = OwnProcess() if plan.in_own_process else None
         self._said = False
         self._closed = False
+        self._stopped: list[Any] = []
 
     async def __aenter__(self) -> RemoteExecution:
         self._carry(self.machine.start())
@@ -99,6 +102,8 @@ class RemoteExecution:
     ) -> None:
         self.close()
         await self._streams.close()
+        if self._plan.settles:
+            await self._settle()
         await self._folders.close_all()
 
     def close(self) -> None:
@@ -111,6 +116,14 @@ class RemoteExecution:
         if self._own is not None:
             self._own.close()
         self._closed = True
+
+    async def _settle(self) -> None:
+        """Wait until calls that were stopped have ended, since a call notices that between two steps of Python's."""
+        running = [reference for reference in self._stopped if not reference.done()]
+        if running:
+            _, running = await asyncio.to_thread(ray.wait, running, num_returns=len(running), timeout=SETTLED_S)
+        if running:
+            _logger.warning("%d calls were stopped and have not ended for %g seconds", len(running), SETTLED_S)
 
     async def next(self) -> RowBundle | None:
         """The next bundle of the result; None after the last.
@@ -260,6 +273,8 @@ class RemoteExecution:
             ray.cancel(reference)
         if reference.done():
             reference.exception()  # it has failed like others did, and is told of once
+        elif self._plan.settles:
+            self._stopped.append(reference)
 
     def _start_actor(self, start: StartActor) -> None:
         spec = self._plan.specs[start.stage]

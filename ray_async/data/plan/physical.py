@@ -59,6 +59,7 @@ class PhysicalPlan:
         own_cpus: CPUs that the actor holds that runs the plan and waits for it; 0 elsewhere.
         in_own_process: whether plain tasks run in that actor's process from the start.
         kept_bytes: free memory that a worker may keep between calls; None for any.
+        settles: whether it is over only when calls that were stopped have ended: what a write has left is removed then.
     """
 
     specs: list[StageSpec] = field(default_factory=list)
@@ -68,6 +69,7 @@ class PhysicalPlan:
     own_cpus: float = 0.0
     in_own_process: bool = False
     kept_bytes: int | None = None
+    settles: bool = False
 
     def add(self, spec: StageSpec, operator: Operator | None = None, options: Mapping[str, Any] | None = None) -> int:
         self.specs.append(spec)
