@@ -109,6 +109,7 @@ KINDS = {
 
 CASES: dict[str, tuple[Reading, Any]] = {
     # CSV
+    "csv: a header twice": (csv("a,a,b\n1,2,3\n"), Raises(KeyError, "two columns 'a'")),
     "csv: int and float": (csv("a\n1\n2\n", "a\n1.5\n"), [{"a": 1.0}, {"a": 2.0}, {"a": 1.5}]),
     "csv: empty in one": (csv("a,b\n1,x\n", "a,b\n,y\n"), [{"a": 1, "b": "x"}, {"a": None, "b": "y"}]),
     "csv: int and text": (csv("a\n1\n", "a\nfoo\n"), [{"a": 1}, {"a": "foo"}]),

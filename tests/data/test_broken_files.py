@@ -100,6 +100,31 @@ def test_cut_and_empty_parquet_files_are_named_at_once(tmp_path: Path) -> None:
         ray.data.read_parquet(tmp_path / "none").take_all()
 
 
+@pytest.mark.parametrize("damage", [cut_parquet, lambda path: path.touch()], ids=["cut", "no bytes"])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_parquet_files_without_a_footer_are_passed_over_where_blocks_may_fail(
+    damage: Any, mapped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray.data.DataContext.get_current(), "max_errored_blocks", 1)
+    for index, make in enumerate((damage, good_parquet, good_parquet)):
+        make(tmp_path / f"{index}.parquet")
+    dataset = ray.data.read_parquet(tmp_path)
+    assert dataset.columns() == ["id", "s"]
+    if mapped:
+        dataset = dataset.map(lambda row: row)
+    assert [row["id"] for row in dataset.take_all()] == [7, 7]
+    assert "1 failed" in dataset.stats() and dataset.count() == 2
+    assert dataset.sort("id").count() == 2 and dataset.limit(1).count() == 1
+    for strict in (dataset, dataset.sort("id")):
+        strict.context.max_errored_blocks = 0
+        with pytest.raises(ValueError, match=r"0\.parquet"):
+            strict.take_all()
+    damage(tmp_path / "1.parquet")
+    more = ray.data.read_parquet(tmp_path)
+    with pytest.raises(ValueError, match=r"[01]\.parquet"):
+        more.take_all()
+
+
 @pytest.mark.parametrize(
     "read",
     [ray.data.read_parquet, ray.data.read_json, ray.data.read_csv, ray.data.read_numpy, ray.data.read_images],

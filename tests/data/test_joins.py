@@ -125,7 +125,8 @@ def test_keys_of_different_types(
         )
         sides.append(ray.data.from_arrow(pa.table({"id": array.dictionary_encode() if plain is not kind else array})))
     for pair in (sides, sides[::-1]):
-        assert pair[0].join(pair[1], "inner", 7).count() == 10
+        for partitions in (1, 7, 200):
+            assert pair[0].join(pair[1], "inner", partitions).count() == 10
 
 
 def test_numbers_are_compared_exactly() -> None:

@@ -1,5 +1,7 @@
 """Datasets divided among consumers while they run."""
 
+import asyncio
+import logging
 import os
 import threading
 from typing import Any
@@ -8,6 +10,9 @@ import pytest
 
 import ray_async as ray
 from ray_async.data.block.bundle import Piece, RowBundle
+from ray_async.data.context import DataContext
+from ray_async.data.iteration import split_coordinator
+from ray_async.data.iteration.split_coordinator import SplitCoordinator
 from ray_async.data.iteration.split_queue import SplitQueue
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -72,6 +77,42 @@ def test_a_consumer_that_pauses_does_not_stop_the_other() -> None:
     begun = slow.read.remote(1)
     assert len(ray.get(fast.epoch.remote(), timeout=60)) >= 70
     ray.get(begun)
+
+
+class Told(logging.Handler):
+    """Keeps what is logged for a coroutine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: asyncio.Queue[str] = asyncio.Queue()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.put_nowait(record.getMessage())
+
+
+async def test_who_waits_for_whom_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split_coordinator, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(split_coordinator, "WAITING_BYTES", 3)
+    monkeypatch.setattr(SplitCoordinator, "_watch", lambda self, part, pid: None)
+    told, logger = Told(), logging.getLogger("ray_async.data")
+    logger.addHandler(told)
+    coordinator = SplitCoordinator(ray.data.range(2)._node, DataContext(), 3, False)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in range(2):
+                group.create_task(coordinator.start_epoch(part, 0))
+            lacking = "waits for the next epoch, which splits [2] have not asked for yet"
+            while await told.messages.get() != f"split 1 {lacking}":
+                pass
+            await coordinator.start_epoch(2, 0)
+        coordinator._queue.put(RowBundle((Piece("x", 0, 4, 4),)), 2)
+        pulling = asyncio.create_task(coordinator._pull(0))
+        while await told.messages.get() != "split 0 waits for split 2, which is slower":
+            pass
+        pulling.cancel()
+        await coordinator._close()
+    finally:
+        logger.removeHandler(told)
 
 
 def test_the_death_of_a_consumer_is_an_error_for_the_others() -> None:

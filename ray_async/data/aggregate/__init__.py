@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ray_async.data.aggregate.approximate import ApproximateQuantile, ApproximateTopK
-from ray_async.data.aggregate.custom import AggregateFn, AggregateFnV2
+from ray_async.data.aggregate.custom import AggregateFn, AggregateFnV2, VectorizedAggregateFnV2
 from ray_async.data.aggregate.functions import (
     AbsMax,
     Aggregation,
@@ -44,5 +44,6 @@ __all__ = (
     "Sum",
     "Unique",
     "ValueCounter",
+    "VectorizedAggregateFnV2",
     "ZeroPercentage",
 )

@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from ray_async.data.aggregate.functions import Aggregation
+from ray_async.data.block.columns import column_of_values
 from ray_async.data.block.rows import rows_of
 
-__all__ = ("AggregateFn", "AggregateFnV2")
+__all__ = ("AggregateFn", "AggregateFnV2", "VectorizedAggregateFnV2")
 
 
 class AggregateFn(Aggregation):
@@ -26,7 +27,8 @@ class AggregateFn(Aggregation):
         finalize: from the last state to the value.
 
     Raises:
-        TypeError: Neither or both of the accumulating functions are given, or the name is no text.
+        ValueError: Neither or both of the accumulating functions are given.
+        TypeError: The name is no text.
 
     Example:
         >>> total = AggregateFn(lambda key: 0, lambda a, b: a + b, "n", accumulate_row=lambda a, row: a + row["x"])
@@ -96,3 +98,25 @@ class AggregateFnV2(Aggregation, ABC):
         if new is None and self.ignore_nulls:
             return None
         return self.finalize(self.combine(self.zero_factory(), new))
+
+
+class VectorizedAggregateFnV2(AggregateFnV2):
+    """The base class of aggregations whose states are put together as a column, and not two by two."""
+
+    def combine(self, current_accumulator: Any, new: Any) -> Any:
+        """Not called.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(f"{type(self).__name__} puts states together by _combine_column")
+
+    @abstractmethod
+    def _combine_column(self, accumulator_col: pa.ChunkedArray) -> Any:
+        """One state of a column of states, which is the last one."""
+
+    def of_group(self, group: pa.Table) -> Any:
+        new = self.aggregate_block(group)
+        if new is None and self.ignore_nulls:
+            return None
+        return self.finalize(self._combine_column(pa.chunked_array([column_of_values([new])])))

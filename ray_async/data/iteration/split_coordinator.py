@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -68,7 +68,7 @@ class SplitCoordinator:
         wanted = self._epoch + 1
         if len(self._arrived) == self._parts:
             await self._begin()
-        await self._until(lambda: self._epoch >= wanted, part, "the next epoch")
+        await self._until(lambda: self._epoch >= wanted, part, self._what_lacks)
         return wanted
 
     async def next(self, part: int, epoch: int) -> RowBundle | None:
@@ -119,8 +119,9 @@ class SplitCoordinator:
         """Take one bundle out of the execution, once no slow part has too much waiting."""
         slow = self._queue.slowest(part)
         if slow is not None and self._queue.waiting_bytes(slow) > WAITING_BYTES:
-            enough = self._queue.waiting_bytes
-            await self._until(lambda: enough(slow) <= WAITING_BYTES, part, f"split {slow}, which is slower")
+            waiting = self._queue.waiting_bytes
+            what = f"split {slow}, which is slower"
+            await self._until(lambda: waiting(slow) <= WAITING_BYTES, part, lambda: what)
             return
         epoch = self._epoch
         async with self._pulling:
@@ -134,16 +135,19 @@ class SplitCoordinator:
             else:
                 self._queue.put(_by_reference(found), part)
 
-    async def _until(self, predicate: Any, part: int, what: str) -> None:
-        """Wait for something."""
+    async def _until(self, predicate: Callable[[], bool], part: int, what: Callable[[], str]) -> None:
+        """Wait for something, and say now and then what it is."""
         while not predicate():
             self._check_dead(part)
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await self._changed.wait()
             except TimeoutError:
-                missing = sorted(set(range(self._parts)) - self._arrived)
-                _logger.info("split %d waits for %s; splits %s have not asked yet", part, what, missing)
+                _logger.warning("split %d waits for %s", part, what())
+
+    def _what_lacks(self) -> str:
+        missing = sorted(set(range(self._parts)) - self._arrived)
+        return f"the next epoch, which splits {missing} have not asked for yet"
 
     # Deaths
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ray_async.data.context import DataContext
 from ray_async.data.dataset.dataset import Dataset
 from ray_async.data.expressions.expr import Expr
 from ray_async.data.reading.options import RESOURCES, Paths, dataset_of_files, dataset_of_source
@@ -87,7 +88,13 @@ def read_parquet(
     )
     own = isinstance(filter, Expr)
     source: RowSource = ParquetSource(
-        listing, partitioning, include_paths, arrow_filter=None if own else filter, given=schema, shuffle=shuffle
+        listing,
+        partitioning,
+        include_paths,
+        arrow_filter=None if own else filter,
+        given=schema,
+        shuffle=shuffle,
+        tolerant=DataContext.get_current().max_errored_blocks != 0,
     )
     source.schema()  # what is wrong with the files is told here, and not when the dataset is run
     if columns is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -33,9 +33,10 @@ PATH_COLUMN = "path"
 
 @dataclass(frozen=True)
 class _Footer:
-    schema: pa.Schema
-    group_rows: tuple[int, ...]
-    group_bytes: tuple[int, ...]
+    schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    group_rows: tuple[int, ...] = ()
+    group_bytes: tuple[int, ...] = ()
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class ParquetSource(RowSource):
         predicate: rows to keep.
         given: a schema that the user asks for; None takes the files'.
         shuffle: the order of the files; None keeps that of the listing.
+        tolerant: whether a damaged footer fails the file's read alone, when the dataset is run.
     """
 
     listing: FileListing
@@ -70,6 +72,7 @@ class ParquetSource(RowSource):
     arrow_filter: Any = None
     given: pa.Schema | None = None
     shuffle: FileShuffleConfig | None = None
+    tolerant: bool = False
     name = "Parquet"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -96,6 +99,8 @@ class ParquetSource(RowSource):
                 schema = metadata.schema.to_arrow_schema()
                 groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
         except pa.ArrowInvalid as error:
+            if self.tolerant:
+                return _Footer(damaged=True)
             raise ValueError(f"{path} is no Parquet file, or is damaged: {error}") from error
         return _Footer(
             schema.remove_metadata(),
@@ -154,6 +159,8 @@ class ParquetSource(RowSource):
     def count(self) -> int | None:
         if self.predicate is not None or self.arrow_filter is not None or not self._all_known:
             return None
+        if any(footer.damaged for footer in self._footers):
+            return None
         return sum(sum(footer.group_rows) for footer in self._footers)
 
     def size(self) -> int:
@@ -184,6 +191,8 @@ class ParquetSource(RowSource):
                 units.append((ParquetRead(index, None), 1000, self.listing.files[index].size))
                 continue
             footer = self._footers[index]
+            if footer.damaged:
+                units.append((ParquetRead(index, None), 0, 0))
             for group, (rows, size) in enumerate(zip(footer.group_rows, footer.group_bytes, strict=True)):
                 units.append((ParquetRead(index, (group,)), rows, size))
         return units
@@ -274,7 +283,8 @@ class ParquetSource(RowSource):
         extras = self.include_paths or any(part is not None for part in (self.given, self.arrow_filter, self.shuffle))
         if extras or not self._all_known or not is_local(self.listing.filesystem):
             return None
-        if not self._footers or any(footer.schema != self._footers[0].schema for footer in self._footers):
+        first = self._footers[0] if self._footers else _Footer(damaged=True)
+        if first.damaged or any(footer.schema != first.schema for footer in self._footers):
             return None
         if self.partitioning is not None and any(self.partitioning.values(file) for file in self.listing.files):
             return None
