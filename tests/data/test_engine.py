@@ -18,7 +18,6 @@ from ray_async.data.engine.joining import joined
 from ray_async.data.engine.lookups import places_of
 from ray_async.data.engine.ordering import sorted_table
 from ray_async.data.engine.polars_runs import PolarsRun, can_run
-from ray_async.data.engine.ranges import range_numbers
 from ray_async.data.engine.relation import Grouped, Joined, Projected, Relation, Scan, Sorted, Where
 from ray_async.data.expressions import col, lit
 from ray_async.data.expressions.evaluation import filtered
@@ -294,33 +293,3 @@ def test_sorts_in_parts_are_the_same(seed: int, tmp_path: Path, monkeypatch: pyt
     keys, descending = (("f",), (seed % 2 == 0,)) if seed < 2 else (("s", "b"), (True, False))
     found = list(PolarsRun(Sorted(table.schema, scan, keys, descending)).read(None))
     assert len(found) > 3 and shown(pa.concat_tables(found)) == shown(sorted_table(table, keys, descending)), seed
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_sorts_of_ranges_are_the_same(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polars_parts, "PART_BYTES", 1000)
-    chance = random.Random(seed)
-    floats = [chance.choice([chance.gauss(0, 1), round(chance.gauss(0, 1), 1)]) for _ in range(400)]
-    odd: dict[int, float | None] = {
-        chance.randrange(400): chance.choice([None, math.nan, math.inf, -0.0]) for _ in range(40)
-    }
-    wide = [chance.choice([None, 2**63 - 1, -(2**63), *range(-10, 10)]) for _ in range(400)]
-    table = random_table(seed, 400)
-    table = table.append_column("x", pa.array([odd.get(row, x) for row, x in enumerate(floats)], pa.float64()))
-    table = table.append_column("w", pa.array(wide, pa.int64()))
-    scan = Scan(table.schema, files(table, tmp_path))
-    for keys in (("x", "s"), ("w",)):
-        for descending in ((False, True), (True, False)):
-            down = descending[: len(keys)]
-            assert range_numbers(pl.Series(table.column(keys[0]).to_pylist()), 8, descending=down[0]) is not None
-            found = list(PolarsRun(Sorted(table.schema, scan, keys, down)).read(None))
-            expected = sorted_table(table, keys, list(down))
-            assert len(found) > 3 and shown(pa.concat_tables(found)) == shown(expected), (seed, keys, down)
-
-
-def test_what_has_no_ranges() -> None:
-    for keys in ([1] * 90 + [2] * 10, ["a", "b", "c", "d"], [None, None], [math.nan] * 4, []):
-        assert range_numbers(pl.Series(keys), 4, descending=False) is None
-    assert range_numbers(pl.Series([1, 2]), 1, descending=False) is None
-    numbers = range_numbers(pl.Series([4.0, math.nan, 1.0, 2.0, None, 3.0]), 3, descending=True)
-    assert numbers is not None and numbers.tolist() == [0, 2, 2, 2, 2, 1]

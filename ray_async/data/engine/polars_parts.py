@@ -7,23 +7,21 @@ part serves the next: fresh pages cost more than what is written to them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
 import pyarrow as pa
 
 from ray_async.data.block.schema import conformed
 from ray_async.data.engine.lookups import Places
-from ray_async.data.engine.ranges import range_numbers
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ("Part", "gathered", "looked_up", "ordered", "place_of", "restored", "sliced", "tables_of")
+__all__ = ("Part", "gathered", "looked_up", "place_of", "restored", "sliced", "tables_of")
 
 #: Makes a table of some rows, with the columns and types that it is given.
 Part: TypeAlias = Callable[[pa.Schema], pa.Table]
@@ -83,30 +81,6 @@ def gathered(frame: pl.DataFrame, order: pl.Series) -> list[Part]:
         return _table(frame[order.slice(start, stop - start)], schema)
 
     return [partial(part, start, stop) for start, stop in _bounds(frame.height, int(frame.estimated_size()))]
-
-
-def ordered(frame: pl.DataFrame, keys: Sequence[str], order: pl.Expr, *, descending: bool) -> list[Part]:
-    """A frame's rows in an order; those of each part are brought into it by themselves, where keys are spread enough.
-
-    Args:
-        frame: the rows, each column in one piece.
-        keys: the columns that the order is made of, the first of them first.
-        order: the numbers of a frame's rows in the order in which they come.
-        descending: whether larger values of the first key come first.
-    """
-    import polars as pl
-
-    chosen = frame.select(keys)
-    count = _count(frame.height, int(frame.estimated_size()))
-    numbers = range_numbers(frame.get_column(keys[0]), count, descending=descending)
-    if numbers is None:
-        return gathered(frame, chosen.select(order).to_series())
-
-    def part(number: int, schema: pa.Schema) -> pa.Table:
-        rows = pl.Series(np.flatnonzero(numbers == number).astype(np.uint32))
-        return _table(frame[rows.gather(chosen[rows].select(order).to_series())], schema)
-
-    return [partial(part, int(number)) for number in np.flatnonzero(np.bincount(numbers))]
 
 
 def looked_up(

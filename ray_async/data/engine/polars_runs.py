@@ -17,7 +17,7 @@ import pyarrow as pa
 from ray_async.data.aggregate.functions import Aggregation, Count, Max, Mean, Min, Std, Sum
 from ray_async.data.engine.lookups import can_be_places, places_of
 from ray_async.data.engine.polars_exprs import can_express, expressed
-from ray_async.data.engine.polars_parts import Part, looked_up, ordered, place_of, restored, sliced, tables_of
+from ray_async.data.engine.polars_parts import Part, gathered, looked_up, place_of, restored, sliced, tables_of
 from ray_async.data.engine.relation import Grouped, Head, Joined, Projected, Relation, Scan, Sorted, Where
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _parts(relation: Relation) -> list[Part]:
     """The rows of the whole relation, in their order, and part by part where that is cheaper."""
     if isinstance(relation, Sorted):
         frame = _lazy(relation.input, ordered=True).collect().rechunk()
-        return ordered(frame, relation.keys, _order(relation), descending=relation.descending[0])
+        return gathered(frame, frame.select(_order(relation)).to_series())
     if isinstance(relation, Joined) and _may_look_up(relation):
         return _looked_up(relation)
     numbered = _numbered(relation)
