@@ -100,7 +100,7 @@ def test_cut_and_empty_parquet_files_are_named_at_once(tmp_path: Path) -> None:
         ray.data.read_parquet(tmp_path / "none").take_all()
 
 
-@pytest.mark.parametrize("damage", [cut_parquet, lambda path: path.touch()], ids=["cut", "no bytes"])
+@pytest.mark.parametrize("damage", [cut_parquet, lambda path: path.write_bytes(b"")], ids=["cut", "no bytes"])
 @pytest.mark.parametrize("mapped", [False, True])
 def test_parquet_files_without_a_footer_are_passed_over_where_blocks_may_fail(
     damage: Any, mapped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 import pyarrow.parquet as pq
 import pytest
@@ -62,6 +63,24 @@ class TestListing:
             ray.data.read_csv(tmp_path)
         good = write(tmp_path / "a.csv", "x\n1\n")
         assert ray.data.read_csv([good, tmp_path / "nope"], ignore_missing_paths=True).count() == 1
+
+
+def test_options_that_do_not_exist(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "a;b\n1;2\n")
+    bad: dict[str, Any] = {"override_num_block": 3}
+    with pytest.raises(TypeError, match=r"'override_num_block'\. Did you mean 'override_num_blocks'"):
+        ray.data.read_csv(path, **bad)
+    for name in ("sep", "delimiter"):
+        bad = {name: ";"}
+        with pytest.raises(TypeError, match=f"no '{name}': give parse_options="):
+            ray.data.read_csv(path, **bad)
+    options = pacsv.ParseOptions(delimiter=";")
+    assert ray.data.read_csv(path, parse_options=options).take_all() == [{"a": 1, "b": 2}]
+    bad = {"filesystm": None}
+    with pytest.raises(TypeError, match=r"'filesystm'\. Did you mean 'filesystem'"):
+        ray.data.range(1).write_tfrecords(tmp_path, **bad)
+    with pytest.raises(ValueError, match=r"mode must be one of 'append', .*, but is 'overwite'"):
+        ray.data.range(1).write_csv(tmp_path, mode="overwite")
 
 
 class TestCSV:

@@ -493,3 +493,35 @@ class Echo:
 def test_what_an_instance_keeps_serves_all_its_calls() -> None:
     numbers = ray.data.range(6, override_num_blocks=6)
     assert ids(numbers.map(Echo, compute=ActorPoolStrategy(size=1, max_concurrent_calls_per_actor=1))) == list(range(6))
+
+
+def test_options_that_tasks_or_actors_do_not_have_are_refused_at_once() -> None:
+    class Same:
+        def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+            return batch
+
+    dataset = ray.data.range(3)
+    with pytest.raises(ValueError, match=r"num_cpu .*Did you mean 'num_cpus'"):
+        dataset.map(lambda row: row, num_cpu=1)
+    with pytest.raises(ValueError, match="batchsize"):
+        dataset.map_batches(lambda batch: batch, batchsize=1)
+    with pytest.raises(ValueError, match="num_gpu"):
+        dataset.map_batches(Same, concurrency=1, num_gpu=1)
+    with pytest.raises(TypeError, match="num_cpus"):
+        dataset.filter(lambda row: True, num_cpus="x")
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_what_cannot_be_started_fails_the_run(pool: bool) -> None:
+    class Same:
+        def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+            return batch
+
+    options: dict[str, Any] = {"ray_remote_args_fn": lambda: {"num_cpu": 1}}
+    if pool:
+        options["concurrency"] = 1
+    stage = Same if pool else (lambda batch: batch)
+    first = ray.data.range(30, override_num_blocks=3).map(lambda row: row, num_cpus=1)
+    with pytest.raises(ValueError, match="num_cpu "):
+        first.map_batches(stage, **options).take_all()
+    assert ids(first) == list(range(30))

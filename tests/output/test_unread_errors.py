@@ -23,6 +23,15 @@ def fails(word):
     wait()
     raise ValueError(word)
 
+@ray.remote
+def fails_of_a_cancel():
+    with open(path + ".begun", "w"):
+        pass
+    try:
+        wait()
+    except BaseException:
+        raise ValueError("of a cancel")
+
 @ray.remote(num_returns=2)
 def fails_twice(word):
     wait()
@@ -61,6 +70,11 @@ async def awaits():
         "awaited", "future", "future of threads"
     ]
 
+stopped = fails_of_a_cancel.remote()
+while not os.path.exists(path + ".begun"):
+    time.sleep(0.002)
+ray.cancel(stopped)
+del stopped
 keeper = Keeper.remote()
 fails.remote("alone")
 fails_twice.remote("both")
@@ -87,6 +101,7 @@ while any(row["state"] not in ("FINISHED", "FAILED") and row["type"] != "ACTOR_C
     assert time.monotonic() < deadline, list_tasks()
     time.sleep(0.01)
 os.remove(path)
+os.remove(path + ".begun")
 os.rmdir(os.path.dirname(path))
 ray.shutdown()
 """

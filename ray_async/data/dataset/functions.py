@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import ray_async as ray
 from ray_async.data.compute import ActorPoolStrategy, Resources, TaskPoolStrategy
 from ray_async.data.operators.function import UserFunction
 
@@ -31,8 +32,8 @@ def user_function(
 
     Raises:
         TypeError: It is nothing that can be called.
-        ValueError: A function with constructor arguments or a pool of actors, a class with tasks, or a concurrency that
-            is not positive.
+        ValueError: A function with constructor arguments or a pool of actors, a class with tasks, a concurrency that
+            is not positive, or an option that tasks or actors do not have.
     """
     if not callable(fn):
         raise TypeError(f"{kind} needs a function or a class whose instances can be called, but got {fn!r}")
@@ -53,7 +54,26 @@ def user_function(
         at_once or 100,
     )
     given = {name: value for name, value in (options or {}).items() if value is not None}
+    _check_options(given, pool=isinstance(strategy, ActorPoolStrategy))
     return function, Resources(strategy, given, options_function)
+
+
+def _check_options(options: Mapping[str, Any], *, pool: bool) -> None:
+    """Refuse options that the stage's tasks or actors could not have; at once, and not when the dataset is run."""
+    if not options:
+        return
+    if pool:
+        ray.remote(_Actor).options(**{**options, "num_cpus": 0})
+    else:
+        ray.remote(_task).options(**options)
+
+
+def _task() -> None:
+    """A task of which only the options matter."""
+
+
+class _Actor:
+    """An actor of which only the options matter."""
 
 
 def _name(fn: Any) -> str:

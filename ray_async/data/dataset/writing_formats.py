@@ -19,6 +19,7 @@ from ray_async.data.sinks.tfrecords import TFRecordFormat
 from ray_async.data.sinks.webdataset import WebDatasetFormat
 from ray_async.data.sources.optional import check_installed
 from ray_async.data.unused import note_unused
+from ray_async.suggestion import did_you_mean
 
 __all__ = ("WriteOptions", "WritingFormats")
 
@@ -176,7 +177,8 @@ class WritingFormats(Writing):
     def _write_format(self, path: Folder, format: FileFormat, options: WriteOptions) -> None:
         unknown = sorted(set(options) - set(WriteOptions.__annotations__))
         if unknown:
-            raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
+            near = did_you_mean(unknown[0], WriteOptions.__annotations__)
+            raise TypeError(f"unexpected keyword argument {unknown[0]!r}.{near}")
         self._write_files(
             path,
             format,

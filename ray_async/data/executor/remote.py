@@ -92,7 +92,8 @@ class RemoteExecution:
         self._stopped: list[Any] = []
 
     async def __aenter__(self) -> RemoteExecution:
-        self._carry(self.machine.start())
+        with self._failing():
+            self._carry(self.machine.start())
         if self._watch is not None:
             self._watch.start()
         return self
@@ -301,10 +302,27 @@ class RemoteExecution:
 
     # Events
 
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Whatever goes wrong at an event ends the execution: nobody awaits a callback, and its call is over."""
+        try:
+            yield
+        except Exception as error:
+            self._carry(self.machine.fail(error))
+
     def _given(self, task: int, result: StageResult) -> None:
-        self._carry(self.machine.output(task, result))
+        with self._failing():
+            self._carry(self.machine.output(task, result))
 
     def _opened(self, actor: int, stage: str, future: asyncio.Future[Any]) -> None:
+        with self._failing():
+            self._note_opened(actor, stage, future)
+
+    def _done(self, start: StartTask, future: asyncio.Future[Any]) -> None:
+        with self._failing():
+            self._note_done(start, future)
+
+    def _note_opened(self, actor: int, stage: str, future: asyncio.Future[Any]) -> None:
         if self._opening.pop(actor, None) is None or future.cancelled():
             return
         error = future.exception()
@@ -313,7 +331,7 @@ class RemoteExecution:
         else:
             self._carry(self.machine.actor_lost(actor, self._told(error, stage), was_ready=False))
 
-    def _done(self, start: StartTask, future: asyncio.Future[Any]) -> None:
+    def _note_done(self, start: StartTask, future: asyncio.Future[Any]) -> None:
         entry = self._tasks.get(start.task)
         if entry is None or entry[1] is not future:
             return  # it was stopped; and perhaps begun anew, elsewhere

@@ -165,9 +165,12 @@ def read_csv(
 
     Args:
         options: ``read_options``, ``parse_options`` and ``convert_options`` of `pyarrow.csv.read_csv`; resources.
+            For another delimiter ``parse_options=pyarrow.csv.ParseOptions(delimiter=";")``.
 
     Others, and errors: as `read_parquet`; what a file's text cannot mean is a ValueError with its path, when it is run.
     """
+    for name in {"delimiter", "sep"} & set(options):
+        raise TypeError(f"read_csv has no {name!r}: give parse_options=pyarrow.csv.ParseOptions(delimiter=...)")
     own: dict[str, Any] = {
         name: options.pop(name) for name in ("read_options", "parse_options", "convert_options") if name in options
     }

@@ -15,6 +15,7 @@ from ray_async.data.sources.file_order import FileShuffleConfig, shuffle_of
 from ray_async.data.sources.files import FileSource, ReadFormat
 from ray_async.data.sources.listing import listed_files
 from ray_async.data.sources.partitioning import Partitioning
+from ray_async.suggestion import did_you_mean
 
 __all__ = ("RESOURCES", "FileOptions", "Paths", "ReadOptions", "dataset_of_files", "dataset_of_source")
 
@@ -122,7 +123,8 @@ def dataset_of_source(source: RowSource, **options: Unpack[ReadOptions]) -> Data
     remote = dict(given.pop("ray_remote_args", None) or {})
     unknown = sorted(set(given) - set(RESOURCES))
     if unknown:
-        raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
+        known = {*ReadOptions.__annotations__, *RESOURCES}
+        raise TypeError(f"unexpected keyword argument {unknown[0]!r}.{did_you_mean(unknown[0], known)}")
     remote |= {name: value for name, value in given.items() if value is not None}
     compute = TaskPoolStrategy(concurrency) if concurrency is not None else None
     return Dataset(nodes.Read(source, blocks, Resources(compute, remote)))

@@ -15,3 +15,7 @@ class SaveMode(StrEnum):
     IGNORE = "ignore"
     CREATE = "create"
     ERROR = "error"
+
+    @classmethod
+    def _missing_(cls, value: object) -> SaveMode | None:
+        raise ValueError(f"mode must be one of {', '.join(map(repr, map(str, cls)))}, but is {value!r}")

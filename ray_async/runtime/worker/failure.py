@@ -77,8 +77,13 @@ def unstorable_payload(reason: BaseException) -> bytes:
 
 
 def report_unread(worker: Worker, record: int, payload: bytes) -> None:
-    """Log a stored error that nobody can ever read, since all references to the task's results are gone already."""
-    if worker.executor.is_referred_to(record) or worker.session.settings.get(IGNORE_UNHANDLED_ERRORS):
+    """Log a stored error that nobody can ever read, since all references to the task's results are gone already.
+
+    Of a task that was cancelled nobody wanted to know any more.
+    """
+    if worker.executor.is_referred_to(record) or worker.executor.is_cancelled(record):
+        return
+    if worker.session.settings.get(IGNORE_UNHANDLED_ERRORS):
         return
     error = errors.from_payload(payload)
     if not isinstance(error, errors.TaskCancelledError | errors.ActorDiedError):
