@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import threading
 import time
 import urllib.error
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
@@ -242,6 +244,20 @@ def test_one_row_larger_than_the_budget() -> None:
     dataset.context.target_max_block_size = 1 << 16
     assert [len(row["x"]) for row in dataset.take_all()] == [4, 1 << 20, 4]
     assert [row["n"] for row in dataset.sort("id").map(lambda row: {"n": len(row["x"])}).take_all()] == [4, 1 << 20, 4]
+
+
+def test_a_signal_for_another_call_does_not_stop_arrow() -> None:
+    def read(row: dict[str, Any]) -> dict[str, Any]:
+        class Late(io.BytesIO):
+            """Bytes whose reader gets the signal that stopped the call before."""
+
+            def read(self, size: int | None = -1) -> bytes:
+                os.kill(os.getpid(), signal.SIGINT)
+                return super().read(size)
+
+        return {"rows": pacsv.read_csv(Late(b"a,b\n1,2\n" * 10)).num_rows}
+
+    assert ray.data.range(2).map(read).take_all() == [{"rows": 19}] * 2
 
 
 def test_the_traceback_of_many_alike_failures_is_shown_once(capfd: pytest.CaptureFixture[str]) -> None:

@@ -95,6 +95,8 @@ class Runner:
 
     @contextlib.contextmanager
     def _tidied(self) -> Iterator[None]:
+        # A signal that stops a call may come when the next one runs. Python's handler knows that, and Arrow's does not.
+        pa.enable_signal_handlers(False)
         if self._memory is None and self.kept_bytes is not None:
             self._memory = KeptMemory(self.kept_bytes)
         yield
