@@ -15,7 +15,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ("Places", "can_be_places", "places_of")
+__all__ = ("KeyPlaces", "can_be_places", "places_of")
 
 Integers: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
@@ -24,7 +24,7 @@ _SPREAD = 8
 
 
 @dataclass(frozen=True)
-class Places:
+class KeyPlaces:
     """Where the row of a key is.
 
     Attributes:
@@ -54,7 +54,7 @@ def can_be_places(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind)) and kind != pa.uint64()
 
 
-def places_of(keys: pl.Series) -> Places | None:
+def places_of(keys: pl.Series) -> KeyPlaces | None:
     """The places of a column's keys; None where a key is there twice, or they are too far apart. Null has no place."""
     known = keys.is_not_null().to_numpy() if keys.null_count() else None
     numbers = _numbers(keys)
@@ -69,7 +69,7 @@ def places_of(keys: pl.Series) -> Places | None:
         return None
     table = np.full(span + 1, -1, dtype=np.int32)
     table[numbers - low] = rows
-    return Places(low, table) if np.count_nonzero(table >= 0) == len(numbers) else None
+    return KeyPlaces(low, table) if np.count_nonzero(table >= 0) == len(numbers) else None
 
 
 def _numbers(keys: pl.Series) -> Integers:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 
 from ray_async.data.block.schema import conformed
-from ray_async.data.engine.lookups import Places
+from ray_async.data.engine.lookups import KeyPlaces
 
 if TYPE_CHECKING:
     import polars as pl
@@ -84,7 +84,7 @@ def gathered(frame: pl.DataFrame, order: pl.Series) -> list[Part]:
 
 
 def looked_up(
-    left: pl.DataFrame, right: pl.DataFrame, key: str, places: Places, schema: pa.Schema, *, outer: bool
+    left: pl.DataFrame, right: pl.DataFrame, key: str, places: KeyPlaces, schema: pa.Schema, *, outer: bool
 ) -> list[Part]:
     """A frame's rows, in their order, each with the row of another frame that its key names.
 
