@@ -201,8 +201,7 @@ class TaskCancelledError(RayError):
 class WorkerCrashedError(RayError):
     """The worker process died while it ran a task, and no retries are left.
 
-    Args:
-        message: how the process ended and what is known about the reason.
+    Its text says how the process ended and what is known about the reason.
     """
 
     def __str__(self) -> str:
