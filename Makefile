@@ -26,7 +26,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	>/dev/null 2>&1 && { echo $$python; break; }; done)
 
-.PHONY: help venv build debug demo demo-cluster demo-serve demo-data demo-tune test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve rolling-serve full-serve full-data bench-data bench-tune quality-tune full-tune test-libraries clean distclean
+.PHONY: help venv build debug docs demo demo-cluster demo-serve demo-data demo-tune test test-debug test-sanitized native soak lint format types layers wheel bench bench-serve flat-serve rolling-serve full-serve full-data bench-data bench-tune quality-tune full-tune test-libraries clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ $(VENV)/.bench: $(VENV)/.installed
 
 $(VENV)/.wheel: $(VENV)/.installed
 	$(INSTALL) '.[wheel]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(INSTALL) '.[docs]'
 	@touch $@
 
 build/release/.built: $(VENV)/.installed setup.py $(CORE)
@@ -197,6 +201,9 @@ types: $(VENV)/.dev ## mypy --strict
 layers: $(VENV)/.installed ## the rules of the source tree: layers, exports, tracked files
 	$(PY) -m pytest tests/test_layers.py tests/test_source.py
 
+docs: $(VENV)/.docs ## build the documentation site, strictly, into build/site, and check its links
+	PATH="$(abspath $(VENV))/bin:$$PATH" $(PY) tools/site_pages.py
+
 wheel: $(VENV)/.wheel ## build a wheel for an old glibc, audit it, and try it in a clean environment
 	$(PY) tools/wheel.py
 
@@ -248,7 +255,7 @@ full-tune: build ## kill the driver of a search at hundreds of points, and compa
 	TUNE_KILLS=300 $(PY) -m pytest --timeout 3000 $(PYTEST_ARGS) tests/tune/test_driver_kills.py
 
 clean: ## remove what builds and checks leave
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.*
+	rm -rf build dist .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov .coverage .coverage.*
 	find ray_async -name '*.so' -delete
 	find $(PYTHON_DIRS) -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -48,7 +48,7 @@ class Page(HTMLParser):
 
 
 def faults(site: Path) -> list[str]:
-    """What is wrong with a site that lies in a folder: one line for each link that leads nowhere, or host that is asked."""
+    """What is wrong with a site that lies in a folder: a line for each link to nowhere, and each host that is asked."""
     pages = {path: Page(path.read_text()) for path in sorted(site.rglob("*.html")) if path.name != UNPLACED}
     found = []
     for path, page in pages.items():
