@@ -27,5 +27,6 @@ def test_the_model_answers(tmp_path: Path) -> None:
             done = subprocess.run(ask, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
         finally:
             server.send_signal(signal.SIGINT)
+            server.communicate(timeout=100)  # it says that it stops
     assert done.stdout.splitlines() == OUTPUT[document, number], done.stderr
     assert server.returncode == 0
