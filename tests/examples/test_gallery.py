@@ -102,9 +102,14 @@ def test_sales_are_cleaned_joined_sorted_and_parted(tmp_path: Path) -> None:
     assert [path.suffix for path in parts] == [".parquet"] * len(parts)
 
 
+def test_a_cluster_loses_a_machine_and_counts_on() -> None:
+    said = output("examples.cluster_demo")
+    assert "2 of 3 machines are left." in said and said[-1] == "A sieve on this machine finds as many."
+
+
 def test_the_page_shows_each_program_with_its_output_or_picture() -> None:
     sections = re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)[1:]
     programs = [re.findall(r"`python -m (examples\.\w+)", section) for section in sections]
-    assert len(sections) == 9 and all(programs)
+    assert len(sections) == 10 and all(programs)
     assert all((ROOT / f"{name.replace('.', '/')}.py").exists() for names in programs for name in names)
     assert all(re.search(r"^```(text|console)$|!\[", section, re.MULTILINE) for section in sections)
