@@ -1,5 +1,6 @@
 """`import ray` as this package: for programs, for the libraries that they import, and in their workers."""
 
+import importlib
 import os
 import pickle
 import subprocess
@@ -197,8 +198,9 @@ assert callable(serve.ingress)
 def test_an_alias_of_another_make_hides_no_function_either() -> None:
     for name in ("deployment", "ingress"):
         function = getattr(serve, name)
+        module = importlib.import_module(f"ray_async.serve.{name}")
         # As the import system does with what a loader gives out as `ray.serve.NAME`.
-        setattr(serve, name, sys.modules[f"ray_async.serve.{name}"])
+        setattr(serve, name, module)
         assert getattr(serve, name) is function and callable(function)
     assert pickle.loads(cloudpickle.dumps(serve)) is serve
 

@@ -24,6 +24,8 @@ def test_both_searches_and_what_is_left_of_a_cut_one(
                 (tmp_path / "interrupted").touch()
                 raise KeyboardInterrupt
 
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))  # of trials that are killed while they save
     monkeypatch.setattr(sys, "argv", ["tune_demo", "--folder", str(tmp_path), "--trials", "6", "--epochs", "3"])
     with ray.init(num_cpus=2, log_to_driver=False):
         original = tune.RunConfig

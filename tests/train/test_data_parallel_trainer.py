@@ -27,10 +27,10 @@ def fit(loop: Any, *, workers: int = 2, run: RunConfig | None = None, **more: An
     ).fit()
 
 
-def save(epoch: int) -> None:
-    """Report an epoch with a file of this worker's own."""
+def save(epoch: int, place: Path | None = None) -> None:
+    """Report an epoch with a file of this worker's own, made in a folder that goes even where the worker is killed."""
     rank = train.get_context().get_world_rank()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=place) as folder:
         Path(folder, f"rank{rank}").write_text(str(epoch))
         train.report({"epoch": epoch}, checkpoint=train.Checkpoint(folder))
 
@@ -145,7 +145,7 @@ def test_failures_that_are_allowed_go_on_from_the_latest_checkpoint(tmp_path: Pa
             if epoch == 2 and train.get_context().get_world_rank() == 1 and first == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             if epoch % 2:
-                save(epoch)
+                save(epoch, tmp_path)
             else:
                 train.report({"epoch": epoch})
 

@@ -88,7 +88,7 @@ def test_a_scheduler_ends_all_workers_of_a_trial(tmp_path: Path) -> None:
                 os.kill(int(path.read_text()), 0)
 
 
-def test_a_worker_that_dies_costs_its_trial_a_failure() -> None:
+def test_a_worker_that_dies_costs_its_trial_a_failure(tmp_path: Path) -> None:
     def loop(config: dict[str, Any]) -> None:
         rank = train.get_context().get_world_rank()
         start = train.get_checkpoint()
@@ -96,7 +96,7 @@ def test_a_worker_that_dies_costs_its_trial_a_failure() -> None:
         for epoch in range(first, 3):
             if epoch == 1 and rank == 1 and (first == 0 or config["always"]):
                 os.kill(os.getpid(), signal.SIGKILL)
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
                 Path(folder, f"rank{rank}").write_text(str(epoch))
                 train.report({"loss": epoch, "first": first}, checkpoint=train.Checkpoint(folder))
 
