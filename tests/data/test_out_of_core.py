@@ -74,7 +74,8 @@ def expected() -> tuple[int, int, bool]:
 @pytest.mark.usefixtures("small_session")
 @pytest.mark.timeout(1500)
 def test_two_joins_and_a_sort(monkeypatch: pytest.MonkeyPatch) -> None:
-    little_room(monkeypatch)
+    if not FULL:
+        little_room(monkeypatch)
     ray.data.range(2, override_num_blocks=2).map(lambda row: row).take_all()
     wanted = expected()
     before = memory()
@@ -98,7 +99,8 @@ def test_two_joins_and_a_sort(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_session")
 @pytest.mark.timeout(1500)
 def test_a_shuffle_and_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    little_room(monkeypatch)
+    if not FULL:
+        little_room(monkeypatch)
     ray.data.range(2, override_num_blocks=2).map(lambda row: row).take_all()
     counts = np.sort(np.bincount((np.arange(ROWS) * 31) % 1009)).tolist()
     before = memory()
@@ -199,9 +201,8 @@ if FULL:  # it takes some gigabytes of memory
 
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have barriers write files of little data, too."""
-    if not FULL:
-        monkeypatch.setattr("ray_async.data.executor.execution.MAX_CALL_BYTES", 120_000)
-        monkeypatch.setattr("ray_async.data.executor.execution.STORE_SHARE", 0.002)
+    monkeypatch.setattr("ray_async.data.executor.execution.MAX_CALL_BYTES", 120_000)
+    monkeypatch.setattr("ray_async.data.executor.execution.STORE_SHARE", 160_000 / STORE)
 
 
 def memory() -> int:
