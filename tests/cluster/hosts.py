@@ -24,9 +24,13 @@ class Hosts:
     def __init__(self, credentials: Path) -> None:
         self.credentials = credentials
         self.nodes: list[NodeEntry] = []
-        entry = self._node({"num_cpus": 1})
-        self.head = launch.start_head(entry, LOOPBACK, 0, credentials)
-        self._join(entry, is_head=True)
+        try:
+            entry = self._node({"num_cpus": 1})
+            self.head = launch.start_head(entry, LOOPBACK, 0, credentials)
+            self._join(entry, is_head=True)
+        except BaseException:
+            self.stop()  # else later tests would attach to it
+            raise
 
     @property
     def first(self) -> NodeEntry:
