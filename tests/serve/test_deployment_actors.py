@@ -149,7 +149,8 @@ def test_what_it_lacks_is_said(http: httpx.Client) -> None:
     wait_until(lambda: not actors())
     serve.run(large(3), name="first", route_prefix=None)
     deploy = Deploy(large(2), route_prefix=None, wait_for_resources=True)
-    wait_until(lambda: "cannot start" in serve.status().applications["default"].deployments["Counts"].message)
+    said = "The actor 'counter' of deployment 'Counts' cannot start: it asks for {'num_cpus': 2}"  # not those 64
+    wait_until(lambda: said in serve.status().applications["default"].deployments["Counts"].message)
     serve.delete("first")
     deploy.join(60)
     assert deploy.error is None

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ray_async._core.object_ref import ObjectRef
-    from ray_async.runtime.node.cluster_groups import ClusterGroups
+    from ray_async.runtime.node.other_groups import OtherGroups
     from ray_async.runtime.node.requests.messages import Answer, Message
     from ray_async.spec.actor_description import ActorDescription
     from ray_async.spec.class_description import ClassDescription
@@ -26,7 +26,7 @@ class OtherNodes:
         return False
 
     @property
-    def groups(self) -> ClusterGroups | None:
+    def groups(self) -> OtherGroups | None:
         """Placement groups as all nodes know them; None where there is but this node."""
         return None
 

@@ -194,7 +194,7 @@ class DeploymentState:
         if failures.unwell:
             return DeploymentStatusOverview(DeploymentStatus.UNHEALTHY, dict(counts), failures.unwell)
         status = DeploymentStatus.HEALTHY if self.stable else DeploymentStatus.UPDATING
-        waits = counts[str(ReplicaState.STARTING)] > 0
+        waits = counts[str(ReplicaState.STARTING)] > 0 or not self._actors.are_ready(self.spec)
         return DeploymentStatusOverview(status, dict(counts), failures.lacking if waits else "")
 
     def entry(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ray_async.runtime.node.other_nodes import NodeMembership
 from ray_async.runtime.node.requests.messages import Answer, Answers, Message
 
 if TYPE_CHECKING:
-    from ray_async.runtime.node.cluster_groups import ClusterGroups
+    from ray_async.runtime.node.other_groups import OtherGroups
     from ray_async.transport.server import Peer
 
 __all__ = ("GroupRequests",)
@@ -60,7 +60,7 @@ class GroupRequests:
         maker = self._actors.detached_actor_of(peer.notes.get("slot"))
         return {"value": self._groups.create(message, self._drivers.job_of(peer), maker)}
 
-    def _others(self, group: str) -> ClusterGroups | None:
+    def _others(self, group: str) -> OtherGroups | None:
         """The cluster's groups, if this one was not made here."""
         return None if self._groups.is_own(group) else self._cluster.others.groups
 
@@ -69,7 +69,7 @@ class GroupRequests:
         others = self._others(str(group)) if group and not message.get("own") else None
         return {"value": self._groups.table(group)} if others is None else self._far_table(others, str(group))
 
-    async def _far_table(self, others: ClusterGroups, group: str) -> Message:
+    async def _far_table(self, others: OtherGroups, group: str) -> Message:
         row = await others.find(group)
         return {"value": {} if row is None else {group: row}}
 
@@ -88,7 +88,7 @@ class GroupRequests:
         found, others = self._groups.find(name, namespace), self._others("")
         return self._find_far(others, name, namespace) if found is None and others is not None else {"value": found}
 
-    async def _find_far(self, others: ClusterGroups, name: str, namespace: str) -> Message:
+    async def _find_far(self, others: OtherGroups, name: str, namespace: str) -> Message:
         row = await others.find("", name, namespace)
         if row is None:
             return {"value": None}
@@ -109,5 +109,5 @@ class GroupRequests:
             self._groups.when_ready(group, promise, holder)
         return {}
 
-    async def _complete(self, others: ClusterGroups, group: str, promise: Any, holder: Any) -> None:
+    async def _complete(self, others: OtherGroups, group: str, promise: Any, holder: Any) -> None:
         self._groups.complete(promise, holder, await others.ready(group))
