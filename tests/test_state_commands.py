@@ -17,6 +17,7 @@ import ray_async as ray
 from ray_async.cli import command as cli
 from ray_async.cli import state_commands
 from ray_async.cli.output import render, table
+from tests.resources import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +79,16 @@ def test_a_failed_task_and_what_a_terminal_would_obey(run: Any, wait_until: Call
 
 def test_pages(run: Any) -> None:
     refs = [ray.put(i) for i in range(7)]
-    seen = []
-    for offset in (0, 3, 6):
-        _, out, _ = run("list", "objects", "--limit", "3", "--offset", str(offset), "--format", "json")
-        seen += [row["object_id"] for row in json.loads(out)]
-    assert len(set(seen)) == len(seen) and {ref.hex() for ref in refs} <= set(seen)
+
+    def all_are_seen_once() -> bool:
+        """Whether three pages have them; what other tests have left may go between two pages."""
+        seen = []
+        for offset in (0, 3, 6):
+            _, out, _ = run("list", "objects", "--limit", "3", "--offset", str(offset), "--format", "json")
+            seen += [row["object_id"] for row in json.loads(out)]
+        return len(set(seen)) == len(seen) and {ref.hex() for ref in refs} <= set(seen)
+
+    wait_until(all_are_seen_once)
     assert "--offset 3" in run("list", "objects", "--limit", "3")[2]
 
 
