@@ -202,7 +202,7 @@ with ray.init(num_cpus=1): ray.get(Actor.remote().speak.remote(), timeout=60)
 """
     )
     lines = {line.split(")")[-1].strip(): line for line in out + err}
-    assert "Actor pid=" in lines["made"]
+    assert "Actor pid=" in lines.get("made", ""), (out, err)
     assert "Named pid=" in lines["spoken"]
     assert "Named pid=" in lines["loudly"]
 

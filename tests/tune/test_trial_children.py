@@ -14,6 +14,7 @@ import pytest
 from ray_async import tune
 from ray_async.tune import Callback, RunConfig, Tuner
 from ray_async.tune.execution.trial_children import children, end_children
+from tests.resources import wait_until
 from tests.tune.test_tuner import fit
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -60,7 +61,8 @@ def test_what_a_trial_leaves_behind_is_gone_when_the_next_one_begins(how: str, t
     space = {"i": tune.grid_search([0, 1]), "how": how, "list": str(notes)}
     grid = fit(leaves, space, run, max_concurrent_trials=1)
     assert [(result.metrics["living"], result.metrics["earlier"]) for result in grid] == [([], 0), ([], 2)]
-    assert not [pid for pid in notes.read_text().split() if alive(int(pid))]
+    # Those of the last trial are killed when its worker's death is seen, which may be after the search's end.
+    wait_until(lambda: not [pid for pid in notes.read_text().split() if alive(int(pid))])
 
 
 def test_a_trial_that_says_nothing_is_named_with_its_stack(
