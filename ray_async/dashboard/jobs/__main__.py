@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import ray_async as ray
-from ray_async.dashboard.jobs.description import JobStatus
-from ray_async.dashboard.jobs.entrypoint import NAMESPACE, Entrypoint, actor_name
+from ray_async.dashboard.jobs.description import NAMESPACE, JobStatus, actor_name
+from ray_async.dashboard.jobs.entrypoint import Entrypoint
 from ray_async.dashboard.jobs.job_folder import JobFolder
 
 _ENDING_S = 10.0

@@ -10,7 +10,18 @@ from typing import Any
 
 from ray_async.suggestion import did_you_mean
 
-__all__ = ("DriverInfo", "JobDetails", "JobStatus", "JobType", "Submission", "SubmissionError")
+__all__ = (
+    "NAMESPACE",
+    "DriverInfo",
+    "JobDetails",
+    "JobStatus",
+    "JobType",
+    "Submission",
+    "SubmissionError",
+    "actor_name",
+)
+
+NAMESPACE = "_ray_async_jobs"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 
@@ -185,3 +196,8 @@ def _resources(given: Mapping[str, Any]) -> dict[str, Any]:
             raise SubmissionError(f"{name} must be a number that is not negative, but is {value!r}")
         options[option] = value
     return options
+
+
+def actor_name(submission_id: str) -> str:
+    """The name of a job's actor."""
+    return f"job:{submission_id}"

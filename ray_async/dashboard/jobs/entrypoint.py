@@ -14,20 +14,14 @@ from typing import Any
 
 import ray_async as ray
 from ray_async.actor import exit_actor
-from ray_async.dashboard.jobs.description import JobStatus
+from ray_async.dashboard.jobs.description import NAMESPACE, JobStatus, actor_name
 from ray_async.dashboard.jobs.job_folder import JobFolder
 
-__all__ = ("NAMESPACE", "Entrypoint", "actor_name")
+__all__ = ("Entrypoint",)
 
-NAMESPACE = "_ray_async_jobs"
 _GRACE_S = 3.0  # between being asked to end and being killed
 #: What a worker knows of itself; a program that the command starts is a driver of its own.
 _OF_WORKER = ("RAY_ASYNC_SESSION", "RAY_ASYNC_WORKER")
-
-
-def actor_name(submission_id: str) -> str:
-    """The name of a job's actor."""
-    return f"job:{submission_id}"
 
 
 class Entrypoint:

@@ -10,13 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ray_async.dashboard.jobs.description import JobDetails, JobStatus, Submission
+from ray_async.dashboard.jobs.description import NAMESPACE, JobDetails, JobStatus, Submission, actor_name
 from ray_async.dashboard.jobs.job_folder import JobFolder
 from ray_async.dashboard.node_questions import NodeQuestions
 
 __all__ = ("JobManager", "NoSuchJobError")
 
-_NAMESPACE = "_ray_async_jobs"
 _LETTERS = string.ascii_letters + string.digits
 
 
@@ -107,7 +106,7 @@ class JobManager:
         found = folder.details()
         if found.status.is_terminal():
             return found
-        filters = [("name", "=", f"job:{found.submission_id}"), ("ray_namespace", "=", _NAMESPACE)]
+        filters = [("name", "=", actor_name(found.submission_id)), ("ray_namespace", "=", NAMESPACE)]
         rows = await self._questions.rows("actors", filters)
         # It says how it ends before it does: what was read before it was seen dead may be older.
         if rows and all(row["state"] == "DEAD" for row in rows) and not folder.details().status.is_terminal():
