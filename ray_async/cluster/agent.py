@@ -25,6 +25,7 @@ from ray_async.cluster.groups import FarGroups
 from ray_async.cluster.lane import Lane, LaneClosedError, Lanes
 from ray_async.cluster.node_channel import NodeChannel
 from ray_async.cluster.objects import Objects
+from ray_async.cluster.process_start import read_configuration
 from ray_async.cluster.questions import Questions
 from ray_async.cluster.security import load_credentials
 from ray_async.cluster.tasks import IncomingTasks, OutgoingTasks
@@ -368,19 +369,7 @@ class ClusterAgent:
 
 def main() -> None:
     """Be an agent: configuration as JSON on standard input, one line of JSON on standard output when it has joined."""
-    config = json.loads(sys.stdin.buffer.read())
-    answer = os.dup(1)
-    with open(config["log"], "ab", 0) as log, open(os.devnull, "rb") as nothing:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-        os.dup2(nothing.fileno(), 0)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("distributed").setLevel(logging.WARNING)
-
-    def say(message: dict[str, Any]) -> None:
-        os.write(answer, json.dumps(message).encode() + b"\n")
-        os.close(answer)
-
+    config, say = read_configuration()
     loop = new_event_loop(Settings({}))
     asyncio.set_event_loop(loop)
     code = 1

@@ -16,6 +16,7 @@ from typing import Any
 from ray_async.cluster.dask_adapter import ClusterHead
 from ray_async.cluster.directory import Directory, Holder
 from ray_async.cluster.ledger import Ledger, LedgerNode, Want
+from ray_async.cluster.process_start import read_configuration
 from ray_async.cluster.security import load_credentials
 from ray_async.config import Settings
 from ray_async.machine.event_loop import new_event_loop
@@ -232,19 +233,7 @@ class HeadService:
 
 def main() -> None:
     """Be a head: configuration as JSON on standard input, one line of JSON on standard output when it listens."""
-    config = json.loads(sys.stdin.buffer.read())
-    answer = os.dup(1)
-    with open(config["log"], "ab", 0) as log, open(os.devnull, "rb") as nothing:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-        os.dup2(nothing.fileno(), 0)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("distributed").setLevel(logging.WARNING)
-
-    def say(message: dict[str, Any]) -> None:
-        os.write(answer, json.dumps(message).encode() + b"\n")
-        os.close(answer)
-
+    config, say = read_configuration()
     loop = new_event_loop(Settings({}))
     asyncio.set_event_loop(loop)
     code = 1
